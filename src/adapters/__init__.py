@@ -1,0 +1,1 @@
+"""Adapters: each folder implements ports with one technology."""

@@ -1,0 +1,1 @@
+"""An embedded PostgreSQL: real, durable, private to one data directory."""

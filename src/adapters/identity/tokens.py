@@ -1,0 +1,73 @@
+"""Bearer tokens: JWTs signed with a shared secret, or with a key that the provider publishes."""
+
+import json
+from collections.abc import Collection
+from typing import Protocol
+
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, OctKey
+from joserfc.util import to_bytes, urlsafe_b64decode
+
+from adapters.identity.claims import MAX_TOKEN_BYTES, ClaimsCheck
+from domain.identity import Principal
+from domain.refusals import Unauthenticated
+
+SECRET_ALGORITHMS = frozenset({"HS256"})
+PUBLISHED_ALGORITHMS = frozenset({"RS256", "ES256"})
+
+
+class PublishedKeys(Protocol):
+    """The provider's public keys."""
+
+    async def key(self, kid: str | None, algorithm: str) -> Key | None:
+        """Return the key to verify with; None where there is none that fits."""
+
+
+class JwtVerifier:
+    """Verifies JWTs. The algorithm decides the kind of key, and settings decide which algorithms are taken."""
+
+    def __init__(
+        self,
+        check: ClaimsCheck,
+        *,
+        secret: str | None,
+        published: PublishedKeys | None,
+        algorithms: Collection[str],
+    ) -> None:
+        self._check = check
+        self._secret = OctKey.import_key(secret) if secret is not None else None
+        self._published = published
+        self._algorithms = frozenset(algorithms)
+        # Providers put headers of their own beside the registered ones; `crit` is checked all the same.
+        self._registry = jws.JWSRegistry(algorithms=list(self._algorithms), strict_check_header=False)
+
+    async def verify(self, token: str) -> Principal:
+        """Return whom a token speaks for; Unauthenticated for anything but a valid one."""
+        try:
+            algorithm, kid = _header(token)
+            key = await self._key(algorithm, kid)
+            if key is None:
+                raise Unauthenticated
+            return self._check.principal(jwt.decode(token, key, registry=self._registry).claims)
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            # What is wrong with a token is nobody's business but its issuer's.
+            raise Unauthenticated from error
+
+    async def _key(self, algorithm: str, kid: str | None) -> Key | None:
+        if algorithm not in self._algorithms:
+            return None
+        if algorithm in SECRET_ALGORITHMS:
+            return self._secret
+        return await self._published.key(kid, algorithm) if self._published is not None else None
+
+
+def _header(token: str) -> tuple[str, str | None]:
+    """Read which key a token asks for; nothing else of an unverified header counts."""
+    if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+        raise Unauthenticated
+    header = json.loads(urlsafe_b64decode(to_bytes(token.split(".", 1)[0])))
+    algorithm, kid = (header.get("alg"), header.get("kid")) if isinstance(header, dict) else (None, None)
+    if not isinstance(algorithm, str) or not isinstance(kid, str | None):
+        raise Unauthenticated
+    return algorithm, kid

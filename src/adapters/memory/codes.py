@@ -1,0 +1,64 @@
+"""The code book in memory."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from adapters.memory.tables import GuardBroken, View
+from domain.codes import Code, CodeEntry, normal_form
+from domain.users import UserId
+
+
+class MemoryReferralCodes:
+    """The codes of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def canonical(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
+        return {entry.user_id: entry.code for entry in self._entries(user_ids) if entry.is_canonical}
+
+    async def resolve(self, codes: Collection[str]) -> dict[str, CodeEntry]:
+        found = {code: self._view.codes.get(code) for code in codes}
+        return {code: entry for code, entry in found.items() if entry is not None and entry.retired_at is None}
+
+    async def newest_aliases(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
+        aliases = [entry for entry in self._entries(user_ids) if not entry.is_canonical]
+        return {entry.user_id: entry.code for entry in sorted(aliases, key=self._demotion)}
+
+    async def assign(self, entries: Sequence[CodeEntry]) -> set[UserId]:
+        self._view.writing()
+        assigned: set[UserId] = set()
+        for entry in sorted(entries, key=lambda entry: entry.code):
+            if entry.user_id not in self._view.users or normal_form(entry.code) != entry.code:
+                raise GuardBroken("referral_codes_user_fkey or referral_codes_normal_form")
+            if entry.code in self._view.codes or await self.canonical([entry.user_id]):
+                continue
+            self._view.codes.put(entry.code, entry)
+            self._view.codes_of.put(entry.user_id, (*(self._view.codes_of.get(entry.user_id) or ()), entry.code))
+            assigned.add(entry.user_id)
+        return assigned
+
+    async def demote(self, user_ids: Collection[UserId], at: datetime) -> None:
+        self._view.writing()
+        for entry in list(self._entries(user_ids)):
+            if entry.is_canonical:
+                self._view.codes.put(entry.code, msgspec.structs.replace(entry, is_canonical=False))
+                self._view.demotions.put(entry.code, (at.timestamp(), sum(1 for _ in self._view.demotions.values())))
+
+    async def retire(self, user_ids: Collection[UserId], at: datetime) -> None:
+        self._view.writing()
+        for entry in list(self._entries(user_ids)):
+            if entry.retired_at is None:
+                self._view.codes.put(entry.code, msgspec.structs.replace(entry, retired_at=at))
+
+    def _entries(self, user_ids: Collection[UserId]) -> Iterator[CodeEntry]:
+        for user_id in user_ids:
+            for code in self._view.codes_of.get(user_id) or ():
+                entry = self._view.codes.get(code)
+                if entry is not None:
+                    yield entry
+
+    def _demotion(self, entry: CodeEntry) -> tuple[float, int]:
+        return self._view.demotions.get(entry.code) or (0.0, 0)

@@ -1,0 +1,45 @@
+"""Drafts: a transaction works on its own changes; an exception drops them."""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Draft(Generic[K, V]):
+    """A dictionary of frozen values with changes that are not committed yet."""
+
+    def __init__(self, committed: dict[K, V]) -> None:
+        self._committed = committed
+        self._changes: dict[K, V | None] = {}
+
+    def get(self, key: K) -> V | None:
+        """Return the value as this transaction sees it."""
+        return self._changes[key] if key in self._changes else self._committed.get(key)
+
+    def __contains__(self, key: K) -> bool:
+        return self.get(key) is not None
+
+    def put(self, key: K, value: V) -> None:
+        """Set a value."""
+        self._changes[key] = value
+
+    def remove(self, key: K) -> None:
+        """Remove a value."""
+        self._changes[key] = None
+
+    def values(self) -> Iterator[V]:
+        """Iterate over every value as this transaction sees it."""
+        for key, value in self._committed.items():
+            if key not in self._changes:
+                yield value
+        yield from (value for value in self._changes.values() if value is not None)
+
+    def commit(self) -> None:
+        """Make the changes everybody's."""
+        for key, value in self._changes.items():
+            if value is None:
+                self._committed.pop(key, None)
+            else:
+                self._committed[key] = value

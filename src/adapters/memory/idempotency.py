@@ -1,0 +1,33 @@
+"""Idempotent replies in memory."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from adapters.memory.tables import View
+from application.idempotency import Claim, IdempotencyInProgress, RequestKey, StoredReply
+
+
+class MemoryIdempotencyKeys:
+    """The replies of a view. Transactions take turns, so that no key is ever running in another one."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
+        self._view.writing()
+        stored = [self._view.replies.get((key.caller, key.key)) for key in keys]
+        return ["fresh" if reply is None else reply[1] for reply in stored]
+
+    async def record(self, replies: Sequence[tuple[RequestKey, StoredReply]]) -> None:
+        self._view.writing()
+        for key, reply in replies:
+            if (key.caller, key.key) in self._view.replies:
+                raise IdempotencyInProgress
+            self._view.replies.put((key.caller, key.key), (key, reply))
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        self._view.writing()
+        old = [key for key, _ in self._view.replies.values() if key.at < before]
+        for key in old[:limit]:
+            self._view.replies.remove((key.caller, key.key))
+        return len(old[:limit])

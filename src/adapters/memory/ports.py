@@ -1,0 +1,76 @@
+"""Time, chance, flags and measurements that a test drives and reads."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from application.ports import CounterName, GaugeName, HistogramName
+from domain.flags import DEFAULTS, Flag
+
+
+class ManualClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = now
+        self._start = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return (self._now - self._start).total_seconds()
+
+    def move(self, by: timedelta) -> None:
+        """Let time pass."""
+        self._now += by
+
+
+class SeededRandomness:
+    """Chance that is the same in every run."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = Random(seed)  # noqa: S311  never in production
+
+    def bytes(self, count: int) -> bytes:
+        return self._random.randbytes(count)
+
+    def fraction(self) -> float:
+        return self._random.random()
+
+
+class RecordedMetrics:
+    """Measurements as plain numbers."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self.gauges: dict[str, float] = {}
+
+    def count(self, name: CounterName, amount: int = 1, *, label: str = "") -> None:
+        self.counts[name, label] += amount
+
+    def observe(self, name: HistogramName, value: float, *, label: str = "") -> None:
+        self.values[name, label].append(value)
+
+    def gauge(self, name: GaugeName, value: float) -> None:
+        self.gauges[name] = value
+
+    def total(self, name: CounterName) -> int:
+        """Return a counter over all labels."""
+        return sum(count for (counter, _), count in self.counts.items() if counter == name)
+
+
+class SwitchedFlags:
+    """Flags as they were given, else their defaults."""
+
+    def __init__(self, switched: Mapping[Flag, bool] | None = None) -> None:
+        self._switched = dict(switched or {})
+
+    def enabled(self, flag: Flag) -> bool:
+        return self._switched.get(flag, DEFAULTS[flag])
+
+    def switch(self, flag: Flag, *, enabled: bool) -> None:
+        """Switch a flow on or off."""
+        self._switched[flag] = enabled

@@ -1,0 +1,37 @@
+"""Standings in memory."""
+
+from collections.abc import Collection
+
+from adapters.memory.codes import MemoryReferralCodes
+from adapters.memory.tables import View
+from domain.standings import Standing
+from domain.users import UserId, email_key
+
+
+class MemoryStandings:
+    """One user across the tables of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, Standing]:
+        codes = await MemoryReferralCodes(self._view).canonical(user_ids)
+        found = {user_id: self._view.users.get(user_id) for user_id in user_ids}
+        return {
+            user_id: Standing(
+                user,
+                codes.get(user_id),
+                otp_verified=user_id in self._view.verifications,
+                referred=user_id in self._view.edges,
+            )
+            for user_id, user in found.items()
+            if user is not None
+        }
+
+    async def by_email(self, email: str) -> Standing | None:
+        holder = self._view.emails.get(email_key(email))
+        return (await self.of([holder])).get(holder) if holder is not None else None
+
+    async def missing_codes(self) -> int:
+        living = {user.user_id for user in self._view.users.values() if user.deleted_at is None}
+        return len(living) - len(await MemoryReferralCodes(self._view).canonical(living))

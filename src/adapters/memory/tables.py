@@ -1,0 +1,59 @@
+"""What is stored, and one transaction's view of it."""
+
+from dataclasses import dataclass, field, fields
+
+from adapters.memory.drafts import Draft
+from application.idempotency import RequestKey, StoredReply
+from domain.codes import CodeEntry
+from domain.identity import Verification
+from domain.identity_events import IdentityEvent
+from domain.referrals import Edge
+from domain.users import User, UserId
+
+
+class GuardBroken(AssertionError):
+    """What PostgreSQL's constraints would not allow either: a bug."""
+
+
+@dataclass
+class Tables:
+    """Committed values, by primary key, and the unique indexes beside them."""
+
+    users: dict[UserId, User] = field(default_factory=dict)
+    emails: dict[str, UserId] = field(default_factory=dict)
+    usernames: dict[str, UserId] = field(default_factory=dict)
+    codes: dict[str, CodeEntry] = field(default_factory=dict)
+    codes_of: dict[UserId, tuple[str, ...]] = field(default_factory=dict)
+    demotions: dict[str, tuple[float, int]] = field(default_factory=dict)
+    edges: dict[UserId, Edge] = field(default_factory=dict)
+    verifications: dict[UserId, Verification] = field(default_factory=dict)
+    deliveries: dict[str, IdentityEvent] = field(default_factory=dict)
+    replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
+
+
+class View:
+    """The tables as one transaction sees and changes them."""
+
+    def __init__(self, tables: Tables, *, writable: bool) -> None:
+        self.users = Draft(tables.users)
+        self.emails = Draft(tables.emails)
+        self.usernames = Draft(tables.usernames)
+        self.codes = Draft(tables.codes)
+        self.codes_of = Draft(tables.codes_of)
+        self.demotions = Draft(tables.demotions)
+        self.edges = Draft(tables.edges)
+        self.verifications = Draft(tables.verifications)
+        self.deliveries = Draft(tables.deliveries)
+        self.replies = Draft(tables.replies)
+        self.locked: set[UserId] = set()
+        self._writable = writable
+
+    def writing(self) -> None:
+        """Assert that this view may be written to."""
+        if not self._writable:
+            raise GuardBroken("a read wrote")
+
+    def commit(self) -> None:
+        """Make every change everybody's."""
+        for table in fields(Tables):
+            getattr(self, table.name).commit()

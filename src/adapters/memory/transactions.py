@@ -1,0 +1,58 @@
+"""Units of work in memory: one at a time, on a draft that an exception drops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+from adapters.memory.codes import MemoryReferralCodes
+from adapters.memory.idempotency import MemoryIdempotencyKeys
+from adapters.memory.identity import MemoryVerifications
+from adapters.memory.identity_events import MemoryDeliveries
+from adapters.memory.invariants import MemoryInvariants
+from adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
+from adapters.memory.standings import MemoryStandings
+from adapters.memory.tables import Tables, View
+from adapters.memory.users import MemoryUsers
+from application.transactions import Stores
+
+_INSIDE: ContextVar[bool] = ContextVar("inside a transaction in memory", default=False)
+
+
+class MemoryTransactions:
+    """Opens transactions and reads on tables in memory."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self._tables = tables or Tables()
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Stores]:
+        if _INSIDE.get():
+            raise RuntimeError("a transaction was begun inside another one")
+        async with self._turn:
+            inside = _INSIDE.set(True)
+            try:
+                view = View(self._tables, writable=True)
+                yield _stores(view)
+                view.commit()
+            finally:
+                _INSIDE.reset(inside)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Stores]:
+        yield _stores(View(self._tables, writable=False))
+
+
+def _stores(view: View) -> Stores:
+    return Stores(
+        users=MemoryUsers(view),
+        codes=MemoryReferralCodes(view),
+        edges=MemoryEdges(view),
+        leaderboard=MemoryLeaderboard(view),
+        verifications=MemoryVerifications(view),
+        standings=MemoryStandings(view),
+        deliveries=MemoryDeliveries(view),
+        idempotency=MemoryIdempotencyKeys(view),
+        invariants=MemoryInvariants(view),
+    )

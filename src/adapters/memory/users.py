@@ -1,0 +1,73 @@
+"""Users in memory."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from adapters.memory.tables import GuardBroken, View
+from domain.users import EmailTaken, Profile, User, UserId, UsernameTaken, email_key, is_user_id
+
+
+class MemoryUsers:
+    """The users of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
+        self._view.writing()
+        users = await self.find(user_ids)
+        self._view.locked |= users.keys()
+        return users
+
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
+        self._view.writing()
+        for user_id in user_ids:
+            if not is_user_id(user_id):
+                raise GuardBroken("users_user_id_form")
+            if user_id not in self._view.users:
+                self._view.users.put(user_id, User(user_id, at))
+
+    async def find(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
+        found = {user_id: self._view.users.get(user_id) for user_id in sorted(user_ids)}
+        return {user_id: user for user_id, user in found.items() if user is not None}
+
+    async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
+        ids = {self._view.emails.get(email_key(email)) for email in emails}
+        ids |= {self._view.usernames.get(username) for username in usernames}
+        return list((await self.find({user_id for user_id in ids if user_id is not None})).values())
+
+    async def store(self, users: Sequence[User]) -> None:
+        self._view.writing()
+        self._check_claims(users)
+        for user in users:
+            before = self._view.users.get(user.user_id)
+            if before is None or user.user_id not in self._view.locked:
+                raise GuardBroken("a user is stored who was not locked")
+            if user.referrals < 0:
+                raise GuardBroken("users_referrals_not_negative")
+            if user.deleted_at is not None and user.profile != Profile():
+                raise GuardBroken("users_deleted_are_nobody")
+            if before.profile.email is not None:
+                self._view.emails.remove(email_key(before.profile.email))
+            if before.profile.username is not None:
+                self._view.usernames.remove(before.profile.username)
+            if user.profile.email is not None:
+                self._view.emails.put(email_key(user.profile.email), user.user_id)
+            if user.profile.username is not None:
+                self._view.usernames.put(user.profile.username, user.user_id)
+            self._view.users.put(user.user_id, user)
+
+    def _check_claims(self, users: Sequence[User]) -> None:
+        """Refuse what is held as the statement begins: in which order it would free and take things is unknown."""
+        emails, usernames = set[str](), set[str]()
+        for user in users:
+            if user.profile.email is not None:
+                email = email_key(user.profile.email)
+                if email in emails or self._view.emails.get(email) not in {None, user.user_id}:
+                    raise EmailTaken
+                emails.add(email)
+            if user.profile.username is not None:
+                username = user.profile.username
+                if username in usernames or self._view.usernames.get(username) not in {None, user.user_id}:
+                    raise UsernameTaken
+                usernames.add(username)

@@ -1,0 +1,44 @@
+"""The code book on PostgreSQL."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.codes import Code, CodeEntry
+from domain.users import UserId
+
+_SQL = Statements.load("codes")
+
+
+class PostgresReferralCodes:
+    """Rows of `referral_codes`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def canonical(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
+        rows = await self._connection.fetch(_SQL.canonical, list(user_ids))
+        return {row["user_id"]: row["code"] for row in rows}
+
+    async def resolve(self, codes: Collection[str]) -> dict[str, CodeEntry]:
+        rows = await self._connection.fetch(_SQL.resolve, list(codes))
+        return {row["code"]: CodeEntry(*row) for row in rows}
+
+    async def newest_aliases(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
+        rows = await self._connection.fetch(_SQL.newest_aliases, list(user_ids))
+        return {row["user_id"]: row["code"] for row in rows}
+
+    async def assign(self, entries: Sequence[CodeEntry]) -> set[UserId]:
+        if not entries:
+            return set()
+        rows = await self._connection.fetch(
+            _SQL.assign, [entry.code for entry in entries], [entry.user_id for entry in entries], entries[0].created_at
+        )
+        return {row["user_id"] for row in rows}
+
+    async def demote(self, user_ids: Collection[UserId], at: datetime) -> None:
+        await self._connection.execute(_SQL.demote, list(user_ids), at)
+
+    async def retire(self, user_ids: Collection[UserId], at: datetime) -> None:
+        await self._connection.execute(_SQL.retire, list(user_ids), at)

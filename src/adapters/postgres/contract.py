@@ -1,0 +1,100 @@
+"""The contract with the database: what has to hold before anything is served."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from adapters.postgres.database import Connection, Database
+from adapters.postgres.migration_files import Migration, shipped
+from adapters.postgres.statements import Statements
+from adapters.postgres.violations import GUARDS, VIOLATIONS
+from application.transactions import TransactionAborted
+
+_SQL = Statements.load("contract")
+
+OLDEST_VERSION = 150000
+MAY_UPDATE: frozenset[str] = frozenset(
+    {"users", "referral_codes.is_canonical", "referral_codes.demoted_at", "referral_codes.retired_at"}
+)
+MAY_DELETE: frozenset[str] = frozenset({"webhook_deliveries", "idempotency_keys"})
+"""Tables and columns that may change or shrink; everything else is history, and the service may only add to it."""
+
+
+class DatabaseContract:
+    """Answers why the service must not serve on this database; nothing to say means that it may."""
+
+    def __init__(self, database: Database, migrations: Sequence[Migration] | None = None) -> None:
+        self._database = database
+        self._migrations = list(migrations) if migrations is not None else shipped()
+
+    async def breaches(self) -> list[str]:
+        """Return what is not as it has to be, one sentence each."""
+        try:
+            async with self._database.connection() as connection:
+                return [
+                    *await _server(connection),
+                    *await _role(connection),
+                    *await self._schema(connection),
+                ]
+        except TransactionAborted:
+            return ["the database cannot be reached"]
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            state = getattr(error, "sqlstate", None) or type(error).__name__
+            return [f"the database does not answer ({state})"]
+
+    async def _schema(self, connection: Connection) -> list[str]:
+        applied = await _applied(connection)
+        wanted = {migration.version: migration.checksum for migration in self._migrations}
+        breaches = []
+        if missing := sorted(set(wanted) - set(applied)):
+            breaches.append(f"migrations are missing: {', '.join(missing)}; run 'tallystick migrate'")
+        if newer := sorted(set(applied) - set(wanted)):
+            breaches.append(f"the database is newer than this version: {', '.join(newer)}")
+        if changed := sorted(v for v in wanted if applied.get(v, wanted[v]) != wanted[v]):
+            breaches.append(f"migrations differ from the ones that ran: {', '.join(changed)}")
+        if breaches:
+            return breaches
+        names = {row["name"] for row in await connection.fetch(_SQL.constraints)}
+        if lost := sorted((set(VIOLATIONS) | GUARDS) - names):
+            breaches.append(f"constraints are missing: {', '.join(lost)}")
+        if bare := sorted(row["name"] for row in await connection.fetch(_SQL.unguarded_tables)):
+            breaches.append(f"row level security is not forced on: {', '.join(bare)}")
+        for row in await connection.fetch(_SQL.privileges):
+            table = row["table_name"]
+            changeable = {f"{table}.{column}" for column in row["may_update"]} - MAY_UPDATE
+            if row["may_truncate"] or (changeable and table not in MAY_UPDATE):
+                breaches.append(f"the service may change what is history: {table}")
+            elif row["may_delete"] and table not in MAY_DELETE:
+                breaches.append(f"the service may delete what is history: {table}")
+        return breaches
+
+
+async def _applied(connection: Connection) -> dict[str, str]:
+    try:
+        return {row["version"]: row["checksum"] for row in await connection.fetch(_SQL.migrations)}
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        return {}  # the first migration makes the schema, and lets the service in
+
+
+async def _server(connection: Connection) -> list[str]:
+    row = await connection.fetchrow(_SQL.server)
+    if row is None:
+        raise AssertionError("a SELECT without FROM returns a row")
+    breaches = []
+    if row["is_replica"] or row["is_read_only"]:
+        breaches.append("the database is read-only")
+    if row["version"] < OLDEST_VERSION:
+        breaches.append("PostgreSQL 15 or newer is needed")
+    breaches += [
+        f"{setting} is off: acknowledged work could be lost"
+        for setting in ("fsync", "synchronous_commit", "full_page_writes")
+        if not row[setting]
+    ]
+    return breaches
+
+
+async def _role(connection: Connection) -> list[str]:
+    row = await connection.fetchrow(_SQL.role)
+    if row is None or not row["is_service"]:
+        return ["the service does not run as tallystick_app"]
+    return ["the role tallystick_app stands above row level security"] if row["is_above_policies"] else []

@@ -1,0 +1,124 @@
+"""The connection pool: the one seam that acquires connections, with a deadline."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import asyncpg
+import msgspec
+
+from application.transactions import TransactionAborted
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:  # asyncpg's classes take no parameters at run time
+    Connection = Pool = object
+
+SERVICE_ROLE = "tallystick_app"
+
+
+class PoolSettings(msgspec.Struct, frozen=True):
+    """How many connections, and how long anything may take."""
+
+    size: int = 10
+    acquire_seconds: float = 2.0
+    connect_seconds: float = 5.0
+    statement_seconds: float = 5.0
+    lock_seconds: float = 3.0
+    cache_statements: bool = True
+    """Off behind PgBouncer before 1.21 in transaction mode."""
+
+
+class Database:
+    """Connections that speak as the service's role, and for no longer than a statement may take."""
+
+    def __init__(self, dsn: str, settings: PoolSettings | None = None) -> None:
+        self._dsn = dsn
+        self._settings = settings or PoolSettings()
+        self._pool: Pool | None = None
+
+    @property
+    def name(self) -> str:
+        """The database's name, as the DSN gives it."""
+        return urlsplit(self._dsn).path.removeprefix("/")
+
+    async def open(self) -> None:
+        """Prepare the pool. No connection is made before it is needed: a database that is down is not an error yet."""
+        settings = self._settings
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=settings.size,
+            max_queries=1_000_000_000,  # a connection wears out by time, not by use
+            timeout=settings.connect_seconds,
+            command_timeout=settings.statement_seconds + 1,
+            statement_cache_size=1024 if settings.cache_statements else 0,
+            max_cached_statement_lifetime=0,
+            reset=_nothing_to_reset,
+            server_settings={
+                "role": SERVICE_ROLE,
+                "application_name": "tallystick",
+                "search_path": "tallystick",
+                "jit": "off",  # short statements pay more for it than they gain
+                "statement_timeout": str(int(settings.statement_seconds * 1000)),
+                "lock_timeout": str(int(settings.lock_seconds * 1000)),
+                "idle_in_transaction_session_timeout": str(int(settings.statement_seconds * 2000)),
+            },
+        )
+
+    async def close(self) -> None:
+        """Close the connections, by force where one does not answer."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(self._settings.statement_seconds):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection. Raises TransactionAborted when none can be had: nothing was run."""
+        if self._pool is None:
+            raise RuntimeError("the database was not opened")
+        try:
+            connection = await self._pool.acquire(timeout=self._settings.acquire_seconds)
+        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise TransactionAborted("no connection could be had") from error
+        except asyncpg.PostgresError as error:
+            raise TransactionAborted(error.sqlstate or "") from error
+        try:
+            yield connection
+        finally:
+            await _release(self._pool, connection)
+
+
+def is_lost(connection: Connection) -> bool:
+    """Tell whether a connection is gone; one that broke has left the pool already, and its proxy answers nothing."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
+def terminate(connection: Connection) -> None:
+    """Drop a connection at once, whatever state it is in."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
+async def _nothing_to_reset(_connection: object) -> None:
+    """No session state is ever set, so there is none to reset: a round trip less for each use of a connection."""
+
+
+async def _release(pool: Pool, connection: Connection) -> None:
+    try:
+        await pool.release(connection, timeout=1.0)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        terminate(connection)

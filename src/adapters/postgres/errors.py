@@ -1,0 +1,70 @@
+"""What a database error means: one table from SQLSTATE to what is done about it."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import asyncpg
+
+from adapters.postgres.violations import VIOLATIONS
+from application.transactions import StoreUnavailable, TransactionAborted
+from domain.refusals import Refusal
+
+Meaning = Literal["aborted", "unavailable"]
+
+MEANINGS: Mapping[str, Meaning] = {
+    "40001": "aborted",  # serialization failure, in any statement or at COMMIT
+    "40P01": "aborted",  # deadlock
+    "55P03": "aborted",  # lock_timeout
+    "0A000": "aborted",  # a plan cached before an ALTER
+    "53300": "aborted",  # too many connections
+    "57P01": "aborted",  # administrator shut the server down
+    "57P02": "aborted",  # crash of another backend
+    "57P03": "aborted",  # starting up or shutting down
+    "53100": "unavailable",  # disk full
+    "53200": "unavailable",  # out of memory
+    "57014": "unavailable",  # statement_timeout
+    "25006": "unavailable",  # a read-only standby
+}
+"""Every SQLSTATE that is foreseen; a constraint that is not in VIOLATIONS and everything else is a bug."""
+
+
+class InvalidText(Refusal):
+    """A value that no text of the database can hold came past the checks at the door."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self) -> None:
+        super().__init__("a value cannot be stored: it holds a character or a number out of range")
+
+
+_UNSTORABLE = frozenset({"22000", "22003", "22021", "22P02", "22P05"})
+"""22000 is what the driver says by itself, before the server sees the value."""
+
+
+def translated(error: BaseException, *, connection_lost: bool) -> BaseException:
+    """Return what an error before COMMIT means to the application; the error itself where it is a bug, or not ours."""
+    if isinstance(error, asyncpg.PostgresError):
+        return _meaning(error)
+    if isinstance(error, TimeoutError):  # command_timeout: the statement was cancelled, and COMMIT never sent
+        return StoreUnavailable("a statement took too long")
+    if isinstance(error, OSError) or (connection_lost and isinstance(error, asyncpg.InterfaceError)):
+        return TransactionAborted("the connection was lost before the commit")
+    return error
+
+
+def _meaning(error: asyncpg.PostgresError) -> Exception:
+    state = error.sqlstate or ""
+    violation = VIOLATIONS.get(getattr(error, "constraint_name", None) or "")
+    if violation is not None and state.startswith("23"):
+        return violation()
+    if state in _UNSTORABLE:
+        return InvalidText()
+    if state.startswith("08"):
+        return TransactionAborted(state)
+    match MEANINGS.get(state):
+        case "aborted":
+            return TransactionAborted(state)
+        case "unavailable":
+            return StoreUnavailable(state)
+        case None:
+            return error

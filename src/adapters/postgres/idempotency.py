@@ -1,0 +1,52 @@
+"""Idempotent replies on PostgreSQL."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from application.idempotency import Claim, RequestKey, StoredReply
+
+_SQL = Statements.load("idempotency")
+
+
+class PostgresIdempotencyKeys:
+    """Rows of `idempotency_keys`, and an advisory lock on each key while its first request runs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
+        locks = await self._connection.fetch(_SQL.lock, [_lock_id(key) for key in keys])
+        callers, names = [key.caller for key in keys], [key.key for key in keys]
+        stored = {
+            (row["caller"], row["key"]): StoredReply(row["fingerprint"], row["status"], row["body"])
+            for row in await self._connection.fetch(_SQL.find, callers, names)
+        }
+        claims: list[Claim] = []
+        for key, lock in zip(keys, locks, strict=True):
+            reply = stored.get((key.caller, key.key))
+            claims.append(reply if reply is not None else "fresh" if lock["locked"] else "running")
+        return claims
+
+    async def record(self, replies: Sequence[tuple[RequestKey, StoredReply]]) -> None:
+        if replies:
+            await self._connection.execute(
+                _SQL.record,
+                [key.caller for key, _ in replies],
+                [key.key for key, _ in replies],
+                [reply.fingerprint for _, reply in replies],
+                [reply.status for _, reply in replies],
+                [reply.body for _, reply in replies],
+                [key.at for key, _ in replies],
+            )
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        return int((await self._connection.execute(_SQL.forget, before, limit)).removeprefix("DELETE "))
+
+
+def _lock_id(key: RequestKey) -> int:
+    """Return the advisory lock of a key; two that share one by chance only ask one of them to come again."""
+    digest = hashlib.sha256(f"{key.caller}\x00{key.key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,0 +1,20 @@
+"""The promises on PostgreSQL, counted by SQL."""
+
+from collections.abc import Sequence
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from application.invariants import PROMISES, Invariant
+
+_SQL = Statements.load("invariants")
+
+
+class PostgresInvariants:
+    """One statement a promise; each reads whole tables."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def count(self) -> Sequence[Invariant]:
+        counts = {name: await self._connection.fetchval(sql) for name, sql in _SQL}
+        return [Invariant(name, promise, counts[name]) for name, promise in PROMISES.items()]

@@ -1,0 +1,170 @@
+"""The migrator: brings the schema to this version, once, whoever starts at the same time."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from adapters.postgres.migration_files import Migration, shipped
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes take no parameters at run time
+    Connection = object
+
+LOCK_ID = 0x74616C6C79  # "tally"
+_POLL_SECONDS = 0.2
+
+_BOOK = """
+CREATE SCHEMA IF NOT EXISTS tallystick;
+CREATE TABLE IF NOT EXISTS tallystick.schema_migrations (
+    version text NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL,
+    CONSTRAINT schema_migrations_pkey PRIMARY KEY (version)
+);
+"""
+_CONCURRENT_INDEX = re.compile(
+    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", re.IGNORECASE
+)
+
+
+class MigrationRefused(Exception):
+    """The database and this version do not fit, and going on would make it worse."""
+
+
+class Migrator:
+    """Runs migrations as the owner, on one connection of its own.
+
+    The lock is polled: waiting inside pg_advisory_lock() holds a snapshot that CREATE INDEX CONCURRENTLY waits for.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        now: Callable[[], datetime],
+        migrations: Sequence[Migration] | None = None,
+        wait_seconds: float = 120.0,
+    ) -> None:
+        self._dsn = dsn
+        self._now = now
+        self._migrations = list(migrations) if migrations is not None else shipped()
+        self._wait_seconds = wait_seconds
+
+    async def pending(self) -> list[Migration]:
+        """Return what `apply` would run; MigrationRefused as there."""
+        async with self._connected() as connection:
+            return self._missing(await _applied(connection))
+
+    async def apply(self) -> list[Migration]:
+        """Run what is missing and return it.
+
+        MigrationRefused where a migration that ran has changed since, where the database is newer than this version,
+        or where another migrator holds the lock for too long.
+        """
+        async with self._connected() as connection, self._locked(connection):
+            await connection.execute(_BOOK)
+            missing = self._missing(await _applied(connection))
+            for migration in missing:
+                await self._run(connection, migration)
+            return missing
+
+    async def take_back(self, version: str) -> None:
+        """Run the way back of the newest migration, which has to be this one."""
+        async with self._connected() as connection, self._locked(connection):
+            applied = await _applied(connection)
+            if not applied or max(applied) != version:
+                raise MigrationRefused(f"{version} is not the newest migration of this database")
+            migration = next(migration for migration in self._migrations if migration.version == version)
+            forget = "DELETE FROM tallystick.schema_migrations WHERE version = $1"
+            if migration.back_in_transaction:
+                async with connection.transaction():
+                    await connection.execute(migration.down)
+                    await connection.execute(forget, version)
+                return
+            await _one_by_one(connection, migration.down)
+            await connection.execute(forget, version)
+
+    def _missing(self, applied: dict[str, str]) -> list[Migration]:
+        known = {migration.version for migration in self._migrations}
+        newer = sorted(set(applied) - known)
+        if newer:
+            raise MigrationRefused(f"the database has migration {newer[-1]}, which this version does not know")
+        for migration in self._migrations:
+            if applied.get(migration.version, migration.checksum) != migration.checksum:
+                raise MigrationRefused(f"migration {migration.version} was changed after it ran")
+        return [migration for migration in self._migrations if migration.version not in applied]
+
+    async def _run(self, connection: Connection, migration: Migration) -> None:
+        record = (
+            "INSERT INTO tallystick.schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)"
+        )
+        row = (migration.version, migration.name, migration.checksum, self._now())
+        if migration.in_transaction:
+            async with connection.transaction():
+                await connection.execute(migration.up)
+                await connection.execute(record, *row)
+            return
+        for name in _CONCURRENT_INDEX.findall(migration.up):
+            await _drop_invalid_index(connection, name)
+        await _one_by_one(connection, migration.up)
+        await connection.execute(record, *row)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        try:
+            connection: Connection = await asyncpg.connect(
+                self._dsn,
+                timeout=10,
+                server_settings={"application_name": "tallystick migrate"},
+                statement_cache_size=0,
+            )
+        except asyncpg.InterfaceError as error:  # the driver does not understand the URL
+            raise MigrationRefused(f"the database URL is wrong: {error}") from None
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+
+    @asynccontextmanager
+    async def _locked(self, connection: Connection) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_ID):  # noqa: ASYNC110
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            raise MigrationRefused(f"another migrator has held the lock for {self._wait_seconds:.0f} s") from None
+        try:
+            yield
+        finally:
+            if not connection.is_closed():
+                await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_ID)
+
+
+async def _applied(connection: Connection) -> dict[str, str]:
+    if await connection.fetchval("SELECT to_regclass('tallystick.schema_migrations')") is None:
+        return {}
+    rows = await connection.fetch("SELECT version, checksum FROM tallystick.schema_migrations")
+    return {row["version"]: row["checksum"] for row in rows}
+
+
+async def _one_by_one(connection: Connection, statements: str) -> None:
+    """Run statements outside a transaction: several in one message would be one."""
+    for statement in (part.strip() for part in statements.split(";\n")):
+        if statement:
+            await connection.execute(statement)
+
+
+async def _drop_invalid_index(connection: Connection, name: str) -> None:
+    """Drop what a cancelled CREATE INDEX CONCURRENTLY left: it is there, costs writes and serves no read."""
+    invalid = await connection.fetchval(
+        "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", f"tallystick.{name}"
+    )
+    if invalid:
+        await connection.execute(f'DROP INDEX CONCURRENTLY tallystick."{name}"')

@@ -1,0 +1,52 @@
+-- server()
+SELECT
+    pg_is_in_recovery() AS is_replica,
+    current_setting('transaction_read_only') = 'on' AS is_read_only,
+    current_setting('fsync') = 'on' AS fsync,
+    current_setting('synchronous_commit') <> 'off' AS synchronous_commit,
+    current_setting('full_page_writes') = 'on' AS full_page_writes,
+    current_setting('server_version_num')::integer AS version;
+
+-- role()
+SELECT
+    current_user = 'tallystick_app' AS is_service,
+    rolsuper OR rolbypassrls AS is_above_policies
+FROM pg_roles
+WHERE rolname = current_user;
+
+-- migrations()
+SELECT version, checksum
+FROM tallystick.schema_migrations
+ORDER BY version;
+
+-- constraints()
+-- Constraints and the unique indexes that stand for one; an index left invalid is none.
+SELECT c.conname AS name
+FROM pg_constraint AS c
+WHERE c.connamespace = 'tallystick'::regnamespace AND c.convalidated
+UNION
+SELECT i.relname
+FROM pg_index AS x
+INNER JOIN pg_class AS i ON i.oid = x.indexrelid
+WHERE i.relnamespace = 'tallystick'::regnamespace AND x.indisunique AND x.indisvalid;
+
+-- unguarded_tables()
+SELECT relname AS name
+FROM pg_class
+WHERE
+    relnamespace = 'tallystick'::regnamespace AND relkind IN ('r', 'p')
+    AND NOT (relrowsecurity AND relforcerowsecurity);
+
+-- privileges()
+SELECT
+    t.relname AS table_name,
+    ARRAY(
+        SELECT a.attname::text FROM pg_attribute AS a
+        WHERE
+            a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+            AND has_column_privilege('tallystick_app', t.oid, a.attnum, 'UPDATE')
+    ) AS may_update,
+    has_table_privilege('tallystick_app', t.oid, 'DELETE') AS may_delete,
+    has_table_privilege('tallystick_app', t.oid, 'TRUNCATE') AS may_truncate
+FROM pg_class AS t
+WHERE t.relnamespace = 'tallystick'::regnamespace AND t.relkind IN ('r', 'p');

@@ -1,0 +1,48 @@
+-- find(invitee_ids)
+SELECT invitee_id, inviter_id, code, arrival_id, created_at
+FROM tallystick.referral_edges
+WHERE invitee_id = ANY($1::text[]);
+
+-- record(invitee_ids, inviter_ids, codes, arrival_ids, created_ats)
+INSERT INTO tallystick.referral_edges (invitee_id, inviter_id, code, arrival_id, created_at)
+SELECT new.invitee_id, new.inviter_id, new.code, new.arrival_id, new.created_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[])
+AS new (invitee_id, inviter_id, code, arrival_id, created_at)
+ORDER BY new.invitee_id;
+
+-- leaders(limit)
+SELECT user_id, coalesce(display_name, username, '') AS display_name, referrals
+FROM tallystick.users
+WHERE deleted_at IS NULL AND referrals > 0
+ORDER BY referrals DESC, user_id
+LIMIT $1::bigint;
+
+-- leaders_after(referrals, user_id, limit)
+-- Two ranges of one index: those with as many referrals behind this id, and those with fewer.
+SELECT page.user_id, page.display_name, page.referrals
+FROM (
+    (
+        SELECT user_id, coalesce(display_name, username, '') AS display_name, referrals
+        FROM tallystick.users
+        WHERE deleted_at IS NULL AND referrals = $1::bigint AND user_id > $2::text
+        ORDER BY user_id
+        LIMIT $3::bigint
+    )
+    UNION ALL
+    (
+        SELECT user_id, coalesce(display_name, username, '') AS display_name, referrals
+        FROM tallystick.users
+        WHERE deleted_at IS NULL AND referrals > 0 AND referrals < $1::bigint
+        ORDER BY referrals DESC, user_id
+        LIMIT $3::bigint
+    )
+) AS page
+ORDER BY page.referrals DESC, page.user_id
+LIMIT $3::bigint;
+
+-- most_connected(limit)
+SELECT user_id, referrals
+FROM tallystick.users
+WHERE deleted_at IS NULL
+ORDER BY referrals DESC, user_id
+LIMIT $1::bigint;

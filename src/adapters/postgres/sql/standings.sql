@@ -1,0 +1,30 @@
+-- of(user_ids)
+SELECT
+    u.user_id, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.created_at, u.deleted_at,
+    c.code,
+    v.user_id IS NOT NULL AS otp_verified,
+    e.invitee_id IS NOT NULL AS referred
+FROM tallystick.users AS u
+LEFT JOIN tallystick.referral_codes AS c ON c.user_id = u.user_id AND c.is_canonical
+LEFT JOIN tallystick.phone_verifications AS v ON v.user_id = u.user_id
+LEFT JOIN tallystick.referral_edges AS e ON e.invitee_id = u.user_id
+WHERE u.user_id = ANY($1::text[]);
+
+-- by_email(email_key)
+SELECT
+    u.user_id, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.created_at, u.deleted_at,
+    c.code,
+    v.user_id IS NOT NULL AS otp_verified,
+    e.invitee_id IS NOT NULL AS referred
+FROM tallystick.users AS u
+LEFT JOIN tallystick.referral_codes AS c ON c.user_id = u.user_id AND c.is_canonical
+LEFT JOIN tallystick.phone_verifications AS v ON v.user_id = u.user_id
+LEFT JOIN tallystick.referral_edges AS e ON e.invitee_id = u.user_id
+WHERE u.email_key = $1::text;
+
+-- missing_codes()
+SELECT count(*)
+FROM tallystick.users AS u
+WHERE u.deleted_at IS NULL AND NOT EXISTS (
+    SELECT FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id AND c.is_canonical
+);

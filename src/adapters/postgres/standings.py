@@ -1,0 +1,35 @@
+"""Standings on PostgreSQL."""
+
+from collections.abc import Collection
+
+import asyncpg
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from adapters.postgres.users import user_from
+from domain.standings import Standing
+from domain.users import UserId, email_key
+
+_SQL = Statements.load("standings")
+
+
+class PostgresStandings:
+    """One user's rows of several tables, joined by the user's id."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, Standing]:
+        return {row["user_id"]: _standing(row) for row in await self._connection.fetch(_SQL.of, list(user_ids))}
+
+    async def by_email(self, email: str) -> Standing | None:
+        row = await self._connection.fetchrow(_SQL.by_email, email_key(email))
+        return _standing(row) if row is not None else None
+
+    async def missing_codes(self) -> int:
+        missing: int = await self._connection.fetchval(_SQL.missing_codes)
+        return missing
+
+
+def _standing(row: asyncpg.Record) -> Standing:
+    return Standing(user_from(row), row["code"], otp_verified=row["otp_verified"], referred=row["referred"])

@@ -1,0 +1,57 @@
+"""SQL from files: one named block a statement, its parameters in the header."""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+_HEADER = re.compile(r"^-- ([a-z_]+)\(([a-z_, ]*)\)$")
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+class Statements:
+    """The statements of one capability, by name: `statements.lock` is its SQL.
+
+    A block starts with `-- name(first, second)`; comment lines after it say why. The parameters named in the header
+    are `$1`, `$2` and so on, all of them used; anything else is a ValueError at import.
+    """
+
+    def __init__(self, text: str, *, source: str) -> None:
+        self._sql: dict[str, str] = {}
+        name, parameters, lines = "", 0, list[str]()
+        for line in [*text.splitlines(), "-- end()"]:
+            header = _HEADER.match(line)
+            if header is None:
+                if not name and line.strip():
+                    raise ValueError(f"{source}: {line!r} stands before the first header")
+                if not line.startswith("--"):
+                    lines.append(line)
+                continue
+            if name:
+                self._add(name, parameters, "\n".join(lines).strip(), source)
+            name, lines = header[1], []
+            parameters = len([part for part in header[2].split(",") if part.strip()])
+
+    @classmethod
+    def load(cls, capability: str) -> "Statements":
+        """Load `sql/<capability>.sql`."""
+        source = files("adapters.postgres") / "sql" / f"{capability}.sql"
+        return cls(source.read_text(encoding="utf-8"), source=f"{capability}.sql")
+
+    def _add(self, name: str, parameters: int, sql: str, source: str) -> None:
+        used = {int(number) for number in _PARAMETER.findall(sql)}
+        if used != set(range(1, parameters + 1)):
+            raise ValueError(f"{source}: {name} names {parameters} parameters and uses {sorted(used)}")
+        if name in self._sql:
+            raise ValueError(f"{source}: {name} is there twice")
+        if not sql.endswith(";"):
+            raise ValueError(f"{source}: {name} does not end with a semicolon")
+        self._sql[name] = sql.removesuffix(";")
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._sql[name]
+        except KeyError:
+            raise AttributeError(f"no statement is called {name}") from None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._sql.items())

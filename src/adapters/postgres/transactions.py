@@ -1,0 +1,100 @@
+"""Units of work on PostgreSQL: READ COMMITTED with row locks, committed by a clean exit."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+import asyncpg
+
+from adapters.postgres.codes import PostgresReferralCodes
+from adapters.postgres.database import Connection, Database, is_lost, terminate
+from adapters.postgres.errors import translated
+from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.identity import PostgresVerifications
+from adapters.postgres.identity_events import PostgresDeliveries
+from adapters.postgres.invariants import PostgresInvariants
+from adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
+from adapters.postgres.standings import PostgresStandings
+from adapters.postgres.users import PostgresUsers
+from application.transactions import CommitUncertain, Stores, TransactionAborted
+
+_INSIDE: ContextVar[bool] = ContextVar("inside a transaction", default=False)
+
+
+class PostgresTransactions:
+    """Opens transactions and reads on connections of the pool."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Stores]:
+        if _INSIDE.get():
+            raise RuntimeError("a transaction was begun inside another one")
+        inside = _INSIDE.set(True)
+        try:
+            async with self._database.connection() as connection:
+                try:
+                    await connection.execute("BEGIN")
+                    yield _stores(connection)
+                except BaseException as error:
+                    await _roll_back(connection)
+                    meaning = translated(error, connection_lost=is_lost(connection))
+                    if meaning is error:
+                        raise
+                    raise meaning from error
+                await _commit(connection)
+        finally:
+            _INSIDE.reset(inside)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Stores]:
+        async with self._database.connection() as connection:
+            try:
+                yield _stores(connection)
+            except Exception as error:
+                meaning = translated(error, connection_lost=is_lost(connection))
+                if meaning is error:
+                    raise
+                raise meaning from error
+
+
+def _stores(connection: Connection) -> Stores:
+    return Stores(
+        users=PostgresUsers(connection),
+        codes=PostgresReferralCodes(connection),
+        edges=PostgresEdges(connection),
+        leaderboard=PostgresLeaderboard(connection),
+        verifications=PostgresVerifications(connection),
+        standings=PostgresStandings(connection),
+        deliveries=PostgresDeliveries(connection),
+        idempotency=PostgresIdempotencyKeys(connection),
+        invariants=PostgresInvariants(connection),
+    )
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        tag = await connection.execute("COMMIT")
+    except asyncpg.PostgresError as error:
+        meaning = translated(error, connection_lost=is_lost(connection))
+        if is_lost(connection) or (error.sqlstate or "").startswith(("08", "57")):
+            terminate(connection)
+            raise CommitUncertain from error
+        raise meaning from error
+    except BaseException as error:
+        terminate(connection)
+        if isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError):
+            raise CommitUncertain from error
+        raise
+    if tag != "COMMIT":  # a statement had failed, and somebody went on regardless: the server rolled back
+        raise TransactionAborted("the transaction had failed before its commit")
+
+
+async def _roll_back(connection: Connection) -> None:
+    if is_lost(connection):
+        return
+    try:
+        await connection.execute("ROLLBACK")
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        terminate(connection)

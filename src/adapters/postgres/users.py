@@ -1,0 +1,63 @@
+"""Users on PostgreSQL."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.users import Profile, User, UserId, email_key
+
+_SQL = Statements.load("users")
+
+
+class PostgresUsers:
+    """Rows of `users`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
+        return _by_id(await self._connection.fetch(_SQL.lock, list(user_ids)))
+
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
+        await self._connection.execute(_SQL.admit, list(user_ids), at)
+
+    async def find(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
+        return _by_id(await self._connection.fetch(_SQL.find, list(user_ids)))
+
+    async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
+        keys = [email_key(email) for email in emails]
+        return [user_from(row) for row in await self._connection.fetch(_SQL.holders, keys, list(usernames))]
+
+    async def store(self, users: Sequence[User]) -> None:
+        profiles = [user.profile for user in users]
+        await self._connection.execute(
+            _SQL.store,
+            [user.user_id for user in users],
+            [profile.email for profile in profiles],
+            [email_key(profile.email) if profile.email is not None else None for profile in profiles],
+            [profile.username for profile in profiles],
+            [profile.display_name for profile in profiles],
+            [profile.phone for profile in profiles],
+            [user.profile_at for user in users],
+            [user.referrals for user in users],
+            [user.deleted_at for user in users],
+        )
+
+
+def user_from(row: asyncpg.Record) -> User:
+    """Return the user that a row with the columns of `users` holds."""
+    return User(
+        user_id=row["user_id"],
+        created_at=row["created_at"],
+        profile=Profile(row["email"], row["username"], row["display_name"], row["phone"]),
+        profile_at=row["profile_at"],
+        referrals=row["referrals"],
+        deleted_at=row["deleted_at"],
+    )
+
+
+def _by_id(rows: Sequence[asyncpg.Record]) -> dict[UserId, User]:
+    return {row["user_id"]: user_from(row) for row in rows}

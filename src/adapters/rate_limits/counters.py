@@ -1,0 +1,59 @@
+"""Counters of this process, as the sliding windows of `limits` want them."""
+
+from math import floor
+
+from application.ports import Clock
+
+MAX_CALLERS = 50_000
+"""Callers who are counted in one window at most; one more, and the one who came first is forgotten."""
+
+
+class LocalCounters:
+    """Counts by key in the running window and the one before it: the same work however many keys there are.
+
+    The memory storage of `limits` looks through all of its keys on each request.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._windows: dict[int, _Windows] = {}
+
+    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count a request, unless that would be more than the limit within the last `expiry` seconds."""
+        windows, remaining = self._at_this_moment(expiry)
+        current = windows.current.get(key, 0)
+        if floor(windows.previous.get(key, 0) * remaining / expiry + current) + amount > limit:
+            return False
+        windows.current[key] = current + amount
+        if len(windows.current) > MAX_CALLERS:
+            del windows.current[next(iter(windows.current))]
+        return True
+
+    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """Return the count before the running window and for how long it weighs, and the same of the running one."""
+        windows, remaining = self._at_this_moment(expiry)
+        return windows.previous.get(key, 0), remaining, windows.current.get(key, 0), remaining + expiry
+
+    def _at_this_moment(self, expiry: int) -> "tuple[_Windows, float]":
+        number, passed = divmod(self._clock.monotonic(), expiry)
+        windows = self._windows.get(expiry)
+        if windows is None:
+            windows = self._windows[expiry] = _Windows(int(number))
+        elif windows.number != number:
+            windows.turn(int(number))
+        return windows, expiry - passed
+
+
+class _Windows:
+    """Two windows of one length, the later of which is running."""
+
+    __slots__ = ("current", "number", "previous")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.previous: dict[str, int] = {}
+        self.current: dict[str, int] = {}
+
+    def turn(self, number: int) -> None:
+        self.previous = self.current if number == self.number + 1 else {}
+        self.current, self.number = {}, number

@@ -1,0 +1,135 @@
+"""Sliding-window limits by group and caller."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil, floor
+from typing import Any, Protocol
+
+from limits import RateLimitItem, parse_many
+from limits.aio.storage import RedisStorage
+from limits.errors import StorageError
+from valkey.asyncio import BlockingConnectionPool
+
+from adapters.rate_limits.counters import LocalCounters
+from application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics
+
+DEFAULTS: Mapping[LimitGroup, str] = {
+    "resolver": "120/minute",
+    "sign_up": "30/minute",
+    "webhook": "6000/minute",
+    "read": "600/minute",
+    "write": "120/minute",
+}
+NEVER_UNCOUNTED: frozenset[LimitGroup] = frozenset({"resolver", "sign_up"})
+"""Groups that answer 503 rather than go without a count: codes could be enumerated, sign-ups made by the thousand."""
+
+_STORAGE_SECONDS = 0.5
+_MAX_CONNECTIONS = 32
+
+
+class _Counters(Protocol):
+    """What the sliding windows are counted on: the part of a storage of `limits` that is used."""
+
+    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool: ...
+
+    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]: ...
+
+
+class SlidingWindows:
+    """Counts requests. Where shared counters fail, groups that may be counted here are counted here."""
+
+    def __init__(
+        self, limits: Mapping[LimitGroup, str], clock: Clock, metrics: Metrics, *, storage: str = "memory://"
+    ) -> None:
+        self._limits: dict[LimitGroup, list[RateLimitItem]] = {
+            group: parse_many(expression) for group, expression in limits.items()
+        }
+        self._policies = {group: _policy(group, items) for group, items in self._limits.items()}
+        self._metrics = metrics
+        self._local = LocalCounters(clock)
+        self._shared: _Counters = self._local
+        self._pool: BlockingConnectionPool | None = None
+        if storage != "memory://":
+            self._pool = _connections(storage)
+            # The pool is handed over as an option, whose type knows only plain values.
+            options: dict[str, Any] = {"connection_pool": self._pool}
+            self._shared = RedisStorage("async+valkey://", wrap_exceptions=True, **options)
+
+    async def close(self) -> None:
+        """Close the connections to the shared counters."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def hit(self, group: LimitGroup, identity: str) -> Allowance | None:
+        """Count one request; None where the group is unlimited.
+
+        LimiterUnavailable where the counters are out of reach and the group must not go uncounted.
+        """
+        items = self._limits.get(group)
+        if items is None:
+            return None
+        try:
+            return await self._hit(self._shared, group, items, identity)
+        except StorageError as error:
+            self._metrics.count("limit_storage_failures", label=group)
+            if group in NEVER_UNCOUNTED:
+                raise LimiterUnavailable from error
+            return await self._hit(self._local, group, items, identity)
+
+    async def _hit(
+        self, counters: _Counters, group: LimitGroup, items: Sequence[RateLimitItem], identity: str
+    ) -> Allowance:
+        """Count against every limit of the group; the tightest one speaks.
+
+        This is the sliding window strategy of `limits` on its counters, with the key and the windows read once.
+        """
+        allowed, remaining, reset = True, items[0].amount, 0.0
+        for item in items:
+            key, expiry = item.key_for(group, identity), item.get_expiry()
+            allowed = await counters.acquire_sliding_window_entry(key, item.amount, expiry) and allowed
+            previous, previous_ttl, current, current_ttl = await counters.get_sliding_window(key, expiry)
+            left = max(0, item.amount - floor(previous * previous_ttl / expiry + current))
+            if left <= remaining:
+                remaining, reset = left, current_ttl % expiry
+        if not allowed:
+            self._metrics.count("limit_hits", label=group)
+        return Allowance(allowed, self._policies[group], remaining if allowed else 0, max(1, ceil(reset)))
+
+
+def read_limits(text: str) -> dict[LimitGroup, str]:
+    """Read `group=expression; group=expression` over the defaults, or `off`; ValueError says what is wrong."""
+    if text.strip() == "off":
+        return {}
+    limits = dict(DEFAULTS)
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, expression = (word.strip() for word in part.partition("="))
+        group = next((group for group in DEFAULTS if group == name), None)
+        if group is None or not equals:
+            raise ValueError(f"{part!r}: group=expression is needed, the groups are {', '.join(DEFAULTS)}")
+        if expression == "off":
+            limits.pop(group, None)
+            continue
+        try:
+            parse_many(expression)
+        except ValueError:
+            raise ValueError(f"{expression!r} is no limit; write for example 120/minute") from None
+        limits[group] = expression
+    return limits
+
+
+def _policy(group: LimitGroup, items: Sequence[RateLimitItem]) -> bytes:
+    return ", ".join(f'"{group}";q={item.amount};w={item.get_expiry()}' for item in items).encode()
+
+
+def _connections(uri: str) -> BlockingConnectionPool:
+    """Return a bounded pool: callers wait for a connection no longer than for an answer."""
+    scheme, _, rest = uri.partition("://")
+    # Both speak one protocol; for both the client of Valkey is used, which `limits` does not cap.
+    known = {"redis": "valkey", "rediss": "valkeys"}.get(scheme, scheme)
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+        f"{known}://{rest}",
+        max_connections=_MAX_CONNECTIONS,
+        timeout=_STORAGE_SECONDS,
+        socket_timeout=_STORAGE_SECONDS,
+        socket_connect_timeout=_STORAGE_SECONDS,
+    )
+    return pool

@@ -1,0 +1,115 @@
+"""Logs: one JSON object a line, with nothing in it that came from a user but keyed hashes."""
+
+import contextlib
+import hashlib
+import hmac
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Literal, TextIO
+
+import structlog
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_LEVELS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_MAX_FRAMES = 12
+
+
+class Pseudonyms:
+    """Names for users that tell operators who is the same, and nobody who it is."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, user_id: str) -> str:
+        """Return the name of a user in logs."""
+        return hmac.digest(self._key, user_id.encode(), hashlib.sha256).hex()[:16]
+
+
+def configure(level: LogLevel, stream: TextIO | None = None) -> None:
+    """Send every log line, the server's and the libraries' too, through one renderer."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            without_messages,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda: _Lines(stream),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_Forward()]
+    root.setLevel(max(_LEVELS[level], logging.WARNING))
+    for name in ("uvicorn", "uvicorn.error", "asyncio"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    # The server's own access log writes query strings; without handlers it is not even composed.
+    logging.getLogger("uvicorn.access").handlers = []
+    logging.getLogger("uvicorn.access").propagate = False
+
+
+def logger() -> "structlog.typing.FilteringBoundLogger":
+    """Return the logger that everything is said to."""
+    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return bound
+
+
+def without_messages(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    """Replace an exception by where it happened and what kind it is: its message may hold what a user sent."""
+    error = event.pop("error", None)
+    if isinstance(error, BaseException):
+        event["exception"] = describe(error)
+    return event
+
+
+def describe(error: BaseException) -> list[dict[str, object]]:
+    """Return the chain of an exception: types, SQLSTATEs, constraint names and frames, never messages or values."""
+    chain: list[dict[str, object]] = []
+    current: BaseException | None = error
+    while current is not None and len(chain) < _MAX_FRAMES:
+        frames = traceback.extract_tb(current.__traceback__)[-_MAX_FRAMES:]
+        entry: dict[str, object] = {
+            "type": f"{type(current).__module__}.{type(current).__qualname__}",
+            "frames": [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames],
+        }
+        for fact in ("sqlstate", "constraint_name", "table_name"):
+            value = getattr(current, fact, None)
+            if isinstance(value, str):
+                entry[fact] = value
+        chain.append(entry)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return chain
+
+
+def _short(file_name: str) -> str:
+    return "/".join(file_name.split("/")[-3:])
+
+
+class _Lines:
+    """Writes lines, and lets them go where nobody reads them any more: a request must not fail for its log."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        stream = self._stream if self._stream is not None else sys.stdout
+        with contextlib.suppress(OSError, ValueError):
+            stream.write(f"{line}\n")
+            stream.flush()
+
+    debug = info = warning = error = msg
+
+
+class _Forward(logging.Handler):
+    """What libraries log: which of them, where and how serious; their text only where it cannot hold user input."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts: dict[str, object] = {"logger": record.name, "at": f"{record.module}:{record.lineno}"}
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            facts["error"] = record.exc_info[1]
+        # The first line of a format string is the library's own words; its arguments and more lines may be a user's.
+        logger().log(record.levelno, str(record.msg).partition("\n")[0], **facts)

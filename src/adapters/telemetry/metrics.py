@@ -1,0 +1,121 @@
+"""Metrics for Prometheus, all of them there from the first scrape."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from application.ports import CounterName, GaugeName, HistogramName
+
+_COUNTERS: Mapping[CounterName, tuple[str, str]] = {
+    "alias_hit_count": ("Codes resolved through an alias.", ""),
+    "attribution_overwrite_attempts": ("Attributions that would have replaced an inviter, and did not.", ""),
+    "collision_retry_count": ("Candidates for a code that were somebody's already.", ""),
+    "double_mint_attempts": ("Mints for users who had a code already.", ""),
+    "group_commit_retries": ("Batches run again after they were aborted as a whole.", "use_case"),
+    "group_commit_shed": ("Commands refused because too many waited, or for too long.", "use_case"),
+    "group_commit_splits": ("Batches halved because one command failed the others.", "use_case"),
+    "idempotency_hits": ("Requests answered with the first reply to their key.", ""),
+    "limit_hits": ("Requests refused by a rate limit.", "group"),
+    "limit_storage_failures": ("Requests whose shared counters were out of reach.", "group"),
+    "referral_api_mint_attempts": ("Reads through GET /api/referral that found no code and wrote none.", ""),
+    "resolver_outcomes": ("Codes asked for, by what they stood for.", "outcome"),
+    "webhook_out_of_order": ("Deliveries that came after one they should have preceded.", ""),
+    "webhook_refusals": ("Deliveries without a valid signature, or of unknown shape.", "reason"),
+    "webhook_replays": ("Deliveries that had been taken before.", ""),
+}
+_HISTOGRAMS: Mapping[HistogramName, tuple[str, str, Sequence[float]]] = {
+    "group_commit_batch_size": ("Commands a batch.", "use_case", (1, 2, 4, 8, 16, 32, 64, 128, 256)),
+    "time_to_code_ms": (
+        "From the first word of a user to their committed code.",
+        "",
+        (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 60000),
+    ),
+    "webhook_lag_ms": (
+        "From the sending of a delivery to its commit; signed times are whole seconds.",
+        "",
+        (25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 60000, 300000),
+    ),
+}
+_GAUGES: Mapping[GaugeName, str] = {"missing_code_count": "Living users without a canonical code."}
+_LABELS: Mapping[str, Sequence[str]] = {
+    "resolver_outcomes": ("canonical", "alias", "unknown"),
+    "limit_hits": ("resolver", "sign_up", "webhook", "read", "write"),
+    "webhook_refusals": ("signature", "shape"),
+}
+_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class PrometheusMetrics:
+    """Counters, histograms and gauges of one process, or of all workers of a server."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._counters = {
+            name: Counter(name, about, [label] if label else [], registry=self._registry)
+            for name, (about, label) in _COUNTERS.items()
+        }
+        self._histograms = {
+            name: Histogram(name, about, [label] if label else [], buckets=buckets, registry=self._registry)
+            for name, (about, label, buckets) in _HISTOGRAMS.items()
+        }
+        self._gauges = {
+            name: Gauge(name, about, registry=self._registry, multiprocess_mode="mostrecent")
+            for name, about in _GAUGES.items()
+        }
+        self._requests = Histogram(
+            "http_request_seconds",
+            "Requests by route template; unmatched paths are one route.",
+            ["method", "route", "status"],
+            buckets=_REQUEST_SECONDS,
+            registry=self._registry,
+        )
+        # Looking a child up by its labels takes a lock and costs more than counting does.
+        self._request_children: dict[tuple[str, str, int], Histogram] = {}
+        self._counter_children: dict[tuple[CounterName, str], Counter] = {}
+        self._histogram_children: dict[tuple[HistogramName, str], Histogram] = {}
+        for name, labels in _LABELS.items():
+            for label in labels:
+                self._counters[name].labels(label)  # type: ignore[index]  # keys of one table are keys of the other
+
+    def count(self, name: CounterName, amount: int = 1, *, label: str = "") -> None:
+        if amount:
+            child = self._counter_children.get((name, label))
+            if child is None:
+                counter = self._counters[name]
+                child = self._counter_children[name, label] = counter.labels(label) if label else counter
+            child.inc(amount)
+
+    def observe(self, name: HistogramName, value: float, *, label: str = "") -> None:
+        child = self._histogram_children.get((name, label))
+        if child is None:
+            histogram = self._histograms[name]
+            child = self._histogram_children[name, label] = histogram.labels(label) if label else histogram
+        child.observe(value)
+
+    def gauge(self, name: GaugeName, value: float) -> None:
+        self._gauges[name].set(value)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        child = self._request_children.get((method, route, status))
+        if child is None:
+            child = self._requests.labels(method, route, str(status))
+            self._request_children[method, route, status] = child
+        child.observe(seconds)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """Return what a scrape gets, and its content type."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package has no types here
+        return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,1 @@
+"""Webhooks of identity providers: signatures, and the shapes of what they send."""

@@ -1,0 +1,193 @@
+"""Group commit: commands that arrive while a batch is being committed form the next batch."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from application.ports import Clock, Metrics, Randomness
+from application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
+from domain.refusals import OutcomeUnknown, Overloaded, Refusal
+
+C = TypeVar("C")
+R = TypeVar("R")
+C_contra = TypeVar("C_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+Batch = Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
+"""A use case over many commands: outcomes in order, refusals and replays as values; running it again is safe."""
+
+
+class Single(Protocol[C_contra, R_co]):
+    """A use case as a caller sees it: one command in, its result out, its refusal raised."""
+
+    async def __call__(self, command: C_contra, /) -> R_co: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much may wait, for how long, and how often a batch is tried."""
+
+    lanes: int = 4
+    batch_size: int = 256
+    queue_length: int = 4096
+    patience_seconds: float = 8.0
+    """How long after its arrival a command may still be tried."""
+    retries: int = 5
+    first_pause_seconds: float = 0.05
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[C, R]):
+    command: C
+    reply: asyncio.Future[R]
+    deadline: float
+    maybe_stored: bool = False
+    """A commit of this command was lost sight of: from then on no failure may claim that nothing was done."""
+
+    def settle(self, outcome: R | Exception) -> None:
+        if self.reply.done():  # the caller went away; the effect stands all the same
+            return
+        if not isinstance(outcome, Exception):
+            self.reply.set_result(outcome)
+        elif self.maybe_stored and (isinstance(outcome, Overloaded) or not isinstance(outcome, Refusal)):
+            self.reply.set_exception(OutcomeUnknown())
+        else:
+            self.reply.set_exception(outcome)
+
+
+class GroupCommit(Generic[C, R]):
+    """Runs a batch use case for single callers.
+
+    - Commands of one key are handled in the order of arrival and never run in two batches at once.
+    - A batch that was aborted as a whole is run again as a whole, with full jitter, while its callers have patience.
+    - A batch that fails for an unforeseen reason is halved until only the command that fails it fails.
+    - Past the queue's length, and after `close()`, callers are refused with Overloaded at once.
+    - A caller who goes away takes nothing with them.
+    """
+
+    def __init__(
+        self,
+        batch: Batch[C, R],
+        *,
+        key: Callable[[C], Hashable],
+        clock: Clock,
+        randomness: Randomness,
+        metrics: Metrics,
+        name: str,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._batch = batch
+        self._key = key
+        self._clock = clock
+        self._randomness = randomness
+        self._metrics = metrics
+        self._name = name
+        self._bounds = bounds or Bounds()
+        self._lanes: list[deque[_Waiting[C, R]]] = [deque() for _ in range(self._bounds.lanes)]
+        self._workers: list[asyncio.Task[None] | None] = [None] * self._bounds.lanes
+        self._queued = 0
+        self._closed = False
+
+    async def __call__(self, command: C, /) -> R:
+        """Return the command's result, after its commit; raise its Refusal, Overloaded or OutcomeUnknown."""
+        if self._closed or self._queued >= self._bounds.queue_length:
+            self._metrics.count("group_commit_shed", label=self._name)
+            raise Overloaded
+        reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        number = hash(self._key(command)) % len(self._lanes)
+        self._lanes[number].append(_Waiting(command, reply, self._clock.monotonic() + self._bounds.patience_seconds))
+        self._queued += 1
+        if self._workers[number] is None:
+            self._workers[number] = asyncio.create_task(self._work(number), name=f"{self._name} lane {number}")
+        return await reply
+
+    async def close(self, *, grace_seconds: float) -> None:
+        """Take no more commands; finish those that wait within the grace, and refuse the rest."""
+        self._closed = True
+        workers = [worker for worker in self._workers if worker is not None]
+        if workers:
+            await asyncio.wait(workers, timeout=grace_seconds)
+        for lane in self._lanes:
+            while lane:
+                lane.popleft().settle(Overloaded("shutting down; nothing was done, ask again"))
+                self._queued -= 1
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self, number: int) -> None:
+        lane = self._lanes[number]
+        taken: list[_Waiting[C, R]] = []
+        try:
+            while lane:
+                # What has arrived comes in first: under load this makes few large batches of many small ones.
+                await asyncio.sleep(0)
+                taken = [lane.popleft() for _ in range(min(len(lane), self._bounds.batch_size))]
+                self._queued -= len(taken)
+                await self._settle(self._in_time(taken))
+        except asyncio.CancelledError:
+            for waiting in taken:
+                waiting.settle(OutcomeUnknown())
+            raise
+        finally:
+            self._workers[number] = None
+
+    def _in_time(self, taken: list[_Waiting[C, R]]) -> list[_Waiting[C, R]]:
+        now = self._clock.monotonic()
+        if now < min(waiting.deadline for waiting in taken):
+            return taken
+        for waiting in taken:
+            if waiting.deadline <= now:
+                self._metrics.count("group_commit_shed", label=self._name)
+                waiting.settle(Overloaded("it waited too long; nothing was done, ask again"))
+        return [waiting for waiting in taken if waiting.deadline > now]
+
+    async def _settle(self, taken: Sequence[_Waiting[C, R]]) -> None:
+        """Give every caller an answer, whatever happens."""
+        if not taken:
+            return
+        self._metrics.observe("group_commit_batch_size", len(taken), label=self._name)
+        try:
+            outcomes = await self._attempt(taken)
+        except Exception as error:  # noqa: BLE001  the boundary between the batch and its callers
+            if len(taken) == 1 or isinstance(error, Overloaded):
+                for waiting in taken:
+                    waiting.settle(error)
+                return
+            # One command fails the others, by a constraint or by a bug; which one is known only where there is one.
+            self._metrics.count("group_commit_splits", label=self._name)
+            middle = len(taken) // 2
+            await self._settle(taken[:middle])
+            await self._settle(taken[middle:])
+        else:
+            for waiting, outcome in zip(taken, outcomes, strict=True):
+                waiting.settle(outcome)
+
+    async def _attempt(self, taken: Sequence[_Waiting[C, R]]) -> Sequence[R | Exception]:
+        """Run the batch, and again while it is aborted, patience lasts and tries remain."""
+        commands = [waiting.command for waiting in taken]
+        deadline = min(waiting.deadline for waiting in taken)
+        pause = self._bounds.first_pause_seconds
+        for remaining in range(self._bounds.retries, -1, -1):
+            try:
+                outcomes = await self._batch(commands)
+            except CommitUncertain:
+                for waiting in taken:
+                    waiting.maybe_stored = True
+            except TransactionAborted:
+                pass
+            except StoreUnavailable:
+                break
+            else:
+                if len(outcomes) != len(commands):
+                    raise AssertionError(f"{self._name}: {len(outcomes)} outcomes for {len(commands)} commands")
+                return outcomes
+            wait = pause * self._randomness.fraction()
+            if not remaining or self._clock.monotonic() + wait >= deadline:
+                break
+            self._metrics.count("group_commit_retries", label=self._name)
+            await asyncio.sleep(wait)
+            pause *= 2
+        raise Overloaded("the database cannot take it now; nothing was done, ask again")

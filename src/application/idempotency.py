@@ -1,0 +1,151 @@
+"""Idempotency keys: the first answer again, byte for byte, stored in the transaction of its effect."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Generic, Literal, Protocol, TypeVar
+
+import msgspec
+
+from domain.refusals import Refusal
+from domain.users import UserId
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+
+class RequestKey(msgspec.Struct, frozen=True):
+    """One keyed request of one caller."""
+
+    caller: UserId
+    key: str
+    fingerprint: bytes
+    """A hash of method, path and body: the same key may not stand for another request."""
+    success_status: int
+    correlation_id: str
+    at: datetime
+
+
+class StoredReply(msgspec.Struct, frozen=True):
+    """An answer as it went over the wire."""
+
+    fingerprint: bytes
+    status: int
+    body: bytes
+
+
+class Keyed(msgspec.Struct, Generic[C], frozen=True):
+    """A command with its request's idempotency key, where it has one."""
+
+    command: C
+    key: RequestKey | None = None
+
+
+class IdempotencyMismatch(Refusal):
+    """The key was used for another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used for another request; a new request needs a new key")
+
+
+class IdempotencyInProgress(Refusal):
+    """The first request with the key is still running."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the first request with this Idempotency-Key is still running; ask again in a moment")
+
+
+class Replayed(Exception):
+    """The request was answered before: this is the answer, whatever it was."""
+
+    def __init__(self, reply: StoredReply) -> None:
+        super().__init__("answered before")
+        self.reply = reply
+
+
+Claim = Literal["fresh", "running"] | StoredReply
+
+
+class IdempotencyKeys(Protocol):
+    """Answers by caller and key, kept for a week and a day."""
+
+    async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
+        """Take keys for the length of the transaction: fresh, running in another one, or answered before."""
+
+    async def record(self, replies: Sequence[tuple[RequestKey, StoredReply]]) -> None:
+        """Store the answers of claimed keys."""
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        """Drop at most `limit` answers older than that and return how many."""
+
+
+class ReplyEncoder(Protocol):
+    """Renders an outcome exactly as the wire will carry it."""
+
+    def __call__(self, outcome: object, key: RequestKey, /) -> StoredReply | None:
+        """Return the reply to store; None for refusals that another try may turn into a success."""
+
+
+class AnswerOnce:
+    """Runs the commands of a batch that were not answered before, and stores their answers with their effects."""
+
+    def __init__(self, encode: ReplyEncoder) -> None:
+        self._encode = encode
+
+    async def __call__(
+        self,
+        keys: IdempotencyKeys,
+        requests: Sequence[Keyed[C]],
+        work: Callable[[Sequence[C]], Awaitable[Sequence[R | Refusal]]],
+    ) -> list[R | Refusal | Replayed]:
+        """Return the outcomes in order.
+
+        A repeated key yields Replayed, IdempotencyMismatch or IdempotencyInProgress.
+        """
+        asked: dict[tuple[UserId, str], RequestKey] = {}
+        for request in requests:
+            if request.key is not None:
+                asked.setdefault((request.key.caller, request.key.key), request.key)
+        if not asked:
+            return list(await work([request.command for request in requests]))
+        claims = dict(zip(asked, await keys.claim(list(asked.values())), strict=True))
+        first = [number for number, request in enumerate(requests) if _is_to_run(request, claims, asked)]
+        outcomes = dict(zip(first, await work([requests[number].command for number in first]), strict=True))
+        replies: dict[tuple[UserId, str], StoredReply] = {}
+        for number in first:
+            key = requests[number].key
+            reply = self._encode(outcomes[number], key) if key is not None else None
+            if key is not None and reply is not None:
+                replies[key.caller, key.key] = reply
+        await keys.record([(asked[name], reply) for name, reply in replies.items()])
+        return [
+            outcomes[number] if number in outcomes else _again(request.key, claims, replies)
+            for number, request in enumerate(requests)
+        ]
+
+
+def _is_to_run(
+    request: Keyed[C], claims: Mapping[tuple[UserId, str], Claim], asked: Mapping[tuple[UserId, str], RequestKey]
+) -> bool:
+    key = request.key
+    # Where one key stands twice in a batch, the first of them is the one in `asked`: it alone runs.
+    return key is None or (claims[key.caller, key.key] == "fresh" and asked[key.caller, key.key] is key)
+
+
+def _again(
+    key: RequestKey | None,
+    claims: Mapping[tuple[UserId, str], Claim],
+    replies: Mapping[tuple[UserId, str], StoredReply],
+) -> Refusal | Replayed:
+    if key is None:
+        raise AssertionError("a command without a key always runs")
+    name = (key.caller, key.key)
+    claim = claims[name]
+    reply = claim if isinstance(claim, StoredReply) else replies.get(name)
+    if reply is None:
+        return IdempotencyInProgress()
+    return Replayed(reply) if reply.fingerprint == key.fingerprint else IdempotencyMismatch()

@@ -1,0 +1,134 @@
+"""Identity events: users come, change and go as their provider says, and leave with a code or without a trace."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from application.codes import Minted, count_mints, milliseconds_between, mint
+from application.ports import Clock, Metrics
+from application.transactions import Stores, TransactionAborted, Transactions
+from application.users import Roll, enter, holders_of
+from domain.codes import Code
+from domain.identity import Verification
+from domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
+from domain.refusals import Refusal
+from domain.users import EmailTaken, UserId, UsernameTaken
+
+Receipt = Literal["processed", "duplicate"]
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One delivery, with the candidates for the code that its user may need."""
+
+    event: IdentityEvent
+    candidates: tuple[Code, ...]
+
+
+class ReceiveIdentityEvents:
+    """Take each delivery of the identity provider once: profile, verification, code and deletion in one transaction."""
+
+    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics) -> None:
+        self._transactions, self._clock, self._metrics = transactions, clock, metrics
+
+    async def __call__(self, notices: Sequence[Notice]) -> list[Receipt]:
+        try:
+            return await self._receive(notices)
+        except (EmailTaken, UsernameTaken) as rival:
+            # Somebody claimed it between our look and our write; the next try sees them and decides.
+            raise TransactionAborted from rival
+
+    async def _receive(self, notices: Sequence[Notice]) -> list[Receipt]:
+        now = self._clock.now()
+        async with self._transactions.begin() as stores:
+            new = await stores.deliveries.claim([notice.event for notice in notices])
+            # A delivery that stands twice in the batch is taken once.
+            fresh = {
+                notice.event.delivery_id: notice for notice in reversed(notices) if notice.event.delivery_id in new
+            }
+            file = await _File.open(stores, [notice.event for notice in fresh.values()], now)
+            for notice in notices:
+                if fresh.get(notice.event.delivery_id) is notice:
+                    file.take(notice)
+            minted = await file.record(stores, now)
+        events = [notice.event for notice in fresh.values()]
+        self._measure(events, minted, out_of_order=file.out_of_order, replays=len(notices) - len(fresh))
+        return ["processed" if fresh.get(n.event.delivery_id) is n else "duplicate" for n in notices]
+
+    def _measure(
+        self,
+        events: Sequence[IdentityEvent],
+        minted: Mapping[UserId, Minted | Refusal],
+        *,
+        out_of_order: int,
+        replays: int,
+    ) -> None:
+        now = self._clock.now()
+        self._metrics.count("webhook_replays", replays)
+        self._metrics.count("webhook_out_of_order", out_of_order)
+        created = [event for event in events if event.kind == "created" and event.user_id in minted]
+        count_mints(self._metrics, [(event.occurred_at, minted[event.user_id]) for event in created], now)
+        for event in events:
+            self._metrics.observe("webhook_lag_ms", milliseconds_between(event.sent_at, now))
+
+
+class _File:
+    """The users whom a batch of events is about, kept current while it is read."""
+
+    def __init__(self, roll: Roll, verified: set[UserId]) -> None:
+        self._roll, self._verified = roll, verified
+        self._candidates: dict[UserId, tuple[Code, ...]] = {}
+        self._new_verifications: list[Verification] = []
+        self.out_of_order = 0
+
+    @classmethod
+    async def open(cls, stores: Stores, events: Sequence[IdentityEvent], at: datetime) -> "_File":
+        """Load and lock: the users of the events and those who may lose a claim to one, in one order."""
+        holders = await holders_of(stores, [event.profile for event in events])
+        named = {event.user_id for event in events} | {holder.user_id for holder in holders}
+        users = await enter(stores, named, at)
+        return cls(Roll(users, users.values()), await stores.verifications.verified(named))
+
+    def take(self, notice: Notice) -> None:
+        """Apply one event."""
+        event, user = notice.event, self._roll[notice.event.user_id]
+        self.out_of_order += is_out_of_order(event, user)
+        self._roll.keep(apply(self._with_free_claims(event) if carries_profile(event, user) else event, user))
+        if self._roll[event.user_id].deleted_at is not None:
+            self._candidates.pop(event.user_id, None)
+            return
+        self._candidates[event.user_id] = notice.candidates
+        if event.phone_confirmed and event.user_id not in self._verified:
+            self._verified.add(event.user_id)
+            self._new_verifications.append(Verification(event.user_id, "webhook", event.received_at))
+
+    def _with_free_claims(self, event: IdentityEvent) -> IdentityEvent:
+        """Return the event without what a holder with newer word keeps; the other holders lose what it claims."""
+        by_email, by_username = self._roll.others(event.user_id, event.profile)
+        profile = event.profile
+        if by_email is not None:
+            if yields_claim(self._roll[by_email], event):
+                self._take_away(by_email, email=None)
+            else:
+                profile = msgspec.structs.replace(profile, email=None)
+        if by_username is not None:
+            if yields_claim(self._roll[by_username], event):
+                self._take_away(by_username, username=None)
+            else:
+                profile = msgspec.structs.replace(profile, username=None)
+        return msgspec.structs.replace(event, profile=profile)
+
+    def _take_away(self, user_id: UserId, **claim: None) -> None:
+        holder = self._roll[user_id]
+        self._roll.keep(msgspec.structs.replace(holder, profile=msgspec.structs.replace(holder.profile, **claim)))
+
+    async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Refusal]:
+        """Store what the events changed, and mint for those who live."""
+        await self._roll.store(stores)
+        gone = self._roll.gone()
+        if gone:
+            await stores.codes.retire(gone, at)
+        if self._new_verifications:
+            await stores.verifications.record(self._new_verifications)
+        return await mint(stores, self._candidates, at)

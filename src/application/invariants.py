@@ -1,0 +1,31 @@
+"""Invariants: the promises, as questions whose right answer is zero."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    """One promise and how often it is broken."""
+
+    name: str
+    promise: str
+    violations: int
+
+
+class Invariants(Protocol):
+    """Counts broken promises in what is stored; slow on large tables."""
+
+    async def count(self) -> Sequence[Invariant]:
+        """Return every promise with its violations."""
+
+
+PROMISES: Mapping[str, str] = {
+    "one_code_each": "a living user who has codes has exactly one canonical one",
+    "living_codes_resolve": "a code resolves while its user lives, and no longer",
+    "verified_users_exist": "a phone that was verified stays verified",
+    "one_inviter_no_cycle": "nobody invited themselves, and no two users invited each other",
+    "referrals_are_edges": "the referrals that are shown are the edges that are stored",
+}
+"""Every promise that can be counted, by name."""

@@ -1,0 +1,93 @@
+"""Ports that belong to no capability: time, randomness, measurements and limits."""
+
+from datetime import datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+from domain.refusals import Refusal
+
+CounterName = Literal[
+    "alias_hit_count",
+    "attribution_overwrite_attempts",
+    "collision_retry_count",
+    "double_mint_attempts",
+    "group_commit_retries",
+    "group_commit_shed",
+    "group_commit_splits",
+    "idempotency_hits",
+    "limit_hits",
+    "limit_storage_failures",
+    "referral_api_mint_attempts",
+    "resolver_outcomes",
+    "webhook_out_of_order",
+    "webhook_replays",
+    "webhook_refusals",
+]
+HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
+GaugeName = Literal["missing_code_count"]
+
+LimitGroup = Literal["resolver", "sign_up", "webhook", "read", "write"]
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC, to the microsecond."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for deadlines."""
+
+
+class Randomness(Protocol):
+    """The only source of chance."""
+
+    def bytes(self, count: int) -> bytes:
+        """Return bytes of a CSPRNG."""
+
+    def fraction(self) -> float:
+        """Return a number in [0, 1), for jitter."""
+
+
+class Metrics(Protocol):
+    """Measurements, named by outcome. Labels come from small closed sets, never from a user."""
+
+    def count(self, name: CounterName, amount: int = 1, *, label: str = "") -> None:
+        """Add to a counter."""
+
+    def observe(self, name: HistogramName, value: float, *, label: str = "") -> None:
+        """Add a value to a histogram."""
+
+    def gauge(self, name: GaugeName, value: float) -> None:
+        """Set a gauge."""
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What is left of a limit after a hit."""
+
+    allowed: bool
+    policy: bytes
+    """The group's limits as the RateLimit-Policy header states them."""
+    remaining: int
+    reset_seconds: int
+
+
+class LimiterUnavailable(Refusal):
+    """The shared counters of a group that must not be unlimited are out of reach."""
+
+    code = "LIMITER_UNAVAILABLE"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("requests cannot be counted at the moment; nothing was done, ask again")
+
+
+class RateLimiter(Protocol):
+    """Counts requests by group and caller; never by what they ask about."""
+
+    async def hit(self, group: LimitGroup, identity: str) -> Allowance | None:
+        """Count one request; None where the group is unlimited.
+
+        LimiterUnavailable where the counters are out of reach and the group must not go uncounted.
+        """

@@ -1,0 +1,115 @@
+"""Arrivals: who came, what they told about themselves, and who invited them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.ports import Clock, Metrics
+from application.transactions import Stores, Transactions
+from application.users import Roll, enter, holders_of
+from domain.codes import Code
+from domain.identity import Verification
+from domain.referrals import Arrival, Attribution, Edge, attribute, is_overwrite
+from domain.refusals import Refusal
+from domain.users import Profile, UserDeleted, UserId
+
+
+class Introduction(msgspec.Struct, frozen=True):
+    """An arrival with what the user tells about themselves and what their token says."""
+
+    arrival: Arrival
+    profile: Profile
+    phone_verified: bool
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """Where a user stands after an arrival."""
+
+    user_id: UserId
+    otp_verified: bool
+    attribution: Attribution
+
+
+class AttributeReferrals:
+    """Store who came and who invited them: the first committed inviter stays for ever.
+
+    Profile, verification and edge are one transaction; a refused profile leaves nothing of the three.
+    """
+
+    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics, once: AnswerOnce) -> None:
+        self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
+
+    async def __call__(self, introductions: Sequence[Keyed[Introduction]]) -> list[Arrived | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores.idempotency, introductions, lambda fresh: self._attribute(stores, fresh))
+
+    async def _attribute(self, stores: Stores, introductions: Sequence[Introduction]) -> list[Arrived | Refusal]:
+        book = await _Book.open(stores, introductions, self._clock.now())
+        outcomes = [book.enter(introduction) for introduction in introductions]
+        await book.record(stores)
+        self._metrics.count("attribution_overwrite_attempts", book.overwrites)
+        return outcomes
+
+
+class _Book:
+    """Everything that a batch of introductions is decided on, kept current while it is decided."""
+
+    def __init__(
+        self, roll: Roll, owners: dict[Code, UserId], edges: dict[UserId, Edge], verified: set[UserId]
+    ) -> None:
+        self._roll, self._owners, self._edges, self._verified = roll, owners, edges, verified
+        self._new_edges: list[Edge] = []
+        self._new_verifications: list[Verification] = []
+        self.overwrites = 0
+
+    @classmethod
+    async def open(cls, stores: Stores, introductions: Sequence[Introduction], at: datetime) -> "_Book":
+        """Load and lock: the arrivals and the owners of the codes that they name, in one order."""
+        arrivals = [introduction.arrival for introduction in introductions]
+        codes = {arrival.referred_by for arrival in arrivals if arrival.referred_by is not None}
+        entries = (await stores.codes.resolve(codes)).values() if codes else ()
+        owners = {entry.code: entry.user_id for entry in entries}
+        arriving = {arrival.user_id for arrival in arrivals}
+        users = await enter(stores, arriving | set(owners.values()), at)
+        # Edges are read after the locks: two users who name each other at once queue on their rows.
+        edges = await stores.edges.find(users)
+        verified = await stores.verifications.verified(arriving)
+        holders = await holders_of(stores, [introduction.profile for introduction in introductions])
+        return cls(Roll(users, holders), owners, edges, verified)
+
+    def enter(self, introduction: Introduction) -> Arrived | Refusal:
+        """Decide one introduction."""
+        arrival = introduction.arrival
+        user = self._roll[arrival.user_id]
+        if user.deleted_at is not None:
+            return UserDeleted()
+        refusal = self._roll.refusal(user.user_id, introduction.profile)
+        if refusal is not None:
+            return refusal
+        self._roll.keep(user.told(introduction.profile))
+        if introduction.phone_verified and user.user_id not in self._verified:
+            self._verified.add(user.user_id)
+            self._new_verifications.append(Verification(user.user_id, "token", arrival.at))
+        return Arrived(user.user_id, user.user_id in self._verified, self._attribute(arrival))
+
+    def _attribute(self, arrival: Arrival) -> Attribution:
+        owner_id = self._owners.get(arrival.referred_by) if arrival.referred_by is not None else None
+        owner = self._roll[owner_id] if owner_id is not None else None
+        self.overwrites += is_overwrite(self._edges.get(arrival.user_id), owner)
+        attribution, edge = attribute(arrival, owner=owner, edges=self._edges)
+        if edge is not None:
+            self._edges[edge.invitee_id] = edge
+            self._new_edges.append(edge)
+            inviter = self._roll[edge.inviter_id]
+            self._roll.keep(msgspec.structs.replace(inviter, referrals=inviter.referrals + 1))
+        return attribution
+
+    async def record(self, stores: Stores) -> None:
+        """Store what was decided, one statement a table."""
+        await self._roll.store(stores)
+        if self._new_verifications:
+            await stores.verifications.record(self._new_verifications)
+        if self._new_edges:
+            await stores.edges.record(self._new_edges)

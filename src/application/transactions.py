@@ -1,0 +1,53 @@
+"""Transactions: one unit of work over the stores, and how it can fail."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from application.idempotency import IdempotencyKeys
+from application.invariants import Invariants
+from domain.codes import ReferralCodes
+from domain.identity import Verifications
+from domain.identity_events import Deliveries
+from domain.referrals import Edges, Leaderboard
+from domain.standings import Standings
+from domain.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of one transaction, or of one read."""
+
+    users: Users
+    codes: ReferralCodes
+    edges: Edges
+    leaderboard: Leaderboard
+    verifications: Verifications
+    standings: Standings
+    deliveries: Deliveries
+    idempotency: IdempotencyKeys
+    invariants: Invariants
+
+
+class Transactions(Protocol):
+    """Opens units of work. A clean exit commits, an exception rolls back; nobody calls commit()."""
+
+    def begin(self) -> AbstractAsyncContextManager[Stores]:
+        """Open a transaction. Raises TransactionAborted, StoreUnavailable, CommitUncertain, or the Refusal of a
+        constraint that was broken; one transaction inside another is an error.
+        """
+
+    def reading(self) -> AbstractAsyncContextManager[Stores]:
+        """Open the stores for reads that need no common snapshot. Raises TransactionAborted or StoreUnavailable."""
+
+
+class TransactionAborted(Exception):
+    """Certainly nothing was stored, and the same transaction may well succeed at once: run it again as a whole."""
+
+
+class StoreUnavailable(Exception):
+    """Certainly nothing was stored, and running it again at once would not help: shed it."""
+
+
+class CommitUncertain(Exception):
+    """The connection was lost at the commit: run it again, and it finds what it stored, if it did."""

@@ -1,0 +1,93 @@
+"""Users inside a transaction: locked, created where they are new, and kept current while a batch is decided."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.transactions import Stores
+from domain.users import EmailTaken, Profile, User, UserId, UsernameTaken, email_key
+
+
+async def enter(stores: Stores, user_ids: Collection[UserId], at: datetime) -> dict[UserId, User]:
+    """Lock these users and return them; those never seen are created."""
+    users = await stores.users.lock(user_ids)
+    unseen = [user_id for user_id in user_ids if user_id not in users]
+    if unseen:
+        await stores.users.admit(unseen, at)
+        users |= await stores.users.lock(unseen)
+    return users
+
+
+async def holders_of(stores: Stores, profiles: Sequence[Profile]) -> list[User]:
+    """Return the living users who hold an e-mail address or a username that these profiles claim."""
+    emails = {profile.email for profile in profiles if profile.email is not None}
+    usernames = {profile.username for profile in profiles if profile.username is not None}
+    return await stores.users.holders(emails=emails, usernames=usernames) if emails or usernames else []
+
+
+class Roll:
+    """The locked users of a batch, and who holds which e-mail address and username, as the batch changes them."""
+
+    def __init__(self, users: dict[UserId, User], holders: Iterable[User]) -> None:
+        self._users = users
+        self._changed: dict[UserId, User] = {}
+        self._released: dict[UserId, User] = {}
+        """As they were stored, but for what they give up."""
+        self._by_email: dict[str, UserId] = {}
+        self._by_username: dict[str, UserId] = {}
+        for holder in holders:
+            self._note(holder)
+
+    def __getitem__(self, user_id: UserId) -> User:
+        return self._users[user_id]
+
+    def keep(self, user: User) -> None:
+        """Replace a locked user."""
+        before = self._users[user.user_id]
+        if user == before:
+            return
+        old, new = before.profile, user.profile
+        if old.email is not None and (new.email is None or email_key(new.email) != email_key(old.email)):
+            self._by_email.pop(email_key(old.email), None)
+            self._release(before, email=None)
+        if old.username is not None and new.username != old.username:
+            self._by_username.pop(old.username, None)
+            self._release(before, username=None)
+        self._note(user)
+        self._users[user.user_id] = self._changed[user.user_id] = user
+
+    def _release(self, before: User, **claim: None) -> None:
+        stored = self._released.get(before.user_id, before)
+        bare = msgspec.structs.replace(stored.profile, **claim)
+        self._released[before.user_id] = msgspec.structs.replace(stored, profile=bare)
+
+    def others(self, user_id: UserId, profile: Profile) -> tuple[UserId | None, UserId | None]:
+        """Return who else holds the profile's e-mail address, and who else its username."""
+        by_email = self._by_email.get(email_key(profile.email)) if profile.email is not None else None
+        by_username = self._by_username.get(profile.username) if profile.username is not None else None
+        return (None if by_email == user_id else by_email, None if by_username == user_id else by_username)
+
+    def refusal(self, user_id: UserId, profile: Profile) -> EmailTaken | UsernameTaken | None:
+        """Return why this user cannot have the profile; None where nothing stands in the way."""
+        by_email, by_username = self.others(user_id, profile)
+        if by_email is not None:
+            return EmailTaken()
+        return UsernameTaken() if by_username is not None else None
+
+    def gone(self) -> list[UserId]:
+        """Return those whom this batch deleted."""
+        return [user_id for user_id, user in self._changed.items() if user.deleted_at is not None]
+
+    async def store(self, stores: Stores) -> None:
+        """Store who changed; what somebody gives up is free before somebody else takes it."""
+        if self._released:
+            await stores.users.store(list(self._released.values()))
+        if self._changed:
+            await stores.users.store(list(self._changed.values()))
+
+    def _note(self, user: User) -> None:
+        if user.profile.email is not None:
+            self._by_email[email_key(user.profile.email)] = user.user_id
+        if user.profile.username is not None:
+            self._by_username[user.profile.username] = user.user_id

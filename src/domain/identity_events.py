@@ -1,0 +1,66 @@
+"""Identity events: what the identity provider tells about its users, at least once and in any order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+from domain.users import Profile, User, UserId
+
+EventKind = Literal["created", "updated", "deleted"]
+
+
+class IdentityEvent(msgspec.Struct, frozen=True):
+    """One delivery of the provider's webhook about one user."""
+
+    delivery_id: str
+    kind: EventKind
+    user_id: UserId
+    occurred_at: datetime
+    """The provider's time of the change: it orders profiles, whatever order they arrive in."""
+    sent_at: datetime
+    """When the provider sent this delivery."""
+    received_at: datetime
+    profile: Profile = Profile()
+    phone_confirmed: bool = False
+
+
+class Deliveries(Protocol):
+    """Deliveries that took effect, kept for longer than a signature stays valid."""
+
+    async def claim(self, events: Sequence[IdentityEvent]) -> set[str]:
+        """Store the deliveries and return the ids that were not there before."""
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        """Drop at most `limit` deliveries older than that and return how many."""
+
+
+def is_out_of_order(event: IdentityEvent, user: User) -> bool:
+    """Tell whether an event came after one that it should have preceded, or before one that it should follow."""
+    if user.deleted_at is not None:
+        return True
+    if user.profile_at is None:
+        return event.kind != "created"
+    return event.occurred_at < user.profile_at
+
+
+def carries_profile(event: IdentityEvent, user: User) -> bool:
+    """Tell whether the event's profile counts: a deleted user has none, an older one never replaces a newer one."""
+    if user.deleted_at is not None or event.kind == "deleted":
+        return False
+    return user.profile_at is None or event.occurred_at >= user.profile_at
+
+
+def apply(event: IdentityEvent, user: User) -> User:
+    """Return the user after the event. Deletion is final."""
+    if event.kind == "deleted" and user.deleted_at is None:
+        return user.deleted(event.received_at)
+    if carries_profile(event, user):
+        return msgspec.structs.replace(user.told(event.profile), profile_at=event.occurred_at)
+    return user
+
+
+def yields_claim(holder: User, event: IdentityEvent) -> bool:
+    """Tell whether a holder loses an e-mail address or username to the event: the provider's newest word counts."""
+    return holder.profile_at is None or holder.profile_at <= event.occurred_at

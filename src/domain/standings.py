@@ -1,0 +1,33 @@
+"""Standings: one user as every referral route shows them, from one source of truth."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+import msgspec
+
+from domain.codes import Code
+from domain.users import User, UserId
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A user with everything that other tables say about them, read in one statement."""
+
+    user: User
+    code: Code | None
+    """The canonical code; None until it was minted."""
+    otp_verified: bool
+    referred: bool
+    """True where somebody invited this user."""
+
+
+class Standings(Protocol):
+    """Reads across the tables that belong to one user."""
+
+    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, Standing]:
+        """Return the standings of those who have been seen, deleted ones included."""
+
+    async def by_email(self, email: str) -> Standing | None:
+        """Return the living user with this e-mail address, compared without regard to case."""
+
+    async def missing_codes(self) -> int:
+        """Count the living users without a canonical code."""

@@ -1,0 +1,45 @@
+"""`tallystick check`: would a server start here, and if not, why."""
+
+import asyncio
+
+import rich_click as click
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.contract import DatabaseContract
+from adapters.postgres.database import Database
+from entrypoints.cli.embedded import running_database
+from entrypoints.cli.terminal import NO, OUT, WRONG, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.settings import Settings, SettingsError, require_secrets
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def check(as_json: bool) -> None:
+    """Check settings, connection, schema, roles and durability, changing nothing but a data directory that is new."""
+    settings = settings_or_exit()
+    try:
+        if not settings.is_embedded:
+            require_secrets(settings)
+    except SettingsError as error:
+        refuse(str(error), WRONG)
+    with named_errors(ClusterError, NoUnprivilegedUser, OSError), running_database(settings) as connected:
+        breaches = asyncio.run(_breaches(connected))
+    if as_json:
+        say_json({"ok": not breaches, "reasons": breaches})
+    elif breaches:
+        for breach in breaches:
+            OUT.print(f"[red]no[/]  {breach}")
+    else:
+        OUT.print("[green]ok[/]  settings, connection, schema, roles and durability are as they have to be")
+    if breaches:
+        raise SystemExit(NO)
+
+
+async def _breaches(settings: Settings) -> list[str]:
+    database = Database(settings.database_url or "")
+    await database.open()
+    try:
+        return await DatabaseContract(database).breaches()
+    finally:
+        await database.close()

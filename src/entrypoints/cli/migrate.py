@@ -1,0 +1,75 @@
+"""`tallystick migrate`: bring the schema to this version."""
+
+import asyncio
+
+import asyncpg
+import rich_click as click
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.contract import DatabaseContract
+from adapters.postgres.database import Database
+from adapters.postgres.migrator import MigrationRefused, Migrator
+from adapters.system import SystemClock
+from entrypoints.cli.embedded import running_database
+from entrypoints.cli.terminal import NO, OUT, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.settings import Settings
+
+
+@click.command()
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit with 1 where migrations are pending.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def migrate(only_check: bool, as_json: bool) -> None:
+    """Apply pending migrations, as the owner of the schema; several at once are safe.
+
+    Connects to DATABASE_DIRECT_URL, or DATABASE_URL, or the embedded database.
+    """
+    settings = settings_or_exit()
+    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
+    with named_errors(*errors), running_database(settings) as connected:
+        migrator = _migrator(connected)
+        found = asyncio.run(migrator.pending() if only_check else migrator.apply())
+    names = [f"{migration.version}_{migration.name}" for migration in found]
+    if as_json:
+        say_json({"pending" if only_check else "applied": names})
+    elif only_check:
+        OUT.print(f"pending: {', '.join(names)}" if names else "nothing is pending")
+    else:
+        OUT.print(f"applied: {', '.join(names)}" if names else "the schema is up to date")
+    if only_check and names:
+        raise SystemExit(NO)
+
+
+async def bring_up_to_date(settings: Settings) -> None:
+    """Apply pending migrations where that is wanted; MigrationRefused, naming the command, where it is not."""
+    try:
+        if settings.auto_migrate == "on":
+            await _migrator(settings).apply()
+        else:
+            await refuse_pending(settings)
+    except asyncpg.PostgresError as error:
+        raise MigrationRefused(f"the database refused the migration ({error.sqlstate}): {error.args[0]}") from None
+
+
+async def refuse_pending(settings: Settings) -> None:
+    """Refuse a database that is not up to date; MigrationRefused names the command."""
+    if await _migrator(settings).pending():
+        raise MigrationRefused(
+            "migrations are pending; run 'tallystick migrate', or 'tallystick serve' with TALLYSTICK_AUTO_MIGRATE=on"
+        )
+
+
+async def refuse_unsafe(settings: Settings) -> None:
+    """Refuse to start on a database that could lose acknowledged work, or is not as it has to be."""
+    database = Database(settings.database_url or "")
+    await database.open()
+    try:
+        breaches = await DatabaseContract(database).breaches()
+    finally:
+        await database.close()
+    if breaches:
+        refuse("; ".join(breaches))
+
+
+def _migrator(settings: Settings) -> Migrator:
+    return Migrator(settings.database_direct_url or settings.database_url or "", now=SystemClock().now)

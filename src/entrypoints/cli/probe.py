@@ -1,0 +1,52 @@
+"""`tallystick probe`: is a running server ready; for health checks of containers."""
+
+import http.client
+from urllib.parse import urlsplit
+
+import msgspec
+import rich_click as click
+
+from entrypoints.cli.terminal import OUT, WRONG, refuse, say_json
+
+_OK = 200
+_LONGEST_ANSWER = 65536
+
+
+class _Readiness(msgspec.Struct):
+    """What a server says about itself."""
+
+    status: str
+    reasons: list[str]
+
+
+@click.command()
+@click.argument("url", default="http://127.0.0.1:8000")
+@click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 60), help="How long to wait.")
+@click.option("--json", "as_json", is_flag=True, help="Print the server's answer.")
+def probe(url: str, seconds: float, as_json: bool) -> None:
+    """Ask the server at URL whether it is ready; exits with 1 and the reasons where it is not."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        refuse("URL needs a host, and a port from 1 to 65535 where it names one", WRONG)
+    if parts.scheme not in {"http", "https"} or host is None:
+        refuse("URL has to start with http:// or https:// and a host", WRONG)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(host, port, timeout=seconds)
+    try:
+        connection.request("GET", f"{parts.path.rstrip('/')}/readyz")
+        response = connection.getresponse()
+        status, answer = response.status, msgspec.json.decode(response.read(_LONGEST_ANSWER), type=_Readiness)
+    except msgspec.DecodeError:
+        refuse(f"{host} answers, but is no Tallystick")
+    except (OSError, http.client.HTTPException) as error:
+        refuse(f"no answer from {host}: {type(error).__name__}")
+    finally:
+        connection.close()
+    if as_json:
+        say_json(answer)
+    if status != _OK:
+        refuse("not ready: " + "; ".join(answer.reasons))
+    if not as_json:
+        OUT.print("ready")

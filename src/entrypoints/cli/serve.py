@@ -1,0 +1,137 @@
+"""`tallystick serve`: run the service in the foreground."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import nullcontext
+from functools import partial
+
+import msgspec
+import rich_click as click
+import uvicorn
+from dishka import AsyncContainer
+from uvicorn.supervisors import Multiprocess
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.migrator import MigrationRefused
+from adapters.telemetry.logs import configure
+from entrypoints.cli.embedded import own_database, with_secrets
+from entrypoints.cli.migrate import bring_up_to_date, refuse_unsafe
+from entrypoints.cli.terminal import OUT, WRONG, refuse, settings_or_exit
+from entrypoints.http.server import Server
+from entrypoints.settings import Settings, SettingsError, require_secrets
+from entrypoints.wiring import Store, build
+
+_BACKLOG = 2048
+_COLLECTOR_THRESHOLDS = (20_000, 20, 50)
+_KEEP_ALIVE_SECONDS = 75
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+@click.option(
+    "--store",
+    default="postgres",
+    show_default=True,
+    type=click.Choice(["postgres", "memory"]),
+    help="Where everything is kept; memory is gone with the process.",
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that serve.")
+def serve(host: str, port: int, store: Store, workers: int) -> None:
+    """Serve the API until SIGTERM or Ctrl-C.
+
+    Without DATABASE_URL it starts a PostgreSQL of its own in TALLYSTICK_DATA_DIR, and keeps generated secrets there.
+    """
+    settings = settings_or_exit()
+    # While it starts, a signal ends it here; later it is the server's, which sends it here again when it has drained.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    if store == "memory" and workers > 1:
+        refuse("--store memory lives in one process; leave --workers at 1", WRONG)
+    try:
+        if settings.is_embedded or store == "memory":
+            settings = with_secrets(settings)
+        else:
+            require_secrets(settings)
+        listener = _listen(host, port)
+        base = settings.public_base_url or _address(host, listener)
+        settings = msgspec.structs.replace(settings, public_base_url=base)
+        if store == "memory":
+            _run(settings, store, listener, workers)
+            return
+        with own_database(settings) if settings.is_embedded else nullcontext(settings) as connected:
+            asyncio.run(bring_up_to_date(connected))
+            asyncio.run(refuse_unsafe(connected))
+            _run(connected, store, listener, workers)
+    except SettingsError as error:
+        refuse(str(error), WRONG)
+    except (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError) as error:
+        refuse(str(error))
+
+
+def graph(settings: Settings, store: Store) -> AsyncContainer:
+    """Return the graph of one process."""
+    configure(settings.log_level)
+    container = build(settings, store)
+    # Requests leave little behind that only the collector can free; what is there by now lives for ever.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
+    return container
+
+
+def _run(settings: Settings, store: Store, listener: socket.socket, workers: int) -> None:
+    config = uvicorn.Config(
+        Server(partial(graph, settings, store)),
+        interface="asgi3",
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+    configure(settings.log_level)
+    listener.listen(_BACKLOG)  # who reads the address may connect at once, and is answered when all is built
+    OUT.print(f"Tallystick listens on {_address('', listener)}  ({store}; documentation at /schema)")
+    sys.stdout.flush()
+    if workers == 1:
+        uvicorn.Server(config).run(sockets=[listener])
+    else:
+        with tempfile.TemporaryDirectory(prefix="tallystick-metrics-") as folder:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            Multiprocess(config, sockets=[listener]).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    bound, port = listener.getsockname()[:2]
+    shown = host or bound
+    if shown in {"0.0.0.0", "::"}:  # noqa: S104  shown, not bound
+        shown = "127.0.0.1"
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

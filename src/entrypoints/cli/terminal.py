@@ -1,0 +1,52 @@
+"""How commands speak: to people in sentences and tables, to machines in JSON, and with clear exit statuses."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import msgspec
+from rich.console import Console
+
+from entrypoints.settings import Settings, SettingsError, load
+
+NO = 1
+"""The answer is no: something is not as it should be."""
+WRONG = 2
+"""The command or a setting is wrong."""
+
+OUT = Console(soft_wrap=True, highlight=False)
+ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings of the environment; a wrong one ends the program with a sentence that names it."""
+    try:
+        return load(os.environ)
+    except SettingsError as error:
+        refuse(str(error), WRONG)
+
+
+def refuse(reason: str, status: int = NO) -> NoReturn:
+    """End the program, saying why."""
+    ERR.print(f"[bold red]tallystick:[/] {_plain(reason)}")
+    sys.exit(status)
+
+
+def say_json(value: object) -> None:
+    """Print a value as one JSON document."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+@contextmanager
+def named_errors(*errors: type[Exception]) -> Iterator[None]:
+    """Turn foreseen errors into a sentence and an exit status, without a traceback."""
+    try:
+        yield
+    except errors as error:
+        refuse(str(error) or type(error).__name__)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,1 @@
+"""The wire: decode, call one use case, return its struct."""

@@ -1,0 +1,16 @@
+"""The application for other ASGI servers: settings from the environment, the database migrated beforehand."""
+
+import os
+from functools import partial
+
+from adapters.telemetry.logs import configure
+from entrypoints.http.server import Server
+from entrypoints.settings import SettingsError, load, require_secrets
+from entrypoints.wiring import build
+
+settings = load(os.environ)
+if settings.is_embedded:
+    raise SettingsError("DATABASE_URL is needed: only `tallystick serve` runs a database of its own")
+require_secrets(settings)
+configure(settings.log_level)
+app = Server(partial(build, settings, "postgres"))

@@ -1,0 +1,124 @@
+"""Request bodies: bounded in size and time, strict JSON, decoded to the type that a handler asks for."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+from litestar.types import Receive
+
+from entrypoints.http.refusals import BodyTooLarge, BodyTooSlow, Fault, InvalidRequest, UnsupportedMediaType
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 15.0
+MAX_NESTING = 32
+
+# A string without an end is taken whole: trying again behind each of its quotes would be quadratic.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_PLACE = re.compile(r" - at `([^`]*)`\Z")
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+# A field's name is repeated where it can be one; an address, a number or a code is none.
+_NO_NAME = re.compile(r"`(?![a-z][A-Za-z_ |]{0,63}`)[^`]*`")
+_QUOTED_VALUE = re.compile(r"'[^']*'")
+
+
+class ClientGone(Exception):
+    """The client went away before its body had arrived; nobody is there to answer."""
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body; BodyTooLarge, BodyTooSlow, or UnsupportedMediaType where there is one that is not JSON."""
+    announced = headers.get(b"content-length", b"0")
+    if not announced.isdigit() or int(announced) > limit:
+        raise BodyTooLarge(limit)
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                event = await receive()
+                if event["type"] != "http.request":
+                    raise ClientGone
+                body += event["body"]
+                if len(body) > limit:
+                    raise BodyTooLarge(limit)
+                if not event.get("more_body", False):
+                    break
+    except TimeoutError:
+        raise BodyTooSlow from None
+    if body and not is_json(headers.get(b"content-type", b"")):
+        raise UnsupportedMediaType
+    return body
+
+
+def is_json(content_type: bytes) -> bool:
+    """Tell whether a Content-Type header names JSON; JSON is UTF-8, whatever else a parameter says."""
+    return content_type.split(b";", 1)[0].strip().lower() == b"application/json"
+
+
+def decode(body: bytes, expected: type[T]) -> T:
+    """Return the body as the type that is expected; InvalidRequest names where it is not."""
+    try:
+        return msgspec.convert(parse(body), expected)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest([_fault(str(error))]) from None
+
+
+def parse(body: bytes) -> object:
+    """Return strict JSON: UTF-8, no duplicate keys, no NUL, no half characters, at most 32 levels."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest.at("", "it is not UTF-8") from None
+    if text.count("{") + text.count("[") > MAX_NESTING and _depth(text) > MAX_NESTING:
+        raise InvalidRequest.at("", f"it is nested more than {MAX_NESTING} deep")
+    try:
+        value: object = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidRequest.at("", "it is not valid JSON") from None
+    if "\\u" in text and not _is_storable(value):
+        raise InvalidRequest.at("", "it holds NUL, or half of a surrogate pair")
+    return value
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        found = match[0]
+        if found in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif found in "]}":
+            depth -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise InvalidRequest.at("", "an object has the same key twice")
+    return members
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _is_storable(value: object) -> bool:
+    """Tell whether every text of a value is one that UTF-8 and PostgreSQL can hold."""
+    if isinstance(value, str):
+        return "\x00" not in value and value.encode("utf-8", "ignore").decode() == value
+    if isinstance(value, dict):
+        return all(_is_storable(key) and _is_storable(member) for key, member in value.items())
+    return all(_is_storable(member) for member in value) if isinstance(value, list) else True
+
+
+def _fault(message: str) -> Fault:
+    """Turn msgspec's words into a pointer and a sentence that repeats no value."""
+    place = _PLACE.search(message)
+    steps = _STEP.findall(place[1]) if place is not None else []
+    pointer = "".join(f"/{(name or number).replace('~', '~0').replace('/', '~1')}" for name, number in steps)
+    return Fault(pointer, _NO_NAME.sub("that cannot be a name", _QUOTED_VALUE.sub("value", _PLACE.sub("", message))))

@@ -1,0 +1,210 @@
+"""The OpenAPI document, with everything that the framework cannot know, and a page that loads nothing from outside."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+from litestar import Request, Router
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.routes import HTTPRoute
+from litestar.static_files import create_static_files_router
+
+from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
+from application.ports import LimiterUnavailable
+from domain.refusals import OutcomeUnknown, Overloaded, Refusal, Unauthenticated
+from domain.users import UserDeleted
+from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
+from entrypoints.http.gate import LIMIT
+from entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
+from entrypoints.http.refusals import (
+    BodyTooLarge,
+    BodyTooSlow,
+    CsrfRefused,
+    Fault,
+    HeadersTooLarge,
+    InternalError,
+    InvalidRequest,
+    RateLimited,
+    UnsupportedMediaType,
+    UriTooLong,
+)
+
+PATH = "/schema"
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_ALWAYS: tuple[type[Refusal], ...] = (UriTooLong, HeadersTooLarge, Overloaded, InternalError)
+_WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, UserDeleted)
+_WITH_BODY: tuple[type[Refusal], ...] = (BodyTooLarge, BodyTooSlow, UnsupportedMediaType, InvalidRequest)
+_WITH_EFFECT: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress, OutcomeUnknown, CsrfRefused)
+_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes the request one that is answered once: the same key again gets the first answer again.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+
+Operation = dict[str, Any]
+RawOperation = tuple[str, str, Mapping[str, Any], Sequence[type[Refusal]]]
+"""Path, method, operation and refusals of a route that bypasses the framework's handlers."""
+
+
+class Document(OpenAPIRenderPlugin):
+    """Serves the completed document."""
+
+    def __init__(self, raw: Sequence[RawOperation]) -> None:
+        super().__init__(path="/openapi.json", media_type="application/json")  # type: ignore[arg-type]  # any text will do
+        self._raw = raw
+        self._rendered: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        if self._rendered is None:
+            handlers = {
+                (route.path_format, str(method)): handler
+                for route in request.app.routes
+                if isinstance(route, HTTPRoute)
+                for handler in route.route_handlers
+                for method in handler.http_methods
+            }
+            self._rendered = msgspec.json.encode(completed(openapi_schema, handlers, self._raw))
+        return self._rendered
+
+
+class Page(OpenAPIRenderPlugin):
+    """Serves the page for people: Swagger UI from files of our own."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/")
+        self._html = (_assets() / "index.html").read_bytes()
+
+    def render(self, _request: Request[Any, Any, Any], _openapi_schema: dict[str, Any]) -> bytes:
+        return self._html
+
+
+def openapi(version: str, raw: Sequence[RawOperation]) -> tuple[OpenAPIConfig, Router]:
+    """Return the configuration of the document and the router of the page's files."""
+    policy = {"content-security-policy": PAGE_POLICY}
+    config = OpenAPIConfig(
+        title="Tallystick",
+        version=version,
+        description="Everything that an app hands out and must count exactly once.",
+        use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
+        render_plugins=[Document(raw), Page()],
+        openapi_router=Router(
+            PATH, route_handlers=[], opt={PUBLIC: True}, include_in_schema=False, response_headers=policy
+        ),
+    )
+    assets = create_static_files_router(
+        path=f"{PATH}/assets", directories=[_assets()], opt={PUBLIC: True}, include_in_schema=False
+    )
+    return config, assets
+
+
+def completed(
+    document: dict[str, Any], handlers: Mapping[tuple[str, str], HTTPRouteHandler], raw: Sequence[RawOperation]
+) -> dict[str, Any]:
+    """Return the document with problems, keys, security, closed bodies and the routes without a handler."""
+    paths: dict[str, dict[str, Operation]] = document["paths"]
+    schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = _problem_schema()
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+    }
+    document["security"] = [{"bearer": []}, {"session": []}]
+    for (path, name), handler in handlers.items():
+        operation = paths.get(path, {}).get(name.lower())
+        if operation is not None:
+            _complete(operation, name, handler)
+            for struct in _structs(handler.parsed_data_field.annotation if handler.parsed_data_field else None):
+                if struct.__struct_config__.forbid_unknown_fields:
+                    schemas[struct.__name__]["additionalProperties"] = False
+    for path, name, bare, refusals in raw:
+        added = msgspec.json.decode(msgspec.json.encode(bare), type=Operation)
+        _add_problems(added, refusals)
+        paths.setdefault(path, {})[name.lower()] = added
+    return document
+
+
+def _complete(operation: Operation, method: str, handler: HTTPRouteHandler) -> None:
+    is_public = PUBLIC in handler.opt
+    refusals = [*_ALWAYS, *handler.opt.get(REFUSALS, ())]
+    if is_public:
+        operation["security"] = []
+    else:
+        refusals += _WITH_CALLER
+    if handler.resolve_guards():
+        refusals.append(RateLimited)
+        if LIMIT in handler.opt:
+            refusals.append(LimiterUnavailable)
+    if operation.get("parameters"):
+        refusals.append(InvalidRequest)
+    if method in _UNSAFE:
+        refusals += _WITH_BODY
+        if not is_public:
+            refusals += _WITH_EFFECT
+            operation.setdefault("parameters", []).append(_KEY_PARAMETER)
+    field = handler.parsed_data_field
+    if field is not None and field.is_optional:
+        operation["requestBody"]["required"] = False
+    _add_problems(operation, refusals, declared=handler.responses or ())
+
+
+def _add_problems(operation: Operation, refusals: Sequence[type[Refusal]], *, declared: Collection[int] = ()) -> None:
+    """Add the problems, beside the replies that a handler declares and in place of those the framework guesses."""
+    by_status: dict[int, set[str]] = {}
+    for refusal in refusals:
+        by_status.setdefault(STATUS[refusal], set()).add(refusal.code)
+    for status, codes in sorted(by_status.items()):
+        reply = operation["responses"].get(str(status), {}) if status in declared else {}
+        description = ", ".join(filter(None, (reply.get("description", ""), *sorted(codes))))
+        content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        operation["responses"][str(status)] = {
+            "description": description,
+            "content": {**reply.get("content", {}), **content},
+        }
+
+
+def _problem_schema() -> dict[str, Any]:
+    components = msgspec.json.schema_components([Problem])[1]
+    problem: dict[str, Any] = components["Problem"]
+    problem["description"] = "A refusal (RFC 9457). Its facts stand beside these members, under their own names."
+    problem["properties"]["code"]["enum"] = sorted({refusal.code for refusal in STATUS})
+    problem["properties"]["errors"] = {
+        "type": "array",
+        "description": "With INVALID_REQUEST: what is wrong, and where.",
+        "items": msgspec.json.schema_components([Fault])[1]["Fault"],
+    }
+    return problem
+
+
+def _structs(annotation: object) -> Iterator[type[msgspec.Struct]]:
+    """Yield the structs that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+        for field in msgspec.structs.fields(annotation):
+            yield from _structs(field.type)
+    elif get_origin(annotation) in {Union, UnionType, list}:
+        for argument in get_args(annotation):
+            yield from _structs(argument)
+
+
+def _operation_id(handler: HTTPRouteHandler, method: HttpMethod | str, _path: object) -> str:
+    """Return the handler's name, for the clients that are generated from the document."""
+    name = handler.fn.__name__
+    return name if len(handler.http_methods) == 1 else f"{name}_{str(method).lower()}"
+
+
+def _assets() -> Path:
+    return Path(str(files("entrypoints.http"))) / "swagger_ui"

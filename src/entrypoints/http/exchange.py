@@ -1,0 +1,81 @@
+"""One request and its reply: what the outermost layer learns once, for everybody inside."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import cast
+
+from litestar.types import HTTPScope, Scope
+
+from domain.identity import Principal
+
+MAX_TARGET_BYTES = 8 * 1024
+MAX_HEADER_BYTES = 32 * 1024
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
+_IPV6_SITE_BITS = 64
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Facts of a request, and headers that its reply is to carry."""
+
+    correlation_id: str
+    headers: dict[bytes, bytes]
+    peer: str
+    principal: Principal | None = None
+    reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange that a scope belongs to."""
+    return cast("Exchange", scope["state"]["exchange"])
+
+
+def headers_of(scope: HTTPScope) -> tuple[dict[bytes, bytes], int]:
+    """Return the headers by name, and their bytes; one that came twice is joined, so that nobody sees half of it."""
+    headers: dict[bytes, bytes] = {}
+    size = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name in headers:
+            value = headers[name] + (b"; " if name == b"cookie" else b", ") + value  # noqa: PLW2901  joined in place
+        headers[name] = value
+    return headers, size
+
+
+def correlation_id_of(headers: dict[bytes, bytes]) -> str | None:
+    """Return the caller's correlation id where it is one."""
+    given = headers.get(b"x-correlation-id")
+    return given.decode() if given is not None and _CORRELATION_ID.match(given) else None
+
+
+class TrustedProxies:
+    """Finds the client behind the proxies that are listed, counting from the right; nobody else is believed."""
+
+    def __init__(self, networks: list[str]) -> None:
+        self._networks = [ip_network(network, strict=False) for network in networks]
+
+    def client(self, exchange: Exchange) -> str:
+        """Return what a caller without a name is counted by: an address, or the site of an IPv6 one."""
+        address = exchange.peer
+        if self._networks:
+            hops = exchange.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+            while hops and self._is_trusted(address):
+                hop = hops.pop().strip()
+                if not _is_address(hop):
+                    break
+                address = hop
+        if ":" in address and _is_address(address):
+            return str(ip_network(f"{address}/{_IPV6_SITE_BITS}", strict=False))
+        return address
+
+    def _is_trusted(self, address: str) -> bool:
+        return _is_address(address) and any(ip_address(address) in network for network in self._networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""Problem documents (RFC 9457): what every refusal looks like on the wire."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from adapters.postgres.errors import InvalidText
+from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
+from application.ports import LimiterUnavailable
+from domain.codes import CodesExhausted
+from domain.referrals import AlreadyAttributed, ReferralCycle
+from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
+from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
+from entrypoints.http.refusals import (
+    BodyTooLarge,
+    BodyTooSlow,
+    CsrfRefused,
+    HeadersTooLarge,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    RateLimited,
+    RouteNotFound,
+    SignatureRefused,
+    UnsupportedMediaType,
+    UriTooLong,
+    WebhooksDisabled,
+)
+
+PROBLEM_JSON = "application/problem+json"
+REFUSALS = "refusals"
+"""The option of handlers that names the refusals of their own, for the documentation."""
+
+STATUS: Mapping[type[Refusal], int] = {
+    AlreadyAttributed: 409,
+    BodyTooLarge: 413,
+    BodyTooSlow: 408,
+    CodesExhausted: 503,
+    CsrfRefused: 403,
+    EmailTaken: 409,
+    HeadersTooLarge: 431,
+    IdempotencyInProgress: 409,
+    IdempotencyMismatch: 422,
+    InternalError: 500,
+    InvalidRequest: 400,
+    InvalidText: 400,
+    LimiterUnavailable: 503,
+    MethodNotAllowed: 405,
+    OutcomeUnknown: 503,
+    Overloaded: 503,
+    PermissionMissing: 403,
+    RateLimited: 429,
+    ReferralCycle: 409,
+    RouteNotFound: 404,
+    SignatureRefused: 401,
+    Unauthenticated: 401,
+    UnsupportedMediaType: 415,
+    UriTooLong: 414,
+    UserDeleted: 410,
+    UserNotFound: 404,
+    UsernameTaken: 409,
+    WebhooksDisabled: 503,
+}
+
+_RETRY_AFTER_SECONDS = "1"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The members that every problem has; a refusal adds its facts beside them."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    error: str
+    """The same as `detail`, for older clients."""
+    correlation_id: str
+    retryable: bool
+
+
+def status_of(refusal: Refusal) -> int:
+    """Return the HTTP status of a refusal."""
+    return STATUS[type(refusal)]
+
+
+def problem_body(refusal: Refusal, correlation_id: str) -> bytes:
+    """Render a refusal as the wire carries it."""
+    problem = Problem(
+        type=f"urn:tallystick:problem:{refusal.code.lower().replace('_', '-')}",
+        title=refusal.code.replace("_", " ").capitalize(),
+        status=status_of(refusal),
+        detail=refusal.detail,
+        code=refusal.code,
+        error=refusal.detail,
+        correlation_id=correlation_id,
+        retryable=refusal.retryable,
+    )
+    members: dict[str, object] = msgspec.structs.asdict(problem) | refusal.facts()
+    if isinstance(refusal, InvalidRequest):
+        members["errors"] = refusal.errors
+    return msgspec.json.encode(members)
+
+
+def problem_headers(refusal: Refusal) -> dict[str, str]:
+    """Return the headers that a refusal brings along."""
+    status = status_of(refusal)
+    if isinstance(refusal, RateLimited):
+        return {"retry-after": str(refusal.retry_after_seconds)}
+    if isinstance(refusal, Unauthenticated):
+        return {"www-authenticate": "Bearer"}
+    if status == 503 or isinstance(refusal, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name
+        return {"retry-after": _RETRY_AFTER_SECONDS}
+    return {}

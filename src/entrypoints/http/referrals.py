@@ -1,0 +1,157 @@
+"""Referral links of the caller, the leaderboard and the globe."""
+
+import hashlib
+import hmac
+from math import asin, degrees
+from typing import NewType
+
+import msgspec
+from litestar import Router, get, post
+from litestar.params import JSONBody
+
+from application.codes import DrawCandidates, Remint, Reminted
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.ports import Clock
+from application.reads import Reads
+from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink
+from domain.codes import CodesExhausted
+from domain.refusals import OutcomeUnknown
+from domain.users import UserId
+from entrypoints.http.gate import TELLS_DELETED, Gate
+from entrypoints.http.links import Addresses
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.requests import ApiRequest, Nothing
+
+MAX_GLOBE_NODES = 1000
+
+GlobeKey = NewType("GlobeKey", bytes)
+"""What places on the globe are derived with."""
+
+
+class ReferralLink(msgspec.Struct, frozen=True):
+    """A share link; empty strings while it is pending."""
+
+    referral_url: str
+    referral_code: str
+    otp_verified: bool
+    pending: bool
+
+
+class RemintedLink(ReferralLink, frozen=True):
+    """A share link and the code it replaced, which still resolves; empty where this was the first."""
+
+    alias: str
+
+
+class RankedLeader(msgspec.Struct, frozen=True):
+    """A place on the leaderboard; equal referrals share a rank."""
+
+    rank: int
+    display_name: str
+    referrals: int
+
+
+class Leaderboard(Page[RankedLeader], frozen=True):
+    """A page of the leaderboard."""
+
+
+class GlobeNode(msgspec.Struct, frozen=True):
+    """A user as a place on the globe that tells nothing about them."""
+
+    id: str
+    lat: float
+    lng: float
+    referrals: int
+
+
+class Globe(msgspec.Struct, frozen=True):
+    """The users with the most referrals, at most a thousand."""
+
+    nodes: list[GlobeNode]
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    referrals: int
+    user_id: UserId
+    rank: int
+    position: int
+
+
+def referrals_router(
+    read_link: ReadReferralLink,
+    peek_link: PeekReferralLink,
+    remint: Single[Keyed[Remint], Reminted],
+    reads: Reads,
+    gate: Gate,
+    addresses: Addresses,
+    cursors: Cursors,
+    clock: Clock,
+    draw_candidates: DrawCandidates,
+    globe_key: GlobeKey,
+) -> Router:
+    """Return the routes of referral links."""
+
+    def link(state: LinkState) -> ReferralLink:
+        url = addresses.share_link(state.code)
+        return ReferralLink(url, state.code or "", state.otp_verified, pending=state.code is None)
+
+    @get("/my-referral-link", opt={TELLS_DELETED: True, REFUSALS: (CodesExhausted, OutcomeUnknown)})
+    async def my_referral_link(request: ApiRequest) -> ReferralLink:
+        """Return the caller's share link, minting their code where it is missing."""
+        return link(await read_link(request.user.user_id))
+
+    @get("/referral", opt={TELLS_DELETED: True})
+    async def referral(request: ApiRequest) -> ReferralLink:
+        """Return the caller's share link without ever writing."""
+        return link(await peek_link(request.user.user_id))
+
+    @post("/referral/remint", status_code=200, opt={TELLS_DELETED: True, REFUSALS: (CodesExhausted,)})
+    async def remint_code(request: ApiRequest, data: JSONBody[Nothing | None] = None) -> RemintedLink:  # noqa: ARG001  checked
+        """Replace the caller's code; the old one becomes an alias that still resolves."""
+        command = Keyed(Remint(request.user.user_id, draw_candidates()), await request.idempotency_key(clock.now()))
+        return wire_reminted(await remint(command), addresses)
+
+    @get("/leaderboard")
+    async def leaderboard(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Leaderboard:
+        """Return users by referrals, most first."""
+        place = cursors.open("leaderboard", cursor, _Place) if cursor else None
+        after = (place.referrals, place.user_id) if place is not None else None
+        wanted = clamp(limit)
+        leaders = await reads(lambda stores: stores.leaderboard.leaders(after=after, limit=wanted + 1))
+        ranked: list[RankedLeader] = []
+        for leader in leaders[:wanted]:
+            position = place.position + 1 if place is not None else 1
+            rank = place.rank if place is not None and place.referrals == leader.referrals else position
+            place = _Place(leader.referrals, leader.user_id, rank, position)
+            ranked.append(RankedLeader(rank, leader.display_name, leader.referrals))
+        more = len(leaders) > wanted
+        return Leaderboard(ranked, cursors.seal("leaderboard", place) if more and place is not None else None)
+
+    @get("/globe")
+    async def globe() -> Globe:
+        """Return users as places on the globe; neither id nor place tells who they are, and a remint moves nothing."""
+        users = await reads(lambda stores: stores.leaderboard.most_connected(MAX_GLOBE_NODES))
+        return Globe([_node(globe_key, user_id, referrals) for user_id, referrals in users])
+
+    return Router(
+        "/api",
+        route_handlers=[my_referral_link, referral, remint_code, leaderboard, globe],
+        guards=[gate.guard],
+        tags=["Referrals"],
+    )
+
+
+def wire_reminted(reminted: Reminted, addresses: Addresses) -> RemintedLink:
+    """Return a remint as the wire shows it."""
+    url, alias = addresses.share_link(reminted.code), reminted.alias or ""
+    return RemintedLink(url, reminted.code, reminted.otp_verified, pending=False, alias=alias)
+
+
+def _node(key: bytes, user_id: UserId, referrals: int) -> GlobeNode:
+    digest = hmac.digest(key, user_id.encode(), hashlib.sha256)
+    up, round_ = (int.from_bytes(digest[start : start + 6], "big") / 2**48 for start in (8, 14))
+    # The arc sine spreads places evenly over the sphere, without a crowd at the poles.
+    latitude, longitude = degrees(asin(2 * up - 1)), 360 * round_ - 180
+    return GlobeNode(digest[:8].hex(), round(latitude, 4), round(longitude, 4), referrals)

@@ -1,0 +1,129 @@
+"""Refusals that only the wire knows: what a request may look like, before it means anything."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+from domain.refusals import Refusal
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a request, and where."""
+
+    pointer: str
+    """A JSON pointer into the body, or the name of a parameter or header behind `#`."""
+    detail: str
+
+
+class InvalidRequest(Refusal):
+    """The request does not have the shape that the documentation states."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.pointer or 'the body'}: {fault.detail}" for fault in faults))
+        self._faults = tuple(faults)
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> "InvalidRequest":
+        """Return the refusal for one fault."""
+        return cls([Fault(pointer, detail)])
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """Every fault that was found."""
+        return self._faults
+
+
+class UnsupportedMediaType(Refusal):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+    def __init__(self) -> None:
+        super().__init__("a body has to be sent as Content-Type: application/json")
+
+
+class BodyTooLarge(Refusal):
+    code = "BODY_TOO_LARGE"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body may have at most {limit} bytes")
+        self.limit_bytes = limit
+
+
+class BodyTooSlow(Refusal):
+    code = "BODY_TOO_SLOW"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the body did not arrive in time")
+
+
+class UriTooLong(Refusal):
+    code = "URI_TOO_LONG"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"path and query may have at most {limit} bytes")
+        self.limit_bytes = limit
+
+
+class HeadersTooLarge(Refusal):
+    code = "HEADERS_TOO_LARGE"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the headers may have at most {limit} bytes")
+        self.limit_bytes = limit
+
+
+class RouteNotFound(Refusal):
+    code = "NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("there is nothing at this path")
+
+
+class MethodNotAllowed(Refusal):
+    code = "METHOD_NOT_ALLOWED"
+
+    def __init__(self) -> None:
+        super().__init__("this path does not take this method")
+
+
+class RateLimited(Refusal):
+    code = "RATE_LIMITED"
+    retryable = True
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"too many requests; ask again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CsrfRefused(Refusal):
+    code = "CSRF_REFUSED"
+
+    def __init__(self) -> None:
+        super().__init__("with a session cookie this method needs an Origin of the app itself or of an allowed origin")
+
+
+class SignatureRefused(Refusal):
+    code = "INVALID_SIGNATURE"
+
+    def __init__(self) -> None:
+        super().__init__("the delivery is not signed by a known secret, or not of now")
+
+
+class WebhooksDisabled(Refusal):
+    code = "WEBHOOK_DISABLED"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("webhooks are switched off at the moment; deliver again later")
+
+
+class InternalError(Refusal):
+    """A bug, of which the caller learns nothing but the correlation id."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(self) -> None:
+        super().__init__("something went wrong on our side; the correlation id finds it in the logs")

@@ -1,0 +1,111 @@
+"""Replies: exceptions become problem documents, and stored replies go out byte for byte."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import ExceptionHandlersMap
+
+from adapters.telemetry.logs import logger
+from application.idempotency import Replayed, RequestKey, StoredReply
+from application.ports import Metrics
+from domain.refusals import Refusal
+from entrypoints.http.bodies import MAX_BODY_BYTES, ClientGone
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
+from entrypoints.http.refusals import (
+    BodyTooLarge,
+    Fault,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    RouteNotFound,
+)
+
+_HIT = {"idempotency-hit": "true"}
+_LAST_STORED, _TOO_MANY = 499, 429
+
+
+class WireEncoder:
+    """Renders outcomes as the handlers' replies will carry them, so that they can be stored before they are sent.
+
+    `forms` turns outcomes into their wire structs where the wire differs.
+    """
+
+    def __init__(self, forms: Mapping[type, Callable[[Any], object]]) -> None:
+        self._forms = forms
+
+    def __call__(self, outcome: object, key: RequestKey, /) -> StoredReply | None:
+        """Return the reply to store; None for refusals that may pass: 429 and 5xx are not stored."""
+        if not isinstance(outcome, Refusal):
+            form = self._forms.get(type(outcome))
+            body = msgspec.json.encode(form(outcome) if form is not None else outcome)
+            return StoredReply(key.fingerprint, key.success_status, body)
+        status = status_of(outcome)
+        if status == _TOO_MANY or status > _LAST_STORED or outcome.retryable:
+            return None
+        return StoredReply(key.fingerprint, status, problem_body(outcome, key.correlation_id))
+
+
+def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
+    """Return how every exception that leaves a handler is answered."""
+
+    def on_refusal(request: Request, refusal: Refusal) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+        return _problem(request, refusal)
+
+    def on_replay(_request: Request, replay: Replayed) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+        metrics.count("idempotency_hits")
+        reply = replay.reply
+        media_type = "application/json" if reply.status < 400 else PROBLEM_JSON  # noqa: PLR2004  its own name
+        return Response(reply.body, status_code=reply.status, media_type=media_type, headers=_HIT)
+
+    def on_framework(request: Request, error: HTTPException) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+        headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+        return _problem(request, _from_framework(error), headers)
+
+    def on_anything(request: Request, error: Exception) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+        if isinstance(error, ClientGone):
+            raise error
+        logger().error("request failed", correlation_id=exchange_of(request.scope).correlation_id, error=error)
+        return _problem(request, InternalError())
+
+    return {Refusal: on_refusal, Replayed: on_replay, HTTPException: on_framework, Exception: on_anything}
+
+
+def _problem(request: Request, refusal: Refusal, headers: dict[str, str] | None = None) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+    return Response(
+        problem_body(refusal, exchange_of(request.scope).correlation_id),
+        status_code=status_of(refusal),
+        media_type=PROBLEM_JSON,
+        headers=problem_headers(refusal) | (headers or {}),
+    )
+
+
+def _from_framework(error: HTTPException) -> Refusal:
+    """Translate the framework's own refusals; its texts repeat what was sent, so they stay behind."""
+    if isinstance(error, NotFoundException):
+        return RouteNotFound()
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed()
+    if isinstance(error, RequestEntityTooLarge):
+        return BodyTooLarge(MAX_BODY_BYTES)
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        return InvalidRequest([_fault(entry) for entry in error.extra if isinstance(entry, dict)])
+    if error.status_code < 500:  # noqa: PLR2004  its own name
+        return InvalidRequest.at("", "it cannot be understood")
+    return InternalError()
+
+
+def _fault(entry: dict[str, object]) -> Fault:
+    source, key = str(entry.get("source", "")), str(entry.get("key", ""))
+    if source == "body" or key == "data":
+        return Fault("", "a JSON object is needed")
+    return Fault(f"#{key}", str(entry.get("message", "")).partition(" - at")[0])

@@ -1,0 +1,62 @@
+"""Requests as handlers see them: the caller, a strict body, the idempotency key."""
+
+import hashlib
+import re
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from application.idempotency import RequestKey
+from domain.identity import Principal
+from entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.refusals import InvalidRequest
+
+MAX_BODY = "max_body_bytes"
+"""The option of handlers that take more than 64 KiB."""
+
+_KEY = re.compile(rb"[!-~]{1,255}\Z")
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of routes that need none: absent, or an empty object."""
+
+
+class ApiRequest(Request[Principal, None, State]):
+    """A request whose body is bounded, strict, and decoded to the type that the handler asks for."""
+
+    async def body(self) -> bytes:
+        """Return the raw body; refusals as in `read_body`."""
+        state = self._connection_state
+        if not isinstance(state.body, bytes):
+            limit = self.route_handler.opt.get(MAX_BODY, MAX_BODY_BYTES)
+            state.body = await read_body(self.receive, exchange_of(self.scope).headers, limit=limit)
+        return state.body
+
+    async def json(self) -> Any:
+        """Return the body as the handler's `data`; InvalidRequest names what is wrong."""
+        field = self.route_handler.parsed_data_field
+        if field is None:
+            raise AssertionError("a handler without data decodes no body")
+        return decode(await self.body(), field.annotation)
+
+    async def idempotency_key(self, at: datetime, *, success_status: int = 200) -> RequestKey | None:
+        """Return the key that makes this request one that is answered once; None where the client sent none."""
+        exchange = exchange_of(self.scope)
+        given = exchange.headers.get(b"idempotency-key")
+        if given is None:
+            return None
+        if not _KEY.match(given):
+            raise InvalidRequest.at("#Idempotency-Key", "1 to 255 visible ASCII characters are needed")
+        request = b"\n".join((self.method.encode(), self.scope["raw_path"], await self.body()))
+        return RequestKey(
+            caller=self.user.user_id,
+            key=given.decode(),
+            fingerprint=hashlib.sha256(request).digest(),
+            success_status=success_status,
+            correlation_id=exchange.correlation_id,
+            at=at,
+        )

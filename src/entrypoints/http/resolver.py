@@ -1,0 +1,124 @@
+"""Anybody's look at a code: what it stands for, and where a click on it lands. Neither takes longer for some codes."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from litestar import Response, Router, asgi, route
+from litestar.datastructures import Cookie
+from litestar.enums import HttpMethod, MediaType, ScopeType
+from litestar.params import FromPath
+from litestar.types import Receive, Scope, Send
+
+from application.group_commit import Single
+from application.ports import LimiterUnavailable, Metrics
+from application.referral_links import Resolution
+from domain.codes import MAX_CODE_LENGTH, normal_form
+from entrypoints.http.authentication import PUBLIC, cookie
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import Gate
+from entrypoints.http.links import CLICK_COOKIE, CLICK_COOKIE_SECONDS, Addresses
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import MethodNotAllowed, RateLimited
+from entrypoints.http.requests import ApiRequest
+
+RESOLVE_PATH = "/api/referral/resolve"
+RESOLVE_OPERATION: Mapping[str, Any] = {
+    "tags": ["Resolver"],
+    "summary": "Resolve",
+    "description": (
+        "Tell whether a code is somebody's. The answer has the same status, header names and number of bytes for every "
+        "code, known, unknown or malformed, and costs the same; `code` is the normal form, empty where there is none."
+    ),
+    "operationId": "resolve_code",
+    "security": [],
+    "parameters": [
+        {
+            "name": "code",
+            "in": "query",
+            "required": False,
+            "description": "However it was typed.",
+            "schema": {"type": "string"},
+        }
+    ],
+    "responses": {
+        "200": {
+            "description": "What the code stands for.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "code": {"type": "string", "pattern": "^([0-9A-Z]{4,32})?$"},
+                            "valid": {"type": "boolean"},
+                        },
+                        "required": ["code", "valid"],
+                    }
+                }
+            },
+        }
+    },
+}
+"""The resolver's place in the OpenAPI document: it bypasses the framework's handlers, which double its cost."""
+
+_PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
+_REPLY_BYTES = len('{"code":"","valid":false}') + MAX_CODE_LENGTH
+_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(_REPLY_BYTES).encode())]
+
+
+def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Addresses, metrics: Metrics) -> Router:
+    """Return the routes that are open to everybody who has a link."""
+
+    @asgi(RESOLVE_PATH, copy_scope=False, opt={PUBLIC: True})
+    async def resolve_code(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
+        if scope["type"] != ScopeType.HTTP or scope["method"] not in {"GET", "HEAD"}:
+            raise MethodNotAllowed
+        await gate.count("resolver", exchange_of(scope))
+        code = normal_form(_asked(scope["query_string"])) or ""
+        resolution = await resolve(code)
+        metrics.count("resolver_outcomes", label=resolution)
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.body", "body": reply(code, resolution), "more_body": False})
+
+    @route(
+        "/r/{code:path}",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        status_code=302,
+        media_type=MediaType.TEXT,
+        opt={PUBLIC: True, REFUSALS: (RateLimited, LimiterUnavailable)},
+    )
+    async def follow_link(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
+        """Send a click to the app with `?ref=`, whether or not the code is anybody's, and remember the first one."""
+        await gate.count("resolver", exchange_of(request.scope))
+        clicked = normal_form(code.removeprefix("/"))
+        remembered = normal_form(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
+        cookies = [] if clicked is None or remembered else [_click(clicked, is_secure=addresses.is_secure)]
+        return Response(b"", headers={"location": addresses.landing(clicked)}, cookies=cookies)
+
+    return Router("", route_handlers=[resolve_code, follow_link], tags=["Resolver"])
+
+
+def reply(code: str, resolution: Resolution) -> bytes:
+    """Return the resolver's answer, padded behind its values so that all answers have one length."""
+    is_valid = resolution != "unknown"
+    padding = " " * (MAX_CODE_LENGTH - len(code))
+    return f'{{"code":"{code}"{padding},"valid":{"true " if is_valid else "false"}}}'.encode()
+
+
+def _asked(query: bytes) -> str:
+    """Return the code that a query asks about; empty where it names none, or more than one."""
+    plain = _PLAIN_QUERY.match(query)
+    if plain is not None:  # what nearly everybody sends needs no decoding
+        return plain[1].decode()
+    try:
+        codes = parse_qs(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=16).get("code")
+    except ValueError:
+        return ""
+    return codes[0] if codes is not None and len(codes) == 1 else ""
+
+
+def _click(code: str, *, is_secure: bool) -> Cookie:
+    return Cookie(
+        key=CLICK_COOKIE, value=code, max_age=CLICK_COOKIE_SECONDS, httponly=True, secure=is_secure, samesite="lax"
+    )

@@ -1,0 +1,84 @@
+"""The application as a server runs it: built when it starts, drained when it is told to end."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import cast
+
+from dishka import AsyncContainer
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
+
+from entrypoints.http.operations import ReadinessProbe
+from entrypoints.wiring import App, Commits
+from entrypoints.worker.upkeep import Upkeep
+
+_CLOSING_SECONDS = 10.0
+_Handler = Callable[[int, FrameType | None], object] | int | None
+
+
+class Server:
+    """An ASGI application whose whole graph lives from the lifespan's start to its end."""
+
+    def __init__(self, build: Callable[[], AsyncContainer]) -> None:
+        self._build = build
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._live(cast("LifeSpanReceive", receive), cast("LifeSpanSend", send))
+        elif self._app is None:
+            raise RuntimeError("the application was not started: the server has to run the lifespan")
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: LifeSpanReceive, send: LifeSpanSend) -> None:
+        await receive()
+        container = self._build()
+        try:
+            self._app = await container.get(App)
+            commits = await container.get(Commits)
+            upkeep = asyncio.create_task((await container.get(Upkeep)).run(), name="upkeep")
+            _drain_at_sigterm(await container.get(ReadinessProbe))
+            _end_with_parent()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            upkeep.cancel()
+            await commits.close(grace_seconds=_CLOSING_SECONDS)
+        finally:
+            await container.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _drain_at_sigterm(probe: ReadinessProbe) -> None:
+    """Be unready from the signal on, and let the server's own handler do the rest."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _drain_first(probe, signal.getsignal(number)))
+
+
+def _end_with_parent() -> None:
+    """End as if told to when the process that started this worker is gone: nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end with the parent", daemon=True).start()
+
+
+def _drain_first(probe: ReadinessProbe, then: _Handler) -> Callable[[int, FrameType | None], None]:
+    def handle(received: int, frame: FrameType | None) -> None:
+        probe.drain()
+        if callable(then):
+            then(received, frame)
+
+    return handle

@@ -1,0 +1,184 @@
+"""Users: their arrival, what they see of themselves, and look-up by staff."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Router, get, post
+from litestar.params import JSONBody, QueryParameter
+
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.ports import Clock, Randomness
+from application.reads import Reads
+from application.referrals import Arrived, Introduction
+from domain.codes import normal_form
+from domain.ids import RANDOM_BYTES, uuid_v7
+from domain.referrals import Arrival
+from domain.refusals import PermissionMissing
+from domain.standings import Standing
+from domain.users import (
+    MAX_EMAIL_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_PHONE_LENGTH,
+    EmailTaken,
+    Profile,
+    UserDeleted,
+    UserId,
+    UsernameTaken,
+    UserNotFound,
+    is_email,
+    is_plain,
+)
+from entrypoints.http.authentication import cookie
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import LIMIT, TELLS_DELETED, Gate
+from entrypoints.http.links import CLICK_COOKIE, Addresses
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.requests import ApiRequest
+
+Email = Annotated[str, msgspec.Meta(min_length=3, max_length=MAX_EMAIL_LENGTH, pattern=r"^[^\s@]+@[^\s@]+$")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
+Phone = Annotated[str, msgspec.Meta(max_length=MAX_PHONE_LENGTH, pattern=r"^\+?[0-9 ().-]{3,31}$")]
+
+
+class UpsertUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a user tells about themselves; what is absent or null stays as it is."""
+
+    email: Email | None = None
+    username: Name | None = None
+    display_name: Name | None = None
+    phone: Phone | None = None
+    referred_by: str | None = None
+    """A referral code, however it was typed; one that is nobody's changes nothing."""
+
+
+class Me(msgspec.Struct, frozen=True):
+    """The caller as every part of the service knows them."""
+
+    user_id: str
+    username: str | None
+    display_name: str | None
+    referral_code: str
+    referral_url: str
+    otp_verified: bool
+    referred: bool
+    referrals: int
+    credits: int
+    points: int
+    tier: Literal["bronze", "silver", "gold", "platinum"]
+
+
+class FoundProfile(msgspec.Struct, frozen=True):
+    """A user as staff see them."""
+
+    user_id: str
+    email: str | None
+    username: str | None
+    display_name: str | None
+    phone: str | None
+    referral_code: str
+    referral_url: str
+    otp_verified: bool
+    referred: bool
+    referrals: int
+
+
+def users_router(
+    attribute: Single[Keyed[Introduction], Arrived],
+    read_standing: Single[UserId, Standing | None],
+    reads: Reads,
+    gate: Gate,
+    addresses: Addresses,
+    clock: Clock,
+    randomness: Randomness,
+) -> Router:
+    """Return the routes of users."""
+
+    @post(
+        "/users/upsert",
+        status_code=200,
+        opt={LIMIT: "sign_up", TELLS_DELETED: True, REFUSALS: (EmailTaken, UsernameTaken)},
+    )
+    async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> Arrived:
+        """Store what the caller tells about themselves, and who invited them; the first inviter stays for ever."""
+        now = clock.now()
+        clicked = cookie(exchange_of(request.scope).headers, CLICK_COOKIE)
+        arrival = Arrival(
+            request.user.user_id,
+            normal_form(data.referred_by or clicked),
+            uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
+            now,
+        )
+        introduction = Introduction(arrival, _profile(data), phone_verified=request.user.phone_verified)
+        return await attribute(Keyed(introduction, await request.idempotency_key(now)))
+
+    @get("/me", opt={TELLS_DELETED: True, REFUSALS: (UserNotFound,)})
+    async def me(request: ApiRequest) -> Me:
+        """Return the caller."""
+        standing = await read_standing(request.user.user_id)
+        if standing is None:
+            raise UserNotFound
+        if standing.user.deleted_at is not None:
+            raise UserDeleted
+        return _me(standing, addresses)
+
+    @get("/profiles/by-email", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    async def by_email(
+        request: ApiRequest, email: Annotated[str, QueryParameter(description="Compared without regard to case.")]
+    ) -> FoundProfile:
+        """Return the living user with an e-mail address, with their current code. Needs `profiles:read`."""
+        request.user.require("profiles:read")
+        standing = await reads(lambda stores: stores.standings.by_email(email)) if is_email(email) else None
+        if standing is None:
+            raise UserNotFound
+        return _found(standing, addresses)
+
+    return Router("/api", route_handlers=[upsert, me, by_email], guards=[gate.guard], tags=["Users"])
+
+
+def _profile(told: UpsertUser) -> Profile:
+    faults = [
+        Fault(f"/{name}", f"1 to {MAX_NAME_LENGTH} characters without control characters are needed")
+        for name, text in (("username", told.username), ("display_name", told.display_name))
+        if text is not None and not is_plain(text, longest=MAX_NAME_LENGTH)
+    ]
+    if told.email is not None and not is_email(told.email):
+        faults.append(Fault("/email", "an e-mail address is needed"))
+    if told.phone is not None and not is_plain(told.phone, longest=MAX_PHONE_LENGTH):
+        faults.append(Fault("/phone", "a phone number is needed"))
+    if faults:
+        raise InvalidRequest(faults)
+    return Profile(told.email, told.username, told.display_name, told.phone)
+
+
+def _me(standing: Standing, addresses: Addresses) -> Me:
+    return Me(
+        user_id=standing.user.user_id,
+        username=standing.user.profile.username,
+        display_name=standing.user.profile.display_name,
+        referral_code=standing.code or "",
+        referral_url=addresses.share_link(standing.code),
+        otp_verified=standing.otp_verified,
+        referred=standing.referred,
+        referrals=standing.user.referrals,
+        credits=0,
+        points=0,
+        tier="bronze",
+    )
+
+
+def _found(standing: Standing, addresses: Addresses) -> FoundProfile:
+    profile = standing.user.profile
+    return FoundProfile(
+        user_id=standing.user.user_id,
+        email=profile.email,
+        username=profile.username,
+        display_name=profile.display_name,
+        phone=profile.phone,
+        referral_code=standing.code or "",
+        referral_url=addresses.share_link(standing.code),
+        otp_verified=standing.otp_verified,
+        referred=standing.referred,
+        referrals=standing.user.referrals,
+    )

@@ -1,0 +1,91 @@
+"""The identity provider's webhook: signed, bounded, taken once."""
+
+import hashlib
+import hmac
+from typing import Literal
+
+import msgspec
+from litestar import Router, post
+
+from adapters.webhooks.payloads import Envelope, UnknownShape, read_event
+from adapters.webhooks.signatures import SignatureInvalid, WebhookSecrets
+from application.codes import DrawCandidates
+from application.group_commit import Single
+from application.identity_events import Notice, Receipt
+from application.ports import Clock, Metrics
+from domain.flags import Flag, Flags
+from domain.refusals import OutcomeUnknown
+from entrypoints.http.authentication import PUBLIC
+from entrypoints.http.bodies import parse
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import LIMIT, Gate
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import InvalidRequest, SignatureRefused, WebhooksDisabled
+from entrypoints.http.requests import ApiRequest
+
+
+class WebhookReceipt(msgspec.Struct, frozen=True):
+    """What became of a delivery."""
+
+    status: Literal["processed", "duplicate", "ignored"]
+
+
+class WebhookKeys(msgspec.Struct, frozen=True):
+    """What a delivery is recognised by; None where that way is switched off."""
+
+    secrets: WebhookSecrets | None
+    bearer: str | None
+
+
+def webhooks_router(
+    receive_event: Single[Notice, Receipt],
+    keys: WebhookKeys,
+    flags: Flags,
+    gate: Gate,
+    clock: Clock,
+    metrics: Metrics,
+    draw_candidates: DrawCandidates,
+) -> Router:
+    """Return the webhook's route."""
+
+    def recognise(headers: dict[bytes, bytes], body: bytes) -> Envelope:
+        """Return the envelope of a delivery that is the provider's; SignatureRefused for any other."""
+        now = clock.now()
+        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+        try:
+            if keys.secrets is not None and ("webhook-signature" in texts or "svix-signature" in texts):
+                signed = keys.secrets.verify(texts, body, now)
+                return Envelope(signed.message_id, signed.sent_at, now)
+        except SignatureInvalid:
+            raise SignatureRefused from None
+        if keys.bearer is None or not hmac.compare_digest(
+            texts.get("authorization", "").encode("latin-1"), f"Bearer {keys.bearer}".encode()
+        ):
+            raise SignatureRefused
+        # An unsigned delivery has no id: one with the same content is the same delivery.
+        return Envelope(f"sha256:{hashlib.sha256(body).hexdigest()}", None, now)
+
+    @post(
+        "/auth",
+        status_code=200,
+        opt={PUBLIC: True, LIMIT: "webhook", REFUSALS: (SignatureRefused, WebhooksDisabled, OutcomeUnknown)},
+    )
+    async def receive(request: ApiRequest) -> WebhookReceipt:
+        """Take a delivery of the identity provider: users who come, change and go. Signed by Standard Webhooks."""
+        if not flags.enabled(Flag.WEBHOOK_ENABLED) or (keys.secrets is None and keys.bearer is None):
+            raise WebhooksDisabled
+        body = await request.body()
+        try:
+            envelope = recognise(exchange_of(request.scope).headers, body)
+            event = read_event(parse(body), envelope)
+        except SignatureRefused:
+            metrics.count("webhook_refusals", label="signature")
+            raise
+        except UnknownShape as error:
+            metrics.count("webhook_refusals", label="shape")
+            raise InvalidRequest.at("", str(error)) from None
+        if event == "ignored":
+            return WebhookReceipt("ignored")
+        return WebhookReceipt(await receive_event(Notice(event, draw_candidates())))
+
+    return Router("/api/webhooks", route_handlers=[receive], guards=[gate.guard], tags=["Webhooks"])

@@ -1,0 +1,277 @@
+"""Settings: all of them, from the environment, each checked before anything starts."""
+
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+
+from adapters.identity.tokens import PUBLISHED_ALGORITHMS, SECRET_ALGORITHMS
+from adapters.rate_limits.limiter import read_limits
+from adapters.telemetry.logs import LogLevel
+from adapters.webhooks.signatures import WebhookSecrets
+from domain.flags import DEFAULTS, Flag
+
+PREFIX = "TALLYSTICK_"
+OFF = "off"
+_UNPREFIXED = {"database_url": "DATABASE_URL", "database_direct_url": "DATABASE_DIRECT_URL"}
+_FOR_TESTS = "TALLYSTICK_TEST_"
+_SECRETS = frozenset({"database_url", "database_direct_url", "jwt_secret", "session_secret", "webhook_secrets"}) | {
+    "webhook_bearer",
+    "rate_limit_storage",
+}
+_SHORTEST_SECRET = 16
+_HOSTS = re.compile(r"(?:(?:\[[^\]]*\]|[^:\[\]]*)(?::\d{1,5})?(?:,|\Z))*")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
+
+
+def _says(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+class SettingsError(Exception):
+    """A setting is unknown, wrong or missing; the message names it, and never repeats a secret."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, by its name without the prefix. Defaults are those of the embedded mode."""
+
+    database_url: Annotated[
+        str | None,
+        _says("PostgreSQL 15 or newer. Without it, `serve` runs its own in the data directory."),
+    ] = None
+    database_direct_url: Annotated[
+        str | None, _says("The same database past a pooler, for migrations. Default: `DATABASE_URL`.")
+    ] = None
+    data_dir: Annotated[str, _says("Where the embedded database and generated secrets live.")] = ".tallystick"
+    auto_migrate: Annotated[
+        Literal["on", "off"], _says("Apply pending migrations at start. When off, `serve` refuses to start with any.")
+    ] = "on"
+    pool_size: Annotated[Annotated[int, msgspec.Meta(ge=2, le=200)], _says("Database connections of one process.")] = 10
+    cache_statements: Annotated[
+        Literal["on", "off"], _says("Keep prepared statements; off behind PgBouncer before 1.21 in transaction mode.")
+    ] = "on"
+
+    jwt_secret: Annotated[
+        str | None, _says("The secret that HS256 bearer tokens are signed with, at least 16 characters.")
+    ] = None
+    jwks_url: Annotated[
+        str | None, _says("Where the identity provider publishes the keys of its RS256 and ES256 tokens.")
+    ] = None
+    jwt_algorithms: Annotated[
+        str | None,
+        _says(
+            "Which algorithms are taken, of HS256, RS256, ES256. Default: HS256 with a secret, the others with a URL."
+        ),
+    ] = None
+    jwt_issuer: Annotated[str | None, _says("The `iss` that tokens must have, checked exactly where set.")] = None
+    jwt_audience: Annotated[str | None, _says("The `aud` that tokens must have, checked exactly where set.")] = None
+    session_secret: Annotated[
+        str | None, _says("What session cookies are signed with. Default: derived from the JWT secret.")
+    ] = None
+
+    webhook_secrets: Annotated[
+        str | None,
+        _says("`whsec_...` or `v1,whsec_...`, several separated by spaces while rotating, or `off`."),
+    ] = None
+    webhook_bearer: Annotated[
+        str | None, _says("Takes unsigned deliveries with `Authorization: Bearer` and this value, for Supabase.")
+    ] = None
+
+    public_base_url: Annotated[
+        str | None,
+        _says("Where this service is reached; share links start with it. Default: where it listens."),
+    ] = None
+    app_url: Annotated[str | None, _says("Where clicks on share links land. Default: the public base URL.")] = None
+    allowed_origins: Annotated[str, _says("Origins of web apps that may call from browsers, separated by spaces.")] = ""
+
+    rate_limits: Annotated[
+        str, _says("`off`, or `group=expression; group=expression` over the defaults; an expression may be `off`.")
+    ] = ""
+    rate_limit_storage: Annotated[
+        str, _says("`memory://`, or `valkey://...` or `redis://...` to share counts between instances.")
+    ] = "memory://"
+    trusted_proxies: Annotated[
+        str, _says("Addresses and networks of the proxies whose `X-Forwarded-For` is believed, separated by spaces.")
+    ] = ""
+
+    flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See the flags page.")] = ""
+    log_level: Annotated[LogLevel, _says("`debug` logs successful reads too.")] = "info"
+    drain_seconds: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=600)], _says("How long requests may take to finish after SIGTERM.")
+    ] = 20
+
+    @property
+    def is_embedded(self) -> bool:
+        """Tell whether the database is our own."""
+        return self.database_url is None
+
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """The algorithms that bearer tokens may be signed with."""
+        if self.jwt_algorithms is not None:
+            return frozenset(self.jwt_algorithms.replace(",", " ").split())
+        by_secret = SECRET_ALGORITHMS if self.jwt_secret is not None else frozenset[str]()
+        return by_secret | (PUBLISHED_ALGORITHMS if self.jwks_url is not None else frozenset())
+
+    @property
+    def root_secret(self) -> str:
+        """The secret that keys for sessions, cursors and pseudonyms are derived from."""
+        candidates = (self.session_secret, self.jwt_secret, self.webhook_secrets if self.takes_signed else None)
+        return next(secret for secret in (*candidates, self.webhook_bearer) if secret is not None)
+
+    @property
+    def takes_signed(self) -> bool:
+        """Tell whether signed webhooks are taken."""
+        return self.webhook_secrets not in {None, OFF}
+
+    @property
+    def pinned_flags(self) -> dict[Flag, bool]:
+        """The flags that the environment decides."""
+        return _read_flags(self.flags)
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of web apps that may call."""
+        return self.allowed_origins.split()
+
+    @property
+    def proxies(self) -> list[str]:
+        """The networks of trusted proxies."""
+        return self.trusted_proxies.split()
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return _UNPREFIXED.get(name, f"{PREFIX}{name.upper()}")
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read and check the settings; SettingsError names the first that is unknown or wrong.
+
+    A secret may be in a file: `TALLYSTICK_JWT_SECRET_FILE=/run/secrets/jwt`.
+    """
+    names = {variable(field): field for field in Settings.__struct_fields__}
+    files = {f"{variable(field)}_FILE": field for field in _SECRETS}
+    ours = {name for name in environment if name.startswith(PREFIX) and not name.startswith(_FOR_TESTS)}
+    for name in sorted(ours - set(names) - set(files)):
+        raise SettingsError(f"{name} is no setting; the settings are {', '.join(sorted(names))}")
+    present = {name: value for name, value in environment.items() if value.strip()}
+    given = {field: present[name] for name, field in names.items() if name in present}
+    for name, field in files.items():
+        if name in present:
+            if field in given:
+                raise SettingsError(f"{name} and {variable(field)} are both set; one of them is enough")
+            if secret := _from_file(name, present[name]):
+                given[field] = secret
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        field = str(error).partition("$.")[2].rstrip("`")
+        raise SettingsError(f"{variable(field)}: {_what_is_right(field, error)}") from None
+    _check(settings)
+    return settings
+
+
+def require_secrets(settings: Settings) -> None:
+    """Check what a server on an ordinary database cannot do without; SettingsError names what is missing."""
+    if settings.jwt_secret is None and settings.jwks_url is None:
+        raise SettingsError("TALLYSTICK_JWT_SECRET or TALLYSTICK_JWKS_URL is needed with DATABASE_URL")
+    if settings.webhook_secrets is None and settings.webhook_bearer is None:
+        raise SettingsError(
+            "TALLYSTICK_WEBHOOK_SECRETS is needed with DATABASE_URL; write TALLYSTICK_WEBHOOK_SECRETS=off to do without"
+        )
+    if settings.session_secret is None and settings.jwt_secret is None and not settings.takes_signed:
+        raise SettingsError("TALLYSTICK_SESSION_SECRET is needed where no other secret is set")
+
+
+def _what_is_right(field: str, error: msgspec.ValidationError) -> str:
+    words = get_args(get_type_hints(Settings)[field])
+    is_choice = all(isinstance(word, str) for word in words)
+    return f"one of {', '.join(words)} is needed" if words and is_choice else str(error).partition(" - at")[0]
+
+
+def _check(settings: Settings) -> None:
+    for name in ("database_url", "database_direct_url"):
+        _check_scheme(name, getattr(settings, name), {"postgresql", "postgres"})
+    if settings.is_embedded and settings.database_direct_url is not None:
+        raise SettingsError("DATABASE_DIRECT_URL is the way past a pooler to the same database: DATABASE_URL is needed")
+    for name in ("jwks_url", "public_base_url", "app_url"):
+        _check_web_address(name, getattr(settings, name))
+    for name in ("jwt_secret", "session_secret", "webhook_bearer"):
+        secret = getattr(settings, name)
+        if secret is not None and len(secret) < _SHORTEST_SECRET:
+            raise SettingsError(f"{variable(name)} needs at least {_SHORTEST_SECRET} characters")
+    unknown = settings.algorithms - SECRET_ALGORITHMS - PUBLISHED_ALGORITHMS
+    if unknown:
+        raise SettingsError(f"{variable('jwt_algorithms')} may name HS256, RS256 and ES256")
+    readers: Mapping[str, Callable[[Any], object]] = {
+        "webhook_secrets": lambda text: None if text in {None, OFF} else WebhookSecrets.parse(text),
+        "rate_limits": read_limits,
+        "flags": _read_flags,
+        "trusted_proxies": lambda text: [ip_network(word, strict=False) for word in text.split()],
+        "allowed_origins": _check_origins,
+    }
+    for name, read in readers.items():
+        try:
+            read(getattr(settings, name))
+        except ValueError as error:
+            raise SettingsError(f"{variable(name)}: {error}") from None
+    if settings.rate_limit_storage != "memory://":
+        _check_scheme("rate_limit_storage", settings.rate_limit_storage, {"valkey", "valkeys", "redis", "rediss"})
+
+
+def _check_scheme(name: str, url: str | None, schemes: set[str]) -> None:
+    if url is None:
+        return
+    try:
+        scheme, place = urlsplit(url)[:2]
+    except ValueError:
+        scheme, place = "", ""
+    if scheme not in schemes:
+        raise SettingsError(f"{variable(name)} starts with {' or '.join(f'{known}://' for known in sorted(schemes))}")
+    if not _HOSTS.fullmatch(place.rpartition("@")[2]):
+        raise SettingsError(
+            f"{variable(name)} needs a port from 1 to 65535 where it names one; "
+            "in a password / ? # @ are written as %2F %3F %23 %40"
+        )
+
+
+def _check_web_address(name: str, url: str | None) -> None:
+    _check_scheme(name, url, {"http", "https"})
+    try:
+        is_one = url is None or (bool(urlsplit(url).hostname) and urlsplit(url).port != 0)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise SettingsError(f"{variable(name)} needs a host, and a port from 1 to 65535 where it names one")
+
+
+def _check_origins(text: str) -> None:
+    if not all(_ORIGIN.fullmatch(origin) for origin in text.split()):
+        raise ValueError(
+            "http:// or https:// and a host in lower case are needed, with no path and no slash behind it, "
+            "several separated by spaces"
+        )
+
+
+def _read_flags(text: str) -> dict[Flag, bool]:
+    flags: dict[Flag, bool] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, _, state = (word.strip() for word in part.partition("="))
+        if name not in {flag.value for flag in DEFAULTS} or state not in {"on", "off"}:
+            raise ValueError(f"{part!r}: name=on or name=off is needed, the flags are {', '.join(DEFAULTS)}")
+        flags[Flag(name)] = state == "on"
+    if flags.get(Flag.MINT_IN_REFERRAL_API):
+        raise ValueError("mint_in_referral_api cannot be switched on: GET /api/referral never writes")
+    return flags
+
+
+def _from_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        raise SettingsError(f"{name}: the file cannot be read") from None

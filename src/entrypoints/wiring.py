@@ -1,0 +1,299 @@
+"""Wiring: the whole graph, built once at start-up; every choice is one line."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from importlib.metadata import version
+from typing import Literal, NewType
+
+from dishka import AsyncContainer, Provider, Scope, alias, collect, from_context, make_async_container, provide
+from litestar import Router
+from litestar.types import ASGIApp
+
+from adapters.identity.claims import ClaimsCheck
+from adapters.identity.jwks import JwksCache, over_http
+from adapters.identity.keys import derive
+from adapters.identity.sessions import Sessions
+from adapters.identity.tokens import JwtVerifier
+from adapters.memory.ports import SwitchedFlags
+from adapters.memory.transactions import MemoryTransactions
+from adapters.postgres.contract import DatabaseContract
+from adapters.postgres.database import Database, PoolSettings
+from adapters.postgres.transactions import PostgresTransactions
+from adapters.rate_limits.limiter import SlidingWindows, read_limits
+from adapters.system import SystemClock, SystemRandomness
+from adapters.telemetry.logs import Pseudonyms
+from adapters.telemetry.metrics import PrometheusMetrics
+from adapters.webhooks.signatures import WebhookSecrets
+from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
+from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
+from application.idempotency import AnswerOnce, Keyed
+from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
+from application.ports import Clock, Metrics, Randomness, RateLimiter
+from application.reads import Reads, ReadStandings, TellDeleted
+from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
+from application.referrals import Arrived, AttributeReferrals, Introduction
+from application.transactions import Transactions
+from domain.codes import draw_candidates
+from domain.flags import Flags
+from domain.standings import Standing
+from domain.users import UserId
+from entrypoints.http.app import build_app
+from entrypoints.http.authentication import Authentication
+from entrypoints.http.exchange import TrustedProxies
+from entrypoints.http.gate import Gate
+from entrypoints.http.links import Addresses
+from entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
+from entrypoints.http.pages import Cursors
+from entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
+from entrypoints.http.replies import WireEncoder
+from entrypoints.http.resolver import resolver_router
+from entrypoints.http.users import users_router
+from entrypoints.http.webhooks import WebhookKeys, webhooks_router
+from entrypoints.settings import Settings
+from entrypoints.worker.upkeep import Upkeep
+
+Store = Literal["postgres", "memory"]
+App = NewType("App", ASGIApp)  # type: ignore[valid-newtype]  # a key of the graph; a callable at run time
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+_READS = Bounds(lanes=1)
+"""All who ask at once share one statement, and the next one is sent when it is answered."""
+
+
+class Commits:
+    """Every group commit of the process, so that they can be closed before what they need."""
+
+    def __init__(self, clock: Clock, randomness: Randomness, metrics: Metrics) -> None:
+        self._clock, self._randomness, self._metrics = clock, randomness, metrics
+        self._closers: list[Callable[..., Awaitable[None]]] = []
+
+    def of(
+        self, batch: Batch[C, R], *, key: Callable[[C], Hashable], name: str, bounds: Bounds | None = None
+    ) -> GroupCommit[C, R]:
+        """Return a group commit for a batch use case."""
+        commit = GroupCommit(
+            batch,
+            key=key,
+            clock=self._clock,
+            randomness=self._randomness,
+            metrics=self._metrics,
+            name=name,
+            bounds=bounds,
+        )
+        self._closers.append(commit.close)
+        return commit
+
+    async def close(self, *, grace_seconds: float) -> None:
+        """Finish or refuse what waits, everywhere at once."""
+        await asyncio.gather(*(close(grace_seconds=grace_seconds) for close in self._closers))
+
+
+class PostgresStore(Provider):
+    """The stores on PostgreSQL."""
+
+    scope = Scope.APP
+    transactions = provide(PostgresTransactions, provides=Transactions)
+
+    @provide
+    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+        pool = PoolSettings(size=settings.pool_size, cache_statements=settings.cache_statements == "on")
+        database = Database(settings.database_url or "", pool)
+        await database.open()
+        yield database
+        await database.close()
+
+    @provide
+    def probe(self, database: Database, clock: Clock) -> ReadinessProbe:
+        return ReadinessProbe(DatabaseContract(database).breaches, clock)
+
+
+class MemoryStore(Provider):
+    """The stores in memory."""
+
+    scope = Scope.APP
+
+    @provide
+    def transactions(self) -> Transactions:
+        return MemoryTransactions()
+
+    @provide
+    def probe(self, clock: Clock) -> ReadinessProbe:
+        return ReadinessProbe(no_breaches, clock)
+
+
+class Machine(Provider):
+    """Time, chance, measurements, flags and limits."""
+
+    scope = Scope.APP
+    clock = provide(SystemClock, provides=Clock)
+    randomness = provide(SystemRandomness, provides=Randomness)
+    prometheus = provide(PrometheusMetrics)
+    metrics = alias(source=PrometheusMetrics, provides=Metrics)
+    settings = from_context(provides=Settings, scope=Scope.APP)
+    commits = provide(Commits)
+    upkeep = provide(Upkeep)
+    reads = provide(Reads)
+
+    @provide
+    def flags(self, settings: Settings) -> Flags:
+        return SwitchedFlags(settings.pinned_flags)
+
+    @provide
+    async def limiter(self, settings: Settings, clock: Clock, metrics: Metrics) -> AsyncIterator[RateLimiter]:
+        limits = read_limits(settings.rate_limits)
+        windows = SlidingWindows(limits, clock, metrics, storage=settings.rate_limit_storage)
+        yield windows
+        await windows.close()
+
+    @provide
+    def candidates(self, randomness: Randomness) -> DrawCandidates:
+        return lambda: draw_candidates(randomness.bytes)
+
+
+class Identity(Provider):
+    """Who calls, and what is derived from the secrets."""
+
+    scope = Scope.APP
+
+    @provide
+    async def published_keys(self, settings: Settings, clock: Clock) -> AsyncIterator[JwksCache | None]:
+        cache = JwksCache(over_http(settings.jwks_url), clock) if settings.jwks_url is not None else None
+        yield cache
+        if cache is not None:
+            await cache.close()
+
+    @provide
+    def tokens(self, settings: Settings, clock: Clock, published: JwksCache | None) -> JwtVerifier:
+        check = ClaimsCheck(clock, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        return JwtVerifier(check, secret=settings.jwt_secret, published=published, algorithms=settings.algorithms)
+
+    @provide
+    def sessions(self, settings: Settings, clock: Clock) -> Sessions:
+        return Sessions(derive(settings.root_secret, "session"), clock)
+
+    @provide
+    def authentication(self, tokens: JwtVerifier, sessions: Sessions, settings: Settings) -> Authentication:
+        own = [settings.public_base_url or DEFAULT_ADDRESS, *settings.origins]
+        return Authentication(tokens, sessions, own)
+
+    @provide
+    def webhook_keys(self, settings: Settings) -> WebhookKeys:
+        secrets = WebhookSecrets.parse(settings.webhook_secrets or "") if settings.takes_signed else None
+        return WebhookKeys(secrets, settings.webhook_bearer)
+
+    @provide
+    def pseudonyms(self, settings: Settings) -> Pseudonyms:
+        return Pseudonyms(derive(settings.root_secret, "pseudonyms"))
+
+    @provide
+    def cursors(self, settings: Settings) -> Cursors:
+        return Cursors(derive(settings.root_secret, "cursors"))
+
+    @provide
+    def addresses(self, settings: Settings) -> Addresses:
+        base = settings.public_base_url or DEFAULT_ADDRESS
+        return Addresses(base, settings.app_url or base)
+
+    @provide
+    def globe_key(self, settings: Settings) -> GlobeKey:
+        return GlobeKey(derive(settings.root_secret, "globe"))
+
+
+class Referrals(Provider):
+    """The use cases of referrals, each behind its group commit."""
+
+    scope = Scope.APP
+    mint_codes = provide(MintCodes)
+    remint_codes = provide(RemintCodes)
+    attribute_referrals = provide(AttributeReferrals)
+    receive_identity_events = provide(ReceiveIdentityEvents)
+    resolve_codes = provide(ResolveCodes)
+    tell_deleted = provide(TellDeleted)
+    read_standings = provide(ReadStandings)
+    read_link = provide(ReadReferralLink)
+    peek_link = provide(PeekReferralLink)
+
+    @provide
+    def once(self, addresses: Addresses) -> AnswerOnce:
+        return AnswerOnce(WireEncoder({Reminted: lambda reminted: wire_reminted(reminted, addresses)}))
+
+    @provide
+    def mint(self, batch: MintCodes, commits: Commits) -> Single[Mint, Minted]:
+        return commits.of(batch, key=lambda command: command.user_id, name="mint_codes")
+
+    @provide
+    def remint(self, batch: RemintCodes, commits: Commits) -> Single[Keyed[Remint], Reminted]:
+        return commits.of(batch, key=lambda keyed: keyed.command.user_id, name="remint_codes")
+
+    @provide
+    def attribute(self, batch: AttributeReferrals, commits: Commits) -> Single[Keyed[Introduction], Arrived]:
+        return commits.of(batch, key=lambda keyed: keyed.command.arrival.user_id, name="attribute_referrals")
+
+    @provide
+    def receive(self, batch: ReceiveIdentityEvents, commits: Commits) -> Single[Notice, Receipt]:
+        return commits.of(batch, key=lambda notice: notice.event.user_id, name="receive_identity_events")
+
+    @provide
+    def resolve(self, batch: ResolveCodes, commits: Commits) -> Single[str, Resolution]:
+        return commits.of(batch, key=lambda _code: 0, name="resolve_codes", bounds=_READS)
+
+    @provide
+    def standing(self, batch: ReadStandings, commits: Commits) -> Single[UserId, Standing | None]:
+        return commits.of(batch, key=lambda _user_id: 0, name="read_standings", bounds=_READS)
+
+    @provide
+    def is_deleted(self, batch: TellDeleted, commits: Commits) -> Single[UserId, bool]:
+        return commits.of(batch, key=lambda _user_id: 0, name="tell_deleted", bounds=_READS)
+
+
+class Http(Provider):
+    """The routers, and the application around them."""
+
+    scope = Scope.APP
+    referrals = provide(staticmethod(referrals_router))
+    resolver = provide(staticmethod(resolver_router))
+    users = provide(staticmethod(users_router))
+    webhooks = provide(staticmethod(webhooks_router))
+    operations = provide(staticmethod(operations_router))
+    administration = provide(staticmethod(administration_router))
+    routers = collect(Router)
+
+    @provide
+    def gate(self, limiter: RateLimiter, is_deleted: Single[UserId, bool], settings: Settings) -> Gate:
+        return Gate(limiter, is_deleted, TrustedProxies(settings.proxies))
+
+    @provide
+    def app(
+        self,
+        routers: list[Router],
+        authentication: Authentication,
+        metrics: PrometheusMetrics,
+        randomness: Randomness,
+        pseudonyms: Pseudonyms,
+        settings: Settings,
+    ) -> App:
+        return App(
+            build_app(
+                routers,
+                authentication=authentication,
+                metrics=metrics,
+                randomness=randomness,
+                pseudonyms=pseudonyms,
+                version=version("tallystick"),
+                allowed_origins=settings.origins,
+                is_talkative=settings.log_level == "debug",
+            )
+        )
+
+
+async def no_breaches() -> list[str]:
+    """Memory has no contract to break."""
+    return []
+
+
+def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncContainer:
+    """Return the graph for one process; tests replace parts of it."""
+    stores = {"postgres": PostgresStore, "memory": MemoryStore}
+    return make_async_container(
+        stores[store](), Machine(), Identity(), Referrals(), Http(), *replacements, context={Settings: settings}
+    )

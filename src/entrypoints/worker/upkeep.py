@@ -1,0 +1,50 @@
+"""Upkeep: what is measured and forgotten in the background, in small bites."""
+
+import asyncio
+from datetime import timedelta
+
+from adapters.telemetry.logs import logger
+from application.ports import Clock, Metrics, Randomness
+from application.reads import Reads
+from application.transactions import StoreUnavailable, TransactionAborted, Transactions
+from domain.refusals import Overloaded
+
+KEEP_REPLIES = timedelta(days=8)
+"""Longer than the week that callers are promised."""
+KEEP_DELIVERIES = timedelta(days=8)
+"""Much longer than a signature stays valid."""
+BITE = 1000
+MAX_BITES = 100
+ROUND_SECONDS = 60.0
+
+
+class Upkeep:
+    """Counts what is missing, and forgets what nobody may ask for any more. One a process; several do no harm."""
+
+    def __init__(
+        self, transactions: Transactions, reads: Reads, clock: Clock, randomness: Randomness, metrics: Metrics
+    ) -> None:
+        self._transactions, self._reads, self._clock = transactions, reads, clock
+        self._randomness, self._metrics = randomness, metrics
+
+    async def run(self) -> None:
+        """Go round until cancelled; a failed round is logged, and the next one comes."""
+        while True:
+            try:
+                await self.go_round()
+            except (Overloaded, TransactionAborted, StoreUnavailable) as error:
+                logger().warning("upkeep has to wait", error=error)
+            except Exception as error:  # noqa: BLE001  a bug in here must not end the rounds
+                logger().error("upkeep failed", error=error)
+            await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
+
+    async def go_round(self) -> None:
+        """Measure and forget once."""
+        self._metrics.gauge("missing_code_count", await self._reads(lambda stores: stores.standings.missing_codes()))
+        now = self._clock.now()
+        for _ in range(MAX_BITES):
+            async with self._transactions.begin() as stores:
+                forgotten = await stores.idempotency.forget(before=now - KEEP_REPLIES, limit=BITE)
+                forgotten += await stores.deliveries.forget(before=now - KEEP_DELIVERIES, limit=BITE)
+            if forgotten < BITE:
+                return
