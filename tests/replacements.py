@@ -1,0 +1,31 @@
+"""Parts of the graph that a test puts in the place of the real ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dishka import Provider, Scope
+
+from adapters.identity.jwks import JwksCache
+from adapters.memory.ports import ManualClock
+from adapters.system import SystemClock
+from application.ports import Clock
+
+
+def stopped(clock: ManualClock) -> Provider:
+    """Let time stand still until the test moves it."""
+    return _replacing(Clock, clock)
+
+
+def published(document: Callable[[], bytes]) -> Provider:
+    """Publish the keys of an identity provider without a network; set some `jwks_url` beside it."""
+
+    async def fetch() -> bytes:
+        return document()
+
+    return _replacing(JwksCache | None, JwksCache(fetch, SystemClock()))
+
+
+def _replacing(kind: Any, part: object) -> Provider:
+    replacement = Provider(scope=Scope.APP)
+    replacement.provide(lambda: part, provides=kind)
+    return replacement

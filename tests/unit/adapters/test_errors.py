@@ -1,0 +1,108 @@
+"""The table from database errors to what is done about them."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from adapters.postgres.errors import MEANINGS, InvalidText, translated
+from adapters.postgres.violations import GUARDS, VIOLATIONS
+from application.transactions import StoreUnavailable, TransactionAborted
+from domain.codes import CodesExhausted
+from domain.refusals import Refusal
+
+TYPES = {"aborted": TransactionAborted, "unavailable": StoreUnavailable}
+
+
+def server_error(state: str, *, constraint: str | None = None) -> asyncpg.PostgresError:
+    """Return what asyncpg makes of an ErrorResponse of the server."""
+    fields = {"S": "ERROR", "C": state, "M": "words", "D": "Key (email_key)=(ada@example.org) already exists."}
+    if constraint is not None:
+        fields["n"] = constraint
+    error = asyncpg.PostgresError.new(fields)
+    assert isinstance(error, asyncpg.PostgresError)
+    return error
+
+
+def meaning_of(error: BaseException, *, connection_lost: bool = False) -> BaseException:
+    return translated(error, connection_lost=connection_lost)
+
+
+class TestStates:
+    @pytest.mark.parametrize("state", sorted(MEANINGS))
+    def test_every_foreseen_state_means_what_the_table_says(self, state: str) -> None:
+        found = meaning_of(server_error(state))
+
+        assert type(found) is TYPES[MEANINGS[state]]
+        assert str(found) == state
+
+    @pytest.mark.parametrize("state", ["08000", "08003", "08006", "08P01"])
+    def test_a_broken_connection_before_the_commit_is_an_abort(self, state: str) -> None:
+        assert isinstance(meaning_of(server_error(state)), TransactionAborted)
+
+    @pytest.mark.parametrize("state", ["22003", "22021", "22P02", "22P05"])
+    def test_what_cannot_be_stored_is_refused_as_invalid(self, state: str) -> None:
+        found = meaning_of(server_error(state))
+
+        assert isinstance(found, InvalidText)
+        assert (found.code, found.retryable) == ("INVALID_REQUEST", False)
+
+    @pytest.mark.parametrize("state", ["42P01", "42601", "42501", "22012", "25P02", "XX000"])
+    def test_every_other_state_is_a_bug_and_stays_what_it_is(self, state: str) -> None:
+        error = server_error(state)
+
+        assert meaning_of(error) is error
+
+
+class TestConstraints:
+    @pytest.mark.parametrize("name", sorted(VIOLATIONS))
+    def test_one_that_a_race_can_break_is_its_refusal(self, name: str) -> None:
+        found = meaning_of(server_error("23505", constraint=name))
+
+        assert isinstance(found, Refusal)
+        assert type(found) is type(VIOLATIONS[name]())
+
+    @pytest.mark.parametrize("name", [*sorted(GUARDS), "unheard_of"])
+    @pytest.mark.parametrize("state", ["23502", "23503", "23505", "23514"])
+    def test_every_other_one_is_a_bug_and_stays_what_it_is(self, name: str, state: str) -> None:
+        error = server_error(state, constraint=name)
+
+        assert meaning_of(error) is error
+
+    def test_a_name_counts_only_in_an_error_about_integrity(self) -> None:
+        error = server_error("42710", constraint="users_email_key")
+
+        assert meaning_of(error) is error
+
+    @pytest.mark.parametrize("name", sorted(VIOLATIONS))
+    def test_a_refusal_tells_nothing_of_what_is_stored(self, name: str) -> None:
+        found = meaning_of(server_error("23505", constraint=name))
+
+        assert "ada@example.org" not in repr(found)
+
+
+class TestTheDriversOwn:
+    def test_a_statement_that_took_too_long_is_unavailable(self) -> None:
+        """A TimeoutError is an OSError too, and means another thing."""
+        assert isinstance(meaning_of(TimeoutError()), StoreUnavailable)
+
+    @pytest.mark.parametrize("error", [ConnectionResetError(), BrokenPipeError(), OSError(113, "no route")])
+    def test_an_error_of_the_network_is_an_abort(self, error: OSError) -> None:
+        assert isinstance(meaning_of(error), TransactionAborted)
+
+    def test_misuse_of_a_lost_connection_is_an_abort(self) -> None:
+        error = asyncpg.InterfaceError("connection is closed")
+
+        assert isinstance(meaning_of(error, connection_lost=True), TransactionAborted)
+
+    def test_misuse_of_a_living_connection_is_a_bug(self) -> None:
+        error = asyncpg.InterfaceError("another operation is in progress")
+
+        assert meaning_of(error) is error
+
+
+class TestEverythingElse:
+    @pytest.mark.parametrize("error", [ZeroDivisionError(), asyncio.CancelledError(), CodesExhausted()], ids=repr)
+    @pytest.mark.parametrize("connection_lost", [False, True])
+    def test_what_is_not_the_databases_passes_through(self, error: BaseException, connection_lost: bool) -> None:
+        assert meaning_of(error, connection_lost=connection_lost) is error

@@ -1,0 +1,249 @@
+"""How arrivals are stored and attributed."""
+
+import pytest
+
+from application.idempotency import Keyed
+from domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
+from tests.worlds import World
+
+
+class AttributeReferralsBehaviour:
+    async def test_the_first_code_names_the_inviter(self, world: World) -> None:
+        code = await world.mint("ada")
+
+        arrived = await world.arrive("bob", code)
+
+        assert arrived.attribution == "recorded"
+        assert await world.inviter("bob") == "ada"
+
+    async def test_an_alias_names_its_owner_too(self, world: World) -> None:
+        old = await world.mint("ada")
+        await world.remint("ada")
+
+        assert (await world.arrive("bob", old)).attribution == "recorded"
+        assert await world.inviter("bob") == "ada"
+
+    async def test_the_first_inviter_stays_whatever_is_sent_later(self, world: World) -> None:
+        adas, carols = await world.mint("ada"), await world.mint("carol")
+        await world.arrive("bob", adas)
+
+        later = [(await world.arrive("bob", code)).attribution for code in (carols, adas, None, "NONE1234")]
+
+        assert later == ["kept"] * 4
+        assert await world.inviter("bob") == "ada"
+        assert world.metrics.total("attribution_overwrite_attempts") == 1
+
+    async def test_an_arrival_without_a_code_can_be_attributed_later(self, world: World) -> None:
+        code = await world.mint("ada")
+        assert (await world.arrive("bob")).attribution == "none"
+
+        assert (await world.arrive("bob", code)).attribution == "recorded"
+
+    @pytest.mark.parametrize("text", ["NONE1234", "!", ""])
+    async def test_a_code_that_is_nobodys_attributes_nothing(self, world: World, text: str) -> None:
+        assert (await world.arrive("bob", text)).attribution == "none"
+        assert await world.inviter("bob") is None
+
+    async def test_nobody_invites_themselves(self, world: World) -> None:
+        own = await world.mint("ada")
+
+        assert (await world.arrive("ada", own)).attribution == "none"
+        assert await world.inviter("ada") is None
+
+    async def test_two_users_cannot_invite_each_other(self, world: World) -> None:
+        adas, bobs = await world.mint("ada"), await world.mint("bob")
+        await world.arrive("bob", adas)
+
+        assert (await world.arrive("ada", bobs)).attribution == "none"
+        assert await world.inviter("ada") is None
+
+    async def test_a_cycle_of_three_is_no_cycle_of_two(self, world: World) -> None:
+        adas, bobs, carols = [await world.mint(user) for user in ("ada", "bob", "carol")]
+
+        assert (await world.arrive("bob", adas)).attribution == "recorded"
+        assert (await world.arrive("carol", bobs)).attribution == "recorded"
+        assert (await world.arrive("ada", carols)).attribution == "recorded"
+
+    async def test_two_who_name_each_other_in_one_batch_make_one_edge(self, world: World) -> None:
+        adas, bobs = await world.mint("ada"), await world.mint("bob")
+
+        await world.attribute_referrals(
+            [Keyed(world.introduction("ada", bobs)), Keyed(world.introduction("bob", adas))]
+        )
+
+        assert [await world.inviter("ada"), await world.inviter("bob")].count(None) == 1
+        assert await world.broken_promises() == []
+
+    async def test_the_code_of_a_deleted_user_attributes_nothing(self, world: World) -> None:
+        code = await world.mint("ada")
+        await world.tell("deleted", "ada")
+
+        assert (await world.arrive("bob", code)).attribution == "none"
+
+    async def test_an_edge_outlives_the_inviters_remint_and_deletion(self, world: World) -> None:
+        await world.arrive("bob", await world.mint("ada"))
+
+        await world.remint("ada")
+        await world.tell("deleted", "ada")
+
+        assert await world.inviter("bob") == "ada"
+        assert (await world.arrive("bob")).attribution == "kept"
+
+    async def test_a_deleted_user_cannot_arrive(self, world: World) -> None:
+        code = await world.mint("ada")
+        await world.tell("deleted", "bob")
+
+        with pytest.raises(UserDeleted):
+            await world.arrive("bob", code)
+        assert await world.inviter("bob") is None
+
+    async def test_the_same_arrival_again_after_a_lost_answer_is_the_one_that_recorded(self, world: World) -> None:
+        introduction = world.introduction("bob", await world.mint("ada"))
+
+        first = await world.attribute_referrals([Keyed(introduction)])
+
+        assert await world.attribute_referrals([Keyed(introduction)]) == first
+
+    async def test_one_batch_takes_many_invitees_of_one_inviter(self, world: World) -> None:
+        code = await world.mint("ada")
+
+        await world.attribute_referrals([Keyed(world.introduction(f"user{number}", code)) for number in range(20)])
+
+        standing = await world.standing("ada")
+        assert standing is not None
+        assert standing.user.referrals == 20
+        assert await world.broken_promises() == []
+
+
+class ProfilesBehaviour:
+    async def test_what_is_told_is_kept_and_what_is_not_told_stays(self, world: World) -> None:
+        await world.arrive("ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
+
+        await world.arrive("ada", profile=Profile(display_name="Countess"))
+
+        assert await world.profile("ada") == Profile("ada@example.org", "ada", "Countess", "+4512345678")
+
+    async def test_an_email_address_is_one_living_users_without_regard_to_case(self, world: World) -> None:
+        await world.arrive("ada", profile=Profile(email="Ada@Example.org"))
+
+        with pytest.raises(EmailTaken):
+            await world.arrive("bob", profile=Profile(email="ada@example.ORG"))
+
+    async def test_a_username_is_one_living_users(self, world: World) -> None:
+        await world.arrive("ada", profile=Profile(username="queen"))
+
+        with pytest.raises(UsernameTaken):
+            await world.arrive("bob", profile=Profile(username="queen"))
+
+    async def test_a_refused_profile_leaves_no_trace(self, world: World) -> None:
+        code = await world.mint("ada")
+        await world.arrive("ada", profile=Profile(username="queen"))
+
+        with pytest.raises(UsernameTaken):
+            await world.arrive("bob", code, profile=Profile(username="queen", display_name="B"), phone_verified=True)
+
+        assert await world.inviter("bob") is None
+        assert not (await world.link("bob")).otp_verified
+        assert await world.profile("bob") == Profile()
+
+    async def test_ones_own_claims_are_no_conflict(self, world: World) -> None:
+        profile = Profile(email="ada@example.org", username="ada")
+        await world.arrive("ada", profile=profile)
+
+        await world.arrive("ada", profile=profile)
+
+        assert await world.profile("ada") == profile
+
+    async def test_a_claim_that_was_given_up_is_free(self, world: World) -> None:
+        await world.arrive("ada", profile=Profile(email="one@example.org", username="one"))
+        await world.arrive("ada", profile=Profile(email="two@example.org", username="two"))
+
+        await world.arrive("bob", profile=Profile(email="one@example.org", username="one"))
+
+        assert (await world.profile("bob")).username == "one"
+
+    async def test_a_claim_can_be_given_up_and_taken_in_one_batch(self, world: World) -> None:
+        await world.arrive("zoe", profile=Profile(username="one"))
+
+        await world.attribute_referrals(
+            [
+                Keyed(world.introduction("zoe", profile=Profile(username="two"))),
+                Keyed(world.introduction("ada", profile=Profile(username="one"))),
+            ]
+        )
+
+        assert (await world.profile("ada")).username == "one"
+        assert (await world.profile("zoe")).username == "two"
+
+    async def test_of_two_who_claim_the_same_in_one_batch_the_first_has_it(self, world: World) -> None:
+        first, second = await world.attribute_referrals(
+            [
+                Keyed(world.introduction("ada", profile=Profile(email="same@example.org"))),
+                Keyed(world.introduction("bob", profile=Profile(email="SAME@example.org"))),
+            ]
+        )
+
+        assert not isinstance(first, Exception)
+        assert isinstance(second, EmailTaken)
+
+    async def test_a_user_is_found_by_email_without_regard_to_case(self, world: World) -> None:
+        await world.arrive("ada", profile=Profile(email="Ada@example.org"))
+        code = await world.mint("ada")
+
+        standing = await world.by_email("aDA@example.org")
+
+        assert standing is not None
+        assert (standing.user.user_id, standing.code) == ("ada", code)
+        assert await world.by_email("nobody@example.org") is None
+
+    async def test_a_phone_once_verified_stays_verified(self, world: World) -> None:
+        assert (await world.arrive("ada", phone_verified=True)).otp_verified
+
+        assert (await world.arrive("ada", phone_verified=False)).otp_verified
+        assert (await world.arrive("ada", profile=Profile(phone="+4587654321"))).otp_verified
+
+
+class LeaderboardBehaviour:
+    async def test_most_referrals_come_first_and_those_without_any_do_not_come(self, world: World) -> None:
+        await _with_referrals(world, {"ada": 1, "bob": 3, "carol": 2, "dora": 0})
+
+        assert [(leader.user_id, leader.referrals) for leader in await world.leaders()] == [
+            ("bob", 3),
+            ("carol", 2),
+            ("ada", 1),
+        ]
+
+    async def test_pages_go_on_where_the_last_one_ended(self, world: World) -> None:
+        await _with_referrals(world, {"ada": 2, "bob": 2, "carol": 2, "dora": 1, "eve": 1})
+        seen: list[UserId] = []
+        after: tuple[int, UserId] | None = None
+
+        while page := await world.leaders(limit=2, after=after):
+            seen += [leader.user_id for leader in page]
+            after = (page[-1].referrals, page[-1].user_id)
+
+        assert seen == ["ada", "bob", "carol", "dora", "eve"]
+
+    async def test_names_are_shown_and_deleted_users_are_not(self, world: World) -> None:
+        await _with_referrals(world, {"ada": 2, "bob": 1, "carol": 3})
+        await world.arrive("ada", profile=Profile(display_name="Ada", username="queen", email="a@example.org"))
+        await world.arrive("bob", profile=Profile(username="bobby"))
+        await world.tell("deleted", "carol")
+
+        assert [leader.display_name for leader in await world.leaders()] == ["Ada", "bobby"]
+
+    async def test_the_globe_shows_everybody_who_lives(self, world: World) -> None:
+        await _with_referrals(world, {"ada": 1})
+        await world.mint("zoe")
+        await world.tell("deleted", "gone")
+
+        nodes = await world.reads(lambda stores: stores.leaderboard.most_connected(10))
+
+        assert nodes == [("ada", 1), ("ada-0", 0), ("zoe", 0)]
+
+
+async def _with_referrals(world: World, referrals: dict[str, int]) -> None:
+    for user, count in referrals.items():
+        code = await world.mint(user)
+        for number in range(count):
+            await world.arrive(f"{user}-{number}", code)

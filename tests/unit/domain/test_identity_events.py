@@ -1,0 +1,68 @@
+"""In which order events count, whatever order they arrive in."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+
+from domain.identity_events import EventKind, IdentityEvent, apply, is_out_of_order, yields_claim
+from domain.users import Profile, User, UserId
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def an_event(kind: EventKind, minutes: int, username: str | None = None) -> IdentityEvent:
+    at = NOON + timedelta(minutes=minutes)
+    return IdentityEvent("msg", kind, UserId("ada"), at, at, at, Profile(username=username))
+
+
+def a_user(**about: object) -> User:
+    return User(user_id=UserId("ada"), created_at=NOON, **about)  # type: ignore[arg-type]  # builder
+
+
+def test_whatever_the_order_the_newest_profile_stands() -> None:
+    events = [an_event("created", 0, "a"), an_event("updated", 1, "b"), an_event("updated", 2, "c")]
+
+    for order in permutations(events):
+        user = a_user()
+        for event in order:
+            user = apply(event, user)
+        assert (user.profile.username, user.profile_at) == ("c", NOON + timedelta(minutes=2))
+
+
+def test_whatever_the_order_a_deletion_stands() -> None:
+    events = [an_event("created", 0, "a"), an_event("updated", 1, "b"), an_event("deleted", 2)]
+
+    for order in permutations(events):
+        user = a_user()
+        for event in order:
+            user = apply(event, user)
+        assert user.deleted_at is not None
+        assert user.profile == Profile()
+
+
+@pytest.mark.parametrize(
+    ("kind", "minutes", "user", "late"),
+    [
+        ("created", 0, a_user(), False),
+        ("updated", 0, a_user(), True),
+        ("deleted", 0, a_user(), True),
+        ("updated", 0, a_user(profile_at=NOON), False),
+        ("updated", 1, a_user(profile_at=NOON), False),
+        ("updated", -1, a_user(profile_at=NOON), True),
+        ("deleted", 1, a_user(profile_at=NOON), False),
+        ("created", 1, a_user(profile_at=NOON, deleted_at=NOON), True),
+    ],
+)
+def test_an_event_is_late_when_it_should_have_come_before_another(
+    kind: EventKind, minutes: int, user: User, late: bool
+) -> None:
+    assert is_out_of_order(an_event(kind, minutes), user) is late
+
+
+def test_a_claim_goes_to_the_newest_word_of_the_provider() -> None:
+    event = an_event("updated", 0)
+
+    assert yields_claim(a_user(), event)
+    assert yields_claim(a_user(profile_at=NOON), event)
+    assert not yields_claim(a_user(profile_at=NOON + timedelta(seconds=1)), event)

@@ -1,0 +1,246 @@
+"""Settings from the environment: every default, every refusal by name, and no secret in any of them."""
+
+import re
+
+import msgspec
+import pytest
+
+from adapters.rate_limits.limiter import DEFAULTS as DEFAULT_LIMITS
+from adapters.rate_limits.limiter import read_limits
+from domain.flags import DEFAULTS as DEFAULT_FLAGS
+from domain.flags import Flag
+from entrypoints.settings import Settings, SettingsError, load, variable
+from tests.services import WEBHOOK_SECRET
+
+PASSWORD = "hunter2hunter2"
+DATABASE = f"postgresql://ada:{PASSWORD}@db.example.org:5432/tally"
+
+
+def refusal(environment: dict[str, str]) -> str:
+    """Return why an environment is refused."""
+    with pytest.raises(SettingsError) as refused:
+        load(environment)
+    return str(refused.value)
+
+
+def words(message: str) -> set[str]:
+    return set(re.findall(r"[\w/:]+", message))
+
+
+def test_without_an_environment_everything_is_at_its_default() -> None:
+    assert msgspec.structs.asdict(load({})) == {
+        "database_url": None,
+        "database_direct_url": None,
+        "data_dir": ".tallystick",
+        "auto_migrate": "on",
+        "pool_size": 10,
+        "cache_statements": "on",
+        "jwt_secret": None,
+        "jwks_url": None,
+        "jwt_algorithms": None,
+        "jwt_issuer": None,
+        "jwt_audience": None,
+        "session_secret": None,
+        "webhook_secrets": None,
+        "webhook_bearer": None,
+        "public_base_url": None,
+        "app_url": None,
+        "allowed_origins": "",
+        "rate_limits": "",
+        "rate_limit_storage": "memory://",
+        "trusted_proxies": "",
+        "flags": "",
+        "log_level": "info",
+        "drain_seconds": 20,
+    }
+
+
+def test_every_setting_can_be_given() -> None:
+    given = {
+        "DATABASE_URL": DATABASE,
+        "DATABASE_DIRECT_URL": f"{DATABASE}?sslmode=require",
+        "TALLYSTICK_DATA_DIR": "/var/lib/tallystick",
+        "TALLYSTICK_AUTO_MIGRATE": "off",
+        "TALLYSTICK_POOL_SIZE": "200",
+        "TALLYSTICK_CACHE_STATEMENTS": "off",
+        "TALLYSTICK_JWT_SECRET": "sixteen letters.",
+        "TALLYSTICK_JWKS_URL": "https://id.example.org/keys",
+        "TALLYSTICK_JWT_ALGORITHMS": "HS256 ES256",
+        "TALLYSTICK_JWT_ISSUER": "https://id.example.org",
+        "TALLYSTICK_JWT_AUDIENCE": "authenticated",
+        "TALLYSTICK_SESSION_SECRET": "another sixteen.",
+        "TALLYSTICK_WEBHOOK_SECRETS": f"{WEBHOOK_SECRET} v1,{WEBHOOK_SECRET}",
+        "TALLYSTICK_WEBHOOK_BEARER": "a third sixteen.",
+        "TALLYSTICK_PUBLIC_BASE_URL": "https://go.example.org",
+        "TALLYSTICK_APP_URL": "http://localhost:3000/welcome?from=link",
+        "TALLYSTICK_ALLOWED_ORIGINS": "https://app.example.org http://localhost:3000",
+        "TALLYSTICK_RATE_LIMITS": "read=10/second, 100/minute; write=off",
+        "TALLYSTICK_RATE_LIMIT_STORAGE": "valkeys://cache.example.org:6380/1",
+        "TALLYSTICK_TRUSTED_PROXIES": "10.0.0.7 2001:db8::/32",
+        "TALLYSTICK_FLAGS": "ensure_on_read_enabled=off",
+        "TALLYSTICK_LOG_LEVEL": "debug",
+        "TALLYSTICK_DRAIN_SECONDS": "0",
+    }
+
+    settings = load(given)
+
+    assert {variable(name) for name in Settings.__struct_fields__} == set(given)
+    for name in Settings.__struct_fields__:
+        assert str(getattr(settings, name)) == given[variable(name)]
+    assert settings.origins == ["https://app.example.org", "http://localhost:3000"]
+    assert settings.proxies == ["10.0.0.7", "2001:db8::/32"]
+
+
+@pytest.mark.parametrize("value", ["x", ""])
+@pytest.mark.parametrize(
+    "name", ["TALLYSTICK_JWT_SECRETS", "TALLYSTICK_DATABASE_URL", "TALLYSTICK_POOL_SIZE_FILE", "TALLYSTICK_"]
+)
+def test_an_unknown_name_is_refused_by_name_beside_the_known_ones(name: str, value: str) -> None:
+    message = refusal({name: value})
+
+    assert message.startswith(f"{name} ")
+    assert {variable(field) for field in Settings.__struct_fields__} <= words(message)
+
+
+def test_names_of_others_and_of_the_test_suite_are_left_alone() -> None:
+    assert load({"TALLYSTICK_TEST_DATABASE": "container", "PATH": "/bin", "DATABASE_NAME": "x"}) == load({})
+
+
+def test_blank_values_count_as_absent() -> None:
+    assert load({variable(name): " \t" for name in Settings.__struct_fields__}) == load({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("DATABASE_URL", "db.example.org", {"postgresql://"}),
+        ("DATABASE_DIRECT_URL", "sqlite:///tally.db", {"postgresql://"}),
+        ("TALLYSTICK_AUTO_MIGRATE", "maybe", {"on", "off"}),
+        ("TALLYSTICK_CACHE_STATEMENTS", "true", {"on", "off"}),
+        ("TALLYSTICK_POOL_SIZE", "1", {"2"}),
+        ("TALLYSTICK_POOL_SIZE", "201", {"200"}),
+        ("TALLYSTICK_POOL_SIZE", "many", {"int"}),
+        ("TALLYSTICK_DRAIN_SECONDS", "-1", {"0"}),
+        ("TALLYSTICK_DRAIN_SECONDS", "601", {"600"}),
+        ("TALLYSTICK_LOG_LEVEL", "verbose", {"debug", "info", "warning", "error"}),
+        ("TALLYSTICK_JWKS_URL", "id.example.org/keys", {"http://", "https://"}),
+        ("TALLYSTICK_PUBLIC_BASE_URL", "//go.example.org", {"http://", "https://"}),
+        ("TALLYSTICK_APP_URL", "app.example.org", {"http://", "https://"}),
+        ("TALLYSTICK_ALLOWED_ORIGINS", "https://app.example.org *", {"http://", "https://"}),
+        ("TALLYSTICK_JWT_SECRET", "fifteen letters", {"16"}),
+        ("TALLYSTICK_SESSION_SECRET", "fifteen letters", {"16"}),
+        ("TALLYSTICK_WEBHOOK_BEARER", "fifteen letters", {"16"}),
+        ("TALLYSTICK_WEBHOOK_SECRETS", "c2VjcmV0", {"whsec_"}),
+        ("TALLYSTICK_WEBHOOK_SECRETS", f"{WEBHOOK_SECRET} whsec_-_-_", {"2", "base64"}),
+        ("TALLYSTICK_WEBHOOK_SECRETS", "whsec_YWJj", {"16", "64"}),
+        ("TALLYSTICK_WEBHOOK_SECRETS", " ".join([WEBHOOK_SECRET] * 11), {"1", "10"}),
+        ("TALLYSTICK_JWT_ALGORITHMS", "HS256 none", {"HS256", "RS256", "ES256"}),
+        ("TALLYSTICK_RATE_LIMITS", "reads=1/minute", set(DEFAULT_LIMITS)),
+        ("TALLYSTICK_RATE_LIMITS", "read", {"group", "expression"}),
+        ("TALLYSTICK_RATE_LIMITS", "read=often", {"120/minute"}),
+        ("TALLYSTICK_RATE_LIMIT_STORAGE", "memcached://cache", {"valkey://", "redis://"}),
+        ("TALLYSTICK_TRUSTED_PROXIES", "10.0.0.0/8 proxy.example.org", {"IPv4", "IPv6", "network"}),
+        ("TALLYSTICK_TRUSTED_PROXIES", "10.0.0.0/33", {"IPv4", "IPv6", "network"}),
+        ("TALLYSTICK_FLAGS", "webhooks=on", {"name", "on", "off", *DEFAULT_FLAGS}),
+        ("TALLYSTICK_FLAGS", "webhook_enabled=yes", {"name", "on", "off"}),
+        ("TALLYSTICK_FLAGS", "webhook_enabled", {"name", "on", "off"}),
+        ("TALLYSTICK_FLAGS", "mint_in_referral_api=on", {"mint_in_referral_api", "never", "writes"}),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable_and_with_what_would_be_right(
+    name: str, value: str, right: set[str]
+) -> None:
+    message = refusal({name: value})
+
+    assert re.match(rf"{name}\b", message)
+    assert right <= words(message)
+
+
+@pytest.mark.parametrize("url", ["https:go.example.org", "https://", "https:///go", "https://[go", "https://go:port"])
+@pytest.mark.parametrize("name", ["TALLYSTICK_JWKS_URL", "TALLYSTICK_PUBLIC_BASE_URL", "TALLYSTICK_APP_URL"])
+def test_a_url_without_a_host_or_with_a_port_that_is_none_is_refused(name: str, url: str) -> None:
+    assert refusal({name: url}).startswith(name)
+
+
+@pytest.mark.parametrize("origins", ["https://app.example.org/", "https://a.example.org, https://b.example.org"])
+def test_an_origin_that_no_browser_would_ever_send_is_refused(origins: str) -> None:
+    assert refusal({"TALLYSTICK_ALLOWED_ORIGINS": origins}).startswith("TALLYSTICK_ALLOWED_ORIGINS")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"mysql://ada:{PASSWORD}@db/tally"),
+        ("DATABASE_URL", f"postgresql://ada:{PASSWORD}@[db/tally"),
+        ("DATABASE_URL", f"postgresql://ada:{PASSWORD}/unescaped@db/tally"),
+        ("DATABASE_URL", f"postgresql://ada:{PASSWORD}@db:port/tally"),
+        ("DATABASE_DIRECT_URL", f"mysql://ada:{PASSWORD}@db/tally"),
+        ("TALLYSTICK_JWT_SECRET", PASSWORD),
+        ("TALLYSTICK_JWT_SECRETS", PASSWORD),
+        ("TALLYSTICK_SESSION_SECRET", PASSWORD),
+        ("TALLYSTICK_WEBHOOK_BEARER", PASSWORD),
+        ("TALLYSTICK_WEBHOOK_SECRETS", PASSWORD),
+        ("TALLYSTICK_WEBHOOK_SECRETS", f"{WEBHOOK_SECRET} whsec_{PASSWORD}!"),
+        ("TALLYSTICK_WEBHOOK_SECRETS", f"whsec_{PASSWORD}"),
+        ("TALLYSTICK_RATE_LIMIT_STORAGE", f"memcached://:{PASSWORD}@cache"),
+        ("TALLYSTICK_RATE_LIMIT_STORAGE", f"valkey://:{PASSWORD}@cache:port"),
+        ("TALLYSTICK_JWT_SECRET_FILE", PASSWORD),
+    ],
+)
+def test_no_refusal_repeats_a_secret(name: str, value: str) -> None:
+    message = refusal({name: value})
+
+    assert message.startswith(name)
+    assert PASSWORD not in message
+    assert WEBHOOK_SECRET not in message
+
+
+def test_a_direct_url_beside_no_database_is_refused() -> None:
+    """Migrations would go to that database, and everything else to the embedded one."""
+    message = refusal({"DATABASE_DIRECT_URL": DATABASE})
+
+    assert {"DATABASE_DIRECT_URL", "DATABASE_URL"} <= words(message)
+
+
+@pytest.mark.parametrize(
+    ("pins", "read"),
+    [
+        ("", {}),
+        ("webhook_enabled=off", {Flag.WEBHOOK_ENABLED: False}),
+        (
+            " webhook_enabled = on ;ensure_on_read_enabled=off;",
+            {Flag.WEBHOOK_ENABLED: True, Flag.ENSURE_ON_READ_ENABLED: False},
+        ),
+        ("mint_in_referral_api=off", {Flag.MINT_IN_REFERRAL_API: False}),
+        ("webhook_enabled=on; webhook_enabled=off", {Flag.WEBHOOK_ENABLED: False}),
+    ],
+)
+def test_flags_are_pinned_as_they_are_written(pins: str, read: dict[Flag, bool]) -> None:
+    assert load({"TALLYSTICK_FLAGS": pins}).pinned_flags == read
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", {}),
+        ("read=5/second", {"read": "5/second"}),
+        (" read = 5/second, 100/minute ; write=1 per hour; ", {"read": "5/second, 100/minute", "write": "1 per hour"}),
+        ("write=off", {"write": None}),
+        ("write=off; write=1/day", {"write": "1/day"}),
+    ],
+)
+def test_limits_are_read_over_the_defaults(text: str, changed: dict[str, str | None]) -> None:
+    kept = {group: limit for group, limit in DEFAULT_LIMITS.items() if group not in changed}
+
+    assert read_limits(text) == kept | {group: limit for group, limit in changed.items() if limit is not None}
+
+
+@pytest.mark.parametrize("text", ["off", " off "])
+def test_limits_that_are_off_are_none_at_all(text: str) -> None:
+    assert read_limits(text) == {}
+
+
+@pytest.mark.parametrize("text", ["read", "read=", "=1/minute", "reads=off", "off; read=off", "read=1/fortnight"])
+def test_limits_that_say_nothing_are_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        read_limits(text)

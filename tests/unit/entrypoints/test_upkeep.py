@@ -1,0 +1,182 @@
+"""Upkeep on memory: what it measures, what it forgets and what it outlives."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapters.memory.ports import RecordedMetrics
+from adapters.memory.transactions import MemoryTransactions
+from application.idempotency import RequestKey, StoredReply
+from application.reads import Reads
+from application.transactions import Stores, StoreUnavailable, TransactionAborted
+from domain.refusals import Overloaded
+from domain.users import UserId
+from entrypoints.worker.upkeep import Upkeep
+from tests.worlds import World
+
+REPLY = StoredReply(b"fingerprint", 200, b"{}")
+
+
+class NoPause:
+    """Chance that makes no round wait for the next one, nor a try for the next try."""
+
+    def bytes(self, count: int) -> bytes:
+        return bytes(count)
+
+    def fraction(self) -> float:
+        return -0.5
+
+
+class Failing:
+    """Transactions that fail as they are told to, one after the other, and then work."""
+
+    def __init__(self, transactions: MemoryTransactions, failures: list[Exception]) -> None:
+        self._transactions, self.failures = transactions, failures
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Stores]:
+        async with self._transactions.begin() as stores:
+            if self.failures:
+                raise self.failures.pop(0)
+            yield stores
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Stores]:
+        async with self._transactions.reading() as stores:
+            yield stores
+
+
+class Rounds(RecordedMetrics):
+    """Measurements that tell when enough rounds were begun."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__()
+        self._left = enough
+        self.are_enough = asyncio.Event()
+
+    def gauge(self, name: str, value: float) -> None:
+        self._left -= 1
+        if not self._left:
+            self.are_enough.set()
+
+
+@pytest.fixture
+def transactions() -> MemoryTransactions:
+    return MemoryTransactions()
+
+
+@pytest.fixture
+def world(transactions: MemoryTransactions) -> World:
+    return World(transactions)
+
+
+@pytest.fixture
+def upkeep(world: World) -> Upkeep:
+    return Upkeep(world.transactions, world.reads, world.clock, world.randomness, world.metrics)
+
+
+async def remember(world: World, *keys: str) -> None:
+    """Store a reply to each key, as of now."""
+    async with world.transactions.begin() as stores:
+        requests = [RequestKey(UserId("ada"), key, b"fingerprint", 200, "c", world.clock.now()) for key in keys]
+        await stores.idempotency.record([(request, REPLY) for request in requests])
+
+
+async def remembered(world: World, *keys: str) -> list[str]:
+    """Return the keys that still have a reply."""
+    requests = [RequestKey(UserId("ada"), key, b"fingerprint", 200, "c", world.clock.now()) for key in keys]
+    async with world.transactions.begin() as stores:
+        claims = await stores.idempotency.claim(requests)
+    return [key for key, claim in zip(keys, claims, strict=True) if claim == REPLY]
+
+
+async def test_living_users_without_a_code_are_counted(world: World, upkeep: Upkeep) -> None:
+    await world.arrive("ada")
+    await world.arrive("bob")
+    await world.arrive("eve")
+    await world.mint("bob")
+    await world.tell("deleted", "eve")
+
+    await upkeep.go_round()
+    assert world.metrics.gauges == {"missing_code_count": 1}
+
+    await world.mint("ada")
+    await upkeep.go_round()
+    assert world.metrics.gauges == {"missing_code_count": 0}
+
+
+async def test_replies_are_kept_for_longer_than_the_promised_week(world: World, upkeep: Upkeep) -> None:
+    await remember(world, "old")
+    world.pass_time(microseconds=1)
+    await remember(world, "young")
+    world.pass_time(days=8)
+
+    await upkeep.go_round()
+
+    assert await remembered(world, "old", "young") == ["young"]
+
+
+async def test_deliveries_are_kept_for_longer_than_their_signatures_are_valid(world: World, upkeep: Upkeep) -> None:
+    old = world.notice("created", "old", delivery="old")
+    await world.receive_identity_events([old])
+    world.pass_time(microseconds=1)
+    young = world.notice("created", "young", delivery="young")
+    await world.receive_identity_events([young])
+    world.pass_time(days=8)
+
+    await upkeep.go_round()
+
+    assert [await world.receive_identity_events([notice]) for notice in (old, young)] == [["processed"], ["duplicate"]]
+
+
+async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
+    world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrypoints.worker.upkeep.BITE", 2)
+    keys = [f"key{number}" for number in range(7)]
+    await remember(world, *keys)
+    world.pass_time(days=9)
+
+    await upkeep.go_round()
+
+    assert await remembered(world, *keys) == []
+
+
+async def test_one_round_has_an_end_whatever_there_is_to_forget(
+    world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrypoints.worker.upkeep.BITE", 1)
+    monkeypatch.setattr("entrypoints.worker.upkeep.MAX_BITES", 3)
+    keys = [f"key{number}" for number in range(7)]
+    await remember(world, *keys)
+    world.pass_time(days=9)
+
+    await upkeep.go_round()
+
+    assert len(await remembered(world, *keys)) == 4
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [Overloaded("not now"), TransactionAborted("40001"), StoreUnavailable("57014"), RuntimeError("a bug")],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_failed_round_is_followed_by_the_next_one(
+    failure: Exception, transactions: MemoryTransactions, world: World
+) -> None:
+    await remember(world, "old")
+    world.pass_time(days=9)
+    failing, rounds = Failing(transactions, [failure]), Rounds(3)
+    upkeep = Upkeep(failing, Reads(failing, NoPause()), world.clock, NoPause(), rounds)
+
+    running = asyncio.create_task(upkeep.run())
+    async with asyncio.timeout(10):
+        await rounds.are_enough.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert failing.failures == []
+    assert await remembered(world, "old") == []

@@ -1,0 +1,145 @@
+"""The outermost layer: correlation, bounds, headers, and an answer whatever happens inside."""
+
+import json
+import re
+
+import pytest
+from dishka import Provider, Scope
+
+from adapters.memory.transactions import MemoryTransactions
+from adapters.telemetry.logs import configure
+from application.transactions import Transactions
+from tests.services import Caller, Serve, running, settings
+
+
+class Broken(MemoryTransactions):
+    """A store with a bug."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def reading(self) -> None:  # type: ignore[override]  # the bug
+        raise ZeroDivisionError("ada@example.org")
+
+
+def broken_store() -> Provider:
+    """Return the provider that puts the broken store in the place of the other."""
+    provider = Provider(scope=Scope.APP)
+    provider.provide(Broken, provides=Transactions, override=True)
+    return provider
+
+
+async def test_a_callers_correlation_id_is_echoed(anyone: Caller) -> None:
+    for given in ("a", "A-z_09", "x" * 64):
+        assert (await anyone.get("/healthz", headers={"x-correlation-id": given})).headers["x-correlation-id"] == given
+
+
+async def test_one_that_is_none_is_replaced(anyone: Caller) -> None:
+    for given in ("", "x" * 65, "a b", "a.b", "a,b"):
+        minted = (await anyone.get("/healthz", headers={"x-correlation-id": given})).headers["x-correlation-id"]
+        assert re.fullmatch(r"[0-9a-f]{32}", minted)
+
+
+async def test_two_requests_without_one_have_two(anyone: Caller) -> None:
+    first, second = await anyone.get("/healthz"), await anyone.get("/healthz")
+
+    assert first.headers["x-correlation-id"] != second.headers["x-correlation-id"]
+
+
+async def test_problems_carry_it_in_the_body_too(anyone: Caller) -> None:
+    refused = await anyone.get("/api/me", headers={"x-correlation-id": "mine"})
+
+    assert (refused.json()["correlation_id"], refused.headers["x-correlation-id"]) == ("mine", "mine")
+
+
+async def test_nothing_under_api_and_r_is_cached(anyone: Caller) -> None:
+    for path in ("/api/me", "/api/referral/resolve", "/api/nowhere", "/r/ABCD1234"):
+        assert (await anyone.get(path)).headers["cache-control"] == "no-store"
+
+
+async def test_paths_and_headers_are_bounded(anyone: Caller) -> None:
+    long_path = await anyone.get(f"/api/referral/resolve?code={'x' * 9000}")
+    long_headers = await anyone.get("/healthz", headers={"x-padding": "x" * 40_000})
+    many_headers = await anyone.get("/healthz", headers={f"x-{number}": "x" * 100 for number in range(400)})
+
+    assert (long_path.status_code, long_path.json()["code"]) == (414, "URI_TOO_LONG")
+    assert [r.status_code for r in (long_headers, many_headers)] == [431, 431]
+    assert long_headers.json()["code"] == "HEADERS_TOO_LARGE"
+
+
+async def test_unknown_paths_and_methods_are_problems(anyone: Caller) -> None:
+    nowhere = await anyone.get("/nowhere")
+    wrong = await anyone.call("DELETE", "/api/me")
+
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "NOT_FOUND")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in wrong.headers["allow"]
+
+
+async def test_a_host_that_is_none_is_refused(anyone: Caller) -> None:
+    refused = await anyone.get("/healthz", headers={"host": "a b/c"})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST")
+
+
+async def test_a_bug_tells_nothing_but_its_correlation_id(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
+    async with running(settings(), "memory", broken_store()) as (anyone, _):
+        failed = await anyone.named("ada").get("/api/leaderboard", headers={"x-correlation-id": "lost"})
+
+    assert failed.status_code == 500
+    assert failed.json() == {
+        "type": "urn:tallystick:problem:internal-error",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "something went wrong on our side; the correlation id finds it in the logs",
+        "code": "INTERNAL_ERROR",
+        "error": "something went wrong on our side; the correlation id finds it in the logs",
+        "correlation_id": "lost",
+        "retryable": False,
+    }
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (bug,) = [line for line in lines if line["event"] == "request failed"]
+    assert bug["correlation_id"] == "lost"
+    assert bug["exception"][0]["type"] == "builtins.ZeroDivisionError"
+    assert any("test_edge.py" in frame for frame in bug["exception"][0]["frames"])
+    assert "example.org" not in json.dumps(lines)
+
+
+async def test_logs_name_routes_and_users_by_what_tells_nothing(
+    anyone: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("debug")
+    for _ in range(2):
+        await anyone.named("ada@example.org").post("/api/users/upsert", {})
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert [(line["route"], line["status"]) for line in lines] == [("/api/users/upsert", 200)] * 2
+    assert lines[0]["user"] == lines[1]["user"]
+    assert re.fullmatch(r"[0-9a-f]{16}", lines[0]["user"])
+
+
+async def test_requests_are_measured_by_route_template(anyone: Caller) -> None:
+    await anyone.get("/r/ABCD1234")
+    await anyone.get("/nowhere/at/all")
+    await anyone.call("BREW", "/api/me")
+
+    scrape = (await anyone.get("/metrics")).text
+
+    assert 'http_request_seconds_count{method="GET",route="/r/{code}",status="302"} 1.0' in scrape
+    assert 'http_request_seconds_count{method="GET",route="unmatched",status="404"} 1.0' in scrape
+    assert 'http_request_seconds_count{method="OTHER",route="unmatched",status="405"} 1.0' in scrape
+    assert "ABCD1234" not in scrape
+    assert "BREW" not in scrape
+
+
+async def test_web_apps_of_allowed_origins_may_read_replies(serve: Serve) -> None:
+    anyone = await serve(allowed_origins="https://app.example.org")
+
+    allowed = await anyone.named("ada").get("/api/referral", headers={"origin": "https://app.example.org"})
+    foreign = await anyone.named("ada").get("/api/referral", headers={"origin": "https://evil.example.org"})
+
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example.org"
+    assert "idempotency-hit" in allowed.headers["access-control-expose-headers"].lower()
+    assert foreign.headers.get("access-control-allow-origin") != "https://evil.example.org"

@@ -1,0 +1,140 @@
+"""The document and its page: complete, true, and from this host alone."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+
+from domain.refusals import Refusal
+from entrypoints.http.problems import STATUS
+from tests.services import Caller
+
+STANDARD = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+NOT_ON_A_ROUTE = {
+    "NOT_FOUND": "a path that is no route",
+    "METHOD_NOT_ALLOWED": "a method that is no operation",
+    "ALREADY_ATTRIBUTED": "a constraint behind the rule that answers 'kept'",
+    "REFERRAL_CYCLE": "a constraint behind the rule that answers 'none'",
+}
+"""Refusals that no operation answers with, and why."""
+
+
+def refusals(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
+    """Yield every refusal of the product."""
+    for refusal in kind.__subclasses__():
+        if not refusal.__module__.startswith("tests."):
+            yield refusal
+            yield from refusals(refusal)
+
+
+@pytest.fixture
+async def document(anyone: Caller) -> dict[str, Any]:
+    """Return the document as it is served."""
+    served: dict[str, Any] = (await anyone.get("/schema/openapi.json")).json()
+    return served
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield method, path and operation."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def test_every_refusal_has_a_status() -> None:
+    assert {refusal.__name__ for refusal in refusals()} == {refusal.__name__ for refusal in STATUS}
+
+
+def test_codes_are_lasting_names() -> None:
+    for refusal in STATUS:
+        assert re.fullmatch(r"[A-Z][A-Z_]+[A-Z]", refusal.code)
+
+
+async def test_every_refusal_stands_in_the_document(document: dict[str, Any]) -> None:
+    codes = set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"])
+    described = {
+        code
+        for _, _, operation in operations(document)
+        for reply in operation["responses"].values()
+        for code in re.findall(r"[A-Z_]{4,}", reply.get("description", ""))
+    }
+
+    assert codes == {refusal.code for refusal in STATUS}
+    assert codes - described == set(NOT_ON_A_ROUTE)
+
+
+async def test_every_operation_states_who_may_call(document: dict[str, Any]) -> None:
+    public = {(method, path) for method, path, operation in operations(document) if operation.get("security") == []}
+
+    assert public == {
+        ("GET", "/"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("GET", "/api/referral/resolve"),
+        ("GET", "/r/{code}"),
+        ("HEAD", "/r/{code}"),
+        ("POST", "/api/webhooks/auth"),
+    }
+    assert document["security"] == [{"bearer": []}, {"session": []}]
+
+
+async def test_every_unsafe_operation_of_a_caller_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        names = {parameter["name"] for parameter in operation.get("parameters", [])}
+        is_of_a_caller = operation.get("security") != []
+        assert ("Idempotency-Key" in names) == (method in {"POST", "PUT", "PATCH", "DELETE"} and is_of_a_caller), path
+
+
+async def test_every_operation_has_a_name_and_a_sentence(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+
+    assert len(names) == len(set(names))
+    assert all(operation["description"].endswith(".") for _, _, operation in operations(document))
+
+
+async def test_bodies_are_closed(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert schemas["UpsertUser"]["additionalProperties"] is False
+    assert schemas["Nothing"]["additionalProperties"] is False
+
+
+async def test_problems_have_the_members_that_clients_rely_on(anyone: Caller, document: dict[str, Any]) -> None:
+    problem = (await anyone.get("/nowhere")).json()
+
+    assert set(problem) == {
+        "type",
+        "title",
+        "status",
+        "detail",
+        "code",
+        "error",
+        "correlation_id",
+        "retryable",
+    }
+    assert problem["error"] == problem["detail"]
+    assert set(problem) == set(document["components"]["schemas"]["Problem"]["required"])
+
+
+async def test_the_page_and_its_files_are_served_from_here_alone(anyone: Caller) -> None:
+    page = await anyone.get("/schema")
+    policy = page.headers["content-security-policy"]
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in policy
+    assert not re.search(r"https?:|\*", policy)
+    assert sources
+    for source in sources:
+        if not source.startswith("data:"):
+            # As a browser resolves it at /schema, without a slash at its end.
+            assert (await anyone.get(urljoin("/schema", source))).status_code == 200, source
+    assert "<script>" not in page.text
+
+
+async def test_nothing_but_the_files_is_served_beside_the_page(anyone: Caller) -> None:
+    for path in ("assets/", "assets/../documentation.py", "assets/%2e%2e/app.py", "assets/none.js"):
+        assert (await anyone.get(f"/schema/{path}")).status_code == 404

@@ -1,0 +1,92 @@
+"""The readiness probe by itself: asked seldom, by many at once, and unready while the process drains."""
+
+import asyncio
+from datetime import timedelta
+
+from adapters.memory.ports import ManualClock
+from entrypoints.http.operations import ReadinessProbe
+
+DRAINING = ["the process is shutting down"]
+
+
+class Contract:
+    """A contract with the database that is broken as it is told to be, and counts who asks."""
+
+    def __init__(self) -> None:
+        self.breaches: list[str] = []
+        self.asked = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self) -> list[str]:
+        self.asked += 1
+        await self.gate.wait()
+        return list(self.breaches)
+
+
+async def test_what_is_broken_is_told_and_what_is_whole_is_ready() -> None:
+    contract, clock = Contract(), ManualClock()
+    probe = ReadinessProbe(contract, clock)
+    assert await probe.reasons() == []
+
+    contract.breaches = ["the database is read-only"]
+    clock.move(timedelta(seconds=1))
+    assert await probe.reasons() == ["the database is read-only"]
+
+    contract.breaches = []
+    clock.move(timedelta(seconds=1))
+    assert await probe.reasons() == []
+
+
+async def test_the_store_is_asked_once_a_second_at_most() -> None:
+    contract, clock = Contract(), ManualClock()
+    probe = ReadinessProbe(contract, clock)
+
+    for _ in range(10):
+        await probe.reasons()
+        clock.move(timedelta(milliseconds=100))
+    assert contract.asked == 1
+
+    await probe.reasons()
+    assert contract.asked == 2
+
+
+async def test_many_who_ask_at_once_share_one_question() -> None:
+    contract = Contract()
+    contract.gate.clear()
+    probe = ReadinessProbe(contract, ManualClock())
+
+    async with asyncio.TaskGroup() as together:
+        askers = [together.create_task(probe.reasons()) for _ in range(20)]
+        await asyncio.sleep(0)
+        contract.gate.set()
+
+    assert [asker.result() for asker in askers] == [[]] * 20
+    assert contract.asked == 1
+
+
+async def test_a_draining_process_is_unready_at_once_and_for_good() -> None:
+    contract, clock = Contract(), ManualClock()
+    probe = ReadinessProbe(contract, clock)
+    assert await probe.reasons() == []
+
+    probe.drain()
+
+    assert await probe.reasons() == DRAINING
+    clock.move(timedelta(seconds=5))
+    assert await probe.reasons() == DRAINING
+    assert contract.asked == 1
+
+
+async def test_draining_does_not_wait_for_a_store_that_does_not_answer() -> None:
+    contract = Contract()
+    contract.gate.clear()
+    probe = ReadinessProbe(contract, ManualClock())
+    asking = asyncio.create_task(probe.reasons())
+    await asyncio.sleep(0)
+
+    probe.drain()
+
+    assert await asyncio.wait_for(probe.reasons(), 5) == DRAINING
+    contract.gate.set()
+    await asking

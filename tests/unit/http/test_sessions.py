@@ -1,0 +1,251 @@
+"""Session cookies: whom they speak for, and for how long."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from dishka import AsyncContainer
+
+from adapters.identity.keys import derive
+from adapters.identity.sessions import Sessions
+from adapters.memory.ports import ManualClock
+from domain.refusals import Unauthenticated
+from domain.users import UserId
+from tests.replacements import stopped
+from tests.services import JWT_SECRET, Caller, bearer, running, settings
+from tests.tokens import (
+    HS256,
+    TURNED_AWAY,
+    answer_to,
+    by_secret,
+    claims,
+    encoded,
+    good_token,
+    provider,
+    seconds_from_now,
+    token,
+)
+
+SESSION_SECRET = "a secret for the sessions"
+OF_A_SESSION = {"iss": "tallystick", "aud": "tallystick-session"}
+WEEK = timedelta(days=7)
+
+Service = tuple[Caller, AsyncContainer]
+
+
+@pytest.fixture(scope="module")
+async def service() -> AsyncIterator[Service]:
+    async with running(settings(), "memory") as (caller, container):
+        yield caller, container
+
+
+@pytest.fixture
+def anyone(service: Service) -> Caller:
+    return service[0]
+
+
+async def session_of(container: AsyncContainer, user: str = "ada") -> str:
+    return (await container.get(Sessions)).issue(UserId(user))
+
+
+async def read(anyone: Caller, cookie: str) -> httpx2.Response:
+    return await anyone.http.get("/api/my-referral-link", headers=[(b"cookie", cookie.encode())])
+
+
+async def is_taken(anyone: Caller, session: str) -> bool:
+    """Tell whether a session is one; whoever has none is told what everybody is told."""
+    answer = await read(anyone, f"tallystick_session={session}")
+    body = answer.content.replace(answer.headers["x-correlation-id"].encode(), b"")
+    assert answer.status_code == 200 or (answer.status_code, body) == (401, TURNED_AWAY[-1])
+    return answer.status_code == 200
+
+
+def forged(key: bytes | None = None, **changes: object) -> str:
+    """Return a session token as the service would sign it, with changes."""
+    body = {**claims(iat=seconds_from_now(0), **OF_A_SESSION), **changes}
+    kept = {name: value for name, value in body.items() if value is not ...}
+    return token(HS256, kept, by_secret(key or derive(JWT_SECRET, "session")))
+
+
+async def test_a_session_reads_as_its_user(service: Service) -> None:
+    anyone, container = service
+    link = (await anyone.named("ada").get("/api/my-referral-link")).json()
+
+    assert (await read(anyone, f"tallystick_session={await session_of(container)}")).json() == link
+
+
+@pytest.mark.parametrize(
+    "form", ["a=b; tallystick_session={}; c=d", "a;;tallystick_session={}", 'tallystick_session="{}"']
+)
+async def test_a_session_is_found_among_other_cookies(service: Service, form: str) -> None:
+    anyone, container = service
+
+    assert (await read(anyone, form.format(await session_of(container)))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "form", ["session={}", "TALLYSTICK_SESSION={}", "xtallystick_session={}", "{}", "a=tallystick_session={}", ""]
+)
+async def test_under_another_name_it_is_none(service: Service, form: str) -> None:
+    anyone, container = service
+
+    assert (await read(anyone, form.format(await session_of(container)))).status_code == 401
+
+
+async def test_a_cookie_header_past_eight_kilobytes_holds_no_session(service: Service) -> None:
+    anyone, container = service
+
+    cookies = f"tallystick_session={await session_of(container)}; x={'x' * 8192}"
+
+    assert (await read(anyone, cookies)).status_code == 401
+
+
+async def test_a_session_carries_no_permissions(service: Service) -> None:
+    anyone, container = service
+    cookie = {"cookie": f"tallystick_session={await session_of(container)}"}
+
+    assert (await anyone.get("/api/admin/invariants", headers=cookie)).status_code == 403
+
+
+async def test_a_deleted_user_is_told_so_in_a_living_session(service: Service) -> None:
+    anyone, container = service
+    session = await session_of(container, "gone")
+    await anyone.deliver({"type": "user.deleted", "data": {"id": "gone"}})
+
+    assert (await read(anyone, f"tallystick_session={session}")).status_code == 410
+
+
+FORGED: dict[str, Callable[[], str]] = {
+    "signed with the secret of bearer tokens": lambda: forged(JWT_SECRET.encode()),
+    "signed with a key derived for something else": lambda: forged(derive(JWT_SECRET, "cursors")),
+    "signed with a key derived from another secret": lambda: forged(derive("another secret", "session")),
+    "without an issuer": lambda: forged(iss=...),
+    "of another issuer": lambda: forged(iss="somebody"),
+    "without an audience": lambda: forged(aud=...),
+    "for another audience": lambda: forged(aud="tallystick"),
+    "without an end": lambda: forged(exp=...),
+    "expired": lambda: forged(exp=seconds_from_now(-60)),
+    "issued in the future": lambda: forged(iat=seconds_from_now(120)),
+    "of nobody": lambda: forged(sub=...),
+    "of somebody who cannot be": lambda: forged(sub="ada lovelace"),
+    "unsigned": lambda: token({"alg": "none"}, claims(**OF_A_SESSION), lambda _text: b""),
+    "under another algorithm": lambda: token(
+        {"alg": "HS512"}, claims(**OF_A_SESSION), by_secret(derive(JWT_SECRET, "session"), "sha512")
+    ),
+    "with other claims": lambda: ".".join(
+        [forged().split(".")[0], encoded(json.dumps(claims(sub="bob")).encode()), forged().split(".")[2]]
+    ),
+    "with a critical header that is a number": lambda: token({**HS256, "crit": 7}, {}, by_secret(b"any")),
+    "with claims nested too deep": lambda: token(
+        HS256, b'{"sub":' + b"[" * 1500 + b"]" * 1500 + b"}", by_secret(derive(JWT_SECRET, "session"))
+    ),
+    "past eight kilobytes": lambda: forged(filler="x" * 6000),
+    "a bearer token": good_token,
+    "a bearer token that says what a session says": lambda: good_token(**OF_A_SESSION),
+    "no token": lambda: "ada",
+    "a letter with an accent": lambda: f"é{forged()}",
+    "nothing": lambda: "",
+}
+
+
+@pytest.mark.parametrize("row", FORGED)
+async def test_a_forged_session_is_none(anyone: Caller, row: str) -> None:
+    assert not await is_taken(anyone, FORGED[row]())
+
+
+async def test_a_session_past_eight_kilobytes_is_none_however_it_arrives(service: Service) -> None:
+    sessions = await service[1].get(Sessions)
+
+    assert (await sessions.verify(forged())).user_id == "ada"
+    with pytest.raises(Unauthenticated):
+        await sessions.verify(forged(filler="x" * 6000))
+
+
+async def test_what_the_forgers_began_with_is_a_session(anyone: Caller) -> None:
+    assert await is_taken(anyone, forged())
+
+
+async def test_a_session_is_no_bearer_token(service: Service) -> None:
+    anyone, container = service
+
+    assert await answer_to(anyone, f"Bearer {await session_of(container)}") == TURNED_AWAY
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"session_secret": SESSION_SECRET},
+        {"session_secret": JWT_SECRET},
+        {"session_secret": SESSION_SECRET, "jwt_secret": None, "jwks_url": "https://id.example.org/keys"},
+    ],
+    ids=["two secrets", "one secret twice", "published keys"],
+)
+async def test_nor_is_it_one_where_sessions_have_a_secret_of_their_own(given: dict[str, Any]) -> None:
+    async with running(settings(**given), "memory") as (anyone, container):
+        session = await session_of(container)
+
+        assert await is_taken(anyone, session)
+        assert await answer_to(anyone, f"Bearer {session}") == TURNED_AWAY
+
+
+async def test_a_published_key_signs_no_session(service: Service) -> None:
+    anyone, _ = service
+
+    assert not await is_taken(anyone, provider().token("RS256", {}, **OF_A_SESSION))
+
+
+async def test_a_session_holds_for_a_week_and_the_leeway() -> None:
+    clock = ManualClock()
+    async with running(settings(), "memory", stopped(clock)) as (anyone, container):
+        session = await session_of(container)
+
+        clock.move(WEEK + timedelta(seconds=29))
+        assert await is_taken(anyone, session)
+        clock.move(timedelta(seconds=1))
+        assert not await is_taken(anyone, session)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "holds"),
+    [
+        ({}, {}, True),
+        ({}, {"jwt_secret": "another shared secret, long enough"}, False),
+        ({"session_secret": SESSION_SECRET}, {"session_secret": SESSION_SECRET}, True),
+        (
+            {"session_secret": SESSION_SECRET},
+            {"session_secret": SESSION_SECRET, "jwt_secret": "another shared secret, long enough"},
+            True,
+        ),
+        ({"session_secret": SESSION_SECRET}, {"session_secret": "another secret for sessions"}, False),
+        ({"session_secret": SESSION_SECRET}, {}, False),
+    ],
+    ids=["one JWT secret", "two JWT secrets", "one secret", "one secret, two JWT secrets", "two secrets", "only here"],
+)
+async def test_a_session_holds_on_every_instance_with_its_secret(
+    here: dict[str, Any], there: dict[str, Any], holds: bool
+) -> None:
+    async with (
+        running(settings(**here), "memory") as (_, container),
+        running(settings(**there), "memory") as (elsewhere, _),
+    ):
+        assert await is_taken(elsewhere, await session_of(container)) is holds
+
+
+class TestBesideABearerToken:
+    @staticmethod
+    async def read_with_both(service: Service, authorization: str) -> httpx2.Response:
+        anyone, container = service
+        cookie = f"tallystick_session={await session_of(container)}"
+        return await anyone.get("/api/my-referral-link", headers={"authorization": authorization, "cookie": cookie})
+
+    async def test_the_bearer_token_counts(self, service: Service) -> None:
+        bobs = (await service[0].named("bob").get("/api/my-referral-link")).json()
+
+        assert (await self.read_with_both(service, bearer("bob"))).json() == bobs
+
+    @pytest.mark.parametrize("authorization", ["Bearer x.y.z", "Bearer", "Basic YTpi", ""])
+    async def test_a_bad_one_counts_too(self, service: Service, authorization: str) -> None:
+        assert (await self.read_with_both(service, authorization)).status_code == 401

@@ -1,0 +1,92 @@
+"""What holds for the code as a whole, beyond layers and types."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import get_args
+
+from adapters.telemetry import metrics
+from application.ports import CounterName, GaugeName, HistogramName, LimitGroup
+from tests.integration import test_behaviours as on_postgres
+from tests.integration.http import test_routes as routes_on_postgres
+from tests.unit import test_behaviours as on_memory
+from tests.unit.http import test_limits, test_routes
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}
+
+
+def behaviours() -> Iterator[str]:
+    """Yield the name of every behaviour that was written."""
+    for file in (ROOT / "tests/unit/behaviours").glob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Behaviour"):
+                yield node.name
+
+
+def bound(*modules: ModuleType) -> set[str]:
+    """Return the behaviours that the modules' test classes are bound to."""
+    return {
+        ancestor.__name__
+        for module in modules
+        for _, test in inspect.getmembers(module, inspect.isclass)
+        if test.__name__.startswith("Test")
+        for ancestor in test.__mro__
+        if ancestor.__name__.endswith("Behaviour")
+    }
+
+
+def test_every_behaviour_is_bound_to_memory_and_to_postgres() -> None:
+    from tests.integration.http import test_shared_limits  # noqa: PLC0415  needs no server to be imported
+
+    written = set(behaviours())
+    assert written == bound(on_memory, test_routes, test_limits)
+    assert written == bound(on_postgres, routes_on_postgres, test_shared_limits)
+
+
+def test_every_measurement_has_a_line_in_the_table() -> None:
+    assert set(metrics._COUNTERS) == set(get_args(CounterName))
+    assert set(metrics._HISTOGRAMS) == set(get_args(HistogramName))
+    assert set(metrics._GAUGES) == set(get_args(GaugeName))
+    assert set(metrics._LABELS["limit_hits"]) == set(get_args(LimitGroup))
+
+
+def test_every_measurement_is_taken_somewhere() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in SOURCES if file.name not in {"ports.py", "metrics.py"})
+
+    for name in (*get_args(CounterName), *get_args(HistogramName), *get_args(GaugeName)):
+        assert f'"{name}"' in text, name
+
+
+def test_files_and_folders_are_named_by_meaning() -> None:
+    named = {part for file in SOURCES for part in (*file.relative_to(ROOT).parts[:-1], file.stem)}
+
+    assert not named & VAGUE
+
+
+def test_time_and_chance_come_from_their_adapter_alone() -> None:
+    reads = re.compile(
+        r"datetime\.now\(|time\.time\(|utcnow\(|\brandom\.|\bsecrets\.(?:token|choice|rand|System)|uuid[14]\("
+    )
+    allowed = {"src/adapters/system.py", "src/adapters/memory/ports.py"}
+    own_secrets = {"src/adapters/embedded/cluster.py", "src/entrypoints/cli/embedded.py"}
+
+    found = {str(file.relative_to(ROOT)) for file in SOURCES if reads.search(file.read_text(encoding="utf-8"))}
+
+    assert found <= allowed | own_secrets
+
+
+def test_nothing_is_left_for_later() -> None:
+    marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
+
+    for file in SOURCES:
+        assert not marks.search(file.read_text(encoding="utf-8")), file
+
+
+def test_every_module_says_what_it_is() -> None:
+    for file in SOURCES:
+        assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file

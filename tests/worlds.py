@@ -1,0 +1,195 @@
+"""A world to tell behaviours in: the use cases over one backend, with time and chance in the test's hand."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness, SwitchedFlags
+from application.codes import Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
+from application.group_commit import GroupCommit
+from application.idempotency import AnswerOnce, Keyed, RequestKey, StoredReply
+from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
+from application.invariants import Invariant
+from application.reads import Reads, ReadStandings, TellDeleted
+from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
+from application.referrals import Arrived, AttributeReferrals, Introduction
+from application.transactions import Transactions
+from domain.codes import CROCKFORD, Code, draw_candidates, normal_form
+from domain.identity_events import EventKind, IdentityEvent
+from domain.ids import uuid_v7
+from domain.referrals import Arrival, Edge, Leader
+from domain.refusals import Refusal
+from domain.standings import Standing
+from domain.users import Profile, UserId
+
+T = TypeVar("T")
+
+
+def encode_for_test(outcome: object, key: RequestKey) -> StoredReply | None:
+    """Stand in for the wire's encoder: what is stored and what is not follows the same rule."""
+    if isinstance(outcome, Refusal):
+        return None if outcome.retryable else StoredReply(key.fingerprint, 409, outcome.code.encode())
+    return StoredReply(key.fingerprint, key.success_status, repr(outcome).encode())
+
+
+class World:
+    """One backend and everything that can be done with it, in the words of the behaviours."""
+
+    def __init__(
+        self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8
+    ) -> None:
+        self.transactions = transactions
+        self.clock = ManualClock()
+        self.randomness = SeededRandomness(seed)
+        self.metrics = RecordedMetrics()
+        self.flags = SwitchedFlags()
+        self.alphabet, self.length = alphabet, length
+        self.once = AnswerOnce(encode_for_test)
+        self.reads = Reads(transactions, self.randomness)
+        self.mint_codes = MintCodes(transactions, self.clock, self.metrics)
+        self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once)
+        self.attribute_referrals = AttributeReferrals(transactions, self.clock, self.metrics, self.once)
+        self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics)
+        self.resolve_codes = ResolveCodes(transactions, self.metrics)
+        self.tell_deleted = TellDeleted(transactions)
+        self.minting = GroupCommit(
+            self.mint_codes,
+            key=lambda command: command.user_id,
+            clock=self.clock,
+            randomness=self.randomness,
+            metrics=self.metrics,
+            name="mint",
+        )
+        self._read_link = ReadReferralLink(self.read_standing, self.minting, self.flags, self.clock, self.candidates)
+        self._peek_link = PeekReferralLink(self.read_standing, self.metrics)
+        self._deliveries = 0
+
+    async def read_standing(self, user_id: UserId) -> Standing | None:
+        return (await ReadStandings(self.transactions)([user_id]))[0]
+
+    def candidates(self) -> tuple[Code, ...]:
+        return draw_candidates(self.randomness.bytes, alphabet=self.alphabet, length=self.length)
+
+    def pass_time(self, **by: float) -> None:
+        self.clock.move(timedelta(**by))
+
+    def _drawn(self, candidates: Sequence[str] | None) -> tuple[Code, ...]:
+        return tuple(Code(text) for text in candidates) if candidates is not None else self.candidates()
+
+    def mint_command(self, user: str, candidates: Sequence[str] | None = None) -> Mint:
+        return Mint(UserId(user), self._drawn(candidates), self.clock.now())
+
+    async def mint_outcome(self, user: str, *, candidates: Sequence[str] | None = None) -> Minted | Refusal:
+        return (await self.mint_codes([self.mint_command(user, candidates)]))[0]
+
+    async def mint(self, user: str, *, candidates: Sequence[str] | None = None) -> Code:
+        return _result(await self.mint_outcome(user, candidates=candidates)).code
+
+    async def remint(self, user: str, *, candidates: Sequence[str] | None = None, key: str | None = None) -> Reminted:
+        return _result((await self.remint_codes([self.remint_command(user, candidates, key=key)]))[0])
+
+    def remint_command(
+        self, user: str, candidates: Sequence[str] | None = None, *, key: str | None = None
+    ) -> Keyed[Remint]:
+        request = self.key(user, key, b"remint") if key is not None else None
+        return Keyed(Remint(UserId(user), self._drawn(candidates)), request)
+
+    async def code_of(self, user: str) -> Code:
+        standing = await self.standing(user)
+        assert standing is not None
+        assert standing.code is not None
+        return standing.code
+
+    def introduction(
+        self, user: str, code: str | None = None, *, profile: Profile | None = None, phone_verified: bool = False
+    ) -> Introduction:
+        now = self.clock.now()
+        arrival_id = uuid_v7(now, self.randomness.bytes(10))
+        arrival = Arrival(UserId(user), normal_form(code) if code is not None else None, arrival_id, now)
+        return Introduction(arrival, profile or Profile(), phone_verified)
+
+    async def arrive(
+        self,
+        user: str,
+        code: str | None = None,
+        *,
+        profile: Profile | None = None,
+        phone_verified: bool = False,
+        key: str | None = None,
+    ) -> Arrived:
+        introduction = self.introduction(user, code, profile=profile, phone_verified=phone_verified)
+        request = self.key(user, key, repr((code, profile)).encode()) if key else None
+        return _result((await self.attribute_referrals([Keyed(introduction, request)]))[0])
+
+    def key(self, user: str, key: str, fingerprint: bytes) -> RequestKey:
+        return RequestKey(UserId(user), key, fingerprint, 200, "correlation", self.clock.now())
+
+    def notice(
+        self,
+        kind: EventKind,
+        user: str,
+        *,
+        profile: Profile | None = None,
+        occurred_at: datetime | None = None,
+        delivery: str | None = None,
+        phone_confirmed: bool = False,
+    ) -> Notice:
+        self._deliveries += 1
+        now = self.clock.now()
+        event = IdentityEvent(
+            delivery_id=delivery or f"msg_{self._deliveries}",
+            kind=kind,
+            user_id=UserId(user),
+            occurred_at=occurred_at or now,
+            sent_at=now,
+            received_at=now,
+            profile=profile or Profile(),
+            phone_confirmed=phone_confirmed,
+        )
+        return Notice(event, self.candidates())
+
+    async def tell(self, kind: EventKind, user: str, **about: object) -> Receipt:
+        return (await self.receive_identity_events([self.notice(kind, user, **about)]))[0]  # type: ignore[arg-type]  # passed through
+
+    async def link(self, user: str) -> LinkState:
+        return await self._read_link(UserId(user))
+
+    async def peek(self, user: str) -> LinkState:
+        return await self._peek_link(UserId(user))
+
+    async def resolve(self, code: str) -> Resolution:
+        return (await self.resolve_codes([normal_form(code) or ""]))[0]
+
+    async def owner(self, code: str) -> UserId | None:
+        entries = await self.reads(lambda stores: stores.codes.resolve([code]))
+        return entries[code].user_id if code in entries else None
+
+    async def standing(self, user: str) -> Standing | None:
+        return await self.read_standing(UserId(user))
+
+    async def profile(self, user: str) -> Profile:
+        standing = await self.standing(user)
+        assert standing is not None
+        return standing.user.profile
+
+    async def by_email(self, email: str) -> Standing | None:
+        return await self.reads(lambda stores: stores.standings.by_email(email))
+
+    async def edge(self, invitee: str) -> Edge | None:
+        return (await self.reads(lambda stores: stores.edges.find([UserId(invitee)]))).get(UserId(invitee))
+
+    async def inviter(self, invitee: str) -> UserId | None:
+        edge = await self.edge(invitee)
+        return edge.inviter_id if edge is not None else None
+
+    async def leaders(self, *, limit: int = 50, after: tuple[int, UserId] | None = None) -> list[Leader]:
+        return await self.reads(lambda stores: stores.leaderboard.leaders(after=after, limit=limit))
+
+    async def broken_promises(self) -> list[Invariant]:
+        return [promise for promise in await self.reads(lambda s: s.invariants.count()) if promise.violations]
+
+
+def _result(outcome: T | Exception) -> T:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
