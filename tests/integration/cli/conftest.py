@@ -1,0 +1,80 @@
+"""Installations of the service, and databases that nobody has migrated."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from adapters.embedded.provision import provision
+from adapters.postgres.database import Database
+from tests.installations import Installation
+from tests.integration.conftest import owner_of, with_database
+from tests.services import JWT_SECRET, WEBHOOK_SECRET
+
+Spoil = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+def installation() -> Iterator[Installation]:
+    """Return an installation in an empty folder: on its embedded database, with the secrets that it draws."""
+    with installed({}) as installation:
+        yield installation
+
+
+@pytest.fixture
+def connected(dsn: str) -> Iterator[Installation]:
+    """Return an installation on an ordinary, migrated database."""
+    with installed(on(dsn)) as installation:
+        yield installation
+
+
+@pytest.fixture
+async def unmigrated_dsn(server: tuple[str, str]) -> AsyncIterator[str]:
+    """Return the owner's DSN of a database in which nothing was ever migrated; the roles are there."""
+    superuser, password = server
+    name = f"tallystick_new_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    await provision(superuser, password=password, database=name)
+    yield owner_of(superuser, password, name)
+    administrator = await asyncpg.connect(superuser)
+    await administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await administrator.close()
+
+
+@pytest.fixture
+def unmigrated(unmigrated_dsn: str) -> Iterator[Installation]:
+    """Return an installation on an ordinary database in which nothing was ever migrated."""
+    with installed(on(unmigrated_dsn)) as installation:
+        yield installation
+
+
+@pytest.fixture
+def spoil(server: tuple[str, str], dsn: str) -> Spoil:
+    """Return a function that lets the superuser do what nobody else may, in the database of `connected`."""
+
+    async def execute(sql: str) -> None:
+        connection = await asyncpg.connect(with_database(server[0], Database(dsn).name))
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    return execute
+
+
+@contextmanager
+def installed(environment: Mapping[str, str]) -> Iterator[Installation]:
+    # A short path: the socket of the embedded database has to fit beside its data.
+    installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-test-")), environment)
+    yield installation
+    installation.end()
+    shutil.rmtree(installation.folder)
+
+
+def on(dsn: str) -> dict[str, str]:
+    """Return the environment of an installation on an ordinary database."""
+    return {"DATABASE_URL": dsn, "TALLYSTICK_JWT_SECRET": JWT_SECRET, "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET}

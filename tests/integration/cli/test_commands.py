@@ -1,0 +1,99 @@
+"""The commands of `tallystick` as a whole: they explain themselves, and get along with a server that runs."""
+
+import json
+from importlib.metadata import version
+
+import pytest
+import rich_click as click
+from click.testing import CliRunner
+
+from entrypoints.cli.main import main
+from tests.installations import Installation, answer
+
+COMMANDS = ("serve", "migrate", "token", "check", "invariants", "probe")
+
+
+def test_every_command_that_is_promised_is_there() -> None:
+    assert set(COMMANDS) <= set(main.commands)
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_every_command_explains_itself_and_its_options(name: str, asked: str) -> None:
+    explained = CliRunner().invoke(main, [name, asked], env={"COLUMNS": "200"})
+
+    assert explained.exit_code == 0
+    assert explained.stderr == ""
+    for parameter in main.commands[name].params:
+        for spelling in parameter.opts if isinstance(parameter, click.Option) else [parameter.name.upper()]:
+            assert spelling in explained.stdout
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_and_option_says_what_it_is_for(name: str) -> None:
+    command = main.commands[name]
+
+    assert command.help
+    assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
+
+
+def test_every_command_that_answers_a_question_can_answer_in_json() -> None:
+    without = [name for name, command in main.commands.items() if "as_json" not in {p.name for p in command.params}]
+
+    assert without == ["serve"]
+
+
+def test_the_program_explains_itself(installation: Installation) -> None:
+    explained = installation.run("--help")
+
+    assert explained.returncode == 0
+    for name in main.commands:
+        assert f" {name} " in explained.stdout
+    assert not installation.data.exists()
+
+
+def test_the_program_says_which_version_it_is(installation: Installation) -> None:
+    said = installation.run("--version")
+
+    assert (said.returncode, said.stdout) == (0, f"tallystick, version {version('tallystick')}\n")
+
+
+@pytest.mark.parametrize("arguments", [["brew"], ["token"], ["serve", "--port", "65536"], ["migrate", "--force"]])
+def test_a_command_that_is_none_is_refused(arguments: list[str]) -> None:
+    assert CliRunner().invoke(main, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["check"], ["invariants"], ["token", "--sub", "ada"]])
+def test_a_wrong_setting_is_refused_by_name_by_every_command(command: list[str]) -> None:
+    refused = CliRunner().invoke(main, command, env={"TALLYSTICK_POOL_SIZE": "1"})
+
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("tallystick: TALLYSTICK_POOL_SIZE: ")
+    assert refused.stdout == ""
+
+
+def test_commands_share_the_database_of_a_server_that_runs(installation: Installation) -> None:
+    server = installation.serve()
+    code = installation.code_of("ada", server)
+    postmaster = installation.postmaster
+
+    migrated = installation.run("migrate", "--json")
+    checked = installation.run("check", "--json")
+    counted = installation.run("invariants", "--json")
+
+    assert json.loads(migrated.stdout) == {"applied": []}
+    assert json.loads(checked.stdout) == {"ok": True, "reasons": []}
+    assert json.loads(counted.stdout)["kept"] is True
+    assert installation.postmaster == postmaster
+    assert answer(server.address, "/readyz") is not None
+    assert installation.code_of("ada", server) == code
+
+
+def test_a_command_without_a_server_runs_the_database_for_as_long_as_it_needs_it(installation: Installation) -> None:
+    migrated = installation.run("migrate", "--json")
+    assert json.loads(migrated.stdout)["applied"] != []
+    assert installation.postmaster is None
+
+    checked = installation.run("check")
+    assert checked.returncode == 0, checked.stdout
+    assert installation.postmaster is None

@@ -1,0 +1,68 @@
+"""`tallystick migrate`."""
+
+import json
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from adapters.postgres.migration_files import shipped
+from tests.installations import Installation
+
+ALL = [f"{migration.version}_{migration.name}" for migration in shipped()]
+
+
+async def test_pending_migrations_are_shown_and_then_applied_once(
+    unmigrated: Installation, unmigrated_dsn: str
+) -> None:
+    pending = unmigrated.run("migrate", "--check")
+    assert (pending.returncode, pending.stdout) == (1, f"pending: {', '.join(ALL)}\n")
+    connection = await asyncpg.connect(unmigrated_dsn)
+    assert await connection.fetchval("SELECT to_regnamespace('tallystick')") is None
+
+    applied = unmigrated.run("migrate")
+    assert (applied.returncode, applied.stdout) == (0, f"applied: {', '.join(ALL)}\n")
+    assert await connection.fetchval("SELECT count(*) FROM tallystick.schema_migrations") == len(ALL)
+    await connection.close()
+
+    again = unmigrated.run("migrate")
+    assert (again.returncode, again.stdout) == (0, "the schema is up to date\n")
+    pending = unmigrated.run("migrate", "--check", "--json")
+    assert (pending.returncode, json.loads(pending.stdout)) == (0, {"pending": []})
+
+
+def test_migrations_take_the_way_past_the_pooler(unmigrated: Installation, unmigrated_dsn: str) -> None:
+    past = {"DATABASE_URL": "postgresql://ada@127.0.0.1:1/tally", "DATABASE_DIRECT_URL": unmigrated_dsn}
+
+    pending = unmigrated.run("migrate", "--check", "--json", **past)
+    applied = unmigrated.run("migrate", "--json", **past)
+
+    assert (pending.returncode, json.loads(pending.stdout)) == (1, {"pending": ALL})
+    assert (applied.returncode, json.loads(applied.stdout)) == (0, {"applied": ALL})
+
+
+async def test_a_database_that_is_newer_is_left_alone(unmigrated: Installation, unmigrated_dsn: str) -> None:
+    assert unmigrated.run("migrate").returncode == 0
+    connection = await asyncpg.connect(unmigrated_dsn)
+    await connection.execute("INSERT INTO tallystick.schema_migrations VALUES ('9999', 'to_come', 'checksum', now())")
+    await connection.close()
+
+    for arguments in (["migrate"], ["serve", "--port", "0"]):
+        refused = unmigrated.run(*arguments)
+
+        assert refused.returncode == 1
+        assert refused.stderr == "tallystick: the database has migration 9999, which this version does not know\n"
+
+
+def test_a_database_that_cannot_be_reached_or_entered_is_a_sentence(
+    unmigrated: Installation, unmigrated_dsn: str
+) -> None:
+    parts = urlsplit(unmigrated_dsn)
+    stranger = urlunsplit(parts._replace(netloc=f"nobody:hunter2@{parts.netloc.rpartition('@')[2]}"))
+
+    for dsn in ("postgresql://ada:hunter2@127.0.0.1:1/tally", stranger, f"{unmigrated_dsn}&sslmode=banana"):
+        refused = unmigrated.run("migrate", DATABASE_URL=dsn)
+
+        assert refused.returncode in {1, 2}
+        assert refused.stderr.startswith("tallystick: ")
+        assert refused.stderr.count("\n") == 1
+        assert "hunter2" not in refused.stderr

@@ -1,0 +1,94 @@
+"""`tallystick serve --workers 2`: several processes behind one address."""
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from tests.installations import (
+    Installation,
+    answer,
+    has_ended,
+    standing_still,
+    until,
+    until_ready,
+    until_true,
+    workers_of,
+)
+from tests.processes import Process
+
+_HEALTHZ = re.compile(r'^http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} (\S+)$', re.MULTILINE)
+
+
+@pytest.fixture
+def server(installation: Installation) -> Process:
+    """Return a server with two workers, after both of them have answered."""
+    server = installation.serve("--workers", "2")
+    for worker in workers_of(server):
+        with standing_still(worker):
+            until_ready(server.address)
+    return server
+
+
+@pytest.fixture
+def workers(server: Process) -> Iterator[list[psutil.Process]]:
+    """Return its workers; they and what they measured go away with the test, whatever became of the server."""
+    workers = workers_of(server)
+    assert len(workers) == 2
+    measurements = workers[0].environ()["PROMETHEUS_MULTIPROC_DIR"]
+    yield workers
+    for worker in workers:
+        if not has_ended(worker):
+            worker.kill()
+    shutil.rmtree(measurements, ignore_errors=True)
+
+
+def test_both_serve_one_database_and_a_scrape_of_either_counts_the_requests_of_both(
+    installation: Installation, server: Process, workers: list[psutil.Process]
+) -> None:
+    codes, scrapes = [], []
+    for worker in workers:
+        with standing_still(worker):
+            codes.append(installation.code_of("ada", server))
+            for _ in range(5):
+                assert answer(server.address, "/healthz") is not None
+    for worker in workers:
+        with standing_still(worker):
+            found = _HEALTHZ.search(until(lambda: answer(server.address, "/metrics")).text)
+            scrapes.append(found and float(found[1]))
+
+    assert codes == [codes[0]] * 2
+    assert scrapes == [10, 10]
+
+
+def test_a_worker_that_is_killed_is_replaced_and_all_of_them_end_with_the_server(
+    installation: Installation, server: Process, workers: list[psutil.Process]
+) -> None:
+    killed, survivor = workers
+
+    killed.kill()
+
+    until_true(lambda: len(set(workers_of(server)) - {killed}) == 2, server.output)
+    with standing_still(survivor):
+        until_ready(server.address)
+    replaced = workers_of(server)
+    assert server.end() == 0
+    assert all(has_ended(worker) for worker in replaced)
+    assert installation.postmaster is None
+
+
+def test_workers_do_not_outlive_a_server_that_was_killed(
+    installation: Installation, server: Process, workers: list[psutil.Process]
+) -> None:
+    """They would go on serving, and keep the port from the next server."""
+    port = str(urlsplit(server.address).port)
+
+    os.kill(server.pid, signal.SIGKILL)
+
+    until_true(lambda: all(has_ended(worker) for worker in workers), "the workers go on")
+    installation.serve("--workers", "2", "--port", port)

@@ -1,0 +1,51 @@
+"""The OpenAPI document fuzzed against a real server: no server error, nothing undocumented."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import PROGRAM, Process, clean_environment
+from tests.services import JWT_SECRET, WEBHOOK_SECRET, bearer
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+EXAMPLES = "25"
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    environment = {
+        "TALLYSTICK_JWT_SECRET": JWT_SECRET,
+        "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+        "TALLYSTICK_RATE_LIMITS": "off",
+        "TALLYSTICK_LOG_LEVEL": "error",
+    }
+    server = Process("serve", "--port", "0", folder=tmp_path, environment=environment)
+    yield server
+    server.end()
+
+
+@pytest.mark.parametrize("permissions", [None, ("profiles:read", "admin:read")], ids=["nobody", "staff"])
+def test_fuzzing_finds_no_error_and_nothing_undocumented(
+    process: Process, tmp_path: Path, permissions: tuple[str, ...] | None
+) -> None:
+    address = process.wait_until_listening()
+    arguments = [f"{address}/schema/openapi.json", "--checks", CHECKS, "--max-examples", EXAMPLES, "--no-color"]
+    # Clicks redirect to the service itself here, and where they lead is another operation.
+    arguments += ["--seed", "1", "--max-redirects", "0"]
+    if permissions is not None:
+        arguments += ["--header", f"Authorization: {bearer('ada', *permissions)}"]
+
+    fuzzed = subprocess.run(
+        [str(PROGRAM.parent / "st"), "run", *arguments],
+        cwd=tmp_path,
+        env=clean_environment(None),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert fuzzed.returncode == 0, fuzzed.stdout[-6000:]
+    assert "request failed" not in process.output

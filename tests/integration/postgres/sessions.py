@@ -1,0 +1,60 @@
+"""Sessions beside the service's own: who looks at, spoils or holds what a test is about."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from adapters.postgres.database import Connection, Database, PoolSettings
+from adapters.postgres.transactions import PostgresTransactions
+from adapters.postgres.users import PostgresUsers
+from application.transactions import Stores
+from tests.integration.conftest import with_database
+
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@asynccontextmanager
+async def session(dsn: str) -> AsyncIterator[Session]:
+    """Open a session and close it at the end."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def transactions_on(dsn: str, settings: PoolSettings | None = None) -> AsyncIterator[PostgresTransactions]:
+    """Open a pool as the service has it, for its transactions."""
+    database = Database(dsn, settings)
+    await database.open()
+    try:
+        yield PostgresTransactions(database)
+    finally:
+        await database.close()
+
+
+def database_name(dsn: str) -> str:
+    """Return the database that a DSN names."""
+    return urlsplit(dsn).path.removeprefix("/")
+
+
+def superuser_of(server: tuple[str, str], dsn: str) -> str:
+    """Return the superuser's DSN for the database of another DSN."""
+    return with_database(server[0], database_name(dsn))
+
+
+def login_of(dsn: str, user: str, password: str) -> str:
+    """Return the DSN with somebody else's name."""
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def connection_of(stores: Stores) -> Connection:
+    """Return the connection that the stores of a transaction speak on, for statements that no store has."""
+    users = stores.users
+    assert isinstance(users, PostgresUsers)
+    return users._connection

@@ -1,0 +1,128 @@
+"""Migrations on a real database: applied once, refused where they do not fit, taken back without a trace."""
+
+import asyncpg
+import pytest
+
+from adapters.postgres.migration_files import shipped
+from adapters.postgres.migrator import MigrationRefused
+from tests.integration.postgres.schemas import NOW, a_migration, a_table, migrator, relations, versions
+from tests.integration.postgres.sessions import session
+
+
+class TestApply:
+    async def test_an_empty_database_gets_every_migration_in_order(self, empty_dsn: str) -> None:
+        applied = await migrator(empty_dsn).apply()
+
+        assert applied == shipped()
+        async with session(empty_dsn) as owner:
+            rows = await owner.fetch("SELECT version, name, checksum, applied_at FROM tallystick.schema_migrations")
+        assert [tuple(row) for row in rows] == [(m.version, m.name, m.checksum, NOW) for m in applied]
+
+    async def test_applying_again_does_nothing(self, empty_dsn: str) -> None:
+        await migrator(empty_dsn).apply()
+
+        assert await migrator(empty_dsn).apply() == []
+
+    async def test_only_what_is_missing_is_applied(self, empty_dsn: str) -> None:
+        first, second, third = a_table("0001", "one"), a_table("0002", "two"), a_table("0003", "three")
+        await migrator(empty_dsn, [first]).apply()
+
+        assert await migrator(empty_dsn, [first, second, third]).pending() == [second, third]
+        assert await migrator(empty_dsn, [first, second, third]).apply() == [second, third]
+
+    async def test_asking_what_is_pending_changes_nothing(self, empty_dsn: str) -> None:
+        assert await migrator(empty_dsn).pending() == shipped()
+
+        async with session(empty_dsn) as owner:
+            assert await owner.fetchval("SELECT to_regnamespace('tallystick')") is None
+
+
+class TestRefusals:
+    async def test_a_migration_that_was_changed_after_it_ran(self, empty_dsn: str) -> None:
+        await migrator(empty_dsn, [a_table("0001", "one")]).apply()
+        changed = migrator(empty_dsn, [a_table("0001", "another"), a_table("0002", "two")])
+
+        for attempt in (changed.pending, changed.apply):
+            with pytest.raises(MigrationRefused, match="migration 0001 was changed after it ran"):
+                await attempt()
+        async with session(empty_dsn) as owner:
+            assert await relations(owner) == {"one"}
+
+    async def test_a_database_that_is_newer_than_this_version(self, empty_dsn: str) -> None:
+        await migrator(empty_dsn, [a_table("0001", "one"), a_table("0002", "two")]).apply()
+        older = migrator(empty_dsn, [a_table("0001", "one")])
+
+        for attempt in (older.pending, older.apply):
+            with pytest.raises(MigrationRefused, match="has migration 0002, which this version does not know"):
+                await attempt()
+
+    async def test_taking_back_any_but_the_newest(self, empty_dsn: str) -> None:
+        both = migrator(empty_dsn, [a_table("0001", "one"), a_table("0002", "two")])
+        await both.apply()
+
+        with pytest.raises(MigrationRefused, match="0001 is not the newest"):
+            await both.take_back("0001")
+        async with session(empty_dsn) as owner:
+            assert await versions(owner) == ["0001", "0002"]
+
+
+class TestFailures:
+    async def test_a_migration_that_fails_leaves_nothing_of_itself_and_all_of_the_earlier_ones(
+        self, empty_dsn: str
+    ) -> None:
+        half = a_migration("0002", "CREATE TABLE tallystick.half (word text);\nSELECT 1 / 0;")
+        never = a_table("0003", "never")
+
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await migrator(empty_dsn, [a_table("0001", "one"), half, never]).apply()
+
+        async with session(empty_dsn) as owner:
+            assert (await versions(owner), await relations(owner)) == (["0001"], {"one"})
+
+    async def test_once_it_is_mended_it_is_applied_with_the_rest(self, empty_dsn: str) -> None:
+        first, third = a_table("0001", "one"), a_table("0003", "three")
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await migrator(empty_dsn, [first, a_migration("0002", "SELECT 1 / 0;"), third]).apply()
+
+        await migrator(empty_dsn, [first, a_table("0002", "two"), third]).apply()
+
+        async with session(empty_dsn) as owner:
+            assert await relations(owner) == {"one", "two", "three"}
+
+    async def test_a_way_back_that_fails_leaves_everything(self, empty_dsn: str) -> None:
+        stuck = a_migration(
+            "0001", "CREATE TABLE tallystick.one (word text);", "DROP TABLE tallystick.one;\nSELECT 1 / 0;"
+        )
+        await migrator(empty_dsn, [stuck]).apply()
+
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await migrator(empty_dsn, [stuck]).take_back("0001")
+
+        async with session(empty_dsn) as owner:
+            assert (await versions(owner), await relations(owner)) == (["0001"], {"one"})
+
+
+class TestTakeBack:
+    async def test_all_of_them_in_reverse_order_leave_an_empty_schema(self, empty_dsn: str) -> None:
+        await migrator(empty_dsn).apply()
+
+        for migration in reversed(shipped()):
+            await migrator(empty_dsn).take_back(migration.version)
+
+        async with session(empty_dsn) as owner:
+            assert (await versions(owner), await relations(owner)) == ([], set())
+            assert not await owner.fetchval("SELECT has_schema_privilege('tallystick_app', 'tallystick', 'USAGE')")
+            assert await owner.fetch("SELECT FROM pg_policies WHERE schemaname = 'tallystick'") == []
+
+    @pytest.mark.parametrize("kept", range(len(shipped())))
+    async def test_what_was_taken_back_can_be_applied_again(self, kept: int, empty_dsn: str) -> None:
+        await migrator(empty_dsn).apply()
+        async with session(empty_dsn) as owner:
+            before = await relations(owner)
+        for migration in reversed(shipped()[kept:]):
+            await migrator(empty_dsn).take_back(migration.version)
+
+        assert await migrator(empty_dsn).apply() == shipped()[kept:]
+
+        async with session(empty_dsn) as owner:
+            assert await relations(owner) == before

@@ -1,0 +1,208 @@
+"""Grants and row level security, tried for real: every table, every role, every operation."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal
+
+import asyncpg
+import pytest
+
+from adapters.embedded.provision import OWNER
+from tests.integration.conftest import NewDatabase
+from tests.integration.postgres.sessions import Session, login_of, session
+
+Outcome = Literal["done", "nothing", "refused"]
+
+SERVICE_MAY: Mapping[str, frozenset[str]] = {
+    "idempotency_keys": frozenset({"SELECT", "INSERT", "DELETE"}),
+    "phone_verifications": frozenset({"SELECT", "INSERT"}),
+    "referral_codes": frozenset({"SELECT", "INSERT", "UPDATE is_canonical", "UPDATE demoted_at", "UPDATE retired_at"}),
+    "referral_edges": frozenset({"SELECT", "INSERT"}),
+    "schema_migrations": frozenset({"SELECT"}),
+    "users": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    "webhook_deliveries": frozenset({"SELECT", "INSERT", "DELETE"}),
+}
+"""What the service may do to each table; nobody else may do anything. A new table needs a line here and in ROWS."""
+
+ROWS: Mapping[str, str] = {
+    "users": "(user_id, created_at) VALUES ('user{n}', now())",
+    "phone_verifications": "(user_id, source, verified_at) VALUES ('user{n}', 'token', now())",
+    "referral_codes": "(code, user_id, is_canonical, created_at) VALUES ('CODE{n}', 'user{n}', true, now())",
+    "referral_edges": "(invitee_id, inviter_id, code, arrival_id, created_at) "
+    "VALUES ('user{n}', 'inviter', NULL, gen_random_uuid(), now())",
+    "webhook_deliveries": "(delivery_id, kind, received_at) VALUES ('msg_{n}', 'created', now())",
+    "idempotency_keys": "(caller, key, fingerprint, status, body, created_at) "
+    "VALUES ('user{n}', 'k', '', 200, '', now())",
+    "schema_migrations": "(version, name, checksum, applied_at) VALUES ('900{n}', 'words', '', now())",
+}
+"""A row of each table that breaks no constraint; those numbered 1 are there, those numbered 2 are not."""
+
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+GATEWAY, STRANGER = f"tallystick_gateway_{_WORKER}", f"tallystick_stranger_{_WORKER}"
+ROLES = ("tallystick_app", "anon", "authenticated", "stranger")
+OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+
+
+@pytest.fixture(scope="module")
+async def logins(server: tuple[str, str], new_database: NewDatabase) -> AsyncIterator[str]:
+    """Create a login that may become each of the roles, as the gateway of Supabase may, and one that may nothing."""
+    superuser, password = server
+    async with session(superuser) as administrator:
+        await administrator.execute(f"CREATE ROLE {GATEWAY} LOGIN NOINHERIT PASSWORD '{password}'")
+        await administrator.execute(f"GRANT tallystick_app, anon, authenticated TO {GATEWAY}")
+        await administrator.execute(f"CREATE ROLE {STRANGER} LOGIN PASSWORD '{password}'")
+        yield password
+        await administrator.execute(f"DROP ROLE {GATEWAY}, {STRANGER}")
+
+
+@pytest.fixture(scope="module")
+async def furnished(owner_dsn: str) -> str:
+    """Return the owner's DSN of a database that holds a row in every table."""
+    await furnish(owner_dsn)
+    return owner_dsn
+
+
+async def furnish(owner_dsn: str) -> None:
+    async with session(owner_dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        await owner.execute(
+            "INSERT INTO tallystick.users (user_id, created_at) VALUES ('user2', now()), ('inviter', now())"
+        )
+        for table, row in ROWS.items():
+            if table != "schema_migrations":  # its rows are the migrations that ran
+                await owner.execute(f"INSERT INTO tallystick.{table} {row.format(n=1)}")
+
+
+async def columns_by_table(connection: Session) -> dict[str, list[str]]:
+    rows = await connection.fetch(
+        "SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum) AS columns "
+        "FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        "WHERE c.relnamespace = 'tallystick'::regnamespace AND c.relkind IN ('r', 'p') GROUP BY c.relname"
+    )
+    return {row["relname"]: row["columns"] for row in rows}
+
+
+def attempts(operation: str, tables: Mapping[str, list[str]]) -> dict[tuple[str, str], str]:
+    """Return the statements that try an operation on every table, by table and what is tried: each column alone."""
+    tried: dict[tuple[str, str], str] = {}
+    for table, columns in tables.items():
+        name = f"tallystick.{table}"
+        match operation:
+            case "SELECT":
+                tried[table, "SELECT"] = f"SELECT FROM {name}"
+            case "INSERT":
+                # A user without any other row is new; the other tables get the row of a user who is there.
+                row = ROWS[table].format(n=3 if table == "users" else 2)
+                tried[table, "INSERT"] = f"INSERT INTO {name} {row}"
+            case "UPDATE":
+                for column in columns:
+                    tried[table, f"UPDATE {column}"] = f"UPDATE {name} SET {column} = {column}"
+            case "DELETE":
+                tried[table, "DELETE"] = f"DELETE FROM {name}"
+            case _:
+                tried[table, "TRUNCATE"] = f"TRUNCATE {name} CASCADE"
+    return tried
+
+
+async def outcome(connection: Session, role: str, statement: str) -> Outcome:
+    """Try a statement as a role and take it back."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        if role != "stranger":
+            await connection.execute(f"SET LOCAL ROLE {role}")
+        status = await connection.execute(statement)
+    except asyncpg.InsufficientPrivilegeError:
+        return "refused"
+    finally:
+        await transaction.rollback()
+    return "nothing" if status.endswith(" 0") else "done"
+
+
+def may(role: str, table: str, attempt: str) -> bool:
+    allowed = SERVICE_MAY[table] if role == "tallystick_app" else frozenset()
+    return attempt in allowed or attempt.split(maxsplit=1)[0] in allowed
+
+
+async def test_every_table_has_an_expectation_and_a_row(furnished: str) -> None:
+    async with session(furnished) as owner:
+        tables = set(await columns_by_table(owner))
+
+    assert tables == set(SERVICE_MAY) == set(ROWS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_may_do_what_is_written_and_nothing_else(
+    role: str, operation: str, furnished: str, logins: str
+) -> None:
+    async with session(furnished) as owner:
+        tables = await columns_by_table(owner)
+    tried = attempts(operation, tables)
+
+    async with session(login_of(furnished, STRANGER if role == "stranger" else GATEWAY, logins)) as caller:
+        found = {what: await outcome(caller, role, statement) for what, statement in tried.items()}
+
+    assert found == {what: "done" if may(role, *what) else "refused" for what in tried}
+
+
+@pytest.mark.parametrize("column", ["code", "user_id"])
+async def test_neither_a_code_nor_its_user_can_be_changed(column: str, furnished: str) -> None:
+    async with session(furnished) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for table referral_codes"):
+            await owner.execute(f"UPDATE tallystick.referral_codes SET {column} = 'user2' WHERE code = 'CODE1'")
+
+
+async def test_roles_that_are_let_into_the_schema_still_find_every_table_closed(
+    new_database: NewDatabase, logins: str
+) -> None:
+    dsn = await new_database()
+    await furnish(dsn)
+    async with session(dsn) as owner:
+        await owner.execute("GRANT USAGE ON SCHEMA tallystick TO anon, authenticated")
+        tables = await columns_by_table(owner)
+
+    tried = {what: sql for operation in OPERATIONS for what, sql in attempts(operation, tables).items()}
+    async with session(login_of(dsn, GATEWAY, logins)) as caller:
+        for role in ("anon", "authenticated"):
+            found = {what: await outcome(caller, role, statement) for what, statement in tried.items()}
+            assert found == dict.fromkeys(tried, "refused")
+
+
+async def test_roles_that_are_given_every_grant_by_mistake_still_meet_row_level_security(
+    new_database: NewDatabase, logins: str
+) -> None:
+    dsn = await new_database()
+    await furnish(dsn)
+    async with session(dsn) as owner:
+        await owner.execute("GRANT USAGE ON SCHEMA tallystick TO anon, authenticated")
+        await owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA tallystick TO anon, authenticated")
+        tables = await columns_by_table(owner)
+
+    async with session(login_of(dsn, GATEWAY, logins)) as caller:
+        for role in ("anon", "authenticated"):
+            await sees_and_changes_nothing(caller, role, tables)
+
+
+async def test_the_owner_is_bound_by_the_policies_too(furnished: str) -> None:
+    async with session(furnished) as owner:
+        assert await owner.fetchval("SELECT NOT rolsuper FROM pg_roles WHERE rolname = current_user")
+        tables = await columns_by_table(owner)
+        assert tables.pop("schema_migrations")  # which the owner keeps
+
+        await sees_and_changes_nothing(owner, OWNER, tables)
+
+
+async def sees_and_changes_nothing(connection: Session, role: str, tables: Mapping[str, list[str]]) -> None:
+    """TRUNCATE is not under row level security, and only a grant keeps it away."""
+    for operation, expected in {
+        "SELECT": "nothing",
+        "INSERT": "refused",
+        "UPDATE": "nothing",
+        "DELETE": "nothing",
+    }.items():
+        tried = attempts(operation, tables)
+        found = {what: await outcome(connection, role, statement) for what, statement in tried.items()}
+        assert found == dict.fromkeys(tried, expected)

@@ -1,0 +1,46 @@
+"""Every statement on the migrated schema, as the service's role."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import adapters.postgres
+from adapters.postgres.database import Database
+from adapters.postgres.statements import Statements
+
+FOLDER = Path(str(adapters.postgres.__file__)).parent / "sql"
+CAPABILITIES = sorted(path.stem for path in FOLDER.glob("*.sql"))
+_HEADER = re.compile(r"^-- (\w+)\((.*)\)$", re.MULTILINE)
+
+
+def headers(capability: str) -> dict[str, list[str]]:
+    """Return the parameters that the headers of a file name, by statement."""
+    text = (FOLDER / f"{capability}.sql").read_text(encoding="utf-8")
+    return {name: [part for part in names.split(", ") if part] for name, names in _HEADER.findall(text)}
+
+
+def statements(capability: str) -> Iterator[tuple[str, str]]:
+    return iter(Statements.load(capability))
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+async def test_every_statement_is_prepared_with_the_parameters_of_its_header(
+    capability: str, shared_database: Database
+) -> None:
+    found: dict[str, int] = {}
+    async with shared_database.connection() as connection:
+        for name, sql in statements(capability):
+            found[name] = len((await connection.prepare(sql)).get_parameters())
+
+    assert found == {name: len(parameters) for name, parameters in headers(capability).items()}
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+async def test_every_statement_stays_within_what_the_service_may_do(capability: str, shared_database: Database) -> None:
+    """PREPARE does not ask for the rights on tables; planning for EXPLAIN does, and runs nothing."""
+    named = headers(capability)
+    async with shared_database.connection() as connection:
+        for name, sql in statements(capability):
+            assert await connection.fetch(f"EXPLAIN {sql}", *[None for _ in named[name]])

@@ -1,0 +1,102 @@
+"""A wire between the service and the database that a test can cut, at the very moment that matters."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+Fault = Literal["none", "cut before the commit", "cut after the commit", "silent"]
+
+_COMMIT = b"COMMIT\x00"
+"""The end of the message that asks for it, and of the one that confirms it."""
+
+
+class Wire:
+    """Passes on what both sides say, until its fault comes to bear."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        self.fault: Fault = "none"
+        self._server = urlsplit(dsn)
+        self._folder = folder
+        self._closed = False
+        self._callers: dict[asyncio.Task[None], set[asyncio.StreamWriter]] = {}
+
+    @property
+    def dsn(self) -> str:
+        """How to reach the server by this wire."""
+        login = self._server.netloc.rpartition("@")[0]
+        return urlunsplit(self._server._replace(netloc=f"{login}@", query=f"host={self._folder}"))
+
+    @property
+    def socket(self) -> Path:
+        return self._folder / ".s.PGSQL.5432"
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Join a caller to the server for as long as both are there."""
+        task = asyncio.current_task()
+        assert task is not None
+        ends = self._callers[task] = {writer}
+        try:
+            there, back = await self._dial()
+            ends.add(back)
+            if self._closed:
+                return
+            await asyncio.gather(
+                self._pass(reader, back, ends, "cut before the commit"),
+                self._pass(there, writer, ends, "cut after the commit"),
+            )
+        finally:
+            cut(ends)
+            del self._callers[task]
+
+    async def close(self) -> None:
+        """Cut every connection, and wait until its ends have noticed."""
+        self._closed = True
+        callers = dict(self._callers)
+        for ends in callers.values():
+            cut(ends)
+        await asyncio.gather(*callers)
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: set[asyncio.StreamWriter], fault: Fault
+    ) -> None:
+        while data := await _read(reader):
+            if self.fault == fault and _COMMIT in data:
+                break
+            if self.fault != "silent":
+                writer.write(data)
+        if self.fault != "silent":  # then neither side learns of the other's end
+            cut(ends)
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        folder = parse_qs(self._server.query).get("host")
+        if folder is not None:
+            return await asyncio.open_unix_connection(f"{folder[0]}/.s.PGSQL.5432")
+        return await asyncio.open_connection(self._server.hostname, self._server.port or 5432)
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(65536)
+    except ConnectionError:
+        return b""
+
+
+def cut(ends: set[asyncio.StreamWriter]) -> None:
+    for end in ends:
+        end.transport.abort()
+
+
+@asynccontextmanager
+async def wired(dsn: str) -> AsyncIterator[Wire]:
+    """Lay a wire to the server of a DSN."""
+    with tempfile.TemporaryDirectory(prefix="wire-") as folder:  # short enough for a socket's path
+        wire = Wire(dsn, Path(folder))
+        async with await asyncio.start_unix_server(wire.connect, wire.socket):
+            try:
+                yield wire
+            finally:
+                await wire.close()

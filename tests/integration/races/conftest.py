@@ -1,0 +1,16 @@
+"""Two instances of the service on one database, with real connections."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.services import Caller, running, settings
+from tests.worlds import World
+
+
+@pytest.fixture
+async def instances(owner_dsn: str, world: World) -> AsyncIterator[tuple[Caller, Caller]]:
+    """Return nameless callers of two instances on an empty database."""
+    given = settings(database_url=owner_dsn)
+    async with running(given, "postgres") as (first, _), running(given, "postgres") as (second, _):
+        yield first, second

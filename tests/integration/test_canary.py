@@ -1,0 +1,166 @@
+"""A canary: what names a person or opens a door is in no log, no metric and no error, whatever goes wrong."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+from dishka import Provider, Scope
+
+from adapters.embedded.cluster import Cluster
+from adapters.telemetry.logs import Pseudonyms, configure
+from tests.processes import Process
+from tests.services import JWT_SECRET, WEBHOOK_SECRET, Caller, bearer, running, settings
+
+USER = "canary.user@tagged.example"
+EMAIL = "canary.mail@tagged.example"
+PHONE = "+4599887766"
+CODE = "CANARY99"
+TYPED_CODE = "canary-99"
+BEARER = "canary bearer of the webhook"
+FORCED = {400, 401, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431, 500}
+
+
+class Evidence:
+    """What a run left where operators and callers see it, and what must not be in it."""
+
+    def __init__(self) -> None:
+        self.statuses: set[int] = set()
+        self.errors: list[str] = []
+        self.tags: set[str] = {USER, EMAIL, PHONE, CODE, TYPED_CODE, BEARER, JWT_SECRET, WEBHOOK_SECRET}
+
+    def note(self, response: httpx2.Response) -> httpx2.Response:
+        """Note an answer; its body counts where it is an error's."""
+        self.statuses.add(response.status_code)
+        if response.status_code >= 400:
+            self.errors.append(response.text + str(response.headers))
+        return response
+
+    def leaks(self, *places: str) -> dict[str, str]:
+        """Return every tag that is found, with what stands around it."""
+        text = "\n".join((*self.errors, *places))
+        folded = text.lower()
+        return {tag: text[max(0, folded.index(tag.lower()) - 80) :][:200] for tag in self.tags if tag.lower() in folded}
+
+
+async def exercise(anyone: Caller, evidence: Evidence) -> None:
+    """Go through every flow and every class of error, with tags wherever a value can be sent."""
+    token = bearer(USER, "profiles:read")
+    ada = Caller(anyone.http, token)
+    evidence.tags.add(token.removeprefix("Bearer "))
+
+    async def send(method: str, path: str, caller: Caller = ada, **what: Any) -> httpx2.Response:
+        return evidence.note(await caller.call(method, path, **what))
+
+    minted = (await send("GET", "/api/my-referral-link")).json()["referral_code"]
+    reminted = (await send("POST", "/api/referral/remint")).json()["referral_code"]
+    evidence.tags |= {minted, reminted}
+    profile = {"email": EMAIL, "username": "canary", "phone": PHONE}
+    assert (await send("POST", "/api/users/upsert", body={**profile, "referred_by": CODE})).status_code == 200
+    await send("GET", f"/api/profiles/by-email?email={EMAIL}")
+    await send("GET", f"/api/referral/resolve?code={TYPED_CODE}", anyone)
+    await send("GET", f"/r/{TYPED_CODE}", anyone)
+    await send("GET", "/api/me")
+
+    rival = anyone.named("canary-rival")
+    await send("POST", "/api/users/upsert", rival, body=profile)
+    await send("POST", "/api/users/upsert", rival, body={"username": EMAIL}, headers={"idempotency-key": CODE})
+    await send("POST", "/api/users/upsert", rival, body={"username": "x"}, headers={"idempotency-key": CODE})
+    for field in ("email", "username", "display_name", "phone", "referred_by"):
+        for value in (f"{EMAIL}\n", f"{PHONE}\x07", [EMAIL], {EMAIL: PHONE}, 99887766):
+            await send("POST", "/api/users/upsert", rival, body={field: value})
+    for name in (EMAIL, PHONE, CODE):
+        await send("POST", "/api/users/upsert", rival, body={name: 1})
+    await send("POST", "/api/users/upsert", rival, raw=f'{{"email":"{EMAIL}"'.encode())
+    await send("POST", "/api/users/upsert", rival, raw=EMAIL.encode(), headers={"content-type": "text/plain"})
+    await send("POST", "/api/users/upsert", rival, raw=(EMAIL * 5000).encode())
+    await send("POST", "/api/referral/remint", rival, headers={"idempotency-key": f"{EMAIL} {PHONE}"})
+    await send("GET", f"/api/leaderboard?cursor={EMAIL}")
+    await send("GET", f"/api/leaderboard?limit={PHONE}")
+    await send("GET", f"/api/profiles/by-email?email={EMAIL}", rival)
+    await send("GET", f"/nowhere/{EMAIL}/{CODE}?phone={PHONE}")
+    await send("DELETE", f"/api/me?email={EMAIL}")
+    await send("GET", f"/r/{CODE}?padding={EMAIL * 500}", anyone)
+    await send("GET", "/api/me", headers={"x-padding": EMAIL * 2000})
+    await send("GET", "/api/me", headers={"x-correlation-id": EMAIL})
+    await send("GET", "/api/me", headers={"host": f"{EMAIL}/{CODE}"})
+    for authorization in (f"Bearer {token}x", f"Basic {EMAIL}", f"Bearer {EMAIL}", f"Bearer {JWT_SECRET}"):
+        await send("GET", "/api/me", headers={"authorization": authorization})
+
+    user = {"id": USER, "email": EMAIL, "phone": PHONE, "phone_verified": True}
+    evidence.note(await anyone.deliver({"type": "user.created", "data": user}, message_id="m1"))
+    evidence.note(await anyone.deliver({"type": "user.created", "data": {"id": f"{EMAIL} {PHONE}"}}, message_id="m2"))
+    evidence.note(await anyone.deliver({"type": "user.created", "data": user}, headers={"webhook-id": EMAIL}))
+    evidence.note(await anyone.deliver({"type": EMAIL, "data": user}, message_id="m3"))
+    raw = json.dumps({"type": "INSERT", "schema": "auth", "table": "users", "record": {"id": EMAIL, "email": EMAIL}})
+    await send("POST", "/api/webhooks/auth", raw=raw.encode(), headers={"authorization": f"Bearer {BEARER}"})
+    await send("POST", "/api/webhooks/auth", raw=raw.encode(), headers={"authorization": f"Bearer {BEARER}x"})
+    evidence.note(await anyone.deliver({"type": "user.deleted", "data": {"id": USER}}, message_id="m4"))
+    await send("GET", "/api/me")
+    for _ in range(60):
+        await send("GET", f"/api/referral/resolve?code={CODE}", anyone)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    environment = {
+        "TALLYSTICK_JWT_SECRET": JWT_SECRET,
+        "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+        "TALLYSTICK_WEBHOOK_BEARER": BEARER,
+        "TALLYSTICK_LOG_LEVEL": "debug",
+        "TALLYSTICK_RATE_LIMITS": "resolver=50/minute; sign_up=1000/minute",
+    }
+    server = Process("serve", "--port", "0", folder=tmp_path, environment=environment)
+    yield server
+    server.end()
+
+
+async def test_a_server_under_every_kind_of_error_leaks_nothing(process: Process, tmp_path: Path) -> None:
+    evidence = Evidence()
+    async with httpx2.AsyncClient(base_url=process.wait_until_listening()) as http:
+        anyone = Caller(http)
+        await exercise(anyone, evidence)
+        await break_the_schema(tmp_path / ".tallystick")
+        for path in (f"/api/profiles/by-email?email={EMAIL}", "/api/my-referral-link"):
+            evidence.note(await Caller(http, bearer(USER, "profiles:read")).get(path))
+        metrics = (await anyone.get("/metrics")).text
+    process.end()
+    database_log = (tmp_path / ".tallystick" / "postgres.log").read_text(encoding="utf-8")
+
+    assert evidence.statuses >= FORCED
+    assert '"event": "request failed"' in process.output
+    assert "http_request_seconds" in metrics
+    assert evidence.leaks(process.output, metrics, database_log) == {}
+
+
+async def break_the_schema(folder: Path) -> None:
+    """Let every look at users fail, with row data in the database's own message."""
+    cluster = Cluster(folder)
+    connection = await asyncpg.connect(cluster.dsn("postgres", "tallystick"))
+    await connection.execute("ALTER TABLE tallystick.users RENAME COLUMN email TO mail")
+    await connection.close()
+
+
+class LeakyPseudonyms(Pseudonyms):
+    """The planted leak: users are logged by their ids."""
+
+    def of(self, user_id: str) -> str:
+        return user_id
+
+
+async def test_a_planted_leak_is_found() -> None:
+    lines = io.StringIO()
+    configure("debug", lines)
+    leaky = Provider(scope=Scope.APP)
+    leaky.provide(lambda: LeakyPseudonyms(b""), provides=Pseudonyms, override=True)
+    evidence = Evidence()
+    given = settings(webhook_bearer=BEARER, rate_limits="resolver=50/minute")
+    async with running(given, "memory", leaky) as (anyone, _):
+        await exercise(anyone, evidence)
+        metrics = (await anyone.get("/metrics")).text
+
+    assert set(evidence.leaks(lines.getvalue(), metrics)) == {USER}
