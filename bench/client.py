@@ -1,0 +1,200 @@
+"""The load generator, in a process of its own: keep-alive connections that check every answer.
+
+Run as `python -m bench.client` it takes one `Load` on standard input and gives one `Answers` on standard output. An
+answer that is not what was expected ends it with status 1 and a sentence.
+"""
+
+import asyncio
+import re
+import sys
+from collections import deque
+from collections.abc import Iterator
+from itertools import cycle
+from time import perf_counter
+from typing import cast
+
+import msgspec
+import uvloop
+
+GRACE_SECONDS = 10.0
+"""How long the last answers may take."""
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+_OK = b"HTTP/1.1 200 "
+_SHOWN_BYTES = 300
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What to send, and what every answer has to be: a 200 whose body holds some bytes."""
+
+    host: str
+    port: int
+    requests: list[bytes]
+    holds: bytes
+    seconds: float
+    """How long requests are sent; less where there are no more."""
+    repeats: bool = False
+    """Start over where the requests end."""
+    per_second: float = 0.0
+    """Send at this steady rate, whatever the answers do; 0 sends the next one on each answer."""
+    connections: int = 64
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """How the answers came. A latency is counted from the moment at which its request was due."""
+
+    seconds: float
+    latencies_ms: list[float]
+
+
+class WrongAnswer(Exception):
+    """The server said something else than it should, or nothing."""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, with one request on its way at most."""
+
+    def __init__(self, run: "_Run") -> None:
+        self._run = run
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self._due = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
+
+    def send(self, request: bytes, due: float) -> None:
+        assert self._transport is not None
+        self._due = due
+        self._transport.write(request)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        end_of_head = self._received.find(b"\r\n\r\n")
+        if end_of_head < 0:
+            return
+        length = _LENGTH.search(self._received, 0, end_of_head + 2)
+        if length is None:
+            self._run.fail(f"an answer without a length: {_shown(self._received)}")
+            return
+        missing = end_of_head + 4 + int(length[1]) - len(self._received)
+        if missing > 0:
+            return
+        answer, self._received = self._received, b""
+        if missing or not answer.startswith(_OK) or self._run.holds not in answer[end_of_head:]:
+            self._run.fail(f"a wrong answer: {_shown(answer)}")
+        else:
+            self._run.answered(self, self._due)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._run.fail("the server closed a connection")
+
+
+class _Run:
+    """One load on its way."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self.holds = load.holds
+        self._requests: Iterator[bytes] = cycle(load.requests) if load.repeats else iter(load.requests)
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._latencies: list[float] = []
+        self._idle: list[_Connection] = []
+        self._overdue: deque[tuple[bytes, float]] = deque()
+        self._on_their_way = 0
+        self._is_over = False
+        self._started = self._last_answer = 0.0
+
+    async def __call__(self) -> Answers:
+        load, loop = self._load, asyncio.get_running_loop()
+        connections = [
+            (await loop.create_connection(lambda: _Connection(self), load.host, load.port))[1]
+            for _ in range(min(load.connections, len(load.requests)))
+        ]
+        self._started = perf_counter()
+        async with asyncio.timeout(load.seconds + GRACE_SECONDS):
+            if load.per_second:
+                self._idle += connections
+                await self._send_steadily()
+            else:
+                for connection in connections:
+                    self._send_next(connection)
+            await self._done
+        for connection in connections:
+            connection.close()
+        return Answers(self._last_answer - self._started, self._latencies)
+
+    def fail(self, why: str) -> None:
+        if not self._done.done():
+            self._done.set_exception(WrongAnswer(why))
+
+    def answered(self, connection: _Connection, due: float) -> None:
+        self._last_answer = perf_counter()
+        self._latencies.append((self._last_answer - due) * 1000)
+        self._on_their_way -= 1
+        if self._overdue:
+            self._send(connection, *self._overdue.popleft())
+        elif self._load.per_second:
+            self._idle.append(connection)
+            self._finish_if_over()
+        else:
+            self._send_next(connection)
+
+    def _send_next(self, connection: _Connection) -> None:
+        now = perf_counter()
+        request = None if now - self._started >= self._load.seconds else next(self._requests, None)
+        if request is not None:
+            self._send(connection, request, now)
+            return
+        self._is_over = True
+        self._finish_if_over()
+
+    async def _send_steadily(self) -> None:
+        """Send what is due, at times that were fixed beforehand: a slow answer delays no other request's clock."""
+        for number, request in enumerate(self._requests):
+            due = number / self._load.per_second
+            if due >= self._load.seconds or self._done.done():
+                break
+            due += self._started
+            wait = due - perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            if self._idle:
+                self._send(self._idle.pop(), request, due)
+            else:
+                self._overdue.append((request, due))
+        self._is_over = True
+        self._finish_if_over()
+
+    def _send(self, connection: _Connection, request: bytes, due: float) -> None:
+        self._on_their_way += 1
+        connection.send(request, due)
+
+    def _finish_if_over(self) -> None:
+        if self._is_over and not self._on_their_way and not self._overdue and not self._done.done():
+            self._done.set_result(None)
+
+
+def _shown(answer: bytes) -> str:
+    return repr(answer[:_SHOWN_BYTES])
+
+
+def main() -> None:
+    load = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Load)
+
+    async def run() -> Answers:
+        return await _Run(load)()
+
+    try:
+        answers = uvloop.run(run())
+    except (WrongAnswer, OSError, TimeoutError) as error:
+        sys.exit(str(error) or "answers did not come in time")
+    sys.stdout.buffer.write(msgspec.msgpack.encode(answers))
+
+
+if __name__ == "__main__":
+    main()

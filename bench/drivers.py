@@ -1,0 +1,116 @@
+"""Driving a server: `wrk` for one request over and over, where it is installed, and our own client for the rest."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from math import ceil
+from typing import NamedTuple
+
+import msgspec
+
+from bench.client import GRACE_SECONDS, Answers, Load, WrongAnswer
+from bench.messages import get
+from bench.servers import ROOT, Server
+
+CONNECTIONS = 64
+_START_SECONDS = 20.0
+_SHOWN = 2000
+_TRIES = 3
+_COUNTED = re.compile(r"^\s*(\d+) requests in ", re.MULTILINE)
+_RATE = re.compile(r"^Requests/sec:\s+([\d.]+)$", re.MULTILINE)
+_WRONG = re.compile(r"^\s*(?:Non-2xx|Socket errors).*$", re.MULTILINE)
+
+
+class Slot(NamedTuple):
+    """What a server did in one stretch of time."""
+
+    requests: int
+    seconds: float
+    cpu_seconds: float
+    """Processor time of the server's process."""
+    latencies_ms: Sequence[float] = ()
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+
+def wrk() -> str | None:
+    """Return the path of `wrk`; None where it is not installed."""
+    return shutil.which("wrk")
+
+
+def repeat(server: Server, path: str, holds: bytes, *, seconds: float) -> Slot:
+    """Ask one thing over and over, as fast as the answers come; `wrk` looks at their status only."""
+    program = wrk()
+    if program is None:
+        return send(server, [get(path)] * CONNECTIONS, holds, seconds=seconds, repeats=True)
+    before = server.cpu_seconds()
+    printed = _run_wrk([program, "-t1", f"-c{CONNECTIONS}", f"{server.address}{path}"], seconds)
+    counted, rate, wrong = _COUNTED.search(printed), _RATE.search(printed), _WRONG.search(printed)
+    if wrong is not None or counted is None or rate is None or not int(counted[1]):
+        raise WrongAnswer(f"{path}: {wrong[0].strip() if wrong is not None else printed}")
+    number = int(counted[1])
+    return Slot(number, number / float(rate[1]), server.cpu_seconds() - before)
+
+
+def send(
+    server: Server,
+    requests: list[bytes],
+    holds: bytes,
+    *,
+    seconds: float,
+    repeats: bool = False,
+    per_second: float = 0.0,
+) -> Slot:
+    """Send requests by our own client; WrongAnswer unless every answer is a 200 that holds what it should."""
+    load = Load(
+        host=server.host,
+        port=server.port,
+        requests=requests,
+        holds=holds,
+        seconds=seconds,
+        repeats=repeats,
+        per_second=per_second,
+        connections=CONNECTIONS,
+    )
+    before = server.cpu_seconds()
+    answers = msgspec.msgpack.decode(_run_client(msgspec.msgpack.encode(load), seconds), type=Answers)
+    number = len(answers.latencies_ms)
+    if not number:
+        raise WrongAnswer("no request was answered")
+    return Slot(number, answers.seconds, server.cpu_seconds() - before, answers.latencies_ms)
+
+
+def _run_client(load: bytes, seconds: float) -> bytes:
+    command = [sys.executable, "-m", "bench.client"]
+    limit = _START_SECONDS + seconds + GRACE_SECONDS
+    try:
+        done = subprocess.run(command, input=load, capture_output=True, timeout=limit, check=False, cwd=ROOT)
+    except subprocess.TimeoutExpired:
+        raise WrongAnswer("the client did not end in time") from None
+    if done.returncode != 0:
+        raise WrongAnswer(done.stderr.decode(errors="replace").strip()[-_SHOWN:])
+    return done.stdout
+
+
+def _run_wrk(command: list[str], seconds: float) -> str:
+    """Run `wrk` for less than the whole seconds that it counts in: on Ctrl-C it stops and reports."""
+    for _ in range(_TRIES):
+        limit = ["-d", f"{ceil(seconds) + 1}s"]
+        with subprocess.Popen([*command, *limit], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            try:
+                time.sleep(seconds)
+                process.send_signal(signal.SIGINT)
+                printed = process.communicate(timeout=_START_SECONDS)[0].decode()
+            except subprocess.TimeoutExpired:
+                raise WrongAnswer("wrk did not end in time") from None
+            finally:
+                process.kill()
+        if process.returncode != -signal.SIGINT:  # that one was told to stop before it could listen
+            return printed
+    return "wrk takes too long to start"

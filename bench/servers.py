@@ -1,0 +1,131 @@
+"""The servers under measurement: started as a user would, watched from outside, ended by their ids."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = Path(sys.executable).parent / "tallystick"
+_LIMITED_GROUPS = ("resolver", "sign_up", "webhook", "read", "write")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+_LISTENS = re.compile(r"listens on (http://\S+)")
+
+
+class ServerFailed(Exception):
+    """A server did not start; the message holds what it printed."""
+
+
+class Server(NamedTuple):
+    """A running server, as its clients and the machine see it."""
+
+    address: str
+    process: psutil.Process
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.address).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.address).port or 0
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the process has used; its database is another process."""
+        times = self.process.cpu_times()
+        return times.user + times.system
+
+    def resident_megabytes(self) -> float:
+        """Return the memory of the process that is in RAM, shared pages included."""
+        return self.process.memory_info().rss / 1_000_000
+
+
+@contextmanager
+def tallystick(folder: Path, *, jwt_secret: str, webhook_secret: str) -> Iterator[Server]:
+    """Run the service on its embedded database. Limits are out of reach, so that counting is paid all the same."""
+    own = {
+        "TALLYSTICK_JWT_SECRET": jwt_secret,
+        "TALLYSTICK_WEBHOOK_SECRETS": webhook_secret,
+        "TALLYSTICK_RATE_LIMITS": "; ".join(f"{group}=100000000/minute" for group in _LIMITED_GROUPS),
+    }
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TALLYSTICK_", "DATABASE_")) and name != "PROMETHEUS_MULTIPROC_DIR"
+    }
+    with _running([str(PROGRAM), "serve", "--port", "0"], folder, {**inherited, **own}) as server:
+        yield server
+
+
+@contextmanager
+def framework(folder: Path) -> Iterator[Server]:
+    """Run the framework's empty route."""
+    with _running([sys.executable, "-m", "bench.empty"], folder, {**os.environ, "PYTHONPATH": str(ROOT)}) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    folder.mkdir()
+    log = folder / "server.log"
+    if not Path(command[0]).exists():
+        raise ServerFailed(f"{command[0]} is missing: run `make install`")
+    with log.open("wb") as output:
+        # A session of its own: Ctrl-C reaches us alone, and we end it in order.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield _started(process, log)
+    finally:
+        _end(process)
+
+
+def _started(process: "subprocess.Popen[bytes]", log: Path) -> Server:
+    """Return the server as soon as it takes connections, which may be later than it says so."""
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        found = _LISTENS.search(_printed(log))
+        if found is not None:
+            server = Server(found[1], psutil.Process(process.pid))
+            with suppress(ConnectionRefusedError), socket.create_connection((server.host, server.port), timeout=1):
+                return server
+        time.sleep(_POLL_SECONDS)
+    raise ServerFailed(f"a server did not start: {_printed(log).strip() or 'it printed nothing'}")
+
+
+def _printed(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a server and whatever it started: in order, and by force where that takes too long."""
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        children = []
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in psutil.wait_procs(children, timeout=1)[1]:
+        child.kill()
