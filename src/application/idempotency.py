@@ -114,7 +114,8 @@ class AnswerOnce:
             return list(await work([request.command for request in requests]))
         claims = dict(zip(asked, await keys.claim(list(asked.values())), strict=True))
         first = [number for number, request in enumerate(requests) if _is_to_run(request, claims, asked)]
-        outcomes = dict(zip(first, await work([requests[number].command for number in first]), strict=True))
+        worked = await work([requests[number].command for number in first]) if first else []
+        outcomes = dict(zip(first, worked, strict=True))
         replies: dict[tuple[UserId, str], StoredReply] = {}
         for number in first:
             key = requests[number].key

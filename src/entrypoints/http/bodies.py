@@ -22,7 +22,8 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTA
 _PLACE = re.compile(r" - at `([^`]*)`\Z")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 # A field's name is repeated where it can be one; an address, a number or a code is none.
-_NO_NAME = re.compile(r"`(?![a-z][A-Za-z_ |]{0,63}`)[^`]*`")
+_TICKED = re.compile(r"`([^`]*)`")
+_NAME = re.compile(r"[a-z][A-Za-z_ |]{0,63}\Z")
 _QUOTED_VALUE = re.compile(r"'[^']*'")
 
 
@@ -121,4 +122,8 @@ def _fault(message: str) -> Fault:
     place = _PLACE.search(message)
     steps = _STEP.findall(place[1]) if place is not None else []
     pointer = "".join(f"/{(name or number).replace('~', '~0').replace('/', '~1')}" for name, number in steps)
-    return Fault(pointer, _NO_NAME.sub("that cannot be a name", _QUOTED_VALUE.sub("value", _PLACE.sub("", message))))
+    return Fault(pointer, _TICKED.sub(_name_or_nothing, _QUOTED_VALUE.sub("value", _PLACE.sub("", message))))
+
+
+def _name_or_nothing(ticked: re.Match[str]) -> str:
+    return ticked[0] if _NAME.match(ticked[1]) else "that cannot be a name"

@@ -1,5 +1,6 @@
 """How a repeated key is answered: with the first answer, and without a second effect."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -20,6 +21,21 @@ class AnswerOnceBehaviour:
 
         assert replayed.value.reply.body == repr(first).encode()
         assert await world.code_of("ada") == first.code
+
+    async def test_where_every_request_was_answered_before_nothing_is_worked_on(self, world: World) -> None:
+        worked: list[Sequence[int]] = []
+
+        async def work(commands: Sequence[int]) -> Sequence[int]:
+            worked.append(commands)
+            return commands
+
+        for _ in range(2):
+            async with world.transactions.begin() as stores:
+                request = Keyed(7, world.key("ada", "k1", b"seven"))
+                outcomes = await world.once(stores.idempotency, [request], work)
+
+        assert isinstance(outcomes[0], Replayed)
+        assert worked == [[7]]
 
     async def test_another_request_under_the_same_key_is_refused(self, world: World) -> None:
         await world.arrive("ada", key="k1", profile=Profile(display_name="Ada"))

@@ -230,3 +230,9 @@ async def test_a_content_length_that_is_none_is_refused(anyone: Caller) -> None:
         )
         assert isinstance(refused, httpx2.Response)
         assert refused.status_code == 413
+
+
+async def test_a_wrong_type_is_named_beside_the_right_one(anyone: Caller) -> None:
+    refused = await anyone.named("ada").post("/api/users/upsert", {"username": 1})
+
+    assert refused.json()["errors"] == [{"pointer": "/username", "detail": "Expected `str | null`, got `int`"}]
