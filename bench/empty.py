@@ -10,6 +10,8 @@ import sys
 import uvicorn
 from litestar import Litestar, get
 
+from entrypoints.http.protocol import BoundedHeads
+
 
 @get("/empty")
 async def empty() -> dict[str, str]:
@@ -23,7 +25,7 @@ def main() -> None:
         app,
         interface="asgi3",
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         lifespan="on",
         log_config=None,

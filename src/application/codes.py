@@ -68,7 +68,9 @@ class MintCodes:
             living = {c.user_id: c.candidates for c in mints if users[c.user_id].deleted_at is None}
             minted = await mint(stores, living, now)
         count_mints(
-            self._metrics, [(c.since, minted[c.user_id]) for c in mints if c.user_id in minted], self._clock.now()
+            self._metrics,
+            [(c.user_id, c.since, minted[c.user_id]) for c in mints if c.user_id in minted],
+            self._clock.now(),
         )
         return [minted.get(command.user_id, UserDeleted()) for command in mints]
 
@@ -81,7 +83,7 @@ class RemintCodes:
 
     async def __call__(self, remints: Sequence[Keyed[Remint]]) -> list[Reminted | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
-            return await self._once(stores.idempotency, remints, lambda fresh: self._remint(stores, fresh))
+            return await self._once(stores, remints, lambda fresh: self._remint(stores, fresh))
 
     async def _remint(self, stores: Stores, remints: Sequence[Remint]) -> list[Reminted | Refusal]:
         now = self._clock.now()
@@ -96,8 +98,11 @@ class RemintCodes:
         user_id = command.user_id
         verified = user_id in await stores.verifications.verified([user_id])
         held = (await stores.codes.canonical([user_id])).get(user_id)
-        if held in command.candidates:  # committed by an earlier try whose answer was lost
-            return Reminted(held, (await stores.codes.newest_aliases([user_id])).get(user_id), verified)
+        entries = (await stores.codes.resolve(command.candidates)).values()
+        own = next((entry.code for entry in entries if entry.user_id == user_id), None)
+        if own is not None and held is not None:  # committed by an earlier try whose answer was lost
+            alias = own if own != held else (await stores.codes.newest_aliases([user_id])).get(user_id)
+            return Reminted(held, alias, verified)
         await stores.codes.demote([user_id], now)
         minted = (await mint(stores, {user_id: command.candidates}, now))[user_id]
         if isinstance(minted, Refusal):
@@ -130,12 +135,15 @@ async def mint(
     return minted | {user_id: CodesExhausted() for user_id in wanting}
 
 
-def count_mints(metrics: Metrics, mints: Iterable[tuple[datetime, Minted | Refusal]], now: datetime) -> None:
-    """Measure what a committed batch of mints did; each with the time when it was first asked for."""
-    for since, minted in mints:
+def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted | Refusal]], now: datetime) -> None:
+    """Measure what a committed batch of mints did; each with its user and the time when it was first asked for."""
+    measured: set[UserId] = set()
+    for user_id, since, minted in mints:
+        is_first = user_id not in measured
+        measured.add(user_id)
         if isinstance(minted, Refusal):
-            metrics.count("collision_retry_count", MAX_CANDIDATES)
-        elif minted.created:
+            metrics.count("collision_retry_count", MAX_CANDIDATES if is_first else 0)
+        elif minted.created and is_first:
             metrics.count("collision_retry_count", minted.collisions)
             metrics.observe("time_to_code_ms", milliseconds_between(since, now))
         else:

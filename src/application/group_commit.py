@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from application.ports import Clock, Metrics, Randomness
-from application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
+from application.transactions import CommitUncertain, RivalStored, StoreUnavailable, TransactionAborted
 from domain.refusals import OutcomeUnknown, Overloaded, Refusal
 
 C = TypeVar("C")
@@ -100,7 +100,7 @@ class GroupCommit(Generic[C, R]):
         self._lanes[number].append(_Waiting(command, reply, self._clock.monotonic() + self._bounds.patience_seconds))
         self._queued += 1
         if self._workers[number] is None:
-            self._workers[number] = asyncio.create_task(self._work(number), name=f"{self._name} lane {number}")
+            self._start(number)
         return await reply
 
     async def close(self, *, grace_seconds: float) -> None:
@@ -117,9 +117,12 @@ class GroupCommit(Generic[C, R]):
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
 
+    def _start(self, number: int) -> None:
+        self._workers[number] = asyncio.create_task(self._work(number), name=f"{self._name} lane {number}")
+
     async def _work(self, number: int) -> None:
         lane = self._lanes[number]
-        taken: list[_Waiting[C, R]] = []
+        taken: Sequence[_Waiting[C, R]] = ()
         try:
             while lane:
                 # What has arrived comes in first: under load this makes few large batches of many small ones.
@@ -133,61 +136,76 @@ class GroupCommit(Generic[C, R]):
             raise
         finally:
             self._workers[number] = None
+            if lane and not self._closed:
+                self._start(number)
 
-    def _in_time(self, taken: list[_Waiting[C, R]]) -> list[_Waiting[C, R]]:
-        now = self._clock.monotonic()
-        if now < min(waiting.deadline for waiting in taken):
+    def _in_time(self, taken: Sequence[_Waiting[C, R]], *, wait: float = 0.0) -> Sequence[_Waiting[C, R]]:
+        """Return those who can wait that long, and shed the others."""
+        until = self._clock.monotonic() + wait
+        if until < min(waiting.deadline for waiting in taken):
             return taken
         for waiting in taken:
-            if waiting.deadline <= now:
+            if waiting.deadline <= until:
                 self._metrics.count("group_commit_shed", label=self._name)
                 waiting.settle(Overloaded("it waited too long; nothing was done, ask again"))
-        return [waiting for waiting in taken if waiting.deadline > now]
+        return [waiting for waiting in taken if waiting.deadline > until]
 
     async def _settle(self, taken: Sequence[_Waiting[C, R]]) -> None:
-        """Give every caller an answer, whatever happens."""
+        """Give every caller an answer, whatever happens: run the batch, again while it is aborted, or in halves."""
         if not taken:
             return
         self._metrics.observe("group_commit_batch_size", len(taken), label=self._name)
-        try:
-            outcomes = await self._attempt(taken)
-        except Exception as error:  # noqa: BLE001  the boundary between the batch and its callers
-            if len(taken) == 1 or isinstance(error, Overloaded):
-                for waiting in taken:
-                    waiting.settle(error)
+        pause, verdict = self._bounds.first_pause_seconds, "again"
+        for tries_left in range(self._bounds.retries, -1, -1):
+            verdict = await self._try(taken)
+            if verdict == "done":
                 return
-            # One command fails the others, by a constraint or by a bug; which one is known only where there is one.
-            self._metrics.count("group_commit_splits", label=self._name)
-            middle = len(taken) // 2
-            await self._settle(taken[:middle])
-            await self._settle(taken[middle:])
-        else:
-            for waiting, outcome in zip(taken, outcomes, strict=True):
-                waiting.settle(outcome)
-
-    async def _attempt(self, taken: Sequence[_Waiting[C, R]]) -> Sequence[R | Exception]:
-        """Run the batch, and again while it is aborted, patience lasts and tries remain."""
-        commands = [waiting.command for waiting in taken]
-        deadline = min(waiting.deadline for waiting in taken)
-        pause = self._bounds.first_pause_seconds
-        for remaining in range(self._bounds.retries, -1, -1):
-            try:
-                outcomes = await self._batch(commands)
-            except CommitUncertain:
-                for waiting in taken:
-                    waiting.maybe_stored = True
-            except TransactionAborted:
-                pass
-            except StoreUnavailable:
-                break
-            else:
-                if len(outcomes) != len(commands):
-                    raise AssertionError(f"{self._name}: {len(outcomes)} outcomes for {len(commands)} commands")
-                return outcomes
             wait = pause * self._randomness.fraction()
-            if not remaining or self._clock.monotonic() + wait >= deadline:
+            taken = self._in_time(taken, wait=wait)
+            if verdict == "stop" or not taken or not tries_left:
                 break
             self._metrics.count("group_commit_retries", label=self._name)
             await asyncio.sleep(wait)
             pause *= 2
-        raise Overloaded("the database cannot take it now; nothing was done, ask again")
+        overloaded = Overloaded("the database cannot take it now; nothing was done, ask again")
+        # A rival whom the rule does not see, however often it looks, is met by one command: the others go on.
+        if verdict == "rival" and len(taken) > 1:
+            await self._split(taken, overloaded)
+            return
+        for waiting in taken:
+            waiting.settle(overloaded)
+
+    async def _try(self, taken: Sequence[_Waiting[C, R]]) -> Literal["done", "again", "rival", "stop"]:
+        """Run the batch once: everybody has an answer, or it may be run again, or there is no use in that now."""
+        try:
+            outcomes = await self._run(taken)
+        except CommitUncertain:
+            for waiting in taken:
+                waiting.maybe_stored = True
+            return "again"
+        except TransactionAborted as aborted:
+            return "rival" if isinstance(aborted, RivalStored) else "again"
+        except StoreUnavailable:
+            return "stop"
+        except Exception as error:  # noqa: BLE001  the boundary between the batch and its callers
+            await self._split(taken, error)
+            return "done"
+        for waiting, outcome in zip(taken, outcomes, strict=True):
+            waiting.settle(outcome)
+        return "done"
+
+    async def _run(self, taken: Sequence[_Waiting[C, R]]) -> Sequence[R | Exception]:
+        outcomes = await self._batch([waiting.command for waiting in taken])
+        if len(outcomes) != len(taken):
+            raise AssertionError(f"{self._name}: {len(outcomes)} outcomes for {len(taken)} commands")
+        return outcomes
+
+    async def _split(self, taken: Sequence[_Waiting[C, R]], error: Exception) -> None:
+        """One command fails the others, by a constraint or by a bug; which one is known only where there is one."""
+        if len(taken) == 1:
+            taken[0].settle(error)
+            return
+        self._metrics.count("group_commit_splits", label=self._name)
+        middle = len(taken) // 2
+        await self._settle(taken[:middle])
+        await self._settle(taken[middle:])

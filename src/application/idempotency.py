@@ -7,7 +7,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from domain.refusals import Refusal
-from domain.users import UserId
+from domain.users import UserDeleted, UserId, Users
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -83,6 +83,16 @@ class IdempotencyKeys(Protocol):
         """Drop at most `limit` answers older than that and return how many."""
 
 
+class ReplyStores(Protocol):
+    """What answering once needs of the stores of a transaction."""
+
+    @property
+    def idempotency(self) -> IdempotencyKeys: ...
+
+    @property
+    def users(self) -> Users: ...
+
+
 class ReplyEncoder(Protocol):
     """Renders an outcome exactly as the wire will carry it."""
 
@@ -98,13 +108,14 @@ class AnswerOnce:
 
     async def __call__(
         self,
-        keys: IdempotencyKeys,
+        stores: ReplyStores,
         requests: Sequence[Keyed[C]],
         work: Callable[[Sequence[C]], Awaitable[Sequence[R | Refusal]]],
     ) -> list[R | Refusal | Replayed]:
         """Return the outcomes in order.
 
-        A repeated key yields Replayed, IdempotencyMismatch or IdempotencyInProgress.
+        A repeated key yields Replayed, IdempotencyMismatch or IdempotencyInProgress; UserDeleted for a caller who was
+        deleted since.
         """
         asked: dict[tuple[UserId, str], RequestKey] = {}
         for request in requests:
@@ -112,7 +123,7 @@ class AnswerOnce:
                 asked.setdefault((request.key.caller, request.key.key), request.key)
         if not asked:
             return list(await work([request.command for request in requests]))
-        claims = dict(zip(asked, await keys.claim(list(asked.values())), strict=True))
+        claims = dict(zip(asked, await stores.idempotency.claim(list(asked.values())), strict=True))
         first = [number for number, request in enumerate(requests) if _is_to_run(request, claims, asked)]
         worked = await work([requests[number].command for number in first]) if first else []
         outcomes = dict(zip(first, worked, strict=True))
@@ -122,9 +133,11 @@ class AnswerOnce:
             reply = self._encode(outcomes[number], key) if key is not None else None
             if key is not None and reply is not None:
                 replies[key.caller, key.key] = reply
-        await keys.record([(asked[name], reply) for name, reply in replies.items()])
+        await stores.idempotency.record([(asked[name], reply) for name, reply in replies.items()])
+        repeated = {r.key.caller for n, r in enumerate(requests) if n not in outcomes and r.key is not None}
+        deleted = await stores.users.deleted(repeated) if repeated else set[UserId]()
         return [
-            outcomes[number] if number in outcomes else _again(request.key, claims, replies)
+            outcomes[number] if number in outcomes else _again(request.key, claims, replies, deleted)
             for number, request in enumerate(requests)
         ]
 
@@ -141,9 +154,12 @@ def _again(
     key: RequestKey | None,
     claims: Mapping[tuple[UserId, str], Claim],
     replies: Mapping[tuple[UserId, str], StoredReply],
+    deleted: set[UserId],
 ) -> Refusal | Replayed:
     if key is None:
         raise AssertionError("a command without a key always runs")
+    if key.caller in deleted:
+        return UserDeleted()
     name = (key.caller, key.key)
     claim = claims[name]
     reply = claim if isinstance(claim, StoredReply) else replies.get(name)

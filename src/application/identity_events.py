@@ -8,13 +8,13 @@ import msgspec
 
 from application.codes import Minted, count_mints, milliseconds_between, mint
 from application.ports import Clock, Metrics
-from application.transactions import Stores, TransactionAborted, Transactions
+from application.transactions import Stores, Transactions
 from application.users import Roll, enter, holders_of
 from domain.codes import Code
 from domain.identity import Verification
 from domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
 from domain.refusals import Refusal
-from domain.users import EmailTaken, UserId, UsernameTaken
+from domain.users import UserId
 
 Receipt = Literal["processed", "duplicate"]
 
@@ -33,13 +33,6 @@ class ReceiveIdentityEvents:
         self._transactions, self._clock, self._metrics = transactions, clock, metrics
 
     async def __call__(self, notices: Sequence[Notice]) -> list[Receipt]:
-        try:
-            return await self._receive(notices)
-        except (EmailTaken, UsernameTaken) as rival:
-            # Somebody claimed it between our look and our write; the next try sees them and decides.
-            raise TransactionAborted from rival
-
-    async def _receive(self, notices: Sequence[Notice]) -> list[Receipt]:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
             new = await stores.deliveries.claim([notice.event for notice in notices])
@@ -68,7 +61,8 @@ class ReceiveIdentityEvents:
         self._metrics.count("webhook_replays", replays)
         self._metrics.count("webhook_out_of_order", out_of_order)
         created = [event for event in events if event.kind == "created" and event.user_id in minted]
-        count_mints(self._metrics, [(event.occurred_at, minted[event.user_id]) for event in created], now)
+        mints = [(event.user_id, event.occurred_at, minted[event.user_id]) for event in created]
+        count_mints(self._metrics, mints, now)
         for event in events:
             self._metrics.observe("webhook_lag_ms", milliseconds_between(event.sent_at, now))
 
@@ -88,7 +82,7 @@ class _File:
         holders = await holders_of(stores, [event.profile for event in events])
         named = {event.user_id for event in events} | {holder.user_id for holder in holders}
         users = await enter(stores, named, at)
-        return cls(Roll(users, users.values()), await stores.verifications.verified(named))
+        return cls(Roll(users, users.values(), at=at), await stores.verifications.verified(named))
 
     def take(self, notice: Notice) -> None:
         """Apply one event."""

@@ -24,7 +24,7 @@ class Invariants(Protocol):
 PROMISES: Mapping[str, str] = {
     "one_code_each": "a living user who has codes has exactly one canonical one",
     "living_codes_resolve": "a code resolves while its user lives, and no longer",
-    "verified_users_exist": "a phone that was verified stays verified",
+    "verified_users_exist": "a verified phone belongs to a user who is known",
     "one_inviter_no_cycle": "nobody invited themselves, and no two users invited each other",
     "referrals_are_edges": "the referrals that are shown are the edges that are stored",
 }

@@ -56,5 +56,5 @@ class TellDeleted:
 
     async def __call__(self, user_ids: Sequence[UserId]) -> list[bool]:
         async with self._transactions.reading() as stores:
-            users = await stores.users.find(set(user_ids))
-        return [user_id in users and users[user_id].deleted_at is not None for user_id in user_ids]
+            deleted = await stores.users.deleted(set(user_ids))
+        return [user_id in deleted for user_id in user_ids]

@@ -8,7 +8,7 @@ import msgspec
 from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
-from application.users import Roll, enter, holders_of
+from application.users import Roll, holders_of
 from domain.codes import Code
 from domain.identity import Verification
 from domain.referrals import Arrival, Attribution, Edge, attribute, is_overwrite
@@ -42,14 +42,19 @@ class AttributeReferrals:
         self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
 
     async def __call__(self, introductions: Sequence[Keyed[Introduction]]) -> list[Arrived | Refusal | Replayed]:
-        async with self._transactions.begin() as stores:
-            return await self._once(stores.idempotency, introductions, lambda fresh: self._attribute(stores, fresh))
+        overwrites = 0
 
-    async def _attribute(self, stores: Stores, introductions: Sequence[Introduction]) -> list[Arrived | Refusal]:
-        book = await _Book.open(stores, introductions, self._clock.now())
-        outcomes = [book.enter(introduction) for introduction in introductions]
-        await book.record(stores)
-        self._metrics.count("attribution_overwrite_attempts", book.overwrites)
+        async def attribute_all(fresh: Sequence[Introduction]) -> list[Arrived | Refusal]:
+            nonlocal overwrites
+            book = await _Book.open(stores, fresh, self._clock.now())
+            outcomes = [book.enter(introduction) for introduction in fresh]
+            await book.record(stores)
+            overwrites = book.overwrites
+            return outcomes
+
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, introductions, attribute_all)
+        self._metrics.count("attribution_overwrite_attempts", overwrites)
         return outcomes
 
 
@@ -72,12 +77,13 @@ class _Book:
         entries = (await stores.codes.resolve(codes)).values() if codes else ()
         owners = {entry.code: entry.user_id for entry in entries}
         arriving = {arrival.user_id for arrival in arrivals}
-        users = await enter(stores, arriving | set(owners.values()), at)
+        users = await stores.users.lock(arriving | set(owners.values()))
         # Edges are read after the locks: two users who name each other at once queue on their rows.
-        edges = await stores.edges.find(users)
+        edges = await stores.edges.find(arriving | users.keys())
         verified = await stores.verifications.verified(arriving)
         holders = await holders_of(stores, [introduction.profile for introduction in introductions])
-        return cls(Roll(users, holders), owners, edges, verified)
+        roll = Roll(users, holders, newcomers=arriving - users.keys(), at=at)
+        return cls(roll, owners, edges, verified)
 
     def enter(self, introduction: Introduction) -> Arrived | Refusal:
         """Decide one introduction."""
@@ -88,6 +94,7 @@ class _Book:
         refusal = self._roll.refusal(user.user_id, introduction.profile)
         if refusal is not None:
             return refusal
+        self._roll.welcome(user.user_id)
         self._roll.keep(user.told(introduction.profile))
         if introduction.phone_verified and user.user_id not in self._verified:
             self._verified.add(user.user_id)

@@ -33,8 +33,8 @@ class Transactions(Protocol):
     """Opens units of work. A clean exit commits, an exception rolls back; nobody calls commit()."""
 
     def begin(self) -> AbstractAsyncContextManager[Stores]:
-        """Open a transaction. Raises TransactionAborted, StoreUnavailable, CommitUncertain, or the Refusal of a
-        constraint that was broken; one transaction inside another is an error.
+        """Open a transaction. Raises TransactionAborted, StoreUnavailable or CommitUncertain; RivalStored where a
+        constraint knew better than the rule. One transaction inside another is an error.
         """
 
     def reading(self) -> AbstractAsyncContextManager[Stores]:
@@ -43,6 +43,10 @@ class Transactions(Protocol):
 
 class TransactionAborted(Exception):
     """Certainly nothing was stored, and the same transaction may well succeed at once: run it again as a whole."""
+
+
+class RivalStored(TransactionAborted):
+    """A constraint says that somebody stored it first: run again, and the rule sees them."""
 
 
 class StoreUnavailable(Exception):

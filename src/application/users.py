@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from application.transactions import Stores
+from application.transactions import RivalStored, Stores
 from domain.users import EmailTaken, Profile, User, UserId, UsernameTaken, email_key
 
 
@@ -29,8 +29,15 @@ async def holders_of(stores: Stores, profiles: Sequence[Profile]) -> list[User]:
 class Roll:
     """The locked users of a batch, and who holds which e-mail address and username, as the batch changes them."""
 
-    def __init__(self, users: dict[UserId, User], holders: Iterable[User]) -> None:
-        self._users = users
+    def __init__(
+        self, users: dict[UserId, User], holders: Iterable[User], *, newcomers: Iterable[UserId] = (), at: datetime
+    ) -> None:
+        """Take the locked users, and newcomers, who are created when they are welcomed."""
+        self._users = users | {user_id: User(user_id, at) for user_id in newcomers}
+        self._newcomers = self._users.keys() - users.keys()
+        self._welcome: set[UserId] = set()
+        self._at = at
+        self._stored = dict(self._users)
         self._changed: dict[UserId, User] = {}
         self._released: dict[UserId, User] = {}
         """As they were stored, but for what they give up."""
@@ -58,7 +65,7 @@ class Roll:
         self._users[user.user_id] = self._changed[user.user_id] = user
 
     def _release(self, before: User, **claim: None) -> None:
-        stored = self._released.get(before.user_id, before)
+        stored = self._released.get(before.user_id, self._stored[before.user_id])
         bare = msgspec.structs.replace(stored.profile, **claim)
         self._released[before.user_id] = msgspec.structs.replace(stored, profile=bare)
 
@@ -75,12 +82,22 @@ class Roll:
             return EmailTaken()
         return UsernameTaken() if by_username is not None else None
 
+    def welcome(self, user_id: UserId) -> None:
+        """Let a user in who may be new; a newcomer who is not welcomed leaves no trace."""
+        if user_id in self._newcomers:
+            self._welcome.add(user_id)
+
     def gone(self) -> list[UserId]:
         """Return those whom this batch deleted."""
         return [user_id for user_id, user in self._changed.items() if user.deleted_at is not None]
 
     async def store(self, stores: Stores) -> None:
-        """Store who changed; what somebody gives up is free before somebody else takes it."""
+        """Store who came and who changed; what somebody gives up is free before somebody else takes it.
+
+        RivalStored where somebody else let a newcomer in meanwhile: their row is to be looked at first.
+        """
+        if self._welcome and await stores.users.admit(self._welcome, self._at) != self._welcome:
+            raise RivalStored("a newcomer had come already")
         if self._released:
             await stores.users.store(list(self._released.values()))
         if self._changed:

@@ -7,29 +7,10 @@ from typing import Literal, Protocol
 import msgspec
 
 from domain.codes import Code
-from domain.refusals import Refusal
 from domain.users import User, UserId
 
 Attribution = Literal["recorded", "kept", "none"]
 """The edge was stored now; there was one already; there is none."""
-
-
-class AlreadyAttributed(Refusal):
-    """The database held an edge of this invitee that the rule had not seen."""
-
-    code = "ALREADY_ATTRIBUTED"
-
-    def __init__(self) -> None:
-        super().__init__("this user has an inviter already")
-
-
-class ReferralCycle(Refusal):
-    """The database held the opposite edge that the rule had not seen."""
-
-    code = "REFERRAL_CYCLE"
-
-    def __init__(self) -> None:
-        super().__init__("two users cannot have invited each other")
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -68,7 +49,7 @@ class Edges(Protocol):
         """Return the edges of those who were invited."""
 
     async def record(self, edges: Sequence[Edge]) -> None:
-        """Store edges; AlreadyAttributed or ReferralCycle when one breaks a rule."""
+        """Store edges of invitees who have none."""
 
 
 class Leaderboard(Protocol):

@@ -95,17 +95,20 @@ class Users(Protocol):
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
         """Lock and return those who exist, deleted ones included, in key order."""
 
-    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
-        """Create those who do not exist."""
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> set[UserId]:
+        """Create those who do not exist, and return and lock them."""
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
         """Return those who exist, without a lock."""
+
+    async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
+        """Return those who were deleted, without a lock."""
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
         """Return the living users who hold one of these; e-mail addresses are compared without regard to case."""
 
     async def store(self, users: Sequence[User]) -> None:
-        """Replace what is held of existing users; EmailTaken or UsernameTaken when a rival was faster."""
+        """Replace what is held of existing users."""
 
 
 def is_user_id(text: object) -> bool:

@@ -24,7 +24,9 @@ _SECRETS = frozenset({"database_url", "database_direct_url", "jwt_secret", "sess
     "rate_limit_storage",
 }
 _SHORTEST_SECRET = 16
-_HOSTS = re.compile(r"(?:(?:\[[^\]]*\]|[^:\[\]]*)(?::\d{1,5})?(?:,|\Z))*")
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?")
+_LAST_PORT = 65535
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 
@@ -98,7 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _says("Addresses and networks of the proxies whose `X-Forwarded-For` is believed, separated by spaces.")
     ] = ""
 
-    flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See the flags page.")] = ""
+    flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See below for what there is.")] = ""
     log_level: Annotated[LogLevel, _says("`debug` logs successful reads too.")] = "info"
     drain_seconds: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=600)], _says("How long requests may take to finish after SIGTERM.")
@@ -233,15 +235,24 @@ def _check_scheme(name: str, url: str | None, schemes: set[str]) -> None:
         scheme, place = "", ""
     if scheme not in schemes:
         raise SettingsError(f"{variable(name)} starts with {' or '.join(f'{known}://' for known in sorted(schemes))}")
-    if not _HOSTS.fullmatch(place.rpartition("@")[2]):
+    if not all(map(_is_host, place.rpartition("@")[2].split(","))):
         raise SettingsError(
             f"{variable(name)} needs a port from 1 to 65535 where it names one; "
             "in a password / ? # @ are written as %2F %3F %23 %40"
         )
 
 
+def _is_host(text: str) -> bool:
+    host = _HOST.fullmatch(text)
+    return host is not None and (host[1] is None or 0 < int(host[1]) <= _LAST_PORT)
+
+
 def _check_web_address(name: str, url: str | None) -> None:
     _check_scheme(name, url, {"http", "https"})
+    if url is not None and _NOT_IN_A_URL.search(url):
+        raise SettingsError(f"{variable(name)} may hold no white space")
+    if url is not None and name == "public_base_url" and ("?" in url or "#" in url):
+        raise SettingsError(f"{variable(name)} is what links start with: it ends with the host or a path")
     try:
         is_one = url is None or (bool(urlsplit(url).hostname) and urlsplit(url).port != 0)
     except ValueError:

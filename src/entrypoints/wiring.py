@@ -173,7 +173,7 @@ class Identity(Provider):
 
     @provide
     def authentication(self, tokens: JwtVerifier, sessions: Sessions, settings: Settings) -> Authentication:
-        own = [settings.public_base_url or DEFAULT_ADDRESS, *settings.origins]
+        own = [settings.public_base_url or DEFAULT_ADDRESS, settings.app_url or "", *settings.origins]
         return Authentication(tokens, sessions, own)
 
     @provide

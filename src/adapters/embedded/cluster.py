@@ -72,11 +72,13 @@ class Cluster:
         pid, status = self._postmaster()
         return pid is not None and status == "ready"
 
-    def revive(self) -> None:
-        """Start the server again where it is gone; a crash is recovered from."""
-        if self._pid() is None:
-            self._reap()
-            self._launch()
+    def revive(self) -> bool:
+        """Start the server again where it is gone, and tell whether it was; a crash is recovered from."""
+        if self._pid() is not None:
+            return False
+        self._reap()
+        self._launch()
+        return True
 
     def stop(self) -> None:
         """Stop the server cleanly, by force after a minute, and let go of the directory; one of others is let be."""

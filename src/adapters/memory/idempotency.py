@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.memory.tables import View
-from application.idempotency import Claim, IdempotencyInProgress, RequestKey, StoredReply
+from application.idempotency import Claim, RequestKey, StoredReply
+from application.transactions import RivalStored
 
 
 class MemoryIdempotencyKeys:
@@ -22,7 +23,7 @@ class MemoryIdempotencyKeys:
         self._view.writing()
         for key, reply in replies:
             if (key.caller, key.key) in self._view.replies:
-                raise IdempotencyInProgress
+                raise RivalStored("idempotency_keys_pkey")
             self._view.replies.put((key.caller, key.key), (key, reply))
 
     async def forget(self, *, before: datetime, limit: int) -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from adapters.memory.tables import GuardBroken, View
-from domain.referrals import AlreadyAttributed, Edge, Leader, ReferralCycle
+from application.transactions import RivalStored
+from domain.referrals import Edge, Leader
 from domain.users import User, UserId
 
 
@@ -25,10 +26,12 @@ class MemoryEdges:
             if edge.code is not None and edge.code not in self._view.codes:
                 raise GuardBroken("referral_edges_code_fkey")
             back = self._view.edges.get(edge.inviter_id)
-            if edge.inviter_id == edge.invitee_id or (back is not None and back.inviter_id == edge.invitee_id):
-                raise ReferralCycle
+            if edge.inviter_id == edge.invitee_id:
+                raise GuardBroken("referral_edges_never_self")
+            if back is not None and back.inviter_id == edge.invitee_id:
+                raise RivalStored("referral_edges_no_cycle")
             if edge.invitee_id in self._view.edges:
-                raise AlreadyAttributed
+                raise RivalStored("referral_edges_pkey")
             self._view.edges.put(edge.invitee_id, edge)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.memory.tables import GuardBroken, View
-from domain.users import EmailTaken, Profile, User, UserId, UsernameTaken, email_key, is_user_id
+from application.transactions import RivalStored
+from domain.users import Profile, User, UserId, email_key, is_user_id
 
 
 class MemoryUsers:
@@ -19,17 +20,22 @@ class MemoryUsers:
         self._view.locked |= users.keys()
         return users
 
-    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> set[UserId]:
         self._view.writing()
-        for user_id in user_ids:
+        admitted = {user_id for user_id in user_ids if user_id not in self._view.users}
+        for user_id in admitted:
             if not is_user_id(user_id):
                 raise GuardBroken("users_user_id_form")
-            if user_id not in self._view.users:
-                self._view.users.put(user_id, User(user_id, at))
+            self._view.users.put(user_id, User(user_id, at))
+        self._view.locked |= admitted
+        return admitted
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
         found = {user_id: self._view.users.get(user_id) for user_id in sorted(user_ids)}
         return {user_id: user for user_id, user in found.items() if user is not None}
+
+    async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
+        return {user_id for user_id, user in (await self.find(user_ids)).items() if user.deleted_at is not None}
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
         ids = {self._view.emails.get(email_key(email)) for email in emails}
@@ -64,10 +70,10 @@ class MemoryUsers:
             if user.profile.email is not None:
                 email = email_key(user.profile.email)
                 if email in emails or self._view.emails.get(email) not in {None, user.user_id}:
-                    raise EmailTaken
+                    raise RivalStored("users_email_key")
                 emails.add(email)
             if user.profile.username is not None:
                 username = user.profile.username
                 if username in usernames or self._view.usernames.get(username) not in {None, user.user_id}:
-                    raise UsernameTaken
+                    raise RivalStored("users_username_key")
                 usernames.add(username)

@@ -5,8 +5,8 @@ from typing import Literal
 
 import asyncpg
 
-from adapters.postgres.violations import VIOLATIONS
-from application.transactions import StoreUnavailable, TransactionAborted
+from adapters.postgres.violations import RACES
+from application.transactions import RivalStored, StoreUnavailable, TransactionAborted
 from domain.refusals import Refusal
 
 Meaning = Literal["aborted", "unavailable"]
@@ -25,7 +25,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "57014": "unavailable",  # statement_timeout
     "25006": "unavailable",  # a read-only standby
 }
-"""Every SQLSTATE that is foreseen; a constraint that is not in VIOLATIONS and everything else is a bug."""
+"""Every SQLSTATE that is foreseen; a constraint that is not in RACES and everything else is a bug."""
 
 
 class InvalidText(Refusal):
@@ -54,9 +54,8 @@ def translated(error: BaseException, *, connection_lost: bool) -> BaseException:
 
 def _meaning(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
-    violation = VIOLATIONS.get(getattr(error, "constraint_name", None) or "")
-    if violation is not None and state.startswith("23"):
-        return violation()
+    if state.startswith("23") and getattr(error, "constraint_name", None) in RACES:
+        return RivalStored(state)
     if state in _UNSTORABLE:
         return InvalidText()
     if state.startswith("08"):

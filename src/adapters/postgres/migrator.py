@@ -126,7 +126,10 @@ class Migrator:
                 statement_cache_size=0,
             )
         except asyncpg.InterfaceError as error:  # the driver does not understand the URL
-            raise MigrationRefused(f"the database URL is wrong: {error}") from None
+            raise MigrationRefused(f"DATABASE_URL or DATABASE_DIRECT_URL is wrong: {error}") from None
+        except OSError as error:
+            why = error.strerror or str(error) or type(error).__name__
+            raise MigrationRefused(f"the database cannot be reached, see DATABASE_URL: {why}") from None
         try:
             yield connection
         finally:

@@ -21,11 +21,14 @@ class PostgresUsers:
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
         return _by_id(await self._connection.fetch(_SQL.lock, list(user_ids)))
 
-    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
-        await self._connection.execute(_SQL.admit, list(user_ids), at)
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> set[UserId]:
+        return {row["user_id"] for row in await self._connection.fetch(_SQL.admit, list(user_ids), at)}
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
         return _by_id(await self._connection.fetch(_SQL.find, list(user_ids)))
+
+    async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
+        return {row["user_id"] for row in await self._connection.fetch(_SQL.deleted, list(user_ids))}
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
         keys = [email_key(email) for email in emails]

@@ -1,21 +1,18 @@
-"""Broken constraints, by name: each is the refusal that the domain would have given, had it seen the rival."""
+"""Broken constraints, by name: those that a race can break, and those that only a bug can."""
 
-from collections.abc import Callable, Mapping
+RACES: frozenset[str] = frozenset(
+    {
+        "users_email_key",
+        "users_username_key",
+        "referral_edges_pkey",
+        "referral_edges_no_cycle",
+        "idempotency_keys_pkey",
+    }
+)
+"""Constraints that a rival can make a batch break, who stored first what the rule could not see yet.
 
-from application.idempotency import IdempotencyInProgress
-from domain.referrals import AlreadyAttributed, ReferralCycle
-from domain.refusals import Refusal
-from domain.users import EmailTaken, UsernameTaken
-
-VIOLATIONS: Mapping[str, Callable[[], Refusal]] = {
-    "users_email_key": EmailTaken,
-    "users_username_key": UsernameTaken,
-    "referral_edges_pkey": AlreadyAttributed,
-    "referral_edges_no_cycle": ReferralCycle,
-    "referral_edges_never_self": ReferralCycle,
-    "idempotency_keys_pkey": IdempotencyInProgress,
-}
-"""Constraints that a race can break. Those that only a bug can break stand in `GUARDS`."""
+The batch is run again: the rule sees the rival and refuses by a value, which is stored like every other answer.
+"""
 
 GUARDS: frozenset[str] = frozenset(
     {
@@ -32,6 +29,7 @@ GUARDS: frozenset[str] = frozenset(
         "referral_codes_normal_form",
         "referral_codes_alias_was_demoted",
         "referral_codes_one_canonical",
+        "referral_edges_never_self",
         "referral_edges_invitee_fkey",
         "referral_edges_inviter_fkey",
         "referral_edges_code_fkey",

@@ -10,6 +10,7 @@ from limits.errors import StorageError
 from valkey.asyncio import BlockingConnectionPool
 
 from adapters.rate_limits.counters import LocalCounters
+from adapters.telemetry.logs import logger
 from application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics
 
 DEFAULTS: Mapping[LimitGroup, str] = {
@@ -47,6 +48,7 @@ class SlidingWindows:
         self._metrics = metrics
         self._local = LocalCounters(clock)
         self._shared: _Counters = self._local
+        self._is_failing = False
         self._pool: BlockingConnectionPool | None = None
         if storage != "memory://":
             self._pool = _connections(storage)
@@ -68,12 +70,17 @@ class SlidingWindows:
         if items is None:
             return None
         try:
-            return await self._hit(self._shared, group, items, identity)
+            allowance = await self._hit(self._shared, group, items, identity)
         except StorageError as error:
             self._metrics.count("limit_storage_failures", label=group)
+            if not self._is_failing:
+                logger().warning("the storage of shared rate limits is out of reach", error=error)
+            self._is_failing = True
             if group in NEVER_UNCOUNTED:
                 raise LimiterUnavailable from error
             return await self._hit(self._local, group, items, identity)
+        self._is_failing = False
+        return allowance
 
     async def _hit(
         self, counters: _Counters, group: LimitGroup, items: Sequence[RateLimitItem], identity: str

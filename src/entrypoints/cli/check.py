@@ -7,7 +7,7 @@ import rich_click as click
 from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.postgres.contract import DatabaseContract
-from adapters.postgres.database import Database
+from adapters.postgres.database import Database, PoolSettings
 from entrypoints.cli.embedded import running_database
 from entrypoints.cli.terminal import NO, OUT, WRONG, named_errors, refuse, say_json, settings_or_exit
 from entrypoints.settings import Settings, SettingsError, require_secrets
@@ -37,7 +37,7 @@ def check(as_json: bool) -> None:
 
 
 async def _breaches(settings: Settings) -> list[str]:
-    database = Database(settings.database_url or "")
+    database = Database(settings.database_url or "", PoolSettings(cache_statements=settings.cache_statements == "on"))
     await database.open()
     try:
         return await DatabaseContract(database).breaches()

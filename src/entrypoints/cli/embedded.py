@@ -78,7 +78,8 @@ def own_database(settings: Settings) -> Iterator[Settings]:
 def _keep_alive(cluster: Cluster, ended: threading.Event) -> None:
     while not ended.wait(_LOOK_SECONDS):
         try:
-            cluster.revive()
+            if cluster.revive():
+                logger().warning("the embedded database had ended; it was started again")
         except ClusterError as error:
             logger().error("the embedded database does not start", error=error)
 

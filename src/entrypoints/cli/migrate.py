@@ -8,7 +8,7 @@ import rich_click as click
 from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.postgres.contract import DatabaseContract
-from adapters.postgres.database import Database
+from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migrator import MigrationRefused, Migrator
 from adapters.system import SystemClock
 from entrypoints.cli.embedded import running_database
@@ -61,7 +61,7 @@ async def refuse_pending(settings: Settings) -> None:
 
 async def refuse_unsafe(settings: Settings) -> None:
     """Refuse to start on a database that could lose acknowledged work, or is not as it has to be."""
-    database = Database(settings.database_url or "")
+    database = Database(settings.database_url or "", PoolSettings(cache_statements=settings.cache_statements == "on"))
     await database.open()
     try:
         breaches = await DatabaseContract(database).breaches()

@@ -23,6 +23,7 @@ from adapters.telemetry.logs import configure
 from entrypoints.cli.embedded import own_database, with_secrets
 from entrypoints.cli.migrate import bring_up_to_date, refuse_unsafe
 from entrypoints.cli.terminal import OUT, WRONG, refuse, settings_or_exit
+from entrypoints.http.protocol import BoundedHeads
 from entrypoints.http.server import Server
 from entrypoints.settings import Settings, SettingsError, require_secrets
 from entrypoints.wiring import Store, build
@@ -94,7 +95,7 @@ def _run(settings: Settings, store: Store, listener: socket.socket, workers: int
         interface="asgi3",
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -14,7 +14,13 @@ _LONGEST_SECONDS = 30 * 24 * 3600
 
 @click.command()
 @click.option("--sub", "subject", required=True, help="The user whom the token speaks for.")
-@click.option("--permission", "permissions", multiple=True, help="A permission; may be given several times.")
+@click.option(
+    "--permission",
+    "permissions",
+    multiple=True,
+    callback=lambda _context, _option, given: _named(given),
+    help="A permission; may be given several times.",
+)
 @click.option("--phone-verified", is_flag=True, help="Say that the user's phone was verified.")
 @click.option("--phone", help="The phone number that was verified.")
 @click.option("--seconds", default=3600, show_default=True, type=click.IntRange(1, _LONGEST_SECONDS), help="Lifetime.")
@@ -22,9 +28,8 @@ _LONGEST_SECONDS = 30 * 24 * 3600
 def token(
     subject: str, permissions: tuple[str, ...], phone_verified: bool, phone: str | None, seconds: int, as_json: bool
 ) -> None:
-    r"""Sign a token with the configured secret, or with the generated one of the embedded mode.
+    """Sign a token with the configured secret, or with the generated one of the embedded mode.
 
-    \b
     curl -H "Authorization: Bearer $(tallystick token --sub ada)" http://127.0.0.1:8000/api/my-referral-link
     """
     settings = settings_or_exit()
@@ -51,3 +56,9 @@ def token(
         say_json({"token": signed, "claims": claims})
     else:
         click.echo(signed)
+
+
+def _named(permissions: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(permissions):
+        raise click.BadParameter("a permission has a name")
+    return permissions

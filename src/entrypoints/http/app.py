@@ -14,12 +14,20 @@ from entrypoints.http.authentication import Authentication
 from entrypoints.http.bodies import MAX_BODY_BYTES
 from entrypoints.http.documentation import openapi
 from entrypoints.http.edge import Edge
-from entrypoints.http.refusals import InternalError, RateLimited, UriTooLong
+from entrypoints.http.refusals import HeadersTooLarge, InternalError, InvalidRequest, RateLimited, UriTooLong
 from entrypoints.http.replies import exception_handlers
 from entrypoints.http.requests import ApiRequest
 from entrypoints.http.resolver import RESOLVE_OPERATION, RESOLVE_PATH
 
-_RESOLVER_REFUSALS = (RateLimited, LimiterUnavailable, Overloaded, UriTooLong, InternalError)
+_RESOLVER_REFUSALS = (
+    InvalidRequest,
+    RateLimited,
+    LimiterUnavailable,
+    Overloaded,
+    UriTooLong,
+    HeadersTooLarge,
+    InternalError,
+)
 
 
 def build_app(

@@ -16,6 +16,7 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 15.0
 MAX_NESTING = 32
+_MOST_DIGITS = 20
 
 # A string without an end is taken whole: trying again behind each of its quotes would be quadratic.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
@@ -34,7 +35,7 @@ class ClientGone(Exception):
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, limit: int = MAX_BODY_BYTES) -> bytes:
     """Return the body; BodyTooLarge, BodyTooSlow, or UnsupportedMediaType where there is one that is not JSON."""
     announced = headers.get(b"content-length", b"0")
-    if not announced.isdigit() or int(announced) > limit:
+    if not announced.isdigit() or len(announced) > _MOST_DIGITS or int(announced) > limit:
         raise BodyTooLarge(limit)
     body = b""
     try:

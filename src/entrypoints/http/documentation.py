@@ -41,7 +41,7 @@ PAGE_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_ALWAYS: tuple[type[Refusal], ...] = (UriTooLong, HeadersTooLarge, Overloaded, InternalError)
+_ALWAYS: tuple[type[Refusal], ...] = (InvalidRequest, UriTooLong, HeadersTooLarge, Overloaded, InternalError)
 _WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, UserDeleted)
 _WITH_BODY: tuple[type[Refusal], ...] = (BodyTooLarge, BodyTooSlow, UnsupportedMediaType, InvalidRequest)
 _WITH_EFFECT: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress, OutcomeUnknown, CsrfRefused)
@@ -148,8 +148,6 @@ def _complete(operation: Operation, method: str, handler: HTTPRouteHandler) -> N
         refusals.append(RateLimited)
         if LIMIT in handler.opt:
             refusals.append(LimiterUnavailable)
-    if operation.get("parameters"):
-        refusals.append(InvalidRequest)
     if method in _UNSAFE:
         refusals += _WITH_BODY
         if not is_public:

@@ -18,7 +18,7 @@ MAX_IN_FLIGHT = 8192
 _UNMATCHED = "unmatched"
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-_NEVER_CACHED = ("/api/", "/r/")
+_DOCUMENTATION = "/schema"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _QUIET = frozenset({"GET", "HEAD", "OPTIONS"})
 _FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
@@ -50,7 +50,7 @@ class Edge:
         client = scope["client"]
         exchange = Exchange(correlation_id, headers, client[0] if client else "")
         exchange.reply_headers += ((b"x-correlation-id", correlation_id.encode()), _NO_SNIFFING)
-        if scope["path"].startswith(_NEVER_CACHED):
+        if not scope["path"].startswith(_DOCUMENTATION):
             exchange.reply_headers.append(_NO_STORE)
         scope.setdefault("state", {})["exchange"] = exchange
         status = 0

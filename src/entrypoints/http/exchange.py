@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import cast
 
 from litestar.types import HTTPScope, Scope
@@ -57,25 +57,24 @@ class TrustedProxies:
 
     def client(self, exchange: Exchange) -> str:
         """Return what a caller without a name is counted by: an address, or the site of an IPv6 one."""
-        address = exchange.peer
-        if self._networks:
+        address = _address(exchange.peer)
+        if self._networks and address is not None:
             hops = exchange.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-            while hops and self._is_trusted(address):
-                hop = hops.pop().strip()
-                if not _is_address(hop):
+            while hops and any(address in network for network in self._networks):
+                hop = _address(hops.pop().strip())
+                if hop is None:
                     break
                 address = hop
-        if ":" in address and _is_address(address):
-            return str(ip_network(f"{address}/{_IPV6_SITE_BITS}", strict=False))
-        return address
-
-    def _is_trusted(self, address: str) -> bool:
-        return _is_address(address) and any(ip_address(address) in network for network in self._networks)
+        if isinstance(address, IPv6Address):
+            return str(ip_network((address, _IPV6_SITE_BITS), strict=False))
+        return str(address) if address is not None else exchange.peer
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address; an IPv4 one as itself, also where a listener for both kinds shows it as an IPv6 one."""
     try:
-        ip_address(text)
+        address = ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

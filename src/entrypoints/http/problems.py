@@ -8,7 +8,6 @@ from adapters.postgres.errors import InvalidText
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
 from domain.codes import CodesExhausted
-from domain.referrals import AlreadyAttributed, ReferralCycle
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
 from entrypoints.http.refusals import (
@@ -32,7 +31,6 @@ REFUSALS = "refusals"
 """The option of handlers that names the refusals of their own, for the documentation."""
 
 STATUS: Mapping[type[Refusal], int] = {
-    AlreadyAttributed: 409,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
     CodesExhausted: 503,
@@ -50,7 +48,6 @@ STATUS: Mapping[type[Refusal], int] = {
     Overloaded: 503,
     PermissionMissing: 403,
     RateLimited: 429,
-    ReferralCycle: 409,
     RouteNotFound: 404,
     SignatureRefused: 401,
     Unauthenticated: 401,
@@ -107,6 +104,8 @@ def problem_headers(refusal: Refusal) -> dict[str, str]:
     status = status_of(refusal)
     if isinstance(refusal, RateLimited):
         return {"retry-after": str(refusal.retry_after_seconds)}
+    if isinstance(refusal, MethodNotAllowed) and refusal.allow is not None:
+        return {"allow": refusal.allow}
     if isinstance(refusal, Unauthenticated):
         return {"www-authenticate": "Bearer"}
     if status == 503 or isinstance(refusal, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name

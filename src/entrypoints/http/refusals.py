@@ -85,8 +85,14 @@ class RouteNotFound(Refusal):
 class MethodNotAllowed(Refusal):
     code = "METHOD_NOT_ALLOWED"
 
-    def __init__(self) -> None:
+    def __init__(self, allow: str | None = None) -> None:
         super().__init__("this path does not take this method")
+        self._allow = allow
+
+    @property
+    def allow(self) -> str | None:
+        """The methods that the path takes, where they are known."""
+        return self._allow
 
 
 class RateLimited(Refusal):

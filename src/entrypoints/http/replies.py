@@ -1,5 +1,6 @@
 """Replies: exceptions become problem documents, and stored replies go out byte for byte."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,6 +33,14 @@ from entrypoints.http.refusals import (
 
 _HIT = {"idempotency-hit": "true"}
 _LAST_STORED, _TOO_MANY = 499, 429
+_MISSING = re.compile(r"Missing required \w+ parameter '([A-Za-z_-]+)'")
+_BAD_HOST = "Invalid host header"
+_FIRST_FAILURE = 500
+_TRANSLATED: Mapping[type[HTTPException], Callable[[], Refusal]] = {
+    NotFoundException: RouteNotFound,
+    MethodNotAllowedException: MethodNotAllowed,
+    RequestEntityTooLarge: lambda: BodyTooLarge(MAX_BODY_BYTES),
+}
 
 
 class WireEncoder:
@@ -91,17 +100,21 @@ def _problem(request: Request, refusal: Refusal, headers: dict[str, str] | None 
 
 def _from_framework(error: HTTPException) -> Refusal:
     """Translate the framework's own refusals; its texts repeat what was sent, so they stay behind."""
-    if isinstance(error, NotFoundException):
-        return RouteNotFound()
-    if isinstance(error, MethodNotAllowedException):
-        return MethodNotAllowed()
-    if isinstance(error, RequestEntityTooLarge):
-        return BodyTooLarge(MAX_BODY_BYTES)
+    for kind, refusal in _TRANSLATED.items():
+        if isinstance(error, kind):
+            return refusal()
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         return InvalidRequest([_fault(entry) for entry in error.extra if isinstance(entry, dict)])
-    if error.status_code < 500:  # noqa: PLR2004  its own name
-        return InvalidRequest.at("", "it cannot be understood")
-    return InternalError()
+    return InvalidRequest([_unshaped(error)]) if error.status_code < _FIRST_FAILURE else InternalError()
+
+
+def _unshaped(error: HTTPException) -> Fault:
+    missing = _MISSING.match(error.detail)
+    if missing is not None:
+        return Fault(f"#{missing[1]}", "it is needed")
+    if error.detail == _BAD_HOST:
+        return Fault("#Host", "it is no host")
+    return Fault("#", "the request cannot be understood")
 
 
 def _fault(entry: dict[str, object]) -> Fault:

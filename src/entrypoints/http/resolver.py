@@ -64,7 +64,7 @@ RESOLVE_OPERATION: Mapping[str, Any] = {
 
 _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
 _REPLY_BYTES = len('{"code":"","valid":false}') + MAX_CODE_LENGTH
-_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(_REPLY_BYTES).encode())]
+_HEADERS = ((b"content-type", b"application/json"), (b"content-length", str(_REPLY_BYTES).encode()))
 
 
 def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Addresses, metrics: Metrics) -> Router:
@@ -73,12 +73,12 @@ def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Add
     @asgi(RESOLVE_PATH, copy_scope=False, opt={PUBLIC: True})
     async def resolve_code(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
         if scope["type"] != ScopeType.HTTP or scope["method"] not in {"GET", "HEAD"}:
-            raise MethodNotAllowed
+            raise MethodNotAllowed("GET, HEAD")
         await gate.count("resolver", exchange_of(scope))
         code = normal_form(_asked(scope["query_string"])) or ""
         resolution = await resolve(code)
         metrics.count("resolver_outcomes", label=resolution)
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
         await send({"type": "http.response.body", "body": reply(code, resolution), "more_body": False})
 
     @route(

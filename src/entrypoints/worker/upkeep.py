@@ -1,7 +1,7 @@
 """Upkeep: what is measured and forgotten in the background, in small bites."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from adapters.telemetry.logs import logger
 from application.ports import Clock, Metrics, Randomness
@@ -39,9 +39,12 @@ class Upkeep:
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
 
     async def go_round(self) -> None:
-        """Measure and forget once."""
+        """Forget and measure once."""
+        await self._forget(self._clock.now())
+        # Last, for it looks at every user: where that takes too long, the rest was done.
         self._metrics.gauge("missing_code_count", await self._reads(lambda stores: stores.standings.missing_codes()))
-        now = self._clock.now()
+
+    async def _forget(self, now: datetime) -> None:
         for _ in range(MAX_BITES):
             async with self._transactions.begin() as stores:
                 forgotten = await stores.idempotency.forget(before=now - KEEP_REPLIES, limit=BITE)

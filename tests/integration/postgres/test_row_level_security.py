@@ -19,7 +19,20 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "referral_codes": frozenset({"SELECT", "INSERT", "UPDATE is_canonical", "UPDATE demoted_at", "UPDATE retired_at"}),
     "referral_edges": frozenset({"SELECT", "INSERT"}),
     "schema_migrations": frozenset({"SELECT"}),
-    "users": frozenset({"SELECT", "INSERT", "UPDATE"}),
+    "users": frozenset({"SELECT", "INSERT"})
+    | {
+        f"UPDATE {column}"
+        for column in (
+            "email",
+            "email_key",
+            "username",
+            "display_name",
+            "phone",
+            "profile_at",
+            "referrals",
+            "deleted_at",
+        )
+    },
     "webhook_deliveries": frozenset({"SELECT", "INSERT", "DELETE"}),
 }
 """What the service may do to each table; nobody else may do anything. A new table needs a line here and in ROWS."""

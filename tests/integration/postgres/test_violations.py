@@ -1,4 +1,4 @@
-"""Every constraint, broken for real: a refusal where a race can break it, a bug where nothing should."""
+"""Every constraint, broken for real: another try where a race can break it, a bug where nothing should."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,8 @@ import pytest
 
 from adapters.postgres.database import Database
 from adapters.postgres.transactions import PostgresTransactions
-from adapters.postgres.violations import GUARDS, VIOLATIONS
-from application.idempotency import IdempotencyInProgress
-from domain.referrals import AlreadyAttributed, ReferralCycle
-from domain.refusals import Refusal
-from domain.users import EmailTaken, UsernameTaken
+from adapters.postgres.violations import GUARDS, RACES
+from application.transactions import RivalStored
 from tests.integration.postgres.sessions import connection_of, session
 
 PEOPLE = "INSERT INTO users (user_id, created_at) VALUES ('ada', now()), ('bob', now()), ('cid', now())"
@@ -20,16 +17,6 @@ CODE = "INSERT INTO referral_codes (code, user_id, is_canonical, created_at, dem
 EDGE = "INSERT INTO referral_edges (invitee_id, inviter_id, code, arrival_id, created_at) VALUES"
 DELIVERY = "INSERT INTO webhook_deliveries (delivery_id, kind, received_at) VALUES"
 REPLY = "INSERT INTO idempotency_keys (caller, key, fingerprint, status, body, created_at) VALUES"
-
-REFUSALS: Mapping[str, type[Refusal]] = {
-    "users_email_key": EmailTaken,
-    "users_username_key": UsernameTaken,
-    "referral_edges_pkey": AlreadyAttributed,
-    "referral_edges_no_cycle": ReferralCycle,
-    "referral_edges_never_self": ReferralCycle,
-    "idempotency_keys_pkey": IdempotencyInProgress,
-}
-"""What a caller is told when a race has broken a constraint."""
 
 BREAKING: Mapping[str, str] = {
     "users_email_key": "UPDATE users SET email = user_id, email_key = 'a@example.org'",
@@ -70,12 +57,12 @@ async def break_it(database: Database, name: str) -> None:
         await connection_of(stores).execute(BREAKING[name])
 
 
-@pytest.mark.parametrize("name", sorted(VIOLATIONS))
-async def test_one_that_a_race_can_break_is_a_refusal(name: str, shared_database: Database) -> None:
-    with pytest.raises(REFUSALS[name]) as refused:
+@pytest.mark.parametrize("name", sorted(RACES))
+async def test_one_that_a_race_can_break_asks_for_another_try(name: str, shared_database: Database) -> None:
+    with pytest.raises(RivalStored) as aborted:
         await break_it(shared_database, name)
 
-    cause = refused.value.__cause__
+    cause = aborted.value.__cause__
     assert isinstance(cause, asyncpg.IntegrityConstraintViolationError)
     assert cause.constraint_name == name
 
@@ -107,9 +94,9 @@ async def test_every_constraint_of_the_schema_is_known_by_name_and_no_other(owne
             "WHERE c.relnamespace = 'tallystick'::regnamespace AND i.indisunique"
         )
 
-    assert {row["name"] for row in rows} == set(VIOLATIONS) | GUARDS
+    assert {row["name"] for row in rows} == RACES | GUARDS
 
 
 def test_a_constraint_is_one_or_the_other() -> None:
-    assert set(VIOLATIONS) & GUARDS == set()
-    assert set(BREAKING) == set(VIOLATIONS) | (GUARDS - {"schema_migrations_pkey"})
+    assert set() == RACES & GUARDS
+    assert set(BREAKING) == RACES | (GUARDS - {"schema_migrations_pkey"})

@@ -8,8 +8,11 @@ import pytest
 from dishka import Provider, Scope
 
 from adapters.memory.ports import SeededRandomness
-from application.codes import DrawCandidates
-from domain.codes import draw_candidates
+from application.codes import DrawCandidates, Minted, mint
+from domain.codes import Code, CodeEntry, draw_candidates
+from domain.refusals import Refusal
+from domain.users import UserId
+from tests.integration.postgres.sessions import connection_of
 from tests.services import Caller, running, settings
 from tests.worlds import World
 
@@ -140,3 +143,34 @@ async def test_a_mint_that_races_a_deletion_leaves_nothing_that_resolves(
 def measured(scrape: str, name: str) -> float:
     """Return a counter's value."""
     return sum(float(line.rsplit(" ", 1)[1]) for line in scrape.splitlines() if line.startswith(name))
+
+
+async def test_a_rival_who_minted_for_the_same_user_is_the_one_whose_code_counts(world: World) -> None:
+    """Behind the lock on the user, which keeps rivals apart: the constraint on canonical codes knows the winner."""
+    await world.arrive("ada")
+    ada, now = UserId("ada"), world.clock.now()
+    loser_waits = asyncio.Event()
+
+    async def win() -> None:
+        async with world.transactions.begin() as stores:
+            await stores.codes.assign([CodeEntry(Code("WINNER11"), ada, is_canonical=True, created_at=now)])
+            loser_waits.set()
+            await until_somebody_waits(world)
+
+    async def lose() -> Minted | Refusal:
+        await loser_waits.wait()
+        async with world.transactions.begin() as stores:
+            return (await mint(stores, {ada: [Code("LOSER111"), Code("LOSER222")]}, now))[ada]
+
+    _, lost = await asyncio.gather(win(), lose())
+
+    assert lost == Minted(Code("WINNER11"), created=False, collisions=0)
+    assert await world.owner("LOSER111") is None
+    assert await world.broken_promises() == []
+
+
+async def until_somebody_waits(world: World) -> None:
+    async with asyncio.timeout(30), world.transactions.reading() as stores:
+        waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+        while not await connection_of(stores).fetchval(waits):  # noqa: ASYNC110  another session's doing has no event
+            await asyncio.sleep(0.01)

@@ -1,7 +1,7 @@
 """Group commit by itself: order, lanes, retries, splits, shedding, callers who go away, shutdown."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -9,90 +9,8 @@ import pytest
 from adapters.memory.ports import ManualClock, RecordedMetrics
 from application.group_commit import Bounds, GroupCommit
 from application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
-from domain.refusals import OutcomeUnknown, Overloaded, Refusal
-
-
-class No(Refusal):
-    code = "NO"
-
-
-class NoPause:
-    """Chance without jitter: a retry comes at once."""
-
-    def bytes(self, count: int) -> bytes:
-        return bytes(count)
-
-    def fraction(self) -> float:
-        return 0.0
-
-
-class Desk:
-    """A batch use case that writes down its batches and waits where it is told to."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.running = 0
-        self.most_running = 0
-        self.failures: list[Exception] = []
-        self.poison: dict[str, Exception] = {}
-        self.refusals: dict[str, Refusal] = {}
-
-    async def __call__(self, commands: Sequence[str]) -> list[str | Exception]:
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
-        try:
-            self.batches.append(list(commands))
-            await self.gate.wait()
-            if self.failures:
-                raise self.failures.pop(0)
-            for command in commands:
-                if command in self.poison:
-                    raise self.poison[command]
-            return [self.refusals.get(command, f"did {command}") for command in commands]
-        finally:
-            self.running -= 1
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def metrics() -> RecordedMetrics:
-    return RecordedMetrics()
-
-
-Open = Callable[..., GroupCommit[str, str]]
-
-
-@pytest.fixture
-def group(desk: Desk, clock: ManualClock, metrics: RecordedMetrics) -> Open:
-    def build(**bounds: float) -> GroupCommit[str, str]:
-        return GroupCommit(
-            desk,
-            key=lambda command: command.split(":")[0],
-            clock=clock,
-            randomness=NoPause(),
-            metrics=metrics,
-            name="desk",
-            bounds=Bounds(**{"lanes": 1, **bounds}),  # type: ignore[arg-type]  # numbers all
-        )
-
-    return build
-
-
-async def settled() -> None:
-    """Let every task that can run do so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+from domain.refusals import OutcomeUnknown, Overloaded
+from tests.unit.application.desks import Desk, No, NoPause, Open, settled
 
 
 async def test_one_command_is_a_batch_of_one(group: Open, desk: Desk) -> None:

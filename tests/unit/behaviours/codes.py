@@ -2,6 +2,7 @@
 
 import pytest
 
+from application.codes import Reminted
 from domain.codes import CodesExhausted
 from domain.users import UserDeleted
 from tests.worlds import World
@@ -60,6 +61,12 @@ class MintCodesBehaviour:
 
         assert first == second
         assert await world.broken_promises() == []
+
+    async def test_many_mints_of_one_user_in_a_batch_are_one_mint_and_as_many_attempts(self, world: World) -> None:
+        await world.mint_codes([world.mint_command("ada") for _ in range(5)])
+
+        assert len(world.metrics.values["time_to_code_ms", ""]) == 1
+        assert world.metrics.total("double_mint_attempts") == 4
 
     async def test_a_deleted_user_gets_none(self, world: World) -> None:
         await world.tell("deleted", "ada")
@@ -124,6 +131,24 @@ class RemintCodesBehaviour:
 
         assert await world.remint("ada", candidates=drawn) == first
         assert first.alias == "OLD12345"
+
+    async def test_two_remints_of_one_batch_that_is_run_again_make_two_codes_and_no_more(self, world: World) -> None:
+        await world.mint("ada", candidates=["OLD12345"])
+        batch = [
+            world.remint_command("ada", ["FIRST111", "SPARE111"]),
+            world.remint_command("ada", ["SECOND22", "SPARE222"]),
+        ]
+        await world.remint_codes(batch)
+
+        again = await world.remint_codes(batch)
+
+        assert [answer.code for answer in again if isinstance(answer, Reminted)] == ["SECOND22", "SECOND22"]
+        assert [await world.resolve(code) for code in ("OLD12345", "FIRST111", "SECOND22")] == [
+            "alias",
+            "alias",
+            "canonical",
+        ]
+        assert [await world.owner(code) for code in ("SPARE111", "SPARE222")] == [None, None]
 
     async def test_a_deleted_user_cannot_remint(self, world: World) -> None:
         await world.mint("ada")

@@ -7,7 +7,7 @@ import pytest
 
 from application.idempotency import IdempotencyMismatch, Keyed, Replayed
 from domain.codes import CodesExhausted
-from domain.users import Profile, UsernameTaken
+from domain.users import Profile, UserDeleted, UsernameTaken
 from tests.worlds import World
 
 
@@ -33,7 +33,7 @@ class AnswerOnceBehaviour:
         for _ in range(2):
             async with world.transactions.begin() as stores:
                 request = Keyed(7, world.key("ada", "k1", b"seven"))
-                outcomes += await world.once(stores.idempotency, [request], work)
+                outcomes += await world.once(stores, [request], work)
 
         assert outcomes[0] == 7
         assert isinstance(outcomes[1], Replayed)
@@ -62,6 +62,13 @@ class AnswerOnceBehaviour:
             await world.arrive("bob", key="k1", profile=Profile(username="queen"))
 
         assert replayed.value.reply.body == b"USERNAME_TAKEN"
+
+    async def test_a_caller_who_was_deleted_since_is_told_so_instead(self, world: World) -> None:
+        await world.remint("ada", key="k1")
+        await world.tell("deleted", "ada")
+
+        with pytest.raises(UserDeleted):
+            await world.remint("ada", key="k1")
 
     async def test_a_refusal_that_may_pass_is_not_stored(self, world: World) -> None:
         await world.mint("bob", candidates=["BOB12345"])

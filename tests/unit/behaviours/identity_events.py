@@ -209,3 +209,21 @@ class ReceiveIdentityEventsBehaviour:
 
         assert forgotten == 1
         assert await world.tell("created", "bob", delivery="young") == "duplicate"
+
+    async def test_who_takes_a_name_and_changes_address_in_one_batch_gets_both(self, world: World) -> None:
+        await world.tell("created", "ada", profile=Profile(username="queen"))
+        await world.tell("created", "bob", profile=Profile(email="bob@example.org"))
+        world.pass_time(seconds=1)
+
+        await world.receive_identity_events(
+            [
+                world.notice("updated", "bob", profile=Profile(username="queen")),
+                world.notice("updated", "bob", profile=Profile(email="bob@example.net")),
+                world.notice("created", "cid"),
+            ]
+        )
+
+        profile = await world.profile("bob")
+        assert (profile.username, profile.email) == ("queen", "bob@example.net")
+        assert (await world.profile("ada")).username is None
+        assert await world.standing("cid") is not None

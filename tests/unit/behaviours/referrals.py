@@ -142,9 +142,9 @@ class ProfilesBehaviour:
         with pytest.raises(UsernameTaken):
             await world.arrive("bob", code, profile=Profile(username="queen", display_name="B"), phone_verified=True)
 
+        assert await world.standing("bob") is None
         assert await world.inviter("bob") is None
         assert not (await world.link("bob")).otp_verified
-        assert await world.profile("bob") == Profile()
 
     async def test_ones_own_claims_are_no_conflict(self, world: World) -> None:
         profile = Profile(email="ada@example.org", username="ada")

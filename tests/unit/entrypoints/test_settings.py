@@ -162,6 +162,28 @@ def test_a_url_without_a_host_or_with_a_port_that_is_none_is_refused(name: str, 
     assert refusal({name: url}).startswith(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://db:0/tally"),
+        ("DATABASE_URL", "postgresql://db:65536/tally"),
+        ("DATABASE_URL", "postgresql://one:5432,two:99999/tally"),
+        ("TALLYSTICK_PUBLIC_BASE_URL", "https://go.example.org/?a=b"),
+        ("TALLYSTICK_PUBLIC_BASE_URL", "https://go.example.org/#a"),
+        ("TALLYSTICK_PUBLIC_BASE_URL", "https://go.example.org/a b"),
+        ("TALLYSTICK_APP_URL", "https://app.example.org/x y"),
+    ],
+)
+def test_an_address_that_nobody_could_reach_is_refused(name: str, value: str) -> None:
+    assert refusal({name: value}).startswith(name)
+
+
+def test_a_database_of_several_hosts_is_taken() -> None:
+    several = "postgresql://ada:secret@one:5432,[::1]:5433,three/tally"
+
+    assert load({"DATABASE_URL": several}).database_url == several
+
+
 @pytest.mark.parametrize("origins", ["https://app.example.org/", "https://a.example.org, https://b.example.org"])
 def test_an_origin_that_no_browser_would_ever_send_is_refused(origins: str) -> None:
     assert refusal({"TALLYSTICK_ALLOWED_ORIGINS": origins}).startswith("TALLYSTICK_ALLOWED_ORIGINS")

@@ -180,3 +180,19 @@ async def test_a_failed_round_is_followed_by_the_next_one(
 
     assert failing.failures == []
     assert await remembered(world, "old") == []
+
+
+async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(
+    world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await remember(world, "old")
+    world.pass_time(days=9)
+
+    async def too_many(_users: object) -> int:
+        raise StoreUnavailable("57014")
+
+    monkeypatch.setattr("adapters.memory.standings.MemoryStandings.missing_codes", too_many)
+    with pytest.raises(Overloaded):
+        await upkeep.go_round()
+
+    assert await remembered(world, "old") == []

@@ -161,3 +161,11 @@ async def test_an_allowed_origin_that_is_none_lets_nobody_in(allowed: str) -> No
     async with running(settings(allowed_origins=allowed), "memory") as (anyone, container):
         for origin in ("null", "", "file://"):
             await assert_refused(anyone, await cookie_of(container), ("origin", origin))
+
+
+async def test_the_app_where_clicks_land_is_the_app_itself() -> None:
+    async with running(settings(app_url="https://shop.example.org/welcome?a=b"), "memory") as (anyone, container):
+        cookie = await cookie_of(container)
+
+        assert (await write(anyone, cookie, ("origin", "https://shop.example.org"))).status_code == 200
+        await assert_refused(anyone, cookie, ("origin", "https://example.org"))

@@ -143,3 +143,29 @@ async def test_web_apps_of_allowed_origins_may_read_replies(serve: Serve) -> Non
     assert allowed.headers["access-control-allow-origin"] == "https://app.example.org"
     assert "idempotency-hit" in allowed.headers["access-control-expose-headers"].lower()
     assert foreign.headers.get("access-control-allow-origin") != "https://evil.example.org"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "//healthz", "/api/me", "//api/me", "/r/ABCD1234", "//r/ABCD1234", "/x"])
+async def test_no_answer_is_kept_by_a_cache(anyone: Caller, path: str) -> None:
+    assert (await anyone.get(path)).headers["cache-control"] == "no-store"
+
+
+async def test_a_host_that_is_none_is_named(anyone: Caller) -> None:
+    refused = await anyone.get("/healthz", headers={"host": "a b"})
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == [{"pointer": "#Host", "detail": "it is no host"}]
+
+
+async def test_a_missing_parameter_is_named(anyone: Caller) -> None:
+    refused = await anyone.named("ada", "profiles:read").get("/api/profiles/by-email")
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == [{"pointer": "#email", "detail": "it is needed"}]
+
+
+@pytest.mark.parametrize("length", ["0" * 5000 + "2", "9" * 5000, "9" * 19])
+async def test_a_length_of_absurd_length_is_too_large(anyone: Caller, length: str) -> None:
+    refused = await anyone.named("ada").call("POST", "/api/users/upsert", raw=b"{}", headers={"content-length": length})
+
+    assert refused.status_code == 413

@@ -26,6 +26,12 @@ def test_hops_of_listed_proxies_are_passed_over_from_the_right() -> None:
     assert client("10.0.0.1", "6.6.6.6", "203.0.113.7", "10.0.0.2", proxies="10.0.0.0/8") == "203.0.113.7"
 
 
+def test_an_ipv4_caller_of_a_listener_for_both_kinds_is_themselves() -> None:
+    assert client("::ffff:203.0.113.7") == client("203.0.113.7") == "203.0.113.7"
+    assert client("::ffff:10.0.0.1", "203.0.113.7", proxies="10.0.0.0/8") == "203.0.113.7"
+    assert client("10.0.0.1", "::ffff:203.0.113.7", proxies="10.0.0.0/8") == "203.0.113.7"
+
+
 def test_what_is_no_address_ends_the_search() -> None:
     assert client("10.0.0.1", "203.0.113.7", "unknown", proxies="10.0.0.0/8") == "10.0.0.1"
     assert client("10.0.0.1", "", proxies="10.0.0.0/8") == "10.0.0.1"

@@ -15,8 +15,6 @@ STANDARD = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 NOT_ON_A_ROUTE = {
     "NOT_FOUND": "a path that is no route",
     "METHOD_NOT_ALLOWED": "a method that is no operation",
-    "ALREADY_ATTRIBUTED": "a constraint behind the rule that answers 'kept'",
-    "REFERRAL_CYCLE": "a constraint behind the rule that answers 'none'",
 }
 """Refusals that no operation answers with, and why."""
 

@@ -32,7 +32,10 @@ ALTER TABLE tallystick.users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE tallystick.users FORCE ROW LEVEL SECURITY;
 CREATE POLICY users_service ON tallystick.users FOR ALL TO tallystick_app USING (true) WITH CHECK (true);
 REVOKE ALL ON tallystick.users FROM public, anon, authenticated;
-GRANT SELECT, INSERT, UPDATE ON tallystick.users TO tallystick_app;
+-- Neither the id nor when a user came can ever be changed: the grant names the columns that can.
+GRANT SELECT, INSERT, UPDATE (
+    email, email_key, username, display_name, phone, profile_at, referrals, deleted_at
+) ON tallystick.users TO tallystick_app;
 
 -- A verified phone is a row that is inserted once, not a flag that could be unset.
 CREATE TABLE tallystick.phone_verifications (

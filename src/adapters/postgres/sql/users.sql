@@ -11,7 +11,8 @@ INSERT INTO tallystick.users (user_id, created_at)
 SELECT new.user_id, $2::timestamptz
 FROM unnest($1::text[]) AS new (user_id)
 ORDER BY new.user_id
-ON CONFLICT (user_id) DO NOTHING;
+ON CONFLICT (user_id) DO NOTHING
+RETURNING user_id;
 
 -- find(user_ids)
 SELECT user_id, email, username, display_name, phone, profile_at, referrals, created_at, deleted_at
@@ -40,3 +41,8 @@ FROM unnest(
     $7::timestamptz[], $8::bigint[], $9::timestamptz[]
 ) AS new (user_id, email, email_key, username, display_name, phone, profile_at, referrals, deleted_at)
 WHERE held.user_id = new.user_id;
+
+-- deleted(user_ids)
+SELECT user_id
+FROM tallystick.users
+WHERE user_id = ANY($1::text[]) AND deleted_at IS NOT NULL;

@@ -1,0 +1,73 @@
+"""HTTP as uvicorn speaks it, with a bound on the bytes and on the time that the head of a request may take."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from adapters.system import SystemRandomness
+from entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES
+from entrypoints.http.problems import PROBLEM_JSON, problem_body
+from entrypoints.http.refusals import HeadersTooLarge
+
+HEAD_SECONDS = 15.0
+MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_TARGET_BYTES + 8 * 1024
+"""Names, separators and what is too long by a little are told so further inside."""
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """Closes connections whose head does not end: the parser would keep whatever it is sent."""
+
+    _is_head = True
+    _began_here = False
+    _head_bytes = 0
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # What came before a head in the same read is not its own; one read is bounded by the transport.
+        if self._is_head and not self._began_here:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse()
+        self._began_here = False
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_head, self._began_here, self._head_bytes = True, True, 0
+        if self._patience is None:
+            self._wait_for_head()
+
+    def on_headers_complete(self) -> None:
+        self._is_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _wait_for_head(self) -> None:
+        self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self.transport.close()
+
+    def _refuse(self) -> None:
+        if self.transport.is_closing():
+            return
+        body = problem_body(HeadersTooLarge(MAX_HEADER_BYTES), SystemRandomness().bytes(16).hex())
+        head = (
+            "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+            f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()

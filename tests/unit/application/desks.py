@@ -1,0 +1,63 @@
+"""A use case for group commits to run, and chance without jitter."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from application.group_commit import GroupCommit
+from domain.refusals import Refusal
+
+Open = Callable[..., GroupCommit[str, str]]
+
+
+class No(Refusal):
+    code = "NO"
+
+
+class NoPause:
+    """Chance without jitter: a retry comes at once."""
+
+    def bytes(self, count: int) -> bytes:
+        return bytes(count)
+
+    def fraction(self) -> float:
+        return 0.0
+
+
+class Desk:
+    """A batch use case that writes down its batches and waits where it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.running = 0
+        self.most_running = 0
+        self.failures: list[Exception] = []
+        self.poison: dict[str, Exception] = {}
+        self.refusals: dict[str, Refusal] = {}
+        self.before: Callable[[Sequence[str]], None] | None = None
+        """Called once, at the start of the second batch."""
+
+    async def __call__(self, commands: Sequence[str]) -> list[str | Exception]:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            self.batches.append(list(commands))
+            await self.gate.wait()
+            if self.before is not None and len(self.batches) > 1:
+                before, self.before = self.before, None
+                before(commands)
+            if self.failures:
+                raise self.failures.pop(0)
+            for command in commands:
+                if command in self.poison:
+                    raise self.poison[command]
+            return [self.refusals.get(command, f"did {command}") for command in commands]
+        finally:
+            self.running -= 1
+
+
+async def settled() -> None:
+    """Let every task that can run do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -1,0 +1,94 @@
+"""What the commands of one batch do to each other: nothing, whatever befalls one of them."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from adapters.memory.ports import ManualClock, RecordedMetrics
+from application.group_commit import Bounds, GroupCommit
+from application.transactions import RivalStored, TransactionAborted
+from domain.refusals import OutcomeUnknown, Overloaded
+from tests.unit.application.desks import Desk, NoPause, Open, settled
+
+
+async def test_a_rival_who_is_seen_at_the_next_try_costs_nobody_anything(group: Open, desk: Desk) -> None:
+    desk.failures = [RivalStored("users_email_key")]
+
+    assert await asyncio.gather(*(map(group(), "abc"))) == ["did a", "did b", "did c"]
+    assert desk.batches == [["a", "b", "c"]] * 2
+
+
+@pytest.mark.parametrize("place", range(4))
+async def test_a_rival_who_is_never_seen_is_met_by_one_command_alone(
+    group: Open, desk: Desk, metrics: RecordedMetrics, place: int
+) -> None:
+    names = "abcd"
+    desk.poison[names[place]] = RivalStored("users_email_key")
+
+    outcomes = await asyncio.gather(*(map(group(retries=2), names)), return_exceptions=True)
+
+    assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [name == names[place] for name in names]
+    assert metrics.counts["group_commit_splits", "desk"] > 0
+
+
+async def test_an_abort_without_a_rival_is_not_split(group: Open, desk: Desk, metrics: RecordedMetrics) -> None:
+    desk.failures = [TransactionAborted("40P01")] * 3
+
+    outcomes = await asyncio.gather(*(map(group(retries=2), "ab")), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [Overloaded, Overloaded]
+    assert metrics.counts["group_commit_splits", "desk"] == 0
+
+
+async def test_who_has_waited_too_long_is_shed_and_the_others_go_on(
+    group: Open, desk: Desk, clock: ManualClock, metrics: RecordedMetrics
+) -> None:
+    commit = group(patience_seconds=8)
+    desk.gate.clear()
+    running = asyncio.create_task(commit("a"))
+    await settled()
+    old = asyncio.create_task(commit("b"))
+    await settled()
+    clock.move(timedelta(seconds=5))
+    fresh = asyncio.create_task(commit("c"))
+    await settled()
+
+    def pass_time_and_abort(commands: Sequence[str]) -> None:
+        clock.move(timedelta(seconds=4))
+        desk.failures = [TransactionAborted("40001")]
+
+    desk.before = pass_time_and_abort
+    desk.gate.set()
+
+    assert await running == "did a"
+    with pytest.raises(Overloaded, match="waited too long"):
+        await old
+    assert await fresh == "did c"
+    assert desk.batches == [["a"], ["b", "c"], ["c"]]
+    assert metrics.counts["group_commit_shed", "desk"] == 1
+
+
+async def test_a_batch_that_is_cancelled_from_within_leaves_nobody_waiting(
+    clock: ManualClock, metrics: RecordedMetrics
+) -> None:
+    started = asyncio.Event()
+
+    async def work(commands: Sequence[str]) -> list[str]:
+        if "a" in commands:
+            started.set()
+            await settled()
+            raise asyncio.CancelledError
+        return list(commands)
+
+    commit: GroupCommit[str, str] = GroupCommit(
+        work, key=len, clock=clock, randomness=NoPause(), metrics=metrics, name="work", bounds=Bounds(batch_size=1)
+    )
+    cancelled = asyncio.create_task(commit("a"))
+    await started.wait()
+    queued = asyncio.create_task(commit("b"))
+
+    with pytest.raises(OutcomeUnknown):
+        await cancelled
+    assert await queued == "b"

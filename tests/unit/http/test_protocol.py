@@ -1,0 +1,115 @@
+"""How long the head of a request may take: told by a clock that the test moves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from litestar import Litestar, get
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from entrypoints.http.protocol import HEAD_SECONDS, BoundedHeads
+
+
+class Wire(asyncio.Transport):
+    """A transport that writes down what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Timers:
+    """Stands in for the loop's timers."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.due: list[tuple[float, Callable[[], None], asyncio.TimerHandle]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None], *_: Any) -> asyncio.TimerHandle:
+        handle = self._loop.call_later(3600, lambda: None)
+        self.due.append((delay, callback, handle))
+        return handle
+
+    def let_pass(self) -> None:
+        for delay, callback, handle in self.due:
+            if delay == HEAD_SECONDS and not handle.cancelled():
+                callback()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+@get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[tuple[BoundedHeads, Wire, Timers]]:
+    """Return a connection that was just made, its wire and its timers."""
+    config = Config(Litestar([healthz], openapi_config=None), log_config=None, lifespan="off")
+    timers = Timers(asyncio.get_running_loop())
+    protocol = BoundedHeads(config, ServerState(), {}, _loop=timers)  # type: ignore[arg-type]  # stands in for it
+    wire = Wire()
+    protocol.connection_made(wire)
+    yield protocol, wire, timers
+    protocol.connection_lost(ConnectionResetError())
+    for _, _, handle in timers.due:
+        handle.cancel()
+
+
+async def test_a_silent_connection_is_closed(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+    _, wire, timers = opened
+
+    timers.let_pass()
+
+    assert wire.closed
+
+
+async def test_a_head_that_is_only_begun_is_closed(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+    protocol, wire, timers = opened
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
+
+    timers.let_pass()
+
+    assert wire.closed
+
+
+async def test_a_head_that_ended_in_time_is_not(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+    protocol, wire, timers = opened
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+
+    timers.let_pass()
+
+    assert not wire.closed
+
+
+async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+    protocol, wire, timers = opened
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\n")
+
+    timers.let_pass()
+
+    assert wire.closed

@@ -1,0 +1,78 @@
+"""What a question to the resolver costs and carries: the same for every code, whoever asked before."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+import pytest
+from dishka import Provider, Scope
+
+from adapters.memory.codes import MemoryReferralCodes
+from adapters.memory.transactions import MemoryTransactions
+from application.transactions import Stores, Transactions
+from domain.codes import CodeEntry
+from tests.services import Caller, running, settings
+from tests.unit.behaviours.http_referrals import code_of
+
+ORIGIN = "https://app.example.org"
+
+
+class WatchedTransactions:
+    """Transactions in memory that write down what the resolver asks of them."""
+
+    def __init__(self) -> None:
+        self._inner = MemoryTransactions()
+        self.asked: list[Collection[str]] = []
+        self.begin = self._inner.begin
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Stores]:
+        async with self._inner.reading() as stores:
+            codes = stores.codes
+            assert isinstance(codes, MemoryReferralCodes)
+            resolve, asked = codes.resolve, self.asked
+
+            async def watched(wanted: Collection[str]) -> dict[str, CodeEntry]:
+                asked.append(wanted)
+                return await resolve(wanted)
+
+            codes.resolve = watched  # type: ignore[method-assign, assignment]  # this one object's
+            yield stores
+
+
+@pytest.fixture
+async def watched() -> AsyncIterator[tuple[Caller, WatchedTransactions]]:
+    transactions = WatchedTransactions()
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: transactions, provides=Transactions)
+    async with running(settings(), "memory", provider) as (anyone, _):
+        yield anyone, transactions
+
+
+async def test_every_kind_of_code_is_looked_up_once(watched: tuple[Caller, WatchedTransactions]) -> None:
+    anyone, transactions = watched
+    alias = await code_of(anyone, "ada")
+    await anyone.named("ada").post("/api/referral/remint")
+    canonical = await code_of(anyone, "ada")
+
+    for query in (f"?code={canonical}", f"?code={alias}", "?code=NOBODY99", "?code=!", "?code=", ""):
+        transactions.asked.clear()
+        await anyone.get(f"/api/referral/resolve{query}")
+
+        assert [len(wanted) for wanted in transactions.asked] == [1], query
+
+
+async def test_what_one_caller_is_told_about_origins_reaches_nobody_else() -> None:
+    async with running(settings(allowed_origins=ORIGIN), "memory") as (anyone, _):
+        before = await anyone.get("/api/referral/resolve?code=NOBODY99")
+        allowed = await anyone.get("/api/referral/resolve?code=NOBODY99", headers={"origin": ORIGIN})
+        after = await anyone.get("/api/referral/resolve?code=NOBODY99")
+
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    assert list(after.headers) == list(before.headers)
+    assert "access-control-allow-origin" not in after.headers
+
+
+async def test_a_method_that_it_does_not_take_is_told_which_it_does(anyone: Caller) -> None:
+    refused = await anyone.post("/api/referral/resolve")
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
