@@ -47,14 +47,18 @@ class _Waiting(Generic[C, R]):
     """A commit of this command was lost sight of: from then on no failure may claim that nothing was done."""
 
     def settle(self, outcome: R | Exception) -> None:
+        """Answer with what the batch came to: a result, a refusal, or an earlier answer."""
         if self.reply.done():  # the caller went away; the effect stands all the same
             return
-        if not isinstance(outcome, Exception):
-            self.reply.set_result(outcome)
-        elif self.maybe_stored and (isinstance(outcome, Overloaded) or not isinstance(outcome, Refusal)):
-            self.reply.set_exception(OutcomeUnknown())
-        else:
+        if isinstance(outcome, Exception):
             self.reply.set_exception(outcome)
+        else:
+            self.reply.set_result(outcome)
+
+    def fail(self, error: Exception) -> None:
+        """Answer that the batch came to nothing."""
+        is_refusal = isinstance(error, Refusal) and not isinstance(error, Overloaded)
+        self.settle(OutcomeUnknown() if self.maybe_stored and not is_refusal else error)
 
 
 class GroupCommit(Generic[C, R]):
@@ -111,7 +115,7 @@ class GroupCommit(Generic[C, R]):
             await asyncio.wait(workers, timeout=grace_seconds)
         for lane in self._lanes:
             while lane:
-                lane.popleft().settle(Overloaded("shutting down; nothing was done, ask again"))
+                lane.popleft().fail(Overloaded("shutting down; nothing was done, ask again"))
                 self._queued -= 1
         for worker in workers:
             worker.cancel()
@@ -132,7 +136,7 @@ class GroupCommit(Generic[C, R]):
                 await self._settle(self._in_time(taken))
         except asyncio.CancelledError:
             for waiting in taken:
-                waiting.settle(OutcomeUnknown())
+                waiting.fail(OutcomeUnknown())
             raise
         finally:
             self._workers[number] = None
@@ -147,7 +151,7 @@ class GroupCommit(Generic[C, R]):
         for waiting in taken:
             if waiting.deadline <= until:
                 self._metrics.count("group_commit_shed", label=self._name)
-                waiting.settle(Overloaded("it waited too long; nothing was done, ask again"))
+                waiting.fail(Overloaded("it waited too long; nothing was done, ask again"))
         return [waiting for waiting in taken if waiting.deadline > until]
 
     async def _settle(self, taken: Sequence[_Waiting[C, R]]) -> None:
@@ -173,7 +177,7 @@ class GroupCommit(Generic[C, R]):
             await self._split(taken, overloaded)
             return
         for waiting in taken:
-            waiting.settle(overloaded)
+            waiting.fail(overloaded)
 
     async def _try(self, taken: Sequence[_Waiting[C, R]]) -> Literal["done", "again", "rival", "stop"]:
         """Run the batch once: everybody has an answer, or it may be run again, or there is no use in that now."""
@@ -203,7 +207,7 @@ class GroupCommit(Generic[C, R]):
     async def _split(self, taken: Sequence[_Waiting[C, R]], error: Exception) -> None:
         """One command fails the others, by a constraint or by a bug; which one is known only where there is one."""
         if len(taken) == 1:
-            taken[0].settle(error)
+            taken[0].fail(error)
             return
         self._metrics.count("group_commit_splits", label=self._name)
         middle = len(taken) // 2

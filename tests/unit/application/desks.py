@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from application.group_commit import GroupCommit
+from application.idempotency import Replayed
 from domain.refusals import Refusal
 
 Open = Callable[..., GroupCommit[str, str]]
@@ -35,6 +36,7 @@ class Desk:
         self.failures: list[Exception] = []
         self.poison: dict[str, Exception] = {}
         self.refusals: dict[str, Refusal] = {}
+        self.replays: dict[str, Replayed] = {}
         self.before: Callable[[Sequence[str]], None] | None = None
         """Called once, at the start of the second batch."""
 
@@ -52,7 +54,8 @@ class Desk:
             for command in commands:
                 if command in self.poison:
                     raise self.poison[command]
-            return [self.refusals.get(command, f"did {command}") for command in commands]
+            answers = self.refusals | self.replays
+            return [answers.get(command, f"did {command}") for command in commands]
         finally:
             self.running -= 1
 

@@ -8,7 +8,8 @@ import pytest
 
 from adapters.memory.ports import ManualClock, RecordedMetrics
 from application.group_commit import Bounds, GroupCommit
-from application.transactions import RivalStored, TransactionAborted
+from application.idempotency import Replayed, StoredReply
+from application.transactions import CommitUncertain, RivalStored, TransactionAborted
 from domain.refusals import OutcomeUnknown, Overloaded
 from tests.unit.application.desks import Desk, NoPause, Open, settled
 
@@ -68,6 +69,16 @@ async def test_who_has_waited_too_long_is_shed_and_the_others_go_on(
     assert await fresh == "did c"
     assert desk.batches == [["a"], ["b", "c"], ["c"]]
     assert metrics.counts["group_commit_shed", "desk"] == 1
+
+
+async def test_a_keyed_command_whose_commit_was_lost_is_answered_with_what_was_stored(group: Open, desk: Desk) -> None:
+    replayed = Replayed(StoredReply(b"", 200, b"{}"))
+    desk.failures = [CommitUncertain()]
+    desk.replays["a"] = replayed
+
+    outcomes = await asyncio.gather(*(map(group(), "ab")), return_exceptions=True)
+
+    assert outcomes == [replayed, "did b"]
 
 
 async def test_a_batch_that_is_cancelled_from_within_leaves_nobody_waiting(
