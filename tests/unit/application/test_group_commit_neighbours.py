@@ -103,3 +103,42 @@ async def test_a_batch_that_is_cancelled_from_within_leaves_nobody_waiting(
     with pytest.raises(OutcomeUnknown):
         await cancelled
     assert await queued == "b"
+
+
+async def test_commands_of_one_key_never_run_in_two_batches_at_once(group: Open, desk: Desk) -> None:
+    commit = group(lanes=8)
+    desk.gate.clear()
+    tasks = [asyncio.create_task(commit(f"ada:{number}")) for number in range(2)]
+    await settled()
+    tasks += [asyncio.create_task(commit(f"ada:{number}")) for number in range(2, 5)]
+    await settled()
+
+    assert desk.running == 1
+    desk.gate.set()
+    await asyncio.gather(*tasks)
+    assert desk.batches == [["ada:0", "ada:1"], ["ada:2", "ada:3", "ada:4"]]
+
+
+async def test_pauses_between_tries_grow_and_are_jittered(
+    desk: Desk, clock: ManualClock, metrics: RecordedMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        if seconds:
+            waited.append(seconds)
+        await sleep(0)
+
+    class Half(NoPause):
+        def fraction(self) -> float:
+            return 0.5
+
+    monkeypatch.setattr("application.group_commit.asyncio.sleep", note)
+    desk.failures = [TransactionAborted("40001")] * 5
+    commit: GroupCommit[str, str] = GroupCommit(
+        desk, key=str, clock=clock, randomness=Half(), metrics=metrics, name="desk"
+    )
+
+    assert await commit("a") == "did a"
+    assert waited == [0.025, 0.05, 0.1, 0.2, 0.4]

@@ -116,3 +116,14 @@ class AnswerOnceBehaviour:
         with pytest.raises(Replayed):
             await world.remint("ada", key="young")
         await world.remint("ada", key="old")
+
+    async def test_no_more_answers_are_forgotten_at_once_than_asked_for(self, world: World) -> None:
+        for number in range(3):
+            await world.remint(f"user{number}", key="k1")
+        world.pass_time(days=2)
+
+        async with world.transactions.begin() as stores:
+            before = world.clock.now()
+            forgotten = [await stores.idempotency.forget(before=before, limit=2) for _ in range(3)]
+
+        assert forgotten == [2, 1, 0]

@@ -210,6 +210,17 @@ class ReceiveIdentityEventsBehaviour:
         assert forgotten == 1
         assert await world.tell("created", "bob", delivery="young") == "duplicate"
 
+    async def test_no_more_deliveries_are_forgotten_at_once_than_asked_for(self, world: World) -> None:
+        for number in range(3):
+            await world.tell("created", f"user{number}")
+        world.pass_time(days=2)
+
+        async with world.transactions.begin() as stores:
+            before = world.clock.now()
+            forgotten = [await stores.deliveries.forget(before=before, limit=2) for _ in range(3)]
+
+        assert forgotten == [2, 1, 0]
+
     async def test_who_takes_a_name_and_changes_address_in_one_batch_gets_both(self, world: World) -> None:
         await world.tell("created", "ada", profile=Profile(username="queen"))
         await world.tell("created", "bob", profile=Profile(email="bob@example.org"))

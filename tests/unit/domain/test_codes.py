@@ -124,3 +124,16 @@ def test_symbols_are_spread_evenly() -> None:
     expected = 2000 * MAX_CANDIDATES * 8 / 32
     assert all(abs(count - expected) < 0.1 * expected for count in counts.values())
     assert len(counts) == 32
+
+
+def test_bytes_past_the_last_whole_round_of_the_alphabet_are_thrown_away() -> None:
+    """With ten symbols, 250 to 255 would make the first six of them likelier."""
+    drawn: list[int] = []
+
+    def random_bytes(count: int) -> bytes:
+        drawn.append(count)
+        return bytes([255, 250, *range(10)])[:count] if len(drawn) == 1 else bytes([7] * count)
+
+    candidates = draw_candidates(random_bytes, alphabet="0123456789", length=4)
+
+    assert "".join(candidates).startswith("0123456789" + "7" * 10)
