@@ -120,5 +120,5 @@ async def _nothing_to_reset(_connection: object) -> None:
 async def _release(pool: Pool, connection: Connection) -> None:
     try:
         await pool.release(connection, timeout=1.0)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         terminate(connection)

@@ -1,0 +1,42 @@
+"""A rollback on a connection that is beyond it: the connection goes, and what had happened stays what it is."""
+
+import asyncpg
+import pytest
+
+from adapters.postgres.transactions import _roll_back
+
+
+class Broken:
+    """A connection whose every statement fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self.is_terminated = False
+
+    def is_closed(self) -> bool:
+        return False
+
+    async def execute(self, _statement: str) -> str:
+        raise self._error
+
+    def terminate(self) -> None:
+        self.is_terminated = True
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError(),
+        ConnectionResetError(),
+        asyncpg.PostgresConnectionError(),
+        asyncpg.InterfaceError("the connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+    ],
+    ids=repr,
+)
+async def test_it_is_dropped_and_nothing_is_raised(error: Exception) -> None:
+    connection = Broken(error)
+
+    await _roll_back(connection)  # type: ignore[arg-type]  # stands in for one
+
+    assert connection.is_terminated
