@@ -169,3 +169,12 @@ async def test_a_length_of_absurd_length_is_too_large(anyone: Caller, length: st
     refused = await anyone.named("ada").call("POST", "/api/users/upsert", raw=b"{}", headers={"content-length": length})
 
     assert refused.status_code == 413
+
+
+async def test_requests_that_were_answered_make_room_for_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("entrypoints.http.edge.MAX_IN_FLIGHT", 1)
+    anyone = await serve()
+
+    statuses = [(await anyone.get(path)).status_code for path in ("/healthz", "/nowhere", "/api/me") * 2]
+
+    assert statuses == [200, 404, 401] * 2
