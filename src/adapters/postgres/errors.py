@@ -47,7 +47,10 @@ def translated(error: BaseException, *, connection_lost: bool) -> BaseException:
         return _meaning(error)
     if isinstance(error, TimeoutError):  # command_timeout: the statement was cancelled, and COMMIT never sent
         return StoreUnavailable("a statement took too long")
-    if isinstance(error, OSError) or (connection_lost and isinstance(error, asyncpg.InterfaceError)):
+    # An internal error of the client is said of a connection whose other end went away in the middle of something.
+    if isinstance(error, OSError | asyncpg.InternalClientError) or (
+        connection_lost and isinstance(error, asyncpg.InterfaceError)
+    ):
         return TransactionAborted("the connection was lost before the commit")
     return error
 

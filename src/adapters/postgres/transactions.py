@@ -84,7 +84,7 @@ async def _commit(connection: Connection) -> None:
         raise meaning from error
     except BaseException as error:
         terminate(connection)
-        if isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError):
+        if isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
             raise CommitUncertain from error
         raise
     if tag != "COMMIT":  # a statement had failed, and somebody went on regardless: the server rolled back

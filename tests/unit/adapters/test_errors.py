@@ -82,8 +82,16 @@ class TestTheDriversOwn:
         """A TimeoutError is an OSError too, and means another thing."""
         assert isinstance(meaning_of(TimeoutError()), StoreUnavailable)
 
-    @pytest.mark.parametrize("error", [ConnectionResetError(), BrokenPipeError(), OSError(113, "no route")])
-    def test_an_error_of_the_network_is_an_abort(self, error: OSError) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ConnectionResetError(),
+            BrokenPipeError(),
+            OSError(113, "no route"),
+            asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+        ],
+    )
+    def test_an_error_of_the_network_is_an_abort(self, error: Exception) -> None:
         assert isinstance(meaning_of(error), TransactionAborted)
 
     def test_misuse_of_a_lost_connection_is_an_abort(self) -> None:
