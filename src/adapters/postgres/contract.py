@@ -53,7 +53,13 @@ class DatabaseContract:
                 ]
         except TransactionAborted:
             return ["the database cannot be reached"]
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (
+            TimeoutError,
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             state = getattr(error, "sqlstate", None) or type(error).__name__
             return [f"the database does not answer ({state})"]
 
