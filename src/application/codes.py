@@ -1,7 +1,7 @@
 """Minting: each living user has one canonical code, and every older one keeps resolving."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -90,8 +90,11 @@ class RemintCodes:
         users = await enter(stores, {command.user_id for command in remints}, now)
         # One after the other, for one user may ask twice in a batch; nobody remints by the thousand.
         return [
-            UserDeleted() if users[command.user_id].deleted_at else await self._remint_one(stores, command, now)
-            for command in remints
+            UserDeleted()
+            if users[command.user_id].deleted_at
+            # Each at an instant of its own: which alias is the newest can be told.
+            else await self._remint_one(stores, command, now + timedelta(microseconds=number))
+            for number, command in enumerate(remints)
         ]
 
     async def _remint_one(self, stores: Stores, command: Remint, now: datetime) -> Reminted | Refusal:

@@ -19,7 +19,7 @@ class RequestKey(msgspec.Struct, frozen=True):
     caller: UserId
     key: str
     fingerprint: bytes
-    """A hash of method, path and body: the same key may not stand for another request."""
+    """A keyed hash of method, path and body: the same key may not stand for another request."""
     success_status: int
     correlation_id: str
     at: datetime
@@ -45,8 +45,10 @@ class IdempotencyMismatch(Refusal):
 
     code = "IDEMPOTENCY_MISMATCH"
 
-    def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used for another request; a new request needs a new key")
+    def __init__(
+        self, detail: str = "this Idempotency-Key was used for another request; a new request needs a new key"
+    ) -> None:
+        super().__init__(detail)
 
 
 class IdempotencyInProgress(Refusal):

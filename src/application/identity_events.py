@@ -123,6 +123,7 @@ class _File:
         gone = self._roll.gone()
         if gone:
             await stores.codes.retire(gone, at)
+            await stores.directory.forget(gone)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         return await mint(stores, self._candidates, at)

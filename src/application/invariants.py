@@ -26,6 +26,10 @@ PROMISES: Mapping[str, str] = {
     "living_codes_resolve": "a code resolves while its user lives, and no longer",
     "verified_users_exist": "a verified phone belongs to a user who is known",
     "one_inviter_no_cycle": "nobody invited themselves, and no two users invited each other",
+    "seats_are_uses": "an invite has as many uses as it shows, and never more than it allows",
+    "balances_are_entries": "a balance is the sum of its entries, each of which starts where the one before it ended",
+    "events_count_once": "one event credits or debits an account once",
+    "collected_once_and_paid": "a collected reward was paid for once, and not by its owner",
     "referrals_are_edges": "the referrals that are shown are the edges that are stored",
 }
 """Every promise that can be counted, by name."""

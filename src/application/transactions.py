@@ -7,9 +7,12 @@ from typing import Protocol
 from application.idempotency import IdempotencyKeys
 from application.invariants import Invariants
 from domain.codes import ReferralCodes
-from domain.identity import Verifications
+from domain.identity import IdentityDirectory, Verifications
 from domain.identity_events import Deliveries
+from domain.invites import Invites
+from domain.ledger import Ledger
 from domain.referrals import Edges, Leaderboard
+from domain.rewards import Rewards
 from domain.standings import Standings
 from domain.users import Users
 
@@ -27,6 +30,10 @@ class Stores:
     deliveries: Deliveries
     idempotency: IdempotencyKeys
     invariants: Invariants
+    ledger: Ledger
+    rewards: Rewards
+    invites: Invites
+    directory: IdentityDirectory
 
 
 class Transactions(Protocol):

@@ -6,12 +6,45 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from domain.refusals import PermissionMissing
+from domain.refusals import PermissionMissing, Refusal
 from domain.users import UserId
 
-Permission = Literal["profiles:read", "admin:read"]
+Permission = Literal[
+    "admin:read", "credits:grant", "invites:create", "invites:manage", "profiles:read", "purchases:batch"
+]
+
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
+"""In characters."""
 
 VerificationSource = Literal["token", "webhook"]
+
+
+class IdentityMismatch(Refusal):
+    """The body names somebody else than the token does."""
+
+    code = "IDENTITY_MISMATCH"
+
+    def __init__(self, member: str) -> None:
+        super().__init__(f"{member} is not what the token says")
+        self.member = member
+
+
+class WeakPassword(Refusal):
+    """The password is too short or too long."""
+
+    code = "WEAK_PASSWORD"
+
+    def __init__(self) -> None:
+        super().__init__(f"a password of {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters is needed")
+
+
+class IdentityExternal(Refusal):
+    """An identity provider signs users in, not this service."""
+
+    code = "IDENTITY_EXTERNAL"
+
+    def __init__(self) -> None:
+        super().__init__("the identity provider signs users in here")
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -20,6 +53,10 @@ class Principal(msgspec.Struct, frozen=True):
     user_id: UserId
     permissions: frozenset[str] = frozenset()
     phone_verified: bool = False
+    phone: str | None = None
+    """The user's number, as the token gives it."""
+    phone_disputed: bool = False
+    """True where the token says that it was not verified."""
 
     def require(self, permission: Permission) -> None:
         """Raise PermissionMissing for callers without it."""
@@ -45,8 +82,48 @@ class Verifications(Protocol):
         """Store them; the first one of a user stays."""
 
 
+class Credentials(msgspec.Struct, frozen=True):
+    """Who signed up here, and what they sign in with; the password itself is nowhere."""
+
+    user_id: UserId
+    password_hash: str | None
+    """None where an identity provider signs them in."""
+    created_at: datetime
+
+
+class IdentityDirectory(Protocol):
+    """Credentials by user, where sign-in is not left to an identity provider."""
+
+    async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Credentials]:
+        """Return the credentials of those who signed up here."""
+
+    async def by_email(self, email: str) -> Credentials | None:
+        """Return the credentials of the living user with this e-mail address."""
+
+    async def forget(self, user_ids: Collection[UserId]) -> None:
+        """Drop what these users sign in with; that they signed up stays."""
+
+    async def enrol(self, credentials: Sequence[Credentials]) -> None:
+        """Store the credentials of users who sign up."""
+
+
+class Passwords(Protocol):
+    """Turns passwords into hashes that can be checked, and takes its time for it."""
+
+    async def hashed(self, password: str) -> str:
+        """Return a salted hash; Overloaded where too many are being made."""
+
+    async def matches(self, password: str, password_hash: str | None) -> bool:
+        """Tell whether a password is the hashed one; takes as long where there is no hash. Overloaded as above."""
+
+
 class TokenVerifier(Protocol):
     """Bearer tokens of the identity provider, or sessions of our own."""
 
     async def verify(self, token: str) -> Principal:
         """Return whom a token speaks for; Unauthenticated for anything but a valid one."""
+
+
+def is_fit(password: str) -> bool:
+    """Tell whether a password may be chosen."""
+    return SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD

@@ -1,7 +1,6 @@
 """Ids that we make: UUIDv7, ordered by time."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 RANDOM_BYTES = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -12,4 +11,5 @@ def uuid_v7(at: datetime, random_bytes: bytes) -> str:
     milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
     chance = int.from_bytes(random_bytes[:RANDOM_BYTES], "big")
     number = milliseconds << 80 | 0x7 << 76 | (chance >> 62 & 0xFFF) << 64 | 0b10 << 62 | chance & (1 << 62) - 1
-    return str(UUID(int=number))
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

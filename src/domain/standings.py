@@ -18,6 +18,8 @@ class Standing(msgspec.Struct, frozen=True):
     otp_verified: bool
     referred: bool
     """True where somebody invited this user."""
+    credits: int
+    points: int
 
 
 class Standings(Protocol):

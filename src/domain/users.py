@@ -19,6 +19,7 @@ MAX_PHONE_LENGTH = 32
 
 _USER_ID = re.compile(r"[A-Za-z0-9_.:|@-]{1,128}\Z")
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+\Z")
+_FEWEST_DIGITS = 3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -124,6 +125,16 @@ def email_key(email: str) -> str:
 def is_email(text: str) -> bool:
     """Tell whether a text has the shape of an e-mail address, of at most 254 characters."""
     return len(text) <= MAX_EMAIL_LENGTH and _EMAIL.match(text) is not None
+
+
+def is_phone(text: str) -> bool:
+    """Tell whether a text can be dialled: at least three digits, of at most 32 characters."""
+    return is_plain(text, longest=MAX_PHONE_LENGTH) and len(phone_digits(text)) >= _FEWEST_DIGITS
+
+
+def phone_digits(phone: str) -> str:
+    """Return what two spellings of one number share."""
+    return "".join(character for character in phone if character in "0123456789")
 
 
 def is_plain(text: str, *, longest: int) -> bool:

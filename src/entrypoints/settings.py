@@ -75,6 +75,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, _says("What session cookies are signed with. Default: derived from the JWT secret.")
     ] = None
 
+    identity: Annotated[
+        Literal["builtin", "external"],
+        _says(
+            "Who holds e-mail addresses and passwords: this service, or the identity provider alone. "
+            "When external, sign-up refuses both and nobody signs in here."
+        ),
+    ] = "builtin"
+
     webhook_secrets: Annotated[
         str | None,
         _says("`whsec_...` or `v1,whsec_...`, several separated by spaces while rotating, or `off`."),
@@ -101,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
     flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See below for what there is.")] = ""
-    log_level: Annotated[LogLevel, _says("`debug` logs successful reads too.")] = "info"
+    log_level: Annotated[LogLevel, _says("`debug` logs successful requests too.")] = "info"
     drain_seconds: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=600)], _says("How long requests may take to finish after SIGTERM.")
     ] = 20

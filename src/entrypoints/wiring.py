@@ -1,7 +1,7 @@
 """Wiring: the whole graph, built once at start-up; every choice is one line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from importlib.metadata import version
 from typing import Literal, NewType
 
@@ -12,7 +12,8 @@ from litestar.types import ASGIApp
 from adapters.identity.claims import ClaimsCheck
 from adapters.identity.jwks import JwksCache, over_http
 from adapters.identity.keys import derive
-from adapters.identity.sessions import Sessions
+from adapters.identity.passwords import Argon2Passwords
+from adapters.identity.sessions import Bearers, Sessions
 from adapters.identity.tokens import JwtVerifier
 from adapters.memory.ports import SwitchedFlags
 from adapters.memory.transactions import MemoryTransactions
@@ -25,28 +26,49 @@ from adapters.telemetry.logs import Pseudonyms
 from adapters.telemetry.metrics import PrometheusMetrics
 from adapters.webhooks.signatures import WebhookSecrets
 from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
+from application.credits import Grant, GrantCredits, Granted
 from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
+from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
 from application.ports import Clock, Metrics, Randomness, RateLimiter
 from application.reads import Reads, ReadStandings, TellDeleted
 from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
+from application.rewards import (
+    Basket,
+    Bought,
+    ChangeReward,
+    OfferReward,
+    OfferRewards,
+    Order,
+    Purchase,
+    PurchaseBaskets,
+    PurchaseRewards,
+)
+from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
 from application.transactions import Transactions
 from domain.codes import draw_candidates
 from domain.flags import Flags
+from domain.identity import Passwords
+from domain.invites import Invite
+from domain.rewards import Reward, RewardId
 from domain.standings import Standing
 from domain.users import UserId
 from entrypoints.http.app import build_app
 from entrypoints.http.authentication import Authentication
+from entrypoints.http.credits import credits_router
 from entrypoints.http.exchange import TrustedProxies
 from entrypoints.http.gate import Gate
+from entrypoints.http.invites import invites_router, wire_invite
 from entrypoints.http.links import Addresses
 from entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
 from entrypoints.http.pages import Cursors
 from entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
 from entrypoints.http.replies import WireEncoder
 from entrypoints.http.resolver import resolver_router
+from entrypoints.http.rewards import rewards_router, wire_bought
+from entrypoints.http.sign_up import sign_up_router
 from entrypoints.http.users import users_router
 from entrypoints.http.webhooks import WebhookKeys, webhooks_router
 from entrypoints.settings import Settings
@@ -56,6 +78,10 @@ Store = Literal["postgres", "memory"]
 App = NewType("App", ASGIApp)  # type: ignore[valid-newtype]  # a key of the graph; a callable at run time
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+_BASKETS = Bounds(lanes=2, batch_size=4, queue_length=64)
+"""A basket holds up to a thousand orders: a few of them are a large batch."""
+_HOT = Bounds(lanes=2)
+"""Of few lanes the batches are larger, and cost less each; with two, one gathers while the other commits."""
 _READS = Bounds(lanes=1)
 """All who ask at once share one statement, and the next one is sent when it is answered."""
 
@@ -172,9 +198,16 @@ class Identity(Provider):
         return Sessions(derive(settings.root_secret, "session"), clock)
 
     @provide
-    def authentication(self, tokens: JwtVerifier, sessions: Sessions, settings: Settings) -> Authentication:
+    def bearers(self, settings: Settings, clock: Clock) -> Bearers:
+        return Bearers(Sessions(derive(settings.root_secret, "session"), clock, "bearer"))
+
+    @provide
+    def authentication(
+        self, tokens: JwtVerifier, bearers: Bearers, sessions: Sessions, settings: Settings
+    ) -> Authentication:
         own = [settings.public_base_url or DEFAULT_ADDRESS, settings.app_url or "", *settings.origins]
-        return Authentication(tokens, sessions, own)
+        given_out = [bearers] if settings.identity == "builtin" else []
+        return Authentication([tokens, *given_out], sessions, own)
 
     @provide
     def webhook_keys(self, settings: Settings) -> WebhookKeys:
@@ -215,7 +248,16 @@ class Referrals(Provider):
 
     @provide
     def once(self, addresses: Addresses) -> AnswerOnce:
-        return AnswerOnce(WireEncoder({Reminted: lambda reminted: wire_reminted(reminted, addresses)}))
+        return AnswerOnce(
+            WireEncoder(
+                {
+                    Reminted: lambda reminted: wire_reminted(reminted, addresses),
+                    Granted: lambda granted: granted.entry,
+                    Bought: wire_bought,
+                    Invite: wire_invite,
+                }
+            )
+        )
 
     @provide
     def mint(self, batch: MintCodes, commits: Commits) -> Single[Mint, Minted]:
@@ -246,6 +288,59 @@ class Referrals(Provider):
         return commits.of(batch, key=lambda _user_id: 0, name="tell_deleted", bounds=_READS)
 
 
+class Wallets(Provider):
+    """The use cases of credits, rewards, invites and sign-up, each behind its group commit."""
+
+    scope = Scope.APP
+    grant_credits = provide(GrantCredits)
+    purchase_rewards = provide(PurchaseRewards)
+    purchase_baskets = provide(PurchaseBaskets)
+    offer_rewards = provide(OfferRewards)
+    make_invites = provide(MakeInvites)
+    redeem_invites = provide(RedeemInvites)
+    complete_sign_ups = provide(CompleteSignUps)
+
+    @provide
+    def grant(self, batch: GrantCredits, commits: Commits) -> Single[Keyed[Grant], Granted]:
+        # By event key: two grants for one event meet in one lane, whoever they are for.
+        return commits.of(batch, key=lambda keyed: keyed.command.event_key, name="grant_credits")
+
+    @provide
+    def purchase(self, batch: PurchaseRewards, commits: Commits) -> Single[Keyed[Order], Purchase]:
+        return commits.of(batch, key=lambda keyed: keyed.command.user_id, name="purchase_rewards", bounds=_HOT)
+
+    @provide
+    def purchase_all(self, batch: PurchaseBaskets, commits: Commits) -> Single[Keyed[Basket], Bought]:
+        return commits.of(batch, key=_first_of, name="purchase_baskets", bounds=_BASKETS)
+
+    @provide
+    def offer(self, batch: OfferRewards, commits: Commits) -> Single[Keyed[OfferReward | ChangeReward], Reward]:
+        return commits.of(batch, key=_reward_of, name="offer_rewards")
+
+    @provide
+    def make(self, batch: MakeInvites, commits: Commits) -> Single[Keyed[NewInvite | RevokeInvite], Invite]:
+        return commits.of(batch, key=lambda keyed: keyed.command.invite_id, name="make_invites")
+
+    @provide
+    def redeem(self, batch: RedeemInvites, commits: Commits) -> Single[Keyed[Redemption], Redeemed]:
+        return commits.of(batch, key=lambda keyed: keyed.command.code, name="redeem_invites", bounds=_HOT)
+
+    @provide
+    def complete(self, batch: CompleteSignUps, commits: Commits) -> Single[Keyed[SignUp], SignedUp]:
+        return commits.of(batch, key=lambda keyed: keyed.command.redemption.code, name="complete_sign_ups")
+
+    @provide
+    def passwords(self, settings: Settings) -> Iterator[Passwords | None]:
+        passwords = Argon2Passwords() if settings.identity == "builtin" else None
+        yield passwords
+        if passwords is not None:
+            passwords.close()
+
+    @provide
+    def sign_in(self, reads: Reads, passwords: Passwords | None) -> SignIn | None:
+        return SignIn(reads, passwords) if passwords is not None else None
+
+
 class Http(Provider):
     """The routers, and the application around them."""
 
@@ -253,6 +348,10 @@ class Http(Provider):
     referrals = provide(staticmethod(referrals_router))
     resolver = provide(staticmethod(resolver_router))
     users = provide(staticmethod(users_router))
+    credits = provide(staticmethod(credits_router))
+    rewards = provide(staticmethod(rewards_router))
+    invites = provide(staticmethod(invites_router))
+    sign_up = provide(staticmethod(sign_up_router))
     webhooks = provide(staticmethod(webhooks_router))
     operations = provide(staticmethod(operations_router))
     administration = provide(staticmethod(administration_router))
@@ -279,11 +378,21 @@ class Http(Provider):
                 metrics=metrics,
                 randomness=randomness,
                 pseudonyms=pseudonyms,
+                fingerprint_key=derive(settings.root_secret, "fingerprints"),
                 version=version("tallystick"),
                 allowed_origins=settings.origins,
                 is_talkative=settings.log_level == "debug",
             )
         )
+
+
+def _reward_of(keyed: Keyed[OfferReward | ChangeReward]) -> RewardId:
+    command = keyed.command
+    return command.reward.reward_id if isinstance(command, OfferReward) else command.reward_id
+
+
+def _first_of(keyed: Keyed[Basket]) -> str:
+    return keyed.command.orders[0].order_id
 
 
 async def no_breaches() -> list[str]:
@@ -295,5 +404,12 @@ def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncCon
     """Return the graph for one process; tests replace parts of it."""
     stores = {"postgres": PostgresStore, "memory": MemoryStore}
     return make_async_container(
-        stores[store](), Machine(), Identity(), Referrals(), Http(), *replacements, context={Settings: settings}
+        stores[store](),
+        Machine(),
+        Identity(),
+        Referrals(),
+        Wallets(),
+        Http(),
+        *replacements,
+        context={Settings: settings},
     )

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from typing import Literal
 
-Purpose = Literal["session", "pseudonyms", "cursors", "globe"]
+Purpose = Literal["session", "pseudonyms", "cursors", "globe", "fingerprints"]
 
 
 def derive(secret: str, purpose: Purpose) -> bytes:

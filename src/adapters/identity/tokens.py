@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
@@ -15,6 +15,18 @@ from domain.refusals import Unauthenticated
 
 SECRET_ALGORITHMS = frozenset({"HS256"})
 PUBLISHED_ALGORITHMS = frozenset({"RS256", "ES256"})
+_MOST_VERIFIED = 4096
+
+
+class _Verified(NamedTuple):
+    """A token whose signature held, and the key it held for."""
+
+    algorithm: str
+    kid: str | None
+    key: Key
+    principal: Principal
+    ends_at: float
+    """When it ends by itself, in seconds since 1970, the leeway included."""
 
 
 class PublishedKeys(Protocol):
@@ -36,6 +48,7 @@ class JwtVerifier:
         algorithms: Collection[str],
     ) -> None:
         self._check = check
+        self._verified: dict[str, _Verified] = {}
         self._secret = OctKey.import_key(secret) if secret is not None else None
         self._published = published
         self._algorithms = frozenset(algorithms)
@@ -45,14 +58,31 @@ class JwtVerifier:
     async def verify(self, token: str) -> Principal:
         """Return whom a token speaks for; Unauthenticated for anything but a valid one."""
         try:
-            algorithm, kid = _header(token)
-            key = await self._key(algorithm, kid)
-            if key is None:
-                raise Unauthenticated
-            return self._check.principal(jwt.decode(token, key, registry=self._registry).claims)
-        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            verified = self._verified.get(token)
+            # A token that held is good until it ends or its key is gone: nothing else about it can change.
+            if (
+                verified is None
+                or self._check.is_over(verified.ends_at)
+                or await self._key(verified.algorithm, verified.kid) is not verified.key
+            ):
+                verified = await self._verify(token)
+        except (JoseError, ValueError, TypeError, OverflowError, RecursionError) as error:
             # What is wrong with a token is nobody's business but its issuer's.
             raise Unauthenticated from error
+        return verified.principal
+
+    async def _verify(self, token: str) -> _Verified:
+        self._verified.pop(token, None)
+        algorithm, kid = _header(token)
+        key = await self._key(algorithm, kid)
+        if key is None:
+            raise Unauthenticated
+        claims = jwt.decode(token, key, registry=self._registry).claims
+        verified = _Verified(algorithm, kid, key, self._check.principal(claims), self._check.ends_at(claims))
+        if len(self._verified) >= _MOST_VERIFIED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[token] = verified
+        return verified
 
     async def _key(self, algorithm: str, kid: str | None) -> Key | None:
         if algorithm not in self._algorithms:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from adapters.memory.tables import View
 from application.invariants import PROMISES, Invariant
+from domain.ledger import Account, AccountKey, Entry
 from domain.users import UserId
 
 
@@ -20,6 +21,10 @@ class MemoryInvariants:
             "living_codes_resolve": self._wrongly_resolving,
             "verified_users_exist": self._verified_nobodies,
             "one_inviter_no_cycle": self._cycles,
+            "seats_are_uses": self._wrong_seats,
+            "balances_are_entries": self._wrong_balances,
+            "events_count_once": self._repeated_events,
+            "collected_once_and_paid": self._unpaid,
             "referrals_are_edges": self._miscounted,
         }
         return [Invariant(name, promise, counts[name]()) for name, promise in PROMISES.items()]
@@ -47,3 +52,51 @@ class MemoryInvariants:
     def _miscounted(self) -> int:
         edges = Counter(edge.inviter_id for edge in self._view.edges.values())
         return sum(user.referrals != edges[user.user_id] for user in self._view.users.values())
+
+    def _wrong_seats(self) -> int:
+        uses = Counter(use.invite_id for use in self._view.invite_uses.values())
+        return sum(
+            invite.current_uses > invite.max_uses or invite.current_uses != uses[invite.invite_id]
+            for invite in self._view.invites.values()
+        )
+
+    def _wrong_balances(self) -> int:
+        chains: dict[AccountKey, list[Entry]] = {}
+        for entry in self._view.entries.values():
+            chains.setdefault(AccountKey(entry.user_id, entry.unit), []).append(entry)
+        return sum(
+            not _adds_up(account, sorted(chains.get(AccountKey(account.user_id, account.unit), ()), key=_seq))
+            for account in self._view.accounts.values()
+        )
+
+    def _repeated_events(self) -> int:
+        events = Counter((e.user_id, e.unit, e.event_type, e.event_key) for e in self._view.entries.values())
+        return sum(count > 1 for count in events.values())
+
+    def _unpaid(self) -> int:
+        paid = {
+            (entry.user_id, entry.event_key): entry
+            for entry in self._view.entries.values()
+            if entry.event_type == "purchase" and entry.unit == "credits"
+        }
+        collected = {(each.user_id, str(each.reward_id)): each for each in self._view.collected.values()}
+        broken = len(paid.keys() ^ collected.keys())
+        for place in paid.keys() & collected.keys():
+            entry, each = paid[place], collected[place]
+            reward = self._view.rewards.get(each.reward_id)
+            is_own = reward is not None and reward.owner_id == each.user_id
+            broken += is_own or (entry.amount, entry.balance_after) != (-each.cost, each.balance_after)
+        return broken
+
+
+def _seq(entry: Entry) -> int:
+    return entry.seq
+
+
+def _adds_up(account: Account, chain: Sequence[Entry]) -> bool:
+    balance = 0
+    for seq, entry in enumerate(chain, start=1):
+        if (entry.seq, entry.balance_before) != (seq, balance):
+            return False
+        balance = entry.balance_after
+    return (account.balance, account.version) == (balance, len(chain))

@@ -4,10 +4,13 @@ from dataclasses import dataclass, field, fields
 
 from adapters.memory.drafts import Draft
 from application.idempotency import RequestKey, StoredReply
-from domain.codes import CodeEntry
-from domain.identity import Verification
+from domain.codes import Code, CodeEntry
+from domain.identity import Credentials, Verification
 from domain.identity_events import IdentityEvent
+from domain.invites import Invite, InviteId, InviteUse, SeatKey
+from domain.ledger import Account, AccountKey, Entry, EventType, Unit
 from domain.referrals import Edge
+from domain.rewards import Collected, CollectionKey, Reward, RewardId
 from domain.users import User, UserId
 
 
@@ -28,6 +31,16 @@ class Tables:
     edges: dict[UserId, Edge] = field(default_factory=dict)
     verifications: dict[UserId, Verification] = field(default_factory=dict)
     deliveries: dict[str, IdentityEvent] = field(default_factory=dict)
+    accounts: dict[AccountKey, Account] = field(default_factory=dict)
+    entries: dict[tuple[UserId, Unit, int], Entry] = field(default_factory=dict)
+    events: dict[tuple[UserId, Unit, EventType, str], int] = field(default_factory=dict)
+    grants: dict[str, tuple[UserId, Unit, int]] = field(default_factory=dict)
+    rewards: dict[RewardId, Reward] = field(default_factory=dict)
+    collected: dict[CollectionKey, Collected] = field(default_factory=dict)
+    invites: dict[Code, Invite] = field(default_factory=dict)
+    invite_codes: dict[InviteId, Code] = field(default_factory=dict)
+    invite_uses: dict[SeatKey, InviteUse] = field(default_factory=dict)
+    credentials: dict[UserId, Credentials] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
 
 
@@ -44,8 +57,19 @@ class View:
         self.edges = Draft(tables.edges)
         self.verifications = Draft(tables.verifications)
         self.deliveries = Draft(tables.deliveries)
+        self.accounts = Draft(tables.accounts)
+        self.entries = Draft(tables.entries)
+        self.events = Draft(tables.events)
+        self.grants = Draft(tables.grants)
+        self.rewards = Draft(tables.rewards)
+        self.collected = Draft(tables.collected)
+        self.invites = Draft(tables.invites)
+        self.invite_codes = Draft(tables.invite_codes)
+        self.invite_uses = Draft(tables.invite_uses)
+        self.credentials = Draft(tables.credentials)
         self.replies = Draft(tables.replies)
         self.locked: set[UserId] = set()
+        self.locked_accounts: set[AccountKey] = set()
         self._writable = writable
 
     def writing(self) -> None:

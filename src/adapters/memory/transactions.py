@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from adapters.memory.codes import MemoryReferralCodes
+from adapters.memory.directory import MemoryIdentityDirectory
 from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.memory.identity import MemoryVerifications
 from adapters.memory.identity_events import MemoryDeliveries
 from adapters.memory.invariants import MemoryInvariants
+from adapters.memory.invites import MemoryInvites
+from adapters.memory.ledger import MemoryLedger
 from adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
+from adapters.memory.rewards import MemoryRewards
 from adapters.memory.standings import MemoryStandings
 from adapters.memory.tables import Tables, View
 from adapters.memory.users import MemoryUsers
@@ -55,4 +59,8 @@ def _stores(view: View) -> Stores:
         deliveries=MemoryDeliveries(view),
         idempotency=MemoryIdempotencyKeys(view),
         invariants=MemoryInvariants(view),
+        ledger=MemoryLedger(view),
+        rewards=MemoryRewards(view),
+        invites=MemoryInvites(view),
+        directory=MemoryIdentityDirectory(view),
     )

@@ -32,4 +32,11 @@ class PostgresStandings:
 
 
 def _standing(row: asyncpg.Record) -> Standing:
-    return Standing(user_from(row), row["code"], otp_verified=row["otp_verified"], referred=row["referred"])
+    return Standing(
+        user_from(row),
+        row["code"],
+        otp_verified=row["otp_verified"],
+        referred=row["referred"],
+        credits=row["credits"],
+        points=row["points"],
+    )

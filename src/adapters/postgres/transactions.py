@@ -8,12 +8,16 @@ import asyncpg
 
 from adapters.postgres.codes import PostgresReferralCodes
 from adapters.postgres.database import Connection, Database, is_lost, terminate
+from adapters.postgres.directory import PostgresIdentityDirectory
 from adapters.postgres.errors import translated
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresVerifications
 from adapters.postgres.identity_events import PostgresDeliveries
 from adapters.postgres.invariants import PostgresInvariants
+from adapters.postgres.invites import PostgresInvites
+from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
+from adapters.postgres.rewards import PostgresRewards
 from adapters.postgres.standings import PostgresStandings
 from adapters.postgres.users import PostgresUsers
 from application.transactions import CommitUncertain, Stores, TransactionAborted
@@ -70,6 +74,10 @@ def _stores(connection: Connection) -> Stores:
         deliveries=PostgresDeliveries(connection),
         idempotency=PostgresIdempotencyKeys(connection),
         invariants=PostgresInvariants(connection),
+        ledger=PostgresLedger(connection),
+        rewards=PostgresRewards(connection),
+        invites=PostgresInvites(connection),
+        directory=PostgresIdentityDirectory(connection),
     )
 
 

@@ -91,7 +91,8 @@ class SlidingWindows:
         """
         allowed, remaining, reset = True, items[0].amount, 0.0
         for item in items:
-            key, expiry = item.key_for(group, identity), item.get_expiry()
+            expiry = item.get_expiry()
+            key = f"{group}/{identity}/{item.amount}/{expiry}"
             allowed = await counters.acquire_sliding_window_entry(key, item.amount, expiry) and allowed
             previous, previous_ttl, current, current_ttl = await counters.get_sliding_window(key, expiry)
             left = max(0, item.amount - floor(previous * previous_ttl / expiry + current))

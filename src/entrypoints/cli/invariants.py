@@ -13,7 +13,7 @@ from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migrator import MigrationRefused
 from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemRandomness
-from application.invariants import Invariant
+from application.invariants import PROMISES, Invariant
 from application.reads import Reads
 from domain.refusals import Overloaded
 from entrypoints.cli.embedded import running_database
@@ -21,6 +21,8 @@ from entrypoints.cli.migrate import refuse_pending
 from entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
+_WIDTH = max(map(len, PROMISES.values())) + len("  ") + len(" broken ")
+"""No promise is cut short, however narrow the terminal is."""
 _PATIENCE = PoolSettings(size=2, statement_seconds=3600.0)
 
 
@@ -37,7 +39,7 @@ def invariants(as_json: bool) -> None:
     if as_json:
         say_json({"kept": not broken, "items": counted})
     else:
-        table = Table("promise", "broken", box=None)
+        table = Table("promise", "broken", box=None, width=_WIDTH)
         for invariant in counted:
             table.add_row(invariant.promise, f"[red]{invariant.violations}[/]" if invariant.violations else "0")
         OUT.print(table)

@@ -6,6 +6,7 @@ from entrypoints.cli.check import check
 from entrypoints.cli.invariants import invariants
 from entrypoints.cli.migrate import migrate
 from entrypoints.cli.probe import probe
+from entrypoints.cli.reconcile import reconcile
 from entrypoints.cli.serve import serve
 from entrypoints.cli.token import token
 
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (serve, migrate, token, check, invariants, probe):
+for command in (serve, migrate, token, check, invariants, reconcile, probe):
     main.add_command(command)

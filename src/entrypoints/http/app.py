@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from adapters.telemetry.logs import Pseudonyms
@@ -16,7 +17,7 @@ from entrypoints.http.documentation import openapi
 from entrypoints.http.edge import Edge
 from entrypoints.http.refusals import HeadersTooLarge, InternalError, InvalidRequest, RateLimited, UriTooLong
 from entrypoints.http.replies import exception_handlers
-from entrypoints.http.requests import ApiRequest
+from entrypoints.http.requests import FINGERPRINT_KEY, ApiRequest
 from entrypoints.http.resolver import RESOLVE_OPERATION, RESOLVE_PATH
 
 _RESOLVER_REFUSALS = (
@@ -37,6 +38,7 @@ def build_app(
     metrics: PrometheusMetrics,
     randomness: Randomness,
     pseudonyms: Pseudonyms,
+    fingerprint_key: bytes,
     version: str,
     allowed_origins: Sequence[str],
     is_talkative: bool,
@@ -56,6 +58,7 @@ def build_app(
         middleware=[authentication],
         exception_handlers=exception_handlers(metrics),
         request_class=ApiRequest,
+        state=State({FINGERPRINT_KEY: fingerprint_key}),
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=configuration,
         cors_config=cors if allowed_origins else None,

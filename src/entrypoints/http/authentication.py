@@ -1,6 +1,7 @@
 """Authentication: a bearer token, or a session cookie under the CSRF rule, becomes the principal of the request."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from litestar.middleware import ASGIMiddleware
@@ -24,8 +25,8 @@ class Authentication(ASGIMiddleware):
 
     exclude_opt_key = PUBLIC
 
-    def __init__(self, tokens: TokenVerifier, sessions: TokenVerifier, own_origins: Collection[str]) -> None:
-        self._tokens, self._sessions = tokens, sessions
+    def __init__(self, bearers: Sequence[TokenVerifier], sessions: TokenVerifier, own_origins: Collection[str]) -> None:
+        self._bearers, self._sessions = bearers, sessions
         self._origins = frozenset(filter(None, map(origin_of, own_origins)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -41,7 +42,7 @@ class Authentication(ASGIMiddleware):
             scheme, _, token = authorization.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer":
                 raise Unauthenticated
-            return await self._tokens.verify(token.strip(" "))
+            return await self._bearer(token.strip(" "))
         token = cookie(headers, SESSION_COOKIE)
         if not token:
             raise Unauthenticated
@@ -49,6 +50,13 @@ class Authentication(ASGIMiddleware):
         if method not in _SAFE_METHODS and not self._is_from_here(headers):
             raise CsrfRefused
         return principal
+
+    async def _bearer(self, token: str) -> Principal:
+        """Return whom a token speaks for: the provider's, or one that sign-in gave out."""
+        for verifier in self._bearers[:-1]:
+            with suppress(Unauthenticated):
+                return await verifier.verify(token)
+        return await self._bearers[-1].verify(token)
 
     def _is_from_here(self, headers: dict[bytes, bytes]) -> bool:
         """Tell whether a browser says that the request comes from the app itself or from an allowed origin."""

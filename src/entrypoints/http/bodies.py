@@ -24,7 +24,7 @@ _PLACE = re.compile(r" - at `([^`]*)`\Z")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 # A field's name is repeated where it can be one; an address, a number or a code is none.
 _TICKED = re.compile(r"`([^`]*)`")
-_NAME = re.compile(r"[a-z][A-Za-z_ |]{0,63}\Z")
+_NAME = re.compile(r"[a-z][A-Za-z_]{0,63}(?: \| [a-z]{1,16})*\Z")
 _QUOTED_VALUE = re.compile(r"'[^']*'")
 
 
@@ -37,6 +37,8 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, limit: 
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit() or len(announced) > _MOST_DIGITS or int(announced) > limit:
         raise BodyTooLarge(limit)
+    if headers.get(b"content-length") == b"0" and b"transfer-encoding" not in headers:
+        return b""
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from litestar import Request, Router
@@ -34,6 +34,7 @@ from entrypoints.http.refusals import (
     UnsupportedMediaType,
     UriTooLong,
 )
+from entrypoints.http.requests import LEAN, Nothing
 
 PATH = "/schema"
 PAGE_POLICY = (
@@ -144,7 +145,11 @@ def _complete(operation: Operation, method: str, handler: HTTPRouteHandler) -> N
         operation["security"] = []
     else:
         refusals += _WITH_CALLER
-    if handler.resolve_guards():
+    body = handler.opt.get(LEAN)
+    if body is not None and body is not Nothing:
+        schema = msgspec.json.schema_components([body])[1][body.__name__] | {"additionalProperties": False}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if body is not None or handler.resolve_guards():
         refusals.append(RateLimited)
         if LIMIT in handler.opt:
             refusals.append(LimiterUnavailable)
@@ -193,7 +198,7 @@ def _structs(annotation: object) -> Iterator[type[msgspec.Struct]]:
         yield annotation
         for field in msgspec.structs.fields(annotation):
             yield from _structs(field.type)
-    elif get_origin(annotation) in {Union, UnionType, list}:
+    elif get_origin(annotation) in {Union, UnionType, list, Annotated}:
         for argument in get_args(annotation):
             yield from _structs(argument)
 

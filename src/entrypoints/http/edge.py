@@ -20,7 +20,6 @@ _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _DOCUMENTATION = "/schema"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-_QUIET = frozenset({"GET", "HEAD", "OPTIONS"})
 _FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
 
 
@@ -94,7 +93,7 @@ class Edge:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._metrics.request(method, route, status, seconds)
         is_failure = status >= _FIRST_FAILURE or not status
-        if not (is_failure or self._is_talkative or status >= _FIRST_REFUSAL or method not in _QUIET):
+        if not (is_failure or self._is_talkative or status >= _FIRST_REFUSAL):
             return
         facts: dict[str, object] = {
             "method": method,

@@ -7,8 +7,13 @@ import msgspec
 from adapters.postgres.errors import InvalidText
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
+from application.sign_up import SignInRefused
 from domain.codes import CodesExhausted
+from domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
+from domain.invites import AlreadyUsed, CodeTaken, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
+from domain.ledger import BalanceLimitExceeded, InsufficientFunds
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
+from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
 from entrypoints.http.refusals import (
     BodyTooLarge,
@@ -31,24 +36,39 @@ REFUSALS = "refusals"
 """The option of handlers that names the refusals of their own, for the documentation."""
 
 STATUS: Mapping[type[Refusal], int] = {
+    AlreadyCollected: 409,
+    AlreadyUsed: 409,
+    BalanceLimitExceeded: 422,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
+    CodeTaken: 409,
     CodesExhausted: 503,
     CsrfRefused: 403,
     EmailTaken: 409,
     HeadersTooLarge: 431,
     IdempotencyInProgress: 409,
     IdempotencyMismatch: 422,
+    IdentityExternal: 403,
+    IdentityMismatch: 403,
+    InsufficientFunds: 402,
     InternalError: 500,
     InvalidRequest: 400,
     InvalidText: 400,
+    InviteExhausted: 409,
+    InviteExpired: 410,
+    InviteNotFound: 404,
+    InviteRevoked: 410,
     LimiterUnavailable: 503,
     MethodNotAllowed: 405,
+    NotYourReward: 403,
     OutcomeUnknown: 503,
     Overloaded: 503,
     PermissionMissing: 403,
     RateLimited: 429,
+    RewardNotFound: 404,
     RouteNotFound: 404,
+    SelfPurchase: 403,
+    SignInRefused: 401,
     SignatureRefused: 401,
     Unauthenticated: 401,
     UnsupportedMediaType: 415,
@@ -56,6 +76,7 @@ STATUS: Mapping[type[Refusal], int] = {
     UserDeleted: 410,
     UserNotFound: 404,
     UsernameTaken: 409,
+    WeakPassword: 422,
     WebhooksDisabled: 503,
 }
 

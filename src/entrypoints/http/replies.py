@@ -31,7 +31,7 @@ from entrypoints.http.refusals import (
     RouteNotFound,
 )
 
-_HIT = {"idempotency-hit": "true"}
+HIT = {"idempotency-hit": "true"}
 _LAST_STORED, _TOO_MANY = 499, 429
 _MISSING = re.compile(r"Missing required \w+ parameter '([A-Za-z_-]+)'")
 _BAD_HOST = "Invalid host header"
@@ -74,7 +74,7 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
         metrics.count("idempotency_hits")
         reply = replay.reply
         media_type = "application/json" if reply.status < 400 else PROBLEM_JSON  # noqa: PLR2004  its own name
-        return Response(reply.body, status_code=reply.status, media_type=media_type, headers=_HIT)
+        return Response(reply.body, status_code=reply.status, media_type=media_type, headers=HIT)
 
     def on_framework(request: Request, error: HTTPException) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}

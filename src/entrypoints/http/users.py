@@ -27,6 +27,7 @@ from domain.users import (
     UsernameTaken,
     UserNotFound,
     is_email,
+    is_phone,
     is_plain,
 )
 from entrypoints.http.authentication import cookie
@@ -145,7 +146,7 @@ def _profile(told: UpsertUser) -> Profile:
     ]
     if told.email is not None and not is_email(told.email):
         faults.append(Fault("/email", "an e-mail address is needed"))
-    if told.phone is not None and not is_plain(told.phone, longest=MAX_PHONE_LENGTH):
+    if told.phone is not None and not is_phone(told.phone):
         faults.append(Fault("/phone", "a phone number is needed"))
     if faults:
         raise InvalidRequest(faults)
@@ -162,8 +163,8 @@ def _me(standing: Standing, addresses: Addresses) -> Me:
         otp_verified=standing.otp_verified,
         referred=standing.referred,
         referrals=standing.user.referrals,
-        credits=0,
-        points=0,
+        credits=standing.credits,
+        points=standing.points,
         tier="bronze",
     )
 

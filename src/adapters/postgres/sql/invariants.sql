@@ -29,3 +29,55 @@ WHERE e.invitee_id = e.inviter_id OR back.invitee_id IS NOT NULL;
 SELECT count(*)
 FROM tallystick.users AS u
 WHERE u.referrals <> (SELECT count(*) FROM tallystick.referral_edges AS e WHERE e.inviter_id = u.user_id);
+
+-- seats_are_uses()
+SELECT count(*)
+FROM tallystick.invites AS i
+WHERE
+    i.current_uses > i.max_uses
+    OR i.current_uses <> (SELECT count(*) FROM tallystick.invite_uses AS u WHERE u.invite_id = i.invite_id);
+
+-- balances_are_entries()
+-- The balance is the sum of the entries and the last one's, and every entry starts where the one before it ended.
+SELECT count(*)
+FROM tallystick.ledger_accounts AS a
+LEFT JOIN (
+    SELECT
+        user_id, unit,
+        sum(amount) AS total,
+        count(*) AS entries,
+        max(seq) AS last_seq,
+        bool_or(balance_before <> came_before) AS is_broken
+    FROM (
+        SELECT
+            user_id, unit, seq, amount, balance_before,
+            lag(balance_after, 1, 0::bigint) OVER (PARTITION BY user_id, unit ORDER BY seq) AS came_before
+        FROM tallystick.ledger_entries
+    ) AS chained
+    GROUP BY user_id, unit
+) AS e ON e.user_id = a.user_id AND e.unit = a.unit
+WHERE
+    a.balance < 0 OR a.balance <> coalesce(e.total, 0) OR a.version <> coalesce(e.last_seq, 0)
+    OR coalesce(e.entries, 0) <> coalesce(e.last_seq, 0) OR coalesce(e.is_broken, false);
+
+-- events_count_once()
+SELECT count(*)
+FROM (
+    SELECT user_id, unit, event_type, event_key
+    FROM tallystick.ledger_entries
+    GROUP BY user_id, unit, event_type, event_key
+    HAVING count(*) > 1
+) AS twice;
+
+-- collected_once_and_paid()
+-- Every collected reward has the one entry that paid for it, every purchase its reward, and nobody bought their own.
+SELECT count(*)
+FROM tallystick.collected_rewards AS c
+FULL JOIN (
+    SELECT user_id, event_key, amount, balance_after FROM tallystick.ledger_entries
+    WHERE event_type = 'purchase' AND unit = 'credits'
+) AS e ON e.user_id = c.user_id AND e.event_key = c.reward_id
+LEFT JOIN tallystick.rewards AS r ON r.reward_id = c.reward_id
+WHERE
+    c.user_id IS NULL OR e.user_id IS NULL OR r.owner_id = c.user_id
+    OR e.amount <> -c.cost OR e.balance_after <> c.balance_after;

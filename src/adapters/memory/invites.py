@@ -1,0 +1,68 @@
+"""Invites in memory."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from adapters.memory.tables import GuardBroken, View
+from domain.codes import Code, normal_form
+from domain.invites import Invite, InviteId, InviteUse, SeatKey
+from domain.users import UserId
+
+
+class MemoryInvites:
+    """The invites of a view, and who used them."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def add(self, invite: Invite) -> bool:
+        self._view.writing()
+        if normal_form(invite.code) != invite.code or invite.max_uses < 1:
+            raise GuardBroken("invites_normal_form or invites_capacity")
+        held = self._view.invites.get(invite.code)
+        if held is None and invite.invite_id not in self._view.invite_codes:
+            self._view.invites.put(invite.code, invite)
+            self._view.invite_codes.put(invite.invite_id, invite.code)
+            return True
+        return held is not None and held.invite_id == invite.invite_id
+
+    async def find(self, invite_id: InviteId) -> Invite | None:
+        code = self._view.invite_codes.get(invite_id)
+        return self._view.invites.get(code) if code is not None else None
+
+    async def by_code(self, codes: Collection[Code]) -> dict[Code, Invite]:
+        found = {code: self._view.invites.get(code) for code in codes}
+        return {code: invite for code, invite in found.items() if invite is not None}
+
+    async def lock(self, codes: Collection[Code]) -> dict[Code, Invite]:
+        self._view.writing()
+        return await self.by_code(codes)
+
+    async def store(self, invites: Sequence[Invite]) -> None:
+        self._view.writing()
+        for invite in invites:
+            if invite.code not in self._view.invites or not 0 <= invite.current_uses <= invite.max_uses:
+                raise GuardBroken("invites_never_oversold")
+            self._view.invites.put(invite.code, invite)
+
+    async def uses(self, keys: Collection[SeatKey]) -> dict[SeatKey, InviteUse]:
+        found = {key: self._view.invite_uses.get(key) for key in keys}
+        return {key: use for key, use in found.items() if use is not None}
+
+    async def record_uses(self, uses: Sequence[InviteUse]) -> None:
+        self._view.writing()
+        for use in uses:
+            key = SeatKey(use.invite_id, use.user_id)
+            if key in self._view.invite_uses or use.invite_id not in self._view.invite_codes:
+                raise GuardBroken("invite_uses_pkey or invite_uses_invite_fkey")
+            self._view.invite_uses.put(key, use)
+
+    async def uses_of(
+        self, invite_id: InviteId, *, after: tuple[datetime, UserId] | None, limit: int
+    ) -> list[InviteUse]:
+        own = sorted((use for use in self._view.invite_uses.values() if use.invite_id == invite_id), key=_place)
+        return [use for use in own if after is None or _place(use) > after][:limit]
+
+
+def _place(use: InviteUse) -> tuple[datetime, UserId]:
+    return (use.used_at, use.user_id)

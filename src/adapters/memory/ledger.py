@@ -1,0 +1,65 @@
+"""The ledger in memory."""
+
+from collections.abc import Collection, Sequence
+
+from adapters.memory.tables import GuardBroken, View
+from domain.ledger import MAX_BALANCE, Account, AccountKey, Entry
+
+
+class MemoryLedger:
+    """The accounts and entries of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def open(self, keys: Collection[AccountKey]) -> None:
+        self._view.writing()
+        for key in keys:
+            if key not in self._view.accounts:
+                self._view.accounts.put(key, Account(*key))
+
+    async def lock(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
+        self._view.writing()
+        held = await self.balances(keys)
+        self._view.locked_accounts |= set(held)
+        return held
+
+    async def balances(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
+        found = {key: self._view.accounts.get(key) for key in keys}
+        return {key: account for key, account in found.items() if account is not None}
+
+    async def grants(self, event_keys: Collection[str]) -> dict[str, Entry]:
+        places = {key: self._view.grants.get(key) for key in event_keys}
+        found = {key: self._view.entries.get(place) for key, place in places.items() if place is not None}
+        return {key: entry for key, entry in found.items() if entry is not None}
+
+    async def post(self, entries: Sequence[Entry]) -> None:
+        self._view.writing()
+        for entry in entries:
+            key = AccountKey(entry.user_id, entry.unit)
+            account = self._view.accounts.get(key)
+            if account is None or key not in self._view.locked_accounts:
+                raise GuardBroken("an entry was posted to an account that was not locked")
+            self._check(entry, account)
+            self._view.events.put((*key, entry.event_type, entry.event_key), entry.seq)
+            if entry.event_type == "grant":
+                self._view.grants.put(entry.event_key, (*key, entry.seq))
+            self._view.entries.put((*key, entry.seq), entry)
+            self._view.accounts.put(key, account.after(entry))
+
+    def _check(self, entry: Entry, account: Account) -> None:
+        if (entry.user_id, entry.unit, entry.event_type, entry.event_key) in self._view.events:
+            raise GuardBroken("ledger_entries_event_key")
+        if entry.event_type == "grant" and entry.event_key in self._view.grants:
+            raise GuardBroken("ledger_entries_grant_key")
+        if (entry.seq, entry.balance_before) != (account.version + 1, account.balance):
+            raise GuardBroken("ledger_entries_pkey, or an entry that does not start where the last one ended")
+        if entry.balance_after != entry.balance_before + entry.amount or not 0 <= entry.balance_after <= MAX_BALANCE:
+            raise GuardBroken("ledger_entries_add_up or ledger_accounts_never_negative")
+
+    async def page(self, key: AccountKey, *, before: int | None, limit: int) -> list[Entry]:
+        account = self._view.accounts.get(key)
+        newest = account.version if account is not None else 0
+        start = newest if before is None else min(newest, before - 1)
+        page = [self._view.entries.get((*key, seq)) for seq in range(start, max(0, start - limit), -1)]
+        return [entry for entry in page if entry is not None]

@@ -1,0 +1,70 @@
+"""Rewards in memory."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from adapters.memory.tables import GuardBroken, View
+from domain.rewards import Collected, CollectionKey, Reward, RewardId
+from domain.users import UserId
+
+
+class MemoryRewards:
+    """The rewards of a view, and who collected them."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def add(self, reward: Reward) -> None:
+        self._view.writing()
+        if reward.reward_id not in self._view.rewards:
+            self._view.rewards.put(reward.reward_id, reward)
+
+    async def lock(self, reward_id: RewardId) -> Reward | None:
+        self._view.writing()
+        return self._view.rewards.get(reward_id)
+
+    async def store(self, reward: Reward) -> None:
+        self._view.writing()
+        held = self._view.rewards.get(reward.reward_id)
+        if held is None or (held.owner_id, held.created_at) != (reward.owner_id, reward.created_at):
+            raise GuardBroken("a reward changed hands")
+        self._view.rewards.put(reward.reward_id, reward)
+
+    async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
+        on_offer = [
+            reward
+            for reward in self._view.rewards.values()
+            if reward.active and (before is None or reward.reward_id < before)
+        ]
+        return sorted(on_offer, key=lambda reward: reward.reward_id, reverse=True)[:limit]
+
+    async def on_the_desk(
+        self, keys: Collection[CollectionKey]
+    ) -> tuple[dict[RewardId, Reward], dict[CollectionKey, Collected]]:
+        rewards = {key.reward_id: self._view.rewards.get(key.reward_id) for key in keys}
+        collected = {key: self._view.collected.get(key) for key in keys}
+        return (
+            {reward_id: reward for reward_id, reward in rewards.items() if reward is not None},
+            {key: each for key, each in collected.items() if each is not None},
+        )
+
+    async def collect(self, collected: Sequence[Collected]) -> None:
+        self._view.writing()
+        for each in collected:
+            key = CollectionKey(each.user_id, each.reward_id)
+            if key in self._view.collected:
+                raise GuardBroken("collected_rewards_pkey")
+            if each.reward_id not in self._view.rewards or each.balance_after != each.balance_before - each.cost:
+                raise GuardBroken("collected_rewards_reward_fkey or collected_rewards_add_up")
+            self._view.collected.put(key, each)
+
+    async def collected_by(
+        self, user_id: UserId, *, before: tuple[datetime, RewardId] | None, limit: int
+    ) -> list[Collected]:
+        own = [each for each in self._view.collected.values() if each.user_id == user_id]
+        own.sort(key=_place, reverse=True)
+        return [each for each in own if before is None or _place(each) < before][:limit]
+
+
+def _place(collected: Collected) -> tuple[datetime, RewardId]:
+    return (collected.collected_at, collected.reward_id)

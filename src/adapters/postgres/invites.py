@@ -1,0 +1,72 @@
+"""Invites on PostgreSQL."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.codes import Code
+from domain.invites import Invite, InviteId, InviteUse, SeatKey
+from domain.users import UserId
+
+_SQL = Statements.load("invites")
+
+
+class PostgresInvites:
+    """Rows of `invites` and `invite_uses`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, invite: Invite) -> bool:
+        await self._connection.execute(
+            _SQL.add,
+            invite.code,
+            invite.invite_id,
+            invite.owner_id,
+            invite.max_uses,
+            invite.expires_at,
+            invite.created_at,
+        )
+        held = (await self.by_code([invite.code])).get(invite.code)
+        return held is not None and held.invite_id == invite.invite_id
+
+    async def find(self, invite_id: InviteId) -> Invite | None:
+        row = await self._connection.fetchrow(_SQL.find, invite_id)
+        return Invite(*row) if row is not None else None
+
+    async def by_code(self, codes: Collection[Code]) -> dict[Code, Invite]:
+        return {row["code"]: Invite(*row) for row in await self._connection.fetch(_SQL.by_code, list(codes))}
+
+    async def lock(self, codes: Collection[Code]) -> dict[Code, Invite]:
+        return {row["code"]: Invite(*row) for row in await self._connection.fetch(_SQL.lock, list(codes))}
+
+    async def store(self, invites: Sequence[Invite]) -> None:
+        await self._connection.execute(
+            _SQL.store,
+            [invite.code for invite in invites],
+            [invite.current_uses for invite in invites],
+            [invite.revoked_at for invite in invites],
+        )
+
+    async def uses(self, keys: Collection[SeatKey]) -> dict[SeatKey, InviteUse]:
+        rows = await self._connection.fetch(_SQL.uses, [key.invite_id for key in keys], [key.user_id for key in keys])
+        return {SeatKey(row["invite_id"], row["user_id"]): InviteUse(*row) for row in rows}
+
+    async def record_uses(self, uses: Sequence[InviteUse]) -> None:
+        await self._connection.execute(
+            _SQL.record_uses,
+            [use.invite_id for use in uses],
+            [use.user_id for use in uses],
+            [use.attempt_id for use in uses],
+            [use.used_at for use in uses],
+        )
+
+    async def uses_of(
+        self, invite_id: InviteId, *, after: tuple[datetime, UserId] | None, limit: int
+    ) -> list[InviteUse]:
+        if after is None:
+            rows = await self._connection.fetch(_SQL.uses_of, invite_id, limit)
+        else:
+            rows = await self._connection.fetch(_SQL.uses_of_after, invite_id, *after, limit)
+        return [InviteUse(*row) for row in rows]

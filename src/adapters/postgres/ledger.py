@@ -1,0 +1,73 @@
+"""The ledger on PostgreSQL."""
+
+from collections.abc import Collection, Sequence
+
+import asyncpg
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.ledger import Account, AccountKey, Entry
+
+_SQL = Statements.load("ledger")
+
+
+class PostgresLedger:
+    """Rows of `ledger_accounts` and `ledger_entries`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def open(self, keys: Collection[AccountKey]) -> None:
+        await self._connection.execute(_SQL.open, *_columns(keys, 2))
+
+    async def lock(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
+        return _by_key(await self._connection.fetch(_SQL.lock, *_columns(keys, 2)))
+
+    async def balances(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
+        return _by_key(await self._connection.fetch(_SQL.balances, *_columns(keys, 2)))
+
+    async def grants(self, event_keys: Collection[str]) -> dict[str, Entry]:
+        rows = await self._connection.fetch(_SQL.grants, list(event_keys))
+        return {row["event_key"]: Entry(*row) for row in rows}
+
+    async def post(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        rows = [
+            (
+                entry.user_id,
+                entry.unit,
+                entry.seq,
+                entry.amount,
+                entry.balance_before,
+                entry.balance_after,
+                entry.event_type,
+                entry.event_key,
+                entry.reason,
+                entry.staff_id,
+                entry.tier_before,
+                entry.tier_after,
+                entry.correlation_id,
+                entry.created_at,
+            )
+            for entry in entries
+        ]
+        last = {(entry.user_id, entry.unit): (entry.balance_after, entry.seq) for entry in entries}
+        accounts = [(*key, *state) for key, state in last.items()]
+        await self._connection.execute(_SQL.post, *_columns(rows, 14), *_columns(accounts, 4))
+
+    async def page(self, key: AccountKey, *, before: int | None, limit: int) -> list[Entry]:
+        if before is None:
+            rows = await self._connection.fetch(_SQL.page, *key, limit)
+        else:
+            rows = await self._connection.fetch(_SQL.page_before, *key, before, limit)
+        return [Entry(*row) for row in rows]
+
+
+def _columns(rows: Collection[Sequence[object]], width: int) -> list[Sequence[object]]:
+    """Return rows as the arrays that `unnest` makes rows of again."""
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _by_key(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, Account]:
+    return {AccountKey(row[0], row[1]): Account(*row) for row in rows}

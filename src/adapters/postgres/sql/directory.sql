@@ -1,0 +1,22 @@
+-- find(user_ids)
+SELECT user_id, password_hash, created_at
+FROM tallystick.credentials
+WHERE user_id = ANY($1::text[]);
+
+-- by_email(email_key)
+-- Deleted users hold no address.
+SELECT c.user_id, c.password_hash, c.created_at
+FROM tallystick.users AS u
+INNER JOIN tallystick.credentials AS c ON c.user_id = u.user_id
+WHERE u.email_key = $1::text;
+
+-- enrol(user_ids, password_hashes, created_ats)
+INSERT INTO tallystick.credentials (user_id, password_hash, created_at)
+SELECT new.user_id, new.password_hash, new.created_at
+FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS new (user_id, password_hash, created_at)
+ORDER BY new.user_id;
+
+-- forget(user_ids)
+UPDATE tallystick.credentials
+SET password_hash = NULL
+WHERE user_id = ANY($1::text[]);

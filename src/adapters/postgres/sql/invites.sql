@@ -1,0 +1,53 @@
+-- add(code, invite_id, owner_id, max_uses, expires_at, created_at)
+INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, expires_at, created_at)
+VALUES ($1::text, $2::text, $3::text, $4::bigint, $5::timestamptz, $6::timestamptz)
+ON CONFLICT DO NOTHING;
+
+-- find(invite_id)
+SELECT invite_id, code, owner_id, max_uses, current_uses, expires_at, revoked_at, created_at
+FROM tallystick.invites
+WHERE invite_id = $1::text;
+
+-- by_code(codes)
+SELECT invite_id, code, owner_id, max_uses, current_uses, expires_at, revoked_at, created_at
+FROM tallystick.invites
+WHERE code = ANY($1::text[]);
+
+-- lock(codes)
+-- Code order makes two batches queue instead of deadlocking. NO KEY: uses that point here need not wait.
+SELECT invite_id, code, owner_id, max_uses, current_uses, expires_at, revoked_at, created_at
+FROM tallystick.invites
+WHERE code = ANY($1::text[])
+ORDER BY code
+FOR NO KEY UPDATE;
+
+-- store(codes, current_uses, revoked_ats)
+UPDATE tallystick.invites AS held
+SET current_uses = new.current_uses, revoked_at = new.revoked_at
+FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS new (code, current_uses, revoked_at)
+WHERE held.code = new.code;
+
+-- uses(invite_ids, user_ids)
+SELECT held.invite_id, held.user_id, held.attempt_id, held.used_at
+FROM tallystick.invite_uses AS held
+INNER JOIN unnest($1::text[], $2::text[]) AS asked (invite_id, user_id)
+ON held.invite_id = asked.invite_id AND held.user_id = asked.user_id;
+
+-- record_uses(invite_ids, user_ids, attempt_ids, used_ats)
+INSERT INTO tallystick.invite_uses (invite_id, user_id, attempt_id, used_at)
+SELECT new.invite_id, new.user_id, new.attempt_id, new.used_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS new (invite_id, user_id, attempt_id, used_at);
+
+-- uses_of(invite_id, limit)
+SELECT invite_id, user_id, attempt_id, used_at
+FROM tallystick.invite_uses
+WHERE invite_id = $1::text
+ORDER BY used_at, user_id
+LIMIT $2::bigint;
+
+-- uses_of_after(invite_id, used_at, user_id, limit)
+SELECT invite_id, user_id, attempt_id, used_at
+FROM tallystick.invite_uses
+WHERE invite_id = $1::text AND (used_at, user_id) > ($2::timestamptz, $3::text)
+ORDER BY used_at, user_id
+LIMIT $4::bigint;

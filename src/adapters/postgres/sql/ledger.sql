@@ -1,0 +1,71 @@
+-- open(user_ids, units)
+-- Rows are created at zero first, so that an empty balance can be locked too.
+INSERT INTO tallystick.ledger_accounts (user_id, unit)
+SELECT new.user_id, new.unit
+FROM unnest($1::text[], $2::text[]) AS new (user_id, unit)
+ORDER BY new.user_id, new.unit
+ON CONFLICT (user_id, unit) DO NOTHING;
+
+-- lock(user_ids, units)
+-- Key order makes two batches queue instead of deadlocking. NO KEY: entries that point here need not wait.
+SELECT held.user_id, held.unit, held.balance, held.version
+FROM tallystick.ledger_accounts AS held
+INNER JOIN unnest($1::text[], $2::text[]) AS asked (user_id, unit)
+ON held.user_id = asked.user_id AND held.unit = asked.unit
+ORDER BY held.user_id, held.unit
+FOR NO KEY UPDATE OF held;
+
+-- balances(user_ids, units)
+SELECT held.user_id, held.unit, held.balance, held.version
+FROM tallystick.ledger_accounts AS held
+INNER JOIN unnest($1::text[], $2::text[]) AS asked (user_id, unit)
+ON held.user_id = asked.user_id AND held.unit = asked.unit;
+
+-- grants(event_keys)
+SELECT
+    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
+    tier_after, correlation_id, created_at
+FROM tallystick.ledger_entries
+WHERE event_key = ANY($1::text[]) AND event_type = 'grant';
+
+-- post(user_ids, units, seqs, amounts, befores, afters, types, keys, reasons, staff_ids, tiers_before, tiers_after, correlation_ids, created_ats, account_users, account_units, balances, versions)
+-- Entries and the accounts that they belong to, in one trip. The accounts are locked, so that each is as it was read.
+WITH entered AS (
+    INSERT INTO tallystick.ledger_entries (
+        user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id,
+        tier_before, tier_after, correlation_id, created_at
+    )
+    SELECT
+        new.user_id, new.unit, new.seq, new.amount, new.balance_before, new.balance_after, new.event_type,
+        new.event_key, new.reason, new.staff_id, new.tier_before, new.tier_after, new.correlation_id, new.created_at
+    FROM unnest(
+        $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
+        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[]
+    ) AS new (
+        user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id,
+        tier_before, tier_after, correlation_id, created_at
+    )
+)
+
+UPDATE tallystick.ledger_accounts AS held
+SET balance = new.balance, version = new.version
+FROM unnest($15::text[], $16::text[], $17::bigint[], $18::bigint[]) AS new (user_id, unit, balance, version)
+WHERE held.user_id = new.user_id AND held.unit = new.unit;
+
+-- page(user_id, unit, limit)
+SELECT
+    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
+    tier_after, correlation_id, created_at
+FROM tallystick.ledger_entries
+WHERE user_id = $1::text AND unit = $2::text
+ORDER BY seq DESC
+LIMIT $3::bigint;
+
+-- page_before(user_id, unit, seq, limit)
+SELECT
+    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
+    tier_after, correlation_id, created_at
+FROM tallystick.ledger_entries
+WHERE user_id = $1::text AND unit = $2::text AND seq < $3::bigint
+ORDER BY seq DESC
+LIMIT $4::bigint;

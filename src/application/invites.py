@@ -1,0 +1,175 @@
+"""Invites: made with a number of seats, redeemed by as many users, taken back by their owner."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.transactions import Stores, Transactions
+from domain.codes import Code, CodesExhausted
+from domain.invites import (
+    CodeTaken,
+    Invite,
+    InviteId,
+    InviteNotFound,
+    InviteUse,
+    SeatKey,
+    redeem,
+)
+from domain.refusals import Refusal
+from domain.users import UserDeleted, UserId
+
+
+class NewInvite(msgspec.Struct, frozen=True):
+    """Make an invite with the first of these codes that is free."""
+
+    invite_id: InviteId
+    owner_id: UserId
+    codes: tuple[Code, ...]
+    is_chosen: bool
+    """True where the owner chose the code; nothing else will do."""
+    max_uses: int
+    expires_at: datetime | None
+    at: datetime
+
+
+class RevokeInvite(msgspec.Struct, frozen=True):
+    """Take an invite back; who has a seat keeps it."""
+
+    invite_id: InviteId
+    user_id: UserId
+    manages: bool
+    """True for those who may take back anybody's."""
+    at: datetime
+
+
+class Redemption(msgspec.Struct, frozen=True):
+    """Take a seat; the same attempt id again is the same seat."""
+
+    user_id: UserId
+    code: Code | None
+    """None where what was typed has no normal form."""
+    attempt_id: str
+    at: datetime
+
+
+class Redeemed(msgspec.Struct, frozen=True):
+    """A seat that was taken, and how many are left."""
+
+    invite_id: InviteId
+    code: Code
+    redeemed_at: datetime
+    remaining: int
+
+
+class MakeInvites:
+    """Make invites, and take them back."""
+
+    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
+        self._transactions, self._once = transactions, once
+
+    async def __call__(self, commands: Sequence[Keyed[NewInvite | RevokeInvite]]) -> list[Invite | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
+
+    async def _decide(self, stores: Stores, commands: Sequence[NewInvite | RevokeInvite]) -> list[Invite | Refusal]:
+        # One after the other: nobody makes invites by the thousand.
+        return [
+            await self._make(stores, command) if isinstance(command, NewInvite) else await self._revoke(stores, command)
+            for command in commands
+        ]
+
+    async def _make(self, stores: Stores, command: NewInvite) -> Invite | Refusal:
+        for code in command.codes:
+            invite = Invite(
+                invite_id=command.invite_id,
+                code=code,
+                owner_id=command.owner_id,
+                max_uses=command.max_uses,
+                current_uses=0,
+                expires_at=command.expires_at,
+                revoked_at=None,
+                created_at=command.at,
+            )
+            if await stores.invites.add(invite):
+                return invite
+        return CodeTaken() if command.is_chosen else CodesExhausted()
+
+    async def _revoke(self, stores: Stores, command: RevokeInvite) -> Invite | Refusal:
+        found = await stores.invites.find(command.invite_id)
+        if found is None or not (command.manages or found.owner_id == command.user_id):
+            return InviteNotFound()
+        invite = (await stores.invites.lock([found.code]))[found.code]
+        if invite.revoked_at is not None:
+            return invite
+        revoked = msgspec.structs.replace(invite, revoked_at=command.at)
+        await stores.invites.store([revoked])
+        return revoked
+
+
+class RedeemInvites:
+    """Give users their seats: at most as many as there are, at most one each."""
+
+    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
+        self._transactions, self._once = transactions, once
+
+    async def __call__(self, redemptions: Sequence[Keyed[Redemption]]) -> list[Redeemed | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores, redemptions, lambda fresh: self._redeem(stores, fresh))
+
+    async def _redeem(self, stores: Stores, redemptions: Sequence[Redemption]) -> list[Redeemed | Refusal]:
+        seats = await Seats.open(stores, redemptions)
+        deleted = await stores.users.deleted({redemption.user_id for redemption in redemptions})
+        outcomes = [UserDeleted() if r.user_id in deleted else _take(seats, r) for r in redemptions]
+        await seats.record(stores)
+        return outcomes
+
+
+class Seats:
+    """The locked invites of a batch and who has a seat in them, kept current while the batch is decided."""
+
+    def __init__(self, invites: dict[Code, Invite], uses: dict[SeatKey, InviteUse]) -> None:
+        self._invites, self._uses = invites, uses
+        self._changed: dict[Code, Invite] = {}
+        self._new: list[InviteUse] = []
+
+    @classmethod
+    async def open(cls, stores: Stores, redemptions: Iterable[Redemption]) -> "Seats":
+        """Lock the invites, and load who of these users has a seat."""
+        wanted = [(redemption.code, redemption.user_id) for redemption in redemptions if redemption.code is not None]
+        invites = await stores.invites.lock({code for code, _ in wanted})
+        keys = {SeatKey(invites[code].invite_id, user_id) for code, user_id in wanted if code in invites}
+        return cls(invites, await stores.invites.uses(keys))
+
+    def decide(self, redemption: Redemption) -> tuple[Invite, InviteUse]:
+        """Decide one redemption and keep nothing of it yet; its Refusal where there is no seat for it."""
+        invite = self._invites.get(redemption.code) if redemption.code is not None else None
+        kept = self._uses.get(SeatKey(invite.invite_id, redemption.user_id)) if invite is not None else None
+        return redeem(invite, redemption.user_id, kept, attempt_id=redemption.attempt_id, at=redemption.at)
+
+    def holds(self, use: InviteUse) -> bool:
+        """Tell whether a seat was taken already."""
+        return SeatKey(use.invite_id, use.user_id) in self._uses
+
+    def keep(self, invite: Invite, use: InviteUse) -> None:
+        """Keep what was decided."""
+        if not self.holds(use):
+            self._invites[invite.code] = self._changed[invite.code] = invite
+            self._uses[SeatKey(use.invite_id, use.user_id)] = use
+            self._new.append(use)
+
+    async def record(self, stores: Stores) -> None:
+        """Store the seats that were taken, one statement a table."""
+        if self._new:
+            await stores.invites.store(list(self._changed.values()))
+            await stores.invites.record_uses(self._new)
+
+
+def _take(seats: Seats, redemption: Redemption) -> Redeemed | Refusal:
+    try:
+        invite, use = seats.decide(redemption)
+    except Refusal as refusal:
+        return refusal
+    seats.keep(invite, use)
+    return Redeemed(invite.invite_id, invite.code, use.used_at, invite.remaining)

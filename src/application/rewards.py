@@ -1,0 +1,194 @@
+"""Rewards: bought with credits, once by each collector, for the price that the answer shows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.transactions import Stores, Transactions
+from domain.ledger import Account, AccountKey, Entry
+from domain.refusals import Refusal
+from domain.rewards import Collected, CollectionKey, NotYourReward, Reward, RewardId, RewardNotFound, purchase
+from domain.users import UserDeleted, UserId
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Buy this reward for this user; the same order id again is the same order."""
+
+    user_id: UserId
+    reward_id: RewardId
+    order_id: str
+    correlation_id: str
+    at: datetime
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """A reward that was bought, and what it did to the balance."""
+
+    reward_id: RewardId
+    cost: int
+    balance_before: int
+    balance_after: int
+    collected_at: datetime
+
+
+class Basket(msgspec.Struct, frozen=True):
+    """Orders of one request, decided one by one."""
+
+    orders: tuple[Order, ...]
+
+
+class Bought(msgspec.Struct, frozen=True):
+    """What became of the orders of a basket, in their order."""
+
+    results: tuple[Purchase | Refusal, ...]
+
+
+class OfferReward(msgspec.Struct, frozen=True):
+    """Offer a new reward."""
+
+    reward: Reward
+
+
+class ChangeReward(msgspec.Struct, frozen=True):
+    """Change one's own reward; None leaves a field as it is."""
+
+    user_id: UserId
+    reward_id: RewardId
+    name: str | None
+    description: str | None
+    cost: int | None
+    active: bool | None
+
+
+class PurchaseRewards:
+    """Spend credits on rewards; each collector pays at most once for each reward."""
+
+    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
+        self._transactions, self._once = transactions, once
+
+    async def __call__(self, orders: Sequence[Keyed[Order]]) -> list[Purchase | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores, orders, lambda fresh: settle(stores, fresh))
+
+
+class PurchaseBaskets:
+    """Settle whole baskets of orders; one refusal stops nobody else."""
+
+    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
+        self._transactions, self._once = transactions, once
+
+    async def __call__(self, baskets: Sequence[Keyed[Basket]]) -> list[Bought | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores, baskets, lambda fresh: self._settle(stores, fresh))
+
+    async def _settle(self, stores: Stores, baskets: Sequence[Basket]) -> list[Bought | Refusal]:
+        results = iter(await settle(stores, [order for basket in baskets for order in basket.orders]))
+        return [Bought(tuple(next(results) for _ in basket.orders)) for basket in baskets]
+
+
+class OfferRewards:
+    """Put rewards on offer, and change them; only their owner can."""
+
+    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
+        self._transactions, self._once = transactions, once
+
+    async def __call__(
+        self, commands: Sequence[Keyed[OfferReward | ChangeReward]]
+    ) -> list[Reward | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
+
+    async def _decide(self, stores: Stores, commands: Sequence[OfferReward | ChangeReward]) -> list[Reward | Refusal]:
+        # One after the other: nobody offers by the thousand.
+        return [
+            await self._offer(stores, command.reward)
+            if isinstance(command, OfferReward)
+            else await self._change(stores, command)
+            for command in commands
+        ]
+
+    async def _offer(self, stores: Stores, reward: Reward) -> Reward:
+        await stores.rewards.add(reward)
+        return reward
+
+    async def _change(self, stores: Stores, command: ChangeReward) -> Reward | Refusal:
+        reward = await stores.rewards.lock(command.reward_id)
+        if reward is None:
+            return RewardNotFound()
+        if reward.owner_id != command.user_id:
+            return NotYourReward() if reward.active else RewardNotFound()
+        told = {name: getattr(command, name) for name in ("name", "description", "cost", "active")}
+        changed = msgspec.structs.replace(reward, **{name: value for name, value in told.items() if value is not None})
+        await stores.rewards.store(changed)
+        return changed
+
+
+async def settle(stores: Stores, orders: Sequence[Order]) -> list[Purchase | Refusal]:
+    """Decide orders in their order, and store what was bought."""
+    desk = await _Desk.open(stores, orders)
+    outcomes = [desk.settle(order) for order in orders]
+    await desk.record(stores)
+    return outcomes
+
+
+class _Desk:
+    """Everything that a batch of orders is decided on, kept current while it is decided."""
+
+    def __init__(
+        self,
+        rewards: dict[RewardId, Reward],
+        accounts: dict[AccountKey, Account],
+        deleted: set[UserId],
+        collected: dict[CollectionKey, Collected],
+    ) -> None:
+        self._rewards, self._accounts, self._deleted, self._collected = rewards, accounts, deleted, collected
+        self._new: list[Collected] = []
+        self._entries: list[Entry] = []
+
+    @classmethod
+    async def open(cls, stores: Stores, orders: Sequence[Order]) -> "_Desk":
+        """Lock the buyers' accounts, and load what the decisions hang on."""
+        buyers = {order.user_id for order in orders}
+        accounts = await stores.ledger.lock({AccountKey(user_id, "credits") for user_id in buyers})
+        # Behind the locks: what a rival of the same buyer stored is seen, and a price is the one that is charged.
+        keys = {CollectionKey(order.user_id, order.reward_id) for order in orders}
+        rewards, collected = await stores.rewards.on_the_desk(keys)
+        return cls(rewards, accounts, await stores.users.deleted(buyers), collected)
+
+    def settle(self, order: Order) -> Purchase | Refusal:
+        """Decide one order."""
+        if order.user_id in self._deleted:
+            return UserDeleted()
+        account_key, key = AccountKey(order.user_id, "credits"), CollectionKey(order.user_id, order.reward_id)
+        account = self._accounts.get(account_key) or Account(*account_key)
+        try:
+            collected, entry = purchase(
+                self._rewards.get(order.reward_id),
+                account,
+                self._collected.get(key),
+                order_id=order.order_id,
+                correlation_id=order.correlation_id,
+                at=order.at,
+            )
+        except Refusal as refusal:
+            return refusal
+        if entry is not None:
+            self._accounts[account_key] = account.after(entry)
+            self._collected[key] = collected
+            self._new.append(collected)
+            self._entries.append(entry)
+        return Purchase(
+            collected.reward_id,
+            collected.cost,
+            collected.balance_before,
+            collected.balance_after,
+            collected.collected_at,
+        )
+
+    async def record(self, stores: Stores) -> None:
+        """Store what was bought, one statement a table."""
+        if self._new:
+            await stores.rewards.collect(self._new)
+            await stores.ledger.post(self._entries)

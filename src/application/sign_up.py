@@ -1,0 +1,132 @@
+"""Sign-up by invite: profile, credentials and seat in one transaction, or none of them; and sign-in afterwards."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.invites import Redemption, Seats
+from application.reads import Reads
+from application.transactions import Stores, Transactions
+from application.users import Roll, holders_of
+from domain.identity import Credentials, Passwords, Verification
+from domain.invites import AlreadyUsed
+from domain.refusals import Refusal
+from domain.users import Profile, UserDeleted, UserId
+
+
+class SignInRefused(Refusal):
+    """Nobody signs in with these, for whatever reason."""
+
+    code = "SIGN_IN_REFUSED"
+
+    def __init__(self) -> None:
+        super().__init__("e-mail address and password do not belong together")
+
+
+class SignUp(msgspec.Struct, frozen=True):
+    """Take a seat and become somebody; the same attempt id again is the same sign-up."""
+
+    redemption: Redemption
+    profile: Profile
+    phone_verified: bool
+    password_hash: str | None
+    """None where an identity provider holds the credentials."""
+
+
+class SignedUp(msgspec.Struct, frozen=True):
+    """The user has a profile and a seat."""
+
+    success: bool = True
+
+
+class CompleteSignUps:
+    """Store who came by invite; whoever is refused leaves nothing behind, least of all a seat that is taken."""
+
+    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
+        self._transactions, self._once = transactions, once
+
+    async def __call__(self, sign_ups: Sequence[Keyed[SignUp]]) -> list[SignedUp | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores, sign_ups, lambda fresh: self._complete(stores, fresh))
+
+    async def _complete(self, stores: Stores, sign_ups: Sequence[SignUp]) -> list[SignedUp | Refusal]:
+        desk = await _Desk.open(stores, sign_ups)
+        outcomes = [desk.complete(sign_up) for sign_up in sign_ups]
+        await desk.record(stores)
+        return outcomes
+
+
+class SignIn:
+    """Tell whose e-mail address and password these are, in the same time for everybody."""
+
+    def __init__(self, reads: Reads, passwords: Passwords) -> None:
+        self._reads, self._passwords = reads, passwords
+
+    async def __call__(self, email: str, password: str) -> UserId:
+        credentials = await self._reads(lambda stores: stores.directory.by_email(email))
+        known = credentials.password_hash if credentials is not None else None
+        if not await self._passwords.matches(password, known) or credentials is None:
+            raise SignInRefused
+        return credentials.user_id
+
+
+class _Desk:
+    """Everything that a batch of sign-ups is decided on, kept current while it is decided."""
+
+    def __init__(self, seats: Seats, roll: Roll, credentials: dict[UserId, Credentials], verified: set[UserId]) -> None:
+        self._seats, self._roll, self._credentials, self._verified = seats, roll, credentials, verified
+        self._new_credentials: list[Credentials] = []
+        self._new_verifications: list[Verification] = []
+
+    @classmethod
+    async def open(cls, stores: Stores, sign_ups: Sequence[SignUp]) -> "_Desk":
+        """Lock the invites, then the users, and load what the decisions hang on."""
+        redemptions = [sign_up.redemption for sign_up in sign_ups]
+        user_ids = {redemption.user_id for redemption in redemptions}
+        seats = await Seats.open(stores, redemptions)
+        users = await stores.users.lock(user_ids)
+        holders = await holders_of(stores, [sign_up.profile for sign_up in sign_ups])
+        credentials = await stores.directory.find(user_ids)
+        roll = Roll(users, holders, newcomers=user_ids - users.keys(), at=redemptions[0].at)
+        return cls(seats, roll, credentials, await stores.verifications.verified(user_ids))
+
+    def complete(self, sign_up: SignUp) -> SignedUp | Refusal:
+        """Decide one sign-up; the refusals of the seat come first."""
+        redemption = sign_up.redemption
+        user = self._roll[redemption.user_id]
+        if user.deleted_at is not None:
+            return UserDeleted()
+        try:
+            invite, use = self._seats.decide(redemption)
+        except Refusal as refusal:
+            return refusal
+        if self._seats.holds(use):
+            return SignedUp()  # committed by an earlier try whose answer was lost
+        if redemption.user_id in self._credentials:
+            return AlreadyUsed("You have already signed up with an invite code")
+        taken = self._roll.refusal(user.user_id, sign_up.profile)
+        if taken is not None:
+            return taken
+        self._seats.keep(invite, use)
+        self._roll.welcome(user.user_id)
+        self._roll.keep(user.told(sign_up.profile))
+        self._enrol(sign_up)
+        return SignedUp()
+
+    def _enrol(self, sign_up: SignUp) -> None:
+        user_id, at = sign_up.redemption.user_id, sign_up.redemption.at
+        self._credentials[user_id] = Credentials(user_id, sign_up.password_hash, at)
+        self._new_credentials.append(self._credentials[user_id])
+        if sign_up.phone_verified and user_id not in self._verified:
+            self._verified.add(user_id)
+            self._new_verifications.append(Verification(user_id, "token", at))
+
+    async def record(self, stores: Stores) -> None:
+        """Store what was decided, one statement a table."""
+        await self._seats.record(stores)
+        await self._roll.store(stores)
+        if self._new_credentials:
+            await stores.directory.enrol(self._new_credentials)
+        if self._new_verifications:
+            await stores.verifications.record(self._new_verifications)

@@ -1,0 +1,162 @@
+"""Invites: codes with a number of seats, each user at most once in each."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple, NewType, Protocol
+
+import msgspec
+
+from domain.codes import Code
+from domain.refusals import Refusal
+from domain.users import UserId
+
+InviteId = NewType("InviteId", str)
+
+MAX_USES = 1_000_000_000
+
+
+class InviteNotFound(Refusal):
+    """There is no such invite, or it is none of the caller's business."""
+
+    code = "INVITE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such invite")
+
+
+class InviteExpired(Refusal):
+    """The invite's time is over."""
+
+    code = "INVITE_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__("this invite has expired")
+
+
+class InviteRevoked(Refusal):
+    """Its owner took the invite back."""
+
+    code = "INVITE_REVOKED"
+
+    def __init__(self) -> None:
+        super().__init__("this invite was revoked")
+
+
+class InviteExhausted(Refusal):
+    """Every seat is taken."""
+
+    code = "INVITE_EXHAUSTED"
+
+    def __init__(self) -> None:
+        super().__init__("every seat of this invite is taken")
+
+
+class AlreadyUsed(Refusal):
+    """The user has a seat already."""
+
+    code = "ALREADY_USED"
+
+    def __init__(self, detail: str = "You have already used this invite code") -> None:
+        super().__init__(detail)
+
+
+class CodeTaken(Refusal):
+    """Another invite has this code."""
+
+    code = "CODE_TAKEN"
+
+    def __init__(self) -> None:
+        super().__init__("another invite has this code")
+
+
+class Invite(msgspec.Struct, frozen=True):
+    """A code that a number of users may use, once each."""
+
+    invite_id: InviteId
+    code: Code
+    owner_id: UserId
+    max_uses: int
+    current_uses: int
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    created_at: datetime
+
+    @property
+    def remaining(self) -> int:
+        """How many seats are free."""
+        return max(0, self.max_uses - self.current_uses)
+
+    def refusal(self, at: datetime) -> Refusal | None:
+        """Return why nobody can use it now; None where somebody can."""
+        if self.expires_at is not None and self.expires_at <= at:
+            return InviteExpired()
+        if self.revoked_at is not None:
+            return InviteRevoked()
+        return InviteExhausted() if self.remaining == 0 else None
+
+
+class SeatKey(NamedTuple):
+    """Whose seat in which invite."""
+
+    invite_id: InviteId
+    user_id: UserId
+
+
+class InviteUse(msgspec.Struct, frozen=True):
+    """A seat that was taken, append-only."""
+
+    invite_id: InviteId
+    user_id: UserId
+    attempt_id: str
+    """Which attempt stored it: a retry after a lost connection recognises its own seat."""
+    used_at: datetime
+
+
+class Invites(Protocol):
+    """Invites by code, each with a capacity, and who used them."""
+
+    async def add(self, invite: Invite) -> bool:
+        """Store a new invite; False where its code is another invite's. One that is there already stays."""
+
+    async def find(self, invite_id: InviteId) -> Invite | None:
+        """Return an invite without a lock."""
+
+    async def by_code(self, codes: Collection[Code]) -> dict[Code, Invite]:
+        """Return the invites that exist, without a lock."""
+
+    async def lock(self, codes: Collection[Code]) -> dict[Code, Invite]:
+        """Lock and return the invites that exist, in code order."""
+
+    async def store(self, invites: Sequence[Invite]) -> None:
+        """Replace locked invites."""
+
+    async def uses(self, keys: Collection[SeatKey]) -> dict[SeatKey, InviteUse]:
+        """Return the seats of these that were taken."""
+
+    async def record_uses(self, uses: Sequence[InviteUse]) -> None:
+        """Store seats that were taken."""
+
+    async def uses_of(
+        self, invite_id: InviteId, *, after: tuple[datetime, UserId] | None, limit: int
+    ) -> list[InviteUse]:
+        """Return the seats of an invite, oldest first, after (used at, user id)."""
+
+
+def redeem(
+    invite: Invite | None, user_id: UserId, kept: InviteUse | None, *, attempt_id: str, at: datetime
+) -> tuple[Invite, InviteUse]:
+    """Return the invite with one seat less and the seat; both as they are where the same attempt took it before.
+
+    The refusals, in their order: InviteNotFound, AlreadyUsed, InviteExpired, InviteRevoked, InviteExhausted.
+    """
+    if invite is None:
+        raise InviteNotFound
+    if kept is not None:
+        if kept.attempt_id == attempt_id:
+            return invite, kept
+        raise AlreadyUsed
+    refusal = invite.refusal(at)
+    if refusal is not None:
+        raise refusal
+    taken = msgspec.structs.replace(invite, current_uses=invite.current_uses + 1)
+    return taken, InviteUse(invite.invite_id, user_id, attempt_id, at)

@@ -1,0 +1,141 @@
+"""Rewards: what users offer each other for credits, each collected once by each collector."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple, NewType, Protocol
+
+import msgspec
+
+from domain.ledger import Account, Entry, Event
+from domain.refusals import Refusal
+from domain.users import UserId
+
+RewardId = NewType("RewardId", str)
+
+MAX_REWARD_NAME_LENGTH = 200
+MAX_REWARD_DESCRIPTION_LENGTH = 2000
+
+
+class RewardNotFound(Refusal):
+    """There is no such reward, or nobody can buy it at the moment."""
+
+    code = "REWARD_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no reward with this id can be bought")
+
+
+class SelfPurchase(Refusal):
+    """The buyer offers this reward."""
+
+    code = "SELF_PURCHASE"
+
+    def __init__(self) -> None:
+        super().__init__("one's own reward cannot be bought")
+
+
+class AlreadyCollected(Refusal):
+    """The buyer has this reward."""
+
+    code = "ALREADY_COLLECTED"
+
+    def __init__(self) -> None:
+        super().__init__("this reward was collected already")
+
+
+class NotYourReward(Refusal):
+    """Somebody else offers this reward."""
+
+    code = "NOT_YOUR_REWARD"
+
+    def __init__(self) -> None:
+        super().__init__("only its owner can change a reward")
+
+
+class Reward(msgspec.Struct, frozen=True):
+    """Something that credits buy."""
+
+    reward_id: RewardId
+    owner_id: UserId
+    name: str
+    description: str | None
+    cost: int
+    active: bool
+    created_at: datetime
+
+
+class CollectionKey(NamedTuple):
+    """Who collected what."""
+
+    user_id: UserId
+    reward_id: RewardId
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """A reward that somebody collected, at the price of that moment."""
+
+    user_id: UserId
+    reward_id: RewardId
+    cost: int
+    balance_before: int
+    balance_after: int
+    order_id: str
+    """Which attempt stored it: a retry after a lost connection recognises its own purchase."""
+    collected_at: datetime
+
+
+class Rewards(Protocol):
+    """Rewards by id, and who collected them."""
+
+    async def add(self, reward: Reward) -> None:
+        """Store a new reward; one that is there already, as the same attempt stored it, stays."""
+
+    async def lock(self, reward_id: RewardId) -> Reward | None:
+        """Lock and return a reward."""
+
+    async def store(self, reward: Reward) -> None:
+        """Replace a locked reward."""
+
+    async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
+        """Return the newest active rewards, those whose id is below `before`."""
+
+    async def on_the_desk(
+        self, keys: Collection[CollectionKey]
+    ) -> tuple[dict[RewardId, Reward], dict[CollectionKey, Collected]]:
+        """Return the rewards of these that exist, inactive ones included, and what was collected of them."""
+
+    async def collect(self, collected: Sequence[Collected]) -> None:
+        """Store what was collected."""
+
+    async def collected_by(
+        self, user_id: UserId, *, before: tuple[datetime, RewardId] | None, limit: int
+    ) -> list[Collected]:
+        """Return what a user collected, newest first, before (collected at, reward id)."""
+
+
+def purchase(
+    reward: Reward | None,
+    buyer: Account,
+    kept: Collected | None,
+    *,
+    order_id: str,
+    correlation_id: str,
+    at: datetime,
+) -> tuple[Collected, Entry | None]:
+    """Decide a purchase; no entry where an earlier try of the same order stored it.
+
+    The refusals, in their order: RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds.
+    """
+    if kept is not None and kept.order_id == order_id:
+        return kept, None
+    if reward is None or not reward.active:
+        raise RewardNotFound
+    if reward.owner_id == buyer.user_id:
+        raise SelfPurchase
+    if kept is not None:
+        raise AlreadyCollected
+    entry = buyer.post(-reward.cost, Event("purchase", reward.reward_id), correlation_id=correlation_id, at=at)
+    collected = Collected(
+        buyer.user_id, reward.reward_id, reward.cost, entry.balance_before, entry.balance_after, order_id, at
+    )
+    return collected, entry

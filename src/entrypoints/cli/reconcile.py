@@ -1,0 +1,78 @@
+"""`tallystick reconcile`: find and repair what data from elsewhere brought along."""
+
+import asyncio
+
+import asyncpg
+import rich_click as click
+from rich.progress import track
+from rich.table import Table
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.migrator import MigrationRefused
+from adapters.postgres.reconciliation import InviteReconciliation, WrongInvite
+from entrypoints.cli.embedded import running_database
+from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.terminal import ERR, NO, OUT, named_errors, say_json, settings_or_exit
+from entrypoints.settings import Settings
+
+
+@click.group()
+def reconcile() -> None:
+    """Find, and where it is asked for repair, what data from elsewhere brought along."""
+
+
+@reconcile.command()
+@click.option("--apply", "is_to_apply", is_flag=True, help="Repair what is found; without it nothing is changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def invites(is_to_apply: bool, as_json: bool) -> None:
+    """Compare every invite's counter with its uses, and find users who used one twice.
+
+    With --apply, each invite is repaired under its row lock: of repeated uses the earliest stays, the counter becomes
+    the number of uses, and an invite that was oversold gets the seats that were taken. The key that forbids repeated
+    uses is put back where an import dropped it. Exits with 1 where something is wrong and was not repaired.
+    """
+    settings = settings_or_exit()
+    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
+    with named_errors(*errors), running_database(settings) as connected:
+        asyncio.run(refuse_pending(connected))
+        wrong, has_key = asyncio.run(_reconcile(connected, is_to_apply=is_to_apply))
+    is_wrong = bool(wrong) or not has_key
+    if as_json:
+        say_json({"repaired": is_to_apply and is_wrong, "has_key": has_key or is_to_apply, "items": wrong})
+    else:
+        _show(wrong, has_key=has_key, is_repaired=is_to_apply)
+    if is_wrong and not is_to_apply:
+        raise SystemExit(NO)
+
+
+async def _reconcile(settings: Settings, *, is_to_apply: bool) -> tuple[list[WrongInvite], bool]:
+    reconciliation = InviteReconciliation(settings.database_direct_url or settings.database_url or "")
+    async with reconciliation.session() as session:
+        wrong, has_key = list(await session.wrong()), await session.has_key()
+        if is_to_apply:
+            shown = track(wrong, "repairing", console=ERR, disable=not ERR.is_terminal, transient=True)
+            for invite in shown:
+                await session.repair(invite)
+            if not has_key:
+                await session.restore_key()
+    return wrong, has_key
+
+
+def _show(wrong: list[WrongInvite], *, has_key: bool, is_repaired: bool) -> None:
+    if wrong:
+        table = Table("invite", "seats", "counted", "users", "repeated uses", box=None)
+        for invite in wrong:
+            repeated = invite.rows - invite.users
+            table.add_row(
+                invite.invite_id, str(invite.max_uses), str(invite.current_uses), str(invite.users), str(repeated)
+            )
+        OUT.print(table)
+    if not has_key:
+        OUT.print("the key invite_uses_pkey is missing: repeated uses could be stored")
+    if not wrong and has_key:
+        OUT.print("every invite is as it should be")
+    elif is_repaired:
+        OUT.print(f"repaired: {len(wrong)}")
+    else:
+        OUT.print("run it again with --apply to repair this")

@@ -1,0 +1,108 @@
+"""Credits: the caller's balance and entries, and grants by those who may."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.params import JSONBody
+
+from application.credits import Grant, Granted
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.ports import Clock
+from application.reads import Reads
+from domain.ledger import MAX_AMOUNT, AccountKey, BalanceLimitExceeded, Entry
+from domain.refusals import PermissionMissing
+from domain.users import UserDeleted, UserId, is_plain, is_user_id
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import Gate
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.replies import HIT
+from entrypoints.http.requests import ApiRequest
+
+MAX_REASON_LENGTH = 500
+MAX_EVENT_KEY_LENGTH = 200
+
+Amount = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
+
+
+class GrantBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Credits for a user, who need not have been seen; the same event key again is the same grant."""
+
+    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    amount: Amount
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_LENGTH)]
+    event_key: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_KEY_LENGTH)]
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """The caller's credits; the version counts the entries."""
+
+    balance: int
+    version: int
+
+
+class Entries(Page[Entry], frozen=True):
+    """A page of entries, newest first."""
+
+
+def credits_router(
+    grant: Single[Keyed[Grant], Granted], reads: Reads, gate: Gate, cursors: Cursors, clock: Clock
+) -> Router:
+    """Return the routes of credits."""
+
+    @get("/credits")
+    async def balance(request: ApiRequest) -> Balance:
+        """Return the caller's balance."""
+        key = AccountKey(request.user.user_id, "credits")
+        account = (await reads(lambda stores: stores.ledger.balances([key]))).get(key)
+        return Balance(account.balance, account.version) if account is not None else Balance(0, 0)
+
+    @get("/credits/entries")
+    async def entries(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Entries:
+        """Return the caller's entries, newest first."""
+        key, wanted = AccountKey(request.user.user_id, "credits"), clamp(limit)
+        before = cursors.open("credit entries", cursor, int) if cursor else None
+        found = await reads(lambda stores: stores.ledger.page(key, before=before, limit=wanted + 1))
+        page = found[:wanted]
+        return Entries(page, cursors.seal("credit entries", page[-1].seq) if len(found) > wanted else None)
+
+    @post(
+        "/credits/grants",
+        status_code=200,
+        opt={REFUSALS: (PermissionMissing, BalanceLimitExceeded, UserDeleted)},
+    )
+    async def grant_credits(request: ApiRequest, data: JSONBody[GrantBody]) -> Response[Entry]:
+        """Give a user credits; each event key counts once. Needs `credits:grant`."""
+        request.user.require("credits:grant")
+        _check(data)
+        now = clock.now()
+        command = Grant(
+            user_id=UserId(data.user_id),
+            amount=data.amount,
+            reason=data.reason,
+            event_key=data.event_key,
+            staff_id=request.user.user_id,
+            correlation_id=exchange_of(request.scope).correlation_id,
+            at=now,
+        )
+        granted = await grant(Keyed(command, await request.idempotency_key(now)))
+        return Response(granted.entry, status_code=200, headers=HIT if granted.was_there else None)
+
+    return Router("/api", route_handlers=[balance, entries, grant_credits], guards=[gate.guard], tags=["Credits"])
+
+
+def _check(grant: GrantBody) -> None:
+    faults = []
+    if not is_user_id(grant.user_id):
+        faults.append(Fault("/user_id", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed"))
+    if not is_plain(grant.reason, longest=MAX_REASON_LENGTH):
+        faults.append(Fault("/reason", f"1 to {MAX_REASON_LENGTH} characters without control characters are needed"))
+    if not is_plain(grant.event_key, longest=MAX_EVENT_KEY_LENGTH):
+        faults.append(
+            Fault("/event_key", f"1 to {MAX_EVENT_KEY_LENGTH} characters without control characters are needed")
+        )
+    if faults:
+        raise InvalidRequest(faults)

@@ -1,0 +1,228 @@
+"""Invites: made, shown to whoever holds a code, redeemed, listed and taken back."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
+from litestar.response.base import ASGIResponse
+
+from application.codes import DrawCandidates
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.invites import NewInvite, Redeemed, Redemption, RevokeInvite
+from application.ports import Clock, Randomness
+from application.reads import Reads
+from domain.codes import CodesExhausted, normal_form
+from domain.identity import Principal
+from domain.ids import RANDOM_BYTES, uuid_v7
+from domain.invites import (
+    MAX_USES,
+    AlreadyUsed,
+    CodeTaken,
+    Invite,
+    InviteExhausted,
+    InviteExpired,
+    InviteId,
+    InviteNotFound,
+    InviteRevoked,
+)
+from domain.refusals import PermissionMissing
+from domain.users import UserId
+from entrypoints.http.authentication import PUBLIC
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import LIMIT, Gate
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import InvalidRequest
+from entrypoints.http.requests import LEAN, ApiRequest, Nothing, lean
+
+TypedCode = Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class InviteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An invite to make; without a code one is drawn."""
+
+    max_uses: Annotated[int, msgspec.Meta(ge=1, le=MAX_USES)]
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    code: TypedCode | None = None
+
+
+class InviteView(msgspec.Struct, frozen=True):
+    """An invite as its owner sees it."""
+
+    invite_id: str
+    code: str
+    max_uses: int
+    current_uses: int
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    created_at: datetime
+
+
+class CodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An invite code, however it was typed."""
+
+    code: TypedCode
+
+
+class OpenInvite(msgspec.Struct, frozen=True, rename="camel"):
+    """What anybody with a code may know of an invite that can be used."""
+
+    code: str
+    remaining: int
+    expires_at: datetime | None
+
+
+class Validity(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether a code can be used now; nothing tells why not."""
+
+    is_valid: bool
+    invite: OpenInvite | None
+
+
+class Use(msgspec.Struct, frozen=True):
+    """Who took a seat, and when."""
+
+    user_id: UserId
+    used_at: datetime
+
+
+class Uses(Page[Use], frozen=True):
+    """A page of seats, oldest first."""
+
+
+class _Seat(msgspec.Struct, frozen=True, array_like=True):
+    used_at: datetime
+    user_id: UserId
+
+
+def invites_router(
+    make: Single[Keyed[NewInvite | RevokeInvite], Invite],
+    redeem: Single[Keyed[Redemption], Redeemed],
+    reads: Reads,
+    gate: Gate,
+    cursors: Cursors,
+    clock: Clock,
+    randomness: Randomness,
+    draw_candidates: DrawCandidates,
+) -> Router:
+    """Return the routes of invites."""
+
+    @post("/", status_code=201, opt={REFUSALS: (PermissionMissing, CodeTaken, CodesExhausted)})
+    async def make_invite(request: ApiRequest, data: JSONBody[InviteBody]) -> InviteView:
+        """Make an invite; it is the caller's. Needs `invites:create`."""
+        request.user.require("invites:create")
+        chosen = normal_form(data.code) if data.code is not None else None
+        if data.code is not None and chosen is None:
+            raise InvalidRequest.at("/code", "4 to 32 of 0-9 and A-Z are needed; hyphens and spaces are dropped")
+        now = clock.now()
+        command = NewInvite(
+            invite_id=InviteId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
+            owner_id=request.user.user_id,
+            codes=(chosen,) if chosen is not None else draw_candidates(),
+            is_chosen=chosen is not None,
+            max_uses=data.max_uses,
+            expires_at=_in_utc(data.expires_at),
+            at=now,
+        )
+        return wire_invite(await make(Keyed(command, await request.idempotency_key(now, success_status=201))))
+
+    @post("/validate", status_code=200, opt={PUBLIC: True, LIMIT: "resolver"})
+    async def validate(data: JSONBody[CodeBody]) -> Validity:
+        """Tell whether a code can be used now; nothing is used by asking."""
+        code = normal_form(data.code)
+        found = await reads(lambda stores: stores.invites.by_code([code] if code is not None else []))
+        invite = found.get(code) if code is not None else None
+        if invite is None or invite.refusal(clock.now()) is not None:
+            return Validity(is_valid=False, invite=None)
+        return Validity(is_valid=True, invite=OpenInvite(invite.code, invite.remaining, invite.expires_at))
+
+    @post(
+        "/redeem",
+        status_code=200,
+        responses={200: ResponseSpec(Redeemed, description="The seat that was taken")},
+        opt={
+            LEAN: CodeBody,
+            REFUSALS: (InviteNotFound, InviteExpired, InviteRevoked, InviteExhausted, AlreadyUsed),
+        },
+    )
+    async def redeem_invite(request: ApiRequest) -> ASGIResponse:
+        """Take a seat; each user has at most one in each invite."""
+        await gate.count("write", exchange_of(request.scope))
+        code = normal_form((await request.lean_body(CodeBody)).code)
+        now = clock.now()
+        redemption = Redemption(request.user.user_id, code, uuid_v7(now, randomness.bytes(RANDOM_BYTES)), now)
+        return lean(await redeem(Keyed(redemption, await request.idempotency_key(now))))
+
+    @post("/{invite_id:str}/revoke", status_code=200, opt={REFUSALS: (InviteNotFound,)})
+    async def revoke(
+        request: ApiRequest,
+        invite_id: FromPath[str],
+        data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
+    ) -> InviteView:
+        """Take an invite back: one's own, or with `invites:manage` anybody's. Who has a seat keeps it."""
+        now = clock.now()
+        command = RevokeInvite(InviteId(invite_id), request.user.user_id, _manages(request.user), now)
+        return wire_invite(await make(Keyed(command, await request.idempotency_key(now))))
+
+    guarded = Router("/", route_handlers=[make_invite, validate, revoke, *_views(reads, cursors)], guards=[gate.guard])
+    return Router("/api/invites", route_handlers=[guarded, redeem_invite], tags=["Invites"])
+
+
+def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:
+    async def visible(invite_id: str, principal: Principal) -> Invite:
+        invite = await reads(lambda stores: stores.invites.find(InviteId(invite_id)))
+        if invite is None or not (invite.owner_id == principal.user_id or _manages(principal)):
+            raise InviteNotFound
+        return invite
+
+    @get("/{invite_id:str}", opt={REFUSALS: (InviteNotFound,)})
+    async def invite(request: ApiRequest, invite_id: FromPath[str]) -> InviteView:
+        """Return an invite: one's own, or with `invites:manage` anybody's."""
+        return wire_invite(await visible(invite_id, request.user))
+
+    @get("/{invite_id:str}/uses", opt={REFUSALS: (InviteNotFound,)})
+    async def uses(
+        request: ApiRequest, invite_id: FromPath[str], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
+    ) -> Uses:
+        """Return who took seats, oldest first: of one's own invite, or with `invites:manage` of anybody's."""
+        found, wanted = await visible(invite_id, request.user), clamp(limit)
+        listing = f"uses {found.invite_id}"
+        place = cursors.open(listing, cursor, _Seat) if cursor else None
+        after = (place.used_at, place.user_id) if place is not None else None
+        taken = await reads(lambda stores: stores.invites.uses_of(found.invite_id, after=after, limit=wanted + 1))
+        page = [Use(use.user_id, use.used_at) for use in taken[:wanted]]
+        if len(taken) <= wanted:
+            return Uses(page, None)
+        return Uses(page, cursors.seal(listing, _Seat(page[-1].used_at, page[-1].user_id)))
+
+    return [invite, uses]
+
+
+def wire_invite(invite: Invite) -> InviteView:
+    """Return an invite as the wire shows it."""
+    return InviteView(
+        invite_id=invite.invite_id,
+        code=invite.code,
+        max_uses=invite.max_uses,
+        current_uses=invite.current_uses,
+        expires_at=invite.expires_at,
+        revoked_at=invite.revoked_at,
+        created_at=invite.created_at,
+    )
+
+
+def _manages(principal: Principal) -> bool:
+    return "invites:manage" in principal.permissions
+
+
+def _in_utc(expires_at: datetime | None) -> datetime | None:
+    try:
+        return expires_at.astimezone(UTC) if expires_at is not None else None
+    except OverflowError:
+        raise InvalidRequest.at("/expires_at", "it is out of range") from None

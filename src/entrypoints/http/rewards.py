@@ -1,0 +1,260 @@
+"""Rewards: offered, listed, changed by their owner, and bought."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Router, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
+from litestar.response.base import ASGIResponse
+
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.ports import Clock, Randomness
+from application.reads import Reads
+from application.rewards import Basket, Bought, ChangeReward, OfferReward, Order, Purchase
+from domain.ids import RANDOM_BYTES, uuid_v7
+from domain.ledger import InsufficientFunds
+from domain.refusals import PermissionMissing, Refusal
+from domain.rewards import (
+    MAX_REWARD_DESCRIPTION_LENGTH,
+    MAX_REWARD_NAME_LENGTH,
+    AlreadyCollected,
+    NotYourReward,
+    Reward,
+    RewardId,
+    RewardNotFound,
+    SelfPurchase,
+)
+from domain.users import UserId, is_plain, is_user_id
+from entrypoints.http.credits import Amount
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import Gate
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.requests import LEAN, MAX_BODY, ApiRequest, Nothing, lean
+
+MAX_ORDERS = 1000
+MAX_BATCH_BYTES = 1024 * 1024
+
+RewardName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REWARD_NAME_LENGTH)]
+RewardDescription = Annotated[str, msgspec.Meta(max_length=MAX_REWARD_DESCRIPTION_LENGTH)]
+
+
+class RewardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reward to offer; it is the caller's."""
+
+    name: RewardName
+    cost: Amount
+    description: RewardDescription | None = None
+
+
+class RewardChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to change; what is absent or null stays as it is."""
+
+    name: RewardName | None = None
+    description: RewardDescription | None = None
+    cost: Amount | None = None
+    active: bool | None = None
+
+
+class RewardPage(Page[Reward], frozen=True):
+    """A page of rewards, newest first."""
+
+
+class CollectedPage(Page[Purchase], frozen=True):
+    """A page of what the caller collected, newest first."""
+
+
+class OrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One order: who buys what."""
+
+    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    reward_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class OrdersBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Orders, decided in their order; one refusal stops nobody else."""
+
+    orders: Annotated[list[OrderBody], msgspec.Meta(min_length=1, max_length=MAX_ORDERS)]
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one order: bought, with what it did to the balance, or refused, with code and facts."""
+
+    outcome: Literal["purchased", "refused"]
+    reward_id: RewardId | None = None
+    cost: int | None = None
+    balance_before: int | None = None
+    balance_after: int | None = None
+    collected_at: datetime | None = None
+    code: str | None = None
+    detail: str | None = None
+    balance: int | None = None
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """The outcomes of the orders, in their order."""
+
+    results: list[Outcome]
+
+
+class _Collected(msgspec.Struct, frozen=True, array_like=True):
+    collected_at: datetime
+    reward_id: RewardId
+
+
+def rewards_router(
+    offer: Single[Keyed[OfferReward | ChangeReward], Reward],
+    purchase: Single[Keyed[Order], Purchase],
+    purchase_baskets: Single[Keyed[Basket], Bought],
+    reads: Reads,
+    gate: Gate,
+    cursors: Cursors,
+    clock: Clock,
+    randomness: Randomness,
+) -> Router:
+    """Return the routes of rewards."""
+
+    @post("/", status_code=201)
+    async def offer_reward(request: ApiRequest, data: JSONBody[RewardBody]) -> Reward:
+        """Offer a reward; it is the caller's."""
+        _check(data.name, data.description)
+        now = clock.now()
+        reward = Reward(
+            reward_id=RewardId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
+            owner_id=request.user.user_id,
+            name=data.name,
+            description=data.description,
+            cost=data.cost,
+            active=True,
+            created_at=now,
+        )
+        return await offer(Keyed(OfferReward(reward), await request.idempotency_key(now, success_status=201)))
+
+    @get("/")
+    async def rewards(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> RewardPage:
+        """Return everybody's rewards that can be bought, newest first."""
+        wanted = clamp(limit)
+        before = RewardId(cursors.open("rewards", cursor, str)) if cursor else None
+        found = await reads(lambda stores: stores.rewards.page(before=before, limit=wanted + 1))
+        page = found[:wanted]
+        return RewardPage(page, cursors.seal("rewards", page[-1].reward_id) if len(found) > wanted else None)
+
+    @get("/collected")
+    async def collected(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> CollectedPage:
+        """Return what the caller collected, newest first."""
+        user_id, wanted = request.user.user_id, clamp(limit)
+        place = cursors.open("collected", cursor, _Collected) if cursor else None
+        before = (place.collected_at, place.reward_id) if place is not None else None
+        found = await reads(lambda stores: stores.rewards.collected_by(user_id, before=before, limit=wanted + 1))
+        page = [
+            Purchase(each.reward_id, each.cost, each.balance_before, each.balance_after, each.collected_at)
+            for each in found[:wanted]
+        ]
+        if len(found) <= wanted:
+            return CollectedPage(page, None)
+        return CollectedPage(page, cursors.seal("collected", _Collected(page[-1].collected_at, page[-1].reward_id)))
+
+    @patch("/{reward_id:str}", opt={REFUSALS: (RewardNotFound, NotYourReward)})
+    async def change_reward(request: ApiRequest, reward_id: FromPath[str], data: JSONBody[RewardChange]) -> Reward:
+        """Change one's own reward; whoever collected it keeps the price they paid."""
+        _check(data.name, data.description)
+        command = ChangeReward(
+            user_id=request.user.user_id,
+            reward_id=RewardId(reward_id),
+            name=data.name,
+            description=data.description,
+            cost=data.cost,
+            active=data.active,
+        )
+        return await offer(Keyed(command, await request.idempotency_key(clock.now())))
+
+    @post(
+        "/{reward_id:str}/purchase",
+        status_code=200,
+        responses={200: ResponseSpec(Purchase, description="What was bought, and what it did to the balance")},
+        opt={
+            LEAN: Nothing,
+            REFUSALS: (RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds),
+        },
+    )
+    async def purchase_reward(request: ApiRequest, reward_id: FromPath[str]) -> ASGIResponse:
+        """Spend the caller's credits on one reward; the answer shows the price that was charged."""
+        await gate.count("write", exchange_of(request.scope))
+        if await request.body():
+            await request.lean_body(Nothing)
+        now = clock.now()
+        order = Order(
+            request.user.user_id,
+            RewardId(reward_id),
+            uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
+            exchange_of(request.scope).correlation_id,
+            now,
+        )
+        return lean(await purchase(Keyed(order, await request.idempotency_key(now))))
+
+    @post("/purchases", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, REFUSALS: (PermissionMissing,)})
+    async def purchase_rewards(request: ApiRequest, data: JSONBody[OrdersBody]) -> Outcomes:
+        """Buy for many users at once; the outcomes are in the order of the orders. Needs `purchases:batch`."""
+        request.user.require("purchases:batch")
+        _check_orders(data.orders)
+        now, correlation_id = clock.now(), exchange_of(request.scope).correlation_id
+        orders = tuple(
+            Order(
+                UserId(order.user_id),
+                RewardId(order.reward_id),
+                uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
+                correlation_id,
+                now,
+            )
+            for order in data.orders
+        )
+        return wire_bought(await purchase_baskets(Keyed(Basket(orders), await request.idempotency_key(now))))
+
+    guarded = Router(
+        "/",
+        route_handlers=[offer_reward, rewards, collected, change_reward, purchase_rewards],
+        guards=[gate.guard],
+    )
+    return Router("/api/rewards", route_handlers=[guarded, purchase_reward], tags=["Rewards"])
+
+
+def wire_bought(bought: Bought) -> Outcomes:
+    """Return the outcomes of a basket as the wire shows them."""
+    return Outcomes([_outcome(result) for result in bought.results])
+
+
+def _outcome(result: Purchase | Refusal) -> Outcome:
+    if isinstance(result, InsufficientFunds):
+        return Outcome("refused", code=result.code, detail=result.detail, balance=result.balance, cost=result.cost)
+    if isinstance(result, Refusal):
+        return Outcome("refused", code=result.code, detail=result.detail)
+    return Outcome(
+        "purchased",
+        reward_id=result.reward_id,
+        cost=result.cost,
+        balance_before=result.balance_before,
+        balance_after=result.balance_after,
+        collected_at=result.collected_at,
+    )
+
+
+def _check(name: str | None, description: str | None) -> None:
+    if name is not None and not is_plain(name, longest=MAX_REWARD_NAME_LENGTH):
+        sentence = f"1 to {MAX_REWARD_NAME_LENGTH} characters without control characters are needed"
+        raise InvalidRequest.at("/name", sentence)
+    if description is not None and "\x00" in description:
+        raise InvalidRequest.at("/description", "it holds NUL")
+
+
+def _check_orders(orders: list[OrderBody]) -> None:
+    faults = [
+        Fault(f"/orders/{number}/user_id", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
+        for number, order in enumerate(orders)
+        if not is_user_id(order.user_id)
+    ]
+    if faults:
+        raise InvalidRequest(faults[:20])
