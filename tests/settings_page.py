@@ -27,7 +27,15 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
             "pool_size",
             "cache_statements",
         ),
-        "Who calls": ("jwt_secret", "jwks_url", "jwt_algorithms", "jwt_issuer", "jwt_audience", "session_secret"),
+        "Who calls": (
+            "jwt_secret",
+            "jwks_url",
+            "jwt_algorithms",
+            "jwt_issuer",
+            "jwt_audience",
+            "session_secret",
+            "identity",
+        ),
         "Webhooks": ("webhook_secrets", "webhook_bearer"),
         "Addresses": ("public_base_url", "app_url", "allowed_origins", "trusted_proxies"),
         "Rate limits": ("rate_limits", "rate_limit_storage"),
@@ -38,8 +46,8 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
 
 ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
     {
-        "resolver": "`GET /api/referral/resolve` and `GET /r/{code}`",
-        "sign_up": "`POST /api/users/upsert`",
+        "resolver": "`GET /api/referral/resolve`, `GET /r/{code}` and `POST /api/invites/validate`",
+        "sign_up": "`POST /api/users/upsert`, `POST /api/auth/complete-phone-signup` and `POST /api/auth/sign-in`",
         "webhook": "`POST /api/webhooks/auth`",
         "read": "every other `GET` under `/api`",
         "write": "every other `POST`, `PUT`, `PATCH` and `DELETE` under `/api`",

@@ -1,16 +1,15 @@
 """A world to tell behaviours in: the use cases over one backend, with time and chance in the test's hand."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import TypeVar
+from datetime import datetime
 
-from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness, SwitchedFlags
+from adapters.memory.ports import SwitchedFlags
 from application.codes import Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
 from application.group_commit import GroupCommit
-from application.idempotency import AnswerOnce, Keyed, RequestKey, StoredReply
+from application.idempotency import Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from application.invariants import Invariant
-from application.reads import Reads, ReadStandings, TellDeleted
+from application.reads import ReadStandings, TellDeleted
 from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
 from application.transactions import Transactions
@@ -21,31 +20,19 @@ from domain.referrals import Arrival, Edge, Leader
 from domain.refusals import Refusal
 from domain.standings import Standing
 from domain.users import Profile, UserId
-
-T = TypeVar("T")
-
-
-def encode_for_test(outcome: object, key: RequestKey) -> StoredReply | None:
-    """Stand in for the wire's encoder: what is stored and what is not follows the same rule."""
-    if isinstance(outcome, Refusal):
-        return None if outcome.retryable else StoredReply(key.fingerprint, 409, outcome.code.encode())
-    return StoredReply(key.fingerprint, key.success_status, repr(outcome).encode())
+from tests.invitations import Invitations
+from tests.wallets import result
 
 
-class World:
+class World(Invitations):
     """One backend and everything that can be done with it, in the words of the behaviours."""
 
     def __init__(
         self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8
     ) -> None:
-        self.transactions = transactions
-        self.clock = ManualClock()
-        self.randomness = SeededRandomness(seed)
-        self.metrics = RecordedMetrics()
+        super().__init__(transactions, seed=seed)
         self.flags = SwitchedFlags()
         self.alphabet, self.length = alphabet, length
-        self.once = AnswerOnce(encode_for_test)
-        self.reads = Reads(transactions, self.randomness)
         self.mint_codes = MintCodes(transactions, self.clock, self.metrics)
         self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once)
         self.attribute_referrals = AttributeReferrals(transactions, self.clock, self.metrics, self.once)
@@ -70,9 +57,6 @@ class World:
     def candidates(self) -> tuple[Code, ...]:
         return draw_candidates(self.randomness.bytes, alphabet=self.alphabet, length=self.length)
 
-    def pass_time(self, **by: float) -> None:
-        self.clock.move(timedelta(**by))
-
     def _drawn(self, candidates: Sequence[str] | None) -> tuple[Code, ...]:
         return tuple(Code(text) for text in candidates) if candidates is not None else self.candidates()
 
@@ -83,10 +67,10 @@ class World:
         return (await self.mint_codes([self.mint_command(user, candidates)]))[0]
 
     async def mint(self, user: str, *, candidates: Sequence[str] | None = None) -> Code:
-        return _result(await self.mint_outcome(user, candidates=candidates)).code
+        return result(await self.mint_outcome(user, candidates=candidates)).code
 
     async def remint(self, user: str, *, candidates: Sequence[str] | None = None, key: str | None = None) -> Reminted:
-        return _result((await self.remint_codes([self.remint_command(user, candidates, key=key)]))[0])
+        return result((await self.remint_codes([self.remint_command(user, candidates, key=key)]))[0])
 
     def remint_command(
         self, user: str, candidates: Sequence[str] | None = None, *, key: str | None = None
@@ -119,10 +103,7 @@ class World:
     ) -> Arrived:
         introduction = self.introduction(user, code, profile=profile, phone_verified=phone_verified)
         request = self.key(user, key, repr((code, profile)).encode()) if key else None
-        return _result((await self.attribute_referrals([Keyed(introduction, request)]))[0])
-
-    def key(self, user: str, key: str, fingerprint: bytes) -> RequestKey:
-        return RequestKey(UserId(user), key, fingerprint, 200, "correlation", self.clock.now())
+        return result((await self.attribute_referrals([Keyed(introduction, request)]))[0])
 
     def notice(
         self,
@@ -187,9 +168,3 @@ class World:
 
     async def broken_promises(self) -> list[Invariant]:
         return [promise for promise in await self.reads(lambda s: s.invariants.count()) if promise.violations]
-
-
-def _result(outcome: T | Exception) -> T:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome

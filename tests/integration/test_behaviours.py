@@ -1,10 +1,16 @@
 """Every behaviour on PostgreSQL."""
 
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
+from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
 from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
+from tests.unit.behaviours.invites import MakeInvitesBehaviour, RevokeInvitesBehaviour, SeatPagesBehaviour
+from tests.unit.behaviours.purchases import PurchaseRewardsBehaviour, RepeatedPurchasesBehaviour
+from tests.unit.behaviours.redemptions import RedeemInvitesBehaviour, RepeatedRedemptionsBehaviour
 from tests.unit.behaviours.referral_links import PeekReferralLinkBehaviour, ReadReferralLinkBehaviour
 from tests.unit.behaviours.referrals import AttributeReferralsBehaviour, LeaderboardBehaviour, ProfilesBehaviour
+from tests.unit.behaviours.rewards import OfferRewardsBehaviour, PurchaseBasketsBehaviour, RewardPagesBehaviour
+from tests.unit.behaviours.sign_up import CompleteSignUpsBehaviour, SignInBehaviour, SignUpBatchesBehaviour
 from tests.unit.behaviours.transactions import TransactionsBehaviour
 
 
@@ -39,3 +45,48 @@ class TestAnswerOnce(AnswerOnceBehaviour): ...
 
 
 class TestTransactions(TransactionsBehaviour): ...
+
+
+class TestEntries(EntriesBehaviour): ...
+
+
+class TestGrantCredits(GrantCreditsBehaviour): ...
+
+
+class TestPurchaseRewards(PurchaseRewardsBehaviour): ...
+
+
+class TestRepeatedPurchases(RepeatedPurchasesBehaviour): ...
+
+
+class TestOfferRewards(OfferRewardsBehaviour): ...
+
+
+class TestPurchaseBaskets(PurchaseBasketsBehaviour): ...
+
+
+class TestRewardPages(RewardPagesBehaviour): ...
+
+
+class TestMakeInvites(MakeInvitesBehaviour): ...
+
+
+class TestRevokeInvites(RevokeInvitesBehaviour): ...
+
+
+class TestSeatPages(SeatPagesBehaviour): ...
+
+
+class TestRedeemInvites(RedeemInvitesBehaviour): ...
+
+
+class TestRepeatedRedemptions(RepeatedRedemptionsBehaviour): ...
+
+
+class TestCompleteSignUps(CompleteSignUpsBehaviour): ...
+
+
+class TestSignIn(SignInBehaviour): ...
+
+
+class TestSignUpBatches(SignUpBatchesBehaviour): ...

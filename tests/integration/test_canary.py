@@ -22,6 +22,11 @@ PHONE = "+4599887766"
 CODE = "CANARY99"
 TYPED_CODE = "canary-99"
 BEARER = "canary bearer of the webhook"
+GUEST = "canary.guest@tagged.example"
+GUEST_PHONE = "+4511223344"
+INVITE = "CANARYSEAT7"
+TYPED_INVITE = "canary-seat-7"
+PASSWORD = "canary pass phrase"
 FORCED = {400, 401, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431, 500}
 
 
@@ -32,6 +37,7 @@ class Evidence:
         self.statuses: set[int] = set()
         self.errors: list[str] = []
         self.tags: set[str] = {USER, EMAIL, PHONE, CODE, TYPED_CODE, BEARER, JWT_SECRET, WEBHOOK_SECRET}
+        self.tags |= {GUEST, GUEST_PHONE, INVITE, TYPED_INVITE, PASSWORD}
 
     def note(self, response: httpx2.Response) -> httpx2.Response:
         """Note an answer; its body counts where it is an error's."""
@@ -105,6 +111,53 @@ async def exercise(anyone: Caller, evidence: Evidence) -> None:
         await send("GET", f"/api/referral/resolve?code={CODE}", anyone)
 
 
+async def exercise_wallets(anyone: Caller, evidence: Evidence) -> None:
+    """Go through sign-up, sign-in, invites, credits and rewards, with tags wherever a value can be sent."""
+    guest = anyone.named("canary-guest", phone=GUEST_PHONE)
+    staff = anyone.named("canary-staff", "invites:create", "credits:grant", "purchases:batch")
+
+    async def send(caller: Caller, path: str, body: Any, key: str | None = None) -> httpx2.Response:
+        return evidence.note(await caller.post(path, body, key=key))
+
+    drawn = (await send(staff, "/api/invites", {"max_uses": 1})).json()["code"]
+    evidence.tags.add(drawn)
+    assert (await send(staff, "/api/invites", {"max_uses": 2, "code": TYPED_INVITE})).status_code == 201
+    await send(staff, "/api/invites", {"max_uses": 2, "code": INVITE})
+    for code in (f"{INVITE}!", INVITE * 100, [INVITE], {INVITE: PASSWORD}, 7):
+        await send(staff, "/api/invites", {"max_uses": 1, "code": code})
+        await send(guest, "/api/invites/redeem", {"code": code})
+        await send(anyone, "/api/invites/validate", {"code": code})
+    for path in (f"/api/invites/{INVITE}", f"/api/invites/{INVITE}/uses?cursor={PASSWORD}"):
+        evidence.note(await guest.get(path))
+
+    whole = {"userId": "canary-guest", "email": GUEST, "password": PASSWORD, "username": "canary guest"}
+    whole |= {"displayName": "Guest", "inviteCode": TYPED_INVITE, "phone": GUEST_PHONE}
+    sign_up, sign_in = "/api/auth/complete-phone-signup", "/api/auth/sign-in"
+    for name, value in whole.items():
+        for wrong in (f"{value}!\n", f"{value}\x07{PASSWORD}", [value, PASSWORD], {PASSWORD: value}, PASSWORD + GUEST):
+            await send(guest, sign_up, {**whole, "inviteCode": CODE, name: wrong})
+    await send(guest, sign_up, {**whole, "password": "canary"})
+    await send(guest, sign_up, {**whole, PASSWORD: GUEST})
+    await send(anyone.named("canary-other", phone=PHONE), sign_up, {**whole, "userId": "canary-other"})
+    assert (await send(guest, sign_up, whole, key=TYPED_INVITE)).status_code == 200
+    await send(guest, sign_up, {**whole, "password": PASSWORD * 2}, key=TYPED_INVITE)
+    await send(guest, sign_up, whole)
+    await send(anyone.named("canary-rival"), sign_up, {**whole, "userId": "canary-rival", "inviteCode": drawn})
+
+    session = await send(anyone, sign_in, {"email": GUEST, "password": PASSWORD})
+    evidence.tags |= {session.json()["token"], session.headers["set-cookie"].split(";")[0].partition("=")[2]}
+    for wrong in ({"email": GUEST, "password": f"{PASSWORD}!"}, {"email": GUEST}, {PASSWORD: GUEST}, [GUEST, PASSWORD]):
+        await send(anyone, sign_in, wrong)
+    await send(anyone, f"{sign_in}/{PASSWORD}", {})
+    evidence.note(await anyone.call("POST", sign_in, raw=f'{{"password":"{PASSWORD}"'.encode()))
+    evidence.note(await anyone.get("/api/me", headers={"authorization": f"Basic {PASSWORD}"}))
+
+    for user in (f"{GUEST} {GUEST_PHONE}", [GUEST]):
+        await send(staff, "/api/credits/grants", {"user_id": user, "amount": 1, "reason": "r", "event_key": "e"})
+        await send(staff, "/api/rewards/purchases", {"orders": [{"user_id": user, "reward_id": INVITE}]})
+    await send(guest, f"/api/rewards/{INVITE}/purchase", None)
+
+
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
     environment = {
@@ -123,10 +176,16 @@ async def test_a_server_under_every_kind_of_error_leaks_nothing(process: Process
     evidence = Evidence()
     async with httpx2.AsyncClient(base_url=process.wait_until_listening()) as http:
         anyone = Caller(http)
+        await exercise_wallets(anyone, evidence)
         await exercise(anyone, evidence)
         await break_the_schema(tmp_path / ".tallystick")
         for path in (f"/api/profiles/by-email?email={EMAIL}", "/api/my-referral-link"):
             evidence.note(await Caller(http, bearer(USER, "profiles:read")).get(path))
+        broken = [
+            await anyone.post("/api/auth/sign-in", {"email": GUEST, "password": PASSWORD}),
+            await anyone.named("canary-late").post("/api/invites/redeem", {"code": INVITE}),
+        ]
+        assert [evidence.note(answer).status_code for answer in broken] == [500, 500]
         metrics = (await anyone.get("/metrics")).text
     process.end()
     database_log = (tmp_path / ".tallystick" / "postgres.log").read_text(encoding="utf-8")
@@ -138,10 +197,12 @@ async def test_a_server_under_every_kind_of_error_leaks_nothing(process: Process
 
 
 async def break_the_schema(folder: Path) -> None:
-    """Let every look at users fail, with row data in the database's own message."""
+    """Let every look at users, invites and credentials fail, with row data in the database's own message."""
     cluster = Cluster(folder)
     connection = await asyncpg.connect(cluster.dsn("postgres", "tallystick"))
     await connection.execute("ALTER TABLE tallystick.users RENAME COLUMN email TO mail")
+    await connection.execute("ALTER TABLE tallystick.invites RENAME COLUMN max_uses TO seats")
+    await connection.execute("ALTER TABLE tallystick.credentials RENAME COLUMN password_hash TO hash")
     await connection.close()
 
 
@@ -158,8 +219,9 @@ async def test_a_planted_leak_is_found() -> None:
     leaky = Provider(scope=Scope.APP)
     leaky.provide(lambda: LeakyPseudonyms(b""), provides=Pseudonyms, override=True)
     evidence = Evidence()
-    given = settings(webhook_bearer=BEARER, rate_limits="resolver=50/minute")
+    given = settings(webhook_bearer=BEARER, rate_limits="resolver=50/minute; sign_up=1000/minute")
     async with running(given, "memory", leaky) as (anyone, _):
+        await exercise_wallets(anyone, evidence)
         await exercise(anyone, evidence)
         metrics = (await anyone.get("/metrics")).text
 

@@ -1,6 +1,7 @@
 """The commands of `tallystick` as a whole: they explain themselves, and get along with a server that runs."""
 
 import json
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import pytest
@@ -10,35 +11,49 @@ from click.testing import CliRunner
 from entrypoints.cli.main import main
 from tests.installations import Installation, answer
 
-COMMANDS = ("serve", "migrate", "token", "check", "invariants", "probe")
+COMMANDS = {"serve", "migrate", "token", "check", "invariants", "probe", "reconcile invites"}
+
+
+def every_command(
+    group: click.Group = main, before: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield the commands by the words that name them, those of groups among them."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*before, name))
+        else:
+            yield (*before, name), command
+
+
+EVERY = {" ".join(words): command for words, command in every_command()}
 
 
 def test_every_command_that_is_promised_is_there() -> None:
-    assert set(COMMANDS) <= set(main.commands)
+    assert set(EVERY) == COMMANDS
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", sorted(EVERY))
 @pytest.mark.parametrize("asked", ["--help", "-h"])
 def test_every_command_explains_itself_and_its_options(name: str, asked: str) -> None:
-    explained = CliRunner().invoke(main, [name, asked], env={"COLUMNS": "200"})
+    explained = CliRunner().invoke(main, [*name.split(), asked], env={"COLUMNS": "200"})
 
     assert explained.exit_code == 0
     assert explained.stderr == ""
-    for parameter in main.commands[name].params:
+    for parameter in EVERY[name].params:
         for spelling in parameter.opts if isinstance(parameter, click.Option) else [parameter.name.upper()]:
             assert spelling in explained.stdout
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_command_and_option_says_what_it_is_for(name: str) -> None:
-    command = main.commands[name]
+    command = EVERY[name]
 
     assert command.help
     assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
 
 
 def test_every_command_that_answers_a_question_can_answer_in_json() -> None:
-    without = [name for name, command in main.commands.items() if "as_json" not in {p.name for p in command.params}]
+    without = [name for name, command in EVERY.items() if "as_json" not in {p.name for p in command.params}]
 
     assert without == ["serve"]
 
@@ -63,7 +78,9 @@ def test_a_command_that_is_none_is_refused(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("command", [["migrate"], ["check"], ["invariants"], ["token", "--sub", "ada"]])
+@pytest.mark.parametrize(
+    "command", [["migrate"], ["check"], ["invariants"], ["token", "--sub", "ada"], ["reconcile", "invites"]]
+)
 def test_a_wrong_setting_is_refused_by_name_by_every_command(command: list[str]) -> None:
     refused = CliRunner().invoke(main, command, env={"TALLYSTICK_POOL_SIZE": "1"})
 
@@ -80,10 +97,12 @@ def test_commands_share_the_database_of_a_server_that_runs(installation: Install
     migrated = installation.run("migrate", "--json")
     checked = installation.run("check", "--json")
     counted = installation.run("invariants", "--json")
+    reconciled = installation.run("reconcile", "invites", "--json")
 
     assert json.loads(migrated.stdout) == {"applied": []}
     assert json.loads(checked.stdout) == {"ok": True, "reasons": []}
     assert json.loads(counted.stdout)["kept"] is True
+    assert json.loads(reconciled.stdout) == {"repaired": False, "has_key": True, "items": []}
     assert installation.postmaster == postmaster
     assert answer(server.address, "/readyz") is not None
     assert installation.code_of("ada", server) == code

@@ -1,5 +1,9 @@
 """The routes on PostgreSQL."""
 
+from tests.unit.behaviours.http_bad_values import BadValuesBehaviour
+from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
+from tests.unit.behaviours.http_credits import CreditRoutesBehaviour, GrantRouteBehaviour
+from tests.unit.behaviours.http_invites import InviteRoutesBehaviour, RedeemRouteBehaviour, ValidateRouteBehaviour
 from tests.unit.behaviours.http_referrals import (
     ArrivalRoutesBehaviour,
     ClickRoutesBehaviour,
@@ -8,6 +12,9 @@ from tests.unit.behaviours.http_referrals import (
     SameTruthRoutesBehaviour,
 )
 from tests.unit.behaviours.http_resolver import ResolverRouteBehaviour
+from tests.unit.behaviours.http_rewards import PurchaseRouteBehaviour, RewardRoutesBehaviour
+from tests.unit.behaviours.http_sign_in import SignInRouteBehaviour
+from tests.unit.behaviours.http_sign_up import ExternalIdentityBehaviour, SignUpRouteBehaviour
 from tests.unit.behaviours.http_webhooks import ProvidersBehaviour, WebhookRouteBehaviour
 
 
@@ -33,3 +40,39 @@ class TestWebhookRoute(WebhookRouteBehaviour): ...
 
 
 class TestProviders(ProvidersBehaviour): ...
+
+
+class TestCreditRoutes(CreditRoutesBehaviour): ...
+
+
+class TestGrantRoute(GrantRouteBehaviour): ...
+
+
+class TestPurchaseRoute(PurchaseRouteBehaviour): ...
+
+
+class TestRewardRoutes(RewardRoutesBehaviour): ...
+
+
+class TestPurchaseBatchRoute(PurchaseBatchRouteBehaviour): ...
+
+
+class TestInviteRoutes(InviteRoutesBehaviour): ...
+
+
+class TestRedeemRoute(RedeemRouteBehaviour): ...
+
+
+class TestValidateRoute(ValidateRouteBehaviour): ...
+
+
+class TestExternalIdentity(ExternalIdentityBehaviour): ...
+
+
+class TestSignUpRoute(SignUpRouteBehaviour): ...
+
+
+class TestSignInRoute(SignInRouteBehaviour): ...
+
+
+class TestBadValues(BadValuesBehaviour): ...

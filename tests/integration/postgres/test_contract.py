@@ -69,6 +69,15 @@ class TestConstraints:
             ("referral_edges_inviter_fkey", "ALTER TABLE referral_edges DROP CONSTRAINT referral_edges_inviter_fkey"),
             ("idempotency_keys_pkey", "ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey"),
             ("referral_codes_one_canonical", "DROP INDEX referral_codes_one_canonical"),
+            (
+                "ledger_accounts_never_negative",
+                "ALTER TABLE ledger_accounts DROP CONSTRAINT ledger_accounts_never_negative",
+            ),
+            ("ledger_entries_event_key", "ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_event_key"),
+            ("ledger_entries_grant_key", "DROP INDEX ledger_entries_grant_key"),
+            ("collected_rewards_pkey", "ALTER TABLE collected_rewards DROP CONSTRAINT collected_rewards_pkey"),
+            ("invites_never_oversold", "ALTER TABLE invites DROP CONSTRAINT invites_never_oversold"),
+            ("invite_uses_pkey", "ALTER TABLE invite_uses DROP CONSTRAINT invite_uses_pkey"),
         ],
     )
     async def test_one_that_was_dropped(self, name: str, statement: str, migrated_dsn: str, owner: Session) -> None:
@@ -127,6 +136,13 @@ class TestRights:
             ("TRUNCATE", "idempotency_keys", "change"),
             ("DELETE", "referral_edges", "delete"),
             ("DELETE", "users", "delete"),
+            ("UPDATE", "ledger_entries", "change"),
+            ("UPDATE", "collected_rewards", "change"),
+            ("UPDATE", "invites", "change"),
+            ("TRUNCATE", "ledger_accounts", "change"),
+            ("DELETE", "ledger_entries", "delete"),
+            ("DELETE", "invite_uses", "delete"),
+            ("DELETE", "credentials", "delete"),
         ],
     )
     async def test_a_grant_that_lets_history_be_changed(
@@ -136,7 +152,17 @@ class TestRights:
 
         assert await breaches(migrated_dsn) == [f"the service may {verb} what is history: {table}"]
 
-    @pytest.mark.parametrize(("table", "column"), [("referral_edges", "inviter_id"), ("referral_codes", "user_id")])
+    @pytest.mark.parametrize(
+        ("table", "column"),
+        [
+            ("referral_edges", "inviter_id"),
+            ("referral_codes", "user_id"),
+            ("ledger_accounts", "user_id"),
+            ("ledger_entries", "amount"),
+            ("rewards", "owner_id"),
+            ("invites", "max_uses"),
+        ],
+    )
     async def test_a_grant_on_a_column_that_lets_history_be_changed(
         self, table: str, column: str, migrated_dsn: str, owner: Session
     ) -> None:

@@ -11,6 +11,17 @@ from tests.integration.postgres.sessions import Session, session, superuser_of, 
 
 USER = "INSERT INTO users (user_id, created_at, deleted_at, referrals) VALUES"
 CODE = "INSERT INTO referral_codes (code, user_id, is_canonical, created_at, demoted_at, retired_at) VALUES"
+ACCOUNT = "INSERT INTO ledger_accounts (user_id, unit, balance, version) VALUES"
+ENTRY = (
+    "INSERT INTO ledger_entries (user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, "
+    "correlation_id, created_at) VALUES"
+)
+REWARD = "INSERT INTO rewards (reward_id, owner_id, name, cost, active, created_at) VALUES"
+COLLECTED = (
+    "INSERT INTO collected_rewards (user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at) "
+    "VALUES"
+)
+INVITE = "INSERT INTO invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
 EDGE = "INSERT INTO referral_edges (invitee_id, inviter_id, arrival_id, created_at) VALUES"
 
 BREAKING: Mapping[str, str] = {
@@ -20,10 +31,32 @@ BREAKING: Mapping[str, str] = {
     "verified_users_exist": "INSERT INTO phone_verifications VALUES ('nobody', 'token', now())",
     "one_inviter_no_cycle": f"{USER} ('a', now(), NULL, 1), ('b', now(), NULL, 1); DROP INDEX referral_edges_no_cycle; "
     f"{EDGE} ('a', 'b', gen_random_uuid(), now()), ('b', 'a', gen_random_uuid(), now())",
+    "seats_are_uses": f"{INVITE} ('FIRST', 'first', 'a', 2, 1, now())",
+    "balances_are_entries": f"{ACCOUNT} ('a', 'credits', 7, 0), ('b', 'credits', 3, 2), ('c', 'credits', 5, 2); "
+    # The sum is right, and a link of the chain is not; the last entry is not the balance.
+    f"{ENTRY} ('b', 'credits', 1, 1, 0, 1, 'grant', 'k1', '', now()), ('b', 'credits', 2, 2, 2, 4, 'grant', 'k2', '', "
+    "now()), ('c', 'credits', 2, 5, 0, 5, 'grant', 'k3', '', now())",
+    "events_count_once": "ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_event_key; "
+    f"DROP INDEX ledger_entries_grant_key; {ACCOUNT} ('a', 'credits', 2, 2); "
+    f"{ENTRY} ('a', 'credits', 1, 1, 0, 1, 'grant', 'k', '', now()), "
+    "('a', 'credits', 2, 1, 1, 2, 'grant', 'k', '', now())",
+    "collected_once_and_paid": f"{ACCOUNT} ('a', 'credits', 0, 2), ('c', 'credits', 5, 2); "
+    f"{ENTRY} ('a', 'credits', 1, 5, 0, 5, 'grant', 'k', '', now()), "
+    "('a', 'credits', 2, -5, 5, 0, 'purchase', 'r1', '', now()), "
+    "('c', 'credits', 1, 10, 0, 10, 'grant', 'l', '', now()), "
+    "('c', 'credits', 2, -5, 10, 5, 'purchase', 'r3', '', now()); "
+    # Paid for and not collected; collected and not paid for; one's own.
+    f"{COLLECTED} ('b', 'r2', 5, 5, 0, 'o', now()), ('c', 'r3', 5, 10, 5, 'o', now()); "
+    f"{REWARD} ('r3', 'c', 'A word', 5, true, now())",
     "referrals_are_edges": f"{USER} ('a', now(), NULL, 1)",
 }
 """What a superuser has to do, past every constraint, to break each promise and no other."""
-COUNTED: Mapping[str, int] = {"living_codes_resolve": 2, "one_inviter_no_cycle": 2}
+COUNTED: Mapping[str, int] = {
+    "living_codes_resolve": 2,
+    "one_inviter_no_cycle": 2,
+    "balances_are_entries": 3,
+    "collected_once_and_paid": 3,
+}
 
 
 @pytest.fixture
@@ -56,6 +89,6 @@ async def test_the_service_itself_could_break_none_of_them_this_way(migrated_dsn
     async with session(migrated_dsn) as owner:
         await owner.execute("SET ROLE tallystick_app; SET search_path = tallystick")
         for name, statement in BREAKING.items():
-            if name not in {"one_code_each", "living_codes_resolve", "referrals_are_edges"}:
+            if name in {"verified_users_exist", "one_inviter_no_cycle", "events_count_once", "collected_once_and_paid"}:
                 with pytest.raises(asyncpg.PostgresError):
                     await owner.execute(statement)

@@ -9,7 +9,7 @@ async def test_row_level_security_is_enabled_and_forced_on_every_table(owner: Se
         "WHERE relnamespace = 'tallystick'::regnamespace AND relkind IN ('r', 'p')"
     )
 
-    assert len(rows) >= 7
+    assert len(rows) >= 14
     assert [row["relname"] for row in rows if not (row["relrowsecurity"] and row["relforcerowsecurity"])] == []
 
 

@@ -14,10 +14,17 @@ from tests.integration.postgres.sessions import Session, login_of, session
 Outcome = Literal["done", "nothing", "refused"]
 
 SERVICE_MAY: Mapping[str, frozenset[str]] = {
+    "collected_rewards": frozenset({"SELECT", "INSERT"}),
+    "credentials": frozenset({"SELECT", "INSERT", "UPDATE password_hash"}),
     "idempotency_keys": frozenset({"SELECT", "INSERT", "DELETE"}),
+    "invite_uses": frozenset({"SELECT", "INSERT"}),
+    "invites": frozenset({"SELECT", "INSERT", "UPDATE current_uses", "UPDATE revoked_at"}),
+    "ledger_accounts": frozenset({"SELECT", "INSERT", "UPDATE balance", "UPDATE version"}),
+    "ledger_entries": frozenset({"SELECT", "INSERT"}),
     "phone_verifications": frozenset({"SELECT", "INSERT"}),
     "referral_codes": frozenset({"SELECT", "INSERT", "UPDATE is_canonical", "UPDATE demoted_at", "UPDATE retired_at"}),
     "referral_edges": frozenset({"SELECT", "INSERT"}),
+    "rewards": frozenset({"SELECT", "INSERT", "UPDATE name", "UPDATE description", "UPDATE cost", "UPDATE active"}),
     "schema_migrations": frozenset({"SELECT"}),
     "users": frozenset({"SELECT", "INSERT"})
     | {
@@ -46,9 +53,19 @@ ROWS: Mapping[str, str] = {
     "webhook_deliveries": "(delivery_id, kind, received_at) VALUES ('msg_{n}', 'created', now())",
     "idempotency_keys": "(caller, key, fingerprint, status, body, created_at) "
     "VALUES ('user{n}', 'k', '', 200, '', now())",
+    "ledger_accounts": "(user_id, unit) VALUES ('user{n}', 'credits')",
+    "ledger_entries": "(user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, "
+    "correlation_id, created_at) VALUES ('user1', 'credits', {n}, 5, 0, 5, 'grant', 'event {n}', '', now())",
+    "rewards": "(reward_id, owner_id, name, cost, active, created_at) "
+    "VALUES ('reward{n}', 'inviter', 'A word', 5, true, now())",
+    "collected_rewards": "(user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at) "
+    "VALUES ('user{n}', 'reward1', 5, 5, 0, 'order{n}', now())",
+    "invites": "(code, invite_id, owner_id, max_uses, created_at) VALUES ('CODE{n}', 'invite{n}', 'inviter', 5, now())",
+    "invite_uses": "(invite_id, user_id, attempt_id, used_at) VALUES ('invite1', 'user{n}', 'attempt{n}', now())",
+    "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
     "schema_migrations": "(version, name, checksum, applied_at) VALUES ('900{n}', 'words', '', now())",
 }
-"""A row of each table that breaks no constraint; those numbered 1 are there, those numbered 2 are not."""
+"""A row of each table that breaks no constraint, in this order; those numbered 1 are there, those numbered 2 not."""
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 GATEWAY, STRANGER = f"tallystick_gateway_{_WORKER}", f"tallystick_stranger_{_WORKER}"

@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 import adapters.postgres
 from adapters.postgres.database import Database
+from adapters.postgres.reconciliation import _GIVE, _TAKE_BACK
 from adapters.postgres.statements import Statements
+from tests.integration.postgres.sessions import session
 
 FOLDER = Path(str(adapters.postgres.__file__)).parent / "sql"
 CAPABILITIES = sorted(path.stem for path in FOLDER.glob("*.sql"))
@@ -37,10 +40,27 @@ async def test_every_statement_is_prepared_with_the_parameters_of_its_header(
     assert found == {name: len(parameters) for name, parameters in headers(capability).items()}
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name != "reconciliation"])
 async def test_every_statement_stays_within_what_the_service_may_do(capability: str, shared_database: Database) -> None:
     """PREPARE does not ask for the rights on tables; planning for EXPLAIN does, and runs nothing."""
     named = headers(capability)
     async with shared_database.connection() as connection:
         for name, sql in statements(capability):
             assert await connection.fetch(f"EXPLAIN {sql}", *[None for _ in named[name]])
+
+
+async def test_a_reconciliation_needs_the_rights_that_it_is_given_and_is_left_with_none(owner_dsn: str) -> None:
+    """Its owner gives them to the service within one transaction; `test_row_level_security` knows the rest."""
+    named = headers("reconciliation")
+    async with session(owner_dsn) as owner, owner.transaction():
+        await owner.execute(f"SET LOCAL search_path = tallystick; {_GIVE}; SET LOCAL ROLE tallystick_app")
+        for name, sql in statements("reconciliation"):
+            assert await owner.fetch(f"EXPLAIN {sql}", *[None for _ in named[name]])
+
+        await owner.execute(f"RESET ROLE; {_TAKE_BACK}; SET LOCAL ROLE tallystick_app")
+        for name in ("drop_duplicates", "count_anew"):
+            refused = owner.transaction()
+            await refused.start()
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await owner.fetch(f"EXPLAIN {dict(statements('reconciliation'))[name]}", *[None for _ in named[name]])
+            await refused.rollback()

@@ -17,6 +17,25 @@ CODE = "INSERT INTO referral_codes (code, user_id, is_canonical, created_at, dem
 EDGE = "INSERT INTO referral_edges (invitee_id, inviter_id, code, arrival_id, created_at) VALUES"
 DELIVERY = "INSERT INTO webhook_deliveries (delivery_id, kind, received_at) VALUES"
 REPLY = "INSERT INTO idempotency_keys (caller, key, fingerprint, status, body, created_at) VALUES"
+ACCOUNT = "INSERT INTO ledger_accounts (user_id, unit, balance, version) VALUES"
+ENTRY = (
+    "INSERT INTO ledger_entries (user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, "
+    "correlation_id, created_at) VALUES"
+)
+REWARD = "INSERT INTO rewards (reward_id, owner_id, name, cost, active, created_at) VALUES"
+COLLECTED = (
+    "INSERT INTO collected_rewards (user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at) "
+    "VALUES"
+)
+INVITE = "INSERT INTO invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
+USE = "INSERT INTO invite_uses (invite_id, user_id, attempt_id, used_at) VALUES"
+CREDENTIALS = "INSERT INTO credentials (user_id, password_hash, created_at) VALUES"
+WALLETS = (
+    f"{ACCOUNT} ('ada', 'credits', 5, 0), ('bob', 'credits', 5, 0); "
+    f"{REWARD} ('reward', 'cid', 'A word', 5, true, now()); "
+    f"{INVITE} ('FIRST', 'first', 'cid', 5, 0, now())"
+)
+
 
 BREAKING: Mapping[str, str] = {
     "users_email_key": "UPDATE users SET email = user_id, email_key = 'a@example.org'",
@@ -47,13 +66,42 @@ BREAKING: Mapping[str, str] = {
     "webhook_deliveries_kind_known": f"{DELIVERY} ('msg', 'renamed', now())",
     "idempotency_keys_key_form": f"{REPLY} ('ada', 'a b', '', 200, '', now())",
     "idempotency_keys_status_final": f"{REPLY} ('ada', 'k', '', 503, '', now())",
+    "ledger_accounts_pkey": f"{ACCOUNT} ('ada', 'credits', 0, 0)",
+    "ledger_accounts_unit_known": f"{ACCOUNT} ('ada', 'shells', 0, 0)",
+    "ledger_accounts_never_negative": "UPDATE ledger_accounts SET balance = balance - 6",
+    "ledger_accounts_version_counts": "UPDATE ledger_accounts SET version = -1",
+    "ledger_entries_pkey": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 5, 'grant', 'a', '', now()), "
+    "('ada', 'credits', 1, 5, 5, 10, 'grant', 'b', '', now())",
+    "ledger_entries_event_key": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 5, 'purchase', 'a', '', now()), "
+    "('ada', 'credits', 2, 5, 5, 10, 'purchase', 'a', '', now())",
+    "ledger_entries_grant_key": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 5, 'grant', 'a', '', now()), "
+    "('bob', 'credits', 1, 5, 0, 5, 'grant', 'a', '', now())",
+    "ledger_entries_account_fkey": f"{ENTRY} ('ada', 'points', 1, 5, 0, 5, 'grant', 'a', '', now())",
+    "ledger_entries_seq_counts": f"{ENTRY} ('ada', 'credits', 0, 5, 0, 5, 'grant', 'a', '', now())",
+    "ledger_entries_add_up": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 6, 'grant', 'a', '', now())",
+    "ledger_entries_never_negative": f"{ENTRY} ('ada', 'credits', 1, -5, 0, -5, 'purchase', 'a', '', now())",
+    "rewards_pkey": f"{REWARD} ('reward', 'bob', 'Another word', 6, true, now())",
+    "rewards_cost_positive": f"{REWARD} ('gift', 'bob', 'A gift', 0, true, now())",
+    "collected_rewards_pkey": f"{COLLECTED} ('ada', 'reward', 5, 5, 0, 'a', now()), "
+    "('ada', 'reward', 5, 5, 0, 'b', now())",
+    "collected_rewards_reward_fkey": f"{COLLECTED} ('ada', 'nothing', 5, 5, 0, 'a', now())",
+    "collected_rewards_add_up": f"{COLLECTED} ('ada', 'reward', 5, 5, 1, 'a', now())",
+    "invites_pkey": f"{INVITE} ('FIRST', 'second', 'cid', 5, 0, now())",
+    "invites_invite_id_key": f"{INVITE} ('SECOND', 'first', 'cid', 5, 0, now())",
+    "invites_normal_form": f"{INVITE} ('second', 'second', 'cid', 5, 0, now())",
+    "invites_capacity": f"{INVITE} ('SECOND', 'second', 'cid', 0, 0, now())",
+    "invites_never_oversold": "UPDATE invites SET current_uses = max_uses + 1",
+    "invite_uses_pkey": f"{USE} ('first', 'ada', 'a', now()), ('first', 'ada', 'b', now())",
+    "invite_uses_invite_fkey": f"{USE} ('second', 'ada', 'a', now())",
+    "credentials_pkey": f"{CREDENTIALS} ('ada', 'hash', now()), ('ada', 'hash', now())",
+    "credentials_user_fkey": f"{CREDENTIALS} ('nobody', 'hash', now())",
 }
-"""A statement that breaks each constraint, and no other before it, where `PEOPLE` are there."""
+"""A statement that breaks each constraint, and no other before it, where `PEOPLE` and `WALLETS` are there."""
 
 
 async def break_it(database: Database, name: str) -> None:
     async with PostgresTransactions(database).begin() as stores:
-        await connection_of(stores).execute(PEOPLE)
+        await connection_of(stores).execute(f"{PEOPLE}; {WALLETS}")
         await connection_of(stores).execute(BREAKING[name])
 
 

@@ -19,6 +19,9 @@ class Wire:
 
     def __init__(self, dsn: str, folder: Path) -> None:
         self.fault: Fault = "none"
+        self.cuts = 0
+        """How many commits it cut."""
+        self._is_to_heal = False
         self._server = urlsplit(dsn)
         self._folder = folder
         self._closed = False
@@ -33,6 +36,14 @@ class Wire:
     @property
     def socket(self) -> Path:
         return self._folder / ".s.PGSQL.5432"
+
+    def cut_once(self, fault: Fault) -> None:
+        """Cut the next commit, and no other after it."""
+        self.fault, self._is_to_heal = fault, True
+
+    def heal(self) -> None:
+        """Pass everything on again."""
+        self.fault, self._is_to_heal = "none", False
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Join a caller to the server for as long as both are there."""
@@ -65,6 +76,9 @@ class Wire:
     ) -> None:
         while data := await _read(reader):
             if self.fault == fault and _COMMIT in data:
+                self.cuts += 1
+                if self._is_to_heal:
+                    self.heal()
                 break
             if self.fault != "silent":
                 writer.write(data)

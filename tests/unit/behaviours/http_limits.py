@@ -69,6 +69,15 @@ class LimitedRoutesBehaviour:
         assert [answer.status_code for answer in first] == [200, 200, 200]
         assert [answer.status_code for answer in second] == [429, 429, 429]
 
+    async def test_purchases_and_redemptions_are_writes_like_others(self, serve: Serve) -> None:
+        anyone = await serve(rate_limits="write=1/minute")
+        purchase, redemption = "/api/rewards/nothing/purchase", "/api/invites/redeem"
+
+        for user, path, body in (("ada", purchase, None), ("bob", redemption, {"code": "NOBODY99"})):
+            answers = [await anyone.named(user).post(path, body) for _ in range(2)]
+            assert [answer.status_code for answer in answers] == [404, 429]
+            assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"write";q=1;w=60'}
+
     async def test_a_refused_request_does_nothing(self, serve: Serve) -> None:
         anyone = await serve(rate_limits="write=1/minute")
         ada = anyone.named("ada")

@@ -6,11 +6,21 @@ import pytest
 
 from tests.services import Caller
 from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.http_sign_up import who
+from tests.unit.behaviours.http_wallets import invited, offered
 
-STAFF = ("profiles:read", "admin:read")
+STAFF = ("profiles:read", "admin:read", "credits:grant", "purchases:batch", "invites:create", "invites:manage")
 OPEN = {"nobody": 200, "ada": 200, "bob": 200, "staff": 200, "deleted": 200}
 OWN = {"nobody": 401, "ada": 200, "bob": 200, "staff": 200, "deleted": 410}
 BY_STAFF = {"nobody": 401, "ada": 403, "bob": 403, "staff": 200, "deleted": 410}
+BY_OWNER_OR_STAFF = {"nobody": 401, "ada": 200, "bob": 404, "staff": 200, "deleted": 410}
+MAKES = {200: 201}
+
+
+def instead(who: dict[str, int], changes: dict[int, int]) -> dict[str, int]:
+    """Return the same row with other statuses in the place of some."""
+    return {name: changes.get(status, status) for name, status in who.items()}
+
 
 MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/"): OPEN,
@@ -30,13 +40,63 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/api/me"): OWN,
     ("GET", "/api/profiles/by-email"): BY_STAFF,
     ("GET", "/api/admin/invariants"): BY_STAFF,
+    ("GET", "/api/credits"): OWN,
+    ("GET", "/api/credits/entries"): OWN,
+    ("POST", "/api/credits/grants"): BY_STAFF,
+    ("GET", "/api/rewards"): OWN,
+    ("POST", "/api/rewards"): instead(OWN, MAKES),
+    ("GET", "/api/rewards/collected"): OWN,
+    # Ada offers it: she alone changes it, and everybody else may buy it but has no credits.
+    ("PATCH", "/api/rewards/{reward_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 403, "deleted": 410},
+    ("POST", "/api/rewards/{reward_id}/purchase"): {
+        "nobody": 401,
+        "ada": 403,
+        "bob": 402,
+        "staff": 402,
+        "deleted": 410,
+    },
+    ("POST", "/api/rewards/purchases"): BY_STAFF,
+    ("POST", "/api/invites"): instead(BY_STAFF, MAKES),
+    ("POST", "/api/invites/validate"): OPEN,
+    ("POST", "/api/invites/redeem"): OWN,
+    ("GET", "/api/invites/{invite_id}"): BY_OWNER_OR_STAFF,
+    ("GET", "/api/invites/{invite_id}/uses"): BY_OWNER_OR_STAFF,
+    ("POST", "/api/invites/{invite_id}/revoke"): BY_OWNER_OR_STAFF,
+    # The body names ada.
+    ("POST", "/api/auth/complete-phone-signup"): {
+        "nobody": 401,
+        "ada": 200,
+        "bob": 403,
+        "staff": 403,
+        "deleted": 410,
+    },
+    ("POST", "/api/auth/sign-in"): dict.fromkeys(OPEN, 401),
 }
 QUERIES = {"/api/profiles/by-email": "?email=ada%40example.org", "/api/referral/resolve": "?code=NOBODY99"}
-BODIES: dict[str, Any] = {"/api/users/upsert": {}}
+BODIES: dict[str, Any] = {
+    "/api/users/upsert": {},
+    "/api/credits/grants": {"user_id": "ada", "amount": 1, "reason": "r", "event_key": "e"},
+    "/api/rewards": {"name": "n", "cost": 1},
+    "/api/rewards/{reward_id}": {"name": "another"},
+    "/api/rewards/purchases": {"orders": [{"user_id": "bob", "reward_id": "r"}]},
+    "/api/invites": {"max_uses": 1},
+    "/api/invites/validate": {"code": "SEATS123"},
+    "/api/invites/redeem": {"code": "SEATS123"},
+    "/api/auth/complete-phone-signup": who("ada", "SEATS123"),
+    "/api/auth/sign-in": {"email": "bob@example.org", "password": "a good password"},
+}
 
 
 @pytest.fixture
-async def callers(anyone: Caller) -> dict[str, Caller]:
+async def ids(anyone: Caller) -> dict[str, str]:
+    """Return what paths name: a code, and a reward and an invite of ada's."""
+    invite = await invited(anyone, owner="ada", code="SEATS123")
+    reward_id = await offered(anyone, 40, owner="ada")
+    return {"code": "ABCD1234", "reward_id": reward_id, "invite_id": invite["invite_id"]}
+
+
+@pytest.fixture
+async def callers(anyone: Caller, ids: dict[str, str]) -> dict[str, Caller]:
     """Return everybody, with ada known by her address."""
     for user in ("ada", "bob", "staff", "deleted"):
         await code_of(anyone, user)
@@ -58,12 +118,13 @@ async def test_the_matrix_names_every_route_of_the_document(anyone: Caller) -> N
 
 
 @pytest.mark.parametrize(("method", "path"), MATRIX)
-async def test_everybody_gets_what_the_matrix_says(callers: dict[str, Caller], method: str, path: str) -> None:
-    target = path.replace("{code}", "ABCD1234") + QUERIES.get(path, "")
+async def test_everybody_gets_what_the_matrix_says(
+    callers: dict[str, Caller], ids: dict[str, str], method: str, path: str
+) -> None:
+    target = path.format(**ids) + QUERIES.get(path, "")
+    body = BODIES.get(path) if method != "GET" else None
 
-    statuses = {
-        name: (await caller.call(method, target, body=BODIES.get(path))).status_code for name, caller in callers.items()
-    }
+    statuses = {name: (await caller.call(method, target, body=body)).status_code for name, caller in callers.items()}
 
     assert statuses == MATRIX[method, path]
 
@@ -80,3 +141,34 @@ async def test_a_permission_is_one_of_its_own(anyone: Caller) -> None:
     assert (await reader.get("/api/admin/invariants")).status_code == 403
     assert (await administrator.get("/api/profiles/by-email?email=a%40b.c")).status_code == 403
     assert (await anyone.named("s", "admin", "admin:*", "ADMIN:READ").get("/api/admin/invariants")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("permission", "path"),
+    [
+        ("credits:grant", "/api/credits/grants"),
+        ("purchases:batch", "/api/rewards/purchases"),
+        ("invites:create", "/api/invites"),
+    ],
+)
+async def test_no_other_permission_opens_a_route(anyone: Caller, permission: str, path: str) -> None:
+    others = [other for other in STAFF if other != permission]
+
+    refused = await anyone.named("s", *others, f"{permission}:all").post(path, BODIES[path])
+    taken = await anyone.named("s", permission).post(path, BODIES[path])
+
+    assert (refused.status_code, refused.json().get("permission")) == (403, permission)
+    assert taken.status_code in {200, 201}
+
+
+async def test_what_is_refused_to_a_caller_is_not_done(callers: dict[str, Caller], ids: dict[str, str]) -> None:
+    for name in ("nobody", "bob", "deleted"):
+        for (method, path), expected in MATRIX.items():
+            if method != "GET" and expected[name] in {401, 403, 404, 410}:
+                await callers[name].call(method, path.format(**ids), body=BODIES.get(path))
+
+    ada, staff = callers["ada"], callers["staff"]
+    assert (await ada.get("/api/credits")).json() == {"balance": 0, "version": 0}
+    assert [reward["name"] for reward in (await ada.get("/api/rewards")).json()["items"]] == ["a name"]
+    invite = (await staff.get(f"/api/invites/{ids['invite_id']}")).json()
+    assert (invite["current_uses"], invite["revoked_at"]) == (0, None)

@@ -107,8 +107,9 @@ async def test_a_bug_tells_nothing_but_its_correlation_id(capsys: pytest.Capture
 
 
 async def test_logs_name_routes_and_users_by_what_tells_nothing(
-    anyone: Caller, capsys: pytest.CaptureFixture[str]
+    serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    anyone = await serve(log_level="debug")
     configure("debug")
     for _ in range(2):
         await anyone.named("ada@example.org").post("/api/users/upsert", {})
@@ -118,6 +119,18 @@ async def test_logs_name_routes_and_users_by_what_tells_nothing(
     assert [(line["route"], line["status"]) for line in lines] == [("/api/users/upsert", 200)] * 2
     assert lines[0]["user"] == lines[1]["user"]
     assert re.fullmatch(r"[0-9a-f]{16}", lines[0]["user"])
+
+
+async def test_what_succeeds_is_logged_for_debugging_alone(anyone: Caller, capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
+    await anyone.named("ada").post("/api/users/upsert", {})
+    await anyone.named("ada").get("/api/me")
+    await anyone.get("/api/me")
+    await anyone.named("ada").post("/api/users/upsert", {"email": 1})
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert [(line["route"], line["status"]) for line in lines] == [("/api/me", 401), ("/api/users/upsert", 400)]
 
 
 async def test_requests_are_measured_by_route_template(anyone: Caller) -> None:

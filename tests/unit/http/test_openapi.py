@@ -75,6 +75,8 @@ async def test_every_operation_states_who_may_call(document: dict[str, Any]) -> 
         ("GET", "/r/{code}"),
         ("HEAD", "/r/{code}"),
         ("POST", "/api/webhooks/auth"),
+        ("POST", "/api/invites/validate"),
+        ("POST", "/api/auth/sign-in"),
     }
     assert document["security"] == [{"bearer": []}, {"session": []}]
 
@@ -96,8 +98,20 @@ async def test_every_operation_has_a_name_and_a_sentence(document: dict[str, Any
 async def test_bodies_are_closed(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
 
-    assert schemas["UpsertUser"]["additionalProperties"] is False
-    assert schemas["Nothing"]["additionalProperties"] is False
+    for body in (
+        "UpsertUser",
+        "Nothing",
+        "GrantBody",
+        "RewardBody",
+        "RewardChange",
+        "OrderBody",
+        "OrdersBody",
+        "InviteBody",
+        "CodeBody",
+        "SignUpBody",
+        "SignInBody",
+    ):
+        assert schemas[body]["additionalProperties"] is False, body
 
 
 async def test_problems_have_the_members_that_clients_rely_on(anyone: Caller, document: dict[str, Any]) -> None:

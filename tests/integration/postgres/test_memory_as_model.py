@@ -1,0 +1,163 @@
+"""Memory is the model of PostgreSQL: whatever is done to wallets in whatever order, both say and show the same."""
+
+from collections.abc import Awaitable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+
+from application.idempotency import Keyed
+from domain.invites import Invite
+from domain.rewards import Reward
+from domain.users import UserId
+from tests.integration.postgres.sessions import superuser_of
+from tests.integration.postgres.twins import Twins
+from tests.worlds import World
+
+USERS = [UserId(name) for name in ("ada", "bob", "cid", "dan")]
+# Few of each, so that they meet.
+NAMES = st.sampled_from(USERS)
+EVENTS = st.sampled_from(["first", "second", "third", None, None])
+KEYS = st.sampled_from([None, None, None, None, None, "key", "other-key"])
+ATTEMPTS = st.sampled_from([None, None, None, "attempt", "other attempt"])
+COSTS = st.sampled_from([1, 39, 40, 41, 1_000_000_000])
+RARELY = st.sampled_from([False, False, True])
+AMOUNTS = st.sampled_from([1, 40, 80, 1_000_000_000])
+
+EXPECTED = {
+    *("Granted", "Purchase", "Bought", "Reward", "Invite", "Redeemed", "SignedUp", "Reminted", "str", "Replayed"),
+    *("INSUFFICIENT_FUNDS", "ALREADY_COLLECTED", "SELF_PURCHASE", "REWARD_NOT_FOUND", "NOT_YOUR_REWARD"),
+    *("INVITE_REVOKED", "INVITE_EXHAUSTED", "ALREADY_USED", "CODE_TAKEN"),
+    *("USER_DELETED", "IDEMPOTENCY_MISMATCH"),
+}
+"""Outcomes without which the machine did not get around."""
+
+
+class Wallets(RuleBasedStateMachine):
+    """What users do with credits, rewards, invites and codes."""
+
+    rewards: Bundle[Reward] = Bundle("rewards")
+    invites: Bundle[Invite] = Bundle("invites")
+
+    def __init__(self, twins: Twins) -> None:
+        super().__init__()
+        self._twins = twins
+        twins.start_over()
+        self._offered: dict[str, Reward] = {}
+        self._made: dict[str, Invite] = {}
+
+    @rule(name=NAMES, amount=AMOUNTS, event=EVENTS, key=KEYS)
+    def grant(self, name: str, amount: int, event: str | None, key: str | None) -> None:
+        self._twins.tell(lambda world: world.grant(name, amount, event=event, key=key))
+
+    @rule(names=st.lists(NAMES, min_size=2, max_size=5), amount=AMOUNTS, event=EVENTS)
+    def grant_together(self, names: list[str], amount: int, event: str | None) -> None:
+        self._twins.tell(
+            lambda world: world.grant_credits([Keyed(world.grant_command(name, amount, event=event)) for name in names])
+        )
+
+    @rule(target=rewards, name=NAMES, cost=COSTS)
+    def offer(self, name: str, cost: int) -> Reward:
+        offered = self._twins.tell(lambda world: world.a_reward(cost=cost, owner=name))
+        assert isinstance(offered, Reward)
+        self._offered[offered.reward_id] = offered
+        return offered
+
+    @rule(reward=rewards, name=st.none() | NAMES, cost=st.none() | COSTS, active=st.sampled_from([None, True, False]))
+    def change(self, reward: Reward, name: str | None, cost: int | None, active: bool | None) -> None:
+        self._twins.tell(lambda world: world.change(reward, by=name, cost=cost, active=active))
+
+    @rule(reward=rewards, name=NAMES, order_id=ATTEMPTS, key=KEYS)
+    def purchase(self, reward: Reward, name: str, order_id: str | None, key: str | None) -> None:
+        self._twins.tell(lambda world: world.purchase(name, reward, order_id=order_id, key=key))
+
+    @rule(orders=st.lists(st.tuples(NAMES, rewards), min_size=2, max_size=6), as_basket=st.booleans())
+    def purchase_together(self, orders: list[tuple[str, Reward]], as_basket: bool) -> None:
+        def buy(world: World) -> Awaitable[object]:
+            placed = [world.order(name, reward) for name, reward in orders]
+            return world.basket(*placed) if as_basket else world.purchase_together(*placed)
+
+        self._twins.tell(buy)
+
+    @rule(
+        target=invites,
+        max_uses=st.integers(1, 5),
+        is_same=st.sampled_from([False, False, True]),
+        hours=st.sampled_from([None, None, 1]),
+    )
+    def make_invite(self, max_uses: int, is_same: bool, hours: int | None) -> Any:
+        code = "SAME" if is_same else None
+        expires_in = timedelta(hours=hours) if hours is not None else None
+        made = self._twins.tell(lambda world: world.an_invite(max_uses=max_uses, code=code, expires_in=expires_in))
+        if not isinstance(made, Invite):
+            return multiple()
+        self._made[made.invite_id] = made
+        return made
+
+    @rule(invite=invites, name=st.sampled_from([None, None, "ada"]), manages=st.booleans())
+    def revoke(self, invite: Invite, name: str | None, manages: bool) -> None:
+        self._twins.tell(lambda world: world.revoke(invite, by=name, manages=manages))
+
+    @rule(invite=invites, name=NAMES, attempt=ATTEMPTS, key=KEYS)
+    def redeem(self, invite: Invite, name: str, attempt: str | None, key: str | None) -> None:
+        self._twins.tell(lambda world: world.redeem(name, invite.code.lower(), attempt=attempt, key=key))
+
+    @rule(redemptions=st.lists(st.tuples(NAMES, invites), min_size=2, max_size=6))
+    def redeem_together(self, redemptions: list[tuple[str, Invite]]) -> None:
+        self._twins.tell(
+            lambda world: world.redeem_together(*(world.redemption(name, invite.code) for name, invite in redemptions))
+        )
+
+    @rule(invite=invites, name=NAMES, is_shared=st.sampled_from([True, True, False]), key=KEYS)
+    def sign_up(self, invite: Invite, name: str, is_shared: bool, key: str | None) -> None:
+        def sign_up(world: World) -> Awaitable[object]:
+            email = "shared@example.org" if is_shared else None
+            command = world.sign_up_command(name, invite.code, email=email, phone_verified=True)
+            return world.sign_up(command, key=key)
+
+        self._twins.tell(sign_up)
+
+    @rule(name=NAMES, key=KEYS)
+    def remint(self, name: str, key: str | None) -> None:
+        self._twins.pass_time(seconds=1)  # aliases of one instant have no order
+        self._twins.tell(lambda world: world.remint(name, key=key))
+
+    @rule(name=st.sampled_from(USERS[2:]))
+    def delete(self, name: str) -> None:
+        self._twins.tell(lambda world: world.tell("deleted", name))
+
+    @rule(hours=st.sampled_from([0.25, 0.5, 2]))
+    def wait(self, hours: float) -> None:
+        self._twins.pass_time(hours=hours)
+
+    @invariant()
+    def show_the_same(self) -> None:
+        self._twins.look_alike(USERS, list(self._offered.values()), list(self._made.values()))
+
+
+@pytest.fixture
+def twins(owner_dsn: str, server: tuple[str, str]) -> Iterator[Twins]:
+    twins = Twins(owner_dsn, superuser_of(server, owner_dsn))
+    yield twins
+    twins.close()
+
+
+def test_whatever_is_done_both_say_and_show_the_same(twins: Twins) -> None:
+    run_state_machine_as_test(
+        lambda: Wallets(twins),  # type: ignore[arg-type]  # a factory will do, says its documentation
+        settings=settings(
+            max_examples=35,
+            stateful_step_count=50,
+            phases=[Phase.generate, Phase.shrink],
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+    assert twins.broken_promises() == []
+    assert set(twins.told) >= EXPECTED

@@ -1,0 +1,110 @@
+"""One world twice: in memory and on PostgreSQL, with the same time and the same chance, told the same things."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+from adapters.memory.transactions import MemoryTransactions
+from adapters.postgres.database import Database
+from adapters.postgres.transactions import PostgresTransactions
+from application.idempotency import Replayed
+from application.rewards import Bought
+from application.transactions import Stores
+from domain.invites import Invite
+from domain.ledger import AccountKey
+from domain.refusals import Refusal
+from domain.rewards import CollectionKey, Reward
+from domain.users import UserId
+from tests.integration.conftest import _empty
+from tests.worlds import World
+
+Tell = Callable[[World], Awaitable[Any]]
+
+
+class Twins:
+    """Two worlds that have to give the same answers."""
+
+    def __init__(self, dsn: str, superuser: str) -> None:
+        self._superuser = superuser
+        self._runner = asyncio.Runner()
+        self._database = Database(dsn)
+        self._runner.run(self._database.open())
+        self._worlds: tuple[World, ...] = ()
+        self.told: Counter[str] = Counter()
+        """Which outcomes there were, by name."""
+
+    def start_over(self) -> None:
+        """Begin with nothing, in both."""
+        self._runner.run(_empty(self._superuser))
+        self._worlds = World(MemoryTransactions()), World(PostgresTransactions(self._database))
+
+    def close(self) -> None:
+        self._runner.run(self._database.close())
+        self._runner.close()
+
+    def tell(self, something: Tell) -> Any:
+        """Do the same in both, and return what came out of it; a refusal is returned, too."""
+        in_memory, on_postgres = (self._runner.run(_outcome(something, world)) for world in self._worlds)
+        assert _comparable(on_postgres) == _comparable(in_memory)
+        self.told.update(_names(in_memory))
+        return in_memory
+
+    def pass_time(self, **by: float) -> None:
+        for world in self._worlds:
+            world.pass_time(**by)
+
+    def look_alike(self, users: Collection[UserId], rewards: Sequence[Reward], invites: Sequence[Invite]) -> None:
+        """Compare all that can be seen of these."""
+        in_memory, on_postgres = (
+            self._runner.run(world.reads(lambda stores: _sight(stores, users, rewards, invites)))
+            for world in self._worlds
+        )
+        for expected, seen in zip(in_memory, on_postgres, strict=True):
+            assert seen == expected
+
+    def broken_promises(self) -> list[object]:
+        return [broken for world in self._worlds for broken in self._runner.run(world.broken_promises())]
+
+
+async def _outcome(something: Tell, world: World) -> Any:
+    try:
+        return await something(world)
+    except (Refusal, Replayed) as outcome:
+        return outcome
+
+
+def _comparable(outcome: Any) -> Any:
+    """Return outcomes as values: exceptions are equal to themselves alone."""
+    if isinstance(outcome, list):
+        return [_comparable(each) for each in outcome]
+    if isinstance(outcome, Refusal):
+        return (type(outcome), outcome.detail, outcome.facts())
+    if isinstance(outcome, Bought):
+        return [_comparable(each) for each in outcome.results]
+    return outcome.reply if isinstance(outcome, Replayed) else outcome
+
+
+def _names(outcome: object) -> list[str]:
+    if isinstance(outcome, list):
+        return [name for each in outcome for name in _names(each)]
+    return [outcome.code if isinstance(outcome, Refusal) else type(outcome).__name__]
+
+
+async def _sight(
+    stores: Stores, users: Collection[UserId], rewards: Sequence[Reward], invites: Sequence[Invite]
+) -> list[object]:
+    keys = [AccountKey(user, "credits") for user in users]
+    return [
+        await stores.ledger.balances(keys),
+        [await stores.ledger.page(key, before=None, limit=1000) for key in keys],
+        await stores.rewards.on_the_desk([CollectionKey(u, reward.reward_id) for u in users for reward in rewards]),
+        [await stores.rewards.collected_by(user, before=None, limit=1000) for user in users],
+        await stores.invites.by_code([invite.code for invite in invites]),
+        [await stores.invites.uses_of(invite.invite_id, after=None, limit=1000) for invite in invites],
+        await stores.users.find(users),
+        await stores.codes.canonical(users),
+        await stores.codes.newest_aliases(users),
+        await stores.directory.find(users),
+        await stores.verifications.verified(users),
+    ]

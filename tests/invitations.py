@@ -1,0 +1,124 @@
+"""Invites and sign-up over one backend, in verbs and builders that name only what matters."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from application.idempotency import Keyed
+from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
+from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
+from application.transactions import Transactions
+from domain.codes import Code, normal_form
+from domain.invites import Invite, InviteId, InviteUse
+from domain.users import Profile, UserId
+from tests.wallets import Wallets, result
+
+
+class PlainPasswords:
+    """Passwords that cost nothing to check."""
+
+    async def hashed(self, password: str) -> str:
+        return f"hash of {password}"
+
+    async def matches(self, password: str, password_hash: str | None) -> bool:
+        return password_hash == await self.hashed(password)
+
+
+class Invitations(Wallets):
+    """What can be done with invites, beside what can be done with wallets."""
+
+    def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
+        super().__init__(transactions, seed=seed)
+        self.make_invites = MakeInvites(transactions, self.once)
+        self.redeem_invites = RedeemInvites(transactions, self.once)
+        self.complete_sign_ups = CompleteSignUps(transactions, self.once)
+        self.sign_in = SignIn(self.reads, PlainPasswords())
+
+    def new_invite(
+        self,
+        *,
+        max_uses: int = 5,
+        codes: Sequence[str] | None = None,
+        owner: str = "owner",
+        expires_in: timedelta | None = None,
+        invite_id: str | None = None,
+    ) -> NewInvite:
+        now = self.clock.now()
+        drawn = [self.randomness.bytes(4).hex().upper()]
+        return NewInvite(
+            invite_id=InviteId(invite_id or self.new_id()),
+            owner_id=UserId(owner),
+            codes=tuple(Code(code) for code in codes or drawn),
+            is_chosen=codes is not None and len(codes) == 1,
+            max_uses=max_uses,
+            expires_at=now + expires_in if expires_in is not None else None,
+            at=now,
+        )
+
+    async def make(self, command: NewInvite | RevokeInvite, *, key: str | None = None) -> Invite:
+        return result((await self.make_invites([self.keyed("owner", command, key)]))[0])
+
+    async def an_invite(
+        self, *, max_uses: int = 5, code: str | None = None, expires_in: timedelta | None = None, owner: str = "owner"
+    ) -> Invite:
+        codes = [code] if code is not None else None
+        return await self.make(self.new_invite(max_uses=max_uses, codes=codes, expires_in=expires_in, owner=owner))
+
+    async def revoke(self, invite: Invite, *, by: str | None = None, manages: bool = False) -> Invite:
+        command = RevokeInvite(invite.invite_id, UserId(by or invite.owner_id), manages, self.clock.now())
+        return await self.make(command)
+
+    def redemption(self, user: str, code: str, *, attempt: str | None = None) -> Redemption:
+        return Redemption(UserId(user), normal_form(code), attempt or self.new_id(), self.clock.now())
+
+    async def redeem(self, user: str, code: str, *, attempt: str | None = None, key: str | None = None) -> Redeemed:
+        command = self.redemption(user, code, attempt=attempt)
+        return result((await self.redeem_invites([self.keyed(user, command, key, code)]))[0])
+
+    async def redeem_together(self, *redemptions: Redemption) -> list[object]:
+        """Return the outcomes of redemptions that were decided in one batch."""
+        return list(await self.redeem_invites([Keyed(redemption) for redemption in redemptions]))
+
+    async def invite(self, invite: Invite) -> Invite:
+        """Return an invite as it is stored now."""
+        found = await self.reads(lambda stores: stores.invites.find(invite.invite_id))
+        assert found is not None
+        return found
+
+    async def seats(
+        self, invite: Invite, *, after: tuple[datetime, UserId] | None = None, limit: int = 50
+    ) -> list[InviteUse]:
+        return await self.reads(lambda s: s.invites.uses_of(invite.invite_id, after=after, limit=limit))
+
+    async def seats_and_counter(self, invite: Invite) -> tuple[list[str], int]:
+        """Return who has a seat, and how many the invite says are taken."""
+        return [use.user_id for use in await self.seats(invite)], (await self.invite(invite)).current_uses
+
+    def sign_up_command(
+        self,
+        user: str,
+        code: str,
+        *,
+        email: str | None = None,
+        username: str | None = None,
+        password: str | None = "a good password",
+        phone_verified: bool = False,
+        attempt: str | None = None,
+    ) -> SignUp:
+        return SignUp(
+            self.redemption(user, code, attempt=attempt),
+            Profile(email or f"{user}@example.org", username or user, user.title(), "+45 12 34 56 78"),
+            phone_verified=phone_verified,
+            password_hash=f"hash of {password}" if password is not None else None,
+        )
+
+    async def sign_up(self, command: SignUp, *, key: str | None = None) -> SignedUp:
+        redemption = command.redemption
+        keyed = self.keyed(redemption.user_id, command, key, redemption.code, command.profile)
+        return result((await self.complete_sign_ups([keyed]))[0])
+
+    async def sign_up_together(self, *sign_ups: SignUp) -> list[object]:
+        """Return the outcomes of sign-ups that were decided in one batch."""
+        return list(await self.complete_sign_ups([Keyed(sign_up) for sign_up in sign_ups]))
+
+    async def has_credentials(self, user: str) -> bool:
+        return UserId(user) in await self.reads(lambda stores: stores.directory.find([UserId(user)]))
