@@ -1,4 +1,4 @@
-"""`make bench`: how fast the service is, next to the framework it is built on, in one run."""
+"""`make bench`: how fast the service is, next to what it should be compared with, in one run."""
 
 import os
 import signal
@@ -11,26 +11,31 @@ import msgspec
 import psutil
 import rich_click as click
 
+from bench import referrals, wallets
 from bench.client import WrongAnswer
 from bench.drivers import wrk
-from bench.messages import Signer
-from bench.report import Report, Say, progress, show
-from bench.scenarios import FULL, QUICK, Bench, memory, questions, resolving, resolving_later, time_to_code, writing
-from bench.servers import ServerFailed, framework, tallystick
+from bench.report import Report, Row, Say, progress, show
+from bench.servers import ServerFailed
+
+PARTS = ("referrals", "wallets")
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A look in 15 seconds, with few rounds of each.")
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.option("--quick", is_flag=True, help="A look in about a minute, with few rounds of each.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def main(quick: bool, as_json: bool) -> None:
-    """Measure the service against the empty route of its framework, both started for this.
+def main(parts: tuple[str, ...], quick: bool, as_json: bool) -> None:
+    """Measure the service side by side with what it is compared with, all of it started for this.
+
+    PARTS is referrals, next to the empty route of the framework, or wallets, next to the database driven directly and
+    to what users write instead; both where none is named.
 
     Exit status: 0 done, whatever the figures are; 1 a server did not start, or an answer was wrong.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         with progress() as say:
-            report = _measure(say, is_quick=quick)
+            report = _measure(say, parts or PARTS, is_quick=quick)
     except (ServerFailed, WrongAnswer) as error:
         sys.exit(f"bench: {error}")
     if as_json:
@@ -39,26 +44,18 @@ def main(quick: bool, as_json: bool) -> None:
         show(report)
 
 
-def _measure(say: Say, *, is_quick: bool) -> Report:
+def _measure(say: Say, parts: tuple[str, ...], *, is_quick: bool) -> Report:
     began, load_before = time.monotonic(), os.getloadavg()[0]
-    signer = Signer()
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # passable, for the database of root may run as another user
-        say("starting the servers")
-        with (
-            framework(folder / "framework") as reference,
-            tallystick(
-                folder / "service", jwt_secret=signer.jwt_secret, webhook_secret=signer.webhook_secret
-            ) as service,
-        ):
-            bench = Bench(service, reference, signer, QUICK if is_quick else FULL, say)
-            asked = questions(bench)
-            rows = resolving(bench, asked)
-            written = writing(bench)
-            rows += [*written.rows, time_to_code(bench, written.webhooks_per_second)]
-            rows += [*resolving_later(bench, asked, written.callers), memory(bench)]
-            say("ending the servers")
+        for part in parts:
+            (folder / part).mkdir(mode=0o711)
+            if part == "referrals":
+                rows += referrals.measure(folder / part, say, referrals.QUICK if is_quick else referrals.FULL)
+            else:
+                rows += wallets.measure(folder / part, say, wallets.QUICK if is_quick else wallets.FULL)
         file_system = _file_system(folder)
     return Report(
         cores=psutil.cpu_count() or 1,

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from itertools import cycle
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import cast
 
 import msgspec
@@ -25,12 +25,14 @@ _SHOWN_BYTES = 300
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send, and what every answer has to be: a 200 whose body holds some bytes."""
+    """What to send, and what every answer has to be: a 200 whose body holds some bytes, or a refusal that is known."""
 
     host: str
     port: int
     requests: list[bytes]
     holds: bytes
+    refusal: bytes = b""
+    """What an answer may hold instead, whatever its status; empty where none may."""
     seconds: float
     """How long requests are sent; less where there are no more."""
     repeats: bool = False
@@ -45,6 +47,9 @@ class Answers(msgspec.Struct, frozen=True):
 
     seconds: float
     latencies_ms: list[float]
+    refused: int
+    cpu_seconds: float
+    """What the client itself took while requests were sent."""
 
 
 class WrongAnswer(Exception):
@@ -73,20 +78,23 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        end_of_head = self._received.find(b"\r\n\r\n")
+        if self._received:
+            data = self._received + data
+        end_of_head = data.find(b"\r\n\r\n")
         if end_of_head < 0:
+            self._received = data
             return
-        length = _LENGTH.search(self._received, 0, end_of_head + 2)
+        length = _LENGTH.search(data, 0, end_of_head + 2)
         if length is None:
-            self._run.fail(f"an answer without a length: {_shown(self._received)}")
+            self._run.fail(f"an answer without a length: {_shown(data)}")
             return
-        missing = end_of_head + 4 + int(length[1]) - len(self._received)
+        missing = end_of_head + 4 + int(length[1]) - len(data)
         if missing > 0:
+            self._received = data
             return
-        answer, self._received = self._received, b""
-        if missing or not answer.startswith(_OK) or self._run.holds not in answer[end_of_head:]:
-            self._run.fail(f"a wrong answer: {_shown(answer)}")
+        self._received = b""
+        if missing or not self._run.is_right(data, end_of_head):
+            self._run.fail(f"a wrong answer: {_shown(data)}")
         else:
             self._run.answered(self, self._due)
 
@@ -99,7 +107,7 @@ class _Run:
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self.holds = load.holds
+        self._refused = 0
         self._requests: Iterator[bytes] = cycle(load.requests) if load.repeats else iter(load.requests)
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._latencies: list[float] = []
@@ -115,7 +123,7 @@ class _Run:
             (await loop.create_connection(lambda: _Connection(self), load.host, load.port))[1]
             for _ in range(min(load.connections, len(load.requests)))
         ]
-        self._started = perf_counter()
+        self._started, before = perf_counter(), process_time()
         async with asyncio.timeout(load.seconds + GRACE_SECONDS):
             if load.per_second:
                 self._idle += connections
@@ -126,7 +134,16 @@ class _Run:
             await self._done
         for connection in connections:
             connection.close()
-        return Answers(self._last_answer - self._started, self._latencies)
+        return Answers(self._last_answer - self._started, self._latencies, self._refused, process_time() - before)
+
+    def is_right(self, answer: bytes, end_of_head: int) -> bool:
+        """Tell whether an answer is what it should be, and count it where it is the known refusal."""
+        if answer.startswith(_OK):
+            return answer.find(self._load.holds, end_of_head) >= 0
+        if self._load.refusal and answer.find(self._load.refusal, end_of_head) >= 0:
+            self._refused += 1
+            return True
+        return False
 
     def fail(self, why: str) -> None:
         if not self._done.done():

@@ -20,6 +20,7 @@ CONNECTIONS = 64
 _START_SECONDS = 20.0
 _SHOWN = 2000
 _TRIES = 3
+_MOST_REFUSED = 0.02
 _COUNTED = re.compile(r"^\s*(\d+) requests in ", re.MULTILINE)
 _RATE = re.compile(r"^Requests/sec:\s+([\d.]+)$", re.MULTILINE)
 _WRONG = re.compile(r"^\s*(?:Non-2xx|Socket errors).*$", re.MULTILINE)
@@ -33,6 +34,7 @@ class Slot(NamedTuple):
     cpu_seconds: float
     """Processor time of the server's process."""
     latencies_ms: Sequence[float] = ()
+    client_cpu_seconds: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -66,24 +68,35 @@ def send(
     seconds: float,
     repeats: bool = False,
     per_second: float = 0.0,
+    refusal: bytes = b"",
+    connections: int = CONNECTIONS,
 ) -> Slot:
-    """Send requests by our own client; WrongAnswer unless every answer is a 200 that holds what it should."""
+    """Send requests by our own client; WrongAnswer unless every answer is a 200 that holds what it should.
+
+    Where a refusal is named, few answers may be that instead.
+    """
     load = Load(
         host=server.host,
         port=server.port,
         requests=requests,
         holds=holds,
+        refusal=refusal,
         seconds=seconds,
         repeats=repeats,
         per_second=per_second,
-        connections=CONNECTIONS,
+        connections=connections,
     )
     before = server.cpu_seconds()
-    answers = msgspec.msgpack.decode(_run_client(msgspec.msgpack.encode(load), seconds), type=Answers)
+    try:
+        answers = msgspec.msgpack.decode(_run_client(msgspec.msgpack.encode(load), seconds), type=Answers)
+    except msgspec.DecodeError:
+        raise WrongAnswer("the client ended without a result") from None
     number = len(answers.latencies_ms)
     if not number:
         raise WrongAnswer("no request was answered")
-    return Slot(number, answers.seconds, server.cpu_seconds() - before, answers.latencies_ms)
+    if answers.refused > _MOST_REFUSED * number:
+        raise WrongAnswer(f"{answers.refused} of {number} requests were refused")
+    return Slot(number, answers.seconds, server.cpu_seconds() - before, answers.latencies_ms, answers.cpu_seconds)
 
 
 def _run_client(load: bytes, seconds: float) -> bytes:

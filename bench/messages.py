@@ -1,9 +1,11 @@
 """What is sent: requests as bytes, signed before the clock runs."""
 
+import hmac
 import json
 import secrets
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 
@@ -13,12 +15,21 @@ from joserfc.jwk import OctKey
 from adapters.webhooks.signatures import WebhookSecrets
 
 _TOKEN_SECONDS = 900
+_TOKEN_HEAD = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 
 
 def get(path: str, authorization: str | None = None) -> bytes:
     """Return a GET as bytes."""
     signed = f"authorization: {authorization}\r\n" if authorization is not None else ""
     return f"GET {path} HTTP/1.1\r\nhost: bench\r\n{signed}\r\n".encode()
+
+
+def post(path: str, authorization: str, body: object = None) -> bytes:
+    """Return a POST as bytes, with a JSON body where there is one."""
+    content = json.dumps(body, separators=(",", ":")).encode() if body is not None else b""
+    kind = "content-type: application/json\r\n" if content else ""
+    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: {authorization}\r\n{kind}"
+    return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
 
 
 class Signer:
@@ -39,6 +50,36 @@ class Signer:
         """Return a user's Authorization header."""
         claims = {"sub": user_id, "exp": int(time.time()) + _TOKEN_SECONDS}
         return f"Bearer {jwt.encode({'alg': 'HS256'}, claims, self._jwt_key)}"
+
+    def bearers(self, user_ids: Iterable[str], permissions: Sequence[str] = ()) -> list[str]:
+        """Return the headers of many users; signed without a library, for thousands are needed at once."""
+        expires, key = int(time.time()) + _TOKEN_SECONDS, self.jwt_secret.encode()
+        signed = []
+        for user_id in user_ids:
+            claims = {"sub": user_id, "exp": expires, "permissions": permissions}
+            message = _TOKEN_HEAD + b"." + urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=")
+            signature = urlsafe_b64encode(hmac.digest(key, message, "sha256")).rstrip(b"=")
+            signed.append(f"Bearer {message.decode()}.{signature.decode()}")
+        return signed
+
+    def purchases(self, bought: Iterable[tuple[str, str]]) -> list[bytes]:
+        """Return requests of users who buy rewards."""
+        pairs = list(bought)
+        bearers = self.bearers(user_id for user_id, _ in pairs)
+        return [
+            post(f"/api/rewards/{reward_id}/purchase", bearer)
+            for (_, reward_id), bearer in zip(pairs, bearers, strict=True)
+        ]
+
+    def redemptions(self, user_ids: Iterable[str], code: str) -> list[bytes]:
+        """Return requests of users who take a seat."""
+        return [post("/api/invites/redeem", bearer, {"code": code}) for bearer in self.bearers(user_ids)]
+
+    def batch(self, bought: Iterable[tuple[str, str]]) -> bytes:
+        """Return the request of a back office that buys for many users at once."""
+        [bearer] = self.bearers(["back_office"], ["purchases:batch"])
+        orders = [{"user_id": user_id, "reward_id": reward_id} for user_id, reward_id in bought]
+        return post("/api/rewards/purchases", bearer, {"orders": orders})
 
     def link_request(self, user_id: str) -> bytes:
         """Return a user's request for their link, which mints their code where they have none."""

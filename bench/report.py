@@ -1,7 +1,7 @@
 """What is told: rows for people and for machines, and progress while they wait."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median, quantiles
 from typing import Protocol
@@ -11,18 +11,21 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.drivers import Slot
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A ratio, the two figures it is made of, and what it should be. Figures are medians of the rounds."""
 
     name: str
     against: str
-    measured: float
-    reference: float
+    measured: float | None
+    """None, as the other figures, where there was nothing to measure; the note says why."""
+    reference: float | None
     unit: str
-    ratio: float
-    lower: float
-    upper: float
+    ratio: float | None
+    lower: float | None
+    upper: float | None
     """Half of the rounds lie between them."""
     at_least: float | None
     at_most: float | None
@@ -73,7 +76,7 @@ def row(
     unit: str,
     at_least: float | None = None,
     at_most: float | None = None,
-    cpu_us: tuple[float, float] | None = None,
+    cpu_us: tuple[float, float | None] | None = None,
     note: str = "",
 ) -> Row:
     """Return the row for pairs of a measured figure and its reference, one pair a round."""
@@ -100,6 +103,54 @@ def row(
     )
 
 
+def rates(
+    name: str,
+    slots: Sequence[Slot],
+    against: str,
+    references: Sequence[Slot],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    unit: str = "/s",
+    note: str = "",
+) -> Row:
+    """Return the row for two rates that were measured in turns."""
+    return row(
+        name,
+        against,
+        [(slot.per_second, reference.per_second) for slot, reference in zip(slots, references, strict=True)],
+        unit=unit,
+        at_least=at_least,
+        at_most=at_most,
+        cpu_us=(_cpu_us(slots), _cpu_us(references) or None),
+        note=note,
+    )
+
+
+def absent(name: str, against: str, at_least: float, why: str) -> Row:
+    """Return the row for what could not be compared."""
+    return Row(
+        name=name,
+        against=against,
+        measured=None,
+        reference=None,
+        unit="",
+        ratio=None,
+        lower=None,
+        upper=None,
+        at_least=at_least,
+        at_most=None,
+        is_met=None,
+        cpu_us=None,
+        reference_cpu_us=None,
+        note=f"not compared with {against}: {why}",
+    )
+
+
+def _cpu_us(slots: Sequence[Slot]) -> float:
+    return sum(slot.cpu_seconds for slot in slots) / sum(slot.requests for slot in slots) * 1e6
+
+
 def show(report: Report) -> None:
     """Print the table."""
     terminal = sys.stdout.isatty()
@@ -111,14 +162,14 @@ def show(report: Report) -> None:
     for heading in ("ratio", "half of the rounds", "aim", "measured", "reference", "CPU a request"):
         table.add_column(heading, justify="right")
     for each in report.rows:
-        table.add_row(each.name, each.against, f"{each.ratio:.2f}", _spread(each), _aim(each), *_figures(each))
+        table.add_row(each.name, each.against, _number(each.ratio, 2), _spread(each), _aim(each), *_figures(each))
     console.print(table)
     for each in report.rows:
         if each.note:
             console.print(f"{each.name}: {each.note}", soft_wrap=True)
     console.print(
-        f"\n{report.cores} cores, load {report.load_before:.2f} when it began; one server process. The resolver is "
-        f"asked by {report.client}, all else by our own client, on the cores that servers and database use too.\n"
+        f"\n{report.cores} cores, load {report.load_before:.2f} when it began. Clients run on the cores of servers and "
+        f"databases. Codes are resolved by {report.client}, all else is sent by our own client.\n"
         f"Commits are flushed to {report.durable_on}. It took {report.seconds:.0f} s.\n"
         "Numbers move from run to run and from machine to machine: compare the ratios, not the rates.",
         soft_wrap=True,
@@ -126,7 +177,7 @@ def show(report: Report) -> None:
 
 
 def _spread(each: Row) -> str:
-    return "" if each.lower == each.upper else f"{each.lower:.2f} to {each.upper:.2f}"
+    return "" if each.lower == each.upper else f"{_number(each.lower, 2)} to {_number(each.upper, 2)}"
 
 
 def _aim(each: Row) -> str:
@@ -137,5 +188,10 @@ def _aim(each: Row) -> str:
 
 def _figures(each: Row) -> tuple[str, str, str]:
     digits = 1 if each.unit == "ms" else 0
-    cpu = f"{each.cpu_us:.0f} vs {each.reference_cpu_us:.0f} us" if each.cpu_us is not None else ""
-    return f"{each.measured:,.{digits}f} {each.unit}", f"{each.reference:,.{digits}f} {each.unit}", cpu
+    measured, reference = (f"{_number(figure, digits)} {each.unit}" for figure in (each.measured, each.reference))
+    shown = [f"{cpu:.0f}" for cpu in (each.cpu_us, each.reference_cpu_us) if cpu is not None]
+    return measured, reference, f"{' vs '.join(shown)} us" if shown else ""
+
+
+def _number(figure: float | None, digits: int) -> str:
+    return f"{figure:,.{digits}f}" if figure is not None else ""

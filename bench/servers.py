@@ -32,6 +32,8 @@ class Server(NamedTuple):
 
     address: str
     process: psutil.Process
+    workers: int = 1
+    """Where there are several they are children of the process, and counted with it."""
 
     @property
     def host(self) -> str:
@@ -42,42 +44,58 @@ class Server(NamedTuple):
         return urlsplit(self.address).port or 0
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that the process has used; its database is another process."""
-        times = self.process.cpu_times()
-        return times.user + times.system
+        """Return the processor time that the server has used; its database is another process."""
+        times = [process.cpu_times() for process in self._processes()]
+        return sum(each.user + each.system for each in times)
 
     def resident_megabytes(self) -> float:
-        """Return the memory of the process that is in RAM, shared pages included."""
-        return self.process.memory_info().rss / 1_000_000
+        """Return the server's memory that is in RAM, pages that its processes share counted for each of them."""
+        return sum(process.memory_info().rss for process in self._processes()) / 1_000_000
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self.process, *(self.process.children(recursive=True) if self.workers > 1 else [])]
 
 
-@contextmanager
-def tallystick(folder: Path, *, jwt_secret: str, webhook_secret: str) -> Iterator[Server]:
-    """Run the service on its embedded database. Limits are out of reach, so that counting is paid all the same."""
-    own = {
-        "TALLYSTICK_JWT_SECRET": jwt_secret,
-        "TALLYSTICK_WEBHOOK_SECRETS": webhook_secret,
-        "TALLYSTICK_RATE_LIMITS": "; ".join(f"{group}=100000000/minute" for group in _LIMITED_GROUPS),
-    }
-    inherited = {
+def clean_environment() -> dict[str, str]:
+    """Return our environment without what would configure the service."""
+    return {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("TALLYSTICK_", "DATABASE_")) and name != "PROMETHEUS_MULTIPROC_DIR"
     }
-    with _running([str(PROGRAM), "serve", "--port", "0"], folder, {**inherited, **own}) as server:
-        yield server
+
+
+@contextmanager
+def tallystick(
+    folder: Path, *, jwt_secret: str, webhook_secret: str, database_url: str | None = None, workers: int = 1
+) -> Iterator[Server]:
+    """Run the service, on its embedded database where no other one is given.
+
+    Limits are out of reach, so that counting is paid all the same.
+    """
+    environment = clean_environment() | {
+        "TALLYSTICK_JWT_SECRET": jwt_secret,
+        "TALLYSTICK_WEBHOOK_SECRETS": webhook_secret,
+        "TALLYSTICK_RATE_LIMITS": "; ".join(f"{group}=100000000/minute" for group in _LIMITED_GROUPS),
+    }
+    if database_url is not None:
+        environment["DATABASE_URL"] = database_url
+    command = [str(PROGRAM), "serve", "--port", "0", "--workers", str(workers)]
+    with running(command, folder, environment) as server:
+        yield server._replace(workers=workers)
 
 
 @contextmanager
 def framework(folder: Path) -> Iterator[Server]:
     """Run the framework's empty route."""
-    with _running([sys.executable, "-m", "bench.empty"], folder, {**os.environ, "PYTHONPATH": str(ROOT)}) as server:
+    with running([sys.executable, "-m", "bench.empty"], folder, {**os.environ, "PYTHONPATH": str(ROOT)}) as server:
         yield server
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
-    folder.mkdir()
+def running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    """Run a server that prints where it listens; ServerFailed with what it printed where it does not."""
+    folder.mkdir(parents=True)
     log = folder / "server.log"
     if not Path(command[0]).exists():
         raise ServerFailed(f"{command[0]} is missing: run `make install`")

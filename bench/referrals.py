@@ -1,16 +1,17 @@
-"""What is measured: each function returns rows whose two sides were measured side by side."""
+"""Referrals, next to the framework's empty route: each function returns rows measured side by side."""
 
 import json
 import urllib.error
 import urllib.request
+from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
 from bench.client import WrongAnswer
 from bench.drivers import CONNECTIONS, Slot, repeat, send
 from bench.messages import Signer, get
-from bench.report import Row, Say, row
-from bench.servers import Server
+from bench.report import Row, Say, rates, row
+from bench.servers import Server, framework, tallystick
 
 EMPTY, KNOWN = "empty route", "a known code"
 RESOLVE_AIM = 0.8
@@ -63,6 +64,24 @@ class Bench(NamedTuple):
     say: Say
 
 
+def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
+    """Measure it all, against the empty route of the framework; both servers are started for this."""
+    signer = Signer()
+    say("starting the servers")
+    with (
+        framework(folder / "framework") as reference,
+        tallystick(folder / "service", jwt_secret=signer.jwt_secret, webhook_secret=signer.webhook_secret) as service,
+    ):
+        bench = Bench(service, reference, signer, plan, say)
+        asked = questions(bench)
+        rows = resolving(bench, asked)
+        written = writing(bench)
+        rows += [*written.rows, time_to_code(bench, written.webhooks_per_second)]
+        rows += [*resolving_later(bench, asked, written.callers), memory(bench)]
+        say("ending the servers")
+    return rows
+
+
 def questions(bench: Bench) -> dict[str, Question]:
     """Return what is asked over and over: the framework's empty route, and a code of every kind."""
     known, alias = _codes(bench)
@@ -85,12 +104,12 @@ def questions(bench: Bench) -> dict[str, Question]:
 def resolving(bench: Bench, asked: dict[str, Question]) -> list[Row]:
     """Resolve a known code in turns with the framework's empty route, and codes of every kind in turns."""
     pairs = _turns(bench, "resolving", [asked[EMPTY], asked[KNOWN]], bench.plan.pairs)
-    first = _rates(f"resolve {KNOWN}", pairs[1], EMPTY, pairs[0], at_least=RESOLVE_AIM)
+    first = rates(f"resolve {KNOWN}", pairs[1], EMPTY, pairs[0], at_least=RESOLVE_AIM)
     kinds = [kind for kind in asked if kind != EMPTY]
     slots = _turns(bench, "resolving every kind", [asked[kind] for kind in kinds], bench.plan.kind_rounds)
     others = zip(kinds[1:], slots[1:], strict=True)
     return [first] + [
-        _rates(f"resolve {kind}", taken, KNOWN, slots[0], at_least=0.9, at_most=1.1) for kind, taken in others
+        rates(f"resolve {kind}", taken, KNOWN, slots[0], at_least=0.9, at_most=1.1) for kind, taken in others
     ]
 
 
@@ -100,7 +119,7 @@ def resolving_later(bench: Bench, asked: dict[str, Question], callers: int) -> l
         return []
     pairs = _turns(bench, "resolving again", [asked[EMPTY], asked[KNOWN]], bench.plan.late_pairs)
     note = f"after {callers:,} users had called, each counted by the rate limits"
-    return [_rates(f"resolve {KNOWN}, later", pairs[1], EMPTY, pairs[0], at_least=RESOLVE_AIM, note=note)]
+    return [rates(f"resolve {KNOWN}, later", pairs[1], EMPTY, pairs[0], at_least=RESOLVE_AIM, note=note)]
 
 
 def _turns(bench: Bench, doing: str, asked: list[Question], rounds: int) -> list[list[Slot]]:
@@ -138,8 +157,8 @@ def writing(bench: Bench) -> Written:
         mints.append(send(bench.service, asks, b'"pending":false', seconds=plan.write_seconds))
         deliveries.append(send(bench.service, told, b'"status":"processed"', seconds=plan.write_seconds))
     rows = [
-        _rates("mint on read, a new user each", mints, EMPTY, empty),
-        _rates("webhook user.created", deliveries, EMPTY, empty),
+        rates("mint on read, a new user each", mints, EMPTY, empty),
+        rates("webhook user.created", deliveries, EMPTY, empty),
     ]
     callers = sum(len(slot.latencies_ms) for slot in mints)
     return Written(rows, median(slot.per_second for slot in deliveries), callers)
@@ -178,32 +197,6 @@ def memory(bench: Bench) -> Row:
         at_most=1.0,
         note="resident, after all of the load, one process; the database has its own",
     )
-
-
-def _rates(
-    name: str,
-    slots: list[Slot],
-    against: str,
-    references: list[Slot],
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    note: str = "",
-) -> Row:
-    return row(
-        name,
-        against,
-        [(slot.per_second, reference.per_second) for slot, reference in zip(slots, references, strict=True)],
-        unit="/s",
-        at_least=at_least,
-        at_most=at_most,
-        cpu_us=(_cpu_us(slots), _cpu_us(references)),
-        note=note,
-    )
-
-
-def _cpu_us(slots: list[Slot]) -> float:
-    return sum(slot.cpu_seconds for slot in slots) / sum(slot.requests for slot in slots) * 1e6
 
 
 def _codes(bench: Bench) -> tuple[str, str]:

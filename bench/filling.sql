@@ -1,0 +1,32 @@
+-- The setting bench.users says how many. Each user was given credits and bought something already: the
+-- tables that are written have their size, and the invariants hold.
+INSERT INTO tallystick.users (user_id, created_at)
+SELECT 'user_' || number, now()
+FROM generate_series(1000001, 1000000 + current_setting('bench.users')::bigint) AS number;
+
+INSERT INTO tallystick.rewards (reward_id, owner_id, name, cost, active, created_at)
+SELECT
+    '01990000-0000-7000-8000-' || number, 'owner_' || number % 1000, 'Reward ' || number, 1 + number % 100, true, now()
+FROM generate_series(100000000001, 100000010000) AS number;
+
+INSERT INTO tallystick.ledger_accounts (user_id, unit, balance, version)
+SELECT user_id, 'credits', 1000000000 - 10, 2
+FROM tallystick.users;
+
+INSERT INTO tallystick.collected_rewards (
+    user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
+)
+SELECT
+    users.user_id, '01990000-0000-7000-8000-' || (100000000001 + random() * 9999)::bigint, 10, 1000000000,
+    1000000000 - 10, gen_random_uuid(), now()
+FROM tallystick.users AS users;
+
+INSERT INTO tallystick.ledger_entries (
+    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, correlation_id, created_at
+)
+SELECT user_id, 'credits', 1, 1000000000, 0, 1000000000, 'grant', 'welcome ' || user_id, gen_random_uuid()::text, now()
+FROM tallystick.users
+UNION ALL
+SELECT
+    user_id, 'credits', 2, -10, balance_before, balance_after, 'purchase', reward_id, order_id, collected_at
+FROM tallystick.collected_rewards;

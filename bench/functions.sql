@@ -1,0 +1,121 @@
+-- The same rules on the same tables, as somebody would write them in the database. Each call decides one order or one
+-- seat; only the benchmark's database has them.
+CREATE SCHEMA bench;
+GRANT USAGE ON SCHEMA bench TO tallystick_app;
+
+-- Refusals are values, so that a batch of orders can go on behind one.
+CREATE FUNCTION bench.purchase(
+    buyer text, wanted text,
+    OUT refusal text, OUT cost bigint, OUT balance_before bigint, OUT balance_after bigint, OUT collected_at timestamptz
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    account_version bigint;
+    owner_id text;
+    is_active boolean;
+    is_deleted boolean;
+    is_collected boolean;
+    order_id text;
+BEGIN
+    SELECT a.balance, a.version INTO balance_before, account_version
+    FROM tallystick.ledger_accounts AS a WHERE a.user_id = buyer AND a.unit = 'credits' FOR NO KEY UPDATE;
+
+    -- Behind the lock, so that what a rival of the same buyer stored is seen.
+    SELECT
+        r.cost, r.owner_id, r.active,
+        EXISTS (SELECT FROM tallystick.users AS u WHERE u.user_id = buyer AND u.deleted_at IS NOT NULL),
+        EXISTS (SELECT FROM tallystick.collected_rewards AS c WHERE c.user_id = buyer AND c.reward_id = wanted)
+    INTO cost, owner_id, is_active, is_deleted, is_collected
+    FROM (SELECT) AS one LEFT JOIN tallystick.rewards AS r ON r.reward_id = wanted;
+
+    refusal := CASE
+        WHEN is_deleted THEN 'USER_DELETED'
+        WHEN is_active IS NOT TRUE THEN 'REWARD_NOT_FOUND'
+        WHEN owner_id = buyer THEN 'SELF_PURCHASE'
+        WHEN is_collected THEN 'ALREADY_COLLECTED'
+        WHEN coalesce(balance_before, 0) < cost THEN 'INSUFFICIENT_FUNDS'
+    END;
+    IF refusal IS NOT NULL THEN
+        RETURN;
+    END IF;
+
+    balance_after := balance_before - cost;
+    collected_at := now();
+    order_id := gen_random_uuid();
+    INSERT INTO tallystick.collected_rewards (
+        user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
+    ) VALUES (buyer, wanted, cost, balance_before, balance_after, order_id, collected_at);
+    INSERT INTO tallystick.ledger_entries (
+        user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, correlation_id, created_at
+    ) VALUES (
+        buyer, 'credits', account_version + 1, -cost, balance_before, balance_after, 'purchase', wanted, order_id,
+        collected_at
+    );
+    UPDATE tallystick.ledger_accounts AS a SET balance = balance_after, version = account_version + 1
+    WHERE a.user_id = buyer AND a.unit = 'credits';
+END
+$$;
+
+-- Buyers in key order, so that two batches queue instead of deadlocking; the outcomes are in the order of the orders.
+CREATE FUNCTION bench.purchase_many(buyers text[], wanted text[]) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    outcomes text[] := array_fill(NULL::text, ARRAY[cardinality(buyers)]);
+    each record;
+BEGIN
+    FOR each IN
+        SELECT o.buyer, o.reward, o.place
+        FROM unnest(buyers, wanted) WITH ORDINALITY AS o (buyer, reward, place) ORDER BY o.buyer, o.place
+    LOOP
+        outcomes[each.place] := (SELECT coalesce(p.refusal, p.balance_after::text)
+                                 FROM bench.purchase(each.buyer, each.reward) AS p);
+    END LOOP;
+    RETURN outcomes;
+END
+$$;
+
+-- The row that everybody wants is locked late, by the update that decides. A second seat of the same user, asked for at
+-- the same moment, fails at its key and with its whole transaction.
+CREATE FUNCTION bench.redeem(
+    who text, typed text, OUT refusal text, OUT invite_id text, OUT remaining bigint, OUT redeemed_at timestamptz
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    is_deleted boolean;
+    is_used boolean;
+BEGIN
+    redeemed_at := now();
+    SELECT
+        i.invite_id,
+        EXISTS (SELECT FROM tallystick.users AS u WHERE u.user_id = who AND u.deleted_at IS NOT NULL),
+        EXISTS (SELECT FROM tallystick.invite_uses AS s WHERE s.invite_id = i.invite_id AND s.user_id = who)
+    INTO invite_id, is_deleted, is_used
+    FROM (SELECT) AS one LEFT JOIN tallystick.invites AS i ON i.code = typed;
+
+    refusal := CASE
+        WHEN is_deleted THEN 'USER_DELETED'
+        WHEN invite_id IS NULL THEN 'INVITE_NOT_FOUND'
+        WHEN is_used THEN 'ALREADY_USED'
+    END;
+    IF refusal IS NOT NULL THEN
+        RETURN;
+    END IF;
+
+    UPDATE tallystick.invites AS i SET current_uses = i.current_uses + 1
+    WHERE
+        i.code = typed AND i.current_uses < i.max_uses AND i.revoked_at IS NULL
+        AND (i.expires_at IS NULL OR i.expires_at > redeemed_at)
+    RETURNING i.max_uses - i.current_uses INTO remaining;
+    IF NOT FOUND THEN
+        SELECT CASE
+            WHEN i.expires_at <= redeemed_at THEN 'INVITE_EXPIRED'
+            WHEN i.revoked_at IS NOT NULL THEN 'INVITE_REVOKED'
+            ELSE 'INVITE_EXHAUSTED'
+        END INTO refusal FROM tallystick.invites AS i WHERE i.code = typed;
+        RETURN;
+    END IF;
+
+    INSERT INTO tallystick.invite_uses (invite_id, user_id, attempt_id, used_at)
+    VALUES (invite_id, who, gen_random_uuid(), redeemed_at);
+END
+$$;

@@ -1,0 +1,100 @@
+"""`pgbench` calling the stored functions: as fast as the database is when it is driven directly."""
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+from bench.client import WrongAnswer
+from bench.database import FIRST_REWARD, FIRST_USER, REWARD_PREFIX, REWARDS, Database, program
+from bench.drivers import Slot
+
+ORDERS = 1000
+"""Orders of one batch."""
+_THREADS = 2
+_START_SECONDS = 60.0
+_SHOWN = 500
+_PROGRESS = re.compile(r"^progress: [\d.]+ s, ([\d.]+) tps", re.MULTILINE)
+_DONE = re.compile(r"^number of transactions actually processed: (\d+)", re.MULTILINE)
+_RATE = re.compile(r"^tps = ([\d.]+) \(without", re.MULTILINE)
+_FAILED = re.compile(r"^number of failed transactions: ([1-9]\d*)", re.MULTILINE)
+
+
+class Script(NamedTuple):
+    """What every client does over and over."""
+
+    name: str
+    text: str
+    per_transaction: int = 1
+
+
+def purchases(database: Database) -> Script:
+    """Return the script of purchases: any user, any reward."""
+    return Script(
+        "purchases",
+        f"\\set user random({FIRST_USER}, {FIRST_USER + database.users - 1})\n"
+        f"\\set reward random({FIRST_REWARD}, {FIRST_REWARD + REWARDS - 1})\n"
+        f"SELECT * FROM bench.purchase('user_' || :user, '{REWARD_PREFIX}' || :reward);\n",
+    )
+
+
+def redemptions(database: Database, clients: int) -> Script:
+    """Return the script of redemptions: one invite, and each call another user. Needs the variables code and place."""
+    stride = database.users // clients
+    return Script(
+        "redemptions",
+        "\\set place :place + 1\n"
+        f"SELECT * FROM bench.redeem('user_' || ({FIRST_USER - 1} + :client_id * {stride} + :place), :code);\n",
+    )
+
+
+def batches(database: Database) -> Script:
+    """Return the script of batches: each transaction calls the function for a thousand orders."""
+    user = f"'user_' || ({FIRST_USER} + floor(random() * {database.users}))::bigint"
+    reward = f"'{REWARD_PREFIX}' || ({FIRST_REWARD} + floor(random() * {REWARDS}))::bigint"
+    drawn = f"SELECT array_agg({user}) AS users, array_agg({reward}) AS rewards FROM generate_series(1, {ORDERS})"
+    return Script("batches", f"SELECT bench.purchase_many(o.users, o.rewards) FROM ({drawn}) AS o;\n", ORDERS)
+
+
+def drive(
+    database: Database,
+    folder: Path,
+    script: Script,
+    *,
+    clients: int,
+    seconds: int,
+    variables: Mapping[str, str | int] | None = None,
+) -> Slot:
+    """Run a script as fast as it goes; the rate is that of the time after the first second, when plans are made."""
+    file = folder / f"{script.name}.pgbench"
+    file.write_text(script.text, encoding="ascii")
+    command = [program("pgbench"), "--no-vacuum", "--protocol=prepared", "--progress=1", f"--file={file}"]
+    command += [f"--client={clients}", f"--jobs={min(_THREADS, clients)}", f"--time={seconds}"]
+    command += [f"--define={name}={value}" for name, value in (variables or {}).items()]
+    try:
+        done = subprocess.run(
+            command,
+            env=database.environment(),
+            capture_output=True,
+            check=False,
+            timeout=_START_SECONDS + seconds,
+            cwd=folder,
+        )
+    except subprocess.TimeoutExpired:
+        raise WrongAnswer("pgbench did not end in time") from None
+    printed, complaints = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    rates = [float(rate) for rate in _PROGRESS.findall(complaints)]
+    counted = _DONE.search(printed)
+    if done.returncode != 0 or counted is None or not rates or _FAILED.search(printed):
+        raise WrongAnswer(f"pgbench: {complaints.strip()[-_SHOWN:]}")
+    number, whole = int(counted[1]), _RATE.search(printed)
+    # A batch is a thousand orders: plans are none of its time, and whole seconds count too few of them.
+    steady = float(whole[1]) if script.per_transaction > 1 and whole is not None else mean(rates[1:] or rates)
+    return Slot(number * script.per_transaction, number / steady, 0.0)
+
+
+def best(slots: Mapping[int, Sequence[Slot]]) -> int:
+    """Return the number of clients that did most."""
+    return max(slots, key=lambda clients: mean(slot.per_second for slot in slots[clients]))

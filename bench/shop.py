@@ -1,0 +1,121 @@
+"""Loads on a filled database, by HTTP and directly, and whether all that was acknowledged is there."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from bench.client import WrongAnswer
+from bench.database import FIRST_REWARD, FIRST_USER, REWARD_PREFIX, REWARDS, Database
+from bench.drivers import Slot, send
+from bench.messages import Signer
+from bench.pgbench import ORDERS, batches, drive, purchases, redemptions
+from bench.servers import Server
+
+BATCH_CONNECTIONS = 8
+_MOST_PER_SECOND = 15_000
+"""How many requests a second are prepared at most."""
+_MOST_BATCHES_PER_SECOND = 60
+_SEATS = 1_000_000
+_COLLECTED_BY_CHANCE = 0.02
+"""At most so many of those who buy have it already, and are refused."""
+
+
+class Contest(NamedTuple):
+    """One thing to do, by HTTP for so many seconds, or directly with so many clients for so many seconds."""
+
+    name: str
+    unit: str
+    by_http: Callable[[Server, float], Slot]
+    directly: Callable[[int, int], Slot]
+    clients: tuple[int, ...]
+    """How many of `pgbench` are tried; the second is taken where there is no time to try."""
+
+
+class Shop:
+    """A database, and the keys to it."""
+
+    def __init__(self, database: Database, signer: Signer, folder: Path) -> None:
+        self._database, self._signer, self._folder = database, signer, folder
+        self._random = Random(database.users)
+        self._numbers = count(1)
+        self._acknowledged = 0
+
+    @property
+    def contests(self) -> tuple[Contest, Contest, Contest]:
+        """Purchases spread over users, redemptions of one invite, and batches of orders."""
+        return (
+            Contest("buy a reward", "/s", self.purchases, self._direct_purchases, (8, 16, 32, 64)),
+            Contest("redeem one hot invite", "/s", self._redemptions, self._direct_redemptions, (4, 8, 16, 64)),
+            Contest("buy by batch", "orders/s", self._batches, self._direct_batches, (1, 2, 4, 8)),
+        )
+
+    def purchases(self, server: Server, seconds: float, per_second: float = 0.0) -> Slot:
+        """Buy: any user, any reward; at a steady rate where there is one."""
+        number = int((per_second or _MOST_PER_SECOND) * seconds)
+        requests = self._signer.purchases(self._orders(number))
+        holds = b'"balance_after":'
+        slot = send(server, requests, holds, seconds=seconds, per_second=per_second, refusal=b"ALREADY_COLLECTED")
+        self._acknowledged += slot.requests
+        return slot
+
+    def check(self) -> None:
+        """Check that what was acknowledged is stored, and that no promise is broken."""
+        stored = int(self._database.run("SELECT count(*) FROM tallystick.collected_rewards")) - self._database.users
+        if not (1 - _COLLECTED_BY_CHANCE) * self._acknowledged <= stored <= self._acknowledged:
+            raise WrongAnswer(f"{self._acknowledged} purchases were acknowledged, and {stored} are stored")
+        self._database.check()
+
+    def _direct_purchases(self, clients: int, seconds: int) -> Slot:
+        slot = drive(self._database, self._folder, purchases(self._database), clients=clients, seconds=seconds)
+        self._acknowledged += slot.requests
+        return slot
+
+    def _redemptions(self, server: Server, seconds: float) -> Slot:
+        code = self._new_invite()
+        number = min(int(_MOST_PER_SECOND * seconds), self._database.users)
+        users = self._random.sample(range(FIRST_USER, FIRST_USER + self._database.users), number)
+        requests = self._signer.redemptions((f"user_{user}" for user in users), code)
+        slot = send(server, requests, b'"remaining":', seconds=seconds)
+        self._check_seats(code, slot)
+        return slot
+
+    def _direct_redemptions(self, clients: int, seconds: int) -> Slot:
+        code = self._new_invite()
+        script = redemptions(self._database, clients)
+        variables: dict[str, str | int] = {"code": code, "place": 0}
+        slot = drive(self._database, self._folder, script, clients=clients, seconds=seconds, variables=variables)
+        self._check_seats(code, slot)
+        return slot
+
+    def _batches(self, server: Server, seconds: float) -> Slot:
+        number = max(BATCH_CONNECTIONS, int(_MOST_BATCHES_PER_SECOND * seconds))
+        requests = [self._signer.batch(self._orders(ORDERS)) for _ in range(number)]
+        slot = send(server, requests, b'"purchased"', seconds=seconds, connections=BATCH_CONNECTIONS)
+        self._acknowledged += slot.requests * ORDERS
+        return slot._replace(requests=slot.requests * ORDERS)
+
+    def _direct_batches(self, clients: int, seconds: int) -> Slot:
+        slot = drive(self._database, self._folder, batches(self._database), clients=clients, seconds=seconds)
+        self._acknowledged += slot.requests
+        return slot
+
+    def _orders(self, number: int) -> list[tuple[str, str]]:
+        users = self._random.choices(range(FIRST_USER, FIRST_USER + self._database.users), k=number)
+        rewards = self._random.choices(range(FIRST_REWARD, FIRST_REWARD + REWARDS), k=number)
+        return [(f"user_{user}", f"{REWARD_PREFIX}{reward}") for user, reward in zip(users, rewards, strict=True)]
+
+    def _new_invite(self) -> str:
+        """Make an invite for one turn: each turn begins with nobody in it."""
+        code = f"HOT{next(self._numbers):05}"
+        self._database.run(
+            "INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, created_at) "
+            f"VALUES ('{code}', 'invite {code}', 'owner_1', {_SEATS}, now())"
+        )
+        return code
+
+    def _check_seats(self, code: str, slot: Slot) -> None:
+        used = int(self._database.run(f"SELECT current_uses FROM tallystick.invites WHERE code = '{code}'"))
+        if used != slot.requests:
+            raise WrongAnswer(f"{slot.requests} seats were acknowledged, and {used} are taken")

@@ -1,0 +1,239 @@
+"""Purchases, redemptions and batches: the service next to the database driven directly, and to what users write."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from bench.database import cluster, filled
+from bench.drivers import Slot
+from bench.messages import Signer
+from bench.pgbench import best
+from bench.report import Row, Say, absent, rates, row
+from bench.rivals import FASTAPI, FASTIFY, Rival, fastapi, fastify, installing
+from bench.servers import Server, tallystick
+from bench.shop import Contest, Shop
+
+USERS = 100_000
+GROWN_USERS = 1_000_000
+ONE, TWO, DIRECT = "1 worker", "2 workers", "pgbench"
+AIMS: dict[str, dict[str, float]] = {
+    "buy a reward": {DIRECT: 1.0, FASTAPI: 4.0, FASTIFY: 2.0},
+    "redeem one hot invite": {DIRECT: 5.0, FASTAPI: 5.0, FASTIFY: 5.0},
+    "buy by batch": {DIRECT: 2.0},
+}
+"""At least so many times as fast as."""
+_GROWTH_AIM = 0.8
+_MOST_P99_MS = 20.0
+_MOST_MEGABYTES = 200.0
+_TRY_SECONDS = 2
+_WARM_CLIENTS = 16
+_GROWN_WARM_SECONDS = 5
+
+Turn = Callable[[], Slot]
+
+
+class Plan(NamedTuple):
+    """How much of everything there is."""
+
+    rounds: tuple[int, int, int]
+    """Of purchases, of redemptions, of batches."""
+    seconds: float
+    direct_seconds: int
+    """The first of them does not count: plans are made in it."""
+    direct_warm_seconds: int
+    warm_seconds: float
+    steady_seconds: float
+    steady_rounds: int
+    tries_clients: bool
+    growth_rounds: int
+
+
+FULL = Plan(
+    rounds=(4, 3, 2),
+    seconds=1.6,
+    direct_seconds=3,
+    direct_warm_seconds=2,
+    warm_seconds=1.0,
+    steady_seconds=2.0,
+    steady_rounds=3,
+    tries_clients=True,
+    growth_rounds=3,
+)
+QUICK = Plan(
+    rounds=(1, 1, 1),
+    seconds=0.8,
+    direct_seconds=2,
+    direct_warm_seconds=1,
+    warm_seconds=0.5,
+    steady_seconds=1.5,
+    steady_rounds=1,
+    tries_clients=False,
+    growth_rounds=0,
+)
+
+
+class Stage(NamedTuple):
+    """The servers of a run on their one database."""
+
+    shop: Shop
+    own: Mapping[str, Server]
+    rivals: Mapping[str, Rival]
+    plan: Plan
+    say: Say
+
+
+def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
+    """Measure it all; the servers live for as long as this takes."""
+    signer = Signer()
+    with installing(folder / "rivals") as installations, cluster(folder / "database") as made:
+        say(f"filling a database with {USERS:,} users")
+        database = filled(made, "tallystick", USERS)
+        say("starting the servers")
+        serve = partial(tallystick, jwt_secret=signer.jwt_secret, webhook_secret=signer.webhook_secret)
+        with (
+            serve(folder / "one", database_url=database.url) as one,
+            serve(folder / "two", database_url=database.url, workers=2) as two,
+            fastapi(folder / "with fastapi", installations[FASTAPI], database, signer.jwt_secret) as python,
+            fastify(folder / "with fastify", installations[FASTIFY], database, signer.jwt_secret) as node,
+        ):
+            shop = Shop(database, signer, folder)
+            stage = Stage(shop, {ONE: one, TWO: two}, {FASTAPI: python, FASTIFY: node}, plan, say)
+            rows = _compared(stage)
+            rows.append(_memory(stage))
+            say("checking every promise")
+            shop.check()
+            if plan.growth_rounds:
+                say(f"filling a database with {GROWN_USERS:,} users")
+                grown = filled(made, "tallystick_grown", GROWN_USERS)
+                with serve(folder / "grown", database_url=grown.url) as large:
+                    rows.append(_growth(stage, Shop(grown, signer, folder), large))
+            say("ending the servers")
+    return rows
+
+
+def _compared(stage: Stage) -> list[Row]:
+    """Hold every contest; the latencies at half load are measured behind the first, which tells what half is."""
+    rows: list[Row] = []
+    latencies: list[Row] = []
+    for contest, rounds in zip(stage.shop.contests, stage.plan.rounds, strict=True):
+        stage.say(f"{contest.name}: warming the database")
+        contest.directly(contest.clients[1], stage.plan.direct_warm_seconds)
+        clients, tried = _clients(stage, contest)
+        turns = _turns(stage, contest, clients)
+        slots = _in_turns(stage.say, contest.name, turns, rounds)
+        for name in stage.own:
+            rows += _against_all(stage, contest, name, slots, f"{tried}; {_client_cost(slots[name])}")
+        latencies = latencies or _at_half_load(stage, slots)
+    return rows + latencies
+
+
+def _against_all(
+    stage: Stage, contest: Contest, name: str, slots: Mapping[str, list[Slot]], note: str
+) -> Iterator[Row]:
+    """Compare one of our servers with everybody who could take part; the note stands at the first."""
+    what = f"{contest.name}, {name}"
+    for against, at_least in AIMS[contest.name].items():
+        if against not in slots:
+            yield absent(what, against, at_least, stage.rivals[against].missing)
+            continue
+        yield rates(what, slots[name], against, slots[against], at_least=at_least, unit=contest.unit, note=note)
+        note = ""
+
+
+def _clients(stage: Stage, contest: Contest) -> tuple[int, str]:
+    """Return how many clients of `pgbench` do most, and what was found."""
+    if not stage.plan.tries_clients:
+        return contest.clients[1], f"pgbench with {contest.clients[1]} clients, no other number was tried"
+    slots: dict[int, list[Slot]] = {}
+    for clients in contest.clients:
+        stage.say(f"{contest.name}: pgbench with clients: {clients}")
+        slots[clients] = [contest.directly(clients, _TRY_SECONDS)]
+    found = ", ".join(f"{slots[clients][0].per_second:,.0f} with {clients}" for clients in slots)
+    return best(slots), f"pgbench by its number of clients: {found}"
+
+
+def _turns(stage: Stage, contest: Contest, clients: int) -> dict[str, Turn]:
+    """Return everybody's turn, with servers that are warm."""
+
+    def by_http(server: Server) -> Turn:
+        return lambda: contest.by_http(server, stage.plan.seconds)
+
+    rivals = {name: rival.server for name, rival in stage.rivals.items() if name in AIMS[contest.name]}
+    turns: dict[str, Turn] = {DIRECT: lambda: contest.directly(clients, stage.plan.direct_seconds)}
+    for name, server in (dict(stage.own) | rivals).items():
+        if server is not None:
+            stage.say(f"{contest.name}: warming {name}")
+            contest.by_http(server, stage.plan.warm_seconds)
+            turns[name] = by_http(server)
+    return turns
+
+
+def _in_turns(say: Say, doing: str, turns: Mapping[str, Turn], rounds: int) -> dict[str, list[Slot]]:
+    """Let everybody work in turns, now from one end and now from the other."""
+    slots: dict[str, list[Slot]] = {name: [] for name in turns}
+    for number in range(rounds):
+        say(f"{doing}, round {number + 1} of {rounds}")
+        for name in list(turns)[:: -1 if number % 2 else 1]:
+            slots[name].append(turns[name]())
+    return slots
+
+
+def _at_half_load(stage: Stage, slots: Mapping[str, list[Slot]]) -> list[Row]:
+    """Buy at a steady half of what was measured, and see how long the slowest hundredth takes."""
+
+    def steadily(name: str) -> Turn:
+        per_second = median(slot.per_second for slot in slots[name]) / 2
+        return lambda: stage.shop.purchases(stage.own[name], stage.plan.steady_seconds, per_second)
+
+    turns = {name: steadily(name) for name in stage.own}
+    rows = []
+    for name, steady in _in_turns(stage.say, "half load", turns, stage.plan.steady_rounds).items():
+        cuts = [quantiles(slot.latencies_ms, n=100, method="inclusive") for slot in steady]
+        p50, p95, p99 = (median(cut[place - 1] for cut in cuts) for place in (50, 95, 99))
+        rate = median(slot.requests for slot in steady) / stage.plan.steady_seconds
+        rows.append(
+            row(
+                f"p99 at half load, {name}",
+                f"{_MOST_P99_MS:g} ms",
+                [(cut[98], _MOST_P99_MS) for cut in cuts],
+                unit="ms",
+                at_most=1.0,
+                note=f"p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms at {rate:,.0f} a second",
+            )
+        )
+    return rows
+
+
+def _memory(stage: Stage) -> Row:
+    """Weigh the server of one worker after all this."""
+    both = stage.own[TWO].resident_megabytes()
+    return row(
+        f"memory, {ONE}",
+        f"{_MOST_MEGABYTES:g} MB",
+        [(stage.own[ONE].resident_megabytes(), _MOST_MEGABYTES)],
+        unit="MB",
+        at_most=1.0,
+        note=f"resident, after all of the load; {TWO} and their parent have {both:.0f} MB",
+    )
+
+
+def _growth(stage: Stage, grown: Shop, large: Server) -> Row:
+    """Buy with ten times the users, in turns with the smaller database."""
+    plan = stage.plan
+    stage.say("growth: warming")
+    grown.contests[0].directly(_WARM_CLIENTS, _GROWN_WARM_SECONDS)
+    grown.purchases(large, plan.warm_seconds)
+    turns: dict[str, Turn] = {
+        "few": lambda: stage.shop.purchases(stage.own[ONE], plan.seconds),
+        "many": lambda: grown.purchases(large, plan.seconds),
+    }
+    slots = _in_turns(stage.say, "growth", turns, plan.growth_rounds)
+    what, against = f"buy a reward, {GROWN_USERS:,} users", f"{USERS:,} users"
+    return rates(what, slots["many"], against, slots["few"], at_least=_GROWTH_AIM, note=f"{ONE} each")
+
+
+def _client_cost(slots: list[Slot]) -> str:
+    spent = sum(slot.client_cpu_seconds for slot in slots) / sum(len(slot.latencies_ms) for slot in slots)
+    return f"our client took {spent * 1e6:.0f} us of each HTTP request, on the same cores"
