@@ -29,7 +29,7 @@ check: install ## format, lint, types, layers, dependencies, SQL
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry src
 	$(BIN)/squawk --config .squawk.toml src/adapters/postgres/migrations/*.sql
-	@! grep -nE '://|^--(extra-)?index-url|^--find-links| @ ' requirements/*.txt || { echo 'lock files hold names, versions and hashes only'; exit 1; }
+	@! grep -nE '://|^--(extra-)?index-url|^--find-links| @ ' requirements/*.txt bench/requirements.txt bench/fastify/package-lock.json || { echo 'lock files hold names, versions and hashes only'; exit 1; }
 
 format: install ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff format .

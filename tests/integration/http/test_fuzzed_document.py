@@ -10,7 +10,7 @@ from tests.processes import PROGRAM, Process, clean_environment
 from tests.services import JWT_SECRET, WEBHOOK_SECRET, bearer
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-EXAMPLES = "12"
+EXAMPLES = "8"
 STAFF = ("profiles:read", "admin:read", "credits:grant", "purchases:batch", "invites:create", "invites:manage")
 
 
