@@ -20,7 +20,7 @@ run: install ## start the server on its embedded database (http://127.0.0.1:8000
 	$(BIN)/tallystick serve
 
 test: check ## every check and every test, on memory and on a real PostgreSQL
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile  # many wait for servers that start
 
 check: install ## format, lint, types, layers, dependencies, SQL
 	$(BIN)/ruff format --check --quiet .
