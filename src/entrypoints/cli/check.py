@@ -36,6 +36,13 @@ def check(as_json: bool) -> None:
         raise SystemExit(NO)
 
 
+async def refuse_unsafe(settings: Settings) -> None:
+    """Refuse to start on a database that could lose acknowledged work, or is not as it has to be."""
+    breaches = await _breaches(settings)
+    if breaches:
+        refuse("; ".join(breaches))
+
+
 async def _breaches(settings: Settings) -> list[str]:
     database = Database(settings.database_url or "", PoolSettings(cache_statements=settings.cache_statements == "on"))
     await database.open()

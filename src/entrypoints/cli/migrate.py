@@ -7,12 +7,10 @@ import rich_click as click
 
 from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.contract import DatabaseContract
-from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migrator import MigrationRefused, Migrator
 from adapters.system import SystemClock
 from entrypoints.cli.embedded import running_database
-from entrypoints.cli.terminal import NO, OUT, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 
@@ -57,18 +55,6 @@ async def refuse_pending(settings: Settings) -> None:
         raise MigrationRefused(
             "migrations are pending; run 'tallystick migrate', or 'tallystick serve' with TALLYSTICK_AUTO_MIGRATE=on"
         )
-
-
-async def refuse_unsafe(settings: Settings) -> None:
-    """Refuse to start on a database that could lose acknowledged work, or is not as it has to be."""
-    database = Database(settings.database_url or "", PoolSettings(cache_statements=settings.cache_statements == "on"))
-    await database.open()
-    try:
-        breaches = await DatabaseContract(database).breaches()
-    finally:
-        await database.close()
-    if breaches:
-        refuse("; ".join(breaches))
 
 
 def _migrator(settings: Settings) -> Migrator:

@@ -20,8 +20,9 @@ from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.postgres.migrator import MigrationRefused
 from adapters.telemetry.logs import configure
+from entrypoints.cli.check import refuse_unsafe
 from entrypoints.cli.embedded import own_database, with_secrets
-from entrypoints.cli.migrate import bring_up_to_date, refuse_unsafe
+from entrypoints.cli.migrate import bring_up_to_date
 from entrypoints.cli.terminal import OUT, WRONG, refuse, settings_or_exit
 from entrypoints.http.protocol import BoundedHeads
 from entrypoints.http.server import Server

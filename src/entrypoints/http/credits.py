@@ -13,7 +13,7 @@ from application.ports import Clock
 from application.reads import Reads
 from domain.ledger import MAX_AMOUNT, AccountKey, BalanceLimitExceeded, Entry
 from domain.refusals import PermissionMissing
-from domain.users import UserDeleted, UserId, is_plain, is_user_id
+from domain.users import MAX_USER_ID_LENGTH, UserDeleted, UserId, is_plain, is_user_id
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
@@ -31,7 +31,7 @@ Amount = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
 class GrantBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Credits for a user, who need not have been seen; the same event key again is the same grant."""
 
-    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
     amount: Amount
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_LENGTH)]
     event_key: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_KEY_LENGTH)]

@@ -27,7 +27,7 @@ from domain.rewards import (
     RewardNotFound,
     SelfPurchase,
 )
-from domain.users import UserId, is_plain, is_user_id
+from domain.users import MAX_USER_ID_LENGTH, UserId, is_plain, is_user_id
 from entrypoints.http.credits import Amount
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
@@ -71,7 +71,7 @@ class CollectedPage(Page[Purchase], frozen=True):
 class OrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One order: who buys what."""
 
-    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
     reward_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 

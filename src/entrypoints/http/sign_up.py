@@ -21,6 +21,7 @@ from domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNo
 from domain.users import (
     MAX_EMAIL_LENGTH,
     MAX_NAME_LENGTH,
+    MAX_USER_ID_LENGTH,
     EmailTaken,
     Profile,
     UsernameTaken,
@@ -42,7 +43,7 @@ from entrypoints.http.users import Email, Name, Phone
 class SignUpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """Who signs up, and by which invite. Where an identity provider holds them, e-mail and password are refused."""
 
-    user_id: Annotated[str, msgspec.Meta(max_length=128)]
+    user_id: Annotated[str, msgspec.Meta(max_length=MAX_USER_ID_LENGTH)]
     username: Name
     display_name: Name
     invite_code: TypedCode
