@@ -10,7 +10,7 @@ import sys
 import uvicorn
 from litestar import Litestar, get
 
-from entrypoints.http.protocol import BoundedHeads
+from entrypoints.http.protocol import HttpProtocol
 
 
 @get("/empty")
@@ -25,7 +25,7 @@ def main() -> None:
         app,
         interface="asgi3",
         loop="uvloop",
-        http=BoundedHeads,
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

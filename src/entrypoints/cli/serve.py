@@ -24,7 +24,7 @@ from entrypoints.cli.check import refuse_unsafe
 from entrypoints.cli.embedded import own_database, with_secrets
 from entrypoints.cli.migrate import bring_up_to_date
 from entrypoints.cli.terminal import OUT, WRONG, refuse, settings_or_exit
-from entrypoints.http.protocol import BoundedHeads
+from entrypoints.http.protocol import HttpProtocol
 from entrypoints.http.server import Server
 from entrypoints.settings import Settings, SettingsError, require_secrets
 from entrypoints.wiring import Store, build
@@ -96,7 +96,7 @@ def _run(settings: Settings, store: Store, listener: socket.socket, workers: int
         interface="asgi3",
         workers=workers,
         loop="uvloop",
-        http=BoundedHeads,
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

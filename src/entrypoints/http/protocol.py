@@ -1,6 +1,7 @@
-"""HTTP as uvicorn speaks it, with a bound on the bytes and on the time that the head of a request may take."""
+"""HTTP as uvicorn speaks it: the heads of requests are bounded in bytes and time, and a reply is written at once."""
 
 import asyncio
+from collections.abc import Iterable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -14,7 +15,38 @@ MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_TARGET_BYTES + 8 * 1024
 """Names, separators and what is too long by a little are told so further inside."""
 
 
-class BoundedHeads(HttpToolsProtocol):
+class JoinedWrites(asyncio.Transport):
+    """Sends what is written in one turn of the loop by one call: uvicorn writes a reply's head and body apart."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport, self._loop = transport, loop
+        self._written: list[bytes | bytearray | memoryview] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(data)
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        for data in list_of_data:
+            self.write(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _send(self) -> None:
+        if self._written:
+            written = b"".join(self._written)
+            self._written.clear()
+            self._transport.write(written)
+
+
+class HttpProtocol(HttpToolsProtocol):
     """Closes connections whose head does not end: the parser would keep whatever it is sent."""
 
     _is_head = True
@@ -24,6 +56,7 @@ class BoundedHeads(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        self.transport = JoinedWrites(transport, self.loop)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -32,18 +65,20 @@ class BoundedHeads(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if not self._is_head:
+            return
         # What came before a head in the same read is not its own; one read is bounded by the transport.
-        if self._is_head and not self._began_here:
+        if not self._began_here:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse()
         self._began_here = False
+        if self._patience is None:  # nearly every head comes whole, and no clock runs for it
+            self._wait_for_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_head, self._began_here, self._head_bytes = True, True, 0
-        if self._patience is None:
-            self._wait_for_head()
 
     def on_headers_complete(self) -> None:
         self._is_head = False

@@ -1,4 +1,4 @@
-"""How long the head of a request may take: told by a clock that the test moves."""
+"""How long the head of a request may take, told by a clock that the test moves, and how replies are written."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ from litestar import Litestar, get
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from entrypoints.http.protocol import HEAD_SECONDS, BoundedHeads
+from entrypoints.http.protocol import HEAD_SECONDS, HttpProtocol
 
 
 class Wire(asyncio.Transport):
@@ -18,10 +18,13 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.writes = 0
         self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
         self.written += bytes(data)
+        self.writes += 1
 
     def close(self) -> None:
         self.closed = True
@@ -64,11 +67,11 @@ async def healthz() -> dict[str, str]:
 
 
 @pytest.fixture
-async def opened() -> AsyncIterator[tuple[BoundedHeads, Wire, Timers]]:
+async def opened() -> AsyncIterator[tuple[HttpProtocol, Wire, Timers]]:
     """Return a connection that was just made, its wire and its timers."""
     config = Config(Litestar([healthz], openapi_config=None), log_config=None, lifespan="off")
     timers = Timers(asyncio.get_running_loop())
-    protocol = BoundedHeads(config, ServerState(), {}, _loop=timers)  # type: ignore[arg-type]  # stands in for it
+    protocol = HttpProtocol(config, ServerState(), {}, _loop=timers)  # type: ignore[arg-type]  # stands in for it
     wire = Wire()
     protocol.connection_made(wire)
     yield protocol, wire, timers
@@ -77,7 +80,7 @@ async def opened() -> AsyncIterator[tuple[BoundedHeads, Wire, Timers]]:
         handle.cancel()
 
 
-async def test_a_silent_connection_is_closed(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+async def test_a_silent_connection_is_closed(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     _, wire, timers = opened
 
     timers.let_pass()
@@ -85,7 +88,7 @@ async def test_a_silent_connection_is_closed(opened: tuple[BoundedHeads, Wire, T
     assert wire.closed
 
 
-async def test_a_head_that_is_only_begun_is_closed(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+async def test_a_head_that_is_only_begun_is_closed(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, timers = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
 
@@ -94,7 +97,7 @@ async def test_a_head_that_is_only_begun_is_closed(opened: tuple[BoundedHeads, W
     assert wire.closed
 
 
-async def test_a_head_that_ended_in_time_is_not(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+async def test_a_head_that_ended_in_time_is_not(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, timers = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
 
@@ -103,13 +106,48 @@ async def test_a_head_that_ended_in_time_is_not(opened: tuple[BoundedHeads, Wire
     assert not wire.closed
 
 
-async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[BoundedHeads, Wire, Timers]) -> None:
+async def test_no_clock_runs_for_a_head_that_came_whole(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+    protocol, _, timers = opened
+    for _ in range(2):
+        protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        await _settled()
+
+    assert [handle.cancelled() for delay, _, handle in timers.due if delay == HEAD_SECONDS] == [True]
+
+
+async def test_a_reply_is_written_by_one_call(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+    protocol, wire, _ = opened
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+    await _settled()
+
+    assert wire.writes == 1
+    assert wire.written.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert wire.written.endswith(b"\r\n\r\n{}")
+
+
+async def test_a_reply_that_closes_the_connection_is_written_before(
+    opened: tuple[HttpProtocol, Wire, Timers],
+) -> None:
+    protocol, wire, _ = opened
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    await _settled()
+
+    assert wire.closed
+    assert wire.written.endswith(b"\r\n\r\n{}")
+
+
+async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, timers = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await _settled()
     protocol.data_received(b"GET /healthz HTTP/1.1\r\n")
 
     timers.let_pass()
 
     assert wire.closed
+
+
+async def _settled() -> None:
+    """Let the loop do what is to be done."""
+    for _ in range(50):
+        await asyncio.sleep(0)
