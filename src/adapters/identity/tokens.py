@@ -1,7 +1,8 @@
 """Bearer tokens: JWTs signed with a shared secret, or with a key that the provider publishes."""
 
 import json
-from collections.abc import Collection
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from joserfc import jws, jwt
@@ -10,6 +11,7 @@ from joserfc.jwk import Key, OctKey
 from joserfc.util import to_bytes, urlsafe_b64decode
 
 from adapters.identity.claims import MAX_TOKEN_BYTES, ClaimsCheck
+from adapters.identity.signatures import SharedSecretSignatures
 from domain.identity import Principal
 from domain.refusals import Unauthenticated
 
@@ -48,8 +50,10 @@ class JwtVerifier:
         algorithms: Collection[str],
     ) -> None:
         self._check = check
-        self._verified: dict[str, _Verified] = {}
+        # Ordered for its ends: finding the oldest of a dict whose first members are gone looks through their places.
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
         self._secret = OctKey.import_key(secret) if secret is not None else None
+        self._signatures = SharedSecretSignatures(secret.encode()) if secret is not None else None
         self._published = published
         self._algorithms = frozenset(algorithms)
         # Providers put headers of their own beside the registered ones; `crit` is checked all the same.
@@ -73,16 +77,32 @@ class JwtVerifier:
 
     async def _verify(self, token: str) -> _Verified:
         self._verified.pop(token, None)
+        if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+            raise Unauthenticated
+        algorithm, kid, key, claims = self._signed(token) or await self._decode(token)
+        verified = _Verified(algorithm, kid, key, self._check.principal(claims), self._check.ends_at(claims))
+        if len(self._verified) >= _MOST_VERIFIED:
+            self._verified.popitem(last=False)
+        self._verified[token] = verified
+        return verified
+
+    def _signed(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]] | None:
+        """Return what a token of the shared secret says; None where its header was in none that held."""
+        signed = self._signatures.claims(token) if self._signatures is not None else None
+        return (
+            ("HS256", signed[0], self._secret, signed[1]) if signed is not None and self._secret is not None else None
+        )
+
+    async def _decode(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]]:
+        """Return what a token says whose signature holds, as the library sees it."""
         algorithm, kid = _header(token)
         key = await self._key(algorithm, kid)
         if key is None:
             raise Unauthenticated
         claims = jwt.decode(token, key, registry=self._registry).claims
-        verified = _Verified(algorithm, kid, key, self._check.principal(claims), self._check.ends_at(claims))
-        if len(self._verified) >= _MOST_VERIFIED:
-            del self._verified[next(iter(self._verified))]
-        self._verified[token] = verified
-        return verified
+        if self._signatures is not None and algorithm == "HS256":
+            self._signatures.remember(token, kid)
+        return algorithm, kid, key, claims
 
     async def _key(self, algorithm: str, kid: str | None) -> Key | None:
         if algorithm not in self._algorithms:
@@ -94,8 +114,6 @@ class JwtVerifier:
 
 def _header(token: str) -> tuple[str, str | None]:
     """Read which key a token asks for; nothing else of an unverified header counts."""
-    if len(token) > MAX_TOKEN_BYTES or not token.isascii():
-        raise Unauthenticated
     header = json.loads(urlsafe_b64decode(to_bytes(token.split(".", 1)[0])))
     algorithm, kid = (header.get("alg"), header.get("kid")) if isinstance(header, dict) else (None, None)
     if not isinstance(algorithm, str) or not isinstance(kid, str | None):

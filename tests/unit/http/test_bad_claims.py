@@ -72,6 +72,7 @@ BAD_PARTIES: dict[str, dict[str, object]] = {
 @pytest.fixture(scope="module")
 async def anyone() -> AsyncIterator[Caller]:
     async with running(settings(), "memory") as (caller, _):
+        await answer_to(caller, f"Bearer {good_token()}")  # its header is known from now on
         yield caller
 
 

@@ -138,6 +138,7 @@ async def services() -> AsyncIterator[dict[str, Caller]]:
             replaced = [published(provider().document)] if "jwks_url" in given else []
             service = running(settings(**given), "memory", *replaced)
             callers[name], _ = await running_services.enter_async_context(service)
+            await answer_to(callers[name], f"Bearer {good_token()}")  # where it holds, its header is known from now on
         yield callers
 
 

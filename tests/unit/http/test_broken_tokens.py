@@ -96,6 +96,7 @@ SENT_OTHERWISE: dict[str, Callable[[str], tuple[str, ...]]] = {
 @pytest.fixture(scope="module")
 async def anyone() -> AsyncIterator[Caller]:
     async with running(settings(), "memory") as (caller, _):
+        await answer_to(caller, f"Bearer {good_token()}")  # its header is known from now on
         yield caller
 
 
