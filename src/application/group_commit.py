@@ -93,13 +93,16 @@ class GroupCommit(Generic[C, R]):
         self._workers: list[asyncio.Task[None] | None] = [None] * self._bounds.lanes
         self._queued = 0
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, command: C, /) -> R:
         """Return the command's result, after its commit; raise its Refusal, Overloaded or OutcomeUnknown."""
         if self._closed or self._queued >= self._bounds.queue_length:
             self._metrics.count("group_commit_shed", label=self._name)
             raise Overloaded
-        reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which costs a system call: once is enough
+        reply: asyncio.Future[R] = self._loop.create_future()
         number = hash(self._key(command)) % len(self._lanes)
         self._lanes[number].append(_Waiting(command, reply, self._clock.monotonic() + self._bounds.patience_seconds))
         self._queued += 1

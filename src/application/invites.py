@@ -1,6 +1,6 @@
 """Invites: made with a number of seats, redeemed by as many users, taken back by their owner."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -120,8 +120,7 @@ class RedeemInvites:
 
     async def _redeem(self, stores: Stores, redemptions: Sequence[Redemption]) -> list[Redeemed | Refusal]:
         seats = await Seats.open(stores, redemptions)
-        deleted = await stores.users.deleted({redemption.user_id for redemption in redemptions})
-        outcomes = [UserDeleted() if r.user_id in deleted else _take(seats, r) for r in redemptions]
+        outcomes = [UserDeleted() if r.user_id in seats.deleted else _take(seats, r) for r in redemptions]
         await seats.record(stores)
         return outcomes
 
@@ -129,18 +128,20 @@ class RedeemInvites:
 class Seats:
     """The locked invites of a batch and who has a seat in them, kept current while the batch is decided."""
 
-    def __init__(self, invites: dict[Code, Invite], uses: dict[SeatKey, InviteUse]) -> None:
+    def __init__(self, invites: dict[Code, Invite], uses: dict[SeatKey, InviteUse], deleted: set[UserId]) -> None:
         self._invites, self._uses = invites, uses
-        self._changed: dict[Code, Invite] = {}
         self._new: list[InviteUse] = []
+        self.deleted = deleted
+        """Who of the users was deleted."""
 
     @classmethod
-    async def open(cls, stores: Stores, redemptions: Iterable[Redemption]) -> "Seats":
+    async def open(cls, stores: Stores, redemptions: Sequence[Redemption]) -> "Seats":
         """Lock the invites, and load who of these users has a seat."""
         wanted = [(redemption.code, redemption.user_id) for redemption in redemptions if redemption.code is not None]
         invites = await stores.invites.lock({code for code, _ in wanted})
         keys = {SeatKey(invites[code].invite_id, user_id) for code, user_id in wanted if code in invites}
-        return cls(invites, await stores.invites.uses(keys))
+        uses, deleted = await stores.invites.seats(keys, {redemption.user_id for redemption in redemptions})
+        return cls(invites, uses, deleted)
 
     def decide(self, redemption: Redemption) -> tuple[Invite, InviteUse]:
         """Decide one redemption and keep nothing of it yet; its Refusal where there is no seat for it."""
@@ -155,14 +156,13 @@ class Seats:
     def keep(self, invite: Invite, use: InviteUse) -> None:
         """Keep what was decided."""
         if not self.holds(use):
-            self._invites[invite.code] = self._changed[invite.code] = invite
+            self._invites[invite.code] = invite
             self._uses[SeatKey(use.invite_id, use.user_id)] = use
             self._new.append(use)
 
     async def record(self, stores: Stores) -> None:
-        """Store the seats that were taken, one statement a table."""
+        """Store the seats that were taken."""
         if self._new:
-            await stores.invites.store(list(self._changed.values()))
             await stores.invites.record_uses(self._new)
 
 

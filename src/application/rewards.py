@@ -9,7 +9,7 @@ from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.transactions import Stores, Transactions
 from domain.ledger import Account, AccountKey, Entry
 from domain.refusals import Refusal
-from domain.rewards import Collected, CollectionKey, NotYourReward, Reward, RewardId, RewardNotFound, purchase
+from domain.rewards import Collected, CollectionKey, Desk, NotYourReward, Reward, RewardId, RewardNotFound, purchase
 from domain.users import UserDeleted, UserId
 
 
@@ -138,24 +138,20 @@ class _Desk:
 
     def __init__(
         self,
-        rewards: dict[RewardId, Reward],
         accounts: dict[AccountKey, Account],
-        deleted: set[UserId],
-        collected: dict[CollectionKey, Collected],
+        desk: Desk,
     ) -> None:
-        self._rewards, self._accounts, self._deleted, self._collected = rewards, accounts, deleted, collected
-        self._new: list[Collected] = []
-        self._entries: list[Entry] = []
+        self._accounts = accounts
+        self._offers, self._collected, self._deleted = desk
+        self._sales: list[tuple[Collected, Entry]] = []
 
     @classmethod
     async def open(cls, stores: Stores, orders: Sequence[Order]) -> "_Desk":
         """Lock the buyers' accounts, and load what the decisions hang on."""
-        buyers = {order.user_id for order in orders}
-        accounts = await stores.ledger.lock({AccountKey(user_id, "credits") for user_id in buyers})
+        accounts = await stores.ledger.lock({AccountKey(order.user_id, "credits") for order in orders})
         # Behind the locks: what a rival of the same buyer stored is seen, and a price is the one that is charged.
-        keys = {CollectionKey(order.user_id, order.reward_id) for order in orders}
-        rewards, collected = await stores.rewards.on_the_desk(keys)
-        return cls(rewards, accounts, await stores.users.deleted(buyers), collected)
+        desk = await stores.rewards.desk({CollectionKey(order.user_id, order.reward_id) for order in orders})
+        return cls(accounts, desk)
 
     def settle(self, order: Order) -> Purchase | Refusal:
         """Decide one order."""
@@ -165,7 +161,7 @@ class _Desk:
         account = self._accounts.get(account_key) or Account(*account_key)
         try:
             collected, entry = purchase(
-                self._rewards.get(order.reward_id),
+                self._offers.get(order.reward_id),
                 account,
                 self._collected.get(key),
                 order_id=order.order_id,
@@ -177,8 +173,7 @@ class _Desk:
         if entry is not None:
             self._accounts[account_key] = account.after(entry)
             self._collected[key] = collected
-            self._new.append(collected)
-            self._entries.append(entry)
+            self._sales.append((collected, entry))
         return Purchase(
             collected.reward_id,
             collected.cost,
@@ -188,7 +183,6 @@ class _Desk:
         )
 
     async def record(self, stores: Stores) -> None:
-        """Store what was bought, one statement a table."""
-        if self._new:
-            await stores.rewards.collect(self._new)
-            await stores.ledger.post(self._entries)
+        """Store what was bought."""
+        if self._sales:
+            await stores.rewards.sell(self._sales)

@@ -130,11 +130,13 @@ class Invites(Protocol):
     async def store(self, invites: Sequence[Invite]) -> None:
         """Replace locked invites."""
 
-    async def uses(self, keys: Collection[SeatKey]) -> dict[SeatKey, InviteUse]:
-        """Return the seats of these that were taken."""
+    async def seats(
+        self, keys: Collection[SeatKey], user_ids: Collection[UserId]
+    ) -> tuple[dict[SeatKey, InviteUse], set[UserId]]:
+        """Return the seats of these that were taken, and which of the users were deleted."""
 
     async def record_uses(self, uses: Sequence[InviteUse]) -> None:
-        """Store seats that were taken."""
+        """Store seats that were taken, and advance the counters of the locked invites."""
 
     async def uses_of(
         self, invite_id: InviteId, *, after: tuple[datetime, UserId] | None, limit: int

@@ -84,6 +84,25 @@ class Collected(msgspec.Struct, frozen=True):
     collected_at: datetime
 
 
+class Offer(msgspec.Struct, frozen=True):
+    """What a purchase has to know of a reward."""
+
+    reward_id: RewardId
+    owner_id: UserId
+    cost: int
+    active: bool
+
+
+class Desk(NamedTuple):
+    """What purchases are decided on."""
+
+    offers: dict[RewardId, Offer]
+    """The rewards that exist, inactive ones included."""
+    collected: dict[CollectionKey, Collected]
+    deleted: set[UserId]
+    """The buyers who were deleted."""
+
+
 class Rewards(Protocol):
     """Rewards by id, and who collected them."""
 
@@ -99,13 +118,11 @@ class Rewards(Protocol):
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
         """Return the newest active rewards, those whose id is below `before`."""
 
-    async def on_the_desk(
-        self, keys: Collection[CollectionKey]
-    ) -> tuple[dict[RewardId, Reward], dict[CollectionKey, Collected]]:
-        """Return the rewards of these that exist, inactive ones included, and what was collected of them."""
+    async def desk(self, keys: Collection[CollectionKey]) -> Desk:
+        """Return what these purchases are decided on."""
 
-    async def collect(self, collected: Sequence[Collected]) -> None:
-        """Store what was collected."""
+    async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:
+        """Store what was collected and the entries that pay for it, and bring the locked accounts up to them."""
 
     async def collected_by(
         self, user_id: UserId, *, before: tuple[datetime, RewardId] | None, limit: int
@@ -114,7 +131,7 @@ class Rewards(Protocol):
 
 
 def purchase(
-    reward: Reward | None,
+    reward: Offer | None,
     buyer: Account,
     kept: Collected | None,
     *,

@@ -80,8 +80,8 @@ App = NewType("App", ASGIApp)  # type: ignore[valid-newtype]  # a key of the gra
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 _BASKETS = Bounds(lanes=2, batch_size=4, queue_length=64)
 """A basket holds up to a thousand orders: a few of them are a large batch."""
-_HOT = Bounds(lanes=2)
-"""Of few lanes the batches are larger, and cost less each; with two, one gathers while the other commits."""
+_HOT = Bounds(lanes=1)
+"""Of one lane the batches are largest, and cost least: the next one gathers while this one commits."""
 _READS = Bounds(lanes=1)
 """All who ask at once share one statement, and the next one is sent when it is answered."""
 

@@ -3,7 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+import msgspec
+
 from adapters.memory.tables import GuardBroken, View
+from adapters.memory.users import MemoryUsers
 from domain.codes import Code, normal_form
 from domain.invites import Invite, InviteId, InviteUse, SeatKey
 from domain.users import UserId
@@ -45,17 +48,22 @@ class MemoryInvites:
                 raise GuardBroken("invites_never_oversold")
             self._view.invites.put(invite.code, invite)
 
-    async def uses(self, keys: Collection[SeatKey]) -> dict[SeatKey, InviteUse]:
+    async def seats(
+        self, keys: Collection[SeatKey], user_ids: Collection[UserId]
+    ) -> tuple[dict[SeatKey, InviteUse], set[UserId]]:
         found = {key: self._view.invite_uses.get(key) for key in keys}
-        return {key: use for key, use in found.items() if use is not None}
+        taken = {key: use for key, use in found.items() if use is not None}
+        return taken, await MemoryUsers(self._view).deleted(user_ids)
 
     async def record_uses(self, uses: Sequence[InviteUse]) -> None:
         self._view.writing()
         for use in uses:
             key = SeatKey(use.invite_id, use.user_id)
-            if key in self._view.invite_uses or use.invite_id not in self._view.invite_codes:
+            invite = await self.find(use.invite_id)
+            if key in self._view.invite_uses or invite is None:
                 raise GuardBroken("invite_uses_pkey or invite_uses_invite_fkey")
             self._view.invite_uses.put(key, use)
+            await self.store([msgspec.structs.replace(invite, current_uses=invite.current_uses + 1)])
 
     async def uses_of(
         self, invite_id: InviteId, *, after: tuple[datetime, UserId] | None, limit: int

@@ -3,8 +3,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from adapters.memory.ledger import MemoryLedger
 from adapters.memory.tables import GuardBroken, View
-from domain.rewards import Collected, CollectionKey, Reward, RewardId
+from adapters.memory.users import MemoryUsers
+from domain.ledger import Entry
+from domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
 from domain.users import UserId
 
 
@@ -38,17 +41,20 @@ class MemoryRewards:
         ]
         return sorted(on_offer, key=lambda reward: reward.reward_id, reverse=True)[:limit]
 
-    async def on_the_desk(
-        self, keys: Collection[CollectionKey]
-    ) -> tuple[dict[RewardId, Reward], dict[CollectionKey, Collected]]:
-        rewards = {key.reward_id: self._view.rewards.get(key.reward_id) for key in keys}
+    async def desk(self, keys: Collection[CollectionKey]) -> Desk:
+        rewards = (self._view.rewards.get(key.reward_id) for key in keys)
         collected = {key: self._view.collected.get(key) for key in keys}
-        return (
-            {reward_id: reward for reward_id, reward in rewards.items() if reward is not None},
+        return Desk(
+            {each.reward_id: Offer(each.reward_id, each.owner_id, each.cost, each.active) for each in rewards if each},
             {key: each for key, each in collected.items() if each is not None},
+            await MemoryUsers(self._view).deleted({key.user_id for key in keys}),
         )
 
-    async def collect(self, collected: Sequence[Collected]) -> None:
+    async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:
+        self._collect([collected for collected, _ in sales])
+        await MemoryLedger(self._view).post([entry for _, entry in sales])
+
+    def _collect(self, collected: Sequence[Collected]) -> None:
         self._view.writing()
         for each in collected:
             key = CollectionKey(each.user_id, each.reward_id)

@@ -49,9 +49,16 @@ class PostgresInvites:
             [invite.revoked_at for invite in invites],
         )
 
-    async def uses(self, keys: Collection[SeatKey]) -> dict[SeatKey, InviteUse]:
-        rows = await self._connection.fetch(_SQL.uses, [key.invite_id for key in keys], [key.user_id for key in keys])
-        return {SeatKey(row["invite_id"], row["user_id"]): InviteUse(*row) for row in rows}
+    async def seats(
+        self, keys: Collection[SeatKey], user_ids: Collection[UserId]
+    ) -> tuple[dict[SeatKey, InviteUse], set[UserId]]:
+        rows = await self._connection.fetch(
+            _SQL.seats, [key.invite_id for key in keys], [key.user_id for key in keys], list(user_ids)
+        )
+        return (
+            {SeatKey(row[0], row[1]): InviteUse(*row) for row in rows if row[0] is not None},
+            {row[1] for row in rows if row[0] is None},
+        )
 
     async def record_uses(self, uses: Sequence[InviteUse]) -> None:
         await self._connection.execute(

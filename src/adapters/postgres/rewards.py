@@ -5,7 +5,8 @@ from datetime import datetime
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
-from domain.rewards import Collected, CollectionKey, Reward, RewardId
+from domain.ledger import Entry
+from domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
 from domain.users import UserId
 
 _SQL = Statements.load("rewards")
@@ -45,26 +46,30 @@ class PostgresRewards:
             rows = await self._connection.fetch(_SQL.page_before, before, limit)
         return [Reward(*row) for row in rows]
 
-    async def on_the_desk(
-        self, keys: Collection[CollectionKey]
-    ) -> tuple[dict[RewardId, Reward], dict[CollectionKey, Collected]]:
-        rows = await self._connection.fetch(
-            _SQL.on_the_desk, [key.user_id for key in keys], [key.reward_id for key in keys]
+    async def desk(self, keys: Collection[CollectionKey]) -> Desk:
+        rows = await self._connection.fetch(_SQL.desk, [key.user_id for key in keys], [key.reward_id for key in keys])
+        return Desk(
+            {row[0]: Offer(*row[:4]) for row in rows if row[0] is not None},
+            {CollectionKey(row[6], row[7]): Collected(*row[6:]) for row in rows if row[6] is not None},
+            {row[4] for row in rows if row[5]},
         )
-        rewards = {row[0]: Reward(*row[:7]) for row in rows}
-        return rewards, {CollectionKey(row[7], row[8]): Collected(*row[7:]) for row in rows if row[7] is not None}
 
-    async def collect(self, collected: Sequence[Collected]) -> None:
-        await self._connection.execute(
-            _SQL.collect,
-            [each.user_id for each in collected],
-            [each.reward_id for each in collected],
-            [each.cost for each in collected],
-            [each.balance_before for each in collected],
-            [each.balance_after for each in collected],
-            [each.order_id for each in collected],
-            [each.collected_at for each in collected],
-        )
+    async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:
+        rows = [
+            (
+                each.user_id,
+                each.reward_id,
+                each.cost,
+                each.balance_before,
+                each.balance_after,
+                each.order_id,
+                each.collected_at,
+                entry.seq,
+                entry.correlation_id,
+            )
+            for each, entry in sales
+        ]
+        await self._connection.execute(_SQL.sell, *zip(*rows, strict=True))
 
     async def collected_by(
         self, user_id: UserId, *, before: tuple[datetime, RewardId] | None, limit: int

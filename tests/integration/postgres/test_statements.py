@@ -49,6 +49,24 @@ async def test_every_statement_stays_within_what_the_service_may_do(capability: 
             assert await connection.fetch(f"EXPLAIN {sql}", *[None for _ in named[name]])
 
 
+@pytest.mark.parametrize(
+    ("capability", "name"),
+    [("ledger", "lock"), ("rewards", "desk"), ("invites", "lock"), ("invites", "seats"), ("users", "deleted")],
+)
+async def test_a_table_that_is_known_to_be_empty_is_read_by_its_index(
+    capability: str, name: str, owner_dsn: str, shared_database: Database
+) -> None:
+    """Connections keep their plans, and what is empty today has a hundred thousand rows before it is analysed."""
+    sql, asked = getattr(Statements.load(capability), name), ["a", "b"]
+    async with session(owner_dsn) as owner:
+        await owner.execute("ANALYZE")
+    async with shared_database.connection() as connection:
+        plan = [row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *[asked for _ in headers(capability)[name]])]
+
+    assert any("Index" in line for line in plan)
+    assert not any("Seq Scan" in line for line in plan)
+
+
 async def test_a_reconciliation_needs_the_rights_that_it_is_given_and_is_left_with_none(owner_dsn: str) -> None:
     """Its owner gives them to the service within one transaction; `test_row_level_security` knows the rest."""
     named = headers("reconciliation")

@@ -27,16 +27,34 @@ SET current_uses = new.current_uses, revoked_at = new.revoked_at
 FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS new (code, current_uses, revoked_at)
 WHERE held.code = new.code;
 
--- uses(invite_ids, user_ids)
+-- seats(invite_ids, user_ids, all_user_ids)
+-- Who has a seat already, and without an invite who was deleted, in one trip that brings nothing for nearly everybody.
 SELECT held.invite_id, held.user_id, held.attempt_id, held.used_at
 FROM tallystick.invite_uses AS held
 INNER JOIN unnest($1::text[], $2::text[]) AS asked (invite_id, user_id)
-ON held.invite_id = asked.invite_id AND held.user_id = asked.user_id;
+ON held.invite_id = asked.invite_id AND held.user_id = asked.user_id
+UNION ALL
+SELECT NULL AS invite_id, gone.user_id, NULL AS attempt_id, gone.deleted_at AS used_at
+FROM tallystick.users AS gone
+WHERE gone.user_id = ANY($3::text[]) AND gone.deleted_at IS NOT NULL;
 
 -- record_uses(invite_ids, user_ids, attempt_ids, used_ats)
-INSERT INTO tallystick.invite_uses (invite_id, user_id, attempt_id, used_at)
-SELECT new.invite_id, new.user_id, new.attempt_id, new.used_at
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS new (invite_id, user_id, attempt_id, used_at);
+-- Seats and the counters that they advance, in one trip: the invites are locked for no longer than needed.
+WITH taken AS (
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS new (invite_id, user_id, attempt_id, used_at)
+),
+
+recorded AS (
+    INSERT INTO tallystick.invite_uses (invite_id, user_id, attempt_id, used_at)
+    SELECT invite_id, user_id, attempt_id, used_at
+    FROM taken
+)
+
+UPDATE tallystick.invites AS held
+SET current_uses = held.current_uses + new.seats
+FROM (SELECT invite_id, count(*) AS seats FROM taken GROUP BY invite_id) AS new
+WHERE held.invite_id = new.invite_id;
 
 -- uses_of(invite_id, limit)
 SELECT invite_id, user_id, attempt_id, used_at

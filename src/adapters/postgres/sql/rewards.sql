@@ -28,22 +28,49 @@ WHERE active AND reward_id < $1::text
 ORDER BY reward_id DESC
 LIMIT $2::bigint;
 
--- on_the_desk(user_ids, reward_ids)
--- The reward of each order, and what its buyer collected of it already, in one trip.
+-- desk(user_ids, reward_ids)
+-- The reward of each order, whether its buyer was deleted, and what the buyer collected of it already, in one trip.
 SELECT
-    r.reward_id, r.owner_id, r.name, r.description, r.cost, r.active, r.created_at,
+    r.reward_id, r.owner_id, r.cost, r.active, asked.user_id, gone.user_id IS NOT NULL AS is_deleted,
     c.user_id, c.reward_id, c.cost, c.balance_before, c.balance_after, c.order_id, c.collected_at
 FROM unnest($1::text[], $2::text[]) AS asked (user_id, reward_id)
-INNER JOIN tallystick.rewards AS r ON r.reward_id = asked.reward_id
+LEFT JOIN tallystick.rewards AS r ON r.reward_id = asked.reward_id
+LEFT JOIN tallystick.users AS gone ON gone.user_id = asked.user_id AND gone.deleted_at IS NOT NULL
 LEFT JOIN tallystick.collected_rewards AS c ON c.user_id = asked.user_id AND c.reward_id = asked.reward_id;
 
--- collect(user_ids, reward_ids, costs, befores, afters, order_ids, collected_ats)
-INSERT INTO tallystick.collected_rewards (
-    user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
+-- sell(user_ids, reward_ids, costs, befores, afters, order_ids, ats, seqs, correlation_ids)
+-- What was collected, the entries that pay for it and the accounts, in one trip: each of them follows from the others.
+-- The accounts are locked, so that each is as it was read.
+WITH sold AS (
+    SELECT *
+    FROM unnest(
+        $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[], $8::bigint[],
+        $9::text[]
+    ) AS new (
+        user_id, reward_id, cost, balance_before, balance_after, order_id, at, seq, correlation_id
+    )
+),
+
+collected AS (
+    INSERT INTO tallystick.collected_rewards (
+        user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
+    )
+    SELECT user_id, reward_id, cost, balance_before, balance_after, order_id, at
+    FROM sold
+),
+
+entered AS (
+    INSERT INTO tallystick.ledger_entries (
+        user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, correlation_id, created_at
+    )
+    SELECT user_id, 'credits', seq, -cost, balance_before, balance_after, 'purchase', reward_id, correlation_id, at
+    FROM sold
 )
-SELECT new.user_id, new.reward_id, new.cost, new.balance_before, new.balance_after, new.order_id, new.collected_at
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::timestamptz[])
-AS new (user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at);
+
+UPDATE tallystick.ledger_accounts AS held
+SET balance = last.balance_after, version = last.seq
+FROM (SELECT DISTINCT ON (user_id) user_id, seq, balance_after FROM sold ORDER BY user_id, seq DESC) AS last
+WHERE held.user_id = last.user_id AND held.unit = 'credits';
 
 -- collected_by(user_id, limit)
 SELECT user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
