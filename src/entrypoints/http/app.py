@@ -9,26 +9,15 @@ from litestar.types import ASGIApp
 
 from adapters.telemetry.logs import Pseudonyms
 from adapters.telemetry.metrics import PrometheusMetrics
-from application.ports import LimiterUnavailable, Randomness
-from domain.refusals import Overloaded
+from application.ports import Randomness
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.bodies import MAX_BODY_BYTES
 from entrypoints.http.documentation import openapi
 from entrypoints.http.edge import Edge
-from entrypoints.http.refusals import HeadersTooLarge, InternalError, InvalidRequest, RateLimited, UriTooLong
+from entrypoints.http.raw_routes import give_parameters
 from entrypoints.http.replies import exception_handlers
 from entrypoints.http.requests import FINGERPRINT_KEY, ApiRequest
-from entrypoints.http.resolver import RESOLVE_OPERATION, RESOLVE_PATH
-
-_RESOLVER_REFUSALS = (
-    InvalidRequest,
-    RateLimited,
-    LimiterUnavailable,
-    Overloaded,
-    UriTooLong,
-    HeadersTooLarge,
-    InternalError,
-)
+from entrypoints.http.shortcut import Shortcut
 
 
 def build_app(
@@ -44,8 +33,7 @@ def build_app(
     is_talkative: bool,
 ) -> ASGIApp:
     """Return the ASGI application."""
-    raw = [(RESOLVE_PATH, "GET", RESOLVE_OPERATION, _RESOLVER_REFUSALS)]
-    configuration, assets = openapi(version, raw)
+    configuration, assets = openapi(version)
     cors = CORSConfig(
         allow_origins=list(allowed_origins),
         allow_credentials=True,
@@ -65,4 +53,6 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    return Edge(litestar, metrics=metrics, randomness=randomness, pseudonyms=pseudonyms, is_talkative=is_talkative)
+    give_parameters(litestar)
+    shortcut = Shortcut(litestar, authentication, metrics)
+    return Edge(shortcut, metrics=metrics, randomness=randomness, pseudonyms=pseudonyms, is_talkative=is_talkative)

@@ -31,12 +31,13 @@ class Authentication(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         exchange = exchange_of(scope)
-        principal = await self._principal(exchange.headers, str(scope.get("method", "")))
+        principal = await self.principal(exchange.headers, str(scope.get("method", "")))
         exchange.principal = principal
         scope["user"], scope["auth"] = principal, None
         await next_app(scope, receive, send)
 
-    async def _principal(self, headers: dict[bytes, bytes], method: str) -> Principal:
+    async def principal(self, headers: dict[bytes, bytes], method: str) -> Principal:
+        """Return who asks; Unauthenticated or CsrfRefused where nobody is known."""
         authorization = headers.get(b"authorization")
         if authorization is not None:
             scheme, _, token = authorization.decode("latin-1").partition(" ")

@@ -12,7 +12,7 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
-from litestar.routes import HTTPRoute
+from litestar.routes import ASGIRoute, HTTPRoute
 from litestar.static_files import create_static_files_router
 
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
@@ -22,6 +22,7 @@ from domain.users import UserDeleted
 from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
 from entrypoints.http.gate import LIMIT
 from entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
+from entrypoints.http.raw_routes import OPERATION, RawOperation
 from entrypoints.http.refusals import (
     BodyTooLarge,
     BodyTooSlow,
@@ -34,7 +35,6 @@ from entrypoints.http.refusals import (
     UnsupportedMediaType,
     UriTooLong,
 )
-from entrypoints.http.requests import LEAN, Nothing
 
 PATH = "/schema"
 PAGE_POLICY = (
@@ -56,16 +56,13 @@ _KEY_PARAMETER = {
 }
 
 Operation = dict[str, Any]
-RawOperation = tuple[str, str, Mapping[str, Any], Sequence[type[Refusal]]]
-"""Path, method, operation and refusals of a route that bypasses the framework's handlers."""
 
 
 class Document(OpenAPIRenderPlugin):
     """Serves the completed document."""
 
-    def __init__(self, raw: Sequence[RawOperation]) -> None:
+    def __init__(self) -> None:
         super().__init__(path="/openapi.json", media_type="application/json")  # type: ignore[arg-type]  # any text will do
-        self._raw = raw
         self._rendered: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
@@ -77,7 +74,12 @@ class Document(OpenAPIRenderPlugin):
                 for handler in route.route_handlers
                 for method in handler.http_methods
             }
-            self._rendered = msgspec.json.encode(completed(openapi_schema, handlers, self._raw))
+            raw = {
+                route: route.route_handler.opt[OPERATION]
+                for route in request.app.routes
+                if isinstance(route, ASGIRoute) and OPERATION in route.route_handler.opt
+            }
+            self._rendered = msgspec.json.encode(completed(openapi_schema, handlers, raw))
         return self._rendered
 
 
@@ -92,7 +94,7 @@ class Page(OpenAPIRenderPlugin):
         return self._html
 
 
-def openapi(version: str, raw: Sequence[RawOperation]) -> tuple[OpenAPIConfig, Router]:
+def openapi(version: str) -> tuple[OpenAPIConfig, Router]:
     """Return the configuration of the document and the router of the page's files."""
     policy = {"content-security-policy": PAGE_POLICY}
     config = OpenAPIConfig(
@@ -101,7 +103,7 @@ def openapi(version: str, raw: Sequence[RawOperation]) -> tuple[OpenAPIConfig, R
         description="Everything that an app hands out and must count exactly once.",
         use_handler_docstrings=True,
         operation_id_creator=_operation_id,
-        render_plugins=[Document(raw), Page()],
+        render_plugins=[Document(), Page()],
         openapi_router=Router(
             PATH, route_handlers=[], opt={PUBLIC: True}, include_in_schema=False, response_headers=policy
         ),
@@ -113,7 +115,9 @@ def openapi(version: str, raw: Sequence[RawOperation]) -> tuple[OpenAPIConfig, R
 
 
 def completed(
-    document: dict[str, Any], handlers: Mapping[tuple[str, str], HTTPRouteHandler], raw: Sequence[RawOperation]
+    document: dict[str, Any],
+    handlers: Mapping[tuple[str, str], HTTPRouteHandler],
+    raw: Mapping[ASGIRoute, RawOperation],
 ) -> dict[str, Any]:
     """Return the document with problems, keys, security, closed bodies and the routes without a handler."""
     paths: dict[str, dict[str, Operation]] = document["paths"]
@@ -127,44 +131,65 @@ def completed(
     for (path, name), handler in handlers.items():
         operation = paths.get(path, {}).get(name.lower())
         if operation is not None:
-            _complete(operation, name, handler)
+            _complete_handled(operation, name, handler)
             for struct in _structs(handler.parsed_data_field.annotation if handler.parsed_data_field else None):
                 if struct.__struct_config__.forbid_unknown_fields:
                     schemas[struct.__name__]["additionalProperties"] = False
-    for path, name, bare, refusals in raw:
-        added = msgspec.json.decode(msgspec.json.encode(bare), type=Operation)
-        _add_problems(added, refusals)
-        paths.setdefault(path, {})[name.lower()] = added
+    for route, each in raw.items():
+        paths.setdefault(route.path_format, {})[each.method.lower()] = _raw_operation(route, each, schemas)
     return document
 
 
-def _complete(operation: Operation, method: str, handler: HTTPRouteHandler) -> None:
-    is_public = PUBLIC in handler.opt
-    refusals = [*_ALWAYS, *handler.opt.get(REFUSALS, ())]
+def _raw_operation(route: ASGIRoute, raw: RawOperation, schemas: dict[str, Any]) -> Operation:
+    operation = msgspec.json.decode(msgspec.json.encode(raw.operation), type=Operation)
+    operation.setdefault("parameters", []).extend(
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in route.path_parameters
+    )
+    if raw.answer is not None:
+        operation["responses"]["200"]["content"] = _content(raw.answer, schemas)
+    if raw.body is not None:
+        operation["requestBody"] = {"required": True, "content": _content(raw.body, schemas)}
+    is_public = PUBLIC in route.route_handler.opt
+    _complete(operation, raw.method, [*raw.refusals, RateLimited], is_public=is_public, declared=[200])
+    return operation
+
+
+def _content(struct: type[msgspec.Struct], schemas: dict[str, Any]) -> Operation:
+    (reference,), components = msgspec.json.schema_components([struct], ref_template="#/components/schemas/{name}")
+    for name, schema in components.items():
+        schemas.setdefault(name, schema)
+    return {"application/json": {"schema": reference}}
+
+
+def _complete_handled(operation: Operation, method: str, handler: HTTPRouteHandler) -> None:
+    refusals = [*handler.opt.get(REFUSALS, ())]
+    if handler.resolve_guards():
+        refusals.append(RateLimited)
+        if LIMIT in handler.opt:
+            refusals.append(LimiterUnavailable)
+    _complete(operation, method, refusals, is_public=PUBLIC in handler.opt, declared=handler.responses or ())
+    field = handler.parsed_data_field
+    if field is not None and field.is_optional:
+        operation["requestBody"]["required"] = False
+
+
+def _complete(
+    operation: Operation, method: str, own: Sequence[type[Refusal]], *, is_public: bool, declared: Collection[int]
+) -> None:
+    refusals = [*_ALWAYS, *own]
     if is_public:
         operation["security"] = []
     else:
         refusals += _WITH_CALLER
-    body = handler.opt.get(LEAN)
-    if body is not None and body is not Nothing:
-        schema = msgspec.json.schema_components([body])[1][body.__name__] | {"additionalProperties": False}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    if body is not None or handler.resolve_guards():
-        refusals.append(RateLimited)
-        if LIMIT in handler.opt:
-            refusals.append(LimiterUnavailable)
     if method in _UNSAFE:
         refusals += _WITH_BODY
         if not is_public:
             refusals += _WITH_EFFECT
             operation.setdefault("parameters", []).append(_KEY_PARAMETER)
-    field = handler.parsed_data_field
-    if field is not None and field.is_optional:
-        operation["requestBody"]["required"] = False
-    _add_problems(operation, refusals, declared=handler.responses or ())
+    _add_problems(operation, refusals, declared=declared)
 
 
-def _add_problems(operation: Operation, refusals: Sequence[type[Refusal]], *, declared: Collection[int] = ()) -> None:
+def _add_problems(operation: Operation, refusals: Sequence[type[Refusal]], *, declared: Collection[int]) -> None:
     """Add the problems, beside the replies that a handler declares and in place of those the framework guesses."""
     by_status: dict[int, set[str]] = {}
     for refusal in refusals:

@@ -11,7 +11,7 @@ from application.ports import Randomness
 from domain.refusals import Overloaded, Refusal
 from entrypoints.http.bodies import ClientGone
 from entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES, Exchange, correlation_id_of, headers_of
-from entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
+from entrypoints.http.problems import send_problem
 from entrypoints.http.refusals import HeadersTooLarge, InternalError, UriTooLong
 
 MAX_IN_FLIGHT = 8192
@@ -65,7 +65,7 @@ class Edge:
         try:
             refusal = self._refusal(scope, header_bytes)
             if refusal is not None:
-                await _refuse(refusal, exchange, send_with_headers)
+                await send_problem(refusal, correlation_id, send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
         except ClientGone:
@@ -73,7 +73,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001  nothing behind this line could answer
             logger().error("request failed", correlation_id=correlation_id, error=error)
             if not status:
-                await _refuse(InternalError(), exchange, send_with_headers)
+                await send_problem(InternalError(), correlation_id, send_with_headers)
         finally:
             self._in_flight -= 1
             self._tell(scope, exchange, status, perf_counter() - started)
@@ -108,16 +108,3 @@ class Edge:
             logger().warning("request", **facts)
         else:
             logger().info("request", **facts)
-
-
-async def _refuse(refusal: Refusal, exchange: Exchange, send: Send) -> None:
-    body = problem_body(refusal, exchange.correlation_id)
-    headers = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), **problem_headers(refusal)}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status_of(refusal),
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": body, "more_body": False})

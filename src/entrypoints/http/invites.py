@@ -7,9 +7,7 @@ from typing import Annotated
 import msgspec
 from litestar import Router, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
-from litestar.response.base import ASGIResponse
 
 from application.codes import DrawCandidates
 from application.group_commit import Single
@@ -34,12 +32,12 @@ from domain.invites import (
 from domain.refusals import PermissionMissing
 from domain.users import UserId
 from entrypoints.http.authentication import PUBLIC
-from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import LIMIT, Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
+from entrypoints.http.raw_routes import RawRequest, raw_post
 from entrypoints.http.refusals import InvalidRequest
-from entrypoints.http.requests import LEAN, ApiRequest, Nothing, lean
+from entrypoints.http.requests import ApiRequest, Nothing
 
 TypedCode = Annotated[str, msgspec.Meta(max_length=1024)]
 
@@ -142,22 +140,13 @@ def invites_router(
             return Validity(is_valid=False, invite=None)
         return Validity(is_valid=True, invite=OpenInvite(invite.code, invite.remaining, invite.expires_at))
 
-    @post(
-        "/redeem",
-        status_code=200,
-        responses={200: ResponseSpec(Redeemed, description="The seat that was taken")},
-        opt={
-            LEAN: CodeBody,
-            REFUSALS: (InviteNotFound, InviteExpired, InviteRevoked, InviteExhausted, AlreadyUsed),
-        },
-    )
-    async def redeem_invite(request: ApiRequest) -> ASGIResponse:
+    async def redeem_invite(request: RawRequest) -> Redeemed:
         """Take a seat; each user has at most one in each invite."""
-        await gate.count("write", exchange_of(request.scope))
-        code = normal_form((await request.lean_body(CodeBody)).code)
+        await gate.count("write", request.exchange)
+        code = normal_form((await request.decoded(CodeBody)).code)
         now = clock.now()
-        redemption = Redemption(request.user.user_id, code, uuid_v7(now, randomness.bytes(RANDOM_BYTES)), now)
-        return lean(await redeem(Keyed(redemption, await request.idempotency_key(now))))
+        redemption = Redemption(request.principal.user_id, code, uuid_v7(now, randomness.bytes(RANDOM_BYTES)), now)
+        return await redeem(Keyed(redemption, await request.idempotency_key(now)))
 
     @post("/{invite_id:str}/revoke", status_code=200, opt={REFUSALS: (InviteNotFound,)})
     async def revoke(
@@ -171,7 +160,15 @@ def invites_router(
         return wire_invite(await make(Keyed(command, await request.idempotency_key(now))))
 
     guarded = Router("/", route_handlers=[make_invite, validate, revoke, *_views(reads, cursors)], guards=[gate.guard])
-    return Router("/api/invites", route_handlers=[guarded, redeem_invite], tags=["Invites"])
+    redeeming = raw_post(
+        "/redeem",
+        redeem_invite,
+        tag="Invites",
+        body=CodeBody,
+        answer=Redeemed,
+        refusals=(InviteNotFound, InviteExpired, InviteRevoked, InviteExhausted, AlreadyUsed),
+    )
+    return Router("/api/invites", route_handlers=[guarded, redeeming], tags=["Invites"])
 
 
 def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:

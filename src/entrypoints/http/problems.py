@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import msgspec
+from litestar.types import Send
 
 from adapters.postgres.errors import InvalidText
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
@@ -132,3 +133,17 @@ def problem_headers(refusal: Refusal) -> dict[str, str]:
     if status == 503 or isinstance(refusal, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name
         return {"retry-after": _RETRY_AFTER_SECONDS}
     return {}
+
+
+async def send_problem(refusal: Refusal, correlation_id: str, send: Send) -> None:
+    """Answer with a refusal, outside the framework."""
+    body = problem_body(refusal, correlation_id)
+    headers = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), **problem_headers(refusal)}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status_of(refusal),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})

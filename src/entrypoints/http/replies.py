@@ -13,7 +13,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, Send
 
 from adapters.telemetry.logs import logger
 from application.idempotency import Replayed, RequestKey, StoredReply
@@ -73,8 +73,7 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
     def on_replay(_request: Request, replay: Replayed) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         metrics.count("idempotency_hits")
         reply = replay.reply
-        media_type = "application/json" if reply.status < 400 else PROBLEM_JSON  # noqa: PLR2004  its own name
-        return Response(reply.body, status_code=reply.status, media_type=media_type, headers=HIT)
+        return Response(reply.body, status_code=reply.status, media_type=_media_type(reply), headers=HIT)
 
     def on_framework(request: Request, error: HTTPException) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
@@ -87,6 +86,25 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
         return _problem(request, InternalError())
 
     return {Refusal: on_refusal, Replayed: on_replay, HTTPException: on_framework, Exception: on_anything}
+
+
+async def send_replay(replay: Replayed, metrics: Metrics, send: Send) -> None:
+    """Answer with a stored reply, outside the framework."""
+    metrics.count("idempotency_hits")
+    reply = replay.reply
+    headers = {"content-type": _media_type(reply), "content-length": str(len(reply.body)), **HIT}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": reply.status,
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+def _media_type(reply: StoredReply) -> str:
+    return "application/json" if reply.status < 400 else PROBLEM_JSON  # noqa: PLR2004  its own name
 
 
 def _problem(request: Request, refusal: Refusal, headers: dict[str, str] | None = None) -> Response[bytes]:  # type: ignore[type-arg]  # any request

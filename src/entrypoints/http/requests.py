@@ -3,31 +3,27 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from litestar.response.base import ASGIResponse
+from litestar.types import HTTPScope
 
 from application.idempotency import RequestKey
 from domain.identity import Principal
+from domain.refusals import Unauthenticated
 from entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.refusals import InvalidRequest
-
-LEAN = "lean"
-"""The option of handlers that thousands call at once: they count and decode by themselves, and it names the body's
-type for the documentation. What the framework does around a handler costs as much as they do."""
 
 FINGERPRINT_KEY = "fingerprint_key"
 """What the application's state holds the key of request fingerprints under."""
 
 MAX_BODY = "max_body_bytes"
 """The option of handlers that take more than 64 KiB."""
-
-T = TypeVar("T")
 
 _KEY = re.compile(rb"[!-~]{1,255}\Z")
 
@@ -56,28 +52,28 @@ class ApiRequest(Request[Principal, None, State]):
 
     async def idempotency_key(self, at: datetime, *, success_status: int = 200) -> RequestKey | None:
         """Return the key that makes this request one that is answered once; None where the client sent none."""
-        exchange = exchange_of(self.scope)
-        given = exchange.headers.get(b"idempotency-key")
-        if given is None:
-            return None
-        if not _KEY.match(given):
-            raise InvalidRequest.at("#Idempotency-Key", "1 to 255 visible ASCII characters are needed")
-        request = b"\n".join((self.method.encode(), self.scope["raw_path"], await self.body()))
-        return RequestKey(
-            caller=self.user.user_id,
-            key=given.decode(),
-            # Keyed, for a body may hold a password: who reads the stored digest cannot try passwords on it.
-            fingerprint=hmac.digest(self.app.state[FINGERPRINT_KEY], request, hashlib.sha256),
-            success_status=success_status,
-            correlation_id=exchange.correlation_id,
-            at=at,
-        )
-
-    async def lean_body(self, expected: type[T]) -> T:
-        """Return the body of a lean handler as the type that is expected; InvalidRequest names what is wrong."""
-        return decode(await self.body(), expected)
+        return await request_key(self.scope, self.body, at=at, success_status=success_status)
 
 
-def lean(answer: object) -> ASGIResponse:
-    """Return an answer that the framework only has to send."""
-    return ASGIResponse(body=msgspec.json.encode(answer), media_type="application/json")
+async def request_key(
+    scope: HTTPScope, body: Callable[[], Awaitable[bytes]], *, at: datetime, success_status: int
+) -> RequestKey | None:
+    """Return the idempotency key of a caller's request; None where the client sent none."""
+    exchange = exchange_of(scope)
+    given = exchange.headers.get(b"idempotency-key")
+    if given is None:
+        return None
+    if not _KEY.match(given):
+        raise InvalidRequest.at("#Idempotency-Key", "1 to 255 visible ASCII characters are needed")
+    if exchange.principal is None:
+        raise Unauthenticated
+    request = b"\n".join((scope["method"].encode(), scope["raw_path"], await body()))
+    return RequestKey(
+        caller=exchange.principal.user_id,
+        key=given.decode(),
+        # Keyed, for a body may hold a password: who reads the stored digest cannot try passwords on it.
+        fingerprint=hmac.digest(scope["litestar_app"].state[FINGERPRINT_KEY], request, hashlib.sha256),
+        success_status=success_status,
+        correlation_id=exchange.correlation_id,
+        at=at,
+    )

@@ -20,11 +20,11 @@ from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.links import CLICK_COOKIE, CLICK_COOKIE_SECONDS, Addresses
 from entrypoints.http.problems import REFUSALS
+from entrypoints.http.raw_routes import OPERATION, RawOperation
 from entrypoints.http.refusals import MethodNotAllowed, RateLimited
 from entrypoints.http.requests import ApiRequest
 
-RESOLVE_PATH = "/api/referral/resolve"
-RESOLVE_OPERATION: Mapping[str, Any] = {
+_OPERATION: Mapping[str, Any] = {
     "tags": ["Resolver"],
     "summary": "Resolve",
     "description": (
@@ -62,6 +62,8 @@ RESOLVE_OPERATION: Mapping[str, Any] = {
 }
 """The resolver's place in the OpenAPI document: it bypasses the framework's handlers, which double its cost."""
 
+_REFUSALS = (RateLimited, LimiterUnavailable)
+
 _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
 _REPLY_BYTES = len('{"code":"","valid":false}') + MAX_CODE_LENGTH
 _HEADERS = ((b"content-type", b"application/json"), (b"content-length", str(_REPLY_BYTES).encode()))
@@ -70,7 +72,11 @@ _HEADERS = ((b"content-type", b"application/json"), (b"content-length", str(_REP
 def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Addresses, metrics: Metrics) -> Router:
     """Return the routes that are open to everybody who has a link."""
 
-    @asgi(RESOLVE_PATH, copy_scope=False, opt={PUBLIC: True})
+    @asgi(
+        "/api/referral/resolve",
+        copy_scope=False,
+        opt={PUBLIC: True, OPERATION: RawOperation("GET", _OPERATION, _REFUSALS)},
+    )
     async def resolve_code(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
         if scope["type"] != ScopeType.HTTP or scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed("GET, HEAD")
@@ -86,7 +92,7 @@ def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Add
         http_method=[HttpMethod.GET, HttpMethod.HEAD],
         status_code=302,
         media_type=MediaType.TEXT,
-        opt={PUBLIC: True, REFUSALS: (RateLimited, LimiterUnavailable)},
+        opt={PUBLIC: True, REFUSALS: _REFUSALS},
     )
     async def follow_link(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
         """Send a click to the app with `?ref=`, whether or not the code is anybody's, and remember the first one."""

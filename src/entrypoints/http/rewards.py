@@ -5,9 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Router, get, patch, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
-from litestar.response.base import ASGIResponse
 
 from application.group_commit import Single
 from application.idempotency import Keyed
@@ -33,8 +31,9 @@ from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
+from entrypoints.http.raw_routes import RawRequest, raw_post
 from entrypoints.http.refusals import Fault, InvalidRequest
-from entrypoints.http.requests import LEAN, MAX_BODY, ApiRequest, Nothing, lean
+from entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
 
 MAX_ORDERS = 1000
 MAX_BATCH_BYTES = 1024 * 1024
@@ -172,29 +171,20 @@ def rewards_router(
         )
         return await offer(Keyed(command, await request.idempotency_key(clock.now())))
 
-    @post(
-        "/{reward_id:str}/purchase",
-        status_code=200,
-        responses={200: ResponseSpec(Purchase, description="What was bought, and what it did to the balance")},
-        opt={
-            LEAN: Nothing,
-            REFUSALS: (RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds),
-        },
-    )
-    async def purchase_reward(request: ApiRequest, reward_id: FromPath[str]) -> ASGIResponse:
+    async def purchase_reward(request: RawRequest) -> Purchase:
         """Spend the caller's credits on one reward; the answer shows the price that was charged."""
-        await gate.count("write", exchange_of(request.scope))
+        await gate.count("write", request.exchange)
         if await request.body():
-            await request.lean_body(Nothing)
+            await request.decoded(Nothing)
         now = clock.now()
         order = Order(
-            request.user.user_id,
-            RewardId(reward_id),
+            request.principal.user_id,
+            RewardId(request.parameter("reward_id")),
             uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
-            exchange_of(request.scope).correlation_id,
+            request.exchange.correlation_id,
             now,
         )
-        return lean(await purchase(Keyed(order, await request.idempotency_key(now))))
+        return await purchase(Keyed(order, await request.idempotency_key(now)))
 
     @post("/purchases", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, REFUSALS: (PermissionMissing,)})
     async def purchase_rewards(request: ApiRequest, data: JSONBody[OrdersBody]) -> Outcomes:
@@ -219,7 +209,15 @@ def rewards_router(
         route_handlers=[offer_reward, rewards, collected, change_reward, purchase_rewards],
         guards=[gate.guard],
     )
-    return Router("/api/rewards", route_handlers=[guarded, purchase_reward], tags=["Rewards"])
+    purchasing = raw_post(
+        "/{reward_id:str}/purchase",
+        purchase_reward,
+        tag="Rewards",
+        body=None,
+        answer=Purchase,
+        refusals=(RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds),
+    )
+    return Router("/api/rewards", route_handlers=[guarded, purchasing], tags=["Rewards"])
 
 
 def wire_bought(bought: Bought) -> Outcomes:

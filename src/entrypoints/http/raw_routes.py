@@ -1,0 +1,124 @@
+"""Routes that thousands call at once: ASGI handlers below the framework's own, and what the document says of them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Litestar, asgi
+from litestar._asgi.routing_trie.types import RouteTrieNode
+from litestar.enums import ScopeType
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import HTTPScope, Receive, Scope, Send
+
+from application.idempotency import RequestKey
+from domain.identity import Principal
+from domain.refusals import Refusal, Unauthenticated
+from entrypoints.http.bodies import decode, read_body
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.refusals import MethodNotAllowed
+from entrypoints.http.requests import request_key
+
+OPERATION = "operation"
+"""The option of raw handlers that holds their operation."""
+
+T = TypeVar("T")
+
+_JSON = (b"content-type", b"application/json")
+
+
+class RawOperation(msgspec.Struct, frozen=True):
+    """What the document says of a raw route: the framework knows nothing of it."""
+
+    method: str
+    operation: Mapping[str, Any]
+    refusals: Sequence[type[Refusal]]
+    body: type[msgspec.Struct] | None = None
+    """None where there is none, or where it may be absent."""
+    answer: type[msgspec.Struct] | None = None
+    """None where the operation describes it itself."""
+
+
+class RawRequest:
+    """A POST as raw handlers see it: the caller, a strict body, the idempotency key."""
+
+    def __init__(self, scope: HTTPScope, receive: Receive) -> None:
+        self._scope, self._receive = scope, receive
+        self._body: bytes | None = None
+        self.exchange = exchange_of(scope)
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        if self.exchange.principal is None:
+            raise Unauthenticated
+        return self.exchange.principal
+
+    def parameter(self, name: str) -> str:
+        """Return a parameter of the path."""
+        value: str = self._scope["path_params"][name]
+        return value
+
+    async def body(self) -> bytes:
+        """Return the raw body; refusals as in `read_body`."""
+        if self._body is None:
+            self._body = await read_body(self._receive, self.exchange.headers)
+        return self._body
+
+    async def decoded(self, expected: type[T]) -> T:
+        """Return the body as the type that is expected; InvalidRequest names what is wrong."""
+        return decode(await self.body(), expected)
+
+    async def idempotency_key(self, at: datetime) -> RequestKey | None:
+        """Return the key that makes this request one that is answered once; None where the client sent none."""
+        return await request_key(self._scope, self.body, at=at, success_status=200)
+
+
+def raw_post(
+    path: str,
+    work: Callable[[RawRequest], Awaitable[msgspec.Struct]],
+    *,
+    tag: str,
+    body: type[msgspec.Struct] | None,
+    answer: type[msgspec.Struct],
+    refusals: Sequence[type[Refusal]],
+) -> ASGIRouteHandler:
+    """Return a handler that answers POST with 200 and what `work` returns, as JSON."""
+    operation = {
+        "tags": [tag],
+        "summary": work.__name__.replace("_", " ").title().replace(" ", ""),
+        "description": work.__doc__,
+        "operationId": work.__name__,
+        "responses": {"200": {"description": (answer.__doc__ or "").partition("\n")[0]}},
+    }
+    documented = RawOperation("POST", operation, refusals, body, answer)
+
+    @asgi(path, copy_scope=False, opt={OPERATION: documented})
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
+            raise MethodNotAllowed("POST")
+        content = msgspec.json.encode(await work(RawRequest(scope, receive)))
+        headers = [_JSON, (b"content-length", b"%d" % len(content))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    return handle
+
+
+def give_parameters(app: Litestar) -> None:
+    """Let raw handlers have parameters in their paths."""
+    _give_parameters(app.asgi_router.root_route_map_node)
+
+
+def _give_parameters(node: RouteTrieNode) -> None:
+    if node.is_asgi:
+        node.path_parameters = _ForAnyMethod(node.path_parameters)
+    for child in node.children.values():
+        _give_parameters(child)
+
+
+class _ForAnyMethod(dict[Any, Any]):
+    """Litestar 2.25 keeps the parameters of an ASGI handler under `asgi`, and looks for them under the method."""
+
+    def __missing__(self, method: object) -> Any:
+        return self["asgi"]

@@ -1,0 +1,84 @@
+"""The way past the framework, for raw routes: its routing and its middleware cost as much as they do."""
+
+import re
+from typing import NamedTuple
+
+from litestar import Litestar
+from litestar.enums import ScopeType
+from litestar.routes import ASGIRoute
+from litestar.types import AnyCallable, HTTPScope, Receive, Scope, Send
+
+from application.idempotency import Replayed
+from application.ports import Metrics
+from domain.refusals import Refusal
+from entrypoints.http.authentication import PUBLIC, Authentication
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.problems import send_problem
+from entrypoints.http.raw_routes import OPERATION
+from entrypoints.http.replies import send_replay
+
+_PARAMETER = re.compile(r"\\{(\w+)\\}")
+
+
+class _Raw(NamedTuple):
+    handle: AnyCallable
+    template: str
+    is_public: bool
+
+
+class Shortcut:
+    """Answers raw routes as the framework would, and leaves everything else to it.
+
+    So it does with what a browser sends from a page: the framework knows which origins may read the answer.
+    """
+
+    def __init__(self, framework: Litestar, authentication: Authentication, metrics: Metrics) -> None:
+        self._framework, self._authentication, self._metrics = framework, authentication, metrics
+        raw = [route for route in framework.routes if isinstance(route, ASGIRoute)]
+        routes = {route.path_format: _raw(route) for route in raw if OPERATION in route.route_handler.opt}
+        self._plain = {path: route for path, route in routes.items() if "{" not in path}
+        self._with_parameters = [(_pattern(path), route) for path, route in routes.items() if "{" in path]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._find(scope) if scope["type"] == ScopeType.HTTP else None
+        if found is None:
+            await self._framework(scope, receive, send)
+            return
+        exchange = exchange_of(scope)
+        route, parameters = found
+        scope["path_params"], scope["path_template"], scope["litestar_app"] = (
+            parameters,
+            route.template,
+            self._framework,
+        )
+        try:
+            if not route.is_public:
+                exchange.principal = await self._authentication.principal(
+                    exchange.headers, str(scope.get("method", ""))
+                )
+            await route.handle(scope=scope, receive=receive, send=send)
+        except Refusal as refusal:
+            await send_problem(refusal, exchange.correlation_id, send)
+        except Replayed as replay:
+            await send_replay(replay, self._metrics, send)
+
+    def _find(self, scope: HTTPScope) -> tuple[_Raw, dict[str, str]] | None:
+        if b"origin" in exchange_of(scope).headers:
+            return None
+        path = scope["path"]
+        parameters: dict[str, str] = {}
+        route = self._plain.get(path)
+        if route is None:
+            for pattern, candidate in self._with_parameters:
+                match = pattern.fullmatch(path)
+                if match is not None:
+                    route, parameters = candidate, match.groupdict()
+        return (route, parameters) if route is not None else None
+
+
+def _raw(route: ASGIRoute) -> _Raw:
+    return _Raw(route.route_handler.fn, route.path_format, PUBLIC in route.route_handler.opt)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", re.escape(path)))
