@@ -29,10 +29,15 @@ WHERE held.code = new.code;
 
 -- seats(invite_ids, user_ids, all_user_ids)
 -- Who has a seat already, and without an invite who was deleted, in one trip that brings nothing for nearly everybody.
+-- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
 SELECT held.invite_id, held.user_id, held.attempt_id, held.used_at
-FROM tallystick.invite_uses AS held
-INNER JOIN unnest($1::text[], $2::text[]) AS asked (invite_id, user_id)
-ON held.invite_id = asked.invite_id AND held.user_id = asked.user_id
+FROM unnest($1::text[], $2::text[]) AS asked (invite_id, user_id)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM tallystick.invite_uses AS seat
+    WHERE seat.invite_id = asked.invite_id AND seat.user_id = asked.user_id
+    OFFSET 0
+) AS held
 UNION ALL
 SELECT NULL AS invite_id, gone.user_id, NULL AS attempt_id, gone.deleted_at AS used_at
 FROM tallystick.users AS gone
@@ -54,7 +59,7 @@ recorded AS (
 UPDATE tallystick.invites AS held
 SET current_uses = held.current_uses + new.seats
 FROM (SELECT invite_id, count(*) AS seats FROM taken GROUP BY invite_id) AS new
-WHERE held.invite_id = new.invite_id;
+WHERE held.invite_id = new.invite_id AND held.invite_id = ANY($1::text[]);
 
 -- uses_of(invite_id, limit)
 SELECT invite_id, user_id, attempt_id, used_at

@@ -8,12 +8,19 @@ ON CONFLICT (user_id, unit) DO NOTHING;
 
 -- lock(user_ids, units)
 -- Key order makes two batches queue instead of deadlocking. NO KEY: entries that point here need not wait.
+-- One look by key for each: a plan for few rows would read all of a table that grew since.
 SELECT held.user_id, held.unit, held.balance, held.version
-FROM tallystick.ledger_accounts AS held
-INNER JOIN unnest($1::text[], $2::text[]) AS asked (user_id, unit)
-ON held.user_id = asked.user_id AND held.unit = asked.unit
-ORDER BY held.user_id, held.unit
-FOR NO KEY UPDATE OF held;
+FROM (
+    SELECT DISTINCT user_id COLLATE "C" AS user_id, unit COLLATE "C" AS unit
+    FROM unnest($1::text[], $2::text[]) AS given (user_id, unit)
+    ORDER BY user_id, unit
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT account.user_id, account.unit, account.balance, account.version
+    FROM tallystick.ledger_accounts AS account
+    WHERE account.user_id = asked.user_id AND account.unit = asked.unit
+    FOR NO KEY UPDATE
+) AS held;
 
 -- balances(user_ids, units)
 SELECT held.user_id, held.unit, held.balance, held.version

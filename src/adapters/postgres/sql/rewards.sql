@@ -30,13 +30,26 @@ LIMIT $2::bigint;
 
 -- desk(user_ids, reward_ids)
 -- The reward of each order, whether its buyer was deleted, and what the buyer collected of it already, in one trip.
+-- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
 SELECT
     r.reward_id, r.owner_id, r.cost, r.active, asked.user_id, gone.user_id IS NOT NULL AS is_deleted,
     c.user_id, c.reward_id, c.cost, c.balance_before, c.balance_after, c.order_id, c.collected_at
 FROM unnest($1::text[], $2::text[]) AS asked (user_id, reward_id)
-LEFT JOIN tallystick.rewards AS r ON r.reward_id = asked.reward_id
-LEFT JOIN tallystick.users AS gone ON gone.user_id = asked.user_id AND gone.deleted_at IS NOT NULL
-LEFT JOIN tallystick.collected_rewards AS c ON c.user_id = asked.user_id AND c.reward_id = asked.reward_id;
+LEFT JOIN LATERAL (
+    SELECT * FROM tallystick.rewards AS held WHERE held.reward_id = asked.reward_id OFFSET 0
+) AS r ON TRUE
+LEFT JOIN LATERAL (
+    SELECT held.user_id
+    FROM tallystick.users AS held
+    WHERE held.user_id = asked.user_id AND held.deleted_at IS NOT NULL
+    OFFSET 0
+) AS gone ON TRUE
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM tallystick.collected_rewards AS held
+    WHERE held.user_id = asked.user_id AND held.reward_id = asked.reward_id
+    OFFSET 0
+) AS c ON TRUE;
 
 -- sell(user_ids, reward_ids, costs, befores, afters, order_ids, ats, seqs, correlation_ids)
 -- What was collected, the entries that pay for it and the accounts, in one trip: each of them follows from the others.
@@ -70,7 +83,7 @@ entered AS (
 UPDATE tallystick.ledger_accounts AS held
 SET balance = last.balance_after, version = last.seq
 FROM (SELECT DISTINCT ON (user_id) user_id, seq, balance_after FROM sold ORDER BY user_id, seq DESC) AS last
-WHERE held.user_id = last.user_id AND held.unit = 'credits';
+WHERE held.user_id = last.user_id AND held.unit = 'credits' AND held.user_id = ANY($1::text[]);
 
 -- collected_by(user_id, limit)
 SELECT user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
