@@ -8,6 +8,7 @@ import msgspec
 
 _MOST_HEADERS = 64
 _PADDING = "=="
+_OBJECTS = msgspec.json.Decoder(dict[str, object])
 
 
 class SharedSecretSignatures:
@@ -37,12 +38,10 @@ class SharedSecretSignatures:
         if not hmac.compare_digest(right, signature.encode()):
             return None
         try:
-            return self._headers[header], msgspec.json.decode(
-                urlsafe_b64decode(payload + _PADDING), type=dict[str, object]
-            )
+            return self._headers[header], _OBJECTS.decode(urlsafe_b64decode(payload + _PADDING))
         except (ValueError, msgspec.DecodeError):  # no base 64, or no JSON object
             return None
 
 
 def _members(header: str) -> set[str]:
-    return set(msgspec.json.decode(urlsafe_b64decode(header + _PADDING), type=dict[str, object]))
+    return set(_OBJECTS.decode(urlsafe_b64decode(header + _PADDING)))

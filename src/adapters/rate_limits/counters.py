@@ -1,5 +1,6 @@
 """Counters of this process, as the sliding windows of `limits` want them."""
 
+from collections import OrderedDict
 from math import floor
 
 from application.ports import Clock
@@ -26,7 +27,7 @@ class LocalCounters:
             return False
         windows.current[key] = current + amount
         if len(windows.current) > MAX_CALLERS:
-            del windows.current[next(iter(windows.current))]
+            windows.current.popitem(last=False)
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
@@ -51,9 +52,10 @@ class _Windows:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.previous: dict[str, int] = {}
-        self.current: dict[str, int] = {}
+        # Ordered, for its ends are found at once: a dict looks through the places of those who left.
+        self.previous: OrderedDict[str, int] = OrderedDict()
+        self.current: OrderedDict[str, int] = OrderedDict()
 
     def turn(self, number: int) -> None:
-        self.previous = self.current if number == self.number + 1 else {}
-        self.current, self.number = {}, number
+        self.previous = self.current if number == self.number + 1 else OrderedDict()
+        self.current, self.number = OrderedDict(), number

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Awaitable, Coroutine, Generator, Mapping
+from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 from litestar.types import Receive
@@ -39,23 +39,56 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, limit: 
         raise BodyTooLarge(limit)
     if headers.get(b"content-length") == b"0" and b"transfer-encoding" not in headers:
         return b""
-    body = b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                event = await receive()
-                if event["type"] != "http.request":
-                    raise ClientGone
-                body += event["body"]
-                if len(body) > limit:
-                    raise BodyTooLarge(limit)
-                if not event.get("more_body", False):
-                    break
-    except TimeoutError:
-        raise BodyTooSlow from None
+    body = await _in_time(_read(receive, limit))
     if body and not is_json(headers.get(b"content-type", b"")):
         raise UnsupportedMediaType
     return body
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    body = b""
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise ClientGone
+        body += event["body"]
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+        if not event.get("more_body", False):
+            return body
+
+
+async def _in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
+    """Return what is read; no clock runs for a body that is there already, as nearly all of them are."""
+    try:
+        waiting = reading.send(None)
+    except StopIteration as done:
+        return cast("bytes", done.value)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _Begun(reading, waiting)
+    except TimeoutError:
+        raise BodyTooSlow from None
+
+
+class _Begun(Awaitable[bytes]):
+    """The rest of a coroutine that was begun by hand, and what it waits for."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, bytes], waiting: object) -> None:
+        self._coroutine, self._waiting = coroutine, waiting
+
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        waiting = self._waiting
+        while True:
+            try:
+                try:
+                    given = yield waiting
+                except BaseException as error:  # noqa: BLE001  a cancellation is the coroutine's own affair
+                    waiting = self._coroutine.throw(error)
+                else:
+                    waiting = self._coroutine.send(given)
+            except StopIteration as done:
+                return cast("bytes", done.value)
 
 
 def is_json(content_type: bytes) -> bool:
@@ -80,7 +113,7 @@ def parse(body: bytes) -> object:
     if text.count("{") + text.count("[") > MAX_NESTING and _depth(text) > MAX_NESTING:
         raise InvalidRequest.at("", f"it is nested more than {MAX_NESTING} deep")
     try:
-        value: object = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value: object = _STRICT.decode(text)
     except (ValueError, RecursionError):
         raise InvalidRequest.at("", "it is not valid JSON") from None
     if "\\u" in text and not _is_storable(value):
@@ -109,6 +142,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(_name: str) -> NoReturn:
     raise ValueError
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _is_storable(value: object) -> bool:
