@@ -39,6 +39,7 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
         "Webhooks": ("webhook_secrets", "webhook_bearer"),
         "Addresses": ("public_base_url", "app_url", "allowed_origins", "trusted_proxies"),
         "Rate limits": ("rate_limits", "rate_limit_storage"),
+        "Loyalty": ("tiers",),
         "Running": ("flags", "log_level", "drain_seconds"),
     }
 )
@@ -46,6 +47,7 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
 
 ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
     {
+        "award": "`POST /api/loyalty/manual-rewards`",
         "resolver": "`GET /api/referral/resolve`, `GET /r/{code}` and `POST /api/invites/validate`",
         "sign_up": "`POST /api/users/upsert`, `POST /api/auth/complete-phone-signup` and `POST /api/auth/sign-in`",
         "webhook": "`POST /api/webhooks/auth`",
@@ -62,6 +64,10 @@ MEANINGS: Mapping[Flag, str] = MappingProxyType(
         ),
         Flag.MINT_IN_REFERRAL_API: (
             "`GET /api/referral` mints. It never does: the flag stays off, and a start that pins it on is refused."
+        ),
+        Flag.POINTS_ENABLED: (
+            "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches "
+            "are refused."
         ),
     }
 )

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.memory.ports import SwitchedFlags
 from application.codes import Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
 from application.group_commit import GroupCommit
 from application.idempotency import Keyed
@@ -20,18 +19,17 @@ from domain.referrals import Arrival, Edge, Leader
 from domain.refusals import Refusal
 from domain.standings import Standing
 from domain.users import Profile, UserId
-from tests.invitations import Invitations
+from tests.loyalties import Loyalties
 from tests.wallets import result
 
 
-class World(Invitations):
+class World(Loyalties):
     """One backend and everything that can be done with it, in the words of the behaviours."""
 
     def __init__(
         self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8
     ) -> None:
         super().__init__(transactions, seed=seed)
-        self.flags = SwitchedFlags()
         self.alphabet, self.length = alphabet, length
         self.mint_codes = MintCodes(transactions, self.clock, self.metrics)
         self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once)

@@ -28,6 +28,7 @@ PROMISES: Mapping[str, str] = {
     "one_inviter_no_cycle": "nobody invited themselves, and no two users invited each other",
     "seats_are_uses": "an invite has as many uses as it shows, and never more than it allows",
     "balances_are_entries": "a balance is the sum of its entries, each of which starts where the one before it ended",
+    "lifetime_is_earned": "lifetime points are all that was ever credited, and each entry says how far they had come",
     "events_count_once": "one event credits or debits an account once",
     "collected_once_and_paid": "a collected reward was paid for once, and not by its owner",
     "referrals_are_edges": "the referrals that are shown are the edges that are stored",

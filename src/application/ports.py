@@ -8,6 +8,7 @@ import msgspec
 from domain.refusals import Refusal
 
 CounterName = Literal[
+    "accrual_outcomes",
     "alias_hit_count",
     "attribution_overwrite_attempts",
     "collision_retry_count",
@@ -27,7 +28,7 @@ CounterName = Literal[
 HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
 GaugeName = Literal["missing_code_count"]
 
-LimitGroup = Literal["resolver", "sign_up", "webhook", "read", "write"]
+LimitGroup = Literal["award", "resolver", "sign_up", "webhook", "read", "write"]
 
 
 class Clock(Protocol):

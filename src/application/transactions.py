@@ -11,6 +11,7 @@ from domain.identity import IdentityDirectory, Verifications
 from domain.identity_events import Deliveries
 from domain.invites import Invites
 from domain.ledger import Ledger
+from domain.loyalty import Players
 from domain.referrals import Edges, Leaderboard
 from domain.rewards import Rewards
 from domain.standings import Standings
@@ -31,6 +32,7 @@ class Stores:
     idempotency: IdempotencyKeys
     invariants: Invariants
     ledger: Ledger
+    players: Players
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory

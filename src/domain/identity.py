@@ -10,7 +10,17 @@ from domain.refusals import PermissionMissing, Refusal
 from domain.users import UserId
 
 Permission = Literal[
-    "admin:read", "credits:grant", "invites:create", "invites:manage", "profiles:read", "purchases:batch"
+    "admin:read",
+    "credits:grant",
+    "invites:create",
+    "invites:manage",
+    "loyalty:award",
+    "loyalty:batch",
+    "loyalty:read",
+    "loyalty:recover",
+    "profiles:read",
+    "purchases:batch",
+    "slips:write",
 ]
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -10,7 +10,10 @@ from domain.refusals import Refusal
 from domain.users import UserId
 
 Unit = Literal["credits", "points"]
-EventType = Literal["grant", "purchase"]
+EventType: TypeAlias = str
+
+OWN_EVENTS = frozenset({"grant", "purchase", "rating_slip", "referral_signup", "manual_reward"})
+"""Types of events that only a use case of their own may cause."""
 
 MAX_AMOUNT = 1_000_000_000
 """The most that one event gives or takes."""
@@ -37,6 +40,16 @@ class BalanceLimitExceeded(Refusal):
         super().__init__(f"a balance can be at most {MAX_BALANCE}")
 
 
+class AccountFrozen(Refusal):
+    """Staff stopped the account: nothing is credited to it or taken from it."""
+
+    code = "ACCOUNT_FROZEN"
+
+    def __init__(self, unit: Unit) -> None:
+        super().__init__(f"the account of {unit} is frozen")
+        self.unit = unit
+
+
 class AccountKey(NamedTuple):
     """Which account: everybody has one in each unit."""
 
@@ -47,6 +60,15 @@ class AccountKey(NamedTuple):
 class Event(NamedTuple):
     """What causes an entry, and which one of its kind; it counts once for each account."""
 
+    type: EventType
+    key: str
+
+
+class EventKey(NamedTuple):
+    """Which event of which account."""
+
+    user_id: UserId
+    unit: Unit
     type: EventType
     key: str
 
@@ -68,6 +90,15 @@ class Entry(msgspec.Struct, frozen=True):
     tier_after: str | None
     correlation_id: str
     created_at: datetime
+    lifetime_after: int | None = None
+    """Of points only: all that was ever credited, this entry included."""
+    tier_progress: int | None = None
+    """Of points only: whole percent of the way from the tier after this entry to the next one."""
+
+    @property
+    def event(self) -> EventKey:
+        """Which event made it."""
+        return EventKey(self.user_id, self.unit, self.event_type, self.event_key)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -78,6 +109,12 @@ class Account(msgspec.Struct, frozen=True):
     balance: int = 0
     version: int = 0
     """The number of entries: the `seq` of the last one."""
+    lifetime: int = 0
+    """All points that were ever credited; it only grows. Of credits nothing is kept."""
+    updated_at: datetime | None = None
+    """The time of the last entry."""
+    frozen_at: datetime | None = None
+    """Since when nothing is posted to it."""
 
     def post(
         self,
@@ -89,11 +126,17 @@ class Account(msgspec.Struct, frozen=True):
         reason: str | None = None,
         staff_id: UserId | None = None,
     ) -> Entry:
-        """Return the entry of an event; InsufficientFunds or BalanceLimitExceeded where the balance cannot bear it."""
+        """Return the entry of an event.
+
+        AccountFrozen; InsufficientFunds or BalanceLimitExceeded where the balance cannot bear it.
+        """
+        if self.frozen_at is not None:
+            raise AccountFrozen(self.unit)
         after = self.balance + amount
         if after < 0:
             raise InsufficientFunds(balance=self.balance, cost=-amount)
-        if after > MAX_BALANCE:
+        lifetime = self.lifetime + max(amount, 0) if self.unit == "points" else None
+        if after > MAX_BALANCE or (lifetime is not None and lifetime > MAX_BALANCE):
             raise BalanceLimitExceeded
         return Entry(
             user_id=self.user_id,
@@ -110,11 +153,15 @@ class Account(msgspec.Struct, frozen=True):
             tier_after=None,
             correlation_id=correlation_id,
             created_at=at,
+            lifetime_after=lifetime,
         )
 
     def after(self, entry: Entry) -> "Account":
         """Return the account with an entry posted."""
-        return Account(self.user_id, self.unit, entry.balance_after, entry.seq)
+        lifetime = entry.lifetime_after if entry.lifetime_after is not None else self.lifetime
+        return Account(
+            self.user_id, self.unit, entry.balance_after, entry.seq, lifetime, entry.created_at, self.frozen_at
+        )
 
 
 class Ledger(Protocol):
@@ -128,6 +175,9 @@ class Ledger(Protocol):
 
     async def balances(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
         """Return these accounts without a lock; those that never were are left out."""
+
+    async def made_by(self, events: Collection[EventKey]) -> dict[EventKey, Entry]:
+        """Return the entries of those events that have made one."""
 
     async def grants(self, event_keys: Collection[str]) -> dict[str, Entry]:
         """Return the grants of credits with these event keys, whoever got them."""

@@ -20,6 +20,7 @@ class Standing(msgspec.Struct, frozen=True):
     """True where somebody invited this user."""
     credits: int
     points: int
+    lifetime_points: int
 
 
 class Standings(Protocol):

@@ -14,6 +14,7 @@ from adapters.rate_limits.limiter import read_limits
 from adapters.telemetry.logs import LogLevel
 from adapters.webhooks.signatures import WebhookSecrets
 from domain.flags import DEFAULTS, Flag
+from domain.loyalty import Tiers
 
 PREFIX = "TALLYSTICK_"
 OFF = "off"
@@ -108,6 +109,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _says("Addresses and networks of the proxies whose `X-Forwarded-For` is believed, separated by spaces.")
     ] = ""
 
+    tiers: Annotated[str, _says("The tiers of loyalty and the lifetime points that each begins at, lowest first.")] = (
+        "bronze=0; silver=1000; gold=5000; platinum=20000"
+    )
+
     flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See below for what there is.")] = ""
     log_level: Annotated[LogLevel, _says("`debug` logs successful requests too.")] = "info"
     drain_seconds: Annotated[
@@ -142,6 +147,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def pinned_flags(self) -> dict[Flag, bool]:
         """The flags that the environment decides."""
         return _read_flags(self.flags)
+
+    @property
+    def points_tiers(self) -> Tiers:
+        """The tiers of loyalty."""
+        return Tiers.parse(self.tiers)
 
     @property
     def origins(self) -> list[str]:
@@ -222,6 +232,7 @@ def _check(settings: Settings) -> None:
         "webhook_secrets": lambda text: None if text in {None, OFF} else WebhookSecrets.parse(text),
         "rate_limits": read_limits,
         "flags": _read_flags,
+        "tiers": Tiers.parse,
         "trusted_proxies": lambda text: [ip_network(word, strict=False) for word in text.split()],
         "allowed_origins": _check_origins,
     }

@@ -31,6 +31,8 @@ from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
+from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
+from application.points import Accrued, Points
 from application.ports import Clock, Metrics, Randomness, RateLimiter
 from application.reads import Reads, ReadStandings, TellDeleted
 from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
@@ -52,16 +54,19 @@ from domain.codes import draw_candidates
 from domain.flags import Flags
 from domain.identity import Passwords
 from domain.invites import Invite
+from domain.loyalty import Tiers
 from domain.rewards import Reward, RewardId
 from domain.standings import Standing
 from domain.users import UserId
 from entrypoints.http.app import build_app
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.credits import credits_router
+from entrypoints.http.entries import wire_entry
 from entrypoints.http.exchange import TrustedProxies
 from entrypoints.http.gate import Gate
 from entrypoints.http.invites import invites_router, wire_invite
 from entrypoints.http.links import Addresses
+from entrypoints.http.loyalty import loyalty_router, wire_credited
 from entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
 from entrypoints.http.pages import Cursors
 from entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
@@ -252,7 +257,9 @@ class Referrals(Provider):
             WireEncoder(
                 {
                     Reminted: lambda reminted: wire_reminted(reminted, addresses),
-                    Granted: lambda granted: granted.entry,
+                    Granted: lambda granted: wire_entry(granted.entry),
+                    Accrued: lambda accrued: accrued.accrual,
+                    Credited: wire_credited,
                     Bought: wire_bought,
                     Invite: wire_invite,
                 }
@@ -341,6 +348,27 @@ class Wallets(Provider):
         return SignIn(reads, passwords) if passwords is not None else None
 
 
+class Loyalty(Provider):
+    """The use cases of loyalty, each behind its group commit."""
+
+    scope = Scope.APP
+    points = provide(Points)
+    award_points = provide(AwardPoints)
+    accrue_points = provide(AccruePoints)
+
+    @provide
+    def tiers(self, settings: Settings) -> Tiers:
+        return settings.points_tiers
+
+    @provide
+    def award(self, batch: AwardPoints, commits: Commits) -> Single[Keyed[Award], Accrued]:
+        return commits.of(batch, key=lambda keyed: keyed.command.player_id, name="award_points", bounds=_HOT)
+
+    @provide
+    def accrue(self, batch: AccruePoints, commits: Commits) -> Single[Keyed[Earnings], Credited]:
+        return commits.of(batch, key=_first_player_of, name="accrue_points", bounds=_BASKETS)
+
+
 class Http(Provider):
     """The routers, and the application around them."""
 
@@ -351,6 +379,7 @@ class Http(Provider):
     credits = provide(staticmethod(credits_router))
     rewards = provide(staticmethod(rewards_router))
     invites = provide(staticmethod(invites_router))
+    loyalty = provide(staticmethod(loyalty_router))
     sign_up = provide(staticmethod(sign_up_router))
     webhooks = provide(staticmethod(webhooks_router))
     operations = provide(staticmethod(operations_router))
@@ -395,6 +424,10 @@ def _first_of(keyed: Keyed[Basket]) -> str:
     return keyed.command.orders[0].order_id
 
 
+def _first_player_of(keyed: Keyed[Earnings]) -> UserId:
+    return keyed.command.earnings[0].player_id
+
+
 async def no_breaches() -> list[str]:
     """Memory has no contract to break."""
     return []
@@ -409,6 +442,7 @@ def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncCon
         Identity(),
         Referrals(),
         Wallets(),
+        Loyalty(),
         Http(),
         *replacements,
         context={Settings: settings},

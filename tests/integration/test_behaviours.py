@@ -1,5 +1,7 @@
 """Every behaviour on PostgreSQL."""
 
+from tests.unit.behaviours.accruals import AccruePointsBehaviour
+from tests.unit.behaviours.awards import AwardPointsBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
@@ -90,3 +92,9 @@ class TestSignIn(SignInBehaviour): ...
 
 
 class TestSignUpBatches(SignUpBatchesBehaviour): ...
+
+
+class TestAwardPoints(AwardPointsBehaviour): ...
+
+
+class TestAccruePoints(AccruePointsBehaviour): ...

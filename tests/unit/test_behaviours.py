@@ -3,6 +3,8 @@
 import pytest
 
 from adapters.memory.transactions import MemoryTransactions
+from tests.unit.behaviours.accruals import AccruePointsBehaviour
+from tests.unit.behaviours.awards import AwardPointsBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
@@ -99,3 +101,9 @@ class TestSignIn(SignInBehaviour): ...
 
 
 class TestSignUpBatches(SignUpBatchesBehaviour): ...
+
+
+class TestAwardPoints(AwardPointsBehaviour): ...
+
+
+class TestAccruePoints(AccruePointsBehaviour): ...

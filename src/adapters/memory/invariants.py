@@ -23,6 +23,7 @@ class MemoryInvariants:
             "one_inviter_no_cycle": self._cycles,
             "seats_are_uses": self._wrong_seats,
             "balances_are_entries": self._wrong_balances,
+            "lifetime_is_earned": self._unearned,
             "events_count_once": self._repeated_events,
             "collected_once_and_paid": self._unpaid,
             "referrals_are_edges": self._miscounted,
@@ -61,13 +62,20 @@ class MemoryInvariants:
         )
 
     def _wrong_balances(self) -> int:
+        return sum(not _adds_up(account, chain) for account, chain in self._chains())
+
+    def _unearned(self) -> int:
+        return sum(not _is_earned(account, chain) for account, chain in self._chains() if account.unit == "points")
+
+    def _chains(self) -> list[tuple[Account, list[Entry]]]:
+        """Return the accounts, each with its entries."""
         chains: dict[AccountKey, list[Entry]] = {}
         for entry in self._view.entries.values():
             chains.setdefault(AccountKey(entry.user_id, entry.unit), []).append(entry)
-        return sum(
-            not _adds_up(account, sorted(chains.get(AccountKey(account.user_id, account.unit), ()), key=_seq))
+        return [
+            (account, sorted(chains.get(AccountKey(account.user_id, account.unit), ()), key=_seq))
             for account in self._view.accounts.values()
-        )
+        ]
 
     def _repeated_events(self) -> int:
         events = Counter((e.user_id, e.unit, e.event_type, e.event_key) for e in self._view.entries.values())
@@ -91,6 +99,15 @@ class MemoryInvariants:
 
 def _seq(entry: Entry) -> int:
     return entry.seq
+
+
+def _is_earned(account: Account, chain: Sequence[Entry]) -> bool:
+    lifetime = 0
+    for entry in chain:
+        lifetime += max(entry.amount, 0)
+        if entry.lifetime_after != lifetime:
+            return False
+    return account.lifetime == lifetime
 
 
 def _adds_up(account: Account, chain: Sequence[Entry]) -> bool:

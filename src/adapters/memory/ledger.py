@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from adapters.memory.tables import GuardBroken, View
-from domain.ledger import MAX_BALANCE, Account, AccountKey, Entry
+from domain.ledger import MAX_BALANCE, Account, AccountKey, Entry, EventKey
 
 
 class MemoryLedger:
@@ -28,6 +28,11 @@ class MemoryLedger:
         found = {key: self._view.accounts.get(key) for key in keys}
         return {key: account for key, account in found.items() if account is not None}
 
+    async def made_by(self, events: Collection[EventKey]) -> dict[EventKey, Entry]:
+        places = {event: self._view.events.get(event) for event in events}
+        found = {e: self._view.entries.get((e.user_id, e.unit, seq)) for e, seq in places.items() if seq is not None}
+        return {event: entry for event, entry in found.items() if entry is not None}
+
     async def grants(self, event_keys: Collection[str]) -> dict[str, Entry]:
         places = {key: self._view.grants.get(key) for key in event_keys}
         found = {key: self._view.entries.get(place) for key, place in places.items() if place is not None}
@@ -41,14 +46,14 @@ class MemoryLedger:
             if account is None or key not in self._view.locked_accounts:
                 raise GuardBroken("an entry was posted to an account that was not locked")
             self._check(entry, account)
-            self._view.events.put((*key, entry.event_type, entry.event_key), entry.seq)
+            self._view.events.put(entry.event, entry.seq)
             if entry.event_type == "grant":
                 self._view.grants.put(entry.event_key, (*key, entry.seq))
             self._view.entries.put((*key, entry.seq), entry)
             self._view.accounts.put(key, account.after(entry))
 
     def _check(self, entry: Entry, account: Account) -> None:
-        if (entry.user_id, entry.unit, entry.event_type, entry.event_key) in self._view.events:
+        if entry.event in self._view.events:
             raise GuardBroken("ledger_entries_event_key")
         if entry.event_type == "grant" and entry.event_key in self._view.grants:
             raise GuardBroken("ledger_entries_grant_key")
@@ -56,6 +61,11 @@ class MemoryLedger:
             raise GuardBroken("ledger_entries_pkey, or an entry that does not start where the last one ended")
         if entry.balance_after != entry.balance_before + entry.amount or not 0 <= entry.balance_after <= MAX_BALANCE:
             raise GuardBroken("ledger_entries_add_up or ledger_accounts_never_negative")
+        of_points = (entry.lifetime_after, entry.tier_before, entry.tier_after, entry.tier_progress)
+        if any((fact is None) != (entry.unit != "points") for fact in of_points):
+            raise GuardBroken("ledger_entries_points_have_tiers")
+        if entry.lifetime_after is not None and entry.lifetime_after != account.lifetime + max(entry.amount, 0):
+            raise GuardBroken("lifetime points that do not grow by what is credited")
 
     async def page(self, key: AccountKey, *, before: int | None, limit: int) -> list[Entry]:
         account = self._view.accounts.get(key)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.tables import View
-from domain.ledger import AccountKey, Unit
+from domain.ledger import Account, AccountKey, Unit
 from domain.standings import Standing
 from domain.users import UserId, email_key
 
@@ -24,16 +24,16 @@ class MemoryStandings:
                 codes.get(user_id),
                 otp_verified=user_id in self._view.verifications,
                 referred=user_id in self._view.edges,
-                credits=self._balance(user_id, "credits"),
-                points=self._balance(user_id, "points"),
+                credits=self._account(user_id, "credits").balance,
+                points=self._account(user_id, "points").balance,
+                lifetime_points=self._account(user_id, "points").lifetime,
             )
             for user_id, user in found.items()
             if user is not None
         }
 
-    def _balance(self, user_id: UserId, unit: Unit) -> int:
-        account = self._view.accounts.get(AccountKey(user_id, unit))
-        return account.balance if account is not None else 0
+    def _account(self, user_id: UserId, unit: Unit) -> Account:
+        return self._view.accounts.get(AccountKey(user_id, unit)) or Account(user_id, unit)
 
     async def by_email(self, email: str) -> Standing | None:
         holder = self._view.emails.get(email_key(email))

@@ -8,7 +8,7 @@ from domain.codes import Code, CodeEntry
 from domain.identity import Credentials, Verification
 from domain.identity_events import IdentityEvent
 from domain.invites import Invite, InviteId, InviteUse, SeatKey
-from domain.ledger import Account, AccountKey, Entry, EventType, Unit
+from domain.ledger import Account, AccountKey, Entry, EventKey, Unit
 from domain.referrals import Edge
 from domain.rewards import Collected, CollectionKey, Reward, RewardId
 from domain.users import User, UserId
@@ -33,7 +33,7 @@ class Tables:
     deliveries: dict[str, IdentityEvent] = field(default_factory=dict)
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
     entries: dict[tuple[UserId, Unit, int], Entry] = field(default_factory=dict)
-    events: dict[tuple[UserId, Unit, EventType, str], int] = field(default_factory=dict)
+    events: dict[EventKey, int] = field(default_factory=dict)
     grants: dict[str, tuple[UserId, Unit, int]] = field(default_factory=dict)
     rewards: dict[RewardId, Reward] = field(default_factory=dict)
     collected: dict[CollectionKey, Collected] = field(default_factory=dict)

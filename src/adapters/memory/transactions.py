@@ -13,6 +13,7 @@ from adapters.memory.identity_events import MemoryDeliveries
 from adapters.memory.invariants import MemoryInvariants
 from adapters.memory.invites import MemoryInvites
 from adapters.memory.ledger import MemoryLedger
+from adapters.memory.loyalty import MemoryPlayers
 from adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
 from adapters.memory.rewards import MemoryRewards
 from adapters.memory.standings import MemoryStandings
@@ -60,6 +61,7 @@ def _stores(view: View) -> Stores:
         idempotency=MemoryIdempotencyKeys(view),
         invariants=MemoryInvariants(view),
         ledger=MemoryLedger(view),
+        players=MemoryPlayers(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),

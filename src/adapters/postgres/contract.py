@@ -29,7 +29,7 @@ MAY_UPDATE: frozenset[str] = frozenset(
             )
         ),
         *(f"referral_codes.{column}" for column in ("is_canonical", "demoted_at", "retired_at")),
-        *(f"ledger_accounts.{column}" for column in ("balance", "version")),
+        *(f"ledger_accounts.{column}" for column in ("balance", "version", "lifetime", "updated_at")),
         *(f"rewards.{column}" for column in ("name", "description", "cost", "active")),
         *(f"invites.{column}" for column in ("current_uses", "revoked_at")),
         "credentials.password_hash",

@@ -6,7 +6,7 @@ import asyncpg
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
-from domain.ledger import Account, AccountKey, Entry
+from domain.ledger import Account, AccountKey, Entry, EventKey
 
 _SQL = Statements.load("ledger")
 
@@ -25,6 +25,10 @@ class PostgresLedger:
 
     async def balances(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
         return _by_key(await self._connection.fetch(_SQL.balances, *_columns(keys, 2)))
+
+    async def made_by(self, events: Collection[EventKey]) -> dict[EventKey, Entry]:
+        entries = [Entry(*row) for row in await self._connection.fetch(_SQL.made_by, *_columns(events, 4))]
+        return {entry.event: entry for entry in entries}
 
     async def grants(self, event_keys: Collection[str]) -> dict[str, Entry]:
         rows = await self._connection.fetch(_SQL.grants, list(event_keys))
@@ -49,12 +53,17 @@ class PostgresLedger:
                 entry.tier_after,
                 entry.correlation_id,
                 entry.created_at,
+                entry.lifetime_after,
+                entry.tier_progress,
             )
             for entry in entries
         ]
-        last = {(entry.user_id, entry.unit): (entry.balance_after, entry.seq) for entry in entries}
-        accounts = [(*key, *state) for key, state in last.items()]
-        await self._connection.execute(_SQL.post, *_columns(rows, 14), *_columns(accounts, 4))
+        last = {(entry.user_id, entry.unit): entry for entry in entries}
+        accounts = [
+            (*key, entry.balance_after, entry.seq, entry.lifetime_after or 0, entry.created_at)
+            for key, entry in last.items()
+        ]
+        await self._connection.execute(_SQL.post, *_columns(rows, 16), *_columns(accounts, 6))
 
     async def page(self, key: AccountKey, *, before: int | None, limit: int) -> list[Entry]:
         if before is None:

@@ -39,4 +39,5 @@ def _standing(row: asyncpg.Record) -> Standing:
         referred=row["referred"],
         credits=row["credits"],
         points=row["points"],
+        lifetime_points=row["lifetime_points"],
     )

@@ -16,6 +16,7 @@ from adapters.postgres.identity_events import PostgresDeliveries
 from adapters.postgres.invariants import PostgresInvariants
 from adapters.postgres.invites import PostgresInvites
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.loyalty import PostgresPlayers
 from adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
 from adapters.postgres.rewards import PostgresRewards
 from adapters.postgres.standings import PostgresStandings
@@ -75,6 +76,7 @@ def _stores(connection: Connection) -> Stores:
         idempotency=PostgresIdempotencyKeys(connection),
         invariants=PostgresInvariants(connection),
         ledger=PostgresLedger(connection),
+        players=PostgresPlayers(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),

@@ -14,6 +14,7 @@ from adapters.telemetry.logs import logger
 from application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics
 
 DEFAULTS: Mapping[LimitGroup, str] = {
+    "award": "60/minute",
     "resolver": "120/minute",
     "sign_up": "30/minute",
     "webhook": "6000/minute",

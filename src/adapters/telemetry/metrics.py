@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from application.ports import CounterName, GaugeName, HistogramName
 
 _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
+    "accrual_outcomes": ("Points that were to be credited, by what became of them.", "outcome"),
     "alias_hit_count": ("Codes resolved through an alias.", ""),
     "attribution_overwrite_attempts": ("Attributions that would have replaced an inviter, and did not.", ""),
     "collision_retry_count": ("Candidates for a code that were somebody's already.", ""),
@@ -48,7 +49,8 @@ _HISTOGRAMS: Mapping[HistogramName, tuple[str, str, Sequence[float]]] = {
 _GAUGES: Mapping[GaugeName, str] = {"missing_code_count": "Living users without a canonical code."}
 _LABELS: Mapping[str, Sequence[str]] = {
     "resolver_outcomes": ("canonical", "alias", "unknown"),
-    "limit_hits": ("resolver", "sign_up", "webhook", "read", "write"),
+    "accrual_outcomes": ("credited", "repeated", "refused"),
+    "limit_hits": ("award", "resolver", "sign_up", "webhook", "read", "write"),
     "webhook_refusals": ("signature", "shape"),
 }
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

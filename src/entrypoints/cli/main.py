@@ -3,6 +3,7 @@
 import rich_click as click
 
 from entrypoints.cli.check import check
+from entrypoints.cli.freeze import freeze, thaw
 from entrypoints.cli.invariants import invariants
 from entrypoints.cli.migrate import migrate
 from entrypoints.cli.probe import probe
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (serve, migrate, token, check, invariants, reconcile, probe):
+for command in (serve, migrate, token, check, invariants, reconcile, freeze, thaw, probe):
     main.add_command(command)

@@ -11,12 +11,13 @@ from application.group_commit import Single
 from application.idempotency import Keyed
 from application.ports import Clock
 from application.reads import Reads
-from domain.ledger import MAX_AMOUNT, AccountKey, BalanceLimitExceeded, Entry
+from domain.ledger import MAX_AMOUNT, AccountFrozen, AccountKey, BalanceLimitExceeded
 from domain.refusals import PermissionMissing
 from domain.users import MAX_USER_ID_LENGTH, UserDeleted, UserId, is_plain, is_user_id
+from entrypoints.http.entries import Entries, EntryView, wire_entry
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.refusals import Fault, InvalidRequest
 from entrypoints.http.replies import HIT
@@ -44,10 +45,6 @@ class Balance(msgspec.Struct, frozen=True):
     version: int
 
 
-class Entries(Page[Entry], frozen=True):
-    """A page of entries, newest first."""
-
-
 def credits_router(
     grant: Single[Keyed[Grant], Granted], reads: Reads, gate: Gate, cursors: Cursors, clock: Clock
 ) -> Router:
@@ -66,15 +63,15 @@ def credits_router(
         key, wanted = AccountKey(request.user.user_id, "credits"), clamp(limit)
         before = cursors.open("credit entries", cursor, int) if cursor else None
         found = await reads(lambda stores: stores.ledger.page(key, before=before, limit=wanted + 1))
-        page = found[:wanted]
+        page = [wire_entry(entry) for entry in found[:wanted]]
         return Entries(page, cursors.seal("credit entries", page[-1].seq) if len(found) > wanted else None)
 
     @post(
         "/credits/grants",
         status_code=200,
-        opt={REFUSALS: (PermissionMissing, BalanceLimitExceeded, UserDeleted)},
+        opt={REFUSALS: (PermissionMissing, AccountFrozen, BalanceLimitExceeded, UserDeleted)},
     )
-    async def grant_credits(request: ApiRequest, data: JSONBody[GrantBody]) -> Response[Entry]:
+    async def grant_credits(request: ApiRequest, data: JSONBody[GrantBody]) -> Response[EntryView]:
         """Give a user credits; each event key counts once. Needs `credits:grant`."""
         request.user.require("credits:grant")
         _check(data)
@@ -89,7 +86,7 @@ def credits_router(
             at=now,
         )
         granted = await grant(Keyed(command, await request.idempotency_key(now)))
-        return Response(granted.entry, status_code=200, headers=HIT if granted.was_there else None)
+        return Response(wire_entry(granted.entry), status_code=200, headers=HIT if granted.was_there else None)
 
     return Router("/api", route_handlers=[balance, entries, grant_credits], guards=[gate.guard], tags=["Credits"])
 

@@ -12,7 +12,8 @@ from application.sign_up import SignInRefused
 from domain.codes import CodesExhausted
 from domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
 from domain.invites import AlreadyUsed, CodeTaken, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
-from domain.ledger import BalanceLimitExceeded, InsufficientFunds
+from domain.ledger import AccountFrozen, BalanceLimitExceeded, InsufficientFunds
+from domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
@@ -37,6 +38,7 @@ REFUSALS = "refusals"
 """The option of handlers that names the refusals of their own, for the documentation."""
 
 STATUS: Mapping[type[Refusal], int] = {
+    AccountFrozen: 409,
     AlreadyCollected: 409,
     AlreadyUsed: 409,
     BalanceLimitExceeded: 422,
@@ -65,9 +67,12 @@ STATUS: Mapping[type[Refusal], int] = {
     OutcomeUnknown: 503,
     Overloaded: 503,
     PermissionMissing: 403,
+    PointsDisabled: 409,
     RateLimited: 429,
+    RewardLimitExceeded: 422,
     RewardNotFound: 404,
     RouteNotFound: 404,
+    SelfAward: 403,
     SelfPurchase: 403,
     SignInRefused: 401,
     SignatureRefused: 401,

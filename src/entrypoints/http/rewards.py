@@ -13,7 +13,7 @@ from application.ports import Clock, Randomness
 from application.reads import Reads
 from application.rewards import Basket, Bought, ChangeReward, OfferReward, Order, Purchase
 from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.ledger import InsufficientFunds
+from domain.ledger import AccountFrozen, InsufficientFunds
 from domain.refusals import PermissionMissing, Refusal
 from domain.rewards import (
     MAX_REWARD_DESCRIPTION_LENGTH,
@@ -215,7 +215,7 @@ def rewards_router(
         tag="Rewards",
         body=None,
         answer=Purchase,
-        refusals=(RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds),
+        refusals=(RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds, AccountFrozen),
     )
     return Router("/api/rewards", route_handlers=[guarded, purchasing], tags=["Rewards"])
 

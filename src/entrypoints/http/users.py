@@ -1,6 +1,6 @@
 """Users: their arrival, what they see of themselves, and look-up by staff."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
@@ -13,6 +13,7 @@ from application.reads import Reads
 from application.referrals import Arrived, Introduction
 from domain.codes import normal_form
 from domain.ids import RANDOM_BYTES, uuid_v7
+from domain.loyalty import Tiers
 from domain.referrals import Arrival
 from domain.refusals import PermissionMissing
 from domain.standings import Standing
@@ -67,7 +68,7 @@ class Me(msgspec.Struct, frozen=True):
     referrals: int
     credits: int
     points: int
-    tier: Literal["bronze", "silver", "gold", "platinum"]
+    tier: str
 
 
 class FoundProfile(msgspec.Struct, frozen=True):
@@ -91,6 +92,7 @@ def users_router(
     reads: Reads,
     gate: Gate,
     addresses: Addresses,
+    tiers: Tiers,
     clock: Clock,
     randomness: Randomness,
 ) -> Router:
@@ -122,7 +124,7 @@ def users_router(
             raise UserNotFound
         if standing.user.deleted_at is not None:
             raise UserDeleted
-        return _me(standing, addresses)
+        return _me(standing, addresses, tiers)
 
     @get("/profiles/by-email", opt={REFUSALS: (PermissionMissing, UserNotFound)})
     async def by_email(
@@ -153,7 +155,7 @@ def _profile(told: UpsertUser) -> Profile:
     return Profile(told.email, told.username, told.display_name, told.phone)
 
 
-def _me(standing: Standing, addresses: Addresses) -> Me:
+def _me(standing: Standing, addresses: Addresses, tiers: Tiers) -> Me:
     return Me(
         user_id=standing.user.user_id,
         username=standing.user.profile.username,
@@ -165,7 +167,7 @@ def _me(standing: Standing, addresses: Addresses) -> Me:
         referrals=standing.user.referrals,
         credits=standing.credits,
         points=standing.points,
-        tier="bronze",
+        tier=tiers.of(standing.lifetime_points).name,
     )
 
 

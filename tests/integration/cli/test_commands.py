@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from entrypoints.cli.main import main
 from tests.installations import Installation, answer
 
-COMMANDS = {"serve", "migrate", "token", "check", "invariants", "probe", "reconcile invites"}
+COMMANDS = {"serve", "migrate", "token", "check", "invariants", "probe", "reconcile invites", "freeze", "thaw"}
 
 
 def every_command(
@@ -79,7 +79,8 @@ def test_a_command_that_is_none_is_refused(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["migrate"], ["check"], ["invariants"], ["token", "--sub", "ada"], ["reconcile", "invites"]]
+    "command",
+    [["migrate"], ["check"], ["invariants"], ["token", "--sub", "ada"], ["reconcile", "invites"], ["freeze", "ada"]],
 )
 def test_a_wrong_setting_is_refused_by_name_by_every_command(command: list[str]) -> None:
     refused = CliRunner().invoke(main, command, env={"TALLYSTICK_POOL_SIZE": "1"})

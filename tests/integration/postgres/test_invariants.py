@@ -36,6 +36,11 @@ BREAKING: Mapping[str, str] = {
     # The sum is right, and a link of the chain is not; the last entry is not the balance.
     f"{ENTRY} ('b', 'credits', 1, 1, 0, 1, 'grant', 'k1', '', now()), ('b', 'credits', 2, 2, 2, 4, 'grant', 'k2', '', "
     "now()), ('c', 'credits', 2, 5, 0, 5, 'grant', 'k3', '', now())",
+    "lifetime_is_earned": "INSERT INTO ledger_accounts (user_id, unit, balance, version, lifetime) "
+    "VALUES ('a', 'points', 0, 0, 7), ('b', 'points', 5, 1, 5); INSERT INTO ledger_entries (user_id, unit, seq, "
+    "amount, balance_before, balance_after, event_type, event_key, correlation_id, created_at, tier_before, "
+    "tier_after, lifetime_after, tier_progress) "
+    "VALUES ('b', 'points', 1, 5, 0, 5, 'promotion', 'k', '', now(), 'bronze', 'bronze', 6, 0)",
     "events_count_once": "ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_event_key; "
     f"DROP INDEX ledger_entries_grant_key; {ACCOUNT} ('a', 'credits', 2, 2); "
     f"{ENTRY} ('a', 'credits', 1, 1, 0, 1, 'grant', 'k', '', now()), "
@@ -55,6 +60,7 @@ COUNTED: Mapping[str, int] = {
     "living_codes_resolve": 2,
     "one_inviter_no_cycle": 2,
     "balances_are_entries": 3,
+    "lifetime_is_earned": 2,
     "collected_once_and_paid": 3,
 }
 

@@ -19,7 +19,8 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "idempotency_keys": frozenset({"SELECT", "INSERT", "DELETE"}),
     "invite_uses": frozenset({"SELECT", "INSERT"}),
     "invites": frozenset({"SELECT", "INSERT", "UPDATE current_uses", "UPDATE revoked_at"}),
-    "ledger_accounts": frozenset({"SELECT", "INSERT", "UPDATE balance", "UPDATE version"}),
+    "ledger_accounts": frozenset({"SELECT", "INSERT"})
+    | {f"UPDATE {column}" for column in ("balance", "version", "lifetime", "updated_at")},
     "ledger_entries": frozenset({"SELECT", "INSERT"}),
     "phone_verifications": frozenset({"SELECT", "INSERT"}),
     "referral_codes": frozenset({"SELECT", "INSERT", "UPDATE is_canonical", "UPDATE demoted_at", "UPDATE retired_at"}),

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 import adapters.postgres
+from adapters.postgres import freezing, reconciliation
 from adapters.postgres.database import Database
-from adapters.postgres.reconciliation import _GIVE, _TAKE_BACK
 from adapters.postgres.statements import Statements
 from tests.integration.postgres.sessions import session
 
@@ -28,6 +28,13 @@ def statements(capability: str) -> Iterator[tuple[str, str]]:
     return iter(Statements.load(capability))
 
 
+BY_THE_OWNER = {
+    "reconciliation": (reconciliation._GIVE, reconciliation._TAKE_BACK, ["drop_duplicates", "count_anew"]),
+    "freezing": (freezing._GIVE, freezing._TAKE_BACK, ["freeze", "thaw"]),
+}
+"""What the owner lends the service and takes back, and the statements that need it."""
+
+
 @pytest.mark.parametrize("capability", CAPABILITIES)
 async def test_every_statement_is_prepared_with_the_parameters_of_its_header(
     capability: str, shared_database: Database
@@ -40,7 +47,7 @@ async def test_every_statement_is_prepared_with_the_parameters_of_its_header(
     assert found == {name: len(parameters) for name, parameters in headers(capability).items()}
 
 
-@pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name != "reconciliation"])
+@pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name not in BY_THE_OWNER])
 async def test_every_statement_stays_within_what_the_service_may_do(capability: str, shared_database: Database) -> None:
     """PREPARE does not ask for the rights on tables; planning for EXPLAIN does, and runs nothing."""
     named = headers(capability)
@@ -67,18 +74,21 @@ async def test_a_table_that_is_known_to_be_empty_is_read_by_its_index(
     assert not any("Seq Scan" in line for line in plan)
 
 
-async def test_a_reconciliation_needs_the_rights_that_it_is_given_and_is_left_with_none(owner_dsn: str) -> None:
-    """Its owner gives them to the service within one transaction; `test_row_level_security` knows the rest."""
-    named = headers("reconciliation")
+@pytest.mark.parametrize("capability", BY_THE_OWNER)
+async def test_maintenance_needs_the_rights_that_it_is_lent_and_is_left_with_none(
+    capability: str, owner_dsn: str
+) -> None:
+    """The owner lends them to the service within one transaction; `test_row_level_security` knows the rest."""
+    named, (give, take_back, needing) = headers(capability), BY_THE_OWNER[capability]
     async with session(owner_dsn) as owner, owner.transaction():
-        await owner.execute(f"SET LOCAL search_path = tallystick; {_GIVE}; SET LOCAL ROLE tallystick_app")
-        for name, sql in statements("reconciliation"):
+        await owner.execute(f"SET LOCAL search_path = tallystick; {give}; SET LOCAL ROLE tallystick_app")
+        for name, sql in statements(capability):
             assert await owner.fetch(f"EXPLAIN {sql}", *[None for _ in named[name]])
 
-        await owner.execute(f"RESET ROLE; {_TAKE_BACK}; SET LOCAL ROLE tallystick_app")
-        for name in ("drop_duplicates", "count_anew"):
+        await owner.execute(f"RESET ROLE; {take_back}; SET LOCAL ROLE tallystick_app")
+        for name in needing:
             refused = owner.transaction()
             await refused.start()
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await owner.fetch(f"EXPLAIN {dict(statements('reconciliation'))[name]}", *[None for _ in named[name]])
+                await owner.fetch(f"EXPLAIN {dict(statements(capability))[name]}", *[None for _ in named[name]])
             await refused.rollback()

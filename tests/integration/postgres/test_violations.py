@@ -70,13 +70,16 @@ BREAKING: Mapping[str, str] = {
     "ledger_accounts_unit_known": f"{ACCOUNT} ('ada', 'shells', 0, 0)",
     "ledger_accounts_never_negative": "UPDATE ledger_accounts SET balance = balance - 6",
     "ledger_accounts_version_counts": "UPDATE ledger_accounts SET version = -1",
+    "ledger_accounts_lifetime_of_points": "UPDATE ledger_accounts SET lifetime = 5",
+    "ledger_entries_points_have_tiers": f"{ACCOUNT} ('ada', 'points', 0, 0); "
+    f"{ENTRY} ('ada', 'points', 1, 5, 0, 5, 'promotion', 'a', '', now())",
     "ledger_entries_pkey": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 5, 'grant', 'a', '', now()), "
     "('ada', 'credits', 1, 5, 5, 10, 'grant', 'b', '', now())",
     "ledger_entries_event_key": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 5, 'purchase', 'a', '', now()), "
     "('ada', 'credits', 2, 5, 5, 10, 'purchase', 'a', '', now())",
     "ledger_entries_grant_key": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 5, 'grant', 'a', '', now()), "
     "('bob', 'credits', 1, 5, 0, 5, 'grant', 'a', '', now())",
-    "ledger_entries_account_fkey": f"{ENTRY} ('ada', 'points', 1, 5, 0, 5, 'grant', 'a', '', now())",
+    "ledger_entries_account_fkey": f"{ENTRY} ('cid', 'credits', 1, 5, 0, 5, 'grant', 'a', '', now())",
     "ledger_entries_seq_counts": f"{ENTRY} ('ada', 'credits', 0, 5, 0, 5, 'grant', 'a', '', now())",
     "ledger_entries_add_up": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 6, 'grant', 'a', '', now())",
     "ledger_entries_never_negative": f"{ENTRY} ('ada', 'credits', 1, -5, 0, -5, 'purchase', 'a', '', now())",

@@ -16,7 +16,7 @@ def told(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-STAFF = ("credits:grant", "invites:create", "purchases:batch")
+STAFF = ("credits:grant", "invites:create", "purchases:batch", "loyalty:award", "loyalty:batch", "slips:write")
 NUMBERS: dict[str, Any] = {
     "zero": 0,
     "one below": -1,
@@ -92,6 +92,9 @@ GRANT = {"user_id": "ada", "amount": 1, "reason": "r", "event_key": "e"}
 REWARD = {"name": "n", "cost": 1}
 INVITE = {"max_uses": 1}
 CHANGE = "/api/rewards/{reward}"
+AWARD = {"player_id": "ada", "points": 1, "reason": "r"}
+EVENT = {"player_id": "ada", "points": 1, "event_type": "promotion", "event_key": "e"}
+EVENT_TYPES = {**TEXTS, "a capital": "Promotion", "a digit first": "1st", "a space": "a b", "65 characters": "x" * 65}
 
 FIELDS: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("POST", "/api/credits/grants", "amount"): (GRANT, NUMBERS),
@@ -108,6 +111,10 @@ FIELDS: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("POST", "/api/invites", "max_uses"): (INVITE, NUMBERS),
     ("POST", "/api/invites", "code"): (INVITE, CODES),
     ("POST", "/api/invites", "expires_at"): (INVITE, TIMES),
+    ("POST", "/api/loyalty/manual-rewards", "points"): (AWARD, NUMBERS),
+    ("POST", "/api/loyalty/manual-rewards", "player_id"): (AWARD, IDS),
+    ("POST", "/api/loyalty/manual-rewards", "reason"): (AWARD, TEXTS),
+    ("POST", "/api/loyalty/manual-rewards", "reward_id"): (AWARD, told(TEXTS)),
     ("POST", "/api/invites/redeem", "code"): ({}, NOT_TEXT),
     ("POST", "/api/invites/validate", "code"): ({}, NOT_TEXT),
 }
@@ -120,6 +127,7 @@ class BadValuesBehaviour:
         self, anyone: Caller, method: str, path: str, field: str
     ) -> None:
         owner, reward_id = anyone.named("owner", *STAFF), await offered(anyone, 40)
+        await anyone.named("ada").post("/api/users/upsert", {})
         before, (body, values) = await everything(anyone), FIELDS[method, path, field]
 
         for name, value in values.items():
@@ -150,6 +158,28 @@ class BadValuesBehaviour:
             assert is_blamed(refused, f"orders/1/{field}"), (name, refused.text)
 
         assert await balance(ada) == 100
+
+    @pytest.mark.parametrize(
+        ("field", "values"),
+        [
+            ("points", NUMBERS),
+            ("player_id", IDS),
+            ("event_type", EVENT_TYPES),
+            ("event_key", TEXTS),
+            ("reason", told(TEXTS)),
+        ],
+    )
+    async def test_a_wrong_value_of_an_event_credits_nothing(
+        self, anyone: Caller, field: str, values: dict[str, Any]
+    ) -> None:
+        till, ada = anyone.named("till", *STAFF), anyone.named("ada")
+        await ada.post("/api/users/upsert", {})
+
+        for name, value in values.items():
+            refused = await till.post("/api/loyalty/accruals", {"events": [EVENT, {**EVENT, field: value}]})
+            assert is_blamed(refused, f"events/1/{field}"), (name, refused.text)
+
+        assert (await ada.get("/api/loyalty/ada")).json()["version"] == 0
 
     @pytest.mark.parametrize("path", ["/api/rewards/%00/purchase", "/api/rewards/%FF/purchase", "/api/invites/%00"])
     async def test_an_id_that_no_text_can_hold_is_nobodys(self, anyone: Caller, path: str) -> None:
@@ -183,5 +213,6 @@ async def everything(anyone: Caller) -> str:
     shown = [
         (await owner.get("/api/rewards")).json(),
         *[(await anyone.named(user).get("/api/credits")).json() for user in ("ada", "owner")],
+        (await anyone.named("ada").get("/api/loyalty/ada")).json(),
     ]
     return json.dumps(shown)

@@ -9,7 +9,10 @@ from tests.unit.behaviours.http_referrals import code_of
 from tests.unit.behaviours.http_sign_up import who
 from tests.unit.behaviours.http_wallets import invited, offered
 
-STAFF = ("profiles:read", "admin:read", "credits:grant", "purchases:batch", "invites:create", "invites:manage")
+STAFF = (
+    *("profiles:read", "admin:read", "credits:grant", "purchases:batch", "invites:create", "invites:manage"),
+    *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write"),
+)
 OPEN = {"nobody": 200, "ada": 200, "bob": 200, "staff": 200, "deleted": 200}
 OWN = {"nobody": 401, "ada": 200, "bob": 200, "staff": 200, "deleted": 410}
 BY_STAFF = {"nobody": 401, "ada": 403, "bob": 403, "staff": 200, "deleted": 410}
@@ -56,6 +59,10 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
         "deleted": 410,
     },
     ("POST", "/api/rewards/purchases"): BY_STAFF,
+    # The path names ada.
+    ("GET", "/api/loyalty/{player_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
+    ("POST", "/api/loyalty/manual-rewards"): BY_STAFF,
+    ("POST", "/api/loyalty/accruals"): BY_STAFF,
     ("POST", "/api/invites"): instead(BY_STAFF, MAKES),
     ("POST", "/api/invites/validate"): OPEN,
     ("POST", "/api/invites/redeem"): OWN,
@@ -79,6 +86,10 @@ BODIES: dict[str, Any] = {
     "/api/rewards": {"name": "n", "cost": 1},
     "/api/rewards/{reward_id}": {"name": "another"},
     "/api/rewards/purchases": {"orders": [{"user_id": "bob", "reward_id": "r"}]},
+    "/api/loyalty/manual-rewards": {"player_id": "ada", "points": 1, "reason": "r"},
+    "/api/loyalty/accruals": {
+        "events": [{"player_id": "bob", "points": 1, "event_type": "promotion", "event_key": "e"}]
+    },
     "/api/invites": {"max_uses": 1},
     "/api/invites/validate": {"code": "SEATS123"},
     "/api/invites/redeem": {"code": "SEATS123"},
@@ -92,7 +103,7 @@ async def ids(anyone: Caller) -> dict[str, str]:
     """Return what paths name: a code, and a reward and an invite of ada's."""
     invite = await invited(anyone, owner="ada", code="SEATS123")
     reward_id = await offered(anyone, 40, owner="ada")
-    return {"code": "ABCD1234", "reward_id": reward_id, "invite_id": invite["invite_id"]}
+    return {"code": "ABCD1234", "reward_id": reward_id, "invite_id": invite["invite_id"], "player_id": "ada"}
 
 
 @pytest.fixture
@@ -149,9 +160,13 @@ async def test_a_permission_is_one_of_its_own(anyone: Caller) -> None:
         ("credits:grant", "/api/credits/grants"),
         ("purchases:batch", "/api/rewards/purchases"),
         ("invites:create", "/api/invites"),
+        ("loyalty:award", "/api/loyalty/manual-rewards"),
+        ("loyalty:batch", "/api/loyalty/accruals"),
     ],
 )
 async def test_no_other_permission_opens_a_route(anyone: Caller, permission: str, path: str) -> None:
+    for user in ("ada", "bob"):
+        await code_of(anyone, user)
     others = [other for other in STAFF if other != permission]
 
     refused = await anyone.named("s", *others, f"{permission}:all").post(path, BODIES[path])
@@ -169,6 +184,7 @@ async def test_what_is_refused_to_a_caller_is_not_done(callers: dict[str, Caller
 
     ada, staff = callers["ada"], callers["staff"]
     assert (await ada.get("/api/credits")).json() == {"balance": 0, "version": 0}
+    assert (await ada.get("/api/loyalty/ada")).json()["version"] == 0
     assert [reward["name"] for reward in (await ada.get("/api/rewards")).json()["items"]] == ["a name"]
     invite = (await staff.get(f"/api/invites/{ids['invite_id']}")).json()
     assert (invite["current_uses"], invite["revoked_at"]) == (0, None)

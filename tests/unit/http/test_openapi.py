@@ -110,6 +110,9 @@ async def test_bodies_are_closed(document: dict[str, Any]) -> None:
         "CodeBody",
         "SignUpBody",
         "SignInBody",
+        "AwardBody",
+        "AccrualEvent",
+        "AccrualEvents",
     ):
         assert schemas[body]["additionalProperties"] is False, body
 

@@ -4,6 +4,7 @@ from tests.unit.behaviours.http_bad_values import BadValuesBehaviour
 from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
 from tests.unit.behaviours.http_credits import CreditRoutesBehaviour, GrantRouteBehaviour
 from tests.unit.behaviours.http_invites import InviteRoutesBehaviour, RedeemRouteBehaviour, ValidateRouteBehaviour
+from tests.unit.behaviours.http_loyalty import AccrualRouteBehaviour, AwardRouteBehaviour, LoyaltyRouteBehaviour
 from tests.unit.behaviours.http_referrals import (
     ArrivalRoutesBehaviour,
     ClickRoutesBehaviour,
@@ -76,3 +77,12 @@ class TestSignInRoute(SignInRouteBehaviour): ...
 
 
 class TestBadValues(BadValuesBehaviour): ...
+
+
+class TestLoyaltyRoute(LoyaltyRouteBehaviour): ...
+
+
+class TestAwardRoute(AwardRouteBehaviour): ...
+
+
+class TestAccrualRoute(AccrualRouteBehaviour): ...

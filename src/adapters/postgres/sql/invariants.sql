@@ -60,6 +60,22 @@ WHERE
     a.balance < 0 OR a.balance <> coalesce(e.total, 0) OR a.version <> coalesce(e.last_seq, 0)
     OR coalesce(e.entries, 0) <> coalesce(e.last_seq, 0) OR coalesce(e.is_broken, false);
 
+-- lifetime_is_earned()
+SELECT count(*)
+FROM tallystick.ledger_accounts AS a
+LEFT JOIN (
+    SELECT user_id, sum(credited) AS total, bool_or(lifetime_after <> come_to) AS is_broken
+    FROM (
+        SELECT
+            user_id, lifetime_after, greatest(amount, 0) AS credited,
+            sum(greatest(amount, 0)) OVER (PARTITION BY user_id ORDER BY seq) AS come_to
+        FROM tallystick.ledger_entries
+        WHERE unit = 'points'
+    ) AS chained
+    GROUP BY user_id
+) AS e ON e.user_id = a.user_id
+WHERE a.unit = 'points' AND (a.lifetime <> coalesce(e.total, 0) OR coalesce(e.is_broken, false));
+
 -- events_count_once()
 SELECT count(*)
 FROM (

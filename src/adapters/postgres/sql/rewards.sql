@@ -81,8 +81,8 @@ entered AS (
 )
 
 UPDATE tallystick.ledger_accounts AS held
-SET balance = last.balance_after, version = last.seq
-FROM (SELECT DISTINCT ON (user_id) user_id, seq, balance_after FROM sold ORDER BY user_id, seq DESC) AS last
+SET balance = last.balance_after, version = last.seq, updated_at = last.at
+FROM (SELECT DISTINCT ON (user_id) user_id, seq, balance_after, at FROM sold ORDER BY user_id, seq DESC) AS last
 WHERE held.user_id = last.user_id AND held.unit = 'credits' AND held.user_id = ANY($1::text[]);
 
 -- collected_by(user_id, limit)

@@ -5,7 +5,8 @@ SELECT
     v.user_id IS NOT NULL AS otp_verified,
     e.invitee_id IS NOT NULL AS referred,
     coalesce(spent.balance, 0) AS credits,
-    coalesce(earned.balance, 0) AS points
+    coalesce(earned.balance, 0) AS points,
+    coalesce(earned.lifetime, 0) AS lifetime_points
 FROM tallystick.users AS u
 LEFT JOIN tallystick.referral_codes AS c ON c.user_id = u.user_id AND c.is_canonical
 LEFT JOIN tallystick.phone_verifications AS v ON v.user_id = u.user_id
@@ -21,7 +22,8 @@ SELECT
     v.user_id IS NOT NULL AS otp_verified,
     e.invitee_id IS NOT NULL AS referred,
     coalesce(spent.balance, 0) AS credits,
-    coalesce(earned.balance, 0) AS points
+    coalesce(earned.balance, 0) AS points,
+    coalesce(earned.lifetime, 0) AS lifetime_points
 FROM tallystick.users AS u
 LEFT JOIN tallystick.referral_codes AS c ON c.user_id = u.user_id AND c.is_canonical
 LEFT JOIN tallystick.phone_verifications AS v ON v.user_id = u.user_id

@@ -1,0 +1,25 @@
+"""Players in memory."""
+
+from collections.abc import Collection
+
+from adapters.memory.tables import View
+from domain.ledger import AccountKey
+from domain.loyalty import Player
+from domain.users import UserId
+
+
+class MemoryPlayers:
+    """The users of a view with their points."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
+        users = {user_id: self._view.users.get(user_id) for user_id in user_ids}
+        return {
+            user_id: Player(
+                user_id, user.deleted_at is not None, self._view.accounts.get(AccountKey(user_id, "points"))
+            )
+            for user_id, user in users.items()
+            if user is not None
+        }

@@ -1,0 +1,89 @@
+"""Loyalty: awards by staff, and batches of points that other services count."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.points import Accrued, Points, count_outcomes, credit_all
+from application.ports import Metrics
+from application.transactions import Stores, Transactions
+from domain.loyalty import Earning, award
+from domain.refusals import Refusal
+from domain.users import UserId
+
+
+class Award(msgspec.Struct, frozen=True):
+    """Give a player points in the name of staff."""
+
+    player_id: UserId
+    staff_id: UserId
+    points: int
+    reason: str
+    reward_id: str | None
+    """What the caller knows it by; without it, the same award counts once a day."""
+    correlation_id: str
+    at: datetime
+
+
+class Earnings(msgspec.Struct, frozen=True):
+    """The earnings of one request, decided one by one."""
+
+    earnings: tuple[Earning, ...]
+
+
+class Credited(msgspec.Struct, frozen=True):
+    """What became of the earnings of one request, in their order."""
+
+    results: tuple[Accrued | Refusal, ...]
+
+
+class AwardPoints:
+    """Credit what staff award; the same award counts once."""
+
+    def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
+        self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
+
+    async def __call__(self, awards: Sequence[Keyed[Award]]) -> list[Accrued | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, awards, lambda fresh: self._award(stores, fresh))
+        count_outcomes(self._metrics, outcomes)
+        return outcomes
+
+    async def _award(self, stores: Stores, awards: Sequence[Award]) -> list[Accrued | Refusal]:
+        return await credit_all(stores, self._points, [_earned_by(award) for award in awards])
+
+
+class AccruePoints:
+    """Credit batches of earnings; each event counts once, and one refusal stops nobody else."""
+
+    def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
+        self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
+
+    async def __call__(self, batches: Sequence[Keyed[Earnings]]) -> list[Credited | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, batches, lambda fresh: self._credit(stores, fresh))
+        for outcome in outcomes:
+            count_outcomes(self._metrics, outcome.results if isinstance(outcome, Credited) else ())
+        return outcomes
+
+    async def _credit(self, stores: Stores, batches: Sequence[Earnings]) -> list[Credited | Refusal]:
+        asked = [earning for batch in batches for earning in batch.earnings]
+        results = iter(await credit_all(stores, self._points, asked))
+        return [Credited(tuple(next(results) for _ in batch.earnings)) for batch in batches]
+
+
+def _earned_by(given: Award) -> Earning | Refusal:
+    try:
+        return award(
+            given.player_id,
+            staff_id=given.staff_id,
+            points=given.points,
+            reason=given.reason,
+            reward_id=given.reward_id,
+            correlation_id=given.correlation_id,
+            at=given.at,
+        )
+    except Refusal as refusal:
+        return refusal

@@ -1,0 +1,146 @@
+"""Points: credited to locked accounts, once for each event, by every use case that credits any."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.idempotency import IdempotencyMismatch
+from application.ports import Metrics
+from application.transactions import Stores
+from domain.flags import Flag, Flags
+from domain.ledger import Account, AccountKey, Entry, EventKey
+from domain.loyalty import Accrual, Earning, Player, PointsDisabled, Tiers, earn, receipt
+from domain.refusals import Refusal
+from domain.users import UserDeleted, UserId, UserNotFound
+
+
+class Accrued(msgspec.Struct, frozen=True):
+    """Points that were credited, and whether an earlier request had it done."""
+
+    accrual: Accrual
+    was_there: bool
+
+
+class Points:
+    """How points are credited: by which tiers, and whether at all."""
+
+    def __init__(self, tiers: Tiers, flags: Flags) -> None:
+        self.tiers, self._flags = tiers, flags
+
+    @property
+    def are_on(self) -> bool:
+        """Tell whether anybody is credited now."""
+        return self._flags.enabled(Flag.POINTS_ENABLED)
+
+    async def desk(self, stores: Stores, player_ids: Collection[UserId]) -> "PointsDesk":
+        """Lock the accounts of these players in key order; those who live get one where they have none."""
+        players = await stores.players.find(player_ids) if player_ids else {}
+        bare = {player.user_id for player in players.values() if player.account is None and not player.is_deleted}
+        if bare:
+            await stores.ledger.open([AccountKey(user_id, "points") for user_id in bare])
+        keys = [AccountKey(user_id, "points") for user_id in sorted(players)]
+        accounts = await stores.ledger.lock(keys) if keys else {}
+        return PointsDesk(self.tiers, players, accounts, are_on=self.are_on)
+
+
+class PointsDesk:
+    """The locked accounts of a batch and the entries of its events, kept current while the batch is decided."""
+
+    def __init__(
+        self, tiers: Tiers, players: dict[UserId, Player], accounts: dict[AccountKey, Account], *, are_on: bool
+    ) -> None:
+        self._tiers, self._players, self._accounts, self._are_on = tiers, players, accounts, are_on
+        self._made: dict[EventKey, Entry] = {}
+        self._new: dict[EventKey, Entry] = {}
+
+    async def recall(self, stores: Stores, events: Collection[EventKey]) -> None:
+        """Load what these events have made already. Behind the locks: what a rival stored is seen."""
+        if events:
+            self._made |= await stores.ledger.made_by(events)
+
+    def entry(self, event: EventKey) -> Entry | None:
+        """Return what an event has made."""
+        return self._made.get(event)
+
+    def credit(self, earning: Earning) -> Accrued:
+        """Credit points, or return the first accrual of the event.
+
+        The refusals, in their order: IdempotencyMismatch, UserNotFound, UserDeleted, PointsDisabled, AccountFrozen,
+        BalanceLimitExceeded.
+        """
+        made = self._made.get(earning.key)
+        if made is not None:
+            return self._again(earning, made)
+        player = self._players.get(earning.player_id)
+        if player is None:
+            raise UserNotFound
+        if player.is_deleted:
+            raise UserDeleted
+        if not self._are_on:
+            raise PointsDisabled
+        key = AccountKey(earning.player_id, "points")
+        entry = earn(self._accounts[key], earning, self._tiers)
+        self._accounts[key] = self._accounts[key].after(entry)
+        self._made[entry.event] = self._new[entry.event] = entry
+        return Accrued(receipt(entry), was_there=False)
+
+    def unchanged(self, player_id: UserId, at: datetime) -> tuple[Accrual, int]:
+        """Return the receipt of nothing, and the version of the account that it shows."""
+        key = AccountKey(player_id, "points")
+        account = self._accounts.get(key)
+        return standing(account or Account(*key), self._tiers, at, is_locked=account is not None)
+
+    async def record(self, stores: Stores) -> None:
+        """Store what was credited, in one statement."""
+        await stores.ledger.post(list(self._new.values()))
+
+    def _again(self, earning: Earning, made: Entry) -> Accrued:
+        if made.amount != earning.points:
+            raise IdempotencyMismatch("this event was credited with other points; a new event needs a new key")
+        # A batch that is run again after a lost answer finds its own entry, which is no hit.
+        is_own = (made.created_at, made.correlation_id) == (earning.at, earning.correlation_id)
+        return Accrued(receipt(made), was_there=made.event in self._new or not is_own)
+
+
+def standing(account: Account, tiers: Tiers, at: datetime, *, is_locked: bool) -> tuple[Accrual, int]:
+    """Return an account as a receipt that changes nothing, and its version; `at` stands where it never changed."""
+    tier = tiers.of(account.lifetime)
+    accrual = Accrual(
+        player_id=account.user_id,
+        balance_before=account.balance,
+        balance_after=account.balance,
+        tier_before=tier.name,
+        tier_after=tier.name,
+        tier_progress=tier.progress,
+        lifetime_points=account.lifetime,
+        updated_at=account.updated_at or at,
+        row_locked=is_locked,
+    )
+    return accrual, account.version
+
+
+async def credit_all(stores: Stores, points: Points, asked: Sequence[Earning | Refusal]) -> list[Accrued | Refusal]:
+    """Credit earnings in their order, and store them; one refusal stops nobody else."""
+    earnings = [earning for earning in asked if isinstance(earning, Earning)]
+    desk = await points.desk(stores, {earning.player_id for earning in earnings})
+    await desk.recall(stores, {earning.key for earning in earnings})
+    outcomes = [_credit(desk, earning) if isinstance(earning, Earning) else earning for earning in asked]
+    await desk.record(stores)
+    return outcomes
+
+
+def _credit(desk: PointsDesk, earning: Earning) -> Accrued | Refusal:
+    try:
+        return desk.credit(earning)
+    except Refusal as refusal:
+        return refusal
+
+
+def count_outcomes(metrics: Metrics, outcomes: Iterable[object]) -> None:
+    """Measure what a committed batch came to."""
+    for outcome in outcomes:
+        if isinstance(outcome, Accrued):
+            metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "credited")
+        elif isinstance(outcome, Refusal):
+            metrics.count("accrual_outcomes", label="refused")

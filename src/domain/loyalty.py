@@ -1,0 +1,191 @@
+"""Loyalty: points that are earned once for each event, the tiers that they lead to, and awards by staff."""
+
+import hashlib
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from domain.ledger import Account, Entry, Event, EventKey
+from domain.refusals import Refusal
+from domain.users import UserId
+
+MAX_AWARD = 10_000
+"""The most points that staff may award at a time."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+_THRESHOLD = re.compile(r"\d{1,15}\Z")
+
+
+class PointsDisabled(Refusal):
+    """Nobody is credited points at the moment."""
+
+    code = "POINTS_DISABLED"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("points are switched off at the moment; nothing was done, ask again later")
+
+
+class RewardLimitExceeded(Refusal):
+    """An award of more than staff may give at a time."""
+
+    code = "REWARD_LIMIT_EXCEEDED"
+
+    def __init__(self) -> None:
+        super().__init__(f"at most {MAX_AWARD} points can be awarded at a time")
+        self.limit = MAX_AWARD
+
+
+class SelfAward(Refusal):
+    """Staff would award themselves."""
+
+    code = "SELF_AWARD"
+
+    def __init__(self) -> None:
+        super().__init__("nobody awards points to themselves")
+
+
+class Tier(NamedTuple):
+    """Where lifetime points stand."""
+
+    name: str
+    progress: int
+    """Whole percent of the way from this tier's threshold to the next one's, rounded down; 100 in the highest tier."""
+
+
+class Tiers(msgspec.Struct, frozen=True):
+    """The tiers with the lifetime points that each begins at: the lowest first, which begins at 0."""
+
+    thresholds: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Tiers":
+        """Read `name=points; name=points`, lowest first; ValueError says what is wrong."""
+        thresholds = []
+        for part in filter(None, (part.strip() for part in text.split(";"))):
+            name, _, points = (word.strip() for word in part.partition("="))
+            if not _NAME.match(name) or not _THRESHOLD.match(points):
+                raise ValueError(f"{part!r}: name=points is needed, as in bronze=0; silver=1000")
+            thresholds.append((name, int(points)))
+        begins = [points for _, points in thresholds]
+        if begins[:1] != [0] or sorted(set(begins)) != begins:
+            raise ValueError("the first tier begins at 0, and each one above the one before it")
+        if len({name for name, _ in thresholds}) != len(thresholds):
+            raise ValueError("two tiers have one name")
+        return cls(tuple(thresholds))
+
+    def of(self, lifetime: int) -> Tier:
+        """Return the tier that so many lifetime points lead to."""
+        number = sum(1 for _, points in self.thresholds if points <= lifetime) - 1
+        name, begin = self.thresholds[number]
+        if number + 1 == len(self.thresholds):
+            return Tier(name, 100)
+        return Tier(name, (lifetime - begin) * 100 // (self.thresholds[number + 1][1] - begin))
+
+
+class Earning(msgspec.Struct, frozen=True):
+    """Points for a player, for one event."""
+
+    player_id: UserId
+    points: int
+    event: Event
+    reason: str | None
+    staff_id: UserId | None
+    correlation_id: str
+    at: datetime
+
+    @property
+    def key(self) -> EventKey:
+        """Which event it is for; it counts once."""
+        return EventKey(self.player_id, "points", *self.event)
+
+
+class Accrual(msgspec.Struct, frozen=True):
+    """The receipt of points that were credited."""
+
+    player_id: UserId
+    balance_before: int
+    balance_after: int
+    tier_before: str
+    tier_after: str
+    tier_progress: int
+    lifetime_points: int
+    updated_at: datetime
+    row_locked: bool
+    """True where the account's row was locked while it was decided: no rival came between before and after."""
+
+
+class Player(msgspec.Struct, frozen=True):
+    """A user as loyalty knows them."""
+
+    user_id: UserId
+    is_deleted: bool
+    account: Account | None
+    """Their points, as they stood without a lock; None where they never had any."""
+
+
+class Players(Protocol):
+    """Users with their points."""
+
+    async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
+        """Return those who were ever seen, deleted ones included, without a lock."""
+
+
+def earn(account: Account, earning: Earning, tiers: Tiers) -> Entry:
+    """Return the entry that credits points; AccountFrozen or BalanceLimitExceeded as for every entry."""
+    entry = account.post(
+        earning.points,
+        earning.event,
+        correlation_id=earning.correlation_id,
+        at=earning.at,
+        reason=earning.reason,
+        staff_id=earning.staff_id,
+    )
+    after = tiers.of(entry.lifetime_after or 0)
+    return msgspec.structs.replace(
+        entry, tier_before=tiers.of(account.lifetime).name, tier_after=after.name, tier_progress=after.progress
+    )
+
+
+def receipt(entry: Entry) -> Accrual:
+    """Return the receipt of an entry of points: the same one whenever it is asked for."""
+    if entry.lifetime_after is None or entry.tier_progress is None:
+        raise AssertionError("an entry of points knows tiers and lifetime points")
+    return Accrual(
+        player_id=entry.user_id,
+        balance_before=entry.balance_before,
+        balance_after=entry.balance_after,
+        tier_before=entry.tier_before or "",
+        tier_after=entry.tier_after or "",
+        tier_progress=entry.tier_progress,
+        lifetime_points=entry.lifetime_after,
+        updated_at=entry.created_at,
+        row_locked=True,  # the stores take entries of locked accounts only
+    )
+
+
+def award(
+    player_id: UserId,
+    *,
+    staff_id: UserId,
+    points: int,
+    reason: str,
+    reward_id: str | None,
+    correlation_id: str,
+    at: datetime,
+) -> Earning:
+    """Return what an award earns its player. The refusals, in their order: SelfAward, RewardLimitExceeded.
+
+    Where staff name no `reward_id`, the same award counts once on each day of UTC.
+    """
+    if player_id == staff_id:
+        raise SelfAward
+    if points > MAX_AWARD:
+        raise RewardLimitExceeded
+    day = at.astimezone(UTC).date().isoformat()
+    told = msgspec.json.encode([player_id, staff_id, points, reason, day])
+    key = reward_id if reward_id is not None else hashlib.sha256(told).hexdigest()
+    return Earning(player_id, points, Event("manual_reward", key), reason, staff_id, correlation_id, at)

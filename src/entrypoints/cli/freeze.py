@@ -1,0 +1,72 @@
+"""`tallystick freeze` and `tallystick thaw`: stop a user's accounts, and let them go on."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+
+import asyncpg
+import rich_click as click
+from rich.table import Table
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.freezing import AccountFreezing
+from adapters.postgres.migrator import MigrationRefused
+from adapters.system import SystemClock
+from domain.ledger import Account, Unit
+from domain.users import UserId, is_user_id
+from entrypoints.cli.embedded import running_database
+from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.terminal import OUT, WRONG, named_errors, refuse, say_json, settings_or_exit
+
+_Change = Callable[[AccountFreezing], Coroutine[None, None, list[Account]]]
+
+UNITS: tuple[Unit, ...] = ("credits", "points")
+
+_unit = click.option(
+    "--unit", "unit", type=click.Choice(UNITS), help="Which account; without it, both of the user's accounts."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.command()
+@click.argument("user")
+@_unit
+@_json
+def freeze(user: str, unit: Unit | None, as_json: bool) -> None:
+    """Freeze the accounts of USER: from now on nothing is credited to them or taken from them.
+
+    What slips and referrals earn meanwhile waits as a pending accrual. Connects as the owner of the schema.
+    """
+    _change(user, as_json, lambda freezing: freezing.freeze(UserId(user), _chosen(unit), SystemClock().now()))
+
+
+@click.command()
+@click.argument("user")
+@_unit
+@_json
+def thaw(user: str, unit: Unit | None, as_json: bool) -> None:
+    """Let the accounts of USER go on; what waits is credited by the next sweep, or by a recovery."""
+    _change(user, as_json, lambda freezing: freezing.thaw(UserId(user), _chosen(unit)))
+
+
+def _chosen(unit: Unit | None) -> Sequence[Unit]:
+    return UNITS if unit is None else (unit,)
+
+
+def _change(user: str, as_json: bool, change: _Change) -> None:
+    settings = settings_or_exit()
+    if not is_user_id(user):
+        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
+    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
+    with named_errors(*errors), running_database(settings) as connected:
+        asyncio.run(refuse_pending(connected))
+        freezing = AccountFreezing(connected.database_direct_url or connected.database_url or "")
+        accounts = asyncio.run(change(freezing))
+    if as_json:
+        say_json({"items": accounts})
+        return
+    table = Table("user", "unit", "balance", "frozen since", box=None)
+    for account in accounts:
+        since = account.frozen_at.isoformat() if account.frozen_at is not None else ""
+        table.add_row(account.user_id, account.unit, str(account.balance), since)
+    OUT.print(table)

@@ -1,0 +1,229 @@
+"""Loyalty: where players stand, awards by staff, and batches of points that other services count."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.params import FromPath, JSONBody
+
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.loyalty import Award, Credited, Earnings
+from application.points import Accrued
+from application.ports import Clock
+from application.reads import Reads
+from domain.ledger import OWN_EVENTS, Account, AccountFrozen, BalanceLimitExceeded, Event
+from domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
+from domain.refusals import PermissionMissing, Refusal
+from domain.users import MAX_USER_ID_LENGTH, UserId, UserNotFound, is_plain, is_user_id
+from entrypoints.http.credits import MAX_EVENT_KEY_LENGTH, MAX_REASON_LENGTH, Amount
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import LIMIT, Gate
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.replies import HIT
+from entrypoints.http.requests import MAX_BODY, ApiRequest
+from entrypoints.http.rewards import MAX_BATCH_BYTES
+
+MAX_EVENTS = 1000
+MAX_EVENT_TYPE_LENGTH = 64
+_MAX_FAULTS = 20
+_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+
+PlayerId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_LENGTH)]
+EventName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_KEY_LENGTH)]
+
+
+class AwardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Points for a player; the same award counts once a day, or once for ever under a `reward_id`."""
+
+    player_id: PlayerId
+    points: Amount
+    reason: Reason
+    reward_id: EventName | None = None
+
+
+class AccrualEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Points for a player, for one event; type and key name it, and it counts once."""
+
+    player_id: PlayerId
+    points: Amount
+    event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_TYPE_LENGTH)]
+    event_key: EventName
+    reason: Reason | None = None
+
+
+class AccrualEvents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Events, decided in their order; one refusal stops nobody else."""
+
+    events: Annotated[list[AccrualEvent], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
+
+
+class AccrualOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one event: accrued, with its receipt, or refused, with its code."""
+
+    outcome: Literal["accrued", "refused"]
+    player_id: str | None = None
+    balance_before: int | None = None
+    balance_after: int | None = None
+    tier_before: str | None = None
+    tier_after: str | None = None
+    tier_progress: int | None = None
+    lifetime_points: int | None = None
+    updated_at: datetime | None = None
+    row_locked: bool | None = None
+    repeated: bool = False
+    """True where an earlier event with this type and key was credited: this is its receipt."""
+    code: str | None = None
+    detail: str | None = None
+
+
+class AccrualOutcomes(msgspec.Struct, frozen=True):
+    """The outcomes of the events, in their order."""
+
+    results: list[AccrualOutcome]
+
+
+class LoyaltyView(msgspec.Struct, frozen=True):
+    """Where a player stands; the version counts the entries."""
+
+    player_id: str
+    balance: int
+    tier: str
+    tier_progress: int
+    lifetime_points: int
+    version: int
+
+
+def loyalty_router(
+    award: Single[Keyed[Award], Accrued],
+    accrue: Single[Keyed[Earnings], Credited],
+    reads: Reads,
+    tiers: Tiers,
+    gate: Gate,
+    clock: Clock,
+) -> Router:
+    """Return the routes of loyalty."""
+
+    @get("/{player_id:str}", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    async def loyalty(request: ApiRequest, player_id: FromPath[str]) -> LoyaltyView:
+        """Return where a player stands: oneself, or with `loyalty:read` anybody."""
+        require_player(request, player_id)
+        player = (await reads(lambda stores: stores.players.find([UserId(player_id)]))).get(UserId(player_id))
+        if player is None:
+            raise UserNotFound
+        account = player.account or Account(player.user_id, "points")
+        tier = tiers.of(account.lifetime)
+        return LoyaltyView(
+            player_id=player.user_id,
+            balance=account.balance,
+            tier=tier.name,
+            tier_progress=tier.progress,
+            lifetime_points=account.lifetime,
+            version=account.version,
+        )
+
+    @post(
+        "/manual-rewards",
+        status_code=200,
+        opt={
+            LIMIT: "award",
+            REFUSALS: (
+                *(PermissionMissing, SelfAward, RewardLimitExceeded, UserNotFound),
+                *(PointsDisabled, AccountFrozen, BalanceLimitExceeded),
+            ),
+        },
+    )
+    async def award_points(request: ApiRequest, data: JSONBody[AwardBody]) -> Response[Accrual]:
+        """Give a player points in the caller's name, at most 10,000 at a time. Needs `loyalty:award`."""
+        request.user.require("loyalty:award")
+        faults = [
+            *_faults("", player_id=data.player_id, reason=data.reason),
+            *(_faults("", reward_id=data.reward_id) if data.reward_id is not None else ()),
+        ]
+        if faults:
+            raise InvalidRequest(faults)
+        now = clock.now()
+        command = Award(
+            player_id=UserId(data.player_id),
+            staff_id=request.user.user_id,
+            points=data.points,
+            reason=data.reason,
+            reward_id=data.reward_id,
+            correlation_id=exchange_of(request.scope).correlation_id,
+            at=now,
+        )
+        accrued = await award(Keyed(command, await request.idempotency_key(now)))
+        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)
+
+    @post("/accruals", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, REFUSALS: (PermissionMissing,)})
+    async def accrue_points(request: ApiRequest, data: JSONBody[AccrualEvents]) -> AccrualOutcomes:
+        """Credit many events at once; the outcomes are in the order of the events. Needs `loyalty:batch`."""
+        request.user.require("loyalty:batch")
+        faults = [fault for number, event in enumerate(data.events) for fault in _event_faults(number, event)]
+        if faults:
+            raise InvalidRequest(faults[:_MAX_FAULTS])
+        now, correlation_id = clock.now(), exchange_of(request.scope).correlation_id
+        earnings = tuple(
+            Earning(
+                player_id=UserId(event.player_id),
+                points=event.points,
+                event=Event(event.event_type, event.event_key),
+                reason=event.reason,
+                staff_id=None,
+                correlation_id=correlation_id,
+                at=now,
+            )
+            for event in data.events
+        )
+        return wire_credited(await accrue(Keyed(Earnings(earnings), await request.idempotency_key(now))))
+
+    return Router(
+        "/api/loyalty",
+        route_handlers=[loyalty, award_points, accrue_points],
+        guards=[gate.guard],
+        tags=["Loyalty"],
+    )
+
+
+def require_player(request: ApiRequest, player_id: str) -> None:
+    """Let players see themselves, and staff with `loyalty:read` everybody."""
+    if request.user.user_id != player_id:
+        request.user.require("loyalty:read")
+
+
+def wire_credited(credited: Credited) -> AccrualOutcomes:
+    """Return the outcomes of a batch as the wire shows them."""
+    return AccrualOutcomes([_outcome(result) for result in credited.results])
+
+
+def _outcome(result: Accrued | Refusal) -> AccrualOutcome:
+    if isinstance(result, Refusal):
+        return AccrualOutcome("refused", code=result.code, detail=result.detail)
+    return AccrualOutcome("accrued", **msgspec.structs.asdict(result.accrual), repeated=result.was_there)
+
+
+def _event_faults(number: int, event: AccrualEvent) -> Iterator[Fault]:
+    place = f"/events/{number}"
+    yield from _faults(place, player_id=event.player_id, event_key=event.event_key)
+    if event.reason is not None:
+        yield from _faults(place, reason=event.reason)
+    if not _EVENT_TYPE.match(event.event_type):
+        yield Fault(f"{place}/event_type", "1 to 64 of a-z 0-9 _ are needed, a letter first")
+    elif event.event_type in OWN_EVENTS:
+        yield Fault(f"{place}/event_type", f"{', '.join(sorted(OWN_EVENTS))} are events of other routes")
+
+
+def _faults(place: str, **texts: str) -> Iterator[Fault]:
+    """Yield what is wrong with ids and texts, by the name of their field."""
+    for name, text in texts.items():
+        longest = MAX_REASON_LENGTH if name == "reason" else MAX_EVENT_KEY_LENGTH
+        if name == "player_id":
+            if not is_user_id(text):
+                yield Fault(f"{place}/{name}", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
+        elif not is_plain(text, longest=longest):
+            yield Fault(f"{place}/{name}", f"1 to {longest} characters without control characters are needed")

@@ -1,0 +1,58 @@
+"""`tallystick freeze` and `thaw`: accounts are stopped and let go on, and the service keeps no right to do it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.installations import Installation
+from tests.integration.postgres.sessions import session
+
+
+async def may_freeze(dsn: str) -> bool:
+    """Tell whether the service could do it by itself."""
+    async with session(dsn) as owner:
+        return bool(
+            await owner.fetchval(
+                "SELECT has_column_privilege('tallystick_app', 'tallystick.ledger_accounts', 'frozen_at', 'UPDATE')"
+            )
+        )
+
+
+def told(connected: Installation, *arguments: str) -> list[dict[str, Any]]:
+    ran = connected.run(*arguments, "--json")
+    assert ran.returncode == 0, ran.stderr
+    items: list[dict[str, Any]] = json.loads(ran.stdout)["items"]
+    return items
+
+
+async def test_accounts_are_frozen_and_thawed_one_by_one_or_together(connected: Installation, dsn: str) -> None:
+    points = told(connected, "freeze", "ada", "--unit", "points")
+    both = told(connected, "freeze", "ada")
+    thawed = told(connected, "thaw", "ada", "--unit", "credits")
+
+    assert [(account["unit"], account["balance"], account["version"]) for account in points] == [("points", 0, 0)]
+    assert [account["unit"] for account in both] == ["credits", "points"]
+    assert both[1]["frozen_at"] == points[0]["frozen_at"] is not None
+    assert [(account["unit"], account["frozen_at"]) for account in thawed] == [("credits", None)]
+    assert not await may_freeze(dsn)
+
+
+async def test_people_read_a_table(connected: Installation) -> None:
+    frozen = connected.run("freeze", "ada", "--unit", "points")
+    thawed = connected.run("thaw", "ada", "--unit", "points")
+
+    assert frozen.stdout.splitlines()[1].split()[:3] == ["ada", "points", "0"]
+    assert thawed.stdout.splitlines()[1].split() == ["ada", "points", "0"]
+
+
+def test_who_has_no_account_has_nothing_to_thaw(connected: Installation) -> None:
+    assert told(connected, "thaw", "nobody") == []
+
+
+@pytest.mark.parametrize("arguments", [["a b"], ["ada", "--unit", "shells"]])
+def test_what_names_no_account_is_a_sentence(connected: Installation, arguments: list[str]) -> None:
+    refused = connected.run("freeze", *arguments)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Traceback" not in refused.stderr

@@ -1,0 +1,128 @@
+"""Loyalty over one backend, in verbs and builders that name only what matters."""
+
+import msgspec
+
+from adapters.memory.ports import SwitchedFlags
+from adapters.memory.transactions import MemoryTransactions
+from adapters.postgres.freezing import AccountFreezing
+from adapters.postgres.transactions import PostgresTransactions
+from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
+from application.points import Accrued, Points
+from application.transactions import Transactions
+from domain.flags import Flag
+from domain.ledger import Account, AccountKey, Entry, Event, Unit
+from domain.loyalty import Earning, Tiers
+from domain.users import UserId
+from tests.invitations import Invitations
+from tests.wallets import result
+
+TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000; platinum=20000")
+
+
+class Loyalties(Invitations):
+    """What can be done with points, beside what can be done with invites and wallets."""
+
+    def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
+        super().__init__(transactions, seed=seed)
+        self.flags = SwitchedFlags()
+        self.points = Points(TIERS, self.flags)
+        self.award_points = AwardPoints(transactions, self.points, self.metrics, self.once)
+        self.accrue_points = AccruePoints(transactions, self.points, self.metrics, self.once)
+
+    def switch_points(self, *, on: bool) -> None:
+        self.flags.switch(Flag.POINTS_ENABLED, enabled=on)
+
+    async def a_player(self, user: str = "ada", *, points: int = 0) -> UserId:
+        """Let a user be seen, with as many points."""
+        async with self.transactions.begin() as stores:
+            await stores.users.admit([UserId(user)], self.clock.now())
+        if points:
+            await self.accrue(self.earning(user, points))
+        return UserId(user)
+
+    def award_command(
+        self,
+        player: str,
+        points: int = 100,
+        *,
+        staff: str = "staff",
+        reason: str = "because",
+        reward: str | None = None,
+        correlation: str | None = None,
+    ) -> Award:
+        return Award(
+            player_id=UserId(player),
+            staff_id=UserId(staff),
+            points=points,
+            reason=reason,
+            reward_id=reward,
+            correlation_id=correlation or self.new_id(),
+            at=self.clock.now(),
+        )
+
+    async def award(
+        self,
+        player: str,
+        points: int = 100,
+        *,
+        staff: str = "staff",
+        reason: str = "because",
+        reward: str | None = None,
+        key: str | None = None,
+    ) -> Accrued:
+        command = self.award_command(player, points, staff=staff, reason=reason, reward=reward)
+        keyed = self.keyed(staff, command, key, player, points, reason, reward)
+        return result((await self.award_points([keyed]))[0])
+
+    def earning(self, player: str, points: int = 100, *, event: str | None = None, kind: str = "promotion") -> Earning:
+        return Earning(
+            player_id=UserId(player),
+            points=points,
+            event=Event(kind, event or self.new_id()),
+            reason=None,
+            staff_id=None,
+            correlation_id=self.new_id(),
+            at=self.clock.now(),
+        )
+
+    async def accrue(self, *earnings: Earning, key: str | None = None) -> Credited:
+        request = [(earning.player_id, earning.points, earning.event) for earning in earnings]
+        return result((await self.accrue_points([self.keyed("till", Earnings(earnings), key, request)]))[0])
+
+    async def points_of(self, user: str) -> Account:
+        key = AccountKey(UserId(user), "points")
+        return (await self.reads(lambda stores: stores.ledger.balances([key]))).get(key) or Account(*key)
+
+    async def point_entries(self, user: str, *, before: int | None = None, limit: int = 50) -> list[Entry]:
+        """Return a page of a user's entries of points, newest first."""
+        key = AccountKey(UserId(user), "points")
+        return await self.reads(lambda stores: stores.ledger.page(key, before=before, limit=limit))
+
+    async def points_and_amounts(self, user: str) -> tuple[int, list[int]]:
+        """Return a user's points and what made them, oldest first."""
+        entries = await self.point_entries(user, limit=1000)
+        return (await self.points_of(user)).balance, [entry.amount for entry in reversed(entries)]
+
+    async def freeze(self, user: str, unit: Unit = "points") -> None:
+        """Stop an account, as the owner of the schema does it."""
+        if isinstance(self.transactions, MemoryTransactions):
+            self._put_frozen(self.transactions, AccountKey(UserId(user), unit), is_frozen=True)
+        else:
+            await self._freezing().freeze(UserId(user), [unit], self.clock.now())
+
+    async def thaw(self, user: str, unit: Unit = "points") -> None:
+        """Let an account go on."""
+        if isinstance(self.transactions, MemoryTransactions):
+            self._put_frozen(self.transactions, AccountKey(UserId(user), unit), is_frozen=False)
+        else:
+            await self._freezing().thaw(UserId(user), [unit])
+
+    def _put_frozen(self, transactions: MemoryTransactions, key: AccountKey, *, is_frozen: bool) -> None:
+        accounts = transactions._tables.accounts
+        account = accounts.get(key) or Account(*key)
+        at = (account.frozen_at or self.clock.now()) if is_frozen else None
+        accounts[key] = msgspec.structs.replace(account, frozen_at=at)
+
+    def _freezing(self) -> AccountFreezing:
+        assert isinstance(self.transactions, PostgresTransactions)
+        return AccountFreezing(self.transactions._database._dsn)
