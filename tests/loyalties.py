@@ -1,22 +1,39 @@
 """Loyalty over one backend, in verbs and builders that name only what matters."""
 
+from datetime import datetime
+
 import msgspec
 
 from adapters.memory.ports import SwitchedFlags
 from adapters.memory.transactions import MemoryTransactions
 from adapters.postgres.freezing import AccountFreezing
 from adapters.postgres.transactions import PostgresTransactions
+from application.group_commit import GroupCommit
+from application.idempotency import Keyed
 from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
+from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
 from application.points import Accrued, Points
+from application.rating_slips import (
+    Completed,
+    CompleteSlip,
+    CompleteSlips,
+    NewSlip,
+    OpenSlips,
+    RecoverSlip,
+    RecoverSlips,
+)
 from application.transactions import Transactions
 from domain.flags import Flag
-from domain.ledger import Account, AccountKey, Entry, Event, Unit
-from domain.loyalty import Earning, Tiers
+from domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
+from domain.loyalty import Accrual, Earning, Tiers
+from domain.pending_accruals import Backlog, PendingAccrual
+from domain.rating_slips import Games, PartialCompletion, Slip, SlipId, SlipState
 from domain.users import UserId
 from tests.invitations import Invitations
 from tests.wallets import result
 
 TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000; platinum=20000")
+GAMES = Games.parse("blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10")
 
 
 class Loyalties(Invitations):
@@ -28,6 +45,19 @@ class Loyalties(Invitations):
         self.points = Points(TIERS, self.flags)
         self.award_points = AwardPoints(transactions, self.points, self.metrics, self.once)
         self.accrue_points = AccruePoints(transactions, self.points, self.metrics, self.once)
+        self.open_slips = OpenSlips(transactions, GAMES, self.once)
+        self.complete_slips = CompleteSlips(transactions, self.points, self.metrics, self.once)
+        self.recover_slips = RecoverSlips(transactions, self.points, self.metrics, self.once)
+        self.recover_accruals = RecoverAccruals(transactions, self.points, self.metrics, self.once)
+        recovering = GroupCommit(
+            self.recover_accruals,
+            key=lambda keyed: keyed.command.event.user_id,
+            clock=self.clock,
+            randomness=self.randomness,
+            metrics=self.metrics,
+            name="recover",
+        )
+        self.sweep_accruals = SweepAccruals(transactions, recovering, self.points, self.clock)
 
     def switch_points(self, *, on: bool) -> None:
         self.flags.switch(Flag.POINTS_ENABLED, enabled=on)
@@ -88,6 +118,92 @@ class Loyalties(Invitations):
     async def accrue(self, *earnings: Earning, key: str | None = None) -> Credited:
         request = [(earning.player_id, earning.points, earning.event) for earning in earnings]
         return result((await self.accrue_points([self.keyed("till", Earnings(earnings), key, request)]))[0])
+
+    def new_slip(
+        self,
+        player: str,
+        *,
+        game: str = "blackjack",
+        bet: int = 10_000,
+        opened_at: datetime | None = None,
+        slip_id: str | None = None,
+    ) -> NewSlip:
+        slip = SlipId(slip_id or self.new_id())
+        return NewSlip(slip, UserId(player), game, bet, opened_at, self.clock.now())
+
+    async def a_slip(
+        self,
+        player: str = "ada",
+        *,
+        game: str = "blackjack",
+        bet: int = 10_000,
+        opened_at: datetime | None = None,
+        key: str | None = None,
+    ) -> Slip:
+        """Open a slip; an hour of it at blackjack earns 525 points."""
+        command = self.new_slip(player, game=game, bet=bet, opened_at=opened_at)
+        keyed = self.keyed("pit", command, key, player, game, bet, opened_at)
+        return result((await self.open_slips([keyed]))[0])
+
+    def completion(
+        self,
+        slip: Slip,
+        *,
+        bet: int | None = None,
+        closed_at: datetime | None = None,
+        correlation: str | None = None,
+    ) -> CompleteSlip:
+        return CompleteSlip(slip.slip_id, bet, closed_at, UserId("pit"), correlation or self.new_id(), self.clock.now())
+
+    async def complete(
+        self,
+        slip: Slip,
+        *,
+        bet: int | None = None,
+        closed_at: datetime | None = None,
+        correlation: str | None = None,
+        key: str | None = None,
+    ) -> Completed:
+        command = self.completion(slip, bet=bet, closed_at=closed_at, correlation=correlation)
+        return result((await self.complete_slips([self.keyed("pit", command, key, slip.slip_id, bet, closed_at)]))[0])
+
+    async def a_waiting_slip(self, player: str = "ada", *, correlation: str = "first-try") -> Slip:
+        """Complete an hour of play while points are off, and switch them on again."""
+        slip = await self.a_slip(player)
+        self.pass_time(hours=1)
+        self.switch_points(on=False)
+        outcome = (await self.complete_slips([Keyed(self.completion(slip, correlation=correlation))]))[0]
+        assert isinstance(outcome, PartialCompletion)
+        self.switch_points(on=True)
+        return await self.slip(slip)
+
+    async def recover(self, slip: Slip, *, key: str | None = None) -> Accrual:
+        command = RecoverSlip(slip.slip_id, self.clock.now())
+        return result((await self.recover_slips([self.keyed("pit", command, key, slip.slip_id)]))[0]).accrual
+
+    async def recover_event(self, event: EventKey) -> Accrual:
+        command = Recovery(event, self.clock.now())
+        return result((await self.recover_accruals([Keyed(command)]))[0]).accrual
+
+    async def slip(self, slip: Slip) -> Slip:
+        """Return a slip as it is stored now."""
+        return (await self.reads(lambda stores: stores.slips.find([slip.slip_id])))[slip.slip_id]
+
+    async def slips(
+        self, *, state: SlipState | None = None, before: SlipId | None = None, limit: int = 50
+    ) -> list[Slip]:
+        return await self.reads(lambda stores: stores.slips.page(state=state, before=before, limit=limit))
+
+    async def pending(self, *, after: tuple[datetime, EventKey] | None = None, limit: int = 50) -> list[PendingAccrual]:
+        return await self.reads(lambda stores: stores.pending.page(after=after, limit=limit))
+
+    async def backlog(self) -> Backlog:
+        return await self.reads(lambda stores: stores.pending.backlog())
+
+    async def sweep(self) -> list[str]:
+        """Return the keys of the events that the sweep has credited."""
+        swept = await self.sweep_accruals()
+        return [pending.event_key for pending, outcome in swept if isinstance(outcome, Accrued)]
 
     async def points_of(self, user: str) -> Account:
         key = AccountKey(UserId(user), "points")

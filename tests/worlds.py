@@ -15,7 +15,7 @@ from application.transactions import Transactions
 from domain.codes import CROCKFORD, Code, draw_candidates, normal_form
 from domain.identity_events import EventKind, IdentityEvent
 from domain.ids import uuid_v7
-from domain.referrals import Arrival, Edge, Leader
+from domain.referrals import Arrival, Edge, Leader, ReferralPoints
 from domain.refusals import Refusal
 from domain.standings import Standing
 from domain.users import Profile, UserId
@@ -33,7 +33,7 @@ class World(Loyalties):
         self.alphabet, self.length = alphabet, length
         self.mint_codes = MintCodes(transactions, self.clock, self.metrics)
         self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once)
-        self.attribute_referrals = AttributeReferrals(transactions, self.clock, self.metrics, self.once)
+        self.attribute_referrals = self._attributing(100)
         self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics)
         self.resolve_codes = ResolveCodes(transactions, self.metrics)
         self.tell_deleted = TellDeleted(transactions)
@@ -48,6 +48,13 @@ class World(Loyalties):
         self._read_link = ReadReferralLink(self.read_standing, self.minting, self.flags, self.clock, self.candidates)
         self._peek_link = PeekReferralLink(self.read_standing, self.metrics)
         self._deliveries = 0
+
+    def _attributing(self, referral_points: int) -> AttributeReferrals:
+        worth = ReferralPoints(referral_points)
+        return AttributeReferrals(self.transactions, self.points, worth, self.clock, self.metrics, self.once)
+
+    def make_referrals_worth(self, referral_points: int) -> None:
+        self.attribute_referrals = self._attributing(referral_points)
 
     async def read_standing(self, user_id: UserId) -> Standing | None:
         return (await ReadStandings(self.transactions)([user_id]))[0]
@@ -88,7 +95,7 @@ class World(Loyalties):
         now = self.clock.now()
         arrival_id = uuid_v7(now, self.randomness.bytes(10))
         arrival = Arrival(UserId(user), normal_form(code) if code is not None else None, arrival_id, now)
-        return Introduction(arrival, profile or Profile(), phone_verified)
+        return Introduction(arrival, profile or Profile(), phone_verified, self.new_id())
 
     async def arrive(
         self,

@@ -30,6 +30,8 @@ PROMISES: Mapping[str, str] = {
     "balances_are_entries": "a balance is the sum of its entries, each of which starts where the one before it ended",
     "lifetime_is_earned": "lifetime points are all that was ever credited, and each entry says how far they had come",
     "events_count_once": "one event credits or debits an account once",
+    "slips_accrue_once": "a closed slip that earned points has exactly one accrual, or visibly waits for it",
+    "waiting_is_not_credited": "what waits for being credited was not credited",
     "collected_once_and_paid": "a collected reward was paid for once, and not by its owner",
     "referrals_are_edges": "the referrals that are shown are the edges that are stored",
 }

@@ -88,8 +88,23 @@ class PointsDesk:
     def unchanged(self, player_id: UserId, at: datetime) -> tuple[Accrual, int]:
         """Return the receipt of nothing, and the version of the account that it shows."""
         key = AccountKey(player_id, "points")
-        account = self._accounts.get(key)
-        return standing(account or Account(*key), self._tiers, at, is_locked=account is not None)
+        account = self._accounts.get(key) or Account(*key)
+        return self.standing(account, at), account.version
+
+    def standing(self, account: Account, at: datetime) -> Accrual:
+        """Return an account as a receipt that changes nothing; `at` stands where it never changed."""
+        tier = self._tiers.of(account.lifetime)
+        return Accrual(
+            player_id=account.user_id,
+            balance_before=account.balance,
+            balance_after=account.balance,
+            tier_before=tier.name,
+            tier_after=tier.name,
+            tier_progress=tier.progress,
+            lifetime_points=account.lifetime,
+            updated_at=account.updated_at or at,
+            row_locked=AccountKey(account.user_id, account.unit) in self._accounts,
+        )
 
     async def record(self, stores: Stores) -> None:
         """Store what was credited, in one statement."""
@@ -101,23 +116,6 @@ class PointsDesk:
         # A batch that is run again after a lost answer finds its own entry, which is no hit.
         is_own = (made.created_at, made.correlation_id) == (earning.at, earning.correlation_id)
         return Accrued(receipt(made), was_there=made.event in self._new or not is_own)
-
-
-def standing(account: Account, tiers: Tiers, at: datetime, *, is_locked: bool) -> tuple[Accrual, int]:
-    """Return an account as a receipt that changes nothing, and its version; `at` stands where it never changed."""
-    tier = tiers.of(account.lifetime)
-    accrual = Accrual(
-        player_id=account.user_id,
-        balance_before=account.balance,
-        balance_after=account.balance,
-        tier_before=tier.name,
-        tier_after=tier.name,
-        tier_progress=tier.progress,
-        lifetime_points=account.lifetime,
-        updated_at=account.updated_at or at,
-        row_locked=is_locked,
-    )
-    return accrual, account.version
 
 
 async def credit_all(stores: Stores, points: Points, asked: Sequence[Earning | Refusal]) -> list[Accrued | Refusal]:

@@ -26,7 +26,7 @@ CounterName = Literal[
     "webhook_refusals",
 ]
 HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
-GaugeName = Literal["missing_code_count"]
+GaugeName = Literal["missing_code_count", "pending_accruals", "pending_accruals_oldest_seconds"]
 
 LimitGroup = Literal["award", "resolver", "sign_up", "webhook", "read", "write"]
 

@@ -6,12 +6,15 @@ from datetime import datetime
 import msgspec
 
 from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.pending_accruals import credit_or_wait
+from application.points import Points
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import Roll, holders_of
 from domain.codes import Code
 from domain.identity import Verification
-from domain.referrals import Arrival, Attribution, Edge, attribute, is_overwrite
+from domain.loyalty import Earning
+from domain.referrals import Arrival, Attribution, Edge, ReferralPoints, attribute, earning_of, is_overwrite
 from domain.refusals import Refusal
 from domain.users import Profile, UserDeleted, UserId
 
@@ -22,6 +25,7 @@ class Introduction(msgspec.Struct, frozen=True):
     arrival: Arrival
     profile: Profile
     phone_verified: bool
+    correlation_id: str
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -35,26 +39,39 @@ class Arrived(msgspec.Struct, frozen=True):
 class AttributeReferrals:
     """Store who came and who invited them: the first committed inviter stays for ever.
 
-    Profile, verification and edge are one transaction; a refused profile leaves nothing of the three.
+    Profile, verification, edge and the inviter's points are one transaction; a refused profile leaves nothing of them.
     """
 
-    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics, once: AnswerOnce) -> None:
-        self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
+    def __init__(
+        self,
+        transactions: Transactions,
+        points: Points,
+        referral_points: ReferralPoints,
+        clock: Clock,
+        metrics: Metrics,
+        once: AnswerOnce,
+    ) -> None:
+        self._transactions, self._points, self._referral_points = transactions, points, referral_points
+        self._clock, self._metrics, self._once = clock, metrics, once
 
     async def __call__(self, introductions: Sequence[Keyed[Introduction]]) -> list[Arrived | Refusal | Replayed]:
-        overwrites = 0
+        overwrites, credited, waiting = 0, 0, 0
 
         async def attribute_all(fresh: Sequence[Introduction]) -> list[Arrived | Refusal]:
-            nonlocal overwrites
-            book = await _Book.open(stores, fresh, self._clock.now())
+            nonlocal overwrites, credited, waiting
+            book = await _Book.open(stores, fresh, self._referral_points, self._clock.now())
             outcomes = [book.enter(introduction) for introduction in fresh]
             await book.record(stores)
+            if book.earnings:
+                credited, waiting = await credit_or_wait(stores, self._points, book.earnings)
             overwrites = book.overwrites
             return outcomes
 
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, introductions, attribute_all)
         self._metrics.count("attribution_overwrite_attempts", overwrites)
+        self._metrics.count("accrual_outcomes", credited, label="credited")
+        self._metrics.count("accrual_outcomes", waiting, label="pending")
         return outcomes
 
 
@@ -62,15 +79,25 @@ class _Book:
     """Everything that a batch of introductions is decided on, kept current while it is decided."""
 
     def __init__(
-        self, roll: Roll, owners: dict[Code, UserId], edges: dict[UserId, Edge], verified: set[UserId]
+        self,
+        roll: Roll,
+        owners: dict[Code, UserId],
+        edges: dict[UserId, Edge],
+        verified: set[UserId],
+        referral_points: ReferralPoints,
     ) -> None:
         self._roll, self._owners, self._edges, self._verified = roll, owners, edges, verified
+        self._referral_points = referral_points
         self._new_edges: list[Edge] = []
         self._new_verifications: list[Verification] = []
+        self.earnings: list[Earning] = []
+        """What the new edges earn their inviters."""
         self.overwrites = 0
 
     @classmethod
-    async def open(cls, stores: Stores, introductions: Sequence[Introduction], at: datetime) -> "_Book":
+    async def open(
+        cls, stores: Stores, introductions: Sequence[Introduction], referral_points: ReferralPoints, at: datetime
+    ) -> "_Book":
         """Load and lock: the arrivals and the owners of the codes that they name, in one order."""
         arrivals = [introduction.arrival for introduction in introductions]
         codes = {arrival.referred_by for arrival in arrivals if arrival.referred_by is not None}
@@ -83,7 +110,7 @@ class _Book:
         verified = await stores.verifications.verified(arriving)
         holders = await holders_of(stores, [introduction.profile for introduction in introductions])
         roll = Roll(users, holders, newcomers=arriving - users.keys(), at=at)
-        return cls(roll, owners, edges, verified)
+        return cls(roll, owners, edges, verified, referral_points)
 
     def enter(self, introduction: Introduction) -> Arrived | Refusal:
         """Decide one introduction."""
@@ -99,9 +126,10 @@ class _Book:
         if introduction.phone_verified and user.user_id not in self._verified:
             self._verified.add(user.user_id)
             self._new_verifications.append(Verification(user.user_id, "token", arrival.at))
-        return Arrived(user.user_id, user.user_id in self._verified, self._attribute(arrival))
+        return Arrived(user.user_id, user.user_id in self._verified, self._attribute(introduction))
 
-    def _attribute(self, arrival: Arrival) -> Attribution:
+    def _attribute(self, introduction: Introduction) -> Attribution:
+        arrival = introduction.arrival
         owner_id = self._owners.get(arrival.referred_by) if arrival.referred_by is not None else None
         owner = self._roll[owner_id] if owner_id is not None else None
         self.overwrites += is_overwrite(self._edges.get(arrival.user_id), owner)
@@ -111,6 +139,9 @@ class _Book:
             self._new_edges.append(edge)
             inviter = self._roll[edge.inviter_id]
             self._roll.keep(msgspec.structs.replace(inviter, referrals=inviter.referrals + 1))
+            earning = earning_of(edge, self._referral_points, introduction.correlation_id)
+            if earning is not None:
+                self.earnings.append(earning)
         return attribution
 
     async def record(self, stores: Stores) -> None:

@@ -12,6 +12,8 @@ from domain.identity_events import Deliveries
 from domain.invites import Invites
 from domain.ledger import Ledger
 from domain.loyalty import Players
+from domain.pending_accruals import PendingAccruals
+from domain.rating_slips import RatingSlips
 from domain.referrals import Edges, Leaderboard
 from domain.rewards import Rewards
 from domain.standings import Standings
@@ -33,6 +35,8 @@ class Stores:
     invariants: Invariants
     ledger: Ledger
     players: Players
+    slips: RatingSlips
+    pending: PendingAccruals
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory

@@ -2,15 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NewType, Protocol
 
 import msgspec
 
 from domain.codes import Code
+from domain.ledger import Event
+from domain.loyalty import Earning
 from domain.users import User, UserId
 
 Attribution = Literal["recorded", "kept", "none"]
 """The edge was stored now; there was one already; there is none."""
+
+ReferralPoints = NewType("ReferralPoints", int)
+"""How many points an invitee earns their inviter; 0 for none."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -76,6 +81,14 @@ def attribute(arrival: Arrival, *, owner: User | None, edges: Mapping[UserId, Ed
     if owners_edge is not None and owners_edge.inviter_id == arrival.user_id:
         return "none", None
     return "recorded", Edge(arrival.user_id, owner.user_id, arrival.referred_by, arrival.arrival_id, arrival.at)
+
+
+def earning_of(edge: Edge, points: ReferralPoints, correlation_id: str) -> Earning | None:
+    """Return what an edge earns its inviter, once for each invitee; None where that is nothing."""
+    if not points:
+        return None
+    event = Event("referral_signup", edge.invitee_id)
+    return Earning(edge.inviter_id, points, event, None, None, correlation_id, edge.created_at)
 
 
 def is_overwrite(kept: Edge | None, owner: User | None) -> bool:

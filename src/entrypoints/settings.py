@@ -14,7 +14,9 @@ from adapters.rate_limits.limiter import read_limits
 from adapters.telemetry.logs import LogLevel
 from adapters.webhooks.signatures import WebhookSecrets
 from domain.flags import DEFAULTS, Flag
+from domain.ledger import MAX_AMOUNT
 from domain.loyalty import Tiers
+from domain.rating_slips import Games
 
 PREFIX = "TALLYSTICK_"
 OFF = "off"
@@ -112,6 +114,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tiers: Annotated[str, _says("The tiers of loyalty and the lifetime points that each begins at, lowest first.")] = (
         "bronze=0; silver=1000; gold=5000; platinum=20000"
     )
+    games: Annotated[
+        str,
+        _says(
+            "The games that rating slips are opened for: `name=decisions an hour,house edge in basis points,points for "
+            "each 100 minor units that the house expects to win`."
+        ),
+    ] = "blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10"
+
+    referral_points: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=MAX_AMOUNT)],
+        _says("The points that an inviter gets for each user they bring; 0 for none."),
+    ] = 100
 
     flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See below for what there is.")] = ""
     log_level: Annotated[LogLevel, _says("`debug` logs successful requests too.")] = "info"
@@ -152,6 +166,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def points_tiers(self) -> Tiers:
         """The tiers of loyalty."""
         return Tiers.parse(self.tiers)
+
+    @property
+    def rated_games(self) -> Games:
+        """The games that slips can be opened for."""
+        return Games.parse(self.games)
 
     @property
     def origins(self) -> list[str]:
@@ -233,6 +252,7 @@ def _check(settings: Settings) -> None:
         "rate_limits": read_limits,
         "flags": _read_flags,
         "tiers": Tiers.parse,
+        "games": Games.parse,
         "trusted_proxies": lambda text: [ip_network(word, strict=False) for word in text.split()],
         "allowed_origins": _check_origins,
     }

@@ -32,8 +32,18 @@ from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
 from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
+from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
 from application.points import Accrued, Points
 from application.ports import Clock, Metrics, Randomness, RateLimiter
+from application.rating_slips import (
+    Completed,
+    CompleteSlip,
+    CompleteSlips,
+    NewSlip,
+    OpenSlips,
+    RecoverSlip,
+    RecoverSlips,
+)
 from application.reads import Reads, ReadStandings, TellDeleted
 from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
@@ -55,6 +65,8 @@ from domain.flags import Flags
 from domain.identity import Passwords
 from domain.invites import Invite
 from domain.loyalty import Tiers
+from domain.rating_slips import Games, Slip
+from domain.referrals import ReferralPoints
 from domain.rewards import Reward, RewardId
 from domain.standings import Standing
 from domain.users import UserId
@@ -69,6 +81,8 @@ from entrypoints.http.links import Addresses
 from entrypoints.http.loyalty import loyalty_router, wire_credited
 from entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
 from entrypoints.http.pages import Cursors
+from entrypoints.http.pending_accruals import pending_accruals_router
+from entrypoints.http.rating_slips import rating_slips_router, wire_completed, wire_slip
 from entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
 from entrypoints.http.replies import WireEncoder
 from entrypoints.http.resolver import resolver_router
@@ -260,6 +274,8 @@ class Referrals(Provider):
                     Granted: lambda granted: wire_entry(granted.entry),
                     Accrued: lambda accrued: accrued.accrual,
                     Credited: wire_credited,
+                    Slip: wire_slip,
+                    Completed: wire_completed,
                     Bought: wire_bought,
                     Invite: wire_invite,
                 }
@@ -355,10 +371,23 @@ class Loyalty(Provider):
     points = provide(Points)
     award_points = provide(AwardPoints)
     accrue_points = provide(AccruePoints)
+    open_slips = provide(OpenSlips)
+    complete_slips = provide(CompleteSlips)
+    recover_slips = provide(RecoverSlips)
+    recover_accruals = provide(RecoverAccruals)
+    sweep_accruals = provide(SweepAccruals)
 
     @provide
     def tiers(self, settings: Settings) -> Tiers:
         return settings.points_tiers
+
+    @provide
+    def referral_points(self, settings: Settings) -> ReferralPoints:
+        return ReferralPoints(settings.referral_points)
+
+    @provide
+    def games(self, settings: Settings) -> Games:
+        return settings.rated_games
 
     @provide
     def award(self, batch: AwardPoints, commits: Commits) -> Single[Keyed[Award], Accrued]:
@@ -367,6 +396,22 @@ class Loyalty(Provider):
     @provide
     def accrue(self, batch: AccruePoints, commits: Commits) -> Single[Keyed[Earnings], Credited]:
         return commits.of(batch, key=_first_player_of, name="accrue_points", bounds=_BASKETS)
+
+    @provide
+    def open_one(self, batch: OpenSlips, commits: Commits) -> Single[Keyed[NewSlip], Slip]:
+        return commits.of(batch, key=lambda keyed: keyed.command.slip_id, name="open_slips")
+
+    @provide
+    def complete(self, batch: CompleteSlips, commits: Commits) -> Single[Keyed[CompleteSlip], Completed]:
+        return commits.of(batch, key=lambda keyed: keyed.command.slip_id, name="complete_slips", bounds=_HOT)
+
+    @provide
+    def recover_one(self, batch: RecoverSlips, commits: Commits) -> Single[Keyed[RecoverSlip], Accrued]:
+        return commits.of(batch, key=lambda keyed: keyed.command.slip_id, name="recover_slips")
+
+    @provide
+    def recover(self, batch: RecoverAccruals, commits: Commits) -> Single[Keyed[Recovery], Accrued]:
+        return commits.of(batch, key=lambda keyed: keyed.command.event.user_id, name="recover_accruals")
 
 
 class Http(Provider):
@@ -380,6 +425,8 @@ class Http(Provider):
     rewards = provide(staticmethod(rewards_router))
     invites = provide(staticmethod(invites_router))
     loyalty = provide(staticmethod(loyalty_router))
+    rating_slips = provide(staticmethod(rating_slips_router))
+    pending_accruals = provide(staticmethod(pending_accruals_router))
     sign_up = provide(staticmethod(sign_up_router))
     webhooks = provide(staticmethod(webhooks_router))
     operations = provide(staticmethod(operations_router))

@@ -7,9 +7,16 @@ from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviou
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
 from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
 from tests.unit.behaviours.invites import MakeInvitesBehaviour, RevokeInvitesBehaviour, SeatPagesBehaviour
+from tests.unit.behaviours.pending_accruals import (
+    PendingSlipsBehaviour,
+    RecoverAccrualsBehaviour,
+    SweepAccrualsBehaviour,
+)
 from tests.unit.behaviours.purchases import PurchaseRewardsBehaviour, RepeatedPurchasesBehaviour
+from tests.unit.behaviours.rating_slips import CompleteSlipsBehaviour, OpenSlipsBehaviour
 from tests.unit.behaviours.redemptions import RedeemInvitesBehaviour, RepeatedRedemptionsBehaviour
 from tests.unit.behaviours.referral_links import PeekReferralLinkBehaviour, ReadReferralLinkBehaviour
+from tests.unit.behaviours.referral_points import ReferralPointsBehaviour
 from tests.unit.behaviours.referrals import AttributeReferralsBehaviour, LeaderboardBehaviour, ProfilesBehaviour
 from tests.unit.behaviours.rewards import OfferRewardsBehaviour, PurchaseBasketsBehaviour, RewardPagesBehaviour
 from tests.unit.behaviours.sign_up import CompleteSignUpsBehaviour, SignInBehaviour, SignUpBatchesBehaviour
@@ -98,3 +105,21 @@ class TestAwardPoints(AwardPointsBehaviour): ...
 
 
 class TestAccruePoints(AccruePointsBehaviour): ...
+
+
+class TestOpenSlips(OpenSlipsBehaviour): ...
+
+
+class TestCompleteSlips(CompleteSlipsBehaviour): ...
+
+
+class TestPendingSlips(PendingSlipsBehaviour): ...
+
+
+class TestRecoverAccruals(RecoverAccrualsBehaviour): ...
+
+
+class TestSweepAccruals(SweepAccrualsBehaviour): ...
+
+
+class TestReferralPoints(ReferralPointsBehaviour): ...

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from adapters.memory.tables import View
 from application.invariants import PROMISES, Invariant
 from domain.ledger import Account, AccountKey, Entry
+from domain.rating_slips import Slip
 from domain.users import UserId
 
 
@@ -25,6 +26,8 @@ class MemoryInvariants:
             "balances_are_entries": self._wrong_balances,
             "lifetime_is_earned": self._unearned,
             "events_count_once": self._repeated_events,
+            "slips_accrue_once": self._wrong_slips,
+            "waiting_is_not_credited": self._credited_and_waiting,
             "collected_once_and_paid": self._unpaid,
             "referrals_are_edges": self._miscounted,
         }
@@ -80,6 +83,26 @@ class MemoryInvariants:
     def _repeated_events(self) -> int:
         events = Counter((e.user_id, e.unit, e.event_type, e.event_key) for e in self._view.entries.values())
         return sum(count > 1 for count in events.values())
+
+    def _wrong_slips(self) -> int:
+        return sum(not self._has_accrued(slip) for slip in self._view.slips.values())
+
+    def _has_accrued(self, slip: Slip) -> bool:
+        """Tell whether a slip has what its state says."""
+        seq, pending = self._view.events.get(slip.event), self._view.pending.get(slip.event)
+        entry = self._view.entries.get((slip.player_id, "points", seq)) if seq is not None else None
+        earned = entry.amount if entry is not None else None
+        waiting = pending.points if pending is not None else None
+        match slip.state:
+            case "open":
+                return (earned, waiting) == (None, None)
+            case "closed":
+                return (earned, waiting) == (slip.points or None, None)
+            case "accrual_pending":
+                return (earned, waiting) == (None, slip.points)
+
+    def _credited_and_waiting(self) -> int:
+        return sum(pending.event in self._view.events for pending in self._view.pending.values())
 
     def _unpaid(self) -> int:
         paid = {

@@ -9,6 +9,8 @@ from domain.identity import Credentials, Verification
 from domain.identity_events import IdentityEvent
 from domain.invites import Invite, InviteId, InviteUse, SeatKey
 from domain.ledger import Account, AccountKey, Entry, EventKey, Unit
+from domain.pending_accruals import PendingAccrual
+from domain.rating_slips import Slip, SlipId
 from domain.referrals import Edge
 from domain.rewards import Collected, CollectionKey, Reward, RewardId
 from domain.users import User, UserId
@@ -35,6 +37,8 @@ class Tables:
     entries: dict[tuple[UserId, Unit, int], Entry] = field(default_factory=dict)
     events: dict[EventKey, int] = field(default_factory=dict)
     grants: dict[str, tuple[UserId, Unit, int]] = field(default_factory=dict)
+    slips: dict[SlipId, Slip] = field(default_factory=dict)
+    pending: dict[EventKey, PendingAccrual] = field(default_factory=dict)
     rewards: dict[RewardId, Reward] = field(default_factory=dict)
     collected: dict[CollectionKey, Collected] = field(default_factory=dict)
     invites: dict[Code, Invite] = field(default_factory=dict)
@@ -61,6 +65,8 @@ class View:
         self.entries = Draft(tables.entries)
         self.events = Draft(tables.events)
         self.grants = Draft(tables.grants)
+        self.slips = Draft(tables.slips)
+        self.pending = Draft(tables.pending)
         self.rewards = Draft(tables.rewards)
         self.collected = Draft(tables.collected)
         self.invites = Draft(tables.invites)
@@ -70,6 +76,7 @@ class View:
         self.replies = Draft(tables.replies)
         self.locked: set[UserId] = set()
         self.locked_accounts: set[AccountKey] = set()
+        self.locked_slips: set[SlipId] = set()
         self._writable = writable
 
     def writing(self) -> None:

@@ -14,6 +14,8 @@ from adapters.memory.invariants import MemoryInvariants
 from adapters.memory.invites import MemoryInvites
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.loyalty import MemoryPlayers
+from adapters.memory.pending_accruals import MemoryPendingAccruals
+from adapters.memory.rating_slips import MemoryRatingSlips
 from adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
 from adapters.memory.rewards import MemoryRewards
 from adapters.memory.standings import MemoryStandings
@@ -62,6 +64,8 @@ def _stores(view: View) -> Stores:
         invariants=MemoryInvariants(view),
         ledger=MemoryLedger(view),
         players=MemoryPlayers(view),
+        slips=MemoryRatingSlips(view),
+        pending=MemoryPendingAccruals(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),

@@ -30,12 +30,25 @@ MAY_UPDATE: frozenset[str] = frozenset(
         ),
         *(f"referral_codes.{column}" for column in ("is_canonical", "demoted_at", "retired_at")),
         *(f"ledger_accounts.{column}" for column in ("balance", "version", "lifetime", "updated_at")),
+        *(
+            f"rating_slips.{column}"
+            for column in (
+                "average_bet",
+                "state",
+                "closed_at",
+                "points",
+                "completed_at",
+                "correlation_id",
+                "account_version",
+            )
+        ),
+        *(f"pending_accruals.{column}" for column in ("cause", "tries", "last_tried_at")),
         *(f"rewards.{column}" for column in ("name", "description", "cost", "active")),
         *(f"invites.{column}" for column in ("current_uses", "revoked_at")),
         "credentials.password_hash",
     }
 )
-MAY_DELETE: frozenset[str] = frozenset({"webhook_deliveries", "idempotency_keys"})
+MAY_DELETE: frozenset[str] = frozenset({"webhook_deliveries", "idempotency_keys", "pending_accruals"})
 """Tables and columns that may change or shrink; everything else is history, and the service may only add to it."""
 
 

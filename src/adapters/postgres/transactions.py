@@ -17,6 +17,8 @@ from adapters.postgres.invariants import PostgresInvariants
 from adapters.postgres.invites import PostgresInvites
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.loyalty import PostgresPlayers
+from adapters.postgres.pending_accruals import PostgresPendingAccruals
+from adapters.postgres.rating_slips import PostgresRatingSlips
 from adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
 from adapters.postgres.rewards import PostgresRewards
 from adapters.postgres.standings import PostgresStandings
@@ -77,6 +79,8 @@ def _stores(connection: Connection) -> Stores:
         invariants=PostgresInvariants(connection),
         ledger=PostgresLedger(connection),
         players=PostgresPlayers(connection),
+        slips=PostgresRatingSlips(connection),
+        pending=PostgresPendingAccruals(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),

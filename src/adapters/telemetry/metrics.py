@@ -46,10 +46,14 @@ _HISTOGRAMS: Mapping[HistogramName, tuple[str, str, Sequence[float]]] = {
         (25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 60000, 300000),
     ),
 }
-_GAUGES: Mapping[GaugeName, str] = {"missing_code_count": "Living users without a canonical code."}
+_GAUGES: Mapping[GaugeName, str] = {
+    "missing_code_count": "Living users without a canonical code.",
+    "pending_accruals": "Points of slips and referrals that wait for being credited, by event.",
+    "pending_accruals_oldest_seconds": "For how long the oldest of them has waited; 0 where none waits.",
+}
 _LABELS: Mapping[str, Sequence[str]] = {
     "resolver_outcomes": ("canonical", "alias", "unknown"),
-    "accrual_outcomes": ("credited", "repeated", "refused"),
+    "accrual_outcomes": ("credited", "repeated", "refused", "pending", "recovered"),
     "limit_hits": ("award", "resolver", "sign_up", "webhook", "read", "write"),
     "webhook_refusals": ("signature", "shape"),
 }

@@ -14,6 +14,15 @@ from domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
 from domain.invites import AlreadyUsed, CodeTaken, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
 from domain.ledger import AccountFrozen, BalanceLimitExceeded, InsufficientFunds
 from domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
+from domain.pending_accruals import AccrualNotFound, AccrualPending
+from domain.rating_slips import (
+    GameNotFound,
+    ImpossibleTimes,
+    PartialCompletion,
+    SlipLimitExceeded,
+    SlipNotFound,
+    SlipNotOpen,
+)
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
@@ -39,6 +48,8 @@ REFUSALS = "refusals"
 
 STATUS: Mapping[type[Refusal], int] = {
     AccountFrozen: 409,
+    AccrualNotFound: 404,
+    AccrualPending: 503,
     AlreadyCollected: 409,
     AlreadyUsed: 409,
     BalanceLimitExceeded: 422,
@@ -48,11 +59,13 @@ STATUS: Mapping[type[Refusal], int] = {
     CodesExhausted: 503,
     CsrfRefused: 403,
     EmailTaken: 409,
+    GameNotFound: 404,
     HeadersTooLarge: 431,
     IdempotencyInProgress: 409,
     IdempotencyMismatch: 422,
     IdentityExternal: 403,
     IdentityMismatch: 403,
+    ImpossibleTimes: 422,
     InsufficientFunds: 402,
     InternalError: 500,
     InvalidRequest: 400,
@@ -66,6 +79,7 @@ STATUS: Mapping[type[Refusal], int] = {
     NotYourReward: 403,
     OutcomeUnknown: 503,
     Overloaded: 503,
+    PartialCompletion: 503,
     PermissionMissing: 403,
     PointsDisabled: 409,
     RateLimited: 429,
@@ -76,6 +90,9 @@ STATUS: Mapping[type[Refusal], int] = {
     SelfPurchase: 403,
     SignInRefused: 401,
     SignatureRefused: 401,
+    SlipLimitExceeded: 422,
+    SlipNotFound: 404,
+    SlipNotOpen: 409,
     Unauthenticated: 401,
     UnsupportedMediaType: 415,
     UriTooLong: 414,

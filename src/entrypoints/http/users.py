@@ -113,7 +113,12 @@ def users_router(
             uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
             now,
         )
-        introduction = Introduction(arrival, _profile(data), phone_verified=request.user.phone_verified)
+        introduction = Introduction(
+            arrival,
+            _profile(data),
+            phone_verified=request.user.phone_verified,
+            correlation_id=exchange_of(request.scope).correlation_id,
+        )
         return await attribute(Keyed(introduction, await request.idempotency_key(now)))
 
     @get("/me", opt={TELLS_DELETED: True, REFUSALS: (UserNotFound,)})

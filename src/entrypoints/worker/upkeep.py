@@ -4,10 +4,12 @@ import asyncio
 from datetime import datetime, timedelta
 
 from adapters.telemetry.logs import logger
+from application.pending_accruals import SweepAccruals
+from application.points import Accrued
 from application.ports import Clock, Metrics, Randomness
 from application.reads import Reads
 from application.transactions import StoreUnavailable, TransactionAborted, Transactions
-from domain.refusals import Overloaded
+from domain.refusals import Overloaded, Refusal
 
 KEEP_REPLIES = timedelta(days=8)
 """Longer than the week that callers are promised."""
@@ -19,12 +21,18 @@ ROUND_SECONDS = 60.0
 
 
 class Upkeep:
-    """Counts what is missing, and forgets what nobody may ask for any more. One a process; several do no harm."""
+    """Counts what is missing, credits what waits, and forgets what is over. One a process; several do no harm."""
 
     def __init__(
-        self, transactions: Transactions, reads: Reads, clock: Clock, randomness: Randomness, metrics: Metrics
+        self,
+        transactions: Transactions,
+        reads: Reads,
+        sweep: SweepAccruals,
+        clock: Clock,
+        randomness: Randomness,
+        metrics: Metrics,
     ) -> None:
-        self._transactions, self._reads, self._clock = transactions, reads, clock
+        self._transactions, self._reads, self._sweep, self._clock = transactions, reads, sweep, clock
         self._randomness, self._metrics = randomness, metrics
 
     async def run(self) -> None:
@@ -39,10 +47,23 @@ class Upkeep:
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
 
     async def go_round(self) -> None:
-        """Forget and measure once."""
+        """Forget, credit what waits, and measure, once."""
         await self._forget(self._clock.now())
+        for pending, outcome in await self._sweep():
+            facts = {"event_type": pending.event_type, "correlation_id": pending.correlation_id}
+            if isinstance(outcome, Accrued):
+                logger().info("pending accrual credited", **facts)
+            elif not isinstance(outcome, Refusal):
+                logger().error("pending accrual failed", error=outcome, **facts)
+        await self._measure_backlog(self._clock.now())
         # Last, for it looks at every user: where that takes too long, the rest was done.
         self._metrics.gauge("missing_code_count", await self._reads(lambda stores: stores.standings.missing_codes()))
+
+    async def _measure_backlog(self, now: datetime) -> None:
+        backlog = await self._reads(lambda stores: stores.pending.backlog())
+        age = (now - backlog.oldest_at).total_seconds() if backlog.oldest_at is not None else 0.0
+        self._metrics.gauge("pending_accruals", backlog.waiting)
+        self._metrics.gauge("pending_accruals_oldest_seconds", max(0.0, age))
 
     async def _forget(self, now: datetime) -> None:
         for _ in range(MAX_BITES):

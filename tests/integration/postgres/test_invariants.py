@@ -21,6 +21,24 @@ COLLECTED = (
     "INSERT INTO collected_rewards (user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at) "
     "VALUES"
 )
+SLIP = (
+    "INSERT INTO rating_slips (slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, "
+    "points_per_100, state, opened_at, closed_at, points, completed_at, correlation_id, account_version) VALUES"
+)
+OPEN = "'a', 'g', 1, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL"
+CLOSED = "'a', 'g', 1, 1, 1, 1, 'closed', now(), now(), {points}, now(), '', 0"
+WAITING = "'a', 'g', 1, 1, 1, 1, 'accrual_pending', now(), now(), {points}, now(), '', 0"
+PENDING = (
+    "INSERT INTO pending_accruals (player_id, event_type, event_key, points, correlation_id, cause, created_at, tries, "
+    "last_tried_at) VALUES"
+)
+EARNED = (
+    "INSERT INTO ledger_accounts (user_id, unit, balance, version, lifetime) VALUES ('a', 'points', {n}, {n}, {n}); "
+    "INSERT INTO ledger_entries (user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, "
+    "correlation_id, created_at, tier_before, tier_after, lifetime_after, tier_progress) "
+    "SELECT 'a', 'points', n, 1, n - 1, n, 'rating_slip', 's' || n, '', now(), 'b', 'b', n, 0 "
+    "FROM generate_series(1, {n}) AS n"
+)
 INVITE = "INSERT INTO invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
 EDGE = "INSERT INTO referral_edges (invitee_id, inviter_id, arrival_id, created_at) VALUES"
 
@@ -45,6 +63,15 @@ BREAKING: Mapping[str, str] = {
     f"DROP INDEX ledger_entries_grant_key; {ACCOUNT} ('a', 'credits', 2, 2); "
     f"{ENTRY} ('a', 'credits', 1, 1, 0, 1, 'grant', 'k', '', now()), "
     "('a', 'credits', 2, 1, 1, 2, 'grant', 'k', '', now())",
+    # Credited while open; not credited, or less, or without points; neither credited nor waiting, or for less; both.
+    "slips_accrue_once": f"{EARNED.format(n=3)}; {SLIP} ('s1', {OPEN}), ('x', {CLOSED.format(points=5)}), "
+    f"('s2', {CLOSED.format(points=5)}), ('s3', {CLOSED.format(points=0)}), ('y', {WAITING.format(points=5)}), "
+    f"('z', {WAITING.format(points=5)}), ('o', {OPEN}), ('c', {CLOSED.format(points=0)}), "
+    f"('w', {WAITING.format(points=5)}); "
+    f"{PENDING} ('a', 'rating_slip', 'z', 4, '', '', now(), 1, now()), "
+    "('a', 'rating_slip', 'w', 5, '', '', now(), 1, now()), ('a', 'rating_slip', 'c', 1, '', '', now(), 1, now())",
+    "waiting_is_not_credited": f"{EARNED.format(n=1)}; UPDATE ledger_entries SET event_type = 'referral_signup'; "
+    f"{PENDING} ('a', 'referral_signup', 's1', 1, '', '', now(), 1, now())",
     "collected_once_and_paid": f"{ACCOUNT} ('a', 'credits', 0, 2), ('c', 'credits', 5, 2); "
     f"{ENTRY} ('a', 'credits', 1, 5, 0, 5, 'grant', 'k', '', now()), "
     "('a', 'credits', 2, -5, 5, 0, 'purchase', 'r1', '', now()), "
@@ -61,6 +88,7 @@ COUNTED: Mapping[str, int] = {
     "one_inviter_no_cycle": 2,
     "balances_are_entries": 3,
     "lifetime_is_earned": 2,
+    "slips_accrue_once": 7,
     "collected_once_and_paid": 3,
 }
 
@@ -95,6 +123,9 @@ async def test_the_service_itself_could_break_none_of_them_this_way(migrated_dsn
     async with session(migrated_dsn) as owner:
         await owner.execute("SET ROLE tallystick_app; SET search_path = tallystick")
         for name, statement in BREAKING.items():
-            if name in {"verified_users_exist", "one_inviter_no_cycle", "events_count_once", "collected_once_and_paid"}:
+            if name in {
+                *("verified_users_exist", "one_inviter_no_cycle", "events_count_once", "collected_once_and_paid"),
+                *("slips_accrue_once", "waiting_is_not_credited"),
+            }:
                 with pytest.raises(asyncpg.PostgresError):
                     await owner.execute(statement)

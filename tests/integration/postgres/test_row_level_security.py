@@ -22,7 +22,23 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "ledger_accounts": frozenset({"SELECT", "INSERT"})
     | {f"UPDATE {column}" for column in ("balance", "version", "lifetime", "updated_at")},
     "ledger_entries": frozenset({"SELECT", "INSERT"}),
+    "pending_accruals": frozenset(
+        {"SELECT", "INSERT", "DELETE", "UPDATE cause", "UPDATE tries", "UPDATE last_tried_at"}
+    ),
     "phone_verifications": frozenset({"SELECT", "INSERT"}),
+    "rating_slips": frozenset({"SELECT", "INSERT"})
+    | {
+        f"UPDATE {column}"
+        for column in (
+            "average_bet",
+            "state",
+            "closed_at",
+            "points",
+            "completed_at",
+            "correlation_id",
+            "account_version",
+        )
+    },
     "referral_codes": frozenset({"SELECT", "INSERT", "UPDATE is_canonical", "UPDATE demoted_at", "UPDATE retired_at"}),
     "referral_edges": frozenset({"SELECT", "INSERT"}),
     "rewards": frozenset({"SELECT", "INSERT", "UPDATE name", "UPDATE description", "UPDATE cost", "UPDATE active"}),
@@ -57,6 +73,10 @@ ROWS: Mapping[str, str] = {
     "ledger_accounts": "(user_id, unit) VALUES ('user{n}', 'credits')",
     "ledger_entries": "(user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, "
     "correlation_id, created_at) VALUES ('user1', 'credits', {n}, 5, 0, 5, 'grant', 'event {n}', '', now())",
+    "rating_slips": "(slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, points_per_100, state, "
+    "opened_at) VALUES ('slip{n}', 'inviter', 'whist', 5, 1, 1, 1, 'open', now())",
+    "pending_accruals": "(player_id, event_type, event_key, points, correlation_id, cause, created_at, tries, "
+    "last_tried_at) VALUES ('inviter', 'rating_slip', 'slip{n}', 5, '', 'CAUSE', now(), 1, now())",
     "rewards": "(reward_id, owner_id, name, cost, active, created_at) "
     "VALUES ('reward{n}', 'inviter', 'A word', 5, true, now())",
     "collected_rewards": "(user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at) "

@@ -30,10 +30,19 @@ COLLECTED = (
 INVITE = "INSERT INTO invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
 USE = "INSERT INTO invite_uses (invite_id, user_id, attempt_id, used_at) VALUES"
 CREDENTIALS = "INSERT INTO credentials (user_id, password_hash, created_at) VALUES"
+SLIP = (
+    "INSERT INTO rating_slips (slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, "
+    "points_per_100, state, opened_at, closed_at, points, completed_at, correlation_id, account_version) VALUES"
+)
+PENDING = (
+    "INSERT INTO pending_accruals (player_id, event_type, event_key, points, correlation_id, cause, created_at, tries, "
+    "last_tried_at) VALUES"
+)
 WALLETS = (
     f"{ACCOUNT} ('ada', 'credits', 5, 0), ('bob', 'credits', 5, 0); "
     f"{REWARD} ('reward', 'cid', 'A word', 5, true, now()); "
-    f"{INVITE} ('FIRST', 'first', 'cid', 5, 0, now())"
+    f"{INVITE} ('FIRST', 'first', 'cid', 5, 0, now()); "
+    f"{SLIP} ('slip', 'ada', 'whist', 5, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL)"
 )
 
 
@@ -83,6 +92,21 @@ BREAKING: Mapping[str, str] = {
     "ledger_entries_seq_counts": f"{ENTRY} ('ada', 'credits', 0, 5, 0, 5, 'grant', 'a', '', now())",
     "ledger_entries_add_up": f"{ENTRY} ('ada', 'credits', 1, 5, 0, 6, 'grant', 'a', '', now())",
     "ledger_entries_never_negative": f"{ENTRY} ('ada', 'credits', 1, -5, 0, -5, 'purchase', 'a', '', now())",
+    "rating_slips_pkey": f"{SLIP} ('slip', 'ada', 'whist', 5, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL)",
+    "rating_slips_player_fkey": f"{SLIP} ('2', 'nobody', 'w', 5, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL)",
+    "rating_slips_state_known": f"{SLIP} ('2', 'ada', 'w', 5, 1, 1, 1, 'void', now(), now(), 0, now(), '', 0)",
+    "rating_slips_bet_positive": "UPDATE rating_slips SET average_bet = 0",
+    "rating_slips_game_positive": f"{SLIP} ('2', 'ada', 'w', 5, 1, 0, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL)",
+    "rating_slips_times_ordered": "UPDATE rating_slips SET state = 'closed', closed_at = opened_at - interval '1 s', "
+    "points = 0, completed_at = now(), correlation_id = '', account_version = 0",
+    "rating_slips_points_bounded": "UPDATE rating_slips SET state = 'accrual_pending', closed_at = opened_at, "
+    "points = 0, completed_at = now(), correlation_id = '', account_version = 0",
+    "rating_slips_closed_as_a_whole": "UPDATE rating_slips SET state = 'closed', points = 0",
+    "pending_accruals_pkey": f"{PENDING} ('ada', 'a', 'b', 1, '', '', now(), 1, now()), "
+    "('ada', 'a', 'b', 2, '', '', now(), 1, now())",
+    "pending_accruals_player_fkey": f"{PENDING} ('nobody', 'a', 'b', 1, '', '', now(), 1, now())",
+    "pending_accruals_points_positive": f"{PENDING} ('ada', 'a', 'b', 0, '', '', now(), 1, now())",
+    "pending_accruals_tries_count": f"{PENDING} ('ada', 'a', 'b', 1, '', '', now(), -1, now())",
     "rewards_pkey": f"{REWARD} ('reward', 'bob', 'Another word', 6, true, now())",
     "rewards_cost_positive": f"{REWARD} ('gift', 'bob', 'A gift', 0, true, now())",
     "collected_rewards_pkey": f"{COLLECTED} ('ada', 'reward', 5, 5, 0, 'a', now()), "

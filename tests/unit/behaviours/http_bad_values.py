@@ -93,6 +93,7 @@ REWARD = {"name": "n", "cost": 1}
 INVITE = {"max_uses": 1}
 CHANGE = "/api/rewards/{reward}"
 AWARD = {"player_id": "ada", "points": 1, "reason": "r"}
+SLIP = {"player_id": "ada", "game": "slots", "average_bet": 1}
 EVENT = {"player_id": "ada", "points": 1, "event_type": "promotion", "event_key": "e"}
 EVENT_TYPES = {**TEXTS, "a capital": "Promotion", "a digit first": "1st", "a space": "a b", "65 characters": "x" * 65}
 
@@ -115,6 +116,15 @@ FIELDS: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("POST", "/api/loyalty/manual-rewards", "player_id"): (AWARD, IDS),
     ("POST", "/api/loyalty/manual-rewards", "reason"): (AWARD, TEXTS),
     ("POST", "/api/loyalty/manual-rewards", "reward_id"): (AWARD, told(TEXTS)),
+    ("POST", "/api/rating-slips", "player_id"): (SLIP, IDS),
+    ("POST", "/api/rating-slips", "game"): (
+        SLIP,
+        {name: CODES[name] for name in ("empty", "a number", "NUL", "endless")},
+    ),
+    ("POST", "/api/rating-slips", "average_bet"): (SLIP, NUMBERS),
+    ("POST", "/api/rating-slips", "opened_at"): (SLIP, TIMES),
+    ("POST", "/api/rating-slips/{slip}/complete", "average_bet"): ({}, told(NUMBERS)),
+    ("POST", "/api/rating-slips/{slip}/complete", "closed_at"): ({}, TIMES),
     ("POST", "/api/invites/redeem", "code"): ({}, NOT_TEXT),
     ("POST", "/api/invites/validate", "code"): ({}, NOT_TEXT),
 }
@@ -128,10 +138,13 @@ class BadValuesBehaviour:
     ) -> None:
         owner, reward_id = anyone.named("owner", *STAFF), await offered(anyone, 40)
         await anyone.named("ada").post("/api/users/upsert", {})
+        slip_id = (await owner.post("/api/rating-slips", SLIP)).json()["slip_id"]
         before, (body, values) = await everything(anyone), FIELDS[method, path, field]
 
         for name, value in values.items():
-            refused = await owner.call(method, path.replace("{reward}", reward_id), body={**body, field: value})
+            refused = await owner.call(
+                method, path.replace("{reward}", reward_id).replace("{slip}", slip_id), body={**body, field: value}
+            )
             assert is_blamed(refused, field), (name, refused.text)
 
         assert await everything(anyone) == before
@@ -214,5 +227,6 @@ async def everything(anyone: Caller) -> str:
         (await owner.get("/api/rewards")).json(),
         *[(await anyone.named(user).get("/api/credits")).json() for user in ("ada", "owner")],
         (await anyone.named("ada").get("/api/loyalty/ada")).json(),
+        (await anyone.named("pit", "slips:write").get("/api/rating-slips")).json(),
     ]
     return json.dumps(shown)

@@ -63,6 +63,13 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/api/loyalty/{player_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
     ("POST", "/api/loyalty/manual-rewards"): BY_STAFF,
     ("POST", "/api/loyalty/accruals"): BY_STAFF,
+    ("POST", "/api/rating-slips"): instead(BY_STAFF, MAKES),
+    ("GET", "/api/rating-slips"): BY_STAFF,
+    ("GET", "/api/rating-slips/{slip_id}"): BY_STAFF,
+    ("POST", "/api/rating-slips/{slip_id}/complete"): BY_STAFF,
+    ("POST", "/api/rating-slips/{slip_id}/recover"): instead(BY_STAFF, {200: 409}),  # it is open
+    ("GET", "/api/pending-accruals"): BY_STAFF,
+    ("POST", "/api/pending-accruals/recover"): instead(BY_STAFF, {200: 404}),  # nothing waits
     ("POST", "/api/invites"): instead(BY_STAFF, MAKES),
     ("POST", "/api/invites/validate"): OPEN,
     ("POST", "/api/invites/redeem"): OWN,
@@ -90,6 +97,8 @@ BODIES: dict[str, Any] = {
     "/api/loyalty/accruals": {
         "events": [{"player_id": "bob", "points": 1, "event_type": "promotion", "event_key": "e"}]
     },
+    "/api/rating-slips": {"player_id": "ada", "game": "slots", "average_bet": 1},
+    "/api/pending-accruals/recover": {"player_id": "ada", "event_type": "rating_slip", "event_key": "none"},
     "/api/invites": {"max_uses": 1},
     "/api/invites/validate": {"code": "SEATS123"},
     "/api/invites/redeem": {"code": "SEATS123"},
@@ -103,7 +112,16 @@ async def ids(anyone: Caller) -> dict[str, str]:
     """Return what paths name: a code, and a reward and an invite of ada's."""
     invite = await invited(anyone, owner="ada", code="SEATS123")
     reward_id = await offered(anyone, 40, owner="ada")
-    return {"code": "ABCD1234", "reward_id": reward_id, "invite_id": invite["invite_id"], "player_id": "ada"}
+    await code_of(anyone, "ada")
+    slip = {"player_id": "ada", "game": "slots", "average_bet": 1}
+    opened = (await anyone.named("pit", "slips:write").post("/api/rating-slips", slip)).json()
+    return {
+        "code": "ABCD1234",
+        "reward_id": reward_id,
+        "invite_id": invite["invite_id"],
+        "player_id": "ada",
+        "slip_id": opened["slip_id"],
+    }
 
 
 @pytest.fixture
@@ -162,6 +180,7 @@ async def test_a_permission_is_one_of_its_own(anyone: Caller) -> None:
         ("invites:create", "/api/invites"),
         ("loyalty:award", "/api/loyalty/manual-rewards"),
         ("loyalty:batch", "/api/loyalty/accruals"),
+        ("slips:write", "/api/rating-slips"),
     ],
 )
 async def test_no_other_permission_opens_a_route(anyone: Caller, permission: str, path: str) -> None:

@@ -5,6 +5,7 @@ from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
 from tests.unit.behaviours.http_credits import CreditRoutesBehaviour, GrantRouteBehaviour
 from tests.unit.behaviours.http_invites import InviteRoutesBehaviour, RedeemRouteBehaviour, ValidateRouteBehaviour
 from tests.unit.behaviours.http_loyalty import AccrualRouteBehaviour, AwardRouteBehaviour, LoyaltyRouteBehaviour
+from tests.unit.behaviours.http_rating_slips import PendingRoutesBehaviour, SlipRoutesBehaviour
 from tests.unit.behaviours.http_referrals import (
     ArrivalRoutesBehaviour,
     ClickRoutesBehaviour,
@@ -86,3 +87,9 @@ class TestAwardRoute(AwardRouteBehaviour): ...
 
 
 class TestAccrualRoute(AccrualRouteBehaviour): ...
+
+
+class TestSlipRoutes(SlipRoutesBehaviour): ...
+
+
+class TestPendingRoutes(PendingRoutesBehaviour): ...

@@ -85,6 +85,27 @@ FROM (
     HAVING count(*) > 1
 ) AS twice;
 
+-- slips_accrue_once()
+SELECT count(*)
+FROM tallystick.rating_slips AS s
+LEFT JOIN tallystick.ledger_entries AS e
+    ON e.user_id = s.player_id AND e.unit = 'points' AND e.event_type = 'rating_slip' AND e.event_key = s.slip_id
+LEFT JOIN tallystick.pending_accruals AS p
+    ON p.player_id = s.player_id AND p.event_type = 'rating_slip' AND p.event_key = s.slip_id
+WHERE CASE s.state
+    WHEN 'open' THEN e.user_id IS NOT NULL OR p.player_id IS NOT NULL
+    WHEN 'closed' THEN
+        coalesce(e.amount, 0) <> s.points OR (e.user_id IS NOT NULL AND s.points = 0) OR p.player_id IS NOT NULL
+    ELSE e.user_id IS NOT NULL OR p.points IS DISTINCT FROM s.points
+END;
+
+-- waiting_is_not_credited()
+SELECT count(*)
+FROM tallystick.pending_accruals AS p
+INNER JOIN tallystick.ledger_entries AS e
+    ON
+        e.user_id = p.player_id AND e.unit = 'points' AND e.event_type = p.event_type AND e.event_key = p.event_key;
+
 -- collected_once_and_paid()
 -- Every collected reward has the one entry that paid for it, every purchase its reward, and nobody bought their own.
 SELECT count(*)

@@ -1,0 +1,74 @@
+-- add(player_ids, types, keys, points, reasons, staff_ids, correlation_ids, causes, created_ats, tries, last_tried_ats)
+INSERT INTO tallystick.pending_accruals (
+    player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
+)
+SELECT
+    new.player_id, new.event_type, new.event_key, new.points, new.reason, new.staff_id, new.correlation_id, new.cause,
+    new.created_at, new.tries, new.last_tried_at
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::timestamptz[], $10::bigint[], $11::timestamptz[]
+) AS new (
+    player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
+)
+ORDER BY new.player_id, new.event_type, new.event_key;
+
+-- lock(player_ids, types, keys)
+-- Key order, behind the accounts and the slips: two batches queue instead of deadlocking.
+SELECT
+    held.player_id, held.event_type, held.event_key, held.points, held.reason, held.staff_id, held.correlation_id,
+    held.cause, held.created_at, held.tries, held.last_tried_at
+FROM tallystick.pending_accruals AS held
+INNER JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (player_id, event_type, event_key)
+ON
+    held.player_id = asked.player_id AND held.event_type = asked.event_type AND held.event_key = asked.event_key
+ORDER BY held.player_id, held.event_type, held.event_key
+FOR UPDATE OF held;
+
+-- store(player_ids, types, keys, causes, tries, last_tried_ats)
+UPDATE tallystick.pending_accruals AS held
+SET cause = new.cause, tries = new.tries, last_tried_at = new.last_tried_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[])
+AS new (player_id, event_type, event_key, cause, tries, last_tried_at)
+WHERE held.player_id = new.player_id AND held.event_type = new.event_type AND held.event_key = new.event_key;
+
+-- remove(player_ids, types, keys)
+DELETE FROM tallystick.pending_accruals AS held
+USING unnest($1::text[], $2::text[], $3::text[]) AS done (player_id, event_type, event_key)
+WHERE held.player_id = done.player_id AND held.event_type = done.event_type AND held.event_key = done.event_key;
+
+-- take_due(before, now, limit)
+-- Whoever is taking or crediting one already is not waited for: locks are taken here in no order.
+UPDATE tallystick.pending_accruals AS held
+SET last_tried_at = $2::timestamptz
+FROM (
+    SELECT player_id, event_type, event_key
+    FROM tallystick.pending_accruals
+    WHERE last_tried_at <= $1::timestamptz
+    ORDER BY last_tried_at, player_id, event_type, event_key
+    LIMIT $3::bigint
+    FOR UPDATE SKIP LOCKED
+) AS due
+WHERE held.player_id = due.player_id AND held.event_type = due.event_type AND held.event_key = due.event_key
+RETURNING
+    held.player_id, held.event_type, held.event_key, held.points, held.reason, held.staff_id, held.correlation_id,
+    held.cause, held.created_at, held.tries, held.last_tried_at;
+
+-- page(limit)
+SELECT
+    player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
+FROM tallystick.pending_accruals
+ORDER BY created_at, player_id, event_type, event_key
+LIMIT $1::bigint;
+
+-- page_after(created_at, player_id, type, key, limit)
+SELECT
+    player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
+FROM tallystick.pending_accruals
+WHERE (created_at, player_id, event_type, event_key) > ($1::timestamptz, $2::text, $3::text, $4::text)
+ORDER BY created_at, player_id, event_type, event_key
+LIMIT $5::bigint;
+
+-- backlog()
+SELECT count(*) AS waiting, min(created_at) AS oldest_at
+FROM tallystick.pending_accruals;

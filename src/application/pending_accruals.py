@@ -1,0 +1,165 @@
+"""Pending accruals: kept where points cannot be credited, and finished once they can."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from application.group_commit import Single
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.points import Accrued, Points, PointsDesk
+from application.ports import Clock, Metrics
+from application.transactions import Stores, Transactions
+from domain.ledger import EventKey
+from domain.loyalty import Earning, receipt
+from domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual, wait
+from domain.rating_slips import PartialCompletion, Slip, SlipId
+from domain.refusals import Refusal
+
+SWEEP_PAUSE = timedelta(seconds=55)
+"""What was tried within this time is left alone: by the next round it is due."""
+BITE = 100
+MAX_BITES = 10
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """Credit what waits for an event."""
+
+    event: EventKey
+    at: datetime
+
+
+class RecoverAccruals:
+    """Finish pending accruals under the keys of their events; safe to repeat."""
+
+    def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
+        self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
+
+    async def __call__(self, recoveries: Sequence[Keyed[Recovery]]) -> list[Accrued | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, recoveries, lambda fresh: self._recover(stores, fresh))
+        count_recoveries(self._metrics, outcomes)
+        return outcomes
+
+    async def _recover(self, stores: Stores, recoveries: Sequence[Recovery]) -> list[Accrued | Refusal]:
+        events = {recovery.event for recovery in recoveries}
+        points = await self._points.desk(stores, {event.user_id for event in events})
+        desk = await PendingDesk.open(stores, points, events)
+        await points.recall(stores, [event for event in events if not desk.holds(event)])
+        outcomes = [desk.recover(recovery.event, recovery.at) for recovery in recoveries]
+        await desk.record(stores)
+        return outcomes
+
+
+class SweepAccruals:
+    """Try again what waits: a bounded number a round, each at most once a round, on whichever instance."""
+
+    def __init__(
+        self, transactions: Transactions, recover: Single[Keyed[Recovery], Accrued], points: Points, clock: Clock
+    ) -> None:
+        self._transactions, self._recover, self._points, self._clock = transactions, recover, points, clock
+
+    async def __call__(self) -> list[tuple[PendingAccrual, Accrued | BaseException]]:
+        """Return what was tried, and what came of it."""
+        swept: list[tuple[PendingAccrual, Accrued | BaseException]] = []
+        for _ in range(MAX_BITES if self._points.are_on else 0):
+            now = self._clock.now()
+            async with self._transactions.begin() as stores:
+                due = await stores.pending.take_due(before=now - SWEEP_PAUSE, at=now, limit=BITE)
+            # Each by itself through the group commit: one that fails for an unforeseen reason fails alone.
+            tried = (self._recover(Keyed(Recovery(pending.event, now))) for pending in due)
+            swept += zip(due, await asyncio.gather(*tried, return_exceptions=True), strict=True)
+            if len(due) < BITE:
+                break
+        return swept
+
+
+class PendingDesk:
+    """What waits, and the slips that some of it is for: locked behind the accounts, slips before what waits."""
+
+    def __init__(self, points: PointsDesk, slips: dict[SlipId, Slip], waiting: dict[EventKey, PendingAccrual]) -> None:
+        self._points, self._slips, self._waiting = points, slips, waiting
+        self._changed: dict[SlipId, Slip] = {}
+        self._begun: dict[EventKey, PendingAccrual] = {}
+        self._tried: dict[EventKey, PendingAccrual] = {}
+        self._done: set[EventKey] = set()
+
+    @classmethod
+    async def open(cls, stores: Stores, points: PointsDesk, events: Collection[EventKey]) -> "PendingDesk":
+        """Lock the slips of these events, and then what waits of them."""
+        slip_ids = {SlipId(event.key) for event in events if event.type == "rating_slip"}
+        slips = await stores.slips.lock(slip_ids) if slip_ids else {}
+        return cls(points, slips, await stores.pending.lock(events) if events else {})
+
+    def slip(self, slip_id: SlipId) -> Slip | None:
+        """Return a locked slip."""
+        return self._slips.get(slip_id)
+
+    def keep(self, slip: Slip) -> None:
+        """Replace a locked slip."""
+        self._slips[slip.slip_id] = self._changed[slip.slip_id] = slip
+
+    def holds(self, event: EventKey) -> bool:
+        """Tell whether an event's points wait."""
+        return event in self._waiting
+
+    def begin(self, earning: Earning, refusal: Refusal) -> None:
+        """Let an earning wait, because of a refusal."""
+        self._waiting[earning.key] = self._begun[earning.key] = wait(earning, refusal)
+
+    def recover(self, event: EventKey, at: datetime) -> Accrued | Refusal:
+        """Credit what waits for an event; the first accrual where it was credited before."""
+        pending = self._waiting.get(event)
+        if pending is None:
+            made = self._points.entry(event)
+            # A batch that is run again after a lost answer finds its own entry.
+            is_hit = made is not None and (event in self._done or made.created_at != at)
+            return Accrued(receipt(made), was_there=is_hit) if made is not None else AccrualNotFound()
+        try:
+            accrued = self._points.credit(pending.earning(at))
+        except Refusal as refusal:
+            tried = self._waiting[event] = self._tried[event] = pending.tried(refusal, at)
+            return AccrualPending(tried.cause, tried.correlation_id)
+        del self._waiting[event]
+        self._done.add(event)
+        slip = self._slips.get(SlipId(event.key)) if event.type == "rating_slip" else None
+        if slip is not None:
+            self.keep(msgspec.structs.replace(slip, state="closed"))
+        return accrued
+
+    async def record(self, stores: Stores) -> None:
+        """Store what was decided, one statement a table."""
+        await self._points.record(stores)
+        if self._changed:
+            await stores.slips.store(list(self._changed.values()))
+        if self._begun:
+            await stores.pending.add(list(self._begun.values()))
+        tried = [pending for event, pending in self._tried.items() if event not in self._done]
+        if tried:
+            await stores.pending.store(tried)
+        if self._done:
+            await stores.pending.remove(self._done)
+
+
+async def credit_or_wait(stores: Stores, points: Points, earnings: Sequence[Earning]) -> tuple[int, int]:
+    """Credit earnings, or let them wait where that is not possible now; return how many of each there were."""
+    counter = await points.desk(stores, {earning.player_id for earning in earnings})
+    desk, waiting = await PendingDesk.open(stores, counter, ()), 0
+    for earning in earnings:
+        try:
+            counter.credit(earning)
+        except Refusal as refusal:
+            desk.begin(earning, refusal)
+            waiting += 1
+    await desk.record(stores)
+    return len(earnings) - waiting, waiting
+
+
+def count_recoveries(metrics: Metrics, outcomes: Sequence[object]) -> None:
+    """Measure what a committed batch of recoveries came to."""
+    for outcome in outcomes:
+        if isinstance(outcome, Accrued):
+            metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "recovered")
+        elif isinstance(outcome, AccrualPending | PartialCompletion):
+            metrics.count("accrual_outcomes", label="pending")

@@ -1,0 +1,243 @@
+"""Rating slips: opened for play, completed with its points in one transaction, and recovered where these wait."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.pending_accruals import PendingDesk, count_recoveries
+from application.points import Accrued, Points, PointsDesk
+from application.ports import Metrics
+from application.transactions import Stores, Transactions
+from domain.ledger import Account, AccountKey
+from domain.loyalty import Accrual, receipt
+from domain.pending_accruals import AccrualPending
+from domain.rating_slips import (
+    Games,
+    PartialCompletion,
+    Slip,
+    SlipId,
+    SlipNotFound,
+    SlipNotOpen,
+    open_slip,
+)
+from domain.refusals import Refusal
+from domain.users import UserDeleted, UserId, UserNotFound
+
+
+class NewSlip(msgspec.Struct, frozen=True):
+    """Open a slip; the same id again is the same slip."""
+
+    slip_id: SlipId
+    player_id: UserId
+    game: str
+    average_bet: int
+    opened_at: datetime | None
+    at: datetime
+
+
+class CompleteSlip(msgspec.Struct, frozen=True):
+    """Close a slip and credit its points; None leaves a value as it is."""
+
+    slip_id: SlipId
+    average_bet: int | None
+    closed_at: datetime | None
+    staff_id: UserId
+    correlation_id: str
+    at: datetime
+
+
+class RecoverSlip(msgspec.Struct, frozen=True):
+    """Credit the points of a closed slip, where that was not possible before."""
+
+    slip_id: SlipId
+    at: datetime
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A slip that is closed, its accrual, and whether an earlier request had it done."""
+
+    slip: Slip
+    accrual: Accrual
+    was_there: bool
+
+
+class OpenSlips:
+    """Open slips for players who are known, with the settings that their games have now."""
+
+    def __init__(self, transactions: Transactions, games: Games, once: AnswerOnce) -> None:
+        self._transactions, self._games, self._once = transactions, games, once
+
+    async def __call__(self, commands: Sequence[Keyed[NewSlip]]) -> list[Slip | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            return await self._once(stores, commands, lambda fresh: self._open(stores, fresh))
+
+    async def _open(self, stores: Stores, commands: Sequence[NewSlip]) -> list[Slip | Refusal]:
+        players = await stores.players.find({command.player_id for command in commands})
+        outcomes: list[Slip | Refusal] = []
+        for command in commands:
+            player = players.get(command.player_id)
+            if player is None or player.is_deleted:
+                outcomes.append(UserNotFound() if player is None else UserDeleted())
+            else:
+                outcomes.append(self._decide(command))
+        await stores.slips.add([slip for slip in outcomes if isinstance(slip, Slip)])
+        return outcomes
+
+    def _decide(self, command: NewSlip) -> Slip | Refusal:
+        try:
+            return open_slip(
+                command.slip_id,
+                player_id=command.player_id,
+                name=command.game,
+                games=self._games,
+                average_bet=command.average_bet,
+                opened_at=command.opened_at,
+                at=command.at,
+            )
+        except Refusal as refusal:
+            return refusal
+
+
+class CompleteSlips:
+    """Close slips and credit their points, in one transaction; points that cannot be credited wait, for all to see."""
+
+    def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
+        self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
+
+    async def __call__(self, commands: Sequence[Keyed[CompleteSlip]]) -> list[Completed | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, commands, lambda fresh: self._complete(stores, fresh))
+        self._measure(outcomes)
+        return outcomes
+
+    async def _complete(self, stores: Stores, commands: Sequence[CompleteSlip]) -> list[Completed | Refusal]:
+        desk = await _Desk.open(stores, self._points, {command.slip_id for command in commands})
+        outcomes = [desk.complete(command) for command in commands]
+        await desk.record(stores)
+        return outcomes
+
+    def _measure(self, outcomes: Sequence[object]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Completed) and outcome.slip.points:
+                self._metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "credited")
+            elif isinstance(outcome, PartialCompletion):
+                self._metrics.count("accrual_outcomes", label="pending")
+
+
+class RecoverSlips:
+    """Credit the points of closed slips under the keys of their events; safe to repeat."""
+
+    def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
+        self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
+
+    async def __call__(self, commands: Sequence[Keyed[RecoverSlip]]) -> list[Accrued | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, commands, lambda fresh: self._recover(stores, fresh))
+        count_recoveries(self._metrics, outcomes)
+        return outcomes
+
+    async def _recover(self, stores: Stores, commands: Sequence[RecoverSlip]) -> list[Accrued | Refusal]:
+        desk = await _Desk.open(stores, self._points, {command.slip_id for command in commands})
+        outcomes = [desk.recover(command) for command in commands]
+        await desk.record(stores)
+        return outcomes
+
+
+class _Desk:
+    """Everything that a batch of completions is decided on, kept current while it is decided."""
+
+    def __init__(self, points: PointsDesk, pending: PendingDesk, unpaid: dict[SlipId, Accrual]) -> None:
+        self._points, self._pending, self._unpaid = points, pending, unpaid
+
+    @classmethod
+    async def open(cls, stores: Stores, points: Points, slip_ids: Collection[SlipId]) -> "_Desk":
+        """Lock the players' accounts, then the slips, then what waits; and load what was credited already."""
+        # Whose they are never changes: it can be read before anything is locked.
+        slips = (await stores.slips.find(slip_ids)).values()
+        counter = await points.desk(stores, {slip.player_id for slip in slips})
+        pending = await PendingDesk.open(stores, counter, {slip.event for slip in slips})
+        locked = [slip for slip in map(pending.slip, slip_ids) if slip is not None]
+        await counter.recall(stores, [slip.event for slip in locked if slip.state == "closed" and slip.points])
+        # A slip without points shows the account as it was: what the last entry before it left.
+        unpaid = {
+            slip.slip_id: await _receipt_of_nothing(stores, counter, slip)
+            for slip in locked
+            if slip.state == "closed" and not slip.points
+        }
+        return cls(counter, pending, unpaid)
+
+    def complete(self, command: CompleteSlip) -> Completed | Refusal:
+        """Decide one completion."""
+        slip = self._pending.slip(command.slip_id)
+        if slip is None:
+            return SlipNotFound()
+        if slip.state != "open":
+            return self._complete_again(slip, command)
+        try:
+            closed = slip.closed(
+                average_bet=command.average_bet,
+                closed_at=command.closed_at,
+                correlation_id=command.correlation_id,
+                at=command.at,
+            )
+        except Refusal as refusal:
+            return refusal
+        nothing, version = self._points.unchanged(slip.player_id, command.at)
+        closed = msgspec.structs.replace(closed, account_version=version)
+        self._pending.keep(closed)
+        if not closed.points:
+            self._unpaid[closed.slip_id] = nothing
+            return Completed(closed, nothing, was_there=False)
+        earning = closed.earning(command.staff_id)
+        try:
+            return Completed(closed, self._points.credit(earning).accrual, was_there=False)
+        except Refusal as refusal:
+            self._pending.begin(earning, refusal)
+            self._pending.keep(msgspec.structs.replace(closed, state="accrual_pending"))
+            return PartialCompletion(closed.slip_id, command.correlation_id)
+
+    def _complete_again(self, slip: Slip, command: CompleteSlip) -> Completed | Refusal:
+        if not slip.was_closed_with(command.average_bet, command.closed_at):
+            return SlipNotOpen(slip.state)
+        accrued = self._accrual_of(slip, command.at)
+        if isinstance(accrued, Refusal):
+            return accrued
+        # A batch that is run again after a lost answer finds its own completion, which is no hit.
+        is_own = (slip.completed_at, slip.correlation_id) == (command.at, command.correlation_id)
+        return Completed(self._pending.slip(slip.slip_id) or slip, accrued.accrual, was_there=not is_own)
+
+    def recover(self, command: RecoverSlip) -> Accrued | Refusal:
+        """Decide one recovery."""
+        slip = self._pending.slip(command.slip_id)
+        if slip is None:
+            return SlipNotFound()
+        if slip.state == "open":
+            return SlipNotOpen(slip.state, "this slip has not been completed yet")
+        return self._accrual_of(slip, command.at)
+
+    def _accrual_of(self, slip: Slip, at: datetime) -> Accrued | Refusal:
+        """Return what a slip that is closed has earned, credited now where it has waited."""
+        if not slip.points:
+            return Accrued(self._unpaid[slip.slip_id], was_there=True)
+        accrued = self._pending.recover(slip.event, at)
+        if isinstance(accrued, AccrualPending):
+            return PartialCompletion(slip.slip_id, accrued.correlation_id)
+        return accrued
+
+    async def record(self, stores: Stores) -> None:
+        """Store what was decided, one statement a table."""
+        await self._pending.record(stores)
+
+
+async def _receipt_of_nothing(stores: Stores, points: PointsDesk, slip: Slip) -> Accrual:
+    """Return the receipt of a slip without points again, as it was when the slip was completed."""
+    at = slip.completed_at or slip.opened_at
+    seen = slip.account_version or 0
+    key = AccountKey(slip.player_id, "points")
+    last = await stores.ledger.page(key, before=seen + 1, limit=1)
+    if not last:
+        return points.standing(Account(*key), at)
+    shown = receipt(last[0])
+    return msgspec.structs.replace(shown, balance_before=shown.balance_after, tier_before=shown.tier_after)

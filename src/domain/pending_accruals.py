@@ -1,0 +1,116 @@
+"""Pending accruals: points that were earned and could not be credited yet, until they are."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from domain.ledger import Event, EventKey, EventType
+from domain.loyalty import Earning
+from domain.refusals import Refusal
+from domain.users import UserId
+
+
+class AccrualNotFound(Refusal):
+    """Nothing was ever earned by the event."""
+
+    code = "ACCRUAL_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("nothing was earned by this event, and nothing waits for it")
+
+
+class AccrualPending(Refusal):
+    """The points still cannot be credited."""
+
+    code = "ACCRUAL_PENDING"
+    retryable = True
+
+    def __init__(self, cause: str, correlation_id: str) -> None:
+        super().__init__(f"the points still cannot be credited ({cause}); they go on waiting")
+        self.cause, self.correlation_id = cause, correlation_id
+
+
+class PendingAccrual(msgspec.Struct, frozen=True):
+    """Points that wait for being credited, under the key of their event."""
+
+    player_id: UserId
+    event_type: EventType
+    event_key: str
+    points: int
+    reason: str | None
+    staff_id: UserId | None
+    correlation_id: str
+    """The request that earned them: the entry will carry it, whoever recovers them."""
+    cause: str
+    """The code of the refusal that keeps them waiting, as it was at the last try."""
+    created_at: datetime
+    tries: int
+    last_tried_at: datetime
+
+    @property
+    def event(self) -> EventKey:
+        """Which event they are for."""
+        return EventKey(self.player_id, "points", self.event_type, self.event_key)
+
+    def earning(self, at: datetime) -> Earning:
+        """Return what is to be credited, as of now."""
+        event = Event(self.event_type, self.event_key)
+        return Earning(self.player_id, self.points, event, self.reason, self.staff_id, self.correlation_id, at)
+
+    def tried(self, refusal: Refusal, at: datetime) -> "PendingAccrual":
+        """Return it after another try in vain."""
+        return msgspec.structs.replace(self, cause=refusal.code, tries=self.tries + 1, last_tried_at=at)
+
+
+class Backlog(NamedTuple):
+    """How much waits, and since when."""
+
+    waiting: int
+    oldest_at: datetime | None
+
+
+class PendingAccruals(Protocol):
+    """What waits, by event. A row goes away with the entry that takes its place."""
+
+    async def add(self, pending: Sequence[PendingAccrual]) -> None:
+        """Store what begins to wait."""
+
+    async def lock(self, events: Collection[EventKey]) -> dict[EventKey, PendingAccrual]:
+        """Lock and return those of these that wait, in key order."""
+
+    async def store(self, pending: Sequence[PendingAccrual]) -> None:
+        """Replace locked ones after a try in vain."""
+
+    async def remove(self, events: Collection[EventKey]) -> None:
+        """Drop locked ones that were credited."""
+
+    async def take_due(self, *, before: datetime, at: datetime, limit: int) -> list[PendingAccrual]:
+        """Mark as tried now, and return, at most so many that were not tried since then; the longest waiting first.
+
+        What another transaction is taking or crediting is left out.
+        """
+
+    async def page(self, *, after: tuple[datetime, EventKey] | None, limit: int) -> list[PendingAccrual]:
+        """Return what waits, oldest first, after (created at, event)."""
+
+    async def backlog(self) -> Backlog:
+        """Count what waits."""
+
+
+def wait(earning: Earning, refusal: Refusal) -> PendingAccrual:
+    """Return an earning as what waits, because of a refusal."""
+    return PendingAccrual(
+        player_id=earning.player_id,
+        event_type=earning.event.type,
+        event_key=earning.event.key,
+        points=earning.points,
+        reason=earning.reason,
+        staff_id=earning.staff_id,
+        correlation_id=earning.correlation_id,
+        cause=refusal.code,
+        created_at=earning.at,
+        tries=1,
+        last_tried_at=earning.at,
+    )

@@ -1,0 +1,238 @@
+"""Rating slips: how long somebody played, at what, for how much, and the points that it earns."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, NewType, Protocol
+
+import msgspec
+
+from domain.ledger import MAX_AMOUNT, Event, EventKey
+from domain.loyalty import Earning
+from domain.refusals import Refusal
+from domain.users import UserId
+
+SlipId = NewType("SlipId", str)
+SlipState = Literal["open", "closed", "accrual_pending"]
+
+_GAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+_NUMBER = re.compile(r"\d{1,7}\Z")
+_MOST_A_SETTING = 1_000_000
+_NUMBERS_A_GAME = 3
+
+
+class SlipNotFound(Refusal):
+    """There is no such slip."""
+
+    code = "SLIP_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("there is no rating slip with this id")
+
+
+class GameNotFound(Refusal):
+    """Nobody has set up the game."""
+
+    code = "GAME_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no game with this name is set up")
+
+
+class SlipNotOpen(Refusal):
+    """The slip is in another state than the request needs."""
+
+    code = "SLIP_NOT_OPEN"
+
+    def __init__(self, state: SlipState, detail: str = "this slip was completed, with other values") -> None:
+        super().__init__(detail)
+        self.state = state
+
+
+class ImpossibleTimes(Refusal):
+    """The slip would end before it begins, or has not come to pass yet."""
+
+    code = "IMPOSSIBLE_TIMES"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+
+
+class SlipLimitExceeded(Refusal):
+    """More points than one event can earn: the bet or a time cannot be right."""
+
+    code = "SLIP_LIMIT_EXCEEDED"
+
+    def __init__(self) -> None:
+        super().__init__(f"a slip can earn at most {MAX_AMOUNT} points; the bet or a time cannot be right")
+        self.limit = MAX_AMOUNT
+
+
+class PartialCompletion(Refusal):
+    """The slip is closed, and its points wait for being credited."""
+
+    code = "PARTIAL_COMPLETION"
+    retryable = True
+
+    def __init__(self, slip_id: SlipId, correlation_id: str) -> None:
+        super().__init__("the slip is closed, and its points could not be credited yet; they will be, or recover them")
+        self.slip_id, self.correlation_id = slip_id, correlation_id
+
+
+class Game(msgspec.Struct, frozen=True):
+    """What a game is rated by."""
+
+    decisions_per_hour: int
+    house_edge_bp: int
+    """In basis points: hundredths of a percent."""
+    points_per_100: int
+    """Points for each 100 minor units that the house expects to win."""
+
+
+class Games(msgspec.Struct, frozen=True):
+    """The games that slips can be opened for."""
+
+    by_name: Mapping[str, Game]
+
+    @classmethod
+    def parse(cls, text: str) -> "Games":
+        """Read `name=decisions an hour,house edge in bp,points per 100; ...`; ValueError says what is wrong."""
+        games: dict[str, Game] = {}
+        for part in filter(None, (part.strip() for part in text.split(";"))):
+            name, _, rest = (word.strip() for word in part.partition("="))
+            numbers = [number.strip() for number in rest.split(",")]
+            if not _GAME.match(name) or len(numbers) != _NUMBERS_A_GAME or not all(map(_NUMBER.match, numbers)):
+                raise ValueError(f"{part!r}: name=decisions an hour,house edge in bp,points per 100 is needed")
+            game = Game(*map(int, numbers))
+            if not all(1 <= number <= _MOST_A_SETTING for number in msgspec.structs.astuple(game)):
+                raise ValueError(f"{part!r}: numbers from 1 to {_MOST_A_SETTING} are needed")
+            if name in games:
+                raise ValueError(f"two games are called {name}")
+            games[name] = game
+        return cls(games)
+
+
+class Slip(msgspec.Struct, frozen=True):
+    """A stretch of play. The game's settings are those of the moment when it was opened."""
+
+    slip_id: SlipId
+    player_id: UserId
+    game: str
+    average_bet: int
+    """In minor units."""
+    decisions_per_hour: int
+    house_edge_bp: int
+    points_per_100: int
+    state: SlipState
+    opened_at: datetime
+    closed_at: datetime | None = None
+    points: int | None = None
+    completed_at: datetime | None = None
+    """When it was completed, whatever its `closed_at` says."""
+    correlation_id: str | None = None
+    """The request that completed it."""
+    account_version: int | None = None
+    """The version of the player's account when it was completed: what a receipt without points shows."""
+
+    @property
+    def event(self) -> EventKey:
+        """Which event its points are for."""
+        return EventKey(self.player_id, "points", "rating_slip", self.slip_id)
+
+    def closed(
+        self, *, average_bet: int | None, closed_at: datetime | None, correlation_id: str, at: datetime
+    ) -> "Slip":
+        """Return the slip as it is completed now, by default with its bet and the present.
+
+        The refusals, in their order: SlipNotOpen, ImpossibleTimes, SlipLimitExceeded.
+        """
+        if self.state != "open":
+            raise SlipNotOpen(self.state)
+        end = closed_at if closed_at is not None else max(at, self.opened_at)
+        if end < self.opened_at:
+            raise ImpossibleTimes("closed_at is before opened_at")
+        if closed_at is not None and closed_at > at:
+            raise ImpossibleTimes("closed_at is in the future")
+        bet = average_bet if average_bet is not None else self.average_bet
+        game = Game(self.decisions_per_hour, self.house_edge_bp, self.points_per_100)
+        points = points_for(average_bet=bet, game=game, seconds=(end - self.opened_at) // timedelta(seconds=1))
+        if points > MAX_AMOUNT:
+            raise SlipLimitExceeded
+        return msgspec.structs.replace(
+            self,
+            average_bet=bet,
+            state="closed",
+            closed_at=end,
+            points=points,
+            completed_at=at,
+            correlation_id=correlation_id,
+        )
+
+    def was_closed_with(self, average_bet: int | None, closed_at: datetime | None) -> bool:
+        """Tell whether the same values, or none, are asked for again."""
+        return average_bet in {None, self.average_bet} and closed_at in {None, self.closed_at}
+
+    def earning(self, staff_id: UserId) -> Earning:
+        """Return what a closed slip earns its player."""
+        if self.points is None or self.correlation_id is None or self.completed_at is None:
+            raise AssertionError("an open slip earns nothing yet")
+        event = Event("rating_slip", self.slip_id)
+        return Earning(self.player_id, self.points, event, None, staff_id, self.correlation_id, self.completed_at)
+
+
+class RatingSlips(Protocol):
+    """Slips by id."""
+
+    async def add(self, slips: Sequence[Slip]) -> None:
+        """Store new slips; one that is there already, as the same attempt stored it, stays."""
+
+    async def find(self, slip_ids: Collection[SlipId]) -> dict[SlipId, Slip]:
+        """Return the slips that exist, without a lock."""
+
+    async def lock(self, slip_ids: Collection[SlipId]) -> dict[SlipId, Slip]:
+        """Lock and return the slips that exist, in id order."""
+
+    async def store(self, slips: Sequence[Slip]) -> None:
+        """Replace locked slips."""
+
+    async def page(self, *, state: SlipState | None, before: SlipId | None, limit: int) -> list[Slip]:
+        """Return the newest slips, in one state or in any, those whose id is below `before`."""
+
+
+def points_for(*, average_bet: int, game: Game, seconds: int) -> int:
+    """Return the points for play: integers throughout, minor units, basis points and whole seconds, rounded down once.
+
+    average bet x decisions an hour x seconds is what was bet in 3,600ths, x basis points what the house expects to
+    win of it in 10,000ths, and each 100 of that are `points_per_100` points.
+    """
+    expected = average_bet * game.decisions_per_hour * seconds * game.house_edge_bp
+    return expected * game.points_per_100 // (3600 * 10_000 * 100)
+
+
+def open_slip(
+    slip_id: SlipId,
+    *,
+    player_id: UserId,
+    name: str,
+    games: Games,
+    average_bet: int,
+    opened_at: datetime | None,
+    at: datetime,
+) -> Slip:
+    """Return a new slip, opened now where nothing else is said. The refusals: GameNotFound, ImpossibleTimes."""
+    game = games.by_name.get(name)
+    if game is None:
+        raise GameNotFound
+    if opened_at is not None and opened_at > at:
+        raise ImpossibleTimes("opened_at is in the future")
+    return Slip(
+        slip_id=slip_id,
+        player_id=player_id,
+        game=name,
+        average_bet=average_bet,
+        decisions_per_hour=game.decisions_per_hour,
+        house_edge_bp=game.house_edge_bp,
+        points_per_100=game.points_per_100,
+        state="open",
+        opened_at=opened_at or at,
+    )

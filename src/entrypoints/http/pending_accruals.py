@@ -1,0 +1,85 @@
+"""Pending accruals: listed for staff, and finished where they ask for it."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.params import JSONBody
+
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.pending_accruals import Recovery
+from application.points import Accrued
+from application.ports import Clock
+from application.reads import Reads
+from domain.ledger import EventKey
+from domain.loyalty import Accrual
+from domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual
+from domain.refusals import PermissionMissing
+from domain.users import UserId
+from entrypoints.http.gate import Gate
+from entrypoints.http.loyalty import MAX_EVENT_TYPE_LENGTH, EventName, PlayerId
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.replies import HIT
+from entrypoints.http.requests import ApiRequest
+
+
+class PendingEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which event's points are to be credited, as the list names it."""
+
+    player_id: PlayerId
+    event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_TYPE_LENGTH)]
+    event_key: EventName
+
+
+class PendingPage(Page[PendingAccrual], frozen=True):
+    """A page of what waits, oldest first."""
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    created_at: datetime
+    player_id: UserId
+    event_type: str
+    event_key: str
+
+
+def pending_accruals_router(
+    recover: Single[Keyed[Recovery], Accrued], reads: Reads, gate: Gate, cursors: Cursors, clock: Clock
+) -> Router:
+    """Return the routes of pending accruals."""
+
+    @get("/", opt={REFUSALS: (PermissionMissing,)})
+    async def pending_accruals(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> PendingPage:
+        """Return the points of slips and referrals that wait, oldest first. Needs `loyalty:read`."""
+        request.user.require("loyalty:read")
+        wanted = clamp(limit)
+        place = cursors.open("pending accruals", cursor, _Place) if cursor else None
+        after = (place.created_at, _event(place)) if place is not None else None
+        found = await reads(lambda stores: stores.pending.page(after=after, limit=wanted + 1))
+        page = found[:wanted]
+        if len(found) <= wanted:
+            return PendingPage(page, None)
+        last = page[-1]
+        end = _Place(last.created_at, last.player_id, last.event_type, last.event_key)
+        return PendingPage(page, cursors.seal("pending accruals", end))
+
+    @post("/recover", status_code=200, opt={REFUSALS: (PermissionMissing, AccrualNotFound, AccrualPending)})
+    async def recover_pending_accrual(request: ApiRequest, data: JSONBody[PendingEvent]) -> Response[Accrual]:
+        """Credit points that wait, of a slip or of a referral; safe to repeat. Needs `loyalty:recover`."""
+        request.user.require("loyalty:recover")
+        now = clock.now()
+        accrued = await recover(Keyed(Recovery(_event(data), now), await request.idempotency_key(now)))
+        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)
+
+    return Router(
+        "/api/pending-accruals",
+        route_handlers=[pending_accruals, recover_pending_accrual],
+        guards=[gate.guard],
+        tags=["Loyalty"],
+    )
+
+
+def _event(named: PendingEvent | _Place) -> EventKey:
+    return EventKey(UserId(named.player_id), "points", named.event_type, named.event_key)

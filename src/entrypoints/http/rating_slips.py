@@ -1,0 +1,222 @@
+"""Rating slips: opened, shown, completed and recovered by those who rate play."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.points import Accrued
+from application.ports import Clock, Randomness
+from application.rating_slips import Completed, CompleteSlip, NewSlip, RecoverSlip
+from application.reads import Reads
+from domain.ids import RANDOM_BYTES, uuid_v7
+from domain.loyalty import Accrual
+from domain.rating_slips import (
+    GameNotFound,
+    ImpossibleTimes,
+    PartialCompletion,
+    Slip,
+    SlipId,
+    SlipLimitExceeded,
+    SlipNotFound,
+    SlipNotOpen,
+    SlipState,
+)
+from domain.refusals import PermissionMissing
+from domain.users import UserId, UserNotFound, is_user_id
+from entrypoints.http.credits import Amount
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import Gate
+from entrypoints.http.loyalty import PlayerId
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import InvalidRequest
+from entrypoints.http.replies import HIT
+from entrypoints.http.requests import ApiRequest, Nothing
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+State = Annotated[SlipState | None, QueryParameter(name="state", description="Only slips in this state.")]
+
+
+class SlipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A slip to open; money in minor units."""
+
+    player_id: PlayerId
+    game: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    average_bet: Amount
+    opened_at: Time | None = None
+
+
+class CompletionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a slip ends; what is absent or null stays as it is, and the end is now."""
+
+    average_bet: Amount | None = None
+    closed_at: Time | None = None
+
+
+class SlipView(msgspec.Struct, frozen=True):
+    """A slip; its end and its points are null while it is open."""
+
+    slip_id: SlipId
+    player_id: UserId
+    game: str
+    average_bet: int
+    decisions_per_hour: int
+    house_edge_bp: int
+    points_per_100: int
+    state: SlipState
+    opened_at: datetime
+    closed_at: datetime | None
+    points: int | None
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """A slip that is closed, and what it did to its player's points."""
+
+    slip: SlipView
+    accrual: Accrual
+
+
+class Slips(Page[SlipView], frozen=True):
+    """A page of slips, newest first."""
+
+
+def rating_slips_router(
+    open_one: Single[Keyed[NewSlip], Slip],
+    complete_one: Single[Keyed[CompleteSlip], Completed],
+    recover_one: Single[Keyed[RecoverSlip], Accrued],
+    reads: Reads,
+    gate: Gate,
+    cursors: Cursors,
+    clock: Clock,
+    randomness: Randomness,
+) -> Router:
+    """Return the routes of rating slips; all of them need `slips:write`."""
+
+    @post(
+        "/",
+        status_code=201,
+        opt={REFUSALS: (PermissionMissing, UserNotFound, GameNotFound, ImpossibleTimes)},
+    )
+    async def open_rating_slip(request: ApiRequest, data: JSONBody[SlipBody]) -> SlipView:
+        """Open a slip with the game's settings of now. Needs `slips:write`."""
+        request.user.require("slips:write")
+        if not is_user_id(data.player_id):
+            raise InvalidRequest.at("/player_id", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
+        now = clock.now()
+        command = NewSlip(
+            slip_id=SlipId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
+            player_id=UserId(data.player_id),
+            game=data.game,
+            average_bet=data.average_bet,
+            opened_at=_in_utc("opened_at", data.opened_at),
+            at=now,
+        )
+        return wire_slip(await open_one(Keyed(command, await request.idempotency_key(now, success_status=201))))
+
+    @get("/", opt={REFUSALS: (PermissionMissing,)})
+    async def rating_slips(
+        request: ApiRequest, in_state: State = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
+    ) -> Slips:
+        """Return slips, newest first: all of them, or those in one state. Needs `slips:write`."""
+        request.user.require("slips:write")
+        wanted, listing = clamp(limit), f"rating slips {in_state or ''}"
+        before = SlipId(cursors.open(listing, cursor, str)) if cursor else None
+        found = await reads(lambda stores: stores.slips.page(state=in_state, before=before, limit=wanted + 1))
+        page = [wire_slip(slip) for slip in found[:wanted]]
+        return Slips(page, cursors.seal(listing, page[-1].slip_id) if len(found) > wanted else None)
+
+    @get("/{slip_id:str}", opt={REFUSALS: (PermissionMissing, SlipNotFound)})
+    async def rating_slip(request: ApiRequest, slip_id: FromPath[str]) -> SlipView:
+        """Return a slip. Needs `slips:write`."""
+        request.user.require("slips:write")
+        slip = (await reads(lambda stores: stores.slips.find([SlipId(slip_id)]))).get(SlipId(slip_id))
+        if slip is None:
+            raise SlipNotFound
+        return wire_slip(slip)
+
+    @post(
+        "/{slip_id:str}/complete",
+        status_code=200,
+        opt={
+            REFUSALS: (
+                *(PermissionMissing, SlipNotFound, SlipNotOpen),
+                *(ImpossibleTimes, SlipLimitExceeded, PartialCompletion),
+            )
+        },
+    )
+    async def complete_rating_slip(
+        request: ApiRequest, slip_id: FromPath[str], data: JSONBody[CompletionBody | None] = None
+    ) -> Response[Completion]:
+        """Close a slip and credit its points; again with the same or no values: the first answer.
+
+        Where the points cannot be credited, the slip is closed all the same, and they wait. Needs `slips:write`.
+        """
+        request.user.require("slips:write")
+        told, now = data or CompletionBody(), clock.now()
+        command = CompleteSlip(
+            slip_id=SlipId(slip_id),
+            average_bet=told.average_bet,
+            closed_at=_in_utc("closed_at", told.closed_at),
+            staff_id=request.user.user_id,
+            correlation_id=exchange_of(request.scope).correlation_id,
+            at=now,
+        )
+        completed = await complete_one(Keyed(command, await request.idempotency_key(now)))
+        return Response(wire_completed(completed), status_code=200, headers=HIT if completed.was_there else None)
+
+    @post(
+        "/{slip_id:str}/recover",
+        status_code=200,
+        opt={REFUSALS: (PermissionMissing, SlipNotFound, SlipNotOpen, PartialCompletion)},
+    )
+    async def recover_rating_slip(
+        request: ApiRequest,
+        slip_id: FromPath[str],
+        data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
+    ) -> Response[Accrual]:
+        """Credit the points of a closed slip that wait; safe to repeat. Needs `slips:write`."""
+        request.user.require("slips:write")
+        now = clock.now()
+        accrued = await recover_one(Keyed(RecoverSlip(SlipId(slip_id), now), await request.idempotency_key(now)))
+        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)
+
+    return Router(
+        "/api/rating-slips",
+        route_handlers=[open_rating_slip, rating_slips, rating_slip, complete_rating_slip, recover_rating_slip],
+        guards=[gate.guard],
+        tags=["Rating slips"],
+    )
+
+
+def wire_slip(slip: Slip) -> SlipView:
+    """Return a slip as the wire shows it."""
+    return SlipView(
+        slip_id=slip.slip_id,
+        player_id=slip.player_id,
+        game=slip.game,
+        average_bet=slip.average_bet,
+        decisions_per_hour=slip.decisions_per_hour,
+        house_edge_bp=slip.house_edge_bp,
+        points_per_100=slip.points_per_100,
+        state=slip.state,
+        opened_at=slip.opened_at,
+        closed_at=slip.closed_at,
+        points=slip.points,
+    )
+
+
+def wire_completed(completed: Completed) -> Completion:
+    """Return a completion as the wire shows it."""
+    return Completion(wire_slip(completed.slip), completed.accrual)
+
+
+def _in_utc(name: str, time: datetime | None) -> datetime | None:
+    try:
+        return time.astimezone(UTC) if time is not None else None
+    except OverflowError:
+        raise InvalidRequest.at(f"/{name}", "it is out of range") from None
