@@ -1,5 +1,6 @@
 """Loyalty over one backend, in verbs and builders that name only what matters."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -23,6 +24,7 @@ from application.rating_slips import (
     RecoverSlips,
 )
 from application.transactions import Transactions
+from domain.audit import Place, Question
 from domain.flags import Flag
 from domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
 from domain.loyalty import Accrual, Earning, Tiers
@@ -213,6 +215,13 @@ class Loyalties(Invitations):
         """Return a page of a user's entries of points, newest first."""
         key = AccountKey(UserId(user), "points")
         return await self.reads(lambda stores: stores.ledger.page(key, before=before, limit=limit))
+
+    async def audited(
+        self, question: Mapping[str, str], *, before: Place | None = None, limit: int = 50
+    ) -> list[Entry]:
+        """Return a page of the entries that are asked for."""
+        asked = msgspec.convert(question, Question)
+        return await self.reads(lambda stores: stores.audit.entries(asked, before=before, limit=limit))
 
     async def points_and_amounts(self, user: str) -> tuple[int, list[int]]:
         """Return a user's points and what made them, oldest first."""

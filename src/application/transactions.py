@@ -6,6 +6,7 @@ from typing import Protocol
 
 from application.idempotency import IdempotencyKeys
 from application.invariants import Invariants
+from domain.audit import Audit
 from domain.codes import ReferralCodes
 from domain.identity import IdentityDirectory, Verifications
 from domain.identity_events import Deliveries
@@ -37,6 +38,7 @@ class Stores:
     players: Players
     slips: RatingSlips
     pending: PendingAccruals
+    audit: Audit
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory

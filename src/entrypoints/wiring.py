@@ -71,6 +71,7 @@ from domain.rewards import Reward, RewardId
 from domain.standings import Standing
 from domain.users import UserId
 from entrypoints.http.app import build_app
+from entrypoints.http.audit import audit_router
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.credits import credits_router
 from entrypoints.http.entries import wire_entry
@@ -425,6 +426,7 @@ class Http(Provider):
     rewards = provide(staticmethod(rewards_router))
     invites = provide(staticmethod(invites_router))
     loyalty = provide(staticmethod(loyalty_router))
+    audit = provide(staticmethod(audit_router))
     rating_slips = provide(staticmethod(rating_slips_router))
     pending_accruals = provide(staticmethod(pending_accruals_router))
     sign_up = provide(staticmethod(sign_up_router))

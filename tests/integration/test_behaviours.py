@@ -1,6 +1,7 @@
 """Every behaviour on PostgreSQL."""
 
 from tests.unit.behaviours.accruals import AccruePointsBehaviour
+from tests.unit.behaviours.audit import AuditBehaviour
 from tests.unit.behaviours.awards import AwardPointsBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
@@ -123,3 +124,6 @@ class TestSweepAccruals(SweepAccrualsBehaviour): ...
 
 
 class TestReferralPoints(ReferralPointsBehaviour): ...
+
+
+class TestAudit(AuditBehaviour): ...

@@ -4,6 +4,7 @@ import pytest
 
 from adapters.memory.transactions import MemoryTransactions
 from tests.unit.behaviours.accruals import AccruePointsBehaviour
+from tests.unit.behaviours.audit import AuditBehaviour
 from tests.unit.behaviours.awards import AwardPointsBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
@@ -132,3 +133,6 @@ class TestSweepAccruals(SweepAccrualsBehaviour): ...
 
 
 class TestReferralPoints(ReferralPointsBehaviour): ...
+
+
+class TestAudit(AuditBehaviour): ...

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
+from adapters.memory.audit import MemoryAudit
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.directory import MemoryIdentityDirectory
 from adapters.memory.idempotency import MemoryIdempotencyKeys
@@ -66,6 +67,7 @@ def _stores(view: View) -> Stores:
         players=MemoryPlayers(view),
         slips=MemoryRatingSlips(view),
         pending=MemoryPendingAccruals(view),
+        audit=MemoryAudit(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 import asyncpg
 
+from adapters.postgres.audit import PostgresAudit
 from adapters.postgres.codes import PostgresReferralCodes
 from adapters.postgres.database import Connection, Database, is_lost, terminate
 from adapters.postgres.directory import PostgresIdentityDirectory
@@ -81,6 +82,7 @@ def _stores(connection: Connection) -> Stores:
         players=PostgresPlayers(connection),
         slips=PostgresRatingSlips(connection),
         pending=PostgresPendingAccruals(connection),
+        audit=PostgresAudit(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),

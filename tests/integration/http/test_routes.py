@@ -1,5 +1,6 @@
 """The routes on PostgreSQL."""
 
+from tests.unit.behaviours.http_audit import AuditRoutesBehaviour
 from tests.unit.behaviours.http_bad_values import BadValuesBehaviour
 from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
 from tests.unit.behaviours.http_credits import CreditRoutesBehaviour, GrantRouteBehaviour
@@ -93,3 +94,6 @@ class TestSlipRoutes(SlipRoutesBehaviour): ...
 
 
 class TestPendingRoutes(PendingRoutesBehaviour): ...
+
+
+class TestAuditRoutes(AuditRoutesBehaviour): ...

@@ -76,7 +76,7 @@ async def pages(caller: Caller, path: str, *, limit: int) -> list[list[dict[str,
     """Return every page of a listing."""
     found, query = [], f"limit={limit}"
     while query:
-        page = (await caller.get(f"{path}?{query}")).json()
+        page = (await caller.get(f"{path}{'&' if '?' in path else '?'}{query}")).json()
         assert page.keys() == {"items", "next_cursor"}
         found.append(page["items"])
         query = f"limit={limit}&cursor={page['next_cursor']}" if page["next_cursor"] is not None else ""

@@ -61,6 +61,8 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/api/rewards/purchases"): BY_STAFF,
     # The path names ada.
     ("GET", "/api/loyalty/{player_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
+    ("GET", "/api/loyalty/{player_id}/entries"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
+    ("GET", "/api/point-entries"): BY_STAFF,
     ("POST", "/api/loyalty/manual-rewards"): BY_STAFF,
     ("POST", "/api/loyalty/accruals"): BY_STAFF,
     ("POST", "/api/rating-slips"): instead(BY_STAFF, MAKES),
@@ -86,7 +88,11 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     },
     ("POST", "/api/auth/sign-in"): dict.fromkeys(OPEN, 401),
 }
-QUERIES = {"/api/profiles/by-email": "?email=ada%40example.org", "/api/referral/resolve": "?code=NOBODY99"}
+QUERIES = {
+    "/api/point-entries": "?staff_id=staff",
+    "/api/profiles/by-email": "?email=ada%40example.org",
+    "/api/referral/resolve": "?code=NOBODY99",
+}
 BODIES: dict[str, Any] = {
     "/api/users/upsert": {},
     "/api/credits/grants": {"user_id": "ada", "amount": 1, "reason": "r", "event_key": "e"},

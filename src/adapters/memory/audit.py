@@ -1,0 +1,22 @@
+"""Audit in memory."""
+
+from adapters.memory.tables import GuardBroken, View
+from domain.audit import Place, Question, place_of
+from domain.ledger import Entry
+
+
+class MemoryAudit:
+    """The entries of points of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def entries(self, question: Question, *, before: Place | None, limit: int) -> list[Entry]:
+        if question.is_open:
+            raise GuardBroken("everything is asked for at once")
+        found = [entry for entry in self._view.entries.values() if entry.unit == "points" and question.fits(entry)]
+        if question.player_id is not None:
+            found.sort(key=lambda entry: entry.seq, reverse=True)
+            return [entry for entry in found if before is None or entry.seq < before.seq][:limit]
+        found.sort(key=place_of, reverse=True)
+        return [entry for entry in found if before is None or place_of(entry) < before][:limit]

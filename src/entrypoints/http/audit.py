@@ -1,0 +1,100 @@
+"""Audit: entries of points, of one player for the player and for staff, and across players for staff."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.params import FromPath, QueryParameter
+
+from application.reads import Reads
+from application.transactions import Stores
+from domain.audit import Place, Question, place_of
+from domain.ledger import Entry
+from domain.refusals import PermissionMissing
+from domain.users import UserId, UserNotFound
+from entrypoints.http.entries import Entries, wire_entry
+from entrypoints.http.gate import Gate
+from entrypoints.http.loyalty import require_player
+from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import InvalidRequest
+from entrypoints.http.requests import ApiRequest
+
+Player = Annotated[str | None, QueryParameter(description="Only entries of this player.")]
+Request = Annotated[str | None, QueryParameter(description="Only entries of the request with this correlation id.")]
+Staff = Annotated[str | None, QueryParameter(description="Only entries in the name of this member of staff.")]
+Kind = Annotated[str | None, QueryParameter(description="Only entries of events of this type.")]
+
+
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    created_at: datetime
+    user_id: UserId
+    seq: int
+
+
+def audit_router(reads: Reads, gate: Gate, cursors: Cursors) -> Router:
+    """Return the routes that show entries of points."""
+
+    async def paged(question: Question, limit: int, cursor: str) -> Entries:
+        wanted, listing = clamp(limit), f"point entries {msgspec.json.encode(question).decode()}"
+        opened = cursors.open(listing, cursor, _Cursor) if cursor else None
+        before = Place(opened.created_at, opened.user_id, opened.seq) if opened is not None else None
+
+        async def ask(stores: Stores) -> list[Entry]:
+            if question.player_id is not None and not await stores.players.find([question.player_id]):
+                raise UserNotFound
+            return await stores.audit.entries(question, before=before, limit=wanted + 1)
+
+        found = await reads(ask)
+        page = [wire_entry(entry) for entry in found[:wanted]]
+        if len(found) <= wanted:
+            return Entries(page, None)
+        return Entries(page, cursors.seal(listing, _Cursor(*place_of(found[wanted - 1]))))
+
+    @get("/loyalty/{player_id:str}/entries", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    async def loyalty_entries(
+        request: ApiRequest,
+        player_id: FromPath[str],
+        correlation_id: Request = None,
+        staff_id: Staff = None,
+        event_type: Kind = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = "",
+    ) -> Entries:
+        """Return a player's entries of points, newest first: one's own, or with `loyalty:read` anybody's."""
+        require_player(request, player_id)
+        return await paged(_question(player_id, correlation_id, staff_id, event_type), limit, cursor)
+
+    @get("/point-entries", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    async def point_entries(
+        request: ApiRequest,
+        player_id: Player = None,
+        correlation_id: Request = None,
+        staff_id: Staff = None,
+        event_type: Kind = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = "",
+    ) -> Entries:
+        """Return entries of points across players, newest first, by at least one of the filters. Needs `loyalty:read`.
+
+        Of one player they are in the order in which they were posted.
+        """
+        request.user.require("loyalty:read")
+        question = _question(player_id, correlation_id, staff_id, event_type)
+        if question.is_open:
+            raise InvalidRequest.at("#", "one of player_id, correlation_id, staff_id and event_type is needed")
+        return await paged(question, limit, cursor)
+
+    return Router("/api", route_handlers=[loyalty_entries, point_entries], guards=[gate.guard], tags=["Loyalty"])
+
+
+def _question(
+    player_id: str | None, correlation_id: str | None, staff_id: str | None, event_type: str | None
+) -> Question:
+    return Question(
+        player_id=UserId(player_id) if player_id is not None else None,
+        correlation_id=correlation_id,
+        staff_id=UserId(staff_id) if staff_id is not None else None,
+        event_type=event_type,
+    )
