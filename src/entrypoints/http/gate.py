@@ -38,6 +38,12 @@ class Gate:
         if exchange.principal is not None and TELLS_DELETED not in handler.opt:
             await self._refuse_deleted(exchange.principal.user_id)
 
+    async def admit(self, group: LimitGroup, exchange: Exchange) -> None:
+        """Let a caller in who asks past the guards; RateLimited or UserDeleted as they would."""
+        await self.count(group, exchange)
+        if exchange.principal is not None:
+            await self._refuse_deleted(exchange.principal.user_id)
+
     async def count(self, group: LimitGroup, exchange: Exchange) -> None:
         """Count a request by its user, or by its address where nobody is known; RateLimited past the limit."""
         principal = exchange.principal

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Router, get, post
 from litestar.params import FromPath, JSONBody
 
 from application.group_commit import Single
@@ -21,10 +21,11 @@ from domain.refusals import PermissionMissing, Refusal
 from domain.users import MAX_USER_ID_LENGTH, UserId, UserNotFound, is_plain, is_user_id
 from entrypoints.http.credits import MAX_EVENT_KEY_LENGTH, MAX_REASON_LENGTH, Amount
 from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import LIMIT, Gate
+from entrypoints.http.gate import Gate
 from entrypoints.http.problems import REFUSALS
+from entrypoints.http.raw_routes import RawRequest, raw_post
 from entrypoints.http.refusals import Fault, InvalidRequest
-from entrypoints.http.replies import HIT
+from entrypoints.http.replies import RAW_HIT
 from entrypoints.http.requests import MAX_BODY, ApiRequest
 from entrypoints.http.rewards import MAX_BATCH_BYTES
 
@@ -127,20 +128,11 @@ def loyalty_router(
             version=account.version,
         )
 
-    @post(
-        "/manual-rewards",
-        status_code=200,
-        opt={
-            LIMIT: "award",
-            REFUSALS: (
-                *(PermissionMissing, SelfAward, RewardLimitExceeded, UserNotFound),
-                *(PointsDisabled, AccountFrozen, BalanceLimitExceeded),
-            ),
-        },
-    )
-    async def award_points(request: ApiRequest, data: JSONBody[AwardBody]) -> Response[Accrual]:
+    async def award_points(request: RawRequest) -> Accrual:
         """Give a player points in the caller's name, at most 10,000 at a time. Needs `loyalty:award`."""
-        request.user.require("loyalty:award")
+        await gate.admit("award", request.exchange)
+        data = await request.decoded(AwardBody)
+        request.principal.require("loyalty:award")
         faults = [
             *_faults("", player_id=data.player_id, reason=data.reason),
             *(_faults("", reward_id=data.reward_id) if data.reward_id is not None else ()),
@@ -150,15 +142,17 @@ def loyalty_router(
         now = clock.now()
         command = Award(
             player_id=UserId(data.player_id),
-            staff_id=request.user.user_id,
+            staff_id=request.principal.user_id,
             points=data.points,
             reason=data.reason,
             reward_id=data.reward_id,
-            correlation_id=exchange_of(request.scope).correlation_id,
+            correlation_id=request.exchange.correlation_id,
             at=now,
         )
         accrued = await award(Keyed(command, await request.idempotency_key(now)))
-        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)
+        if accrued.was_there:
+            request.exchange.reply_headers.append(RAW_HIT)
+        return accrued.accrual
 
     @post("/accruals", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, REFUSALS: (PermissionMissing,)})
     async def accrue_points(request: ApiRequest, data: JSONBody[AccrualEvents]) -> AccrualOutcomes:
@@ -182,12 +176,19 @@ def loyalty_router(
         )
         return wire_credited(await accrue(Keyed(Earnings(earnings), await request.idempotency_key(now))))
 
-    return Router(
-        "/api/loyalty",
-        route_handlers=[loyalty, award_points, accrue_points],
-        guards=[gate.guard],
-        tags=["Loyalty"],
+    awarding = raw_post(
+        "/manual-rewards",
+        award_points,
+        tag="Loyalty",
+        body=AwardBody,
+        answer=Accrual,
+        refusals=(
+            *(PermissionMissing, SelfAward, RewardLimitExceeded, UserNotFound),
+            *(PointsDisabled, AccountFrozen, BalanceLimitExceeded),
+        ),
     )
+    guarded = Router("/", route_handlers=[loyalty, accrue_points], guards=[gate.guard])
+    return Router("/api/loyalty", route_handlers=[guarded, awarding], tags=["Loyalty"])
 
 
 def require_player(request: ApiRequest, player_id: str) -> None:

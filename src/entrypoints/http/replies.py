@@ -32,6 +32,7 @@ from entrypoints.http.refusals import (
 )
 
 HIT = {"idempotency-hit": "true"}
+RAW_HIT = (b"idempotency-hit", b"true")
 _LAST_STORED, _TOO_MANY = 499, 429
 _MISSING = re.compile(r"Missing required \w+ parameter '([A-Za-z_-]+)'")
 _BAD_HOST = "Invalid host header"
