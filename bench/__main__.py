@@ -11,13 +11,13 @@ import msgspec
 import psutil
 import rich_click as click
 
-from bench import referrals, wallets
+from bench import loyalty, referrals, wallets
 from bench.client import WrongAnswer
 from bench.drivers import wrk
 from bench.report import Report, Row, Say, progress, show
 from bench.servers import ServerFailed
 
-PARTS = ("referrals", "wallets")
+PARTS = ("referrals", "wallets", "loyalty")
 
 
 @click.command()
@@ -27,8 +27,8 @@ PARTS = ("referrals", "wallets")
 def main(parts: tuple[str, ...], quick: bool, as_json: bool) -> None:
     """Measure the service side by side with what it is compared with, all of it started for this.
 
-    PARTS is referrals, next to the empty route of the framework, or wallets, next to the database driven directly and
-    to what users write instead; both where none is named.
+    PARTS are referrals, next to the empty route of the framework; wallets, next to the database driven directly and to
+    what users write instead; loyalty, next to the database driven directly. All of them where none is named.
 
     Exit status: 0 done, whatever the figures are; 1 a server did not start, or an answer was wrong.
     """
@@ -54,6 +54,8 @@ def _measure(say: Say, parts: tuple[str, ...], *, is_quick: bool) -> Report:
             (folder / part).mkdir(mode=0o711)
             if part == "referrals":
                 rows += referrals.measure(folder / part, say, referrals.QUICK if is_quick else referrals.FULL)
+            elif part == "loyalty":
+                rows += loyalty.measure(folder / part, say, loyalty.QUICK if is_quick else loyalty.FULL)
             else:
                 rows += wallets.measure(folder / part, say, wallets.QUICK if is_quick else wallets.FULL)
         file_system = _file_system(folder)

@@ -30,3 +30,26 @@ UNION ALL
 SELECT
     user_id, 'credits', 2, -10, balance_before, balance_after, 'purchase', reward_id, order_id, collected_at
 FROM tallystick.collected_rewards;
+
+-- Everybody played already, and stands half-way to the second tier.
+INSERT INTO tallystick.ledger_accounts (user_id, unit, balance, version, lifetime, updated_at)
+SELECT user_id, 'points', 500, 1, 500, now()
+FROM tallystick.users;
+
+INSERT INTO tallystick.ledger_entries (
+    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, correlation_id, created_at,
+    tier_before, tier_after, lifetime_after, tier_progress
+)
+SELECT
+    user_id, 'points', 1, 500, 0, 500, 'play', 'welcome ' || user_id, gen_random_uuid()::text, now(), 'bronze',
+    'bronze', 500, 50
+FROM tallystick.users;
+
+-- A table that was analysed while it was empty is planned for as an empty one.
+INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, current_uses, created_at)
+SELECT 'OLD' || number, 'old invite ' || number, 'owner_' || number % 1000, 5, 5, now()
+FROM generate_series(10001, 12000) AS number;
+
+INSERT INTO tallystick.invite_uses (invite_id, user_id, attempt_id, used_at)
+SELECT 'old invite ' || number / 5, 'user_' || 1000001 + number % 5, gen_random_uuid(), now()
+FROM generate_series(10001 * 5, 12000 * 5 + 4) AS number;

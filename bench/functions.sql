@@ -119,3 +119,78 @@ BEGIN
     VALUES (invite_id, who, gen_random_uuid(), redeemed_at);
 END
 $$;
+
+-- The first try of an event is answered again; tiers are the default ones.
+CREATE FUNCTION bench.award(
+    player text, staff text, given bigint, key text,
+    OUT refusal text, OUT before bigint, OUT after bigint, OUT tier text, OUT progress bigint, OUT lifetime_after bigint
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    account_version bigint;
+    lifetime_before bigint;
+    stopped_at timestamptz;
+    is_deleted boolean;
+    is_made boolean;
+    tier_before text;
+BEGIN
+    SELECT a.balance, a.version, a.lifetime, a.frozen_at
+    INTO before, account_version, lifetime_before, stopped_at
+    FROM tallystick.ledger_accounts AS a WHERE a.user_id = player AND a.unit = 'points' FOR NO KEY UPDATE;
+
+    -- Behind the lock, so that what a rival stored is seen.
+    SELECT
+        u.deleted_at IS NOT NULL,
+        EXISTS (
+            SELECT FROM tallystick.ledger_entries AS e
+            WHERE e.user_id = player AND e.unit = 'points' AND e.event_type = 'manual_reward' AND e.event_key = key
+        )
+    INTO is_deleted, is_made
+    FROM tallystick.users AS u WHERE u.user_id = player;
+    refusal := CASE
+        WHEN is_deleted IS NOT FALSE THEN 'USER_NOT_FOUND'
+        WHEN is_made THEN 'REPEATED'
+        WHEN stopped_at IS NOT NULL THEN 'ACCOUNT_FROZEN'
+    END;
+    IF refusal IS NOT NULL THEN
+        RETURN;
+    END IF;
+
+    after := before + given;
+    lifetime_after := lifetime_before + given;
+    SELECT t.name INTO tier_before
+    FROM (VALUES ('bronze', 0), ('silver', 1000), ('gold', 5000), ('platinum', 20000)) AS t (name, begins)
+    WHERE t.begins <= lifetime_before ORDER BY t.begins DESC LIMIT 1;
+    SELECT t.name, coalesce((lifetime_after - t.begins) * 100 / (t.ends - t.begins), 100) INTO tier, progress
+    FROM (VALUES ('bronze', 0, 1000), ('silver', 1000, 5000), ('gold', 5000, 20000), ('platinum', 20000, NULL))
+    AS t (name, begins, ends)
+    WHERE t.begins <= lifetime_after ORDER BY t.begins DESC LIMIT 1;
+    INSERT INTO tallystick.ledger_entries (
+        user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id,
+        tier_before, tier_after, correlation_id, created_at, lifetime_after, tier_progress
+    ) VALUES (
+        player, 'points', account_version + 1, given, before, after, 'manual_reward', key, 'bench', staff,
+        tier_before, tier, gen_random_uuid(), now(), lifetime_after, progress
+    );
+    UPDATE tallystick.ledger_accounts AS a
+    SET balance = after, version = account_version + 1, lifetime = lifetime_after, updated_at = now()
+    WHERE a.user_id = player AND a.unit = 'points';
+END
+$$;
+
+-- Players in key order, so that two batches queue instead of deadlocking.
+CREATE FUNCTION bench.award_many(players text[], keys text[]) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    each record;
+    credited bigint := 0;
+BEGIN
+    FOR each IN
+        SELECT o.player, o.key FROM unnest(players, keys) WITH ORDINALITY AS o (player, key, place)
+        ORDER BY o.player, o.place
+    LOOP
+        credited := credited + (SELECT (p.refusal IS NULL)::int FROM bench.award(each.player, 'staff', 7, each.key) AS p);
+    END LOOP;
+    RETURN credited;
+END
+$$;

@@ -14,6 +14,7 @@ from joserfc.jwk import OctKey
 
 from adapters.webhooks.signatures import WebhookSecrets
 
+_STAFF = 16
 _TOKEN_SECONDS = 900
 _TOKEN_HEAD = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 
@@ -80,6 +81,32 @@ class Signer:
         [bearer] = self.bearers(["back_office"], ["purchases:batch"])
         orders = [{"user_id": user_id, "reward_id": reward_id} for user_id, reward_id in bought]
         return post("/api/rewards/purchases", bearer, {"orders": orders})
+
+    def awards(self, player_ids: Iterable[str]) -> list[bytes]:
+        """Return requests of staff who award points, each of them once."""
+        bearers = self.bearers([f"staff_{number}" for number in range(_STAFF)], ["loyalty:award"])
+        told = {"points": 7, "reason": "bench"}
+        return [
+            post(
+                "/api/loyalty/manual-rewards",
+                bearers[number % _STAFF],
+                {**told, "player_id": player_id, "reward_id": secrets.token_hex(16)},
+            )
+            for number, player_id in enumerate(player_ids)
+        ]
+
+    def accruals(self, player_ids: Iterable[str]) -> bytes:
+        """Return the request of a game server that reports many events at once."""
+        [bearer] = self.bearers(["game_server"], ["loyalty:batch"])
+        events = [
+            {"player_id": player_id, "points": 7, "event_type": "play", "event_key": secrets.token_hex(16)}
+            for player_id in player_ids
+        ]
+        return post("/api/loyalty/accruals", bearer, {"events": events})
+
+    def entries(self, player_id: str) -> bytes:
+        """Return a player's request for the newest page of their entries."""
+        return get(f"/api/loyalty/{player_id}/entries", self.bearer(player_id))
 
     def link_request(self, user_id: str) -> bytes:
         """Return a user's request for their link, which mints their code where they have none."""

@@ -58,6 +58,23 @@ def batches(database: Database) -> Script:
     return Script("batches", f"SELECT bench.purchase_many(o.users, o.rewards) FROM ({drawn}) AS o;\n", ORDERS)
 
 
+def awards(database: Database, player: str | None = None) -> Script:
+    """Return the script of awards: any player, or always the same one, and each call another award."""
+    drawn = f"\\set user random({FIRST_USER}, {FIRST_USER + database.users - 1})\n" if player is None else ""
+    who = f"'{player}'" if player is not None else "'user_' || :user"
+    return Script(
+        "awards", f"{drawn}SELECT * FROM bench.award({who}, 'staff_' || :client_id, 7, gen_random_uuid()::text);\n"
+    )
+
+
+def accruals(database: Database) -> Script:
+    """Return the script of accruals: each transaction calls the function for a thousand events."""
+    user = f"'user_' || ({FIRST_USER} + floor(random() * {database.users}))::bigint"
+    drawn = f"SELECT array_agg({user}) AS players, array_agg(gen_random_uuid()::text) AS keys"
+    many = f"{drawn} FROM generate_series(1, {ORDERS})"
+    return Script("accruals", f"SELECT bench.award_many(e.players, e.keys) FROM ({many}) AS e;\n", ORDERS)
+
+
 def drive(
     database: Database,
     folder: Path,

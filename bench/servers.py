@@ -16,7 +16,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).parent / "tallystick"
-_LIMITED_GROUPS = ("resolver", "sign_up", "webhook", "read", "write")
+_LIMITED_GROUPS = ("resolver", "sign_up", "webhook", "award", "read", "write")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.02

@@ -1,12 +1,11 @@
 """Loads on a filled database, by HTTP and directly, and whether all that was acknowledged is there."""
 
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 from bench.client import WrongAnswer
+from bench.contests import Contest
 from bench.database import FIRST_REWARD, FIRST_USER, REWARD_PREFIX, REWARDS, Database
 from bench.drivers import Slot, send
 from bench.messages import Signer
@@ -20,17 +19,6 @@ _MOST_BATCHES_PER_SECOND = 60
 _SEATS = 1_000_000
 _COLLECTED_BY_CHANCE = 0.02
 """At most so many of those who buy have it already, and are refused."""
-
-
-class Contest(NamedTuple):
-    """One thing to do, by HTTP for so many seconds, or directly with so many clients for so many seconds."""
-
-    name: str
-    unit: str
-    by_http: Callable[[Server, float], Slot]
-    directly: Callable[[int, int], Slot]
-    clients: tuple[int, ...]
-    """How many of `pgbench` are tried; the second is taken where there is no time to try."""
 
 
 class Shop:

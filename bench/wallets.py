@@ -1,19 +1,19 @@
 """Purchases, redemptions and batches: the service next to the database driven directly, and to what users write."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
+from bench.contests import Contest, Turn, best_clients, client_cost, in_turns
 from bench.database import cluster, filled
 from bench.drivers import Slot
 from bench.messages import Signer
-from bench.pgbench import best
 from bench.report import Row, Say, absent, rates, row
 from bench.rivals import FASTAPI, FASTIFY, Rival, fastapi, fastify, installing
 from bench.servers import Server, tallystick
-from bench.shop import Contest, Shop
+from bench.shop import Shop
 
 USERS = 100_000
 GROWN_USERS = 1_000_000
@@ -27,11 +27,8 @@ AIMS: dict[str, dict[str, float]] = {
 _GROWTH_AIM = 0.8
 _MOST_P99_MS = 20.0
 _MOST_MEGABYTES = 200.0
-_TRY_SECONDS = 2
 _WARM_CLIENTS = 16
 _GROWN_WARM_SECONDS = 5
-
-Turn = Callable[[], Slot]
 
 
 class Plan(NamedTuple):
@@ -120,11 +117,11 @@ def _compared(stage: Stage) -> list[Row]:
     for contest, rounds in zip(stage.shop.contests, stage.plan.rounds, strict=True):
         stage.say(f"{contest.name}: warming the database")
         contest.directly(contest.clients[1], stage.plan.direct_warm_seconds)
-        clients, tried = _clients(stage, contest)
+        clients, tried = best_clients(stage.say, contest, is_tried=stage.plan.tries_clients)
         turns = _turns(stage, contest, clients)
-        slots = _in_turns(stage.say, contest.name, turns, rounds)
+        slots = in_turns(stage.say, contest.name, turns, rounds)
         for name in stage.own:
-            rows += _against_all(stage, contest, name, slots, f"{tried}; {_client_cost(slots[name])}")
+            rows += _against_all(stage, contest, name, slots, f"{tried}; {client_cost(slots[name])}")
         latencies = latencies or _at_half_load(stage, slots)
     return rows + latencies
 
@@ -140,18 +137,6 @@ def _against_all(
             continue
         yield rates(what, slots[name], against, slots[against], at_least=at_least, unit=contest.unit, note=note)
         note = ""
-
-
-def _clients(stage: Stage, contest: Contest) -> tuple[int, str]:
-    """Return how many clients of `pgbench` do most, and what was found."""
-    if not stage.plan.tries_clients:
-        return contest.clients[1], f"pgbench with {contest.clients[1]} clients, no other number was tried"
-    slots: dict[int, list[Slot]] = {}
-    for clients in contest.clients:
-        stage.say(f"{contest.name}: pgbench with clients: {clients}")
-        slots[clients] = [contest.directly(clients, _TRY_SECONDS)]
-    found = ", ".join(f"{slots[clients][0].per_second:,.0f} with {clients}" for clients in slots)
-    return best(slots), f"pgbench by its number of clients: {found}"
 
 
 def _turns(stage: Stage, contest: Contest, clients: int) -> dict[str, Turn]:
@@ -170,16 +155,6 @@ def _turns(stage: Stage, contest: Contest, clients: int) -> dict[str, Turn]:
     return turns
 
 
-def _in_turns(say: Say, doing: str, turns: Mapping[str, Turn], rounds: int) -> dict[str, list[Slot]]:
-    """Let everybody work in turns, now from one end and now from the other."""
-    slots: dict[str, list[Slot]] = {name: [] for name in turns}
-    for number in range(rounds):
-        say(f"{doing}, round {number + 1} of {rounds}")
-        for name in list(turns)[:: -1 if number % 2 else 1]:
-            slots[name].append(turns[name]())
-    return slots
-
-
 def _at_half_load(stage: Stage, slots: Mapping[str, list[Slot]]) -> list[Row]:
     """Buy at a steady half of what was measured, and see how long the slowest hundredth takes."""
 
@@ -189,7 +164,7 @@ def _at_half_load(stage: Stage, slots: Mapping[str, list[Slot]]) -> list[Row]:
 
     turns = {name: steadily(name) for name in stage.own}
     rows = []
-    for name, steady in _in_turns(stage.say, "half load", turns, stage.plan.steady_rounds).items():
+    for name, steady in in_turns(stage.say, "half load", turns, stage.plan.steady_rounds).items():
         cuts = [quantiles(slot.latencies_ms, n=100, method="inclusive") for slot in steady]
         p50, p95, p99 = (median(cut[place - 1] for cut in cuts) for place in (50, 95, 99))
         rate = median(slot.requests for slot in steady) / stage.plan.steady_seconds
@@ -229,11 +204,6 @@ def _growth(stage: Stage, grown: Shop, large: Server) -> Row:
         "few": lambda: stage.shop.purchases(stage.own[ONE], plan.seconds),
         "many": lambda: grown.purchases(large, plan.seconds),
     }
-    slots = _in_turns(stage.say, "growth", turns, plan.growth_rounds)
+    slots = in_turns(stage.say, "growth", turns, plan.growth_rounds)
     what, against = f"buy a reward, {GROWN_USERS:,} users", f"{USERS:,} users"
     return rates(what, slots["many"], against, slots["few"], at_least=_GROWTH_AIM, note=f"{ONE} each")
-
-
-def _client_cost(slots: list[Slot]) -> str:
-    spent = sum(slot.client_cpu_seconds for slot in slots) / sum(len(slot.latencies_ms) for slot in slots)
-    return f"our client took {spent * 1e6:.0f} us of each HTTP request, on the same cores"

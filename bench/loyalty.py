@@ -1,0 +1,127 @@
+"""Loyalty: points next to the database driven directly, and pages of a player's entries, however many there are."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.contests import Contest, Turn, best_clients, client_cost, in_turns
+from bench.database import Database, cluster, filled
+from bench.messages import Signer
+from bench.players import Players
+from bench.report import Row, Say, rates
+from bench.servers import Server, tallystick
+
+USERS = 100_000
+ONE, TWO, DIRECT = "1 worker", "2 workers", "pgbench"
+AIMS = {"award points": 1.0, "award one player": 5.0, "accrue by batch": 2.0}
+"""At least so many times as fast as the database driven directly."""
+_FEW = 100_000
+_LOADED_AT_ONCE = 500_000
+_LOADING_SECONDS = 600.0
+_GROWTH_AIM = 0.8
+_FEW_PLAYER, _MANY_PLAYER = "player_with_few", "player_with_many"
+
+
+class Plan(NamedTuple):
+    """How much of everything there is."""
+
+    rounds: int
+    seconds: float
+    direct_seconds: int
+    direct_warm_seconds: int
+    warm_seconds: float
+    tries_clients: bool
+    entries: int
+    """Of the player who has many, or as many of them as are loaded in ten minutes."""
+
+
+FULL = Plan(3, 1.6, 3, 2, 1.0, tries_clients=True, entries=10_000_000)
+QUICK = Plan(1, 0.8, 2, 1, 0.5, tries_clients=False, entries=1_000_000)
+
+
+def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
+    """Measure it all; the servers live for as long as this takes."""
+    signer = Signer()
+    with cluster(folder / "database") as made:
+        say(f"filling a database with {USERS:,} users")
+        database = filled(made, "tallystick", USERS)
+        say("starting the servers")
+        serve = partial(tallystick, jwt_secret=signer.jwt_secret, webhook_secret=signer.webhook_secret)
+        with (
+            serve(folder / "one", database_url=database.url) as one,
+            serve(folder / "two", database_url=database.url, workers=2) as two,
+        ):
+            players = Players(database, signer, folder)
+            rows: list[Row] = []
+            for contest in players.contests:
+                rows += _held(contest, {ONE: one, TWO: two}, plan, say)
+            say("checking every promise")
+            players.check()
+            rows.append(_pages(players, database, one, plan, say))
+            say("ending the servers")
+    return rows
+
+
+def _held(contest: Contest, servers: Mapping[str, Server], plan: Plan, say: Say) -> list[Row]:
+    """Hold one contest."""
+    say(f"{contest.name}: warming")
+    contest.directly(contest.clients[1], plan.direct_warm_seconds)
+    clients, tried = best_clients(say, contest, is_tried=plan.tries_clients)
+    turns: dict[str, Turn] = {DIRECT: lambda: contest.directly(clients, plan.direct_seconds)}
+    for name, server in servers.items():
+        contest.by_http(server, plan.warm_seconds)
+        turns[name] = partial(contest.by_http, server, plan.seconds)
+    slots = in_turns(say, contest.name, turns, plan.rounds)
+    return [
+        rates(
+            f"{contest.name}, {name}",
+            slots[name],
+            DIRECT,
+            slots[DIRECT],
+            at_least=AIMS[contest.name],
+            unit=contest.unit,
+            note=f"{tried}; {client_cost(slots[name])}",
+        )
+        for name in servers
+    ]
+
+
+def _pages(players: Players, database: Database, server: Server, plan: Plan, say: Say) -> Row:
+    """Read pages of a player with few entries and of one with many, in turns."""
+    _load(database, _FEW_PLAYER, 0, _FEW)
+    began, loaded = time.monotonic(), 0
+    while loaded < plan.entries and time.monotonic() - began < _LOADING_SECONDS:
+        say(f"loading entries: {loaded:,} of {plan.entries:,}")
+        _load(database, _MANY_PLAYER, loaded, loaded + _LOADED_AT_ONCE)
+        loaded += _LOADED_AT_ONCE
+    database.run("VACUUM (ANALYZE) tallystick.ledger_entries;\nCHECKPOINT;", "superuser")
+    turns: dict[str, Turn] = {
+        "few": lambda: players.pages(server, plan.seconds, _FEW_PLAYER),
+        "many": lambda: players.pages(server, plan.seconds, _MANY_PLAYER),
+    }
+    in_turns(say, "pages, warming", turns, 1)
+    slots = in_turns(say, "pages", turns, plan.rounds)
+    what, against = f"page of one player's {loaded:,} entries", f"of {_FEW:,} entries"
+    return rates(what, slots["many"], against, slots["few"], at_least=_GROWTH_AIM, note="50 entries a page, 1 worker")
+
+
+def _load(database: Database, player_id: str, first: int, last: int) -> None:
+    """Give a player the entries from one number up to another; foreign keys hold by construction."""
+    database.run(
+        "SET session_replication_role = replica; SET ROLE tallystick_app;\n"
+        f"INSERT INTO tallystick.users (user_id, created_at) VALUES ('{player_id}', now()) ON CONFLICT DO NOTHING;\n"
+        "INSERT INTO tallystick.ledger_accounts (user_id, unit, balance, version, lifetime, updated_at)\n"
+        f"VALUES ('{player_id}', 'points', {last}, {last}, {last}, now())\n"
+        "ON CONFLICT (user_id, unit) DO UPDATE\n"
+        "SET balance = excluded.balance, version = excluded.version, lifetime = excluded.lifetime;\n"
+        "INSERT INTO tallystick.ledger_entries (\n"
+        "    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, correlation_id,\n"
+        "    created_at, tier_before, tier_after, lifetime_after, tier_progress\n"
+        ")\n"
+        f"SELECT '{player_id}', 'points', n, 1, n - 1, n, 'play', 'load ' || n, 'load ' || n / 1000, now(),\n"
+        "    'platinum', 'platinum', n, 100\n"
+        f"FROM generate_series({first + 1}, {last}) AS n;",
+        "superuser",
+    )
