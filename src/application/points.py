@@ -35,12 +35,15 @@ class Points:
 
     async def desk(self, stores: Stores, player_ids: Collection[UserId]) -> "PointsDesk":
         """Lock the accounts of these players in key order; those who live get one where they have none."""
-        players = await stores.players.find(player_ids) if player_ids else {}
-        bare = {player.user_id for player in players.values() if player.account is None and not player.is_deleted}
+        players = await stores.players.lock(player_ids) if player_ids else {}
+        accounts = {AccountKey(each.user_id, "points"): each.account for each in players.values() if each.account}
+        bare = [
+            AccountKey(each.user_id, "points") for each in players.values() if not (each.account or each.is_deleted)
+        ]
         if bare:
-            await stores.ledger.open([AccountKey(user_id, "points") for user_id in bare])
-        keys = [AccountKey(user_id, "points") for user_id in sorted(players)]
-        accounts = await stores.ledger.lock(keys) if keys else {}
+            # Behind the others' locks, once in a player's life: whoever opens accounts waits for no lock after it.
+            await stores.ledger.open(bare)
+            accounts |= await stores.ledger.lock(bare)
         return PointsDesk(self.tiers, players, accounts, are_on=self.are_on)
 
 

@@ -124,7 +124,7 @@ class Player(msgspec.Struct, frozen=True):
     user_id: UserId
     is_deleted: bool
     account: Account | None
-    """Their points, as they stood without a lock; None where they never had any."""
+    """Their points; None where they never had any."""
 
 
 class Players(Protocol):
@@ -132,6 +132,9 @@ class Players(Protocol):
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
         """Return those who were ever seen, deleted ones included, without a lock."""
+
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
+        """Lock the accounts of these in key order, and return them as `find` does."""
 
 
 def earn(account: Account, earning: Earning, tiers: Tiers) -> Entry:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from adapters.memory.ledger import MemoryLedger
 from adapters.memory.tables import View
 from domain.ledger import AccountKey
 from domain.loyalty import Player
@@ -13,6 +14,11 @@ class MemoryPlayers:
 
     def __init__(self, view: View) -> None:
         self._view = view
+
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
+        players = await self.find(user_ids)
+        await MemoryLedger(self._view).lock([AccountKey(user_id, "points") for user_id in players])
+        return players
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
         users = {user_id: self._view.users.get(user_id) for user_id in user_ids}

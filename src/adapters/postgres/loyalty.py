@@ -1,6 +1,8 @@
 """Players on PostgreSQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+
+import asyncpg
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
@@ -18,7 +20,11 @@ class PostgresPlayers:
         self._connection = connection
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
-        return {
-            row["player_id"]: Player(row["player_id"], row["is_deleted"], Account(*row[2:]) if row[2] else None)
-            for row in await self._connection.fetch(_SQL.find, list(user_ids))
-        }
+        return _by_id(await self._connection.fetch(_SQL.find, list(user_ids)))
+
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
+        return _by_id(await self._connection.fetch(_SQL.lock, list(user_ids)))
+
+
+def _by_id(rows: Sequence[asyncpg.Record]) -> dict[UserId, Player]:
+    return {row[0]: Player(row[0], row[1], Account(*row[2:]) if row[2] is not None else None) for row in rows}

@@ -58,7 +58,15 @@ async def test_every_statement_stays_within_what_the_service_may_do(capability: 
 
 @pytest.mark.parametrize(
     ("capability", "name"),
-    [("ledger", "lock"), ("rewards", "desk"), ("invites", "lock"), ("invites", "seats"), ("users", "deleted")],
+    [
+        ("ledger", "lock"),
+        ("ledger", "made_by"),
+        ("rewards", "desk"),
+        ("invites", "lock"),
+        ("invites", "seats"),
+        ("loyalty", "lock"),
+        ("users", "deleted"),
+    ],
 )
 async def test_a_table_that_is_known_to_be_empty_is_read_by_its_index(
     capability: str, name: str, owner_dsn: str, shared_database: Database
