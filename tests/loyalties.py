@@ -245,8 +245,9 @@ class Loyalties(Invitations):
     def _put_frozen(self, transactions: MemoryTransactions, key: AccountKey, *, is_frozen: bool) -> None:
         accounts = transactions._tables.accounts
         account = accounts.get(key) or Account(*key)
-        at = (account.frozen_at or self.clock.now()) if is_frozen else None
-        accounts[key] = msgspec.structs.replace(account, frozen_at=at)
+        if is_frozen or key in accounts:
+            at = (account.frozen_at or self.clock.now()) if is_frozen else None
+            accounts[key] = msgspec.structs.replace(account, frozen_at=at)
 
     def _freezing(self) -> AccountFreezing:
         assert isinstance(self.transactions, PostgresTransactions)

@@ -9,6 +9,7 @@ from adapters.memory.transactions import MemoryTransactions
 from adapters.postgres.database import Database
 from adapters.postgres.transactions import PostgresTransactions
 from application.idempotency import Replayed
+from application.loyalty import Credited
 from application.rewards import Bought
 from application.transactions import Stores
 from domain.invites import Invite
@@ -63,6 +64,16 @@ class Twins:
         for expected, seen in zip(in_memory, on_postgres, strict=True):
             assert seen == expected
 
+    def show(self, ask: Callable[[Stores], Awaitable[Any]]) -> None:
+        """Compare what both answer to a question."""
+        in_memory, on_postgres = (self._runner.run(world.reads(ask)) for world in self._worlds)
+        assert on_postgres == in_memory
+
+    def each(self, change: Callable[[World], object]) -> None:
+        """Change something about both."""
+        for world in self._worlds:
+            change(world)
+
     def broken_promises(self) -> list[object]:
         return [broken for world in self._worlds for broken in self._runner.run(world.broken_promises())]
 
@@ -80,7 +91,7 @@ def _comparable(outcome: Any) -> Any:
         return [_comparable(each) for each in outcome]
     if isinstance(outcome, Refusal):
         return (type(outcome), outcome.detail, outcome.facts())
-    if isinstance(outcome, Bought):
+    if isinstance(outcome, Bought | Credited):
         return [_comparable(each) for each in outcome.results]
     return outcome.reply if isinstance(outcome, Replayed) else outcome
 
@@ -88,6 +99,8 @@ def _comparable(outcome: Any) -> Any:
 def _names(outcome: object) -> list[str]:
     if isinstance(outcome, list):
         return [name for each in outcome for name in _names(each)]
+    if isinstance(outcome, Credited):
+        return ["Credited", *_names(list(outcome.results))]
     return [outcome.code if isinstance(outcome, Refusal) else type(outcome).__name__]
 
 

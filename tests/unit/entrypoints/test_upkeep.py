@@ -1,16 +1,21 @@
 """Upkeep on memory: what it measures, what it forgets and what it outlives."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 
 from adapters.memory.ports import RecordedMetrics
 from adapters.memory.transactions import MemoryTransactions
+from adapters.telemetry.logs import configure
 from application.idempotency import RequestKey, StoredReply
 from application.reads import Reads
 from application.transactions import Stores, StoreUnavailable, TransactionAborted
+from domain.loyalty import Earning
+from domain.pending_accruals import PendingAccrual
 from domain.refusals import Overloaded
 from domain.users import UserId
 from entrypoints.worker.upkeep import Upkeep
@@ -197,3 +202,60 @@ async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(
         await upkeep.go_round()
 
     assert await remembered(world, "old") == []
+
+
+async def test_what_waits_is_credited_and_measured(
+    world: World, upkeep: Upkeep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info")
+    for user in ("ada", "bob"):
+        await world.a_player(user)
+    await world.a_waiting_slip("ada", correlation="first-try")
+    await world.freeze("bob")
+    await world.a_waiting_slip("bob", correlation="another-try")
+    world.pass_time(minutes=10)
+
+    await upkeep.go_round()
+
+    assert (await world.points_of("ada")).balance == 525
+    assert world.metrics.gauges["pending_accruals"] == 1
+    assert world.metrics.gauges["pending_accruals_oldest_seconds"] == 600
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["event_type"], line["correlation_id"]) == (
+        "pending accrual credited",
+        "rating_slip",
+        "first-try",
+    )
+
+    await world.thaw("bob")
+    world.pass_time(minutes=1)
+    await upkeep.go_round()
+    assert world.metrics.gauges["pending_accruals"] == 0
+    assert world.metrics.gauges["pending_accruals_oldest_seconds"] == 0
+
+
+async def test_one_that_fails_for_an_unforeseen_reason_is_logged_and_keeps_nobody_else_waiting(
+    world: World, upkeep: Upkeep, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure("info")
+    for user in ("ada", "bob"):
+        await world.a_player(user)
+        await world.a_waiting_slip(user, correlation=f"try-of-{user}")
+    world.pass_time(minutes=10)
+
+    def fail_for_ada(_self: PendingAccrual, at: datetime) -> Earning:
+        if _self.player_id == "ada":
+            raise RuntimeError("a bug")
+        return world.earning(_self.player_id, _self.points, event=_self.event_key, kind=_self.event_type)
+
+    monkeypatch.setattr("domain.pending_accruals.PendingAccrual.earning", fail_for_ada)
+    await upkeep.go_round()
+
+    assert (await world.points_of("bob")).balance == 525
+    assert world.metrics.gauges["pending_accruals"] == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(line["event"], line["correlation_id"]) for line in told} == {
+        ("pending accrual failed", "try-of-ada"),
+        ("pending accrual credited", "try-of-bob"),
+    }
+    assert all("a bug" not in str(line) for line in told)

@@ -1,0 +1,195 @@
+"""Memory is the model of PostgreSQL: whatever becomes of points and slips in whatever order, both say and show it."""
+
+from collections.abc import Awaitable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+
+from application.idempotency import Keyed
+from application.rating_slips import RecoverSlip
+from application.transactions import Stores
+from domain.audit import Question
+from domain.ledger import MAX_BALANCE, AccountKey
+from domain.rating_slips import Slip
+from domain.users import UserId
+from tests.integration.postgres.sessions import superuser_of
+from tests.integration.postgres.twins import Twins
+from tests.worlds import World
+
+USERS = [UserId(name) for name in ("ada", "bob", "cid", "dan")]
+# Few of each, so that they meet.
+NAMES = st.sampled_from([*USERS, "nobody"])
+KEYS = st.sampled_from([None, None, None, None, None, "key", "other-key"])
+POINTS = st.sampled_from([1, 100, 999, 10_000, 10_001])
+EVENTS = st.sampled_from(["first", "second", None, None])
+EARNED = st.sampled_from([1, 999, 5000, MAX_BALANCE - 10])
+BETS = st.sampled_from([None, None, 10_000, 1_000_000_000])
+
+EXPECTED = {
+    *("Accrued", "Credited", "Completed", "Slip", "Arrived", "Replayed", "str"),
+    *("PARTIAL_COMPLETION", "ACCRUAL_PENDING", "SLIP_NOT_OPEN", "IMPOSSIBLE_TIMES", "SLIP_LIMIT_EXCEEDED"),
+    *("REWARD_LIMIT_EXCEEDED", "SELF_AWARD", "POINTS_DISABLED", "ACCOUNT_FROZEN", "BALANCE_LIMIT_EXCEEDED"),
+    *("USER_NOT_FOUND", "USER_DELETED", "IDEMPOTENCY_MISMATCH"),
+}
+"""Outcomes without which the machine did not get around."""
+
+
+class Points(RuleBasedStateMachine):
+    """What players, staff and time do to points."""
+
+    slips: Bundle[Slip] = Bundle("slips")
+
+    def __init__(self, twins: Twins) -> None:
+        super().__init__()
+        self._twins = twins
+        self._slips: dict[str, Slip] = {}
+        twins.start_over()
+        for user in USERS:
+            twins.tell(lambda world, user=user: world.a_player(user))  # type: ignore[misc]  # bound in the loop
+
+    @rule(name=NAMES, points=POINTS, staff=NAMES, reward=st.sampled_from([None, "gift"]), key=KEYS)
+    def award(self, name: str, points: int, staff: str, reward: str | None, key: str | None) -> None:
+        self._twins.tell(lambda world: world.award(name, points, staff=staff, reward=reward, key=key))
+
+    @rule(name=st.sampled_from(USERS[:2]))
+    def award_again(self, name: str) -> None:
+        self._twins.tell(lambda world: world.award(name, 7, staff="eve", key=f"for-{name}"))
+
+    @rule(names=st.lists(NAMES, min_size=2, max_size=5), points=POINTS)
+    def award_together(self, names: list[str], points: int) -> None:
+        self._twins.tell(lambda world: world.award_points([Keyed(world.award_command(name, points)) for name in names]))
+
+    @rule(earned=st.lists(st.tuples(NAMES, EARNED, EVENTS), min_size=1, max_size=5), key=KEYS)
+    def accrue(self, earned: list[tuple[str, int, str | None]], key: str | None) -> None:
+        self._twins.tell(
+            lambda world: world.accrue(*(world.earning(name, n, event=event) for name, n, event in earned), key=key)
+        )
+
+    @rule(
+        target=slips,
+        name=st.sampled_from([*USERS, *USERS, "nobody"]),
+        game=st.sampled_from(["blackjack", "slots"]),
+        hours=st.sampled_from([0, 1, 1, 2000]),
+    )
+    def open(self, name: str, game: str, hours: int) -> Any:
+        def open_it(world: World) -> Awaitable[object]:
+            return world.a_slip(name, game=game, opened_at=world.clock.now() - timedelta(hours=hours))
+
+        opened = self._twins.tell(open_it)
+        if not isinstance(opened, Slip):
+            return multiple()
+        self._slips[opened.slip_id] = opened
+        return opened
+
+    @rule(slip=slips, bet=BETS, ends=st.sampled_from([None, None, None, -1, 0, 1, 100]), key=KEYS)
+    def complete(self, slip: Slip, bet: int | None, ends: int | None, key: str | None) -> None:
+        closed_at = slip.opened_at + timedelta(hours=ends) if ends is not None else None
+        self._twins.tell(lambda world: world.complete(slip, bet=bet, closed_at=closed_at, key=key))
+
+    @rule(name=st.sampled_from(USERS[:2]))
+    def bet_too_much(self, name: str) -> None:
+        async def bet(world: World) -> object:
+            begun = world.clock.now() - timedelta(hours=1)
+            return await world.complete(await world.a_slip(name, game="slots", opened_at=begun), bet=1_000_000_000)
+
+        self._twins.tell(bet)
+
+    @rule(slips=st.lists(slips, min_size=2, max_size=5))
+    def complete_together(self, slips: list[Slip]) -> None:
+        self._twins.tell(lambda world: world.complete_slips([Keyed(world.completion(slip)) for slip in slips]))
+
+    @rule(slips=st.lists(slips, min_size=1, max_size=4))
+    def recover(self, slips: list[Slip]) -> None:
+        def recovered(world: World) -> Awaitable[object]:
+            return world.recover_slips([Keyed(RecoverSlip(slip.slip_id, world.clock.now())) for slip in slips])
+
+        self._twins.tell(recovered)
+
+    @rule(slip=slips)
+    def recover_event(self, slip: Slip) -> None:
+        self._twins.tell(lambda world: world.recover_event(slip.event))
+
+    @rule(slip=slips)
+    def close_in_vain(self, slip: Slip) -> None:
+        self.switch(are_off=True)
+        self._twins.tell(lambda world: world.complete(slip))
+        self._twins.tell(lambda world: world.recover_event(slip.event))
+
+    @rule()
+    def sweep(self) -> None:
+        async def swept(world: World) -> list[str]:
+            return sorted(await world.sweep())
+
+        self._twins.tell(swept)
+
+    @rule(inviter=st.sampled_from(USERS), invitee=st.sampled_from([*USERS, UserId("eve"), UserId("fay")]))
+    def arrive(self, inviter: str, invitee: str) -> None:
+        async def arrived(world: World) -> object:
+            standing = await world.standing(inviter)
+            code = standing.code if standing is not None else None
+            return await world.arrive(invitee, code or await world.mint(inviter))
+
+        self._twins.tell(arrived)
+
+    @rule(name=st.sampled_from(USERS), is_frozen=st.booleans())
+    def freeze(self, name: str, is_frozen: bool) -> None:
+        self._twins.tell(lambda world: world.freeze(name) if is_frozen else world.thaw(name))
+
+    @rule(are_off=st.sampled_from([False, False, True]))
+    def switch(self, are_off: bool) -> None:
+        self._twins.each(lambda world: world.switch_points(on=not are_off))
+
+    @rule()
+    def delete(self) -> None:
+        self._twins.tell(lambda world: world.tell("deleted", "dan"))
+
+    @rule(minutes=st.sampled_from([1, 30, 60, 60, 600]))
+    def wait(self, minutes: int) -> None:
+        self._twins.pass_time(minutes=minutes)
+
+    @invariant()
+    def show_the_same(self) -> None:
+        async def seen(stores: Stores) -> list[object]:
+            keys = [AccountKey(user, "points") for user in USERS]
+            asked = [Question(player_id=USERS[0]), Question(staff_id=USERS[1]), Question(event_type="rating_slip")]
+            return [
+                await stores.ledger.balances(keys),
+                [await stores.ledger.page(key, before=None, limit=1000) for key in keys],
+                await stores.slips.page(state=None, before=None, limit=1000),
+                await stores.slips.page(state="accrual_pending", before=None, limit=1000),
+                await stores.pending.page(after=None, limit=1000),
+                await stores.pending.backlog(),
+                await stores.players.find(USERS),
+                [await stores.audit.entries(question, before=None, limit=1000) for question in asked],
+            ]
+
+        self._twins.show(seen)
+
+
+@pytest.fixture
+def twins(owner_dsn: str, server: tuple[str, str]) -> Iterator[Twins]:
+    twins = Twins(owner_dsn, superuser_of(server, owner_dsn))
+    yield twins
+    twins.close()
+
+
+def test_whatever_becomes_of_points_both_say_and_show_the_same(twins: Twins) -> None:
+    run_state_machine_as_test(
+        lambda: Points(twins),  # type: ignore[arg-type]  # a factory will do, says its documentation
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=50,
+            phases=[Phase.generate, Phase.shrink],
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+    assert twins.broken_promises() == []
+    assert set(twins.told) >= EXPECTED
