@@ -8,11 +8,15 @@ from typing import Literal
 import httpx2
 import pytest
 
+from application.idempotency import Keyed
 from domain.invites import Invite
+from domain.rating_slips import Slip
 from domain.rewards import Reward
+from domain.users import UserId
 from tests.integration.postgres.wires import Fault, Wire
 from tests.integration.races.purses import buy, give, with_credits
 from tests.services import Caller
+from tests.unit.behaviours.http_loyalty import award
 from tests.worlds import World
 
 CUTS = 200
@@ -20,20 +24,25 @@ PRICE = 40
 FAULTS: tuple[Fault, ...] = ("cut before the commit", "cut after the commit")
 USERS = [f"user-{number:03}" for number in range(CUTS)]
 
-Kind = Literal["purchase", "redemption", "grant"]
-KINDS: tuple[Kind, ...] = ("purchase", "redemption", "grant")
+Kind = Literal["purchase", "redemption", "grant", "award", "completion"]
+KINDS: tuple[Kind, ...] = ("purchase", "redemption", "grant", "award", "completion")
+EVENTS = {"award": "manual_reward", "completion": "rating_slip"}
 
 
 class Shop:
-    """What is bought, redeemed and given, and how often that took effect."""
+    """What is bought, redeemed, given and played, and how often that took effect."""
 
-    def __init__(self, world: World, reward: Reward, invite: Invite) -> None:
-        self._world, self._reward, self._invite = world, reward, invite
+    def __init__(self, world: World, reward: Reward, invite: Invite, slips: dict[str, Slip]) -> None:
+        self._world, self._reward, self._invite, self._slips = world, reward, invite, slips
 
     @classmethod
     async def opened(cls, world: World) -> "Shop":
         await with_credits(world, USERS, 100)
-        return cls(world, await world.a_reward(cost=PRICE), await world.an_invite(max_uses=10 * CUTS))
+        async with world.transactions.begin() as stores:
+            await stores.users.admit([UserId(user) for user in USERS], world.clock.now())
+        opened = await world.open_slips([Keyed(world.new_slip(user)) for user in USERS])
+        slips = {str(slip.player_id): slip for slip in opened if isinstance(slip, Slip)}
+        return cls(world, await world.a_reward(cost=PRICE), await world.an_invite(max_uses=10 * CUTS), slips)
 
     async def send(self, kind: Kind, instance: Caller, user: str, key: str | None) -> httpx2.Response:
         match kind:
@@ -43,12 +52,21 @@ class Shop:
                 return await instance.named(user).post("/api/invites/redeem", {"code": self._invite.code}, key=key)
             case "grant":
                 return await give(instance, user, 5, f"event of {user}", key=f"{user}.{key}" if key else None)
+            case "award":
+                return await award(instance, user, 5, reward_id="gift", key=f"{user}.{key}" if key else None)
+            case "completion":
+                pit = instance.named("pit", "slips:write")
+                path = f"/api/rating-slips/{self._slips[user].slip_id}/complete"
+                return await pit.post(path, key=f"{user}.{key}" if key else None)
 
     async def effects(self, kind: Kind) -> dict[str, int]:
         """Return how often each user's request took effect, where it did."""
         assert await self._world.broken_promises() == []
         if kind == "redemption":
             return Counter(use.user_id for use in await self._world.seats(self._invite, limit=10 * CUTS))
+        if kind in EVENTS:
+            earned = [entry for user in USERS for entry in await self._world.point_entries(user)]
+            return Counter(entry.user_id for entry in earned if entry.event_type == EVENTS[kind])
         change = -PRICE if kind == "purchase" else 5
         entries = [entry for user in USERS for entry in await self._world.entries(user)]
         return Counter(entry.user_id for entry in entries if entry.amount == change)
