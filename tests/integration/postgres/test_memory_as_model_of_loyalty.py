@@ -98,6 +98,14 @@ class Points(RuleBasedStateMachine):
 
         self._twins.tell(bet)
 
+    @rule(name=st.sampled_from(USERS[:2]))
+    def end_before_the_beginning(self, name: str) -> None:
+        async def end(world: World) -> object:
+            slip = await world.a_slip(name, opened_at=world.clock.now() - timedelta(hours=1))
+            return await world.complete(slip, closed_at=slip.opened_at - timedelta(seconds=1))
+
+        self._twins.tell(end)
+
     @rule(slips=st.lists(slips, min_size=2, max_size=5))
     def complete_together(self, slips: list[Slip]) -> None:
         self._twins.tell(lambda world: world.complete_slips([Keyed(world.completion(slip)) for slip in slips]))
