@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 
 import msgspec
+from joserfc.util import urlsafe_b64decode
 
 _MOST_HEADERS = 64
-_PADDING = "=="
+_PLAIN = {"alg", "typ", "kid"}
 _OBJECTS = msgspec.json.Decoder(dict[str, object])
 
 
@@ -24,8 +25,9 @@ class SharedSecretSignatures:
     def remember(self, token: str, kid: str | None) -> None:
         """Remember the header of an HS256 token that the library took."""
         header = token.partition(".")[0]
+        members = _object(header)
         # `crit` and `b64` change what a signature means: the library looks at each token that has them.
-        if _members(header) <= {"alg", "typ", "kid"} and len(self._headers) < _MOST_HEADERS:
+        if members is not None and members.keys() <= _PLAIN and len(self._headers) < _MOST_HEADERS:
             self._headers[header] = kid
 
     def claims(self, token: str) -> tuple[str | None, dict[str, object]] | None:
@@ -37,11 +39,13 @@ class SharedSecretSignatures:
         right = urlsafe_b64encode(hmac.digest(self._secret, signed.encode(), hashlib.sha256)).rstrip(b"=")
         if not hmac.compare_digest(right, signature.encode()):
             return None
-        try:
-            return self._headers[header], _OBJECTS.decode(urlsafe_b64decode(payload + _PADDING))
-        except (ValueError, msgspec.DecodeError):  # no base 64, or no JSON object
-            return None
+        claims = _object(payload)
+        return (self._headers[header], claims) if claims is not None else None
 
 
-def _members(header: str) -> set[str]:
-    return set(_OBJECTS.decode(urlsafe_b64decode(header + _PADDING)))
+def _object(part: str) -> dict[str, object] | None:
+    """Return the JSON object of a part of a token; None where it is none, or not in the one form of base 64."""
+    try:
+        return _OBJECTS.decode(urlsafe_b64decode(part.encode()))
+    except (ValueError, msgspec.DecodeError):
+        return None

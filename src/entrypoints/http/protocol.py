@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from adapters.system import SystemRandomness
 from entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES
@@ -11,6 +11,7 @@ from entrypoints.http.problems import PROBLEM_JSON, problem_body
 from entrypoints.http.refusals import HeadersTooLarge
 
 HEAD_SECONDS = 15.0
+_MOST_JOINED_BYTES = 64 * 1024
 MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_TARGET_BYTES + 8 * 1024
 """Names, separators and what is too long by a little are told so further inside."""
 
@@ -22,11 +23,15 @@ class JoinedWrites(asyncio.Transport):
         super().__init__()
         self._transport, self._loop = transport, loop
         self._written: list[bytes | bytearray | memoryview] = []
+        self._size = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._written:
             self._loop.call_soon(self._send)
         self._written.append(data)
+        self._size += len(data)
+        if self._size > _MOST_JOINED_BYTES:  # whoever writes more has to learn that nobody reads it
+            self._send()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         for data in list_of_data:
@@ -40,9 +45,10 @@ class JoinedWrites(asyncio.Transport):
         return self._transport.is_closing()
 
     def _send(self) -> None:
-        if self._written:
-            written = b"".join(self._written)
-            self._written.clear()
+        written = b"".join(self._written)
+        self._written.clear()
+        self._size = 0
+        if written and not self._transport.is_closing():  # the client may be gone by now
             self._transport.write(written)
 
 
@@ -66,6 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self._is_head:
+            self._mind_what_is_no_head()
             return
         # What came before a head in the same read is not its own; one read is bounded by the transport.
         if not self._began_here:
@@ -84,6 +91,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_head = False
         self._stop_waiting()
         super().on_headers_complete()
+
+    def _mind_what_is_no_head(self) -> None:
+        """Run the clock for what came behind a reply without beginning a head: it stopped the one of idle times."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.response_complete and self._patience is None:
+            self._wait_for_head()
 
     def _wait_for_head(self) -> None:
         self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up)

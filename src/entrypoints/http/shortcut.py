@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from litestar import Litestar
+from litestar._asgi.utils import is_valid_host
 from litestar.enums import ScopeType
 from litestar.routes import ASGIRoute
 from litestar.types import AnyCallable, HTTPScope, Receive, Scope, Send
@@ -29,7 +30,8 @@ class _Raw(NamedTuple):
 class Shortcut:
     """Answers raw routes as the framework would, and leaves everything else to it.
 
-    So it does with what a browser sends from a page: the framework knows which origins may read the answer.
+    So it does with what a browser sends from a page, for the framework knows which origins may read the answer, and
+    with a host that is none.
     """
 
     def __init__(self, framework: Litestar, authentication: Authentication, metrics: Metrics) -> None:
@@ -63,7 +65,8 @@ class Shortcut:
             await send_replay(replay, self._metrics, send)
 
     def _find(self, scope: HTTPScope) -> tuple[_Raw, dict[str, str]] | None:
-        if b"origin" in exchange_of(scope).headers:
+        headers = exchange_of(scope).headers
+        if b"origin" in headers or not is_valid_host(headers.get(b"host", b"")):
             return None
         path = scope["path"]
         parameters: dict[str, str] = {}

@@ -11,6 +11,14 @@ from tests.tokens import HS256, by_secret, claims, encoded, token
 HEADER = {**HS256, "kid": "first"}
 
 
+PAYLOAD = encoded(json.dumps(claims()).encode())
+
+
+def _signed(text: str) -> str:
+    """Return a text with its right signature, whatever it is."""
+    return f"{text}.{encoded(by_secret()(text.encode()))}"
+
+
 @pytest.fixture
 def signatures() -> SharedSecretSignatures:
     """Return what has seen the library take a token."""
@@ -37,8 +45,15 @@ def test_another_token_under_a_header_that_was_taken_is_read(signatures: SharedS
         token(HEADER, b"\xff", by_secret()),
         "",
         "..",
+        *(
+            _signed(f"{encoded(json.dumps(HEADER).encode())}.{payload}")
+            for payload in (f"{PAYLOAD}.{PAYLOAD}", f"{PAYLOAD}!", f"{PAYLOAD}==", f"\n{PAYLOAD}", f".{PAYLOAD}")
+        ),
     ],
-    ids=["header", "secret", "padding", "dots", "no object", "no JSON", "no UTF-8", "empty", "only dots"],
+    ids=[
+        *("header", "secret", "padding", "dots", "no object", "no JSON", "no UTF-8", "empty", "only dots"),
+        *("four parts", "a stray character", "padded claims", "white space", "an empty part"),
+    ],
 )
 def test_the_library_looks_at_everything_else(signatures: SharedSecretSignatures, other: str) -> None:
     assert signatures.claims(other) is None
@@ -53,6 +68,15 @@ def test_claims_under_another_signature_are_not_read(signatures: SharedSecretSig
 @pytest.mark.parametrize("more", [{"crit": ["exp"]}, {"b64": False}, {"x": 1}], ids=repr)
 def test_headers_that_may_change_the_meaning_are_not_remembered(more: dict[str, object]) -> None:
     signatures, given = SharedSecretSignatures(JWT_SECRET.encode()), token({**HS256, **more}, claims(), by_secret())
+
+    signatures.remember(given, None)
+
+    assert signatures.claims(given) is None
+
+
+@pytest.mark.parametrize("header", [b'{"alg":"HS256","typ":NaN}', b'{"alg":"HS256","typ":"\\ud800"}', b"\xff\xfe{"])
+def test_headers_that_only_the_library_can_read_are_left_to_it(header: bytes) -> None:
+    signatures, given = SharedSecretSignatures(JWT_SECRET.encode()), token(header, claims(), by_secret())
 
     signatures.remember(given, None)
 

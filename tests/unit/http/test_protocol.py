@@ -136,6 +136,38 @@ async def test_a_reply_that_closes_the_connection_is_written_before(
     assert wire.written.endswith(b"\r\n\r\n{}")
 
 
+async def test_what_comes_behind_a_reply_and_begins_no_head_has_its_time_too(
+    opened: tuple[HttpProtocol, Wire, Timers],
+) -> None:
+    protocol, wire, timers = opened
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+    await _settled()
+    protocol.data_received(b"\r\n")
+
+    timers.let_pass()
+
+    assert wire.closed
+
+
+async def test_nothing_is_written_to_who_is_gone(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+    protocol, wire, _ = opened
+    protocol.transport.write(b"late")
+    wire.closed = True
+    await _settled()
+
+    assert wire.written == b""
+
+
+async def test_who_writes_much_in_one_turn_meets_the_bounds_of_the_connection(
+    opened: tuple[HttpProtocol, Wire, Timers],
+) -> None:
+    protocol, wire, _ = opened
+    for _ in range(3):
+        protocol.transport.write(b"x" * 40_000)
+
+    assert len(wire.written) == 80_000
+
+
 async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, timers = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")

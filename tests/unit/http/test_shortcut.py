@@ -64,6 +64,18 @@ async def test_nobody_comes_along_without_a_token(anyone: Caller, path: str) -> 
     assert short[0] == 401
 
 
+async def test_a_host_that_is_none_is_refused_along_both(anyone: Caller) -> None:
+    bad = {**CORRELATED, "host": "a b/@evil"}
+
+    answers = [
+        await anyone.named("ada").call("POST", "/api/invites/redeem", body={"code": "NONESUCH"}, headers=way)
+        for way in (bad, {**FROM_A_PAGE, **bad})
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert answers[0].content == answers[1].content
+
+
 async def test_a_cookie_needs_the_word_of_a_browser_that_it_comes_from_here(anyone: Caller) -> None:
     answer = await anyone.call("POST", "/api/invites/redeem", headers={"cookie": "tallystick_session=forged"})
 
