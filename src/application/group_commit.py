@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from application.ports import Clock, Metrics, Randomness
-from application.transactions import CommitUncertain, RivalStored, StoreUnavailable, TransactionAborted
+from application.transactions import CommitUncertain, LockHeld, RivalStored, StoreUnavailable, TransactionAborted
 from domain.refusals import OutcomeUnknown, Overloaded, Refusal
 
 C = TypeVar("C")
@@ -17,6 +17,10 @@ R_co = TypeVar("R_co", covariant=True)
 
 Batch = Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
 """A use case over many commands: outcomes in order, refusals and replays as values; running it again is safe."""
+
+
+_Verdict = Literal["done", "again", "rival", "held", "stop"]
+_VERDICTS: Mapping[type[TransactionAborted], _Verdict] = {RivalStored: "rival", LockHeld: "held"}
 
 
 class Single(Protocol[C_contra, R_co]):
@@ -66,7 +70,8 @@ class GroupCommit(Generic[C, R]):
 
     - Commands of one key are handled in the order of arrival and never run in two batches at once.
     - A batch that was aborted as a whole is run again as a whole, with full jitter, while its callers have patience.
-    - A batch that fails for an unforeseen reason is halved until only the command that fails it fails.
+    - A batch that fails for an unforeseen reason, or for a row that somebody holds, is halved until only the command
+      that fails it fails.
     - Past the queue's length, and after `close()`, callers are refused with Overloaded at once.
     - A caller who goes away takes nothing with them.
     """
@@ -162,27 +167,29 @@ class GroupCommit(Generic[C, R]):
         if not taken:
             return
         self._metrics.observe("group_commit_batch_size", len(taken), label=self._name)
-        pause, verdict = self._bounds.first_pause_seconds, "again"
+        pause = self._bounds.first_pause_seconds
+        verdict: _Verdict = "again"
         for tries_left in range(self._bounds.retries, -1, -1):
             verdict = await self._try(taken)
             if verdict == "done":
                 return
             wait = pause * self._randomness.fraction()
             taken = self._in_time(taken, wait=wait)
-            if verdict == "stop" or not taken or not tries_left:
+            if verdict in {"held", "stop"} or not taken or not tries_left:
                 break
             self._metrics.count("group_commit_retries", label=self._name)
             await asyncio.sleep(wait)
             pause *= 2
         overloaded = Overloaded("the database cannot take it now; nothing was done, ask again")
-        # A rival whom the rule does not see, however often it looks, is met by one command: the others go on.
-        if verdict == "rival" and len(taken) > 1:
+        # A rival whom the rule does not see, however often it looks, is met by one command, and a row that is held is
+        # wanted by few: the others go on.
+        if verdict in {"rival", "held"} and len(taken) > 1:
             await self._split(taken, overloaded)
             return
         for waiting in taken:
             waiting.fail(overloaded)
 
-    async def _try(self, taken: Sequence[_Waiting[C, R]]) -> Literal["done", "again", "rival", "stop"]:
+    async def _try(self, taken: Sequence[_Waiting[C, R]]) -> _Verdict:
         """Run the batch once: everybody has an answer, or it may be run again, or there is no use in that now."""
         try:
             outcomes = await self._run(taken)
@@ -191,7 +198,7 @@ class GroupCommit(Generic[C, R]):
                 waiting.maybe_stored = True
             return "again"
         except TransactionAborted as aborted:
-            return "rival" if isinstance(aborted, RivalStored) else "again"
+            return _VERDICTS.get(type(aborted), "again")
         except StoreUnavailable:
             return "stop"
         except Exception as error:  # noqa: BLE001  the boundary between the batch and its callers

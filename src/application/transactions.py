@@ -49,7 +49,8 @@ class Transactions(Protocol):
 
     def begin(self) -> AbstractAsyncContextManager[Stores]:
         """Open a transaction. Raises TransactionAborted, StoreUnavailable or CommitUncertain; RivalStored where a
-        constraint knew better than the rule. One transaction inside another is an error.
+        constraint knew better than the rule, LockHeld where a row was not to be had. One transaction inside another
+        is an error.
         """
 
     def reading(self) -> AbstractAsyncContextManager[Stores]:
@@ -58,6 +59,10 @@ class Transactions(Protocol):
 
 class TransactionAborted(Exception):
     """Certainly nothing was stored, and the same transaction may well succeed at once: run it again as a whole."""
+
+
+class LockHeld(TransactionAborted):
+    """Somebody holds a row for longer than is waited for it; whose command wants it is not known."""
 
 
 class RivalStored(TransactionAborted):

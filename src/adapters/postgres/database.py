@@ -30,7 +30,8 @@ class PoolSettings(msgspec.Struct, frozen=True):
     acquire_seconds: float = 2.0
     connect_seconds: float = 5.0
     statement_seconds: float = 5.0
-    lock_seconds: float = 3.0
+    lock_seconds: float = 1.5
+    """Longer than it takes the server to see a deadlock, which is one second by default."""
     cache_statements: bool = True
     """Off behind PgBouncer before 1.21 in transaction mode."""
 

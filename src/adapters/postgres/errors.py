@@ -6,15 +6,15 @@ from typing import Literal
 import asyncpg
 
 from adapters.postgres.violations import RACES
-from application.transactions import RivalStored, StoreUnavailable, TransactionAborted
+from application.transactions import LockHeld, RivalStored, StoreUnavailable, TransactionAborted
 from domain.refusals import Refusal
 
-Meaning = Literal["aborted", "unavailable"]
+Meaning = Literal["aborted", "held", "unavailable"]
 
 MEANINGS: Mapping[str, Meaning] = {
     "40001": "aborted",  # serialization failure, in any statement or at COMMIT
     "40P01": "aborted",  # deadlock
-    "55P03": "aborted",  # lock_timeout
+    "55P03": "held",  # lock_timeout
     "0A000": "aborted",  # a plan cached before an ALTER
     "53300": "aborted",  # too many connections
     "57P01": "aborted",  # administrator shut the server down
@@ -63,10 +63,12 @@ def _meaning(error: asyncpg.PostgresError) -> Exception:
         return InvalidText()
     if state.startswith("08"):
         return TransactionAborted(state)
-    match MEANINGS.get(state):
-        case "aborted":
-            return TransactionAborted(state)
-        case "unavailable":
-            return StoreUnavailable(state)
-        case None:
-            return error
+    meaning = MEANINGS.get(state)
+    return _ERRORS[meaning](state) if meaning is not None else error
+
+
+_ERRORS: Mapping[Meaning, type[Exception]] = {
+    "aborted": TransactionAborted,
+    "held": LockHeld,
+    "unavailable": StoreUnavailable,
+}

@@ -9,7 +9,7 @@ import pytest
 from adapters.postgres.database import PoolSettings
 from adapters.postgres.errors import InvalidText
 from adapters.postgres.transactions import PostgresTransactions
-from application.transactions import StoreUnavailable, TransactionAborted
+from application.transactions import LockHeld, StoreUnavailable, TransactionAborted
 from domain.users import Profile, User, UserId
 from tests.integration.postgres.schemas import NOW
 from tests.integration.postgres.sessions import Session, connection_of, transactions_on
@@ -50,7 +50,7 @@ class TestAborts:
         async with transactions_on(migrated_dsn, PoolSettings(lock_seconds=0.05)) as impatient, superuser.transaction():
             await superuser.execute("SELECT FROM tallystick.users FOR UPDATE")
 
-            with pytest.raises(TransactionAborted, match="55P03"):
+            with pytest.raises(LockHeld, match="55P03"):
                 async with impatient.begin() as stores:
                     await stores.users.lock([ADA])
 

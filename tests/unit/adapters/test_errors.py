@@ -7,10 +7,10 @@ import pytest
 
 from adapters.postgres.errors import MEANINGS, InvalidText, translated
 from adapters.postgres.violations import GUARDS, RACES
-from application.transactions import RivalStored, StoreUnavailable, TransactionAborted
+from application.transactions import LockHeld, RivalStored, StoreUnavailable, TransactionAborted
 from domain.codes import CodesExhausted
 
-TYPES = {"aborted": TransactionAborted, "unavailable": StoreUnavailable}
+TYPES = {"aborted": TransactionAborted, "held": LockHeld, "unavailable": StoreUnavailable}
 
 
 def server_error(state: str, *, constraint: str | None = None) -> asyncpg.PostgresError:

@@ -9,7 +9,7 @@ import pytest
 from adapters.memory.ports import ManualClock, RecordedMetrics
 from application.group_commit import Bounds, GroupCommit
 from application.idempotency import Replayed, StoredReply
-from application.transactions import CommitUncertain, RivalStored, TransactionAborted
+from application.transactions import CommitUncertain, LockHeld, RivalStored, TransactionAborted
 from domain.refusals import OutcomeUnknown, Overloaded
 from tests.unit.application.desks import Desk, NoPause, Open, settled
 
@@ -32,6 +32,19 @@ async def test_a_rival_who_is_never_seen_is_met_by_one_command_alone(
 
     assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [name == names[place] for name in names]
     assert metrics.counts["group_commit_splits", "desk"] > 0
+
+
+@pytest.mark.parametrize("place", range(4))
+async def test_a_row_that_is_held_stops_only_who_wants_it_and_is_waited_for_once_at_a_time(
+    group: Open, desk: Desk, place: int
+) -> None:
+    names = "abcd"
+    desk.poison[names[place]] = LockHeld("55P03")
+
+    outcomes = await asyncio.gather(*(map(group(), names)), return_exceptions=True)
+
+    assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [name == names[place] for name in names]
+    assert [len(batch) for batch in desk.batches if names[place] in batch] == [4, 2, 1]
 
 
 async def test_an_abort_without_a_rival_is_not_split(group: Open, desk: Desk, metrics: RecordedMetrics) -> None:

@@ -1,0 +1,34 @@
+"""A row that somebody else holds: who wants it is told to ask again, and nobody else waits for long."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from tests.integration.conftest import NewDatabase
+from tests.integration.postgres.sessions import session
+from tests.services import running, settings
+from tests.unit.behaviours.http_loyalty import award, seen
+
+
+@pytest.mark.parametrize("place", [0, 3])
+async def test_only_who_wants_it_is_refused(new_database: NewDatabase, place: int) -> None:
+    dsn = await new_database()
+    players = [f"player-{number}" for number in range(4)]
+    async with running(settings(database_url=dsn), "postgres") as (anyone, _), session(dsn) as owner:
+        for player in players:
+            await seen(anyone, player)
+            await award(anyone, player, 1)
+        async with owner.transaction():
+            await hold(owner, players[place])
+
+            answers = await asyncio.gather(*(award(anyone, player, 2) for player in players))
+
+        told = [(answer.status_code, answer.json().get("code")) for answer in answers]
+        assert told == [(503, "OVERLOADED") if player == players[place] else (200, None) for player in players]
+        assert (await award(anyone, players[place], 2)).status_code == 200
+
+
+async def hold(connection: "asyncpg.Connection[asyncpg.Record]", player: str) -> None:
+    await connection.execute("SET LOCAL ROLE tallystick_app")
+    await connection.execute("SELECT FROM tallystick.ledger_accounts WHERE user_id = $1 FOR UPDATE", player)
