@@ -244,6 +244,8 @@ class Loyalties(Invitations):
 
     def _put_frozen(self, transactions: MemoryTransactions, key: AccountKey, *, is_frozen: bool) -> None:
         accounts = transactions._tables.accounts
+        if key.user_id not in transactions._tables.users and not any(each.user_id == key.user_id for each in accounts):
+            return
         account = accounts.get(key) or Account(*key)
         if is_frozen or key in accounts:
             at = (account.frozen_at or self.clock.now()) if is_frozen else None

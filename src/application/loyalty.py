@@ -9,7 +9,7 @@ from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.points import Accrued, Points, count_outcomes, credit_all
 from application.ports import Metrics
 from application.transactions import Stores, Transactions
-from domain.loyalty import Earning, award
+from domain.loyalty import Earning, PointsDisabled, award
 from domain.refusals import Refusal
 from domain.users import UserId
 
@@ -68,9 +68,12 @@ class AccruePoints:
             count_outcomes(self._metrics, outcome.results if isinstance(outcome, Credited) else ())
         return outcomes
 
-    async def _credit(self, stores: Stores, batches: Sequence[Earnings]) -> list[Credited | Refusal]:
+    async def _credit(self, stores: Stores, batches: Sequence[Earnings]) -> Sequence[Credited | Refusal]:
+        if not self._points.are_on:
+            return [PointsDisabled() for _ in batches]
         asked = [earning for batch in batches for earning in batch.earnings]
-        results = iter(await credit_all(stores, self._points, asked))
+        # Switched off in the middle, it would refuse some of them under a key that is answered for good.
+        results = iter(await credit_all(stores, self._points, asked, are_on=True))
         return [Credited(tuple(next(results) for _ in batch.earnings)) for batch in batches]
 
 

@@ -33,8 +33,9 @@ class Points:
         """Tell whether anybody is credited now."""
         return self._flags.enabled(Flag.POINTS_ENABLED)
 
-    async def desk(self, stores: Stores, player_ids: Collection[UserId]) -> "PointsDesk":
+    async def desk(self, stores: Stores, player_ids: Collection[UserId], *, are_on: bool | None = None) -> "PointsDesk":
         """Lock the accounts of these players in key order; those who live get one where they have none."""
+        are_on = self.are_on if are_on is None else are_on
         players = await stores.players.lock(player_ids) if player_ids else {}
         accounts = {AccountKey(each.user_id, "points"): each.account for each in players.values() if each.account}
         bare = [
@@ -44,7 +45,7 @@ class Points:
             # Behind the others' locks, once in a player's life: whoever opens accounts waits for no lock after it.
             await stores.ledger.open(bare)
             accounts |= await stores.ledger.lock(bare)
-        return PointsDesk(self.tiers, players, accounts, are_on=self.are_on)
+        return PointsDesk(self.tiers, players, accounts, are_on=are_on)
 
 
 class PointsDesk:
@@ -114,17 +115,20 @@ class PointsDesk:
         await stores.ledger.post(list(self._new.values()))
 
     def _again(self, earning: Earning, made: Entry) -> Accrued:
-        if made.amount != earning.points:
+        # Staff know an award by its name alone: whatever it is worth the second time, it was given.
+        if made.amount != earning.points and earning.event.type != "manual_reward":
             raise IdempotencyMismatch("this event was credited with other points; a new event needs a new key")
         # A batch that is run again after a lost answer finds its own entry, which is no hit.
         is_own = (made.created_at, made.correlation_id) == (earning.at, earning.correlation_id)
         return Accrued(receipt(made), was_there=made.event in self._new or not is_own)
 
 
-async def credit_all(stores: Stores, points: Points, asked: Sequence[Earning | Refusal]) -> list[Accrued | Refusal]:
+async def credit_all(
+    stores: Stores, points: Points, asked: Sequence[Earning | Refusal], *, are_on: bool | None = None
+) -> list[Accrued | Refusal]:
     """Credit earnings in their order, and store them; one refusal stops nobody else."""
     earnings = [earning for earning in asked if isinstance(earning, Earning)]
-    desk = await points.desk(stores, {earning.player_id for earning in earnings})
+    desk = await points.desk(stores, {earning.player_id for earning in earnings}, are_on=are_on)
     await desk.recall(stores, {earning.key for earning in earnings})
     outcomes = [_credit(desk, earning) if isinstance(earning, Earning) else earning for earning in asked]
     await desk.record(stores)

@@ -9,7 +9,7 @@ import msgspec
 from domain.ledger import Event, EventKey, EventType
 from domain.loyalty import Earning
 from domain.refusals import Refusal
-from domain.users import UserId
+from domain.users import UserDeleted, UserId
 
 
 class AccrualNotFound(Refusal):
@@ -54,6 +54,11 @@ class PendingAccrual(msgspec.Struct, frozen=True):
         """Which event they are for."""
         return EventKey(self.player_id, "points", self.event_type, self.event_key)
 
+    @property
+    def can_end(self) -> bool:
+        """False where the player was deleted: nobody will be credited, and it stays for who asks."""
+        return self.cause != UserDeleted.code
+
     def earning(self, at: datetime) -> Earning:
         """Return what is to be credited, as of now."""
         event = Event(self.event_type, self.event_key)
@@ -89,14 +94,14 @@ class PendingAccruals(Protocol):
     async def take_due(self, *, before: datetime, at: datetime, limit: int) -> list[PendingAccrual]:
         """Mark as tried now, and return, at most so many that were not tried since then; the longest waiting first.
 
-        What another transaction is taking or crediting is left out.
+        What another transaction is taking or crediting is left out, and what cannot end.
         """
 
     async def page(self, *, after: tuple[datetime, EventKey] | None, limit: int) -> list[PendingAccrual]:
         """Return what waits, oldest first, after (created at, event)."""
 
     async def backlog(self) -> Backlog:
-        """Count what waits."""
+        """Count what waits and can end."""
 
 
 def wait(earning: Earning, refusal: Refusal) -> PendingAccrual:

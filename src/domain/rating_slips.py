@@ -7,7 +7,7 @@ from typing import Literal, NewType, Protocol
 
 import msgspec
 
-from domain.ledger import MAX_AMOUNT, Event, EventKey
+from domain.ledger import MAX_BALANCE, Event, EventKey
 from domain.loyalty import Earning
 from domain.refusals import Refusal
 from domain.users import UserId
@@ -64,8 +64,8 @@ class SlipLimitExceeded(Refusal):
     code = "SLIP_LIMIT_EXCEEDED"
 
     def __init__(self) -> None:
-        super().__init__(f"a slip can earn at most {MAX_AMOUNT} points; the bet or a time cannot be right")
-        self.limit = MAX_AMOUNT
+        super().__init__(f"a slip can earn at most {MAX_BALANCE} points; the bet or a time cannot be right")
+        self.limit = MAX_BALANCE
 
 
 class PartialCompletion(Refusal):
@@ -156,7 +156,7 @@ class Slip(msgspec.Struct, frozen=True):
         bet = average_bet if average_bet is not None else self.average_bet
         game = Game(self.decisions_per_hour, self.house_edge_bp, self.points_per_100)
         points = points_for(average_bet=bet, game=game, seconds=(end - self.opened_at) // timedelta(seconds=1))
-        if points > MAX_AMOUNT:
+        if points > MAX_BALANCE:
             raise SlipLimitExceeded
         return msgspec.structs.replace(
             self,

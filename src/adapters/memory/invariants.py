@@ -85,7 +85,11 @@ class MemoryInvariants:
         return sum(count > 1 for count in events.values())
 
     def _wrong_slips(self) -> int:
-        return sum(not self._has_accrued(slip) for slip in self._view.slips.values())
+        there = {slip.event for slip in self._view.slips.values()}
+        credited = {entry.event for entry in self._view.entries.values() if entry.event_type == "rating_slip"}
+        waiting = {pending.event for pending in self._view.pending.values() if pending.event_type == "rating_slip"}
+        lost = (credited | waiting) - there
+        return len(lost) + sum(not self._has_accrued(slip) for slip in self._view.slips.values())
 
     def _has_accrued(self, slip: Slip) -> bool:
         """Tell whether a slip has what its state says."""

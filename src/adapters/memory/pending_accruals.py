@@ -42,7 +42,7 @@ class MemoryPendingAccruals:
 
     async def take_due(self, *, before: datetime, at: datetime, limit: int) -> list[PendingAccrual]:
         self._view.writing()
-        due = [each for each in self._view.pending.values() if each.last_tried_at <= before]
+        due = [each for each in self._view.pending.values() if each.last_tried_at <= before and each.can_end]
         due = sorted(due, key=lambda each: (each.last_tried_at, each.event))[:limit]
         taken = [msgspec.structs.replace(each, last_tried_at=at) for each in due]
         for each in taken:
@@ -54,7 +54,7 @@ class MemoryPendingAccruals:
         return [each for each in waiting if after is None or _place(each) > after][:limit]
 
     async def backlog(self) -> Backlog:
-        since = [each.created_at for each in self._view.pending.values()]
+        since = [each.created_at for each in self._view.pending.values() if each.can_end]
         return Backlog(len(since), min(since, default=None))
 
 

@@ -12,6 +12,7 @@ from domain.users import UserId
 
 _SQL = Statements.load("freezing")
 
+_LOCK = 0x7461_6C6C_7966_727A  # "tallyfrz"
 # Visible to nobody else: it is taken back in the transaction that gives it.
 _GIVE = f"GRANT UPDATE (frozen_at) ON tallystick.ledger_accounts TO {SERVICE_ROLE}"
 _TAKE_BACK = f"REVOKE UPDATE (frozen_at) ON tallystick.ledger_accounts FROM {SERVICE_ROLE}"
@@ -24,7 +25,10 @@ class AccountFreezing:
         self._dsn = dsn
 
     async def freeze(self, user_id: UserId, units: Sequence[Unit], at: datetime) -> list[Account]:
-        """Freeze a user's accounts, open or not, and return them; one that is frozen keeps its time."""
+        """Freeze a user's accounts, open or not, and return them: none of a user who was never seen.
+
+        One that is frozen keeps its time.
+        """
         return await self._run(_SQL.freeze, user_id, list(units), at)
 
     async def thaw(self, user_id: UserId, units: Sequence[Unit]) -> list[Account]:
@@ -40,6 +44,8 @@ class AccountFreezing:
         )
         try:
             async with connection.transaction():
+                # One at a time: two who give and take one right at once get in each other's way.
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 await connection.execute(_GIVE)
                 await connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}")
                 rows = await connection.fetch(statement, *arguments)

@@ -62,6 +62,8 @@ def _change(user: str, as_json: bool, change: _Change) -> None:
         asyncio.run(refuse_pending(connected))
         freezing = AccountFreezing(connected.database_direct_url or connected.database_url or "")
         accounts = asyncio.run(change(freezing))
+    if not accounts:
+        refuse(f"nobody is known as {user}: nothing was changed")
     if as_json:
         say_json({"items": accounts})
         return

@@ -9,7 +9,8 @@ from application.points import Accrued
 from application.ports import Clock, Metrics, Randomness
 from application.reads import Reads
 from application.transactions import StoreUnavailable, TransactionAborted, Transactions
-from domain.refusals import Overloaded, Refusal
+from domain.pending_accruals import AccrualPending
+from domain.refusals import Overloaded
 
 KEEP_REPLIES = timedelta(days=8)
 """Longer than the week that callers are promised."""
@@ -53,7 +54,7 @@ class Upkeep:
             facts = {"event_type": pending.event_type, "correlation_id": pending.correlation_id}
             if isinstance(outcome, Accrued):
                 logger().info("pending accrual credited", **facts)
-            elif not isinstance(outcome, Refusal):
+            elif not isinstance(outcome, AccrualPending):
                 logger().error("pending accrual failed", error=outcome, **facts)
         await self._measure_backlog(self._clock.now())
         # Last, for it looks at every user: where that takes too long, the rest was done.

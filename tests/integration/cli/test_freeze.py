@@ -1,10 +1,14 @@
 """`tallystick freeze` and `thaw`: accounts are stopped and let go on, and the service keeps no right to do it."""
 
+import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from adapters.postgres.freezing import AccountFreezing
+from domain.users import UserId
 from tests.installations import Installation
 from tests.integration.postgres.sessions import session
 
@@ -19,6 +23,12 @@ async def may_freeze(dsn: str) -> bool:
         )
 
 
+async def seen(dsn: str, user: str) -> None:
+    async with session(dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        await owner.execute("INSERT INTO tallystick.users (user_id, created_at) VALUES ($1, now())", user)
+
+
 def told(connected: Installation, *arguments: str) -> list[dict[str, Any]]:
     ran = connected.run(*arguments, "--json")
     assert ran.returncode == 0, ran.stderr
@@ -27,6 +37,7 @@ def told(connected: Installation, *arguments: str) -> list[dict[str, Any]]:
 
 
 async def test_accounts_are_frozen_and_thawed_one_by_one_or_together(connected: Installation, dsn: str) -> None:
+    await seen(dsn, "ada")
     points = told(connected, "freeze", "ada", "--unit", "points")
     both = told(connected, "freeze", "ada")
     thawed = told(connected, "thaw", "ada", "--unit", "credits")
@@ -38,7 +49,15 @@ async def test_accounts_are_frozen_and_thawed_one_by_one_or_together(connected: 
     assert not await may_freeze(dsn)
 
 
-async def test_people_read_a_table(connected: Installation) -> None:
+async def test_who_was_never_seen_is_a_slip_of_the_pen(connected: Installation) -> None:
+    refused = connected.run("freeze", "adda")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "nobody is known as adda" in refused.stderr
+
+
+async def test_people_read_a_table(connected: Installation, dsn: str) -> None:
+    await seen(dsn, "ada")
     frozen = connected.run("freeze", "ada", "--unit", "points")
     thawed = connected.run("thaw", "ada", "--unit", "points")
 
@@ -47,7 +66,19 @@ async def test_people_read_a_table(connected: Installation) -> None:
 
 
 def test_who_has_no_account_has_nothing_to_thaw(connected: Installation) -> None:
-    assert told(connected, "thaw", "nobody") == []
+    assert connected.run("thaw", "nobody").returncode == 1
+
+
+async def test_many_are_frozen_at_once(connected: Installation, dsn: str) -> None:
+    users = [UserId(f"user-{number}") for number in range(6)]
+    for user in users:
+        await seen(dsn, user)
+    freezing, now = AccountFreezing(dsn), datetime.now(UTC)
+
+    frozen = await asyncio.gather(*(freezing.freeze(user, ["points"], now) for user in users))
+
+    assert [account.user_id for [account] in frozen] == users
+    assert not await may_freeze(dsn)
 
 
 @pytest.mark.parametrize("arguments", [["a b"], ["ada", "--unit", "shells"]])

@@ -63,13 +63,15 @@ BREAKING: Mapping[str, str] = {
     f"DROP INDEX ledger_entries_grant_key; {ACCOUNT} ('a', 'credits', 2, 2); "
     f"{ENTRY} ('a', 'credits', 1, 1, 0, 1, 'grant', 'k', '', now()), "
     "('a', 'credits', 2, 1, 1, 2, 'grant', 'k', '', now())",
-    # Credited while open; not credited, or less, or without points; neither credited nor waiting, or for less; both.
+    # Credited while open; not credited, or less, or without points; neither credited nor waiting, or for less; both;
+    # waiting for no slip.
     "slips_accrue_once": f"{EARNED.format(n=3)}; {SLIP} ('s1', {OPEN}), ('x', {CLOSED.format(points=5)}), "
     f"('s2', {CLOSED.format(points=5)}), ('s3', {CLOSED.format(points=0)}), ('y', {WAITING.format(points=5)}), "
     f"('z', {WAITING.format(points=5)}), ('o', {OPEN}), ('c', {CLOSED.format(points=0)}), "
     f"('w', {WAITING.format(points=5)}); "
     f"{PENDING} ('a', 'rating_slip', 'z', 4, '', '', now(), 1, now()), "
-    "('a', 'rating_slip', 'w', 5, '', '', now(), 1, now()), ('a', 'rating_slip', 'c', 1, '', '', now(), 1, now())",
+    "('a', 'rating_slip', 'w', 5, '', '', now(), 1, now()), ('a', 'rating_slip', 'c', 1, '', '', now(), 1, now()), "
+    "('a', 'rating_slip', 'none', 1, '', '', now(), 1, now())",
     "waiting_is_not_credited": f"{EARNED.format(n=1)}; UPDATE ledger_entries SET event_type = 'referral_signup'; "
     f"{PENDING} ('a', 'referral_signup', 's1', 1, '', '', now(), 1, now())",
     "collected_once_and_paid": f"{ACCOUNT} ('a', 'credits', 0, 2), ('c', 'credits', 5, 2); "
@@ -88,7 +90,7 @@ COUNTED: Mapping[str, int] = {
     "one_inviter_no_cycle": 2,
     "balances_are_entries": 3,
     "lifetime_is_earned": 2,
-    "slips_accrue_once": 7,
+    "slips_accrue_once": 8,
     "collected_once_and_paid": 3,
 }
 

@@ -175,7 +175,7 @@ class AwardRouteBehaviour:
         first = await award(anyone, "ada", 100, reward_id="christmas")
 
         assert is_replay_of(first, await award(anyone, "ada", 100, reward_id="christmas", reason="another"))
-        assert said(await award(anyone, "ada", 101, reward_id="christmas")) == [(422, "IDEMPOTENCY_MISMATCH")]
+        assert is_replay_of(first, await award(anyone, "ada", 101, reward_id="christmas"))
         assert await points(anyone, "ada") == 100
 
     async def test_the_same_key_gets_the_first_answer_byte_for_byte(self, anyone: Caller) -> None:
@@ -203,7 +203,15 @@ class AwardRouteBehaviour:
 
         assert said(refused) == [(409, "POINTS_DISABLED")]
         assert refused.json()["retryable"] is True
-        assert (await credit(anyone, ("ada", 1, "a"))).json()["results"][0]["code"] == "POINTS_DISABLED"
+
+    async def test_while_points_are_off_batches_are_refused_and_no_key_is_spent(self, serve: Serve) -> None:
+        anyone = await serve(flags="points_enabled=off")
+        await seen(anyone, "ada")
+
+        refused = [await credit(anyone, ("ada", 1, "a"), key="k1") for _ in range(2)]
+
+        assert said(*refused) == [(409, "POINTS_DISABLED")] * 2
+        assert "idempotency-hit" not in refused[1].headers
 
     async def test_a_permission_that_was_taken_back_counts_for_new_tokens(self, anyone: Caller) -> None:
         await seen(anyone, "ada")

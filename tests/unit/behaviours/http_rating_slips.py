@@ -147,7 +147,7 @@ class SlipRoutesBehaviour:
 
     async def test_a_slip_that_would_earn_too_much_stays_open(self, anyone: Caller) -> None:
         await seen(anyone, "ada")
-        slip = await opened(anyone, game="slots")
+        slip = await opened(anyone, game="slots", opened_at="1000-01-01T00:00:00Z")
 
         refused = await complete(anyone, slip, {"average_bet": 1_000_000_000})
 

@@ -199,6 +199,20 @@ class RecoverAccrualsBehaviour:
 
 
 class SweepAccrualsBehaviour:
+    async def test_who_was_deleted_is_neither_tried_nor_waited_for(self, world: World) -> None:
+        await world.a_player("ada")
+        slip = await world.a_slip("ada")
+        world.pass_time(hours=1)
+        await world.tell("deleted", "ada")
+        with pytest.raises(PartialCompletion):
+            await world.complete(slip)
+        world.pass_time(hours=1)
+
+        assert await world.sweep() == []
+
+        assert [(pending.cause, pending.tries) for pending in await world.pending()] == [("USER_DELETED", 1)]
+        assert await world.backlog() == (0, None)
+
     async def test_a_sweep_credits_what_waits(self, world: World) -> None:
         for user in ("ada", "bob"):
             await world.a_player(user)

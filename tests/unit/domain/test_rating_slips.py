@@ -153,12 +153,12 @@ def test_the_bet_may_be_corrected_at_the_end() -> None:
     assert (closed(slip, average_bet=20_000).average_bet, closed(slip, average_bet=20_000).points) == (20_000, 1050)
 
 
-def test_a_slip_earns_what_one_event_can_and_not_more() -> None:
-    slip = opened(name="slots", opened_at=NOW - timedelta(hours=1))
+def test_a_slip_earns_what_an_account_can_hold_and_not_more() -> None:
+    slip = opened(name="slots", opened_at=NOW - timedelta(days=365 * 800))
 
-    assert closed(slip, average_bet=208_333_333).points == 999_999_998
+    assert closed(slip, average_bet=267_765_388).points == 9_007_199_227_699_200
     with pytest.raises(SlipLimitExceeded):
-        closed(slip, average_bet=208_333_334)
+        closed(slip, average_bet=267_765_389)
 
 
 def test_what_is_closed_is_closed_once() -> None:

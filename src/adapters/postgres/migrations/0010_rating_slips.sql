@@ -28,7 +28,7 @@ CREATE TABLE tallystick.rating_slips (
     ),
     CONSTRAINT rating_slips_times_ordered CHECK (closed_at >= opened_at),
     CONSTRAINT rating_slips_points_bounded CHECK (
-        points BETWEEN 0 AND 1000000000 AND (points > 0 OR state <> 'accrual_pending')
+        points BETWEEN 0 AND 9007199254740991 AND (points > 0 OR state <> 'accrual_pending')
     ),
     CONSTRAINT rating_slips_closed_as_a_whole CHECK (
         num_nulls(closed_at, points, completed_at, correlation_id, account_version)
@@ -61,7 +61,7 @@ CREATE TABLE tallystick.pending_accruals (
     last_tried_at timestamptz NOT NULL,
     CONSTRAINT pending_accruals_pkey PRIMARY KEY (player_id, event_type, event_key),
     CONSTRAINT pending_accruals_player_fkey FOREIGN KEY (player_id) REFERENCES tallystick.users (user_id),
-    CONSTRAINT pending_accruals_points_positive CHECK (points BETWEEN 1 AND 1000000000),
+    CONSTRAINT pending_accruals_points_positive CHECK (points BETWEEN 1 AND 9007199254740991),
     CONSTRAINT pending_accruals_tries_count CHECK (tries >= 0)
 );
 CREATE INDEX pending_accruals_by_age ON tallystick.pending_accruals (created_at, player_id, event_type, event_key);

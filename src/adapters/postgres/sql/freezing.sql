@@ -3,6 +3,9 @@
 INSERT INTO tallystick.ledger_accounts AS held (user_id, unit, frozen_at)
 SELECT $1::text, new.unit, $3::timestamptz
 FROM unnest($2::text[]) AS new (unit)
+WHERE
+    EXISTS (SELECT 1 FROM tallystick.users AS known WHERE known.user_id = $1::text)
+    OR EXISTS (SELECT 1 FROM tallystick.ledger_accounts AS known WHERE known.user_id = $1::text)
 ORDER BY new.unit
 ON CONFLICT (user_id, unit) DO UPDATE SET frozen_at = coalesce(held.frozen_at, excluded.frozen_at)
 RETURNING held.user_id, held.unit, held.balance, held.version, held.lifetime, held.updated_at, held.frozen_at;

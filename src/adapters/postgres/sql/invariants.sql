@@ -86,13 +86,18 @@ FROM (
 ) AS twice;
 
 -- slips_accrue_once()
+-- Every slip has what its state says, and nothing was credited or waits for a slip that is not there.
 SELECT count(*)
 FROM tallystick.rating_slips AS s
-LEFT JOIN tallystick.ledger_entries AS e
-    ON e.user_id = s.player_id AND e.unit = 'points' AND e.event_type = 'rating_slip' AND e.event_key = s.slip_id
-LEFT JOIN tallystick.pending_accruals AS p
-    ON p.player_id = s.player_id AND p.event_type = 'rating_slip' AND p.event_key = s.slip_id
-WHERE CASE s.state
+FULL JOIN (
+    SELECT user_id, event_key, amount FROM tallystick.ledger_entries
+    WHERE unit = 'points' AND event_type = 'rating_slip'
+) AS e ON e.user_id = s.player_id AND e.event_key = s.slip_id
+FULL JOIN (
+    SELECT player_id, event_key, points FROM tallystick.pending_accruals
+    WHERE event_type = 'rating_slip'
+) AS p ON p.player_id = s.player_id AND p.event_key = s.slip_id
+WHERE s.slip_id IS NULL OR CASE s.state
     WHEN 'open' THEN e.user_id IS NOT NULL OR p.player_id IS NOT NULL
     WHEN 'closed' THEN
         coalesce(e.amount, 0) <> s.points OR (e.user_id IS NOT NULL AND s.points = 0) OR p.player_id IS NOT NULL

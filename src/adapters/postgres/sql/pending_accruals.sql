@@ -38,13 +38,14 @@ USING unnest($1::text[], $2::text[], $3::text[]) AS done (player_id, event_type,
 WHERE held.player_id = done.player_id AND held.event_type = done.event_type AND held.event_key = done.event_key;
 
 -- take_due(before, now, limit)
--- Whoever is taking or crediting one already is not waited for: locks are taken here in no order.
+-- Whoever is taking or crediting one already is not waited for: locks are taken here in no order. Who was deleted is
+-- never credited: nobody tries, and nobody waits for it.
 UPDATE tallystick.pending_accruals AS held
 SET last_tried_at = $2::timestamptz
 FROM (
     SELECT player_id, event_type, event_key
     FROM tallystick.pending_accruals
-    WHERE last_tried_at <= $1::timestamptz
+    WHERE last_tried_at <= $1::timestamptz AND cause <> 'USER_DELETED'
     ORDER BY last_tried_at, player_id, event_type, event_key
     LIMIT $3::bigint
     FOR UPDATE SKIP LOCKED
@@ -71,4 +72,5 @@ LIMIT $5::bigint;
 
 -- backlog()
 SELECT count(*) AS waiting, min(created_at) AS oldest_at
-FROM tallystick.pending_accruals;
+FROM tallystick.pending_accruals
+WHERE cause <> 'USER_DELETED';
