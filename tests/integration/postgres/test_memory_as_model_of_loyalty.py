@@ -46,7 +46,6 @@ class Points(RuleBasedStateMachine):
     def __init__(self, twins: Twins) -> None:
         super().__init__()
         self._twins = twins
-        self._slips: dict[str, Slip] = {}
         twins.start_over()
         for user in USERS:
             twins.tell(lambda world, user=user: world.a_player(user))  # type: ignore[misc]  # bound in the loop
@@ -57,7 +56,8 @@ class Points(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(USERS[:2]))
     def award_again(self, name: str) -> None:
-        self._twins.tell(lambda world: world.award(name, 7, staff="eve", key=f"for-{name}"))
+        for staff in ("eve", "eve", name):
+            self._twins.tell(lambda world, staff=staff: world.award(name, 7, staff=staff, key=f"{staff}-for-{name}"))  # type: ignore[misc]  # bound in the loop
 
     @rule(names=st.lists(NAMES, min_size=2, max_size=5), points=POINTS)
     def award_together(self, names: list[str], points: int) -> None:
@@ -82,7 +82,6 @@ class Points(RuleBasedStateMachine):
         opened = self._twins.tell(open_it)
         if not isinstance(opened, Slip):
             return multiple()
-        self._slips[opened.slip_id] = opened
         return opened
 
     @rule(slip=slips, bet=BETS, ends=st.sampled_from([None, None, None, -1, 0, 1, 100]), key=KEYS)

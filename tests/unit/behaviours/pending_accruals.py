@@ -276,6 +276,14 @@ class SweepAccrualsBehaviour:
         assert (len(first), second) == (4, [slips[-1].slip_id])
         assert await world.points_and_amounts("ada") == (5 * 525, [525] * 5)
 
+    async def test_what_is_due_comes_in_the_order_of_its_waiting(self, world: World) -> None:
+        await world.a_player("ada")
+        slips = [await world.a_waiting_slip("ada") for _ in range(12)]
+        world.pass_time(minutes=1)
+
+        assert await world.sweep() == [slip.slip_id for slip in slips]
+        assert [entry.event_key for entry in reversed(await world.point_entries("ada"))] == [s.slip_id for s in slips]
+
     async def test_the_longest_untried_comes_first(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("application.pending_accruals.BITE", 1)
         monkeypatch.setattr("application.pending_accruals.MAX_BITES", 1)

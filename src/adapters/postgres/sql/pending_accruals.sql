@@ -38,22 +38,29 @@ USING unnest($1::text[], $2::text[], $3::text[]) AS done (player_id, event_type,
 WHERE held.player_id = done.player_id AND held.event_type = done.event_type AND held.event_key = done.event_key;
 
 -- take_due(before, now, limit)
--- Whoever is taking or crediting one already is not waited for: locks are taken here in no order. Who was deleted is
--- never credited: nobody tries, and nobody waits for it.
-UPDATE tallystick.pending_accruals AS held
-SET last_tried_at = $2::timestamptz
-FROM (
-    SELECT player_id, event_type, event_key
-    FROM tallystick.pending_accruals
-    WHERE last_tried_at <= $1::timestamptz AND cause <> 'USER_DELETED'
-    ORDER BY last_tried_at, player_id, event_type, event_key
-    LIMIT $3::bigint
-    FOR UPDATE SKIP LOCKED
-) AS due
-WHERE held.player_id = due.player_id AND held.event_type = due.event_type AND held.event_key = due.event_key
-RETURNING
-    held.player_id, held.event_type, held.event_key, held.points, held.reason, held.staff_id, held.correlation_id,
-    held.cause, held.created_at, held.tries, held.last_tried_at;
+-- Whoever is taking or crediting one already is not waited for: locks are taken here in no order, and what an UPDATE
+-- returns has no order either. Who was deleted is never credited: nobody tries, and nobody waits for it.
+WITH taken AS (
+    UPDATE tallystick.pending_accruals AS held
+    SET last_tried_at = $2::timestamptz
+    FROM (
+        SELECT player_id, event_type, event_key, last_tried_at
+        FROM tallystick.pending_accruals
+        WHERE last_tried_at <= $1::timestamptz AND cause <> 'USER_DELETED'
+        ORDER BY last_tried_at, player_id, event_type, event_key
+        LIMIT $3::bigint
+        FOR UPDATE SKIP LOCKED
+    ) AS due
+    WHERE held.player_id = due.player_id AND held.event_type = due.event_type AND held.event_key = due.event_key
+    RETURNING
+        held.player_id, held.event_type, held.event_key, held.points, held.reason, held.staff_id, held.correlation_id,
+        held.cause, held.created_at, held.tries, held.last_tried_at, due.last_tried_at AS tried_before
+)
+
+SELECT
+    player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
+FROM taken
+ORDER BY tried_before, player_id, event_type, event_key;
 
 -- page(limit)
 SELECT
