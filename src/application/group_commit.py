@@ -19,6 +19,7 @@ Batch = Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
 """A use case over many commands: outcomes in order, refusals and replays as values; running it again is safe."""
 
 
+_APART_AT_ONCE = 4
 _Verdict = Literal["done", "again", "rival", "held", "stop"]
 _VERDICTS: Mapping[type[TransactionAborted], _Verdict] = {RivalStored: "rival", LockHeld: "held"}
 
@@ -70,8 +71,8 @@ class GroupCommit(Generic[C, R]):
 
     - Commands of one key are handled in the order of arrival and never run in two batches at once.
     - A batch that was aborted as a whole is run again as a whole, with full jitter, while its callers have patience.
-    - A batch that fails for an unforeseen reason, or for a row that somebody holds, is halved until only the command
-      that fails it fails.
+    - A batch that fails for an unforeseen reason is halved until only the command that fails it fails.
+    - A batch that waits in vain for a row that somebody holds is settled key by key.
     - Past the queue's length, and after `close()`, callers are refused with Overloaded at once.
     - A caller who goes away takes nothing with them.
     """
@@ -181,10 +182,11 @@ class GroupCommit(Generic[C, R]):
             await asyncio.sleep(wait)
             pause *= 2
         overloaded = Overloaded("the database cannot take it now; nothing was done, ask again")
-        # A rival whom the rule does not see, however often it looks, is met by one command, and a row that is held is
-        # wanted by few: the others go on.
-        if verdict in {"rival", "held"} and len(taken) > 1:
+        # A rival whom the rule does not see, however often it looks, is met by one command: the others go on.
+        if verdict == "rival" and len(taken) > 1:
             await self._split(taken, overloaded)
+            return
+        if verdict == "held" and await self._settle_apart(taken):
             return
         for waiting in taken:
             waiting.fail(overloaded)
@@ -213,6 +215,26 @@ class GroupCommit(Generic[C, R]):
         if len(outcomes) != len(taken):
             raise AssertionError(f"{self._name}: {len(outcomes)} outcomes for {len(taken)} commands")
         return outcomes
+
+    async def _settle_apart(self, taken: Sequence[_Waiting[C, R]]) -> bool:
+        """Settle each key by itself, a few at a time; False where there is one alone.
+
+        Somebody holds a row, and whose command wants it is not known: whoever wants another one is through at once.
+        """
+        by_key: dict[Hashable, list[_Waiting[C, R]]] = {}
+        for waiting in taken:
+            by_key.setdefault(self._key(waiting.command), []).append(waiting)
+        if len(by_key) == 1:
+            return False
+        self._metrics.count("group_commit_splits", label=self._name)
+        few = asyncio.Semaphore(_APART_AT_ONCE)
+
+        async def settle(group: Sequence[_Waiting[C, R]]) -> None:
+            async with few:
+                await self._settle(group)
+
+        await asyncio.gather(*(settle(group) for group in by_key.values()))
+        return True
 
     async def _split(self, taken: Sequence[_Waiting[C, R]], error: Exception) -> None:
         """One command fails the others, by a constraint or by a bug; which one is known only where there is one."""

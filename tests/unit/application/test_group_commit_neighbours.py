@@ -35,7 +35,7 @@ async def test_a_rival_who_is_never_seen_is_met_by_one_command_alone(
 
 
 @pytest.mark.parametrize("place", range(4))
-async def test_a_row_that_is_held_stops_only_who_wants_it_and_is_waited_for_once_at_a_time(
+async def test_a_row_that_is_held_stops_only_who_wants_it_and_is_waited_for_twice(
     group: Open, desk: Desk, place: int
 ) -> None:
     names = "abcd"
@@ -44,7 +44,17 @@ async def test_a_row_that_is_held_stops_only_who_wants_it_and_is_waited_for_once
     outcomes = await asyncio.gather(*(map(group(), names)), return_exceptions=True)
 
     assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [name == names[place] for name in names]
-    assert [len(batch) for batch in desk.batches if names[place] in batch] == [4, 2, 1]
+    assert [len(batch) for batch in desk.batches if names[place] in batch] == [4, 1]
+
+
+async def test_commands_of_one_key_stay_together_and_in_order_when_they_are_settled_apart(
+    group: Open, desk: Desk
+) -> None:
+    desk.poison["c:1"] = LockHeld("55P03")
+
+    await asyncio.gather(*(map(group(), ["a:1", "b:1", "a:2", "c:1", "b:2"])), return_exceptions=True)
+
+    assert desk.batches[1:] == [["a:1", "a:2"], ["b:1", "b:2"], ["c:1"]]
 
 
 async def test_an_abort_without_a_rival_is_not_split(group: Open, desk: Desk, metrics: RecordedMetrics) -> None:
