@@ -131,25 +131,15 @@ DECLARE
     lifetime_before bigint;
     stopped_at timestamptz;
     is_deleted boolean;
-    is_made boolean;
     tier_before text;
 BEGIN
     SELECT a.balance, a.version, a.lifetime, a.frozen_at
     INTO before, account_version, lifetime_before, stopped_at
     FROM tallystick.ledger_accounts AS a WHERE a.user_id = player AND a.unit = 'points' FOR NO KEY UPDATE;
 
-    -- Behind the lock, so that what a rival stored is seen.
-    SELECT
-        u.deleted_at IS NOT NULL,
-        EXISTS (
-            SELECT FROM tallystick.ledger_entries AS e
-            WHERE e.user_id = player AND e.unit = 'points' AND e.event_type = 'manual_reward' AND e.event_key = key
-        )
-    INTO is_deleted, is_made
-    FROM tallystick.users AS u WHERE u.user_id = player;
+    SELECT u.deleted_at IS NOT NULL INTO is_deleted FROM tallystick.users AS u WHERE u.user_id = player;
     refusal := CASE
         WHEN is_deleted IS NOT FALSE THEN 'USER_NOT_FOUND'
-        WHEN is_made THEN 'REPEATED'
         WHEN stopped_at IS NOT NULL THEN 'ACCOUNT_FROZEN'
     END;
     IF refusal IS NOT NULL THEN
@@ -171,7 +161,11 @@ BEGIN
     ) VALUES (
         player, 'points', account_version + 1, given, before, after, 'manual_reward', key, 'bench', staff,
         tier_before, tier, gen_random_uuid(), now(), lifetime_after, progress
-    );
+    ) ON CONFLICT (user_id, unit, event_type, event_key) DO NOTHING;
+    IF NOT FOUND THEN
+        refusal := 'REPEATED';
+        RETURN;
+    END IF;
     UPDATE tallystick.ledger_accounts AS a
     SET balance = after, version = account_version + 1, lifetime = lifetime_after, updated_at = now()
     WHERE a.user_id = player AND a.unit = 'points';
