@@ -54,7 +54,7 @@ FULL = Plan(
     direct_warm_seconds=2,
     warm_seconds=1.0,
     steady_seconds=2.0,
-    steady_rounds=3,
+    steady_rounds=5,
     tries_clients=True,
     growth_rounds=3,
 )
@@ -162,6 +162,7 @@ def _at_half_load(stage: Stage, slots: Mapping[str, list[Slot]]) -> list[Row]:
         per_second = median(slot.per_second for slot in slots[name]) / 2
         return lambda: stage.shop.purchases(stage.own[name], stage.plan.steady_seconds, per_second)
 
+    stage.shop.tidy()
     turns = {name: steadily(name) for name in stage.own}
     rows = []
     for name, steady in in_turns(stage.say, "half load", turns, stage.plan.steady_rounds).items():
