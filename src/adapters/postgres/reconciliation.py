@@ -7,11 +7,11 @@ import asyncpg
 import msgspec
 
 from adapters.postgres.database import SERVICE_ROLE
+from adapters.postgres.maintenance import lent, owner_session
 from adapters.postgres.statements import Statements
 
 _SQL = Statements.load("reconciliation")
 
-# Both are visible to nobody else: they are taken back in the transaction that gives them.
 _GIVE = (
     f"GRANT DELETE ON tallystick.invite_uses TO {SERVICE_ROLE}; "
     f"GRANT UPDATE (max_uses) ON tallystick.invites TO {SERVICE_ROLE}"
@@ -45,16 +45,8 @@ class InviteReconciliation:
     @asynccontextmanager
     async def session(self) -> AsyncIterator["InviteSession"]:
         """Connect for as long as it takes."""
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            self._dsn,
-            timeout=10,
-            statement_cache_size=0,
-            server_settings={"application_name": "tallystick reconcile", "search_path": "tallystick"},
-        )
-        try:
+        async with owner_session(self._dsn, name="reconcile") as connection:
             yield InviteSession(connection)
-        finally:
-            await connection.close(timeout=5)
 
 
 class InviteSession:
@@ -71,14 +63,10 @@ class InviteSession:
 
     async def repair(self, invite: WrongInvite) -> None:
         """Drop repeated uses, of which the earliest stays, and count anew."""
-        async with self._connection.transaction():
-            await self._connection.execute(_GIVE)
-            await self._connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}")
+        async with lent(self._connection, give=_GIVE, take_back=_TAKE_BACK):
             await self._connection.execute(_SQL.lock, invite.code)
             await self._connection.execute(_SQL.drop_duplicates, invite.invite_id)
             await self._connection.execute(_SQL.count_anew, invite.invite_id)
-            await self._connection.execute("RESET ROLE")
-            await self._connection.execute(_TAKE_BACK)
 
     async def has_key(self) -> bool:
         """Tell whether the key that forbids repeated uses is there."""

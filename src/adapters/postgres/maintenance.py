@@ -1,0 +1,41 @@
+"""Maintenance by the owner of the schema: with rights that the service holds for one transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from adapters.postgres.database import SERVICE_ROLE
+
+_LOCK = 0x7461_6C6C_7966_727A
+
+
+@asynccontextmanager
+async def owner_session(dsn: str, *, name: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Connect as the owner for as long as it takes, under a name that the server shows."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        dsn,
+        timeout=10,
+        statement_cache_size=0,
+        server_settings={"application_name": f"tallystick {name}", "search_path": "tallystick"},
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)
+
+
+@asynccontextmanager
+async def lent(connection: "asyncpg.Connection[asyncpg.Record]", *, give: str, take_back: str) -> AsyncIterator[None]:
+    """Be the service, with more rights than it has, for one transaction.
+
+    Nobody else sees the rights: they are taken back in the transaction that gives them.
+    """
+    async with connection.transaction():
+        # One at a time: two who give and take a right at once get in each other's way.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute(give)
+        await connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}")
+        yield
+        await connection.execute("RESET ROLE")
+        await connection.execute(take_back)

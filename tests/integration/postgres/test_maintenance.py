@@ -1,0 +1,32 @@
+"""Maintenance with rights that are lent for one transaction: two at once do not get in each other's way."""
+
+import asyncio
+from collections.abc import Sequence
+
+from adapters.postgres.reconciliation import InviteReconciliation, InviteSession, WrongInvite
+from tests.integration.postgres.sessions import session
+
+WRONG = 12
+
+
+async def test_two_repair_the_same_invites_at_once(dsn: str) -> None:
+    async with session(dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        await owner.execute(
+            "INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, current_uses, created_at) "
+            f"SELECT 'WRONG' || n, 'invite ' || n, 'owner', 5, 4, now() FROM generate_series(1, {WRONG}) AS n"
+        )
+
+    reconciliation = InviteReconciliation(dsn)
+    async with reconciliation.session() as one, reconciliation.session() as other:
+        wrong = await one.wrong()
+
+        await asyncio.gather(*(repair_all(each, wrong) for each in (one, other)))
+
+        assert len(wrong) == WRONG
+        assert await one.wrong() == []
+
+
+async def repair_all(invites: InviteSession, wrong: Sequence[WrongInvite]) -> None:
+    for invite in wrong:
+        await invites.repair(invite)
