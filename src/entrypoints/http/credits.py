@@ -13,13 +13,13 @@ from application.ports import Clock
 from application.reads import Reads
 from domain.ledger import MAX_AMOUNT, AccountFrozen, AccountKey, BalanceLimitExceeded
 from domain.refusals import PermissionMissing
-from domain.users import MAX_USER_ID_LENGTH, UserDeleted, UserId, is_plain, is_user_id
+from domain.users import MAX_USER_ID_LENGTH, UserDeleted, UserId
 from entrypoints.http.entries import Entries, EntryView, wire_entry
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.refusals import InvalidRequest, text_faults, user_id_faults
 from entrypoints.http.replies import HIT
 from entrypoints.http.requests import ApiRequest
 
@@ -92,14 +92,10 @@ def credits_router(
 
 
 def _check(grant: GrantBody) -> None:
-    faults = []
-    if not is_user_id(grant.user_id):
-        faults.append(Fault("/user_id", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed"))
-    if not is_plain(grant.reason, longest=MAX_REASON_LENGTH):
-        faults.append(Fault("/reason", f"1 to {MAX_REASON_LENGTH} characters without control characters are needed"))
-    if not is_plain(grant.event_key, longest=MAX_EVENT_KEY_LENGTH):
-        faults.append(
-            Fault("/event_key", f"1 to {MAX_EVENT_KEY_LENGTH} characters without control characters are needed")
-        )
+    faults = [
+        *user_id_faults("/user_id", grant.user_id),
+        *text_faults("/reason", grant.reason, longest=MAX_REASON_LENGTH),
+        *text_faults("/event_key", grant.event_key, longest=MAX_EVENT_KEY_LENGTH),
+    ]
     if faults:
         raise InvalidRequest(faults)

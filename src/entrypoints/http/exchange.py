@@ -1,16 +1,18 @@
 """One request and its reply: what the outermost layer learns once, for everybody inside."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import cast
 
-from litestar.types import HTTPScope, Scope
+from litestar.types import HTTPScope, Scope, Send
 
 from domain.identity import Principal
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024
+JSON = b"application/json"
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
 _IPV6_SITE_BITS = 64
 
@@ -24,6 +26,15 @@ class Exchange:
     peer: str
     principal: Principal | None = None
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+async def send_reply(
+    send: Send, status: int, media_type: bytes, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer outside the framework."""
+    told = [(b"content-type", media_type), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": told})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def exchange_of(scope: Scope) -> Exchange:

@@ -25,24 +25,23 @@ class Gate:
         self._limiter, self._tell_deleted, self._proxies = limiter, tell_deleted, proxies
 
         async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-            await self._admit(connection, handler)
+            await self._guard(connection, handler)
 
         # A function of its own: Litestar copies guards deeply, and a bound method would bring the whole graph along.
         self.guard = guard
         """Lets a request in; RateLimited or UserDeleted where it has to stay outside."""
 
-    async def _admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def _guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         exchange = exchange_of(connection.scope)
         by_method: LimitGroup = "read" if connection.scope.get("method") in {"GET", "HEAD"} else "write"
-        await self.count(handler.opt.get(LIMIT, by_method), exchange)
-        if exchange.principal is not None and TELLS_DELETED not in handler.opt:
-            await self._refuse_deleted(exchange.principal.user_id)
+        group: LimitGroup = handler.opt.get(LIMIT, by_method)
+        await (self.count if TELLS_DELETED in handler.opt else self.admit)(group, exchange)
 
     async def admit(self, group: LimitGroup, exchange: Exchange) -> None:
         """Let a caller in who asks past the guards; RateLimited or UserDeleted as they would."""
         await self.count(group, exchange)
-        if exchange.principal is not None:
-            await self._refuse_deleted(exchange.principal.user_id)
+        if exchange.principal is not None and await self._tell_deleted(exchange.principal.user_id):
+            raise UserDeleted
 
     async def count(self, group: LimitGroup, exchange: Exchange) -> None:
         """Count a request by its user, or by its address where nobody is known; RateLimited past the limit."""
@@ -55,7 +54,3 @@ class Gate:
         exchange.reply_headers += ((b"ratelimit-policy", allowance.policy), (b"ratelimit", remaining.encode()))
         if not allowance.allowed:
             raise RateLimited(allowance.reset_seconds)
-
-    async def _refuse_deleted(self, user_id: UserId) -> None:
-        if await self._tell_deleted(user_id):
-            raise UserDeleted

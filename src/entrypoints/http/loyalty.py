@@ -18,13 +18,13 @@ from application.reads import Reads
 from domain.ledger import OWN_EVENTS, Account, AccountFrozen, BalanceLimitExceeded, Event
 from domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
 from domain.refusals import PermissionMissing, Refusal
-from domain.users import MAX_USER_ID_LENGTH, UserId, UserNotFound, is_plain, is_user_id
+from domain.users import MAX_USER_ID_LENGTH, UserId, UserNotFound
 from entrypoints.http.credits import MAX_EVENT_KEY_LENGTH, MAX_REASON_LENGTH, Amount
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, user_id_faults
 from entrypoints.http.replies import RAW_HIT
 from entrypoints.http.requests import MAX_BODY, ApiRequest
 from entrypoints.http.rewards import MAX_BATCH_BYTES
@@ -134,8 +134,9 @@ def loyalty_router(
         data = await request.decoded(AwardBody)
         request.principal.require("loyalty:award")
         faults = [
-            *_faults("", player_id=data.player_id, reason=data.reason),
-            *(_faults("", reward_id=data.reward_id) if data.reward_id is not None else ()),
+            *user_id_faults("/player_id", data.player_id),
+            *text_faults("/reason", data.reason, longest=MAX_REASON_LENGTH),
+            *text_faults("/reward_id", data.reward_id, longest=MAX_EVENT_KEY_LENGTH),
         ]
         if faults:
             raise InvalidRequest(faults)
@@ -210,21 +211,10 @@ def _outcome(result: Accrued | Refusal) -> AccrualOutcome:
 
 def _event_faults(number: int, event: AccrualEvent) -> Iterator[Fault]:
     place = f"/events/{number}"
-    yield from _faults(place, player_id=event.player_id, event_key=event.event_key)
-    if event.reason is not None:
-        yield from _faults(place, reason=event.reason)
+    yield from user_id_faults(f"{place}/player_id", event.player_id)
+    yield from text_faults(f"{place}/event_key", event.event_key, longest=MAX_EVENT_KEY_LENGTH)
+    yield from text_faults(f"{place}/reason", event.reason, longest=MAX_REASON_LENGTH)
     if not _EVENT_TYPE.match(event.event_type):
         yield Fault(f"{place}/event_type", "1 to 64 of a-z 0-9 _ are needed, a letter first")
     elif event.event_type in OWN_EVENTS:
         yield Fault(f"{place}/event_type", f"{', '.join(sorted(OWN_EVENTS))} are events of other routes")
-
-
-def _faults(place: str, **texts: str) -> Iterator[Fault]:
-    """Yield what is wrong with ids and texts, by the name of their field."""
-    for name, text in texts.items():
-        longest = MAX_REASON_LENGTH if name == "reason" else MAX_EVENT_KEY_LENGTH
-        if name == "player_id":
-            if not is_user_id(text):
-                yield Fault(f"{place}/{name}", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
-        elif not is_plain(text, longest=longest):
-            yield Fault(f"{place}/{name}", f"1 to {longest} characters without control characters are needed")

@@ -26,6 +26,7 @@ from domain.rating_slips import (
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
+from entrypoints.http.exchange import send_reply
 from entrypoints.http.refusals import (
     BodyTooLarge,
     BodyTooSlow,
@@ -159,13 +160,6 @@ def problem_headers(refusal: Refusal) -> dict[str, str]:
 
 async def send_problem(refusal: Refusal, correlation_id: str, send: Send) -> None:
     """Answer with a refusal, outside the framework."""
+    headers = [(name.encode(), value.encode()) for name, value in problem_headers(refusal).items()]
     body = problem_body(refusal, correlation_id)
-    headers = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), **problem_headers(refusal)}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status_of(refusal),
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    await send_reply(send, status_of(refusal), PROBLEM_JSON.encode(), body, headers)

@@ -1,7 +1,6 @@
 """HTTP as uvicorn speaks it: the heads of requests are bounded in bytes and time, and a reply is written at once."""
 
 import asyncio
-from collections.abc import Iterable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -32,10 +31,6 @@ class JoinedWrites(asyncio.Transport):
         self._size += len(data)
         if self._size > _MOST_JOINED_BYTES:  # whoever writes more has to learn that nobody reads it
             self._send()
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        for data in list_of_data:
-            self.write(data)
 
     def close(self) -> None:
         self._send()

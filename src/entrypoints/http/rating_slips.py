@@ -27,14 +27,14 @@ from domain.rating_slips import (
     SlipState,
 )
 from domain.refusals import PermissionMissing
-from domain.users import UserId, UserNotFound, is_user_id
+from domain.users import UserId, UserNotFound
 from entrypoints.http.credits import Amount
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.loyalty import PlayerId
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import InvalidRequest
+from entrypoints.http.refusals import InvalidRequest, user_id_faults
 from entrypoints.http.replies import HIT
 from entrypoints.http.requests import ApiRequest, Nothing
 
@@ -105,8 +105,9 @@ def rating_slips_router(
     async def open_rating_slip(request: ApiRequest, data: JSONBody[SlipBody]) -> SlipView:
         """Open a slip with the game's settings of now. Needs `slips:write`."""
         request.user.require("slips:write")
-        if not is_user_id(data.player_id):
-            raise InvalidRequest.at("/player_id", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
+        faults = [*user_id_faults("/player_id", data.player_id)]
+        if faults:
+            raise InvalidRequest(faults)
         now = clock.now()
         command = NewSlip(
             slip_id=SlipId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),

@@ -15,7 +15,7 @@ from application.idempotency import RequestKey
 from domain.identity import Principal
 from domain.refusals import Refusal, Unauthenticated
 from entrypoints.http.bodies import decode, read_body
-from entrypoints.http.exchange import exchange_of
+from entrypoints.http.exchange import JSON, exchange_of, send_reply
 from entrypoints.http.refusals import MethodNotAllowed
 from entrypoints.http.requests import request_key
 
@@ -23,8 +23,6 @@ OPERATION = "operation"
 """The option of raw handlers that holds their operation."""
 
 T = TypeVar("T")
-
-_JSON = (b"content-type", b"application/json")
 
 
 class RawOperation(msgspec.Struct, frozen=True):
@@ -97,10 +95,7 @@ def raw_post(
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
             raise MethodNotAllowed("POST")
-        content = msgspec.json.encode(await work(RawRequest(scope, receive)))
-        headers = [_JSON, (b"content-length", b"%d" % len(content))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content, "more_body": False})
+        await send_reply(send, 200, JSON, msgspec.json.encode(await work(RawRequest(scope, receive))))
 
     return handle
 

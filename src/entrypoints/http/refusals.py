@@ -1,11 +1,12 @@
 """Refusals that only the wire knows: what a request may look like, before it means anything."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
 
 from domain.refusals import Refusal
+from domain.users import is_plain, is_user_id
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -14,6 +15,18 @@ class Fault(msgspec.Struct, frozen=True):
     pointer: str
     """A JSON pointer into the body, or the name of a parameter or header behind `#`."""
     detail: str
+
+
+def user_id_faults(pointer: str, text: str) -> Iterator[Fault]:
+    """Yield what is wrong with a text that is to name a user."""
+    if not is_user_id(text):
+        yield Fault(pointer, "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
+
+
+def text_faults(pointer: str, text: str | None, *, longest: int) -> Iterator[Fault]:
+    """Yield what is wrong with a text that people read; nothing is wrong with one that is absent."""
+    if text is not None and not is_plain(text, longest=longest):
+        yield Fault(pointer, f"1 to {longest} characters without control characters are needed")
 
 
 class InvalidRequest(Refusal):

@@ -20,7 +20,7 @@ from application.idempotency import Replayed, RequestKey, StoredReply
 from application.ports import Metrics
 from domain.refusals import Refusal
 from entrypoints.http.bodies import MAX_BODY_BYTES, ClientGone
-from entrypoints.http.exchange import exchange_of
+from entrypoints.http.exchange import exchange_of, send_reply
 from entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
 from entrypoints.http.refusals import (
     BodyTooLarge,
@@ -93,15 +93,7 @@ async def send_replay(replay: Replayed, metrics: Metrics, send: Send) -> None:
     """Answer with a stored reply, outside the framework."""
     metrics.count("idempotency_hits")
     reply = replay.reply
-    headers = {"content-type": _media_type(reply), "content-length": str(len(reply.body)), **HIT}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": reply.status,
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+    await send_reply(send, reply.status, _media_type(reply).encode(), reply.body, [RAW_HIT])
 
 
 def _media_type(reply: StoredReply) -> str:

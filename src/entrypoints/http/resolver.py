@@ -16,7 +16,7 @@ from application.ports import LimiterUnavailable, Metrics
 from application.referral_links import Resolution
 from domain.codes import MAX_CODE_LENGTH, normal_form
 from entrypoints.http.authentication import PUBLIC, cookie
-from entrypoints.http.exchange import exchange_of
+from entrypoints.http.exchange import JSON, exchange_of, send_reply
 from entrypoints.http.gate import Gate
 from entrypoints.http.links import CLICK_COOKIE, CLICK_COOKIE_SECONDS, Addresses
 from entrypoints.http.problems import REFUSALS
@@ -65,8 +65,6 @@ _OPERATION: Mapping[str, Any] = {
 _REFUSALS = (RateLimited, LimiterUnavailable)
 
 _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
-_REPLY_BYTES = len('{"code":"","valid":false}') + MAX_CODE_LENGTH
-_HEADERS = ((b"content-type", b"application/json"), (b"content-length", str(_REPLY_BYTES).encode()))
 
 
 def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Addresses, metrics: Metrics) -> Router:
@@ -84,8 +82,7 @@ def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Add
         code = normal_form(_asked(scope["query_string"])) or ""
         resolution = await resolve(code)
         metrics.count("resolver_outcomes", label=resolution)
-        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
-        await send({"type": "http.response.body", "body": reply(code, resolution), "more_body": False})
+        await send_reply(send, 200, JSON, reply(code, resolution))
 
     @route(
         "/r/{code:path}",

@@ -25,14 +25,14 @@ from domain.rewards import (
     RewardNotFound,
     SelfPurchase,
 )
-from domain.users import MAX_USER_ID_LENGTH, UserId, is_plain, is_user_id
+from domain.users import MAX_USER_ID_LENGTH, UserId
 from entrypoints.http.credits import Amount
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.refusals import InvalidRequest, text_faults, user_id_faults
 from entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
 
 MAX_ORDERS = 1000
@@ -241,18 +241,18 @@ def _outcome(result: Purchase | Refusal) -> Outcome:
 
 
 def _check(name: str | None, description: str | None) -> None:
-    if name is not None and not is_plain(name, longest=MAX_REWARD_NAME_LENGTH):
-        sentence = f"1 to {MAX_REWARD_NAME_LENGTH} characters without control characters are needed"
-        raise InvalidRequest.at("/name", sentence)
+    faults = [*text_faults("/name", name, longest=MAX_REWARD_NAME_LENGTH)]
+    if faults:
+        raise InvalidRequest(faults)
     if description is not None and "\x00" in description:
         raise InvalidRequest.at("/description", "it holds NUL")
 
 
 def _check_orders(orders: list[OrderBody]) -> None:
     faults = [
-        Fault(f"/orders/{number}/user_id", "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
+        fault
         for number, order in enumerate(orders)
-        if not is_user_id(order.user_id)
+        for fault in user_id_faults(f"/orders/{number}/user_id", order.user_id)
     ]
     if faults:
         raise InvalidRequest(faults[:20])

@@ -65,18 +65,21 @@ class Shortcut:
             await send_replay(replay, self._metrics, send)
 
     def _find(self, scope: HTTPScope) -> tuple[_Raw, dict[str, str]] | None:
+        found = self._at(scope["path"])
         headers = exchange_of(scope).headers
-        if b"origin" in headers or not is_valid_host(headers.get(b"host", b"")):
+        if found is None or b"origin" in headers or not is_valid_host(headers.get(b"host", b"")):
             return None
-        path = scope["path"]
-        parameters: dict[str, str] = {}
-        route = self._plain.get(path)
-        if route is None:
-            for pattern, candidate in self._with_parameters:
-                match = pattern.fullmatch(path)
-                if match is not None:
-                    route, parameters = candidate, match.groupdict()
-        return (route, parameters) if route is not None else None
+        return found
+
+    def _at(self, path: str) -> tuple[_Raw, dict[str, str]] | None:
+        plain = self._plain.get(path)
+        if plain is not None:
+            return plain, {}
+        for pattern, route in self._with_parameters:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return route, match.groupdict()
+        return None
 
 
 def _raw(route: ASGIRoute) -> _Raw:

@@ -27,7 +27,6 @@ from domain.users import (
     UsernameTaken,
     is_email,
     is_phone,
-    is_plain,
     phone_digits,
 )
 from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
@@ -35,7 +34,7 @@ from entrypoints.http.gate import LIMIT, Gate
 from entrypoints.http.invites import TypedCode
 from entrypoints.http.links import Addresses
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.refusals import Fault, InvalidRequest, text_faults
 from entrypoints.http.requests import ApiRequest
 from entrypoints.http.users import Email, Name, Phone
 
@@ -164,5 +163,4 @@ def _faults(body: SignUpBody, *, is_external: bool) -> Iterator[Fault]:
     if not is_phone(body.phone):
         yield Fault("/phone", "a phone number is needed")
     for member, text in (("username", body.username), ("displayName", body.display_name)):
-        if not is_plain(text, longest=MAX_NAME_LENGTH):
-            yield Fault(f"/{member}", f"1 to {MAX_NAME_LENGTH} characters without control characters are needed")
+        yield from text_faults(f"/{member}", text, longest=MAX_NAME_LENGTH)

@@ -29,14 +29,13 @@ from domain.users import (
     UserNotFound,
     is_email,
     is_phone,
-    is_plain,
 )
 from entrypoints.http.authentication import cookie
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import LIMIT, TELLS_DELETED, Gate
 from entrypoints.http.links import CLICK_COOKIE, Addresses
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import Fault, InvalidRequest
+from entrypoints.http.refusals import Fault, InvalidRequest, text_faults
 from entrypoints.http.requests import ApiRequest
 
 Email = Annotated[str, msgspec.Meta(min_length=3, max_length=MAX_EMAIL_LENGTH, pattern=r"^[^\s@]+@[^\s@]+$")]
@@ -147,9 +146,9 @@ def users_router(
 
 def _profile(told: UpsertUser) -> Profile:
     faults = [
-        Fault(f"/{name}", f"1 to {MAX_NAME_LENGTH} characters without control characters are needed")
+        fault
         for name, text in (("username", told.username), ("display_name", told.display_name))
-        if text is not None and not is_plain(text, longest=MAX_NAME_LENGTH)
+        for fault in text_faults(f"/{name}", text, longest=MAX_NAME_LENGTH)
     ]
     if told.email is not None and not is_email(told.email):
         faults.append(Fault("/email", "an e-mail address is needed"))
