@@ -8,6 +8,11 @@ from bench.pgbench import best
 from bench.report import Say
 from bench.servers import Server
 
+ONE, TWO, DIRECT = "1 worker", "2 workers", "pgbench"
+BATCH_CONNECTIONS = 8
+MOST_BATCHES_PER_SECOND = 60
+"""How many batches a second are prepared at most."""
+GROWTH_AIM = 0.8
 _TRY_SECONDS = 2
 
 Turn = Callable[[], Slot]

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.contests import Contest, Turn, best_clients, client_cost, in_turns
+from bench.contests import DIRECT, GROWTH_AIM, ONE, TWO, Contest, Turn, best_clients, client_cost, in_turns
 from bench.database import Database, cluster, filled
 from bench.messages import Signer
 from bench.players import Players
@@ -14,13 +14,11 @@ from bench.report import Row, Say, rates
 from bench.servers import Server, tallystick
 
 USERS = 100_000
-ONE, TWO, DIRECT = "1 worker", "2 workers", "pgbench"
 AIMS = {"award points": 1.0, "award one player": 5.0, "accrue by batch": 2.0}
 """At least so many times as fast as the database driven directly."""
 _FEW = 100_000
 _LOADED_AT_ONCE = 500_000
 _LOADING_SECONDS = 600.0
-_GROWTH_AIM = 0.8
 _FEW_PLAYER, _MANY_PLAYER = "player_with_few", "player_with_many"
 
 
@@ -104,7 +102,7 @@ def _pages(players: Players, database: Database, server: Server, plan: Plan, say
     in_turns(say, "pages, warming", turns, 1)
     slots = in_turns(say, "pages", turns, plan.rounds)
     what, against = f"page of one player's {loaded:,} entries", f"of {_FEW:,} entries"
-    return rates(what, slots["many"], against, slots["few"], at_least=_GROWTH_AIM, note="50 entries a page, 1 worker")
+    return rates(what, slots["many"], against, slots["few"], at_least=GROWTH_AIM, note="50 entries a page, 1 worker")
 
 
 def _load(database: Database, player_id: str, first: int, last: int) -> None:

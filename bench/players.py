@@ -5,19 +5,17 @@ from pathlib import Path
 from random import Random
 
 from bench.client import WrongAnswer
-from bench.contests import Contest
+from bench.contests import BATCH_CONNECTIONS, MOST_BATCHES_PER_SECOND, Contest
 from bench.database import FIRST_USER, Database
 from bench.drivers import Slot, send
 from bench.messages import Signer
 from bench.pgbench import ORDERS, Script, accruals, awards, drive
 from bench.servers import Server
 
-BATCH_CONNECTIONS = 8
 JACKPOT = f"user_{FIRST_USER}"
 """The player whom everybody awards."""
 
 _MOST_PER_SECOND = 12_000
-_MOST_BATCHES_PER_SECOND = 60
 
 
 class Players:
@@ -61,7 +59,7 @@ class Players:
         return slot
 
     def _batches(self, server: Server, seconds: float) -> Slot:
-        number = max(BATCH_CONNECTIONS, int(_MOST_BATCHES_PER_SECOND * seconds))
+        number = max(BATCH_CONNECTIONS, int(MOST_BATCHES_PER_SECOND * seconds))
         requests = [self._signer.accruals(self._drawn(ORDERS)) for _ in range(number)]
         slot = send(server, requests, b'"accrued"', seconds=seconds, connections=BATCH_CONNECTIONS)
         self._acknowledged += slot.requests * ORDERS

@@ -5,17 +5,15 @@ from pathlib import Path
 from random import Random
 
 from bench.client import WrongAnswer
-from bench.contests import Contest
+from bench.contests import BATCH_CONNECTIONS, MOST_BATCHES_PER_SECOND, Contest
 from bench.database import FIRST_REWARD, FIRST_USER, REWARD_PREFIX, REWARDS, Database
 from bench.drivers import Slot, send
 from bench.messages import Signer
 from bench.pgbench import ORDERS, batches, drive, purchases, redemptions
 from bench.servers import Server
 
-BATCH_CONNECTIONS = 8
 _MOST_PER_SECOND = 15_000
 """How many requests a second are prepared at most."""
-_MOST_BATCHES_PER_SECOND = 60
 _SEATS = 1_000_000
 _COLLECTED_BY_CHANCE = 0.02
 """At most so many of those who buy have it already, and are refused."""
@@ -82,7 +80,7 @@ class Shop:
         return slot
 
     def _batches(self, server: Server, seconds: float) -> Slot:
-        number = max(BATCH_CONNECTIONS, int(_MOST_BATCHES_PER_SECOND * seconds))
+        number = max(BATCH_CONNECTIONS, int(MOST_BATCHES_PER_SECOND * seconds))
         requests = [self._signer.batch(self._orders(ORDERS)) for _ in range(number)]
         slot = send(server, requests, b'"purchased"', seconds=seconds, connections=BATCH_CONNECTIONS)
         self._acknowledged += slot.requests * ORDERS

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from bench.contests import Contest, Turn, best_clients, client_cost, in_turns
+from bench.contests import DIRECT, GROWTH_AIM, ONE, TWO, Contest, Turn, best_clients, client_cost, in_turns
 from bench.database import cluster, filled
 from bench.drivers import Slot
 from bench.messages import Signer
@@ -17,14 +17,12 @@ from bench.shop import Shop
 
 USERS = 100_000
 GROWN_USERS = 1_000_000
-ONE, TWO, DIRECT = "1 worker", "2 workers", "pgbench"
 AIMS: dict[str, dict[str, float]] = {
     "buy a reward": {DIRECT: 1.0, FASTAPI: 4.0, FASTIFY: 2.0},
     "redeem one hot invite": {DIRECT: 5.0, FASTAPI: 5.0, FASTIFY: 5.0},
     "buy by batch": {DIRECT: 2.0},
 }
 """At least so many times as fast as."""
-_GROWTH_AIM = 0.8
 _MOST_P99_MS = 20.0
 _MOST_MEGABYTES = 200.0
 _WARM_CLIENTS = 16
@@ -207,4 +205,4 @@ def _growth(stage: Stage, grown: Shop, large: Server) -> Row:
     }
     slots = in_turns(stage.say, "growth", turns, plan.growth_rounds)
     what, against = f"buy a reward, {GROWN_USERS:,} users", f"{USERS:,} users"
-    return rates(what, slots["many"], against, slots["few"], at_least=_GROWTH_AIM, note=f"{ONE} each")
+    return rates(what, slots["many"], against, slots["few"], at_least=GROWTH_AIM, note=f"{ONE} each")

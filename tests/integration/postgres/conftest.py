@@ -9,6 +9,7 @@ import pytest
 from adapters.embedded.cluster import Cluster
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import Session, database_name, session, superuser_of
+from tests.integration.postgres.twins import Twins
 
 
 @pytest.fixture
@@ -74,3 +75,11 @@ def bare_server(cluster_folder: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture
+def twins(owner_dsn: str, server: tuple[str, str]) -> Iterator[Twins]:
+    """Return two worlds, in memory and on PostgreSQL."""
+    twins = Twins(owner_dsn, superuser_of(server, owner_dsn))
+    yield twins
+    twins.close()

@@ -234,5 +234,6 @@ class TestAnotherUser:
             cluster.start()
 
             await remember(cluster, "settings were read")
+            assert await remembered(cluster) == ["settings were read"]
         finally:
             cluster.stop()

@@ -1,20 +1,17 @@
 """Memory is the model of PostgreSQL: whatever is done to wallets in whatever order, both say and show the same."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from application.idempotency import Keyed
 from domain.invites import Invite
 from domain.rewards import Reward
 from domain.users import UserId
-from tests.integration.postgres.sessions import superuser_of
-from tests.integration.postgres.twins import Twins
+from tests.integration.postgres.twins import Twins, run
 from tests.worlds import World
 
 USERS = [UserId(name) for name in ("ada", "bob", "cid", "dan")]
@@ -74,6 +71,15 @@ class Wallets(RuleBasedStateMachine):
     def purchase(self, reward: Reward, name: str, order_id: str | None, key: str | None) -> None:
         self._twins.tell(lambda world: world.purchase(name, reward, order_id=order_id, key=key))
 
+    @rule(target=rewards, name=st.sampled_from(USERS[:2]))
+    def purchase_again(self, name: str) -> Reward:
+        reward = self.offer("owner", cost=1)
+        assert isinstance(reward, Reward)
+        self.grant(name, 1, event=None, key=None)
+        for key in ("once", "once", None):
+            self.purchase(reward, name, order_id=None, key=key and f"{key}-{reward.reward_id}")
+        return reward
+
     @rule(orders=st.lists(st.tuples(NAMES, rewards), min_size=2, max_size=6), as_basket=st.booleans())
     def purchase_together(self, orders: list[tuple[str, Reward]], as_basket: bool) -> None:
         def buy(world: World) -> Awaitable[object]:
@@ -104,6 +110,14 @@ class Wallets(RuleBasedStateMachine):
     @rule(invite=invites, name=NAMES, attempt=ATTEMPTS, key=KEYS)
     def redeem(self, invite: Invite, name: str, attempt: str | None, key: str | None) -> None:
         self._twins.tell(lambda world: world.redeem(name, invite.code.lower(), attempt=attempt, key=key))
+
+    @rule(target=invites)
+    def redeem_one_too_many(self) -> Any:
+        invite = self.make_invite(1, is_same=False, hours=None)
+        if isinstance(invite, Invite):
+            for name in (USERS[0], USERS[0], USERS[1]):
+                self.redeem(invite, name, attempt=None, key=None)
+        return invite
 
     @rule(redemptions=st.lists(st.tuples(NAMES, invites), min_size=2, max_size=6))
     def redeem_together(self, redemptions: list[tuple[str, Invite]]) -> None:
@@ -138,26 +152,8 @@ class Wallets(RuleBasedStateMachine):
         self._twins.look_alike(USERS, list(self._offered.values()), list(self._made.values()))
 
 
-@pytest.fixture
-def twins(owner_dsn: str, server: tuple[str, str]) -> Iterator[Twins]:
-    twins = Twins(owner_dsn, superuser_of(server, owner_dsn))
-    yield twins
-    twins.close()
-
-
 def test_whatever_is_done_both_say_and_show_the_same(twins: Twins) -> None:
-    run_state_machine_as_test(
-        lambda: Wallets(twins),  # type: ignore[arg-type]  # a factory will do, says its documentation
-        settings=settings(
-            max_examples=35,
-            stateful_step_count=50,
-            phases=[Phase.generate, Phase.shrink],
-            derandomize=True,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run(Wallets, twins, examples=35)
 
     assert twins.broken_promises() == []
     assert set(twins.told) >= EXPECTED

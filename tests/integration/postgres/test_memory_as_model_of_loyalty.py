@@ -1,13 +1,11 @@
 """Memory is the model of PostgreSQL: whatever becomes of points and slips in whatever order, both say and show it."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from application.idempotency import Keyed
 from application.rating_slips import RecoverSlip
@@ -16,8 +14,7 @@ from domain.audit import Question
 from domain.ledger import MAX_BALANCE, AccountKey
 from domain.rating_slips import Slip
 from domain.users import UserId
-from tests.integration.postgres.sessions import superuser_of
-from tests.integration.postgres.twins import Twins
+from tests.integration.postgres.twins import Twins, run
 from tests.worlds import World
 
 USERS = [UserId(name) for name in ("ada", "bob", "cid", "dan")]
@@ -180,26 +177,8 @@ class Points(RuleBasedStateMachine):
         self._twins.show(seen)
 
 
-@pytest.fixture
-def twins(owner_dsn: str, server: tuple[str, str]) -> Iterator[Twins]:
-    twins = Twins(owner_dsn, superuser_of(server, owner_dsn))
-    yield twins
-    twins.close()
-
-
 def test_whatever_becomes_of_points_both_say_and_show_the_same(twins: Twins) -> None:
-    run_state_machine_as_test(
-        lambda: Points(twins),  # type: ignore[arg-type]  # a factory will do, says its documentation
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=50,
-            phases=[Phase.generate, Phase.shrink],
-            derandomize=True,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run(Points, twins, examples=40)
 
     assert twins.broken_promises() == []
     assert set(twins.told) >= EXPECTED

@@ -5,6 +5,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
 from adapters.memory.transactions import MemoryTransactions
 from adapters.postgres.database import Database
 from adapters.postgres.transactions import PostgresTransactions
@@ -94,6 +97,22 @@ def _comparable(outcome: Any) -> Any:
     if isinstance(outcome, Bought | Credited):
         return [_comparable(each) for each in outcome.results]
     return outcome.reply if isinstance(outcome, Replayed) else outcome
+
+
+def run(machine: Callable[["Twins"], RuleBasedStateMachine], twins: "Twins", *, examples: int) -> None:
+    """Let a machine tell the twins what comes to its mind: the same things in every run."""
+    run_state_machine_as_test(
+        lambda: machine(twins),  # type: ignore[arg-type]  # a factory will do, says its documentation
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=50,
+            phases=[Phase.generate, Phase.shrink],
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
 
 
 def _names(outcome: object) -> list[str]:
