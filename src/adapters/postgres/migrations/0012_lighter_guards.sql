@@ -1,0 +1,20 @@
+-- Guards that hold from now on hold for what was there too, and an index that each new code paid for goes.
+
+-- squawk-ignore-file ban-concurrent-index-creation-in-transaction
+-- migrate:up transaction:false
+SET lock_timeout = '3s';
+SET statement_timeout = '15min';
+
+ALTER TABLE tallystick.users VALIDATE CONSTRAINT users_user_id_form;
+ALTER TABLE tallystick.phone_verifications VALIDATE CONSTRAINT phone_verifications_source_known;
+-- Canonical codes are found by the index that lets each user have one; here are only the others.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS referral_codes_aliases ON tallystick.referral_codes
+(user_id) WHERE NOT is_canonical;
+DROP INDEX CONCURRENTLY IF EXISTS tallystick.referral_codes_of_user;
+
+-- migrate:down transaction:false
+SET lock_timeout = '3s';
+SET statement_timeout = '15min';
+
+CREATE INDEX CONCURRENTLY IF NOT EXISTS referral_codes_of_user ON tallystick.referral_codes (user_id);
+DROP INDEX CONCURRENTLY IF EXISTS tallystick.referral_codes_aliases;
