@@ -26,7 +26,7 @@ Permission = Literal[
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
 """In characters."""
 
-VerificationSource = Literal["token", "webhook"]
+VerificationSource = Literal["token", "webhook", "backfill"]
 
 
 class IdentityMismatch(Refusal):

@@ -12,7 +12,7 @@ from domain.users import UserId
 Unit = Literal["credits", "points"]
 EventType: TypeAlias = str
 
-OWN_EVENTS = frozenset({"grant", "purchase", "rating_slip", "referral_signup", "manual_reward"})
+OWN_EVENTS = frozenset({"backfill", "grant", "purchase", "rating_slip", "referral_signup", "manual_reward"})
 """Types of events that only a use case of their own may cause."""
 
 MAX_AMOUNT = 1_000_000_000

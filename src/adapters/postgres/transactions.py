@@ -44,7 +44,7 @@ class PostgresTransactions:
             async with self._database.connection() as connection:
                 try:
                     await connection.execute("BEGIN")
-                    yield _stores(connection)
+                    yield stores_on(connection)
                 except BaseException as error:
                     await _roll_back(connection)
                     meaning = translated(error, connection_lost=is_lost(connection))
@@ -59,7 +59,7 @@ class PostgresTransactions:
     async def reading(self) -> AsyncIterator[Stores]:
         async with self._database.connection() as connection:
             try:
-                yield _stores(connection)
+                yield stores_on(connection)
             except Exception as error:
                 meaning = translated(error, connection_lost=is_lost(connection))
                 if meaning is error:
@@ -67,7 +67,8 @@ class PostgresTransactions:
                 raise meaning from error
 
 
-def _stores(connection: Connection) -> Stores:
+def stores_on(connection: Connection) -> Stores:
+    """Return the stores of whatever transaction this connection is in."""
     return Stores(
         users=PostgresUsers(connection),
         codes=PostgresReferralCodes(connection),

@@ -2,6 +2,7 @@
 
 import rich_click as click
 
+from entrypoints.cli.backfill import backfill
 from entrypoints.cli.check import check
 from entrypoints.cli.freeze import freeze, thaw
 from entrypoints.cli.invariants import invariants
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (serve, migrate, token, check, invariants, reconcile, freeze, thaw, probe):
+for command in (serve, migrate, token, check, invariants, backfill, reconcile, freeze, thaw, probe):
     main.add_command(command)

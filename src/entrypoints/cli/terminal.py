@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import msgspec
+import rich_click as click
 from rich.console import Console
 
 from entrypoints.settings import Settings, SettingsError, load
@@ -50,3 +51,10 @@ def named_errors(*errors: type[Exception]) -> Iterator[None]:
 
 def _plain(text: str) -> str:
     return text.replace("[", "\\[")
+
+
+def confirm(question: str) -> bool:
+    """Ask at a terminal; elsewhere the program ends, for nobody could answer."""
+    if not sys.stdin.isatty():
+        refuse("nobody is there to answer; --yes says that it is meant", WRONG)
+    return click.confirm(question)

@@ -1,0 +1,100 @@
+"""Legacy users in another PostgreSQL: Supabase's `auth.users`, with the code in their metadata."""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import msgspec
+
+from adapters.legacy.sources import BATCH, Batch, Malformed, SourceError
+from domain.legacy import LegacyRecord, MalformedRecord, Value, read_record
+
+_COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"
+
+
+class SupabaseSource:
+    """`auth.users` in one snapshot, in the order of ids; those who are deleted there are left out."""
+
+    def __init__(self, dsn: str, metadata_field: str) -> None:
+        self._dsn, self._metadata_field = dsn, metadata_field
+        self._digest = hashlib.sha256()
+
+    @property
+    def name(self) -> str:
+        parts = urlsplit(self._dsn)
+        user, _, host = parts.netloc.rpartition("@")
+        place = f"{user.partition(':')[0]}@{host}" if user else host
+        return urlunsplit(parts._replace(netloc=place, query="", fragment=""))
+
+    @property
+    def ignored(self) -> list[str]:
+        return []
+
+    @property
+    def fingerprint(self) -> str:
+        return self._digest.hexdigest()
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        self._digest = hashlib.sha256()
+        try:
+            connection = await asyncpg.connect(
+                self._dsn,
+                timeout=10,
+                statement_cache_size=0,
+                server_settings={"application_name": "tallystick backfill"},
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise SourceError(f"the source cannot be reached: {_named(error)}") from None
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                present = {row["attname"] for row in await connection.fetch(_COLUMNS)}
+                if not {"id", "raw_user_meta_data"} <= present:
+                    raise SourceError("the source has no table auth.users with id and raw_user_meta_data")
+                query = _query(present)
+                total = max(await connection.fetchval("SELECT count(*) FROM auth.users"), 1)
+                cursor = await connection.cursor(query, self._metadata_field)
+                line = 0
+                while rows := await cursor.fetch(BATCH):
+                    batch = self._batch(line, [dict(row.items()) for row in rows])
+                    line += len(rows)
+                    yield batch._replace(progress=min(line / total, 1.0))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise SourceError(f"the source cannot be read: {_named(error)}") from None
+        finally:
+            await connection.close(timeout=5)
+
+    async def rehash(self) -> AsyncIterator[float]:
+        async for batch in self.batches():
+            yield batch.progress
+
+    def _batch(self, line: int, rows: list[Mapping[str, Value]]) -> Batch:
+        records: list[LegacyRecord] = []
+        malformed: list[Malformed] = []
+        for number, fields in enumerate(rows, line + 1):
+            self._digest.update(msgspec.json.encode(list(fields.values())))
+            try:
+                records.append(read_record(number, fields))
+            except MalformedRecord as error:
+                malformed.append(Malformed(number, str(error)))
+        return Batch(records, malformed, 0.0)
+
+
+def _query(present: set[str]) -> str:
+    """Return what reads the users, by those columns that this version of the table has."""
+    columns = [
+        "id::text AS user_id",
+        "raw_user_meta_data ->> $1 AS code",
+        *(["created_at"] if "created_at" in present else []),
+        *(["email::text AS email"] if "email" in present else []),
+        *(["phone::text AS phone"] if "phone" in present else []),
+        *(["phone_confirmed_at IS NOT NULL AS phone_verified"] if "phone_confirmed_at" in present else []),
+    ]
+    living = " WHERE deleted_at IS NULL" if "deleted_at" in present else ""
+    return f"SELECT {', '.join(columns)} FROM auth.users{living} ORDER BY id"  # noqa: S608  our own words
+
+
+def _named(error: Exception) -> str:
+    """Return what kind of error it is: its text could repeat a row or a password."""
+    state = getattr(error, "sqlstate", None)
+    return f"{type(error).__name__} {state}" if state else type(error).__name__

@@ -1,0 +1,203 @@
+"""Applying a backfill: in chunks, each a transaction that leaves a row behind, so that every one happens once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+
+import asyncpg
+
+from adapters.legacy.sources import Source
+from adapters.postgres.backfill_runs import (
+    BackfillRefused,
+    BackfillRuns,
+    Connection,
+    RunnerBusy,
+    for_stores,
+    only_runner,
+    service_session,
+)
+from adapters.postgres.statements import Statements
+from adapters.postgres.transactions import stores_on
+from application.points import Accrued, Points, credit_all
+from domain.backfill import Phase, Run, Tally
+from domain.codes import MAX_CANDIDATES, Code
+from domain.legacy import BROUGHT_POINTS
+from domain.loyalty import Earning
+from domain.users import UserId
+
+_SQL = Statements.load("backfill_apply")
+
+PHASES: tuple[Phase, ...] = ("codes", "edges", "points")
+TRIES = 8
+_PAUSE_SECONDS = 0.05
+_SESSION = (
+    "SET lock_timeout = '10s'",
+    # The tables grow by millions before anybody has counted them: every look-up is by an index.
+    "SET enable_seqscan = off",
+)
+
+Draw = Callable[[], tuple[Code, ...]]
+"""Draws the candidates of one mint."""
+Told = Callable[[Phase, int, Tally], None]
+"""Is told of every chunk that is done: of which phase, of how many users, and what it did."""
+Write = Callable[[Connection, Run, int, int], Awaitable[Tally]]
+"""Writes the users from one position to another."""
+
+
+class SourceChanged(BackfillRefused):
+    """The source is not what was planned."""
+
+    def __init__(self) -> None:
+        super().__init__("the source has changed since it was planned; plan again")
+
+
+class BackfillApplication:
+    """Writes what was planned. Killed anywhere and run again, it goes on with the chunks that are missing."""
+
+    def __init__(self, dsn: str, now: Callable[[], datetime], draw: Draw, points: Points) -> None:
+        self._dsn, self._now, self._draw, self._points = dsn, now, draw, points
+
+    async def __call__(self, run: Run, *, connections: int, told: Told) -> None:
+        """Bring in all that is missing; nothing where the run is applied already.
+
+        RunnerBusy, or BackfillRefused where another run is under way or this one was taken back.
+        """
+        async with service_session(self._dsn) as keeper, only_runner(keeper):
+            runs = BackfillRuns(keeper)
+            run = await runs.find(run.plan_hash)
+            if run.state == "applied":
+                return
+            unfinished = await runs.unfinished()
+            if unfinished is not None and unfinished.run != run.run:
+                raise BackfillRefused(
+                    f"the run of plan {unfinished.plan_hash[:12]} is {unfinished.state}; finish it, or roll it back"
+                )
+            if run.state not in {"planned", "applying"}:
+                raise BackfillRefused(f"this run is {run.state}: plan again")
+            await runs.turn(run, "applying", self._now())
+            for phase, write in self._writers(run).items():
+                await self._work(run, phase, write, connections=connections, told=told)
+            await runs.turn(run, "applied", self._now())
+
+    def _writers(self, run: Run) -> Mapping[Phase, Write]:
+        writers: dict[Phase, Write] = {"codes": self._write_codes}
+        if run.plan.edges.rows:
+            writers["edges"] = self._write_edges
+        if run.plan.points.rows:
+            writers["points"] = self._write_points
+        return writers
+
+    async def _work(self, run: Run, phase: Phase, write: Write, *, connections: int, told: Told) -> None:
+        """Let several connections take chunk after chunk; the first failure stops them all."""
+        async with AsyncExitStack() as stack:
+            workers = [await stack.enter_async_context(service_session(self._dsn)) for _ in range(connections)]
+            done = await BackfillRuns(workers[0]).done(run, phase)
+            size = run.plan.options.chunk
+            for tally in done.values():
+                told(phase, size, tally)
+            missing = iter([chunk for chunk in range(run.chunks) if chunk not in done])
+
+            async def take(connection: Connection) -> None:
+                await connection.execute("; ".join(_SESSION))
+                for chunk in missing:
+                    tally = await self._write(connection, run, phase, chunk, write)
+                    told(phase, size, tally)
+
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for connection in workers:
+                        group.create_task(take(connection))
+            except BaseExceptionGroup as failures:
+                raise _first(failures) from None
+
+    async def _write(self, connection: Connection, run: Run, phase: Phase, chunk: int, write: Write) -> Tally:
+        """Write one chunk; where traffic was in the way, again. RunnerBusy where somebody else wrote it."""
+        first = chunk * run.plan.options.chunk + 1
+        for attempt in range(TRIES):
+            try:
+                async with connection.transaction():
+                    tally = await write(connection, run, first, first + run.plan.options.chunk - 1)
+                    await BackfillRuns(connection).commit(run, phase, chunk, tally, self._now())
+                    return tally
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name == "backfill_chunks_pkey":
+                    raise RunnerBusy from None
+                if attempt + 1 == TRIES:
+                    raise
+            except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError):
+                if attempt + 1 == TRIES:
+                    raise
+            await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
+        raise AssertionError("the last try returns or raises")
+
+    async def _write_codes(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
+        at, place = self._now(), (run.run, first, last)
+        users = written(await connection.execute(_SQL.admit, *place, at))
+        here = min(last, run.plan.users) - first + 1 - users
+        if here:
+            await connection.execute(_SQL.lock, *place)
+        await connection.execute(_SQL.verify_phones, *place, at)
+        kept = written(await connection.execute(_SQL.keep, *place, at))
+        if kept == users and not here and kept == await connection.fetchval(_SQL.claims, *place):
+            return Tally(users=users, kept=kept)
+        reminted, minted = await self._mint(connection, run, first, last, at)
+        aliases = written(await connection.execute(_SQL.alias, *place, at))
+        conflicts = written(await connection.execute(_SQL.note_conflicts, *place, at))
+        return Tally(users=users, kept=kept, reminted=reminted, minted=minted, aliases=aliases, conflicts=conflicts)
+
+    async def _mint(self, connection: Connection, run: Run, first: int, last: int, at: datetime) -> tuple[int, int]:
+        """Give a code to those who have none, and return how many had lost one, and how many never had one."""
+        rows = await connection.fetch(_SQL.without_code, run.run, first, last)
+        candidates = {row["user_id"]: self._draw() for row in rows}
+        for attempt in range(MAX_CANDIDATES):
+            if not candidates:
+                break
+            users = list(candidates)
+            codes = [candidates[user][attempt] for user in users]
+            for assigned in await connection.fetch(_SQL.assign, run.run, codes, users, at):
+                del candidates[assigned["user_id"]]
+        if candidates:
+            raise BackfillRefused("every new code was taken already; run it again")
+        reminted = sum(1 for row in rows if row["has_lost_one"])
+        return reminted, len(rows) - reminted
+
+    async def _write_edges(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
+        wanted = await connection.fetchval(_SQL.edges_wanted, run.run, first, last)
+        if not wanted:
+            return Tally()
+        await connection.execute(_SQL.lock_pairs, run.run, first, last)
+        edges = await connection.fetchval(_SQL.connect, run.run, first, last, self._now())
+        return Tally(edges=edges, left_out=wanted - edges)
+
+    async def _write_points(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
+        """Credit what users bring as one entry each: it is never worked out again."""
+        rows = await connection.fetch(_SQL.points, run.run, first, last)
+        at, correlation_id = run.started_at or self._now(), run.plan_hash[:32]
+        earnings = [
+            Earning(UserId(row["user_id"]), row["points"], BROUGHT_POINTS, "brought along", None, correlation_id, at)
+            for row in rows
+        ]
+        outcomes = await credit_all(stores_on(for_stores(connection)), self._points, earnings, are_on=True)
+        credited = sum(1 for outcome in outcomes if isinstance(outcome, Accrued) and not outcome.was_there)
+        return Tally(points=credited, left_out=len(rows) - credited)
+
+
+async def check_source(run: Run, source: Source, progress: Callable[[float], None]) -> None:
+    """Read the source once more. SourceChanged where it is not what was planned."""
+    async for share in source.rehash():
+        progress(share)
+    if source.fingerprint != run.plan.source_hash:
+        raise SourceChanged
+
+
+def written(status: str) -> int:
+    """Return how many rows a statement wrote, by what the server says of it."""
+    return int(status.rpartition(" ")[2])
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    failure: BaseException = failures
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

@@ -1,0 +1,145 @@
+"""Runs of a backfill: kept, found by their hash, and worked on by one runner at a time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+import asyncpg
+import msgspec
+
+from adapters.postgres.database import SERVICE_ROLE
+from adapters.postgres.database import Connection as PooledConnection
+from adapters.postgres.maintenance import lent, owner_session
+from adapters.postgres.statements import Statements
+from domain.backfill import LISTED, Phase, Plan, Run, RunState, Tally
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes take no parameters at run time
+    Connection = object
+
+_SQL = Statements.load("backfill_runs")
+
+_LOCK = 0x7461_6C6C_7962_6B66
+_SHORTEST_HASH = 8
+_KEPT_FOR_A_PLAN = ("legacy_users", "legacy_codes", "backfill_malformed", "backfill_runs")
+
+
+class BackfillRefused(Exception):
+    """What was asked cannot be done now; the message says why, and what would be right."""
+
+
+class RunnerBusy(BackfillRefused):
+    """Another runner works on this database."""
+
+    def __init__(self) -> None:
+        super().__init__("another backfill runs on this database; wait for it, or stop it first")
+
+
+@asynccontextmanager
+async def service_session(dsn: str) -> AsyncIterator[Connection]:
+    """Connect past a pooler, with no more rights than the service has."""
+    async with owner_session(dsn, name="backfill") as connection:
+        await connection.execute(f"SET ROLE {SERVICE_ROLE}")
+        await connection.execute("SET work_mem = '64MB'")
+        await connection.execute("SET jit = off")
+        yield connection
+
+
+@asynccontextmanager
+async def only_runner(connection: Connection) -> AsyncIterator[None]:
+    """Be the only one who plans, applies or rolls back; RunnerBusy where somebody does."""
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+        raise RunnerBusy
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+def for_stores(connection: Connection) -> PooledConnection:
+    """Return a connection of its own as the stores take one; it does all that one of a pool does."""
+    return cast("PooledConnection", connection)
+
+
+class BackfillRuns:
+    """Rows of `backfill_runs` and `backfill_chunks`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def find(self, plan_hash: str) -> Run:
+        """Return the run with this hash, or the only one whose hash starts like this; BackfillRefused where none."""
+        if len(plan_hash) < _SHORTEST_HASH:
+            raise BackfillRefused(f"at least {_SHORTEST_HASH} characters of the plan's hash are needed")
+        rows = await self._connection.fetch(_SQL.find, plan_hash)
+        if len(rows) != 1:
+            raise BackfillRefused(
+                "no plan has this hash; 'tallystick backfill status' lists them" if not rows else "two plans start so"
+            )
+        return run_of(rows[0])
+
+    async def all(self) -> list[Run]:
+        """Return every run, the newest first."""
+        return [run_of(row) for row in await self._connection.fetch(_SQL.all)]
+
+    async def unfinished(self) -> Run | None:
+        """Return the run that was begun and neither ended nor taken back."""
+        row = await self._connection.fetchrow(_SQL.unfinished)
+        return run_of(row) if row is not None else None
+
+    async def turn(self, run: Run, state: RunState, at: datetime) -> None:
+        """Store what a run has come to."""
+        await self._connection.execute(_SQL.turn, run.run, state, at)
+
+    async def same(self, plan_hash: str) -> Run | None:
+        """Return the run with exactly this hash."""
+        return next((run for run in await self.all() if run.plan_hash == plan_hash), None)
+
+    async def rolled_back(self) -> int:
+        """Count the runs that were taken back."""
+        return sum(1 for run in await self.all() if run.state == "rolled_back")
+
+    async def done(self, run: Run, phase: Phase) -> dict[int, Tally]:
+        """Return the chunks that were committed, with what each did."""
+        rows = await self._connection.fetch(_SQL.chunks, run.run, phase)
+        return {row["chunk"]: msgspec.json.decode(row["tally"], type=Tally) for row in rows}
+
+    async def commit(self, run: Run, phase: Phase, chunk: int, tally: Tally, at: datetime) -> None:
+        """Store that a chunk is done, in the transaction that does it; a rival who did it breaks the key."""
+        told = msgspec.json.encode(tally).decode()
+        await self._connection.execute(_SQL.commit, run.run, phase, chunk, told, at)
+
+    async def verified(self, run: Run, report: str) -> None:
+        """Keep the report of a verification."""
+        await self._connection.execute(_SQL.verified, run.run, report)
+
+
+async def discard_unused(dsn: str) -> None:
+    """Drop the plans that nobody applied, with all that was kept for them: a newer one takes their place."""
+    tables = ", ".join(f"tallystick.{table}" for table in _KEPT_FOR_A_PLAN)
+    give = f"GRANT DELETE ON {tables} TO {SERVICE_ROLE}"
+    take_back = f"REVOKE DELETE ON {tables} FROM {SERVICE_ROLE}"
+    async with owner_session(dsn, name="backfill") as connection, lent(connection, give=give, take_back=take_back):
+        runs = [row["run"] for row in await connection.fetch(_SQL.unused)]
+        for statement in (_SQL.drop_users, _SQL.drop_codes, _SQL.drop_malformed, _SQL.drop_runs):
+            await connection.execute(statement, runs)
+
+
+async def malformed_lines(dsn: str, run: Run) -> list[tuple[int, str]]:
+    """Return the first lines of a run's source that could not be read, with the reason."""
+    if not run.plan.malformed:
+        return []
+    async with service_session(dsn) as connection:
+        rows = await connection.fetch(_SQL.malformed, run.run, LISTED)
+    return [(row["line"], row["reason"]) for row in rows]
+
+
+def run_of(row: asyncpg.Record) -> Run:
+    """Return the run that a row holds."""
+    plan = msgspec.json.decode(row["plan"], type=Plan)
+    return Run(
+        row["run"], row["plan_hash"], row["state"], plan, row["planned_at"], row["started_at"], row["finished_at"]
+    )

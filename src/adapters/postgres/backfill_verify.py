@@ -1,0 +1,130 @@
+"""Verifying a backfill: the source is followed line by line, as the public would, and every promise is counted."""
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import chain
+
+import msgspec
+
+from adapters.legacy.sources import Batch, Source
+from adapters.postgres.backfill_apply import SourceChanged
+from adapters.postgres.backfill_plan import Progress, checksum
+from adapters.postgres.backfill_runs import BackfillRefused, BackfillRuns, Connection, for_stores, service_session
+from adapters.postgres.codes import PostgresReferralCodes
+from adapters.postgres.statements import Statements
+from domain.backfill import LISTED, Check, Checksum, Phase, Run, Tally, Verification
+
+_SQL = Statements.load("backfill_verify")
+_SUMS = Statements.load("backfill_sums")
+
+
+class _Followed:
+    """What following the codes of the source came to."""
+
+    def __init__(self) -> None:
+        self.codes, self.conflicts, self.deleted, self.broken = 0, 0, 0, 0
+        self.broken_lines: list[int] = []
+
+    async def follow(self, connection: Connection, batch: Batch) -> None:
+        """Ask what each code of a batch stands for, by the statement that the resolver asks."""
+        asked = {record.line: record for record in batch.records if record.code is not None and not record.is_deleted}
+        if not asked:
+            return
+        self.codes += len(asked)
+        entries = await PostgresReferralCodes(for_stores(connection)).resolve(
+            {r.code for r in asked.values() if r.code}
+        )
+        owners = {code: entry.user_id for code, entry in entries.items()}
+        astray = [record for record in asked.values() if owners.get(record.code or "") != record.user_id]
+        if not astray:
+            return
+        rows = await connection.fetch(_SQL.excused, [r.code for r in astray], [r.user_id for r in astray])
+        excuses = {(row["code"], row["user_id"]): row["is_deleted"] for row in rows}
+        for record in astray:
+            is_deleted = excuses.get((record.code, record.user_id))
+            if is_deleted is None:
+                self.broken += 1
+                self.broken_lines += [record.line] if len(self.broken_lines) < LISTED else []
+            elif is_deleted:
+                self.deleted += 1
+            else:
+                self.conflicts += 1
+
+
+class BackfillVerification:
+    """Proves an applied run against its source and against what was here before; changes nothing but its report."""
+
+    def __init__(self, dsn: str, now: Callable[[], datetime]) -> None:
+        self._dsn, self._now = dsn, now
+
+    async def __call__(self, run: Run, source: Source, progress: Progress) -> Verification:
+        """Return the report, and keep it with the run. SourceError, or BackfillRefused where nothing was applied."""
+        async with service_session(self._dsn) as connection:
+            run = await BackfillRuns(connection).find(run.plan_hash)
+            if run.state != "applied":
+                raise BackfillRefused(f"this run is {run.state}; there is something to verify when it is applied")
+            followed = _Followed()
+            async for batch in source.batches():
+                await followed.follow(connection, batch)
+                progress(batch.progress * 0.8)
+            if source.fingerprint != run.plan.source_hash:
+                raise SourceChanged
+            await connection.execute("SET statement_timeout = 0")
+            checks = await _checks(connection, run, followed)
+            report = Verification(
+                plan_hash=run.plan_hash,
+                verified_at=self._now(),
+                holds=all(check.holds for check in checks),
+                checks=checks,
+                codes=followed.codes,
+                conflicts=followed.conflicts,
+                deleted=followed.deleted,
+                broken_lines=followed.broken_lines,
+            )
+            await BackfillRuns(connection).verified(run, msgspec.json.encode(report).decode())
+            progress(1.0)
+            return report
+
+
+async def _checks(connection: Connection, run: Run, followed: _Followed) -> list[Check]:
+    plan, tally = run.plan, await total(connection, run)
+    edges = await _both(connection, run, _SQL.edges_brought, _SQL.edges_excused)
+    points = await _both(connection, run, _SQL.points_brought, _SQL.points_excused)
+    edges_here = await checksum(connection, _SUMS.edges_here, run.before)
+    points_here = await checksum(connection, _SUMS.points_here, run.before)
+    return [
+        Check("codes_resolve", "every code of the source leads to its user", "0", str(followed.broken)),
+        _none("codes_are_unique", "no code is two users'", await connection.fetchval(_SQL.repeated_codes)),
+        _none("codes_are_there", "every living user has one", await connection.fetchval(_SQL.missing_codes, run.run)),
+        Check(
+            "aliases_grew",
+            "there are as many aliases more as were brought along",
+            str(tally.aliases),
+            str(await connection.fetchval(_SQL.aliases, run.run, run.finished_at)),
+        ),
+        _same("edges_brought", "every referral of the source is stored", plan.edges, edges),
+        _same("points_brought", "every balance of the source was credited", plan.points, points),
+        _same("edges_unchanged", "the referrals that were here are unchanged", plan.edges_here, edges_here),
+        _same("points_unchanged", "the points that were here are unchanged", plan.points_here, points_here),
+    ]
+
+
+async def total(connection: Connection, run: Run, phases: tuple[Phase, ...] = ("codes", "edges", "points")) -> Tally:
+    """Return what the chunks of a run did, all together."""
+    runs = BackfillRuns(connection)
+    done = [await runs.done(run, phase) for phase in phases]
+    return sum(chain.from_iterable(tallies.values() for tallies in done), Tally())
+
+
+async def _both(connection: Connection, run: Run, brought: str, excused: str) -> Checksum:
+    """Return the checksum of what was stored and what had to give way to what is here."""
+    first, second = await checksum(connection, brought, run.run), await checksum(connection, excused, run.run)
+    return Checksum(first.rows + second.rows, str(int(first.total) + int(second.total)))
+
+
+def _none(name: str, promise: str, found: int) -> Check:
+    return Check(name, promise, "0", str(found))
+
+
+def _same(name: str, promise: str, expected: Checksum, found: Checksum) -> Check:
+    return Check(name, promise, *(f"{checksum.rows} rows, {checksum.total}" for checksum in (expected, found)))

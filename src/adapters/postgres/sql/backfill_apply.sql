@@ -1,0 +1,166 @@
+-- admit(run, first, last, at)
+-- In the order of ids, as everywhere. What a profile claims and somebody has already stays theirs.
+INSERT INTO tallystick.users (
+    user_id, created_at, email, email_key, username, display_name, phone, backfill_run
+)
+SELECT
+    l.user_id, coalesce(l.created_at, $4::timestamptz),
+    CASE WHEN by_email.user_id IS NULL THEN l.email END,
+    CASE WHEN by_email.user_id IS NULL THEN l.email_key END,
+    CASE WHEN by_username.user_id IS NULL THEN l.username END,
+    l.display_name, l.phone, l.run
+FROM tallystick.legacy_users AS l
+LEFT JOIN tallystick.users AS by_email ON by_email.email_key = l.email_key
+LEFT JOIN tallystick.users AS by_username ON by_username.username = l.username
+WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+ORDER BY l.position
+ON CONFLICT (user_id) DO NOTHING;
+
+-- lock(run, first, last)
+-- Who was here already may be deleted or get a code at this moment.
+SELECT u.user_id
+FROM tallystick.users AS u
+WHERE
+    u.user_id IN (
+        SELECT l.user_id FROM tallystick.legacy_users AS l
+        WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+    )
+ORDER BY u.user_id
+FOR NO KEY UPDATE;
+
+-- verify_phones(run, first, last, at)
+INSERT INTO tallystick.phone_verifications (user_id, source, verified_at)
+SELECT l.user_id, 'backfill', $4::timestamptz
+FROM tallystick.legacy_users AS l
+INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.deleted_at IS NULL
+WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.phone_verified
+ORDER BY l.position
+ON CONFLICT (user_id) DO NOTHING;
+
+-- keep(run, first, last, at)
+-- The codes that stay canonical, of users who have none here.
+INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
+SELECT c.code, c.user_id, true, coalesce(c.created_at, $4::timestamptz), c.run
+FROM tallystick.legacy_codes AS c
+INNER JOIN tallystick.users AS u ON u.user_id = c.user_id AND u.deleted_at IS NULL
+WHERE
+    c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint
+    AND c.is_canonical AND c.kept_by IS NULL
+ORDER BY c.code
+ON CONFLICT DO NOTHING;
+
+-- claims(run, first, last)
+SELECT count(*)
+FROM tallystick.legacy_codes AS c
+WHERE c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint;
+
+-- without_code(run, first, last)
+-- Those who are to be given one, and whether they lost one.
+SELECT
+    l.user_id,
+    EXISTS (
+        SELECT FROM tallystick.legacy_codes AS lost
+        WHERE lost.run = l.run AND lost.position = l.position AND lost.is_canonical
+    ) AS has_lost_one
+FROM tallystick.legacy_users AS l
+INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.deleted_at IS NULL
+WHERE
+    l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+    AND NOT EXISTS (
+        SELECT FROM tallystick.referral_codes AS held WHERE held.user_id = l.user_id AND held.is_canonical
+    )
+ORDER BY l.position;
+
+-- assign(run, codes, user_ids, at)
+-- Never a code that somebody else brings along.
+INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
+SELECT new.code, new.user_id, true, $4::timestamptz, $1::bigint
+FROM unnest($2::text[], $3::text[]) AS new (code, user_id)
+WHERE NOT EXISTS (SELECT FROM tallystick.legacy_codes AS c WHERE c.code = new.code AND c.kept_by IS NULL)
+ORDER BY new.code
+ON CONFLICT DO NOTHING
+RETURNING user_id;
+
+-- alias(run, first, last, at)
+-- Every other code of theirs that is nobody else's resolves beside the canonical one.
+INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
+SELECT c.code, c.user_id, false, coalesce(c.created_at, $4::timestamptz), $4::timestamptz, c.run
+FROM tallystick.legacy_codes AS c
+INNER JOIN tallystick.users AS u ON u.user_id = c.user_id AND u.deleted_at IS NULL
+WHERE c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint AND c.kept_by IS NULL
+ORDER BY c.code
+ON CONFLICT DO NOTHING;
+
+-- note_conflicts(run, first, last, at)
+-- Who claims what is somebody else's: by the rule there, or because it was somebody's here.
+INSERT INTO tallystick.code_conflicts (code, user_id, kept_by, reason, run, created_at)
+SELECT
+    c.code, c.user_id, coalesce(book.user_id, c.kept_by),
+    CASE WHEN c.kept_by IS NULL THEN 'held' ELSE 'duplicate' END,
+    c.run, $4::timestamptz
+FROM tallystick.legacy_codes AS c
+INNER JOIN tallystick.users AS u ON u.user_id = c.user_id AND u.deleted_at IS NULL
+LEFT JOIN tallystick.referral_codes AS book ON book.code = c.code
+WHERE
+    c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint
+    AND coalesce(book.user_id, c.kept_by, c.user_id) <> c.user_id
+ORDER BY c.code, c.user_id
+ON CONFLICT (code, user_id) DO NOTHING;
+
+-- lock_pairs(run, first, last)
+SELECT u.user_id
+FROM tallystick.users AS u
+WHERE
+    u.user_id IN (
+        SELECT unnest(ARRAY[l.user_id, l.inviter_id])
+        FROM tallystick.legacy_users AS l
+        WHERE
+            l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+            AND l.inviter_id IS NOT NULL
+    )
+ORDER BY u.user_id
+FOR NO KEY UPDATE;
+
+-- connect(run, first, last, at)
+-- Whoever has an inviter here keeps them, and no two users invite each other. The counters follow in the same statement.
+WITH connected AS (
+    INSERT INTO tallystick.referral_edges (invitee_id, inviter_id, code, arrival_id, created_at, backfill_run)
+    SELECT
+        l.user_id, l.inviter_id, book.code, md5(l.run || '|' || l.user_id)::uuid,
+        coalesce(l.created_at, $4::timestamptz), l.run
+    FROM tallystick.legacy_users AS l
+    INNER JOIN tallystick.users AS invitee ON invitee.user_id = l.user_id AND invitee.deleted_at IS NULL
+    INNER JOIN tallystick.users AS inviter ON inviter.user_id = l.inviter_id
+    LEFT JOIN tallystick.referral_codes AS book ON book.code = l.inviter_code
+    WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+    ORDER BY l.user_id
+    ON CONFLICT DO NOTHING
+    RETURNING inviter_id
+),
+
+counted AS (
+    SELECT inviter_id, count(*) AS invitees
+    FROM connected
+    GROUP BY inviter_id
+),
+
+raised AS (
+    UPDATE tallystick.users AS u
+    SET referrals = u.referrals + c.invitees
+    FROM counted AS c
+    WHERE u.user_id = c.inviter_id
+)
+
+SELECT count(*)
+FROM connected;
+
+-- edges_wanted(run, first, last)
+SELECT count(*)
+FROM tallystick.legacy_users AS l
+WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.inviter_id IS NOT NULL;
+
+-- points(run, first, last)
+SELECT l.user_id, l.points
+FROM tallystick.legacy_users AS l
+WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.points IS NOT NULL
+ORDER BY l.position;

@@ -1,0 +1,70 @@
+-- find(plan_hash)
+SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
+FROM tallystick.backfill_runs
+WHERE starts_with(plan_hash, $1::text)
+LIMIT 2;
+
+-- all()
+SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
+FROM tallystick.backfill_runs
+ORDER BY run DESC
+LIMIT 1000;
+
+-- unfinished()
+SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
+FROM tallystick.backfill_runs
+WHERE state IN ('applying', 'rolling_back')
+ORDER BY run
+LIMIT 1;
+
+-- turn(run, state, at)
+UPDATE tallystick.backfill_runs
+SET
+    state = $2::text,
+    started_at = coalesce(started_at, $3::timestamptz),
+    finished_at = CASE WHEN $2::text IN ('applied', 'rolled_back') THEN $3::timestamptz END
+WHERE run = $1::bigint;
+
+-- chunks(run, phase)
+SELECT chunk, tally
+FROM tallystick.backfill_chunks
+WHERE run = $1::bigint AND phase = $2::text
+ORDER BY chunk;
+
+-- commit(run, phase, chunk, tally, at)
+INSERT INTO tallystick.backfill_chunks (run, phase, chunk, tally, done_at)
+VALUES ($1, $2, $3, $4, $5);
+
+-- verified(run, report)
+UPDATE tallystick.backfill_runs
+SET verification = $2::text
+WHERE run = $1::bigint;
+
+-- unused()
+SELECT run
+FROM tallystick.backfill_runs
+WHERE state = 'planned'
+FOR UPDATE;
+
+-- drop_users(runs)
+DELETE FROM tallystick.legacy_users
+WHERE run = ANY($1::bigint[]);
+
+-- drop_codes(runs)
+DELETE FROM tallystick.legacy_codes
+WHERE run = ANY($1::bigint[]);
+
+-- drop_malformed(runs)
+DELETE FROM tallystick.backfill_malformed
+WHERE run = ANY($1::bigint[]);
+
+-- drop_runs(runs)
+DELETE FROM tallystick.backfill_runs
+WHERE run = ANY($1::bigint[]);
+
+-- malformed(run, limit)
+SELECT line, reason
+FROM tallystick.backfill_malformed
+WHERE run = $1::bigint
+ORDER BY line
+LIMIT $2::bigint;

@@ -1,0 +1,206 @@
+"""Backfills: what moving in would do, as one immutable plan, and what became of it."""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from domain.codes import Code
+from domain.users import UserId
+
+RunState = Literal["planned", "applying", "applied", "rolling_back", "rolled_back"]
+Phase = Literal["codes", "edges", "points", "rollback"]
+ReferredBy = Literal["auto", "code", "user_id"]
+"""How `referred_by` is read: as what it can only be, as a code, or as a user id."""
+
+_UNSETTLED = timedelta(minutes=1)
+"""A transaction lives shorter: what was stored before then is there for all to see."""
+
+LISTED = 1_000
+"""How many of anything a report lists; it always counts all."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a source is read."""
+
+    kind: Literal["jsonl", "csv", "supabase"]
+    names: dict[str, str] = {}
+    """Columns that are called otherwise there."""
+    metadata_field: str = "referral_id"
+    referred_by: ReferredBy = "auto"
+    chunk: int = 20_000
+    """How many users one transaction brings in."""
+
+
+class Checksum(msgspec.Struct, frozen=True):
+    """How many rows, and the sum of their hashes: equal for equal rows, whatever their order."""
+
+    rows: int
+    total: str
+
+
+class Contest(msgspec.Struct, frozen=True):
+    """Somebody who claims a code that somebody else claims too, and nobody can tell who came first."""
+
+    code: Code
+    user_id: UserId
+    created_at: datetime | None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What moving in would do. Every number is of users or codes as the source tells them."""
+
+    source: str
+    source_hash: str
+    options: Options
+    ignored_columns: list[str]
+    attempt: int
+    """One more than the runs that were taken back: what was taken back can be planned again."""
+
+    lines: int
+    malformed: int
+    deleted_there: int
+    """Lines about users who were deleted there."""
+    fields_left_out: int
+    """Fields of profiles that cannot be used; their users come without them."""
+
+    users: int
+    users_here: int
+    """Users who are known here already."""
+    deleted_here: int
+    """Users who were deleted here: nothing of them is brought back."""
+    with_code_here: int
+    """Users who have a code here and keep it; what they bring becomes an alias."""
+
+    codes: int
+    """Users whose code is not empty."""
+    missing: int
+    """Lines without a code, those without a normal form among them."""
+    empty: int
+    """Lines whose code is an empty or blank text."""
+    formless: int
+    """Lines whose code has no normal form."""
+    formless_lines: list[int]
+    changed: int
+    """Lines whose code differs from its normal form."""
+    duplicate_codes: int
+    """Codes that several users claim."""
+    duplicate_users: int
+    """Users who lose a code to somebody who came first."""
+
+    kept: int
+    """Users whose code stays theirs."""
+    reminted: int
+    """Users whose code is somebody else's: they get a new one."""
+    minted: int
+    """Users without a code: they get one."""
+    aliases: int
+    """Codes that resolve to their user beside the canonical one."""
+    held_here: int
+    """Codes that are somebody else's here already."""
+
+    edges: Checksum
+    edges_left_out: dict[str, int]
+    """Referrals that cannot be brought in, by why."""
+    points: Checksum
+    points_total: int
+    claims: Checksum
+    """Who claimed which code, and who keeps it."""
+    edges_here: Checksum
+    """The referrals that were here; the backfill changes none of them."""
+    points_here: Checksum
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A plan, and how far it has come."""
+
+    run: int
+    plan_hash: str
+    state: RunState
+    plan: Plan
+    planned_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def before(self) -> datetime:
+        """What was here before this time stays as it is; `edges_here` and `points_here` of the plan say what it was."""
+        return settled(self.planned_at)
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks a phase has."""
+        return -(-self.plan.users // self.plan.options.chunk)
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a chunk did, or several."""
+
+    users: int = 0
+    kept: int = 0
+    reminted: int = 0
+    minted: int = 0
+    aliases: int = 0
+    conflicts: int = 0
+    edges: int = 0
+    points: int = 0
+    left_out: int = 0
+    """Edges and points that stood in the way of what is here."""
+    codes_removed: int = 0
+    codes_clicked: int = 0
+    """Codes that stay as aliases, for somebody followed a link with them."""
+    codes_attributed: int = 0
+    """Codes that stay as aliases, for somebody came by them."""
+    users_removed: int = 0
+    users_kept: int = 0
+    """Users who have something here by now that the run did not bring."""
+    edges_removed: int = 0
+    points_removed: int = 0
+    points_kept: int = 0
+    """Balances that were brought and have changed since."""
+
+    def __add__(self, other: "Tally") -> "Tally":
+        theirs = msgspec.structs.asdict(other)
+        return Tally(**{name: count + theirs[name] for name, count in msgspec.structs.asdict(self).items()})
+
+
+def settled(at: datetime) -> datetime:
+    """Return before when everything that will ever be there is there for all to see."""
+    return at - _UNSETTLED
+
+
+def plan_hash(plan: Plan) -> str:
+    """Return what a plan is known by: it changes with everything that the plan says."""
+    return hashlib.sha256(msgspec.json.encode(plan, order="sorted")).hexdigest()
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that a verification looked at."""
+
+    name: str
+    promise: str
+    expected: str
+    found: str
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether it is as it should be."""
+        return self.expected == self.found
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """The proof of a run, or what is missing of it."""
+
+    plan_hash: str
+    verified_at: datetime
+    holds: bool
+    checks: list[Check]
+    codes: int
+    """Codes of the source that were followed."""
+    conflicts: int
+    """Those that are somebody else's, and stand in the conflict table."""
+    deleted: int
+    """Those of users who were deleted here since."""
+    broken_lines: list[int]
+    """Lines of the source whose code does not lead to their user."""

@@ -1,0 +1,174 @@
+"""Legacy records: what another system knows of its users, read one by one and without trust."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, TypeAlias
+
+from domain.codes import Code, normal_form
+from domain.ledger import MAX_BALANCE, Event
+from domain.users import MAX_NAME_LENGTH, UserId, is_email, is_phone, is_plain, is_user_id
+
+CodeState = Literal["missing", "empty", "formless", "changed", "kept"]
+"""What a legacy code is: none; an empty or blank text; one without a normal form; another one in normal form; as it is.
+
+Who has one of the first three has no code.
+"""
+
+Column = Literal[
+    "user_id",
+    "code",
+    "created_at",
+    "email",
+    "username",
+    "display_name",
+    "phone",
+    "phone_verified",
+    "referred_by",
+    "points",
+    "deleted_at",
+]
+COLUMNS: tuple[Column, ...] = (
+    "user_id",
+    "code",
+    "created_at",
+    "email",
+    "username",
+    "display_name",
+    "phone",
+    "phone_verified",
+    "referred_by",
+    "points",
+    "deleted_at",
+)
+"""What a source may tell about a user; all but the first may be missing."""
+
+Value: TypeAlias = object
+"""Whatever stands in a field."""
+
+BROUGHT_POINTS = Event("backfill", "points")
+"""What brings points along: once for each user, whatever is imported later."""
+
+_TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0", ""})
+_LONGEST_REFERENCE = 256
+
+
+class MalformedRecord(Exception):
+    """A record that cannot be read; the message says what is wrong, and repeats nothing of it."""
+
+
+class LegacyRecord(NamedTuple):
+    """One line about one user, checked."""
+
+    line: int
+    user_id: UserId
+    code_state: CodeState
+    code: Code | None
+    """In normal form; None where there is none."""
+    created_at: datetime | None
+    email: str | None
+    username: str | None
+    display_name: str | None
+    phone: str | None
+    phone_verified: bool
+    referred_by: str | None
+    """A code or a user id, as it was written."""
+    referred_code: Code | None
+    """Its normal form, where it could be a code."""
+    points: int | None
+    is_deleted: bool
+    left_out: int
+    """How many fields of the profile could not be used."""
+
+
+def read_record(line: int, fields: Mapping[str, Value]) -> LegacyRecord:
+    """Check what a source tells about a user. MalformedRecord names the field that cannot be used.
+
+    What is wrong with an e-mail address, a name or a phone number costs the user that field, never the code.
+    """
+    user_id = _text(fields, "user_id")
+    if user_id is None or not is_user_id(user_id):
+        raise MalformedRecord("user_id has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -")
+    code_state, code = _code(_text(fields, "code"))
+    referred_by = (_text(fields, "referred_by") or "").strip() or None
+    if referred_by is not None and len(referred_by) > _LONGEST_REFERENCE:
+        raise MalformedRecord(f"referred_by has to be a code or a user id, not {_LONGEST_REFERENCE} characters or more")
+    email, username = _text(fields, "email") or None, _text(fields, "username") or None
+    display_name, phone = _text(fields, "display_name") or None, _text(fields, "phone") or None
+    usable = (
+        email if email is not None and is_email(email) else None,
+        username if username is not None and is_plain(username, longest=MAX_NAME_LENGTH) else None,
+        display_name if display_name is not None and is_plain(display_name, longest=MAX_NAME_LENGTH) else None,
+        phone if phone is not None and is_phone(phone) else None,
+    )
+    given = (email, username, display_name, phone)
+    return LegacyRecord(
+        line,
+        UserId(user_id),
+        code_state,
+        code,
+        _time(fields, "created_at"),
+        *usable,
+        _truth(fields, "phone_verified"),
+        referred_by,
+        normal_form(referred_by) if referred_by is not None else None,
+        _points(fields),
+        bool((_text(fields, "deleted_at") or "").strip()),
+        usable.count(None) - given.count(None),
+    )
+
+
+def _code(text: str | None) -> tuple[CodeState, Code | None]:
+    if text is None:
+        return "missing", None
+    if not text.strip():
+        return "empty", None
+    code = normal_form(text)
+    if code is None:
+        return "formless", None
+    return ("kept" if code == text else "changed"), code
+
+
+def _text(fields: Mapping[str, Value], name: Column) -> str | None:
+    value = fields.get(name)
+    if value is None or isinstance(value, str):
+        if value and "\x00" in value:
+            raise MalformedRecord(f"{name} holds a NUL character")
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # numeric ids and codes are numbers in some exports
+    raise MalformedRecord(f"{name} has to be a text")
+
+
+def _time(fields: Mapping[str, Value], name: Column) -> datetime | None:
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if time is not None:
+            # Without an offset it is UTC; with one it may leave the calendar, which is an OverflowError.
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise MalformedRecord(f"{name} has to be a time as in 2024-05-31T08:30:00Z")
+
+
+def _truth(fields: Mapping[str, Value], name: Column) -> bool:
+    value = fields.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    word = str(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise MalformedRecord(f"{name} has to be true or false")
+    return word in _TRUE
+
+
+def _points(fields: Mapping[str, Value]) -> int | None:
+    text = (_text(fields, "points") or "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(MAX_BALANCE)) or int(text) > MAX_BALANCE:
+        raise MalformedRecord(f"points has to be a whole number from 0 to {MAX_BALANCE}")
+    return int(text) or None

@@ -1,0 +1,297 @@
+"""`tallystick backfill`: move in with users, codes, referrals and points from elsewhere, and prove it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import rich_click as click
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.legacy.database import SupabaseSource
+from adapters.legacy.files import FileSource
+from adapters.legacy.sources import Source, SourceError, read_mapping
+from adapters.memory.ports import SwitchedFlags
+from adapters.postgres.backfill_apply import BackfillApplication, check_source
+from adapters.postgres.backfill_plan import BackfillPlanning, DuplicatesUnresolved
+from adapters.postgres.backfill_rollback import BackfillRollback
+from adapters.postgres.backfill_runs import BackfillRefused, BackfillRuns, malformed_lines, service_session
+from adapters.postgres.backfill_verify import BackfillVerification, total
+from adapters.postgres.migrator import MigrationRefused
+from adapters.system import SystemClock, SystemRandomness
+from application.points import Points
+from domain.backfill import Options, Phase, ReferredBy, Run, Tally
+from domain.codes import Code, draw_candidates
+from entrypoints.cli.backfill_reports import (
+    show_applied,
+    show_contests,
+    show_plan,
+    show_rolled_back,
+    show_runs,
+    show_verification,
+)
+from entrypoints.cli.embedded import running_database
+from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.progress import shown
+from entrypoints.cli.terminal import ERR, NO, WRONG, confirm, named_errors, refuse, settings_or_exit
+from entrypoints.settings import Settings
+
+T = TypeVar("T")
+
+UNRESOLVED = 3
+"""Duplicates cannot be resolved by the rule."""
+_SCHEMES = ("postgres://", "postgresql://")
+_ERRORS = (ClusterError, NoUnprivilegedUser, MigrationRefused, BackfillRefused, SourceError, OSError)
+
+_plan = click.option("--plan", "plan_hash", required=True, metavar="HASH", help="The plan's hash, or its beginning.")
+_elsewhere = click.option(
+    "--source", "elsewhere", metavar="FILE_OR_DSN", help="Where the source is by now, if not where it was planned from."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.group(no_args_is_help=True)
+def backfill() -> None:
+    """Move in: bring along users, codes, referrals and points from elsewhere, without breaking one link.
+
+    `plan` says what would happen and stores it under a hash; `apply` does it, and goes on where it was killed; `verify`
+    proves it against the source; `rollback` takes it back. Exits with 1 where the answer is no, and with 3 where nobody
+    can tell whose a code is.
+    """
+
+
+@backfill.command()
+@click.option(
+    "--source",
+    required=True,
+    metavar="FILE_OR_DSN",
+    help="A file of JSON Lines or CSV, or postgresql://... with Supabase's auth.users.",
+)
+@click.option("--format", "file_format", type=click.Choice(["jsonl", "csv"]), help="By default by the file's name.")
+@click.option(
+    "--map",
+    "pairs",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="What a column is called in the file; inside JSON objects by dots, as code=meta.referral_id. Repeatable.",
+)
+@click.option(
+    "--metadata-field", default="referral_id", show_default=True, help="The field of raw_user_meta_data with the code."
+)
+@click.option(
+    "--referred-by",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "code", "user_id"]),
+    help="What referred_by holds.",
+)
+@click.option(
+    "--chunk",
+    default=20_000,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="How many users one transaction brings in.",
+)
+@_yes
+@_json
+def plan(
+    source: str,
+    file_format: str | None,
+    pairs: tuple[str, ...],
+    metadata_field: str,
+    referred_by: ReferredBy,
+    chunk: int,
+    yes: bool,  # noqa: ARG001  planning changes nothing that is served: there is nothing to ask
+    as_json: bool,
+) -> None:
+    """Say what moving in would do, and store it as a plan; nothing that is served changes.
+
+    A line needs user_id; code, created_at, email, username, display_name, phone, phone_verified, referred_by (a code
+    or a user id), points and deleted_at may be missing. Of several lines of one user the latest code is canonical, the
+    others are aliases. Of several users with one code the earliest keeps it, the others get a new one. A new plan takes
+    the place of those that were never applied.
+    """
+    try:
+        names = read_mapping(pairs)
+    except ValueError as error:
+        refuse(f"--map {error}", WRONG)
+    is_database = source.startswith(_SCHEMES)
+    by_name = "csv" if Path(source).suffix.lower() == ".csv" else "jsonl"
+    kind = "supabase" if is_database else file_format or by_name
+    differing = {ours: theirs for ours, theirs in names.items() if ours != theirs}
+    options = Options(kind, {str(k): v for k, v in differing.items()}, metadata_field, referred_by, chunk)  # type: ignore[arg-type]  # one of three words
+    opened = _opened(source, options)
+
+    async def work(settings: Settings) -> tuple[Run, list[tuple[int, str]]]:
+        planning = BackfillPlanning(_dsn(settings), SystemClock().now)
+        with shown("planning", 1.0) as show:
+            run = await planning(opened, options, show)
+        return run, await malformed_lines(_dsn(settings), run)
+
+    try:
+        run, malformed = _run(work)
+    except DuplicatesUnresolved as error:
+        show_contests(error, as_json=as_json)
+        raise SystemExit(UNRESOLVED) from None
+    show_plan(run, malformed, as_json=as_json)
+
+
+@backfill.command()
+@_plan
+@_elsewhere
+@click.option("--skip-malformed", is_flag=True, help="Go on without the lines that cannot be read, and list them.")
+@click.option(
+    "--connections",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 8),
+    help="How many chunks are written at a time.",
+)
+@_yes
+@_json
+def apply(
+    plan_hash: str, elsewhere: str | None, skip_malformed: bool, connections: int, yes: bool, as_json: bool
+) -> None:
+    """Do what was planned, while the service serves. Killed anywhere, it goes on when it is run again.
+
+    Refused where the source has changed since, and where lines could not be read, unless they may be skipped.
+    """
+
+    async def work(settings: Settings) -> tuple[Run, Tally, list[tuple[int, str]]]:
+        dsn, run = _dsn(settings), await _found(settings, plan_hash)
+        skipped = await malformed_lines(dsn, run)
+        if run.plan.malformed and not skip_malformed:
+            raise BackfillRefused(
+                f"{run.plan.malformed} lines cannot be read, the first is line {skipped[0][0]} ({skipped[0][1]}); "
+                "mend them and plan again, or go on without them by --skip-malformed"
+            )
+        if run.state != "applied":
+            with shown("reading the source once more", 1.0) as show:
+                await check_source(run, _source_of(run, elsewhere), show)
+        application = BackfillApplication(
+            dsn, SystemClock().now, _draw, Points(settings.points_tiers, SwitchedFlags({}))
+        )
+        phases = 1 + bool(run.plan.edges.rows) + bool(run.plan.points.rows)
+        with shown("moving in", phases * run.plan.users, unit="users") as show:
+            await application(run, connections=connections, told=_counting(show))
+        async with service_session(dsn) as connection:
+            return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run), skipped
+
+    _ask(yes, "Move in as planned?")
+    show_applied(*_run(work), as_json=as_json)
+
+
+@backfill.command()
+@_plan
+@_elsewhere
+@_yes
+@_json
+def verify(plan_hash: str, elsewhere: str | None, yes: bool, as_json: bool) -> None:  # noqa: ARG001  it changes nothing
+    """Prove an applied plan: follow every code of the source to its user, and count every promise.
+
+    The report is kept with the run. Exits with 1 where a promise is broken.
+    """
+
+    async def work(settings: Settings) -> Any:
+        run = await _found(settings, plan_hash)
+        with shown("verifying", 1.0) as show:
+            return await BackfillVerification(_dsn(settings), SystemClock().now)(run, _source_of(run, elsewhere), show)
+
+    report = _run(work)
+    show_verification(report, as_json=as_json)
+    if not report.holds:
+        raise SystemExit(NO)
+
+
+@backfill.command()
+@_plan
+@_yes
+@_json
+def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
+    """Take a run back, as the owner of the schema: what it wrote goes, what was used since stays.
+
+    Codes that somebody followed or came by stay as aliases; users who did anything here stay; points that were spent or
+    added to stay. What was taken back can be planned again.
+    """
+
+    async def work(settings: Settings) -> tuple[Run, Tally]:
+        dsn, run = _dsn(settings), await _found(settings, plan_hash)
+        with shown("rolling back", 2 * run.plan.users, unit="users") as show:
+            await BackfillRollback(dsn, SystemClock().now, _draw)(run, told=_counting(show))
+        async with service_session(dsn) as connection:
+            return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run, ("rollback",))
+
+    _ask(yes, "Take this run back?")
+    show_rolled_back(*_run(work), as_json=as_json)
+
+
+@backfill.command()
+@click.option("--plan", "plan_hash", metavar="HASH", help="Only the run of this plan.")
+@_yes
+@_json
+def status(plan_hash: str | None, yes: bool, as_json: bool) -> None:  # noqa: ARG001  it changes nothing
+    """List the plans, and how far each has come."""
+
+    async def work(settings: Settings) -> list[tuple[Run, Tally, Tally]]:
+        async with service_session(_dsn(settings)) as connection:
+            runs = BackfillRuns(connection)
+            wanted = [await runs.find(plan_hash)] if plan_hash is not None else await runs.all()
+            return [(run, await total(connection, run), await total(connection, run, ("rollback",))) for run in wanted]
+
+    show_runs(_run(work), as_json=as_json)
+
+
+def _run(work: Callable[[Settings], Coroutine[None, None, T]]) -> T:
+    """Do it on the database of the settings; foreseen errors end the program with a sentence."""
+    settings = settings_or_exit()
+    with named_errors(*_ERRORS, asyncpg.PostgresError), running_database(settings) as connected:
+        asyncio.run(refuse_pending(connected))
+        return asyncio.run(work(connected))
+
+
+async def _found(settings: Settings, plan_hash: str) -> Run:
+    async with service_session(_dsn(settings)) as connection:
+        return await BackfillRuns(connection).find(plan_hash)
+
+
+def _dsn(settings: Settings) -> str:
+    """Return the way past a pooler: locks and temporary tables belong to a session."""
+    return settings.database_direct_url or settings.database_url or ""
+
+
+def _source_of(run: Run, elsewhere: str | None) -> Source:
+    return _opened(elsewhere or run.plan.source, run.plan.options)
+
+
+def _opened(place: str, options: Options) -> Source:
+    if options.kind == "supabase":
+        return SupabaseSource(place, options.metadata_field)
+    names = read_mapping(tuple(f"{ours}={theirs}" for ours, theirs in options.names.items()))
+    return FileSource(Path(place), options.kind, names)
+
+
+def _draw() -> tuple[Code, ...]:
+    return draw_candidates(_RANDOMNESS.bytes)
+
+
+_RANDOMNESS = SystemRandomness()
+
+
+def _counting(show: Callable[[float], None]) -> Callable[[Phase, int, Tally], None]:
+    done = 0
+
+    def told(_phase: Phase, users: int, _tally: Tally) -> None:
+        nonlocal done
+        done += users
+        show(done)
+
+    return told
+
+
+def _ask(is_sure: bool, question: str) -> None:
+    if not is_sure and not confirm(question):
+        ERR.print("nothing was changed")
+        raise SystemExit(NO)
