@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from application.codes import Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
+from application.deletion import Deleted, DeleteUsers, Deletion
 from application.group_commit import GroupCommit
 from application.idempotency import Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
@@ -35,6 +36,7 @@ class World(Loyalties):
         self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once)
         self.attribute_referrals = self._attributing(100)
         self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics)
+        self.delete_users = DeleteUsers(transactions)
         self.resolve_codes = ResolveCodes(transactions, self.metrics)
         self.tell_deleted = TellDeleted(transactions)
         self.minting = GroupCommit(
@@ -136,6 +138,9 @@ class World(Loyalties):
 
     async def tell(self, kind: EventKind, user: str, **about: object) -> Receipt:
         return (await self.receive_identity_events([self.notice(kind, user, **about)]))[0]  # type: ignore[arg-type]  # passed through
+
+    async def delete(self, user: str) -> Deleted:
+        return result((await self.delete_users([Deletion(UserId(user), self.clock.now())]))[0])
 
     async def link(self, user: str) -> LinkState:
         return await self._read_link(UserId(user))

@@ -1,6 +1,6 @@
 """Idempotency keys: the first answer again, byte for byte, stored in the transaction of its effect."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -83,6 +83,9 @@ class IdempotencyKeys(Protocol):
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """Drop at most `limit` answers older than that and return how many."""
+
+    async def drop(self, callers: Collection[UserId]) -> None:
+        """Drop every answer that these callers were given."""
 
 
 class ReplyStores(Protocol):

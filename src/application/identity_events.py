@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from application.codes import Minted, count_mints, milliseconds_between, mint
+from application.deletion import depart
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import Roll, enter, holders_of
@@ -120,10 +121,7 @@ class _File:
     async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Refusal]:
         """Store what the events changed, and mint for those who live."""
         await self._roll.store(stores)
-        gone = self._roll.gone()
-        if gone:
-            await stores.codes.retire(gone, at)
-            await stores.directory.forget(gone)
+        await depart(stores, self._roll.gone(), at)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         return await mint(stores, self._candidates, at)

@@ -10,7 +10,9 @@ from domain.refusals import PermissionMissing, Refusal
 from domain.users import UserId
 
 Permission = Literal[
+    "admin:export",
     "admin:read",
+    "admin:users",
     "credits:grant",
     "invites:create",
     "invites:manage",

@@ -54,7 +54,7 @@ def carries_profile(event: IdentityEvent, user: User) -> bool:
 
 def apply(event: IdentityEvent, user: User) -> User:
     """Return the user after the event. Deletion is final."""
-    if event.kind == "deleted" and user.deleted_at is None:
+    if event.kind == "deleted":
         return user.deleted(event.received_at)
     if carries_profile(event, user):
         return msgspec.structs.replace(user.told(event.profile), profile_at=event.occurred_at)

@@ -115,6 +115,9 @@ class Rewards(Protocol):
     async def store(self, reward: Reward) -> None:
         """Replace a locked reward."""
 
+    async def withdraw(self, owner_ids: Collection[UserId]) -> None:
+        """Take what these users offer out of the offer, and drop what they wrote about it."""
+
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
         """Return the newest active rewards, those whose id is below `before`."""
 

@@ -86,7 +86,9 @@ class User(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, profile=msgspec.structs.replace(self.profile, **changes))
 
     def deleted(self, at: datetime) -> "User":
-        """Return the user without anything that names a person."""
+        """Return the user without anything that names a person; who was deleted before stays so since then."""
+        if self.deleted_at is not None:
+            return self
         return msgspec.structs.replace(self, profile=Profile(), deleted_at=at)
 
 

@@ -27,6 +27,7 @@ from adapters.telemetry.metrics import PrometheusMetrics
 from adapters.webhooks.signatures import WebhookSecrets
 from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
 from application.credits import Grant, GrantCredits, Granted
+from application.deletion import Deleted, DeleteUsers, Deletion
 from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
@@ -74,6 +75,7 @@ from entrypoints.http.app import build_app
 from entrypoints.http.audit import audit_router
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.credits import credits_router
+from entrypoints.http.deletion import deletion_router
 from entrypoints.http.entries import wire_entry
 from entrypoints.http.exchange import TrustedProxies
 from entrypoints.http.gate import Gate
@@ -260,6 +262,7 @@ class Referrals(Provider):
     remint_codes = provide(RemintCodes)
     attribute_referrals = provide(AttributeReferrals)
     receive_identity_events = provide(ReceiveIdentityEvents)
+    delete_users = provide(DeleteUsers)
     resolve_codes = provide(ResolveCodes)
     tell_deleted = provide(TellDeleted)
     read_standings = provide(ReadStandings)
@@ -298,6 +301,10 @@ class Referrals(Provider):
     @provide
     def receive(self, batch: ReceiveIdentityEvents, commits: Commits) -> Single[Notice, Receipt]:
         return commits.of(batch, key=lambda notice: notice.event.user_id, name="receive_identity_events")
+
+    @provide
+    def delete(self, batch: DeleteUsers, commits: Commits) -> Single[Deletion, Deleted]:
+        return commits.of(batch, key=lambda command: command.user_id, name="delete_users")
 
     @provide
     def resolve(self, batch: ResolveCodes, commits: Commits) -> Single[str, Resolution]:
@@ -433,6 +440,7 @@ class Http(Provider):
     webhooks = provide(staticmethod(webhooks_router))
     operations = provide(staticmethod(operations_router))
     administration = provide(staticmethod(administration_router))
+    deletion = provide(staticmethod(deletion_router))
     routers = collect(Router)
 
     @provide

@@ -8,6 +8,7 @@ from tests.unit.behaviours.audit import AuditBehaviour
 from tests.unit.behaviours.awards import AwardPointsBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
+from tests.unit.behaviours.deletion import DeleteUsersBehaviour
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
 from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
 from tests.unit.behaviours.invites import MakeInvitesBehaviour, RevokeInvitesBehaviour, SeatPagesBehaviour
@@ -58,6 +59,9 @@ class TestLeaderboard(LeaderboardBehaviour): ...
 
 
 class TestReceiveIdentityEvents(ReceiveIdentityEventsBehaviour): ...
+
+
+class TestDeleteUsers(DeleteUsersBehaviour): ...
 
 
 class TestAnswerOnce(AnswerOnceBehaviour): ...

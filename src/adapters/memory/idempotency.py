@@ -1,11 +1,12 @@
 """Idempotent replies in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.memory.tables import View
 from application.idempotency import Claim, RequestKey, StoredReply
 from application.transactions import RivalStored
+from domain.users import UserId
 
 
 class MemoryIdempotencyKeys:
@@ -32,3 +33,8 @@ class MemoryIdempotencyKeys:
         for key in old[:limit]:
             self._view.replies.remove((key.caller, key.key))
         return len(old[:limit])
+
+    async def drop(self, callers: Collection[UserId]) -> None:
+        self._view.writing()
+        for key in [key for key, _ in self._view.replies.values() if key.caller in callers]:
+            self._view.replies.remove((key.caller, key.key))

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+import msgspec
+
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.tables import GuardBroken, View
 from adapters.memory.users import MemoryUsers
+from domain.dispositions import WITHDRAWN
 from domain.ledger import Entry
 from domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
 from domain.users import UserId
@@ -32,6 +35,12 @@ class MemoryRewards:
         if held is None or (held.owner_id, held.created_at) != (reward.owner_id, reward.created_at):
             raise GuardBroken("a reward changed hands")
         self._view.rewards.put(reward.reward_id, reward)
+
+    async def withdraw(self, owner_ids: Collection[UserId]) -> None:
+        self._view.writing()
+        for reward in [reward for reward in self._view.rewards.values() if reward.owner_id in owner_ids]:
+            withdrawn = msgspec.structs.replace(reward, name=WITHDRAWN, description=None, active=False)
+            self._view.rewards.put(reward.reward_id, withdrawn)
 
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
         on_offer = [

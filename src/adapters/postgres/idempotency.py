@@ -1,12 +1,13 @@
 """Idempotent replies on PostgreSQL."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
 from application.idempotency import Claim, RequestKey, StoredReply
+from domain.users import UserId
 
 _SQL = Statements.load("idempotency")
 
@@ -44,6 +45,9 @@ class PostgresIdempotencyKeys:
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         return int((await self._connection.execute(_SQL.forget, before, limit)).removeprefix("DELETE "))
+
+    async def drop(self, callers: Collection[UserId]) -> None:
+        await self._connection.execute(_SQL.drop, list(callers))
 
 
 def _lock_id(key: RequestKey) -> int:

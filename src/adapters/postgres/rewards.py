@@ -5,6 +5,7 @@ from datetime import datetime
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
+from domain.dispositions import WITHDRAWN
 from domain.ledger import Entry
 from domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
 from domain.users import UserId
@@ -38,6 +39,9 @@ class PostgresRewards:
         await self._connection.execute(
             _SQL.store, reward.reward_id, reward.name, reward.description, reward.cost, reward.active
         )
+
+    async def withdraw(self, owner_ids: Collection[UserId]) -> None:
+        await self._connection.execute(_SQL.withdraw, list(owner_ids), WITHDRAWN)
 
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
         if before is None:

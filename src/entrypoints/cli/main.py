@@ -11,6 +11,7 @@ from entrypoints.cli.probe import probe
 from entrypoints.cli.reconcile import reconcile
 from entrypoints.cli.serve import serve
 from entrypoints.cli.token import token
+from entrypoints.cli.users import users
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (serve, migrate, token, check, invariants, backfill, reconcile, freeze, thaw, probe):
+for command in (serve, migrate, token, check, invariants, backfill, reconcile, freeze, thaw, users, probe):
     main.add_command(command)

@@ -45,8 +45,11 @@ PAGE_POLICY = (
 _ALWAYS: tuple[type[Refusal], ...] = (InvalidRequest, UriTooLong, HeadersTooLarge, Overloaded, InternalError)
 _WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, UserDeleted)
 _WITH_BODY: tuple[type[Refusal], ...] = (BodyTooLarge, BodyTooSlow, UnsupportedMediaType, InvalidRequest)
-_WITH_EFFECT: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress, OutcomeUnknown, CsrfRefused)
+_WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress)
+_WITH_EFFECT: tuple[type[Refusal], ...] = (OutcomeUnknown, CsrfRefused)
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_REPEATABLE = frozenset({"DELETE"})
+"""Methods that come to the same however often they are used: they have no body, and need no key."""
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -182,9 +185,11 @@ def _complete(
     else:
         refusals += _WITH_CALLER
     if method in _UNSAFE:
-        refusals += _WITH_BODY
-        if not is_public:
-            refusals += _WITH_EFFECT
+        is_repeatable = method in _REPEATABLE
+        refusals += () if is_repeatable else _WITH_BODY
+        refusals += () if is_public else _WITH_EFFECT
+        if not is_public and not is_repeatable:
+            refusals += _WITH_KEY
             operation.setdefault("parameters", []).append(_KEY_PARAMETER)
     _add_problems(operation, refusals, declared=declared)
 

@@ -11,7 +11,18 @@ from click.testing import CliRunner
 from entrypoints.cli.main import main
 from tests.installations import Installation, answer
 
-COMMANDS = {"serve", "migrate", "token", "check", "invariants", "probe", "reconcile invites", "freeze", "thaw"}
+COMMANDS = {
+    "serve",
+    "migrate",
+    "token",
+    "check",
+    "invariants",
+    "probe",
+    "reconcile invites",
+    "freeze",
+    "thaw",
+    "users delete",
+}
 
 
 def every_command(

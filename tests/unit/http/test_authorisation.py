@@ -10,7 +10,16 @@ from tests.unit.behaviours.http_sign_up import who
 from tests.unit.behaviours.http_wallets import invited, offered
 
 STAFF = (
-    *("profiles:read", "admin:read", "credits:grant", "purchases:batch", "invites:create", "invites:manage"),
+    *(
+        "admin:export",
+        "admin:read",
+        "admin:users",
+        "profiles:read",
+        "credits:grant",
+        "purchases:batch",
+        "invites:create",
+        "invites:manage",
+    ),
     *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write"),
 )
 OPEN = {"nobody": 200, "ada": 200, "bob": 200, "staff": 200, "deleted": 200}
@@ -43,6 +52,8 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/api/me"): OWN,
     ("GET", "/api/profiles/by-email"): BY_STAFF,
     ("GET", "/api/admin/invariants"): BY_STAFF,
+    # The path names bob, who asks before staff do.
+    ("DELETE", "/api/admin/users/{user_id}"): BY_STAFF,
     ("GET", "/api/credits"): OWN,
     ("GET", "/api/credits/entries"): OWN,
     ("POST", "/api/credits/grants"): BY_STAFF,
@@ -126,6 +137,7 @@ async def ids(anyone: Caller) -> dict[str, str]:
         "reward_id": reward_id,
         "invite_id": invite["invite_id"],
         "player_id": "ada",
+        "user_id": "bob",
         "slip_id": opened["slip_id"],
     }
 

@@ -27,3 +27,7 @@ WHERE (caller, key) IN (
     ORDER BY created_at
     LIMIT $2::bigint
 );
+
+-- drop(callers)
+DELETE FROM tallystick.idempotency_keys
+WHERE caller = ANY($1::text[]);

@@ -14,6 +14,21 @@ UPDATE tallystick.rewards
 SET name = $2::text, description = $3::text, cost = $4::bigint, active = $5::boolean
 WHERE reward_id = $1::text;
 
+-- withdraw(owner_ids, name)
+-- In key order: two who leave at once queue instead of deadlocking.
+WITH offered AS (
+    SELECT reward_id
+    FROM tallystick.rewards
+    WHERE owner_id = ANY($1::text[])
+    ORDER BY reward_id
+    FOR NO KEY UPDATE
+)
+
+UPDATE tallystick.rewards AS held
+SET name = $2::text, description = NULL, active = false
+FROM offered
+WHERE held.reward_id = offered.reward_id;
+
 -- page(limit)
 SELECT reward_id, owner_id, name, description, cost, active, created_at
 FROM tallystick.rewards

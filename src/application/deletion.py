@@ -1,0 +1,59 @@
+"""Deletion: one way in which users leave, whoever says so."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.transactions import Stores, Transactions
+from application.users import Roll
+from domain.refusals import Refusal
+from domain.users import UserId, UserNotFound
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """Delete a user."""
+
+    user_id: UserId
+    at: datetime
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """A user who is gone, and since when."""
+
+    user_id: UserId
+    deleted_at: datetime
+
+
+class DeleteUsers:
+    """Empty users of what names a person; who was deleted already stays so since then."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def __call__(self, deletions: Sequence[Deletion]) -> list[Deleted | Refusal]:
+        async with self._transactions.begin() as stores:
+            users = await stores.users.lock({deletion.user_id for deletion in deletions})
+            roll, since = Roll(users, users.values(), at=deletions[0].at), dict[UserId, datetime]()
+            for deletion in deletions:
+                user = users.get(deletion.user_id)
+                if user is not None:
+                    roll.keep(roll[user.user_id].deleted(deletion.at))
+                    since[user.user_id] = roll[user.user_id].deleted_at or deletion.at
+            await roll.store(stores)
+            # Those who left before too: what a request that was under way stored behind their deletion goes now.
+            await depart(stores, sorted(since), deletions[0].at)
+        return [_outcome(deletion.user_id, since) for deletion in deletions]
+
+
+async def depart(stores: Stores, user_ids: Sequence[UserId], at: datetime) -> None:
+    """Let those whose rows were emptied leave the other tables, as `domain/dispositions.py` says; safe to repeat."""
+    if user_ids:
+        await stores.codes.retire(user_ids, at)
+        await stores.directory.forget(user_ids)
+        await stores.rewards.withdraw(user_ids)
+        await stores.idempotency.drop(user_ids)
+
+
+def _outcome(user_id: UserId, since: dict[UserId, datetime]) -> Deleted | Refusal:
+    return Deleted(user_id, since[user_id]) if user_id in since else UserNotFound()

@@ -1,0 +1,80 @@
+"""`tallystick users`: what staff do about one user."""
+
+import asyncio
+import sys
+
+import asyncpg
+import rich_click as click
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.database import Database, PoolSettings
+from adapters.postgres.migrator import MigrationRefused
+from adapters.postgres.transactions import PostgresTransactions
+from adapters.system import SystemClock, SystemRandomness
+from adapters.telemetry.metrics import PrometheusMetrics
+from application.deletion import Deleted, DeleteUsers, Deletion
+from application.group_commit import GroupCommit
+from domain.refusals import OutcomeUnknown, Overloaded
+from domain.users import UserId, UserNotFound, is_user_id
+from entrypoints.cli.embedded import running_database
+from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.terminal import NO, OUT, WRONG, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.settings import Settings
+
+
+@click.group()
+def users() -> None:
+    """Do something about one user."""
+
+
+@users.command()
+@click.argument("user")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def delete(user: str, is_sure: bool, as_json: bool) -> None:
+    """Delete USER for good, as the identity provider's webhook does.
+
+    Deleted are e-mail address, names, phone, password, stored replies, and what they wrote about rewards, which are
+    taken off the offer. Their codes stop resolving, and their tokens. Kept are the id, the books of credits and points,
+    play, who invited whom, and taken seats: docs/privacy.md names every column. Again, it says when it was done.
+    """
+    settings = settings_or_exit()
+    if not is_user_id(user):
+        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
+    if not is_sure:
+        _ask(user)
+    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
+    failures = (Overloaded, OutcomeUnknown, UserNotFound)
+    with named_errors(*errors, *failures), running_database(settings) as connected:
+        asyncio.run(refuse_pending(connected))
+        deleted = asyncio.run(_delete(connected, UserId(user)))
+    if as_json:
+        say_json(deleted)
+    else:
+        OUT.print(f"{deleted.user_id} is deleted since {deleted.deleted_at.isoformat()}", markup=False)
+
+
+def _ask(user: str) -> None:
+    if not sys.stdin.isatty():
+        refuse("nobody can be asked here: give --yes to delete for good", WRONG)
+    if not click.confirm(f"Delete {user} for good?", err=True):
+        refuse("nothing was deleted", NO)
+
+
+async def _delete(settings: Settings, user_id: UserId) -> Deleted:
+    database, clock = Database(settings.database_url or "", PoolSettings(size=2)), SystemClock()
+    await database.open()
+    # As the server does it: again where the connection was lost, and never a failure where nobody can tell.
+    deleting = GroupCommit(
+        DeleteUsers(PostgresTransactions(database)),
+        key=lambda deletion: deletion.user_id,
+        clock=clock,
+        randomness=SystemRandomness(),
+        metrics=PrometheusMetrics(),
+        name="delete_users",
+    )
+    try:
+        return await deleting(Deletion(user_id, clock.now()))
+    finally:
+        await database.close()

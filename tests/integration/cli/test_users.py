@@ -1,0 +1,93 @@
+"""`tallystick users delete`: asked for twice, done once, and told to people and machines."""
+
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator
+
+import pytest
+
+from domain.users import Profile
+from tests.installations import Installation
+from tests.integration.postgres.sessions import transactions_on
+from tests.processes import PROGRAM, clean_environment
+from tests.worlds import World
+
+ADA = Profile("ada@example.org", "ada", "Ada", "+4512345678")
+
+
+@pytest.fixture
+async def there(dsn: str) -> AsyncIterator[World]:
+    """Return a world on the database of `connected`, where ada was seen."""
+    async with transactions_on(dsn) as transactions:
+        world = World(transactions)
+        await world.arrive("ada", profile=ADA)
+        yield world
+
+
+def answered(connected: Installation, typed: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command at a terminal, and type an answer."""
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "w") as keyboard, os.fdopen(theirs) as terminal:
+        keyboard.write(typed)
+        keyboard.flush()
+        return subprocess.run(
+            [str(PROGRAM), "users", "delete", "ada"],
+            cwd=connected.folder,
+            env=clean_environment(connected._environment),
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+async def test_a_user_is_deleted_once_and_the_answer_is_the_same_again(connected: Installation, there: World) -> None:
+    first = connected.run("users", "delete", "ada", "--yes", "--json")
+    again = connected.run("users", "delete", "ada", "--yes", "--json")
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert json.loads(first.stdout).keys() == {"user_id", "deleted_at"}
+    assert again.stdout == first.stdout
+    assert await there.profile("ada") == Profile()
+
+
+async def test_people_read_a_sentence(connected: Installation, there: World) -> None:
+    deleted = connected.run("users", "delete", "ada", "--yes")
+
+    assert (deleted.returncode, deleted.stderr) == (0, "")
+    assert deleted.stdout.startswith("ada is deleted since 20")
+
+
+async def test_nothing_is_deleted_where_nobody_can_be_asked(connected: Installation, there: World) -> None:
+    refused = connected.run("users", "delete", "ada")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--yes" in refused.stderr
+    assert await there.profile("ada") == ADA
+
+
+@pytest.mark.parametrize(("typed", "status", "left"), [("y\n", 0, Profile()), ("n\n", 1, ADA), ("\n", 1, ADA)])
+async def test_at_a_terminal_it_asks(
+    connected: Installation, there: World, typed: str, status: int, left: Profile
+) -> None:
+    ran = answered(connected, typed)
+
+    assert ran.returncode == status, ran.stderr
+    assert "Delete ada for good?" in ran.stderr
+    assert await there.profile("ada") == left
+
+
+async def test_who_was_never_seen_is_a_slip_of_the_pen(connected: Installation) -> None:
+    refused = connected.run("users", "delete", "adda", "--yes")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "no such user" in refused.stderr
+
+
+def test_what_names_nobody_is_refused(connected: Installation) -> None:
+    refused = connected.run("users", "delete", "a b", "--yes")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Traceback" not in refused.stderr

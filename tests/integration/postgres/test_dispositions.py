@@ -1,0 +1,149 @@
+"""Dispositions against the live schema: every column has one, and deletion does what they say."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
+from domain.users import Profile, UserId
+from tests.integration.postgres.sessions import Session, session, superuser_of
+from tests.worlds import World
+
+USER = UserId("leaver")
+WHOSE = {"users": "user_id", "credentials": "user_id", "rewards": "owner_id", "idempotency_keys": "caller"}
+"""The column that says whose a row is, in the tables of which deletion takes something."""
+TAGS = {
+    "Leaver.Mail@tagged.example",
+    "leaver.mail@tagged.example",
+    "leaver name",
+    "Leaver Shown",
+    "+4599887766",
+    "hash of leaver pass",
+    "reward of leaver",
+    "told by leaver",
+    "key-of-leaver",
+}
+"""What names the user, as it was told; each is stored somewhere before the deletion."""
+GOING = [
+    (table, column)
+    for table, columns in DISPOSITIONS.items()
+    for column, disposition in columns.items()
+    if disposition.becomes != "keep"
+]
+
+
+@pytest.fixture
+async def reader(world: World, owner_dsn: str, server: tuple[str, str]) -> AsyncIterator[Session]:
+    """Return a session that sees every row of the world's database."""
+    async with session(superuser_of(server, owner_dsn)) as connection:
+        await connection.execute("SET search_path = tallystick; SET bytea_output = escape")
+        yield connection
+
+
+async def fill(world: World) -> None:
+    """Let the user do everything that leaves something of them."""
+    await world.an_invite(code="SEATS123", owner=USER)
+    command = world.sign_up_command(USER, "SEATS123", password="leaver pass", phone_verified=True)
+    await world.sign_up(command)
+    profile = Profile("Leaver.Mail@tagged.example", "leaver name", "Leaver Shown", "+4599887766")
+    code = await world.mint(USER)
+    await world.remint(USER)
+    await world.arrive("friend", code)
+    await world.an_account(USER, balance=100)
+    await world.purchase(USER, await world.a_reward(owner="friend"))
+    hers = await world.a_reward(owner=USER)
+    await world.change(hers, name="reward of leaver", description="told by leaver")
+    await world.arrive(USER, profile=profile, key="key-of-leaver")
+    await world.award(USER, 5)
+    await world.complete(await world.a_slip(USER))
+    await world.a_waiting_slip(USER)
+
+
+async def dump(reader: Session) -> dict[str, str]:
+    """Return every row of every table as text."""
+    return {
+        table: "\n".join(str(row[0]) for row in await reader.fetch(f"SELECT held::text FROM {table} AS held"))
+        for table in await columns_of(reader)
+    }
+
+
+async def columns_of(reader: Session) -> dict[str, set[str]]:
+    """Return the columns of every table of the schema."""
+    rows = await reader.fetch(
+        "SELECT t.relname, a.attname FROM pg_attribute AS a JOIN pg_class AS t ON t.oid = a.attrelid "
+        "WHERE t.relnamespace = 'tallystick'::regnamespace AND t.relkind IN ('r', 'p') "
+        "AND a.attnum > 0 AND NOT a.attisdropped"
+    )
+    columns: dict[str, set[str]] = {}
+    for table, column in rows:
+        columns.setdefault(table, set()).add(column)
+    return columns
+
+
+async def values(reader: Session, table: str, column: str) -> list[object]:
+    """Return what a column holds in the user's rows."""
+    rows = await reader.fetch(f"SELECT {column} FROM {table} WHERE {WHOSE[table]} = $1", USER)
+    return [row[0] for row in rows if row[0] is not None]
+
+
+async def test_every_column_of_the_schema_has_a_disposition_and_no_other_has(reader: Session) -> None:
+    told = {table: set(columns) for table, columns in DISPOSITIONS.items()}
+
+    found = {table: columns for table, columns in (await columns_of(reader)).items() if table not in ABOUT_NOBODY}
+
+    assert found == told, "src/domain/dispositions.py has to say what becomes of every column"
+
+
+async def test_tables_about_nobody_exist_and_name_nobody(world: World, reader: Session) -> None:
+    await fill(world)
+    await world.tell("updated", USER)
+    rows = await dump(reader)
+
+    assert rows.keys() >= ABOUT_NOBODY.keys()
+    assert rows["webhook_deliveries"]
+    assert not [table for table in ABOUT_NOBODY if USER in rows[table].lower()]
+
+
+async def test_every_table_about_users_is_filled_by_this_test(world: World, reader: Session) -> None:
+    await fill(world)
+
+    assert [table for table, rows in (await dump(reader)).items() if table in DISPOSITIONS and USER not in rows] == []
+
+
+@pytest.mark.parametrize(("table", "column"), GOING)
+async def test_nothing_is_left_of_what_is_to_go(world: World, reader: Session, table: str, column: str) -> None:
+    await fill(world)
+    before = await values(reader, table, column)
+
+    await world.delete(USER)
+
+    assert before
+    after = await values(reader, table, column)
+    if DISPOSITIONS[table][column].becomes == "delete":
+        assert after == []
+    else:
+        assert not set(after) & set(before)
+
+
+async def test_no_row_of_any_table_names_a_deleted_user(world: World, reader: Session) -> None:
+    await fill(world)
+    text = "\n".join((await dump(reader)).values())
+    assert {tag for tag in TAGS if tag not in text} == set()
+
+    await world.delete(USER)
+
+    text = "\n".join((await dump(reader)).values())
+    assert {tag for tag in TAGS if tag in text} == set()
+    assert await world.broken_promises() == []
+
+
+async def test_whatever_is_kept_stays(world: World, reader: Session) -> None:
+    await fill(world)
+    before = await dump(reader)
+
+    await world.delete(USER)
+
+    after = await dump(reader)
+    kept = [table for table, columns in DISPOSITIONS.items() if {each.becomes for each in columns.values()} == {"keep"}]
+    # Of the codes it is kept since when they resolve to nobody.
+    assert [table for table in kept if after[table] != before[table]] == ["referral_codes"]

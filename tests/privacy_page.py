@@ -1,0 +1,61 @@
+"""The page that says what becomes of a deleted user's data, rendered from the dispositions themselves.
+
+`.venv/bin/python -m tests.privacy_page > docs/privacy.md` writes it anew.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+
+from domain.dispositions import ABOUT_NOBODY, DISPOSITIONS, WITHDRAWN, Disposition
+
+OPENING = """\
+# Privacy: what deletion deletes
+
+A user is deleted by the identity provider's webhook (`user.deleted`), by `DELETE /api/admin/users/{user_id}` with the
+permission `admin:users`, or by `tallystick users delete`. All three do the same, in one transaction, and for good:
+nobody comes back under the same id.
+
+From then on the user's tokens are refused with 410 `USER_DELETED`, their password is gone, and their codes resolve to
+nobody. Rewards that they offered are off the offer; who bought one keeps it. Invites that they made stay valid: others
+hold them, and `POST /api/invites/{invite_id}/revoke` takes one back. Points that waited for them go on waiting.
+
+Every column that belongs to a user has one of three dispositions. *delete*: the value is gone, or its row is.
+*anonymise*: something neutral stands in its place. *keep*: it stays, for the reason given.
+"""
+
+END = """\
+A request that is answered while its caller is being deleted may leave a stored reply or a reward behind; replies are
+forgotten after eight days, and deleting the user again takes the rest. Backups, and the logs of proxies, are yours to
+let expire: Tallystick's own logs name users by keyed hashes only.
+
+Two kinds of text are not looked into: ids, which are the identity provider's and should name nobody, and the reasons
+that staff write into the books, which cannot be changed afterwards.
+"""
+
+
+def render() -> str:
+    """Return the page."""
+    return "\n".join(_parts())
+
+
+def _parts() -> Iterator[str]:
+    yield OPENING
+    for table, columns in DISPOSITIONS.items():
+        yield f"## `{table}`\n"
+        yield "".join(("| columns | become | why |\n", "| --- | --- | --- |\n", *_rows(columns)))
+    yield "## Tables about nobody\n"
+    yield "".join(f"- `{table}`: {holds}.\n" for table, holds in ABOUT_NOBODY.items())
+    yield "## What to know\n"
+    yield END.rstrip("\n") + "\n"
+
+
+def _rows(columns: Mapping[str, Disposition]) -> Iterator[str]:
+    """Yield a row for each disposition, with the columns that share it."""
+    for disposition in dict.fromkeys(columns.values()):
+        names = ", ".join(f"`{name}`" for name, each in columns.items() if each == disposition)
+        why = disposition.reason or (f"becomes `{WITHDRAWN}`" if disposition.becomes == "anonymise" else "")
+        yield f"| {names} | {disposition.becomes} | {why} |\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,32 @@
+"""What becomes of a deleted user's columns is said in one place, and the page says the same."""
+
+from pathlib import Path
+
+from domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
+from tests.privacy_page import render
+
+PAGE = Path(__file__).parents[3] / "docs" / "privacy.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), (
+        "dispositions have changed; write their page anew: .venv/bin/python -m tests.privacy_page > docs/privacy.md"
+    )
+
+
+def test_every_column_is_on_the_page() -> None:
+    page = render()
+
+    for table, columns in DISPOSITIONS.items():
+        part = page.partition(f"## `{table}`\n")[2].partition("## ")[0]
+        assert all(f"`{column}`" in part for column in columns), table
+
+
+def test_whatever_is_kept_is_kept_for_a_reason() -> None:
+    for table, columns in DISPOSITIONS.items():
+        for column, disposition in columns.items():
+            assert bool(disposition.reason) == (disposition.becomes == "keep"), f"{table}.{column}"
+
+
+def test_no_table_is_about_users_and_about_nobody() -> None:
+    assert not DISPOSITIONS.keys() & ABOUT_NOBODY.keys()
