@@ -8,6 +8,7 @@ from application.idempotency import IdempotencyKeys
 from application.invariants import Invariants
 from domain.audit import Audit
 from domain.codes import ReferralCodes
+from domain.exports import Exports
 from domain.identity import IdentityDirectory, Verifications
 from domain.identity_events import Deliveries
 from domain.invites import Invites
@@ -39,6 +40,7 @@ class Stores:
     slips: RatingSlips
     pending: PendingAccruals
     audit: Audit
+    exports: Exports
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory

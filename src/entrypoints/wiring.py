@@ -28,6 +28,7 @@ from adapters.webhooks.signatures import WebhookSecrets
 from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
 from application.credits import Grant, GrantCredits, Granted
 from application.deletion import Deleted, DeleteUsers, Deletion
+from application.exports import ReadExport
 from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
@@ -78,6 +79,7 @@ from entrypoints.http.credits import credits_router
 from entrypoints.http.deletion import deletion_router
 from entrypoints.http.entries import wire_entry
 from entrypoints.http.exchange import TrustedProxies
+from entrypoints.http.exports import exports_router
 from entrypoints.http.gate import Gate
 from entrypoints.http.invites import invites_router, wire_invite
 from entrypoints.http.links import Addresses
@@ -181,6 +183,7 @@ class Machine(Provider):
     commits = provide(Commits)
     upkeep = provide(Upkeep)
     reads = provide(Reads)
+    read_export = provide(ReadExport)
 
     @provide
     def flags(self, settings: Settings) -> Flags:
@@ -441,6 +444,7 @@ class Http(Provider):
     operations = provide(staticmethod(operations_router))
     administration = provide(staticmethod(administration_router))
     deletion = provide(staticmethod(deletion_router))
+    exports = provide(staticmethod(exports_router))
     routers = collect(Router)
 
     @provide

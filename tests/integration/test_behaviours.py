@@ -6,6 +6,7 @@ from tests.unit.behaviours.awards import AwardPointsBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.deletion import DeleteUsersBehaviour
+from tests.unit.behaviours.exports import ExportsBehaviour
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
 from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
 from tests.unit.behaviours.invites import MakeInvitesBehaviour, RevokeInvitesBehaviour, SeatPagesBehaviour
@@ -131,3 +132,6 @@ class TestReferralPoints(ReferralPointsBehaviour): ...
 
 
 class TestAudit(AuditBehaviour): ...
+
+
+class TestExports(ExportsBehaviour): ...

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from adapters.memory.audit import MemoryAudit
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.directory import MemoryIdentityDirectory
+from adapters.memory.exports import MemoryExports
 from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.memory.identity import MemoryVerifications
 from adapters.memory.identity_events import MemoryDeliveries
@@ -68,6 +69,7 @@ def _stores(view: View) -> Stores:
         slips=MemoryRatingSlips(view),
         pending=MemoryPendingAccruals(view),
         audit=MemoryAudit(view),
+        exports=MemoryExports(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),

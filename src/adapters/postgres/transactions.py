@@ -11,6 +11,7 @@ from adapters.postgres.codes import PostgresReferralCodes
 from adapters.postgres.database import Connection, Database, is_lost, terminate
 from adapters.postgres.directory import PostgresIdentityDirectory
 from adapters.postgres.errors import translated
+from adapters.postgres.exports import PostgresExports
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresVerifications
 from adapters.postgres.identity_events import PostgresDeliveries
@@ -84,6 +85,7 @@ def stores_on(connection: Connection) -> Stores:
         slips=PostgresRatingSlips(connection),
         pending=PostgresPendingAccruals(connection),
         audit=PostgresAudit(connection),
+        exports=PostgresExports(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),

@@ -81,8 +81,15 @@ def describe(error: BaseException) -> list[dict[str, object]]:
             if isinstance(value, str):
                 entry[fact] = value
         chain.append(entry)
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        current = _before(current)
     return chain
+
+
+def _before(error: BaseException) -> BaseException | None:
+    """Return what an exception came of; of a group, its first one."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.exceptions[0]
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _short(file_name: str) -> str:

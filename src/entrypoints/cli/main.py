@@ -4,6 +4,7 @@ import rich_click as click
 
 from entrypoints.cli.backfill import backfill
 from entrypoints.cli.check import check
+from entrypoints.cli.export import export
 from entrypoints.cli.freeze import freeze, thaw
 from entrypoints.cli.invariants import invariants
 from entrypoints.cli.migrate import migrate
@@ -26,5 +27,18 @@ def main() -> None:
     """
 
 
-for command in (serve, migrate, token, check, invariants, backfill, reconcile, freeze, thaw, users, probe):
+for command in (
+    serve,
+    migrate,
+    token,
+    check,
+    invariants,
+    backfill,
+    reconcile,
+    export,
+    users,
+    freeze,
+    thaw,
+    probe,
+):
     main.add_command(command)

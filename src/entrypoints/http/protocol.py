@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it: the heads of requests are bounded in bytes and time, and a reply is written at once."""
+"""HTTP as uvicorn speaks it: heads are bounded in bytes and time, replies written at once and not for ever."""
 
 import asyncio
 
@@ -10,6 +10,8 @@ from entrypoints.http.problems import PROBLEM_JSON, problem_body
 from entrypoints.http.refusals import HeadersTooLarge
 
 HEAD_SECONDS = 15.0
+WRITE_SECONDS = 30.0
+"""How long a client may take to read what fills the buffers; who reads nothing is not waited for."""
 _MOST_JOINED_BYTES = 64 * 1024
 MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_TARGET_BYTES + 8 * 1024
 """Names, separators and what is too long by a little are told so further inside."""
@@ -36,6 +38,10 @@ class JoinedWrites(asyncio.Transport):
         self._send()
         self._transport.close()
 
+    def abort(self) -> None:
+        self._written.clear()
+        self._transport.abort()
+
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
@@ -54,6 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
     _began_here = False
     _head_bytes = 0
     _patience: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -62,7 +69,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_minding()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading = self.loop.call_later(WRITE_SECONDS, self._drop)
+
+    def resume_writing(self) -> None:
+        self._stop_minding()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -100,6 +116,15 @@ class HttpProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _stop_minding(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _drop(self) -> None:
+        """Let go of who does not read; closing would wait for them to take what is in the buffers."""
+        self.transport.abort()
 
     def _give_up(self) -> None:
         self.transport.close()

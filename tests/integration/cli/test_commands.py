@@ -21,6 +21,7 @@ COMMANDS = {
     "reconcile invites",
     "freeze",
     "thaw",
+    "export",
     "users delete",
 }
 
@@ -91,7 +92,16 @@ def test_a_command_that_is_none_is_refused(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["migrate"], ["check"], ["invariants"], ["token", "--sub", "ada"], ["reconcile", "invites"], ["freeze", "ada"]],
+    [
+        ["migrate"],
+        ["check"],
+        ["invariants"],
+        ["token", "--sub", "ada"],
+        ["reconcile", "invites"],
+        ["freeze", "ada"],
+        ["export", "codes"],
+        ["users", "delete", "ada", "--yes"],
+    ],
 )
 def test_a_wrong_setting_is_refused_by_name_by_every_command(command: list[str]) -> None:
     refused = CliRunner().invoke(main, command, env={"TALLYSTICK_POOL_SIZE": "1"})

@@ -52,6 +52,7 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/api/me"): OWN,
     ("GET", "/api/profiles/by-email"): BY_STAFF,
     ("GET", "/api/admin/invariants"): BY_STAFF,
+    ("GET", "/api/admin/export/{kind}"): BY_STAFF,
     # The path names bob, who asks before staff do.
     ("DELETE", "/api/admin/users/{user_id}"): BY_STAFF,
     ("GET", "/api/credits"): OWN,
@@ -138,6 +139,7 @@ async def ids(anyone: Caller) -> dict[str, str]:
         "invite_id": invite["invite_id"],
         "player_id": "ada",
         "user_id": "bob",
+        "kind": "codes",
         "slip_id": opened["slip_id"],
     }
 

@@ -1,4 +1,4 @@
-"""How long the head of a request may take, told by a clock that the test moves, and how replies are written."""
+"""How long the head of a request may take, and the reading of a reply, told by a clock that the test moves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ from litestar import Litestar, get
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from entrypoints.http.protocol import HEAD_SECONDS, HttpProtocol
+from entrypoints.http.protocol import HEAD_SECONDS, WRITE_SECONDS, HttpProtocol
 
 
 class Wire(asyncio.Transport):
@@ -20,6 +20,7 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.writes = 0
         self.closed = False
+        self.aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes += 1
@@ -28,6 +29,9 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
     def is_closing(self) -> bool:
         return self.closed
@@ -52,9 +56,9 @@ class Timers:
         self.due.append((delay, callback, handle))
         return handle
 
-    def let_pass(self) -> None:
+    def let_pass(self, seconds: float = HEAD_SECONDS) -> None:
         for delay, callback, handle in self.due:
-            if delay == HEAD_SECONDS and not handle.cancelled():
+            if delay == seconds and not handle.cancelled():
                 callback()
 
     def __getattr__(self, name: str) -> Any:
@@ -166,6 +170,31 @@ async def test_who_writes_much_in_one_turn_meets_the_bounds_of_the_connection(
         protocol.transport.write(b"x" * 40_000)
 
     assert len(wire.written) == 80_000
+
+
+async def test_who_does_not_read_is_let_go_with_all_that_was_written(
+    opened: tuple[HttpProtocol, Wire, Timers],
+) -> None:
+    protocol, wire, timers = opened
+    protocol.transport.write(b"never read")
+    protocol.pause_writing()
+
+    timers.let_pass(WRITE_SECONDS)
+    await _settled()
+
+    assert wire.aborted
+    assert wire.written == b""
+
+
+async def test_who_reads_in_time_is_not(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+    protocol, wire, timers = opened
+    for _ in range(2):
+        protocol.pause_writing()
+        protocol.resume_writing()
+
+    timers.let_pass(WRITE_SECONDS)
+
+    assert not wire.closed
 
 
 async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[HttpProtocol, Wire, Timers]) -> None:

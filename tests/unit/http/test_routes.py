@@ -5,6 +5,7 @@ from tests.unit.behaviours.http_bad_values import BadValuesBehaviour
 from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
 from tests.unit.behaviours.http_credits import CreditRoutesBehaviour, GrantRouteBehaviour
 from tests.unit.behaviours.http_deletion import DeletionRouteBehaviour
+from tests.unit.behaviours.http_exports import ExportRoutesBehaviour
 from tests.unit.behaviours.http_invites import InviteRoutesBehaviour, RedeemRouteBehaviour, ValidateRouteBehaviour
 from tests.unit.behaviours.http_loyalty import AccrualRouteBehaviour, AwardRouteBehaviour, LoyaltyRouteBehaviour
 from tests.unit.behaviours.http_rating_slips import PendingRoutesBehaviour, SlipRoutesBehaviour
@@ -101,3 +102,6 @@ class TestAuditRoutes(AuditRoutesBehaviour): ...
 
 
 class TestDeletionRoute(DeletionRouteBehaviour): ...
+
+
+class TestExportRoutes(ExportRoutesBehaviour): ...

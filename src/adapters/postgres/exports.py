@@ -1,0 +1,18 @@
+"""Exports on PostgreSQL: each page reads a range of one index."""
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.exports import ROWS, ExportKind, ExportRow, Place
+
+_SQL = Statements.load("exports")
+
+
+class PostgresExports:
+    """Rows by the statement that is called like their kind; its columns are the fields of a row."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def page(self, kind: ExportKind, *, after: Place, limit: int) -> list[ExportRow]:
+        rows = await self._connection.fetch(getattr(_SQL, kind), *after, limit)
+        return [ROWS[kind](*row) for row in rows]

@@ -1,0 +1,30 @@
+-- codes(code, limit)
+-- Most codes are canonical: the primary key passes over the others.
+SELECT code, user_id, created_at, retired_at
+FROM tallystick.referral_codes
+WHERE is_canonical AND code > $1::text
+ORDER BY code
+LIMIT $2::bigint;
+
+-- aliases(code, limit)
+SELECT code, user_id, created_at, demoted_at, retired_at
+FROM tallystick.referral_codes
+WHERE NOT is_canonical AND code > $1::text
+ORDER BY code
+LIMIT $2::bigint;
+
+-- edges(invitee_id, limit)
+SELECT invitee_id, inviter_id, code, created_at
+FROM tallystick.referral_edges
+WHERE invitee_id > $1::text
+ORDER BY invitee_id
+LIMIT $2::bigint;
+
+-- entries(user_id, unit, seq, limit)
+SELECT
+    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
+    tier_after, correlation_id, created_at
+FROM tallystick.ledger_entries
+WHERE (user_id, unit, seq) > ($1::text, $2::text, $3::bigint)
+ORDER BY user_id, unit, seq
+LIMIT $4::bigint;

@@ -1,0 +1,93 @@
+"""Exports: every row of a kind in the order of its key, for whoever takes the data elsewhere."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import ClassVar, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from domain.codes import Code
+from domain.ledger import EventType, Unit
+from domain.users import UserId
+
+ExportKind = Literal["codes", "aliases", "edges", "entries"]
+
+Place: TypeAlias = tuple[str | int, ...]
+"""Where a row stands: its key."""
+
+
+class ExportRow(msgspec.Struct, frozen=True):
+    """One row of an export. Its first fields are the key that rows are ordered by."""
+
+    start: ClassVar[Place] = ("",)
+    """The place before all rows, as long as the key is."""
+
+    @property
+    def place(self) -> Place:
+        """Where the row stands."""
+        return msgspec.structs.astuple(self)[: len(self.start)]
+
+
+class ExportedCode(ExportRow, frozen=True):
+    """The code that a user is shown by."""
+
+    code: Code
+    user_id: UserId
+    created_at: datetime
+    retired_at: datetime | None
+    """When its user was deleted; from then on it resolves to nobody."""
+
+
+class ExportedAlias(ExportRow, frozen=True):
+    """An older code of a user, which resolves like the canonical one."""
+
+    code: Code
+    user_id: UserId
+    created_at: datetime
+    demoted_at: datetime
+    retired_at: datetime | None
+    """When its user was deleted; from then on it resolves to nobody."""
+
+
+class ExportedEdge(ExportRow, frozen=True):
+    """Who invited whom."""
+
+    invitee_id: UserId
+    inviter_id: UserId
+    code: Code | None
+    created_at: datetime
+
+
+class ExportedEntry(ExportRow, frozen=True):
+    """One change of an account, as every route shows it."""
+
+    start: ClassVar[Place] = ("", "", 0)
+
+    user_id: UserId
+    unit: Unit
+    seq: int
+    amount: int
+    balance_before: int
+    balance_after: int
+    event_type: EventType
+    event_key: str
+    reason: str | None
+    staff_id: UserId | None
+    tier_before: str | None
+    tier_after: str | None
+    correlation_id: str
+    created_at: datetime
+
+
+ROWS: Mapping[ExportKind, type[ExportRow]] = MappingProxyType(
+    {"codes": ExportedCode, "aliases": ExportedAlias, "edges": ExportedEdge, "entries": ExportedEntry}
+)
+"""What the rows of each kind are; a new kind is a row here, and a statement of its name."""
+
+
+class Exports(Protocol):
+    """The rows of every kind, by their keys."""
+
+    async def page(self, kind: ExportKind, *, after: Place, limit: int) -> list[ExportRow]:
+        """Return the first rows of a kind behind a place."""

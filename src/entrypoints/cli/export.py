@@ -1,0 +1,131 @@
+"""`tallystick export`: every row of a kind, for whoever takes the data elsewhere."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast, get_args
+
+import asyncpg
+import rich_click as click
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from adapters.embedded.cluster import ClusterError
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.database import Database, PoolSettings
+from adapters.postgres.migrator import MigrationRefused
+from adapters.postgres.transactions import PostgresTransactions
+from adapters.system import SystemRandomness
+from application.exports import ReadExport
+from application.reads import Reads
+from domain.exports import ExportKind
+from domain.refusals import Overloaded
+from entrypoints.cli.embedded import running_database
+from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.terminal import ERR, NO, WRONG, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.renderings import FORMATS, Format, Rendering
+from entrypoints.settings import Settings
+
+_Tell = Callable[[int], None]
+
+_TOLD_EVERY = 100_000
+_PATIENCE = PoolSettings(size=2, statement_seconds=60.0)
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(get_args(ExportKind)))
+@click.option(
+    "--format",
+    "form",
+    default="jsonl",
+    show_default=True,
+    type=click.Choice(FORMATS),
+    help="JSON Lines, or CSV, in which an empty field is null.",
+)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, which appears when it is whole."
+)
+@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@click.option("--json", "as_json", is_flag=True, help="Tell what was written as one JSON document; needs --output.")
+def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_json: bool) -> None:
+    """Write every row of KIND to standard output, or to a file, ordered by its key.
+
+    Codes and aliases of deleted users are among them, with the time since when they resolve to nobody. Rows are read a
+    page at a time: nothing is held up, and what is stored meanwhile may be among them or not. Texts stay as they are:
+    a spreadsheet takes codes such as 0012E34 for numbers, and reasons that begin with = for formulas, unless it is told
+    to import text.
+    """
+    settings = settings_or_exit()
+    if output is None and as_json:
+        refuse("--json needs --output: standard output is where the rows go", WRONG)
+    if output is not None and output.exists():
+        if not output.is_file():
+            refuse(f"{output} is no file", WRONG)
+        if not force:
+            refuse(f"{output} is there already; give --force to replace it", WRONG)
+    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Overloaded)
+    with named_errors(*errors), running_database(settings) as connected:
+        asyncio.run(refuse_pending(connected))
+        try:
+            with opened(output, is_to_replace=force) as file:
+                # At a terminal that shows the rows themselves there is no room for more.
+                is_live = ERR.is_terminal and not file.isatty()
+                rows = asyncio.run(_write(connected, kind, Rendering(kind, form), file, is_live=is_live))
+        except BrokenPipeError:
+            raise SystemExit(NO) from None
+    if as_json:
+        say_json({"kind": kind, "format": form, "rows": rows, "output": str(output)})
+    else:
+        ERR.print(f"{kind}: {rows} rows")
+
+
+async def _write(settings: Settings, kind: ExportKind, rendering: Rendering, file: BinaryIO, *, is_live: bool) -> int:
+    database = Database(settings.database_url or "", _PATIENCE)
+    await database.open()
+    rows = 0
+    try:
+        with _progress(kind, is_live=is_live) as tell:
+            file.write(rendering.opening())
+            async for page in ReadExport(Reads(PostgresTransactions(database), SystemRandomness()))(kind):
+                file.write(rendering.lines(page))
+                rows += len(page)
+                tell(rows)
+        file.flush()
+    finally:
+        await database.close()
+    return rows
+
+
+@contextmanager
+def opened(output: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
+    """Open standard output, or what becomes the file when it is whole; FileExistsError where another came meanwhile."""
+    if output is None:
+        yield cast("BinaryIO", sys.stdout.buffer)
+        return
+    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if is_to_replace:
+            Path(name).replace(output)
+        else:
+            os.link(name, output)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(kind: ExportKind, *, is_live: bool) -> Iterator[_Tell]:
+    """Tell how many rows there are by now: live at a terminal, in plain lines elsewhere."""
+    if not is_live:
+        yield lambda rows: None if rows % _TOLD_EVERY else ERR.print(f"{kind}: {rows} rows so far")
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, transient=True) as progress:
+        task = progress.add_task(kind, total=None)
+        yield lambda rows: progress.update(task, description=f"{kind}: {rows} rows")

@@ -1,0 +1,65 @@
+"""Exports: streamed page by page, as fast as the caller reads them."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from application.exports import ReadExport
+from domain.exports import ExportKind, ExportRow
+from domain.refusals import PermissionMissing
+from entrypoints.http.gate import Gate
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.requests import ApiRequest
+from entrypoints.renderings import MEDIA_TYPES, Format, Rendering
+
+AskedFormat = Annotated[Format, QueryParameter(description="JSON Lines, or CSV (RFC 4180).")]
+
+
+@dataclass
+class _Streamed(Operation):
+    """An operation that answers in one of several formats; the framework knows of one alone."""
+
+    def __post_init__(self) -> None:
+        text = Schema(type=OpenAPIType.STRING)
+        content = {media_type: OpenAPIMediaType(text) for media_type in MEDIA_TYPES.values()}
+        answer = OpenAPIResponse("Every row, on a line of its own", content=content)
+        self.responses = {**(self.responses or {}), "200": answer}
+
+
+def exports_router(read_export: ReadExport, gate: Gate) -> Router:
+    """Return the route of exports."""
+
+    @get("/{kind:str}", operation_class=_Streamed, opt={REFUSALS: (PermissionMissing,)})
+    async def export(
+        request: ApiRequest,
+        kind: FromPath[ExportKind],
+        format: AskedFormat = "jsonl",  # noqa: A002  as the wire calls it
+    ) -> Stream:
+        """Return every row of a kind, by its key, those of deleted users among them. Needs `admin:export`.
+
+        An answer that ends without its last chunk is not the whole export.
+        """
+        request.user.require("admin:export")
+        rendering, pages = Rendering(kind, format), read_export(kind)
+        # Before the answer begins: a refusal is still an answer of its own.
+        first: Sequence[ExportRow] = await anext(pages, [])
+        return Stream(
+            _rendered(rendering, first, pages),
+            media_type=MEDIA_TYPES[format],
+            headers={"content-disposition": f'attachment; filename="tallystick-{kind}.{format}"'},
+        )
+
+    return Router("/api/admin/export", route_handlers=[export], guards=[gate.guard], tags=["Administration"])
+
+
+async def _rendered(
+    rendering: Rendering, first: Sequence[ExportRow], others: AsyncIterator[Sequence[ExportRow]]
+) -> AsyncIterator[bytes]:
+    yield rendering.opening() + rendering.lines(first)
+    async for page in others:
+        yield rendering.lines(page)

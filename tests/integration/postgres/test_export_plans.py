@@ -1,0 +1,69 @@
+"""Exports of many rows: each page reads a range of one index, however few of the rows are of its kind."""
+
+import pytest
+
+from adapters.postgres.statements import Statements
+from tests.integration.postgres.sessions import Session
+
+INDEXES = {
+    "codes": "referral_codes_pkey",
+    "aliases": "referral_codes_aliases",
+    "edges": "referral_edges_pkey",
+    "entries": "ledger_entries_pkey",
+}
+ARGUMENTS = {
+    "codes": "'C5000', 1000",
+    "aliases": "'C5000', 1000",
+    "edges": "'user5000', 1000",
+    "entries": "'user5', 'credits', 500, 1000",
+}
+FILLING = """
+INSERT INTO users (user_id, created_at) SELECT 'user' || n, now() FROM generate_series(0, 20000) AS n;
+INSERT INTO referral_codes (code, user_id, is_canonical, created_at, demoted_at)
+SELECT 'C' || 1000 + n, 'user' || n, n % 5000 > 0, now(), CASE WHEN n % 5000 = 0 THEN now() END
+FROM generate_series(0, 20000) AS n;
+INSERT INTO referral_edges (invitee_id, inviter_id, arrival_id, created_at)
+SELECT 'user' || n, 'user0', gen_random_uuid(), now() FROM generate_series(1, 20000) AS n;
+INSERT INTO ledger_accounts (user_id, unit) SELECT 'user' || n, 'credits' FROM generate_series(0, 9) AS n;
+INSERT INTO ledger_entries (
+    user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, correlation_id, created_at
+)
+SELECT 'user' || n % 10, 'credits', 1 + n / 10, 1, 0, 1, 'purchase', n, 'request', now()
+FROM generate_series(0, 20000) AS n;
+INSERT INTO rewards (reward_id, owner_id, name, cost, active, created_at)
+SELECT 'reward' || n, 'user' || n % 5000, 'name', 1, true, now() FROM generate_series(1, 20000) AS n;
+"""
+
+
+@pytest.fixture
+async def filled(superuser: Session) -> Session:
+    await superuser.execute("SET session_replication_role = replica; SET search_path = tallystick")
+    await superuser.execute(FILLING)
+    await superuser.execute("ANALYZE; SET plan_cache_mode = force_generic_plan")
+    return superuser
+
+
+async def plan_of(session: Session, name: str, sql: str, arguments: str) -> str:
+    await session.execute(f"PREPARE {name} AS {sql}")
+    return "\n".join(
+        row[0] for row in await session.fetch(f"EXPLAIN (ANALYZE, COSTS OFF) EXECUTE {name} ({arguments})")
+    )
+
+
+async def test_every_page_reads_its_index_and_sorts_nothing(filled: Session) -> None:
+    statements = dict(Statements.load("exports"))
+    assert set(statements) == set(INDEXES)
+
+    for name, sql in statements.items():
+        plan = await plan_of(filled, name, sql, ARGUMENTS[name])
+
+        assert INDEXES[name] in plan, f"{name}\n{plan}"
+        assert "Seq Scan" not in plan, f"{name}\n{plan}"
+        assert "Sort" not in plan, f"{name}\n{plan}"
+
+
+async def test_whoever_leaves_withdraws_by_an_index(filled: Session) -> None:
+    plan = await plan_of(filled, "withdraw", Statements.load("rewards").withdraw, "ARRAY['user7'], 'withdrawn'")
+
+    assert "rewards_of_owner" in plan
+    assert "Seq Scan" not in plan

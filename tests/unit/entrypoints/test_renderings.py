@@ -1,0 +1,56 @@
+"""Rows as lines: whole, in both formats, whatever a text holds."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import get_args
+
+import msgspec
+import pytest
+
+from domain.exports import ROWS, ExportedCode, ExportedEdge, ExportedEntry, ExportKind
+from entrypoints.http.entries import EntryView
+from entrypoints.renderings import Rendering
+
+NOW = datetime(2026, 1, 1, 12, 30, 0, 5, tzinfo=UTC)
+
+
+def an_entry(reason: str) -> ExportedEntry:
+    places = ("ada", "credits", 1, 2, 3, 5, "grant", "0012E34", reason, None, None, None, "request", NOW)
+    return ExportedEntry(*places)  # type: ignore[arg-type]  # in the order of the fields
+
+
+def test_an_exported_entry_is_what_every_route_shows() -> None:
+    assert ExportedEntry.__struct_fields__ == EntryView.__struct_fields__
+
+
+def test_every_kind_has_its_row_and_its_place() -> None:
+    assert set(ROWS) == set(get_args(ExportKind))
+    assert an_entry("because").place == ("ada", "credits", 1)
+    assert [type(each) for each in an_entry("because").place] == [type(each) for each in ExportedEntry.start]
+
+
+@pytest.mark.parametrize("reason", ["=1+1", 'say "hi"', "a,b", "line\r\nbreak", " spaces ", "Ærø", "'", "NULL", "007"])
+def test_a_text_comes_back_as_it_was(reason: str) -> None:
+    entry = an_entry(reason)
+
+    as_csv = Rendering("entries", "csv").lines([entry]).decode()
+    as_json = Rendering("entries", "jsonl").lines([entry])
+
+    (line,) = csv.reader(io.StringIO(as_csv, newline=""), strict=True)
+    assert line[8] == reason
+    assert as_json.count(b"\n") == 1
+    assert msgspec.json.decode(as_json, type=ExportedEntry) == entry
+
+
+def test_null_is_an_empty_field_and_times_are_as_on_the_wire() -> None:
+    rows = [ExportedEdge("bob", "ada", None, NOW), ExportedCode("0012E34", "ada", NOW, None)]  # type: ignore[arg-type]
+
+    assert Rendering("edges", "csv").lines(rows) == (
+        b"bob,ada,,2026-01-01T12:30:00.000005Z\r\n0012E34,ada,2026-01-01T12:30:00.000005Z,\r\n"
+    )
+
+
+def test_the_fields_stand_before_the_rows_of_csv_alone() -> None:
+    assert Rendering("edges", "csv").opening() == b"invitee_id,inviter_id,code,created_at\r\n"
+    assert Rendering("edges", "jsonl").opening() == b""
