@@ -47,6 +47,11 @@ class Process:
         return self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        """Tell whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
     def output(self) -> str:
         return "".join(self._lines)
 

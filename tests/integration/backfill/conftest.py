@@ -1,0 +1,13 @@
+"""A team that moves into an empty database."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.moving import Moving
+from tests.worlds import World
+
+
+@pytest.fixture
+def moving(owner_dsn: str, tmp_path: Path, world: World) -> Moving:
+    return Moving(owner_dsn, tmp_path, world)

@@ -1,0 +1,124 @@
+"""A team that moves in: a source in a file, and all that can be done with it."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from adapters.legacy.files import FileFormat, FileSource
+from adapters.legacy.sources import read_mapping
+from adapters.memory.ports import SeededRandomness, SwitchedFlags
+from adapters.postgres.backfill_apply import BackfillApplication, check_source
+from adapters.postgres.backfill_plan import BackfillPlanning
+from adapters.postgres.backfill_rollback import BackfillRollback
+from adapters.postgres.backfill_runs import BackfillRuns, Connection, service_session
+from adapters.postgres.backfill_verify import BackfillVerification, total
+from application.points import Points
+from domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, Verification
+from domain.codes import Code, draw_candidates
+from domain.loyalty import Tiers
+from tests.worlds import World
+
+LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
+TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000")
+
+
+def a_user(user_id: str, code: object = None, *, day: int | None = 0, **told: object) -> dict[str, object]:
+    """Return the line of a user who came on a day; None for one of whom nobody knows when."""
+    line: dict[str, object] = {"user_id": user_id, "code": code, **told}
+    return line if day is None else line | {"created_at": (LONG_AGO + timedelta(days=day)).isoformat()}
+
+
+class Moving:
+    """One database that a team moves into, chunk by chunk."""
+
+    def __init__(self, dsn: str, folder: Path, world: World) -> None:
+        self.dsn, self.folder, self.world = dsn, folder, world
+        self.randomness = SeededRandomness(7)
+        self.points = Points(TIERS, SwitchedFlags({}))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def draw(self) -> tuple[Code, ...]:
+        return draw_candidates(self.randomness.bytes)
+
+    def file(self, lines: Iterable[Mapping[str, object] | bytes], name: str = "users.jsonl") -> Path:
+        """Write a source; bytes stand for themselves."""
+        path = self.folder / name
+        path.write_bytes(
+            b"".join((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines)
+        )
+        return path
+
+    def source(self, path: Path, kind: FileFormat = "jsonl", names: tuple[str, ...] = ()) -> FileSource:
+        return FileSource(path, kind, read_mapping(names))
+
+    async def plan(
+        self,
+        *lines: Mapping[str, object] | bytes,
+        chunk: int = 2,
+        referred_by: ReferredBy = "auto",
+        name: str = "users.jsonl",
+    ) -> Run:
+        source = self.source(self.file(lines, name))
+        options = Options("jsonl", chunk=chunk, referred_by=referred_by)
+        return await BackfillPlanning(self.dsn, self.now)(source, options, lambda _share: None)
+
+    async def apply(self, run: Run, *, dsn: str | None = None, connections: int = 1) -> Tally:
+        await check_source(run, self.source(Path(run.plan.source)), lambda _share: None)
+        application = BackfillApplication(dsn or self.dsn, self.now, self.draw, self.points)
+        await application(run, connections=connections, told=lambda *_: None)
+        return await self.done(run)
+
+    async def verify(self, run: Run) -> Verification:
+        verification = BackfillVerification(self.dsn, self.now)
+        return await verification(run, self.source(Path(run.plan.source)), lambda _share: None)
+
+    async def roll_back(self, run: Run, *, dsn: str | None = None) -> Tally:
+        await BackfillRollback(dsn or self.dsn, self.now, self.draw)(run, told=lambda *_: None)
+        return await self.done(run, "rollback")
+
+    async def move_in(self, *lines: Mapping[str, object] | bytes, chunk: int = 2) -> Run:
+        """Plan and apply."""
+        run = await self.plan(*lines, chunk=chunk)
+        await self.apply(run)
+        return run
+
+    async def done(self, run: Run, *phases: Phase) -> Tally:
+        async with self.session() as connection:
+            return await total(connection, run, phases or ("codes", "edges", "points"))
+
+    async def state(self, run: Run) -> RunState:
+        async with self.session() as connection:
+            return (await BackfillRuns(connection).find(run.plan_hash)).state
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Connection]:
+        """Look at the database as the service."""
+        async with service_session(self.dsn) as connection:
+            yield connection
+
+    async def rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        async with self.session() as connection:
+            return [tuple(row.values()) for row in await connection.fetch(query, *arguments)]
+
+    async def codes(self) -> dict[str, tuple[str, bool]]:
+        """Return every code with its user, and whether it is the canonical one."""
+        rows = await self.rows("SELECT code, user_id, is_canonical FROM tallystick.referral_codes")
+        return {code: (user_id, is_canonical) for code, user_id, is_canonical in rows}
+
+    async def canonical(self, user_id: str) -> str | None:
+        return next((code for code, held in (await self.codes()).items() if held == (user_id, True)), None)
+
+    async def conflicts(self) -> set[tuple[str, str, str, str]]:
+        rows = await self.rows("SELECT code, user_id, kept_by, reason FROM tallystick.code_conflicts")
+        return {(code, user_id, kept_by, reason) for code, user_id, kept_by, reason in rows}
+
+    async def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all that is served, so that two states can be compared."""
+        tables = ("users", "referral_codes", "referral_edges", "ledger_accounts", "ledger_entries")
+        ordered = [(table, f"SELECT * FROM tallystick.{table} AS t ORDER BY t.*::text") for table in tables]
+        return {table: await self.rows(query) for table, query in ordered}
