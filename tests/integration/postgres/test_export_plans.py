@@ -7,15 +7,17 @@ from tests.integration.postgres.sessions import Session
 
 INDEXES = {
     "codes": "referral_codes_pkey",
-    "aliases": "referral_codes_aliases",
+    "aliases": "referral_codes_exported_aliases",
     "edges": "referral_edges_pkey",
     "entries": "ledger_entries_pkey",
+    "conflicts": "code_conflicts_pkey",
 }
 ARGUMENTS = {
     "codes": "'C5000', 1000",
     "aliases": "'C5000', 1000",
     "edges": "'user5000', 1000",
     "entries": "'user5', 'credits', 500, 1000",
+    "conflicts": "'C5000', 'user5', 1000",
 }
 FILLING = """
 INSERT INTO users (user_id, created_at) SELECT 'user' || n, now() FROM generate_series(0, 20000) AS n;
@@ -30,6 +32,8 @@ INSERT INTO ledger_entries (
 )
 SELECT 'user' || n % 10, 'credits', 1 + n / 10, 1, 0, 1, 'purchase', n, 'request', now()
 FROM generate_series(0, 20000) AS n;
+INSERT INTO code_conflicts (code, user_id, kept_by, reason, run, created_at)
+SELECT 'C' || 1000 + n / 2, 'user' || n, 'user0', 'duplicate', 1, now() FROM generate_series(1, 20000) AS n;
 INSERT INTO rewards (reward_id, owner_id, name, cost, active, created_at)
 SELECT 'reward' || n, 'user' || n % 5000, 'name', 1, true, now() FROM generate_series(1, 20000) AS n;
 """
