@@ -11,7 +11,10 @@ from domain.codes import Code
 from domain.ledger import EventType, Unit
 from domain.users import UserId
 
-ExportKind = Literal["codes", "aliases", "edges", "entries"]
+ExportKind = Literal["codes", "aliases", "edges", "entries", "conflicts"]
+
+ConflictReason = Literal["duplicate", "held"]
+"""Why a code is not its claimant's: somebody else came first there, or it was somebody's here already."""
 
 Place: TypeAlias = tuple[str | int, ...]
 """Where a row stands: its key."""
@@ -80,8 +83,26 @@ class ExportedEntry(ExportRow, frozen=True):
     created_at: datetime
 
 
+class ExportedConflict(ExportRow, frozen=True):
+    """A code that a user brought along and did not keep: links with it lead to somebody else."""
+
+    start: ClassVar[Place] = ("", "")
+
+    code: Code
+    user_id: UserId
+    kept_by: UserId
+    reason: ConflictReason
+    created_at: datetime
+
+
 ROWS: Mapping[ExportKind, type[ExportRow]] = MappingProxyType(
-    {"codes": ExportedCode, "aliases": ExportedAlias, "edges": ExportedEdge, "entries": ExportedEntry}
+    {
+        "codes": ExportedCode,
+        "aliases": ExportedAlias,
+        "edges": ExportedEdge,
+        "entries": ExportedEntry,
+        "conflicts": ExportedConflict,
+    }
 )
 """What the rows of each kind are; a new kind is a row here, and a statement of its name."""
 

@@ -27,6 +27,8 @@ class MemoryExports:
             "aliases": self._aliases,
             "edges": self._edges,
             "entries": self._entries,
+            # Nobody moves into memory.
+            "conflicts": lambda: iter(()),
         }
         return sorted((row for row in rows[kind]() if row.place > after), key=lambda row: row.place)[:limit]
 

@@ -12,6 +12,7 @@ import pytest
 
 from entrypoints.cli.export import opened
 from tests.installations import Installation
+from tests.integration.cli.conftest import Spoil
 from tests.integration.postgres.sessions import session, transactions_on
 from tests.processes import PROGRAM, clean_environment
 from tests.worlds import World
@@ -22,6 +23,11 @@ SET ROLE tallystick_app;
 INSERT INTO tallystick.users (user_id, created_at) SELECT 'user' || n, now() FROM generate_series(1, 20000) AS n;
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at)
 SELECT 'CODE' || n, 'user' || n, true, now() FROM generate_series(1, 20000) AS n
+"""
+
+CONFLICT = """
+SET session_replication_role = replica;
+INSERT INTO tallystick.code_conflicts VALUES ('SAME1111', 'ben', 'ada', 'duplicate', 1, now())
 """
 
 
@@ -61,11 +67,12 @@ async def test_rows_go_to_standard_output_and_nothing_else_does(connected: Insta
     assert [row["user_id"] for row in csv.DictReader(table.stdout.splitlines())] == ["ada", "bob"]
 
 
-@pytest.mark.parametrize("kind", ["codes", "aliases", "edges", "entries"])
-async def test_every_kind_can_be_exported(connected: Installation, there: World, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["codes", "aliases", "edges", "entries", "conflicts"])
+async def test_every_kind_can_be_exported(connected: Installation, there: World, spoil: Spoil, kind: str) -> None:
     await there.arrive("cid", LONGEST)
     await there.remint("ada")
     await there.grant("ada")
+    await spoil(CONFLICT)
 
     exported = connected.run("export", kind)
 

@@ -99,7 +99,7 @@ class ExportsBehaviour:
 
         assert row == ExportedEntry(*(getattr(granted.entry, name) for name in ExportedEntry.__struct_fields__))
 
-    @pytest.mark.parametrize("kind", get_args(ExportKind))
+    @pytest.mark.parametrize("kind", ["codes", "aliases", "edges", "entries"])
     async def test_pages_hold_every_row_once_and_in_order(self, world: World, kind: ExportKind) -> None:
         await self.fill(world)
         whole = await exported(world, kind)
@@ -138,7 +138,7 @@ class ExportsBehaviour:
         assert [row.place for row in rest] == [("user3",), ("user4",), ("user4-behind",)]
 
     async def fill(self, world: World) -> None:
-        """Let there be five rows of each kind."""
+        """Let there be five rows of each kind but conflicts, which only a backfill leaves."""
         code = await world.mint("inviter")
         for number in range(4):
             await world.arrive(f"user{number}", code)

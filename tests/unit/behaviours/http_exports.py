@@ -20,6 +20,7 @@ FIELDS = {
         "user_id,unit,seq,amount,balance_before,balance_after,event_type,event_key,reason,staff_id,tier_before,"
         "tier_after,correlation_id,created_at"
     ),
+    "conflicts": "code,user_id,kept_by,reason,created_at",
 }
 
 

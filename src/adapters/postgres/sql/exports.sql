@@ -28,3 +28,10 @@ FROM tallystick.ledger_entries
 WHERE (user_id, unit, seq) > ($1::text, $2::text, $3::bigint)
 ORDER BY user_id, unit, seq
 LIMIT $4::bigint;
+
+-- conflicts(code, user_id, limit)
+SELECT code, user_id, kept_by, reason, created_at
+FROM tallystick.code_conflicts
+WHERE (code, user_id) > ($1::text, $2::text)
+ORDER BY code, user_id
+LIMIT $3::bigint;
