@@ -50,6 +50,8 @@ BROUGHT_POINTS = Event("backfill", "points")
 
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0", ""})
 _LONGEST_REFERENCE = 256
+_MOST_BITS = 1024
+"""Of a number that is read as a text; the texts are shorter by far."""
 
 
 class MalformedRecord(Exception):
@@ -91,7 +93,7 @@ def read_record(line: int, fields: Mapping[str, Value]) -> LegacyRecord:
     code_state, code = _code(_text(fields, "code"))
     referred_by = (_text(fields, "referred_by") or "").strip() or None
     if referred_by is not None and len(referred_by) > _LONGEST_REFERENCE:
-        raise MalformedRecord(f"referred_by has to be a code or a user id, not {_LONGEST_REFERENCE} characters or more")
+        raise MalformedRecord(f"referred_by has to be a code or a user id, of at most {_LONGEST_REFERENCE} characters")
     email, username = _text(fields, "email") or None, _text(fields, "username") or None
     display_name, phone = _text(fields, "display_name") or None, _text(fields, "phone") or None
     usable = (
@@ -112,7 +114,7 @@ def read_record(line: int, fields: Mapping[str, Value]) -> LegacyRecord:
         referred_by,
         normal_form(referred_by) if referred_by is not None else None,
         _points(fields),
-        bool((_text(fields, "deleted_at") or "").strip()),
+        _time(fields, "deleted_at") is not None,
         usable.count(None) - given.count(None),
     )
 
@@ -134,20 +136,18 @@ def _text(fields: Mapping[str, Value], name: Column) -> str | None:
         if value and "\x00" in value:
             raise MalformedRecord(f"{name} holds a NUL character")
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MOST_BITS:
         return str(value)  # numeric ids and codes are numbers in some exports
-    raise MalformedRecord(f"{name} has to be a text")
+    raise MalformedRecord(f"{name} has to be a text or a whole number")
 
 
 def _time(fields: Mapping[str, Value], name: Column) -> datetime | None:
     value = fields.get(name)
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, datetime):
-        return value
     try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if time is not None:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(time, datetime):
             # Without an offset it is UTC; with one it may leave the calendar, which is an OverflowError.
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
@@ -157,9 +157,9 @@ def _time(fields: Mapping[str, Value], name: Column) -> datetime | None:
 
 def _truth(fields: Mapping[str, Value], name: Column) -> bool:
     value = fields.get(name)
-    if value is None or isinstance(value, bool):
+    if value is None or value in (0, 1):
         return bool(value)
-    word = str(value).strip().lower()
+    word = value.strip().lower() if isinstance(value, str) else None
     if word not in _TRUE | _FALSE:
         raise MalformedRecord(f"{name} has to be true or false")
     return word in _TRUE

@@ -1,0 +1,1 @@
+"""Where users come from when a team moves in: files, and databases of others."""

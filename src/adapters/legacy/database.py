@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
@@ -11,6 +11,8 @@ from adapters.legacy.sources import BATCH, Batch, Malformed, SourceError
 from domain.legacy import LegacyRecord, MalformedRecord, Value, read_record
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"
+_SHOWN = ("host", "port", "user", "database", "dbname", "sslmode")
+"""What of a DSN's query may stand in a report; a password may not."""
 
 
 class SupabaseSource:
@@ -25,7 +27,8 @@ class SupabaseSource:
         parts = urlsplit(self._dsn)
         user, _, host = parts.netloc.rpartition("@")
         place = f"{user.partition(':')[0]}@{host}" if user else host
-        return urlunsplit(parts._replace(netloc=place, query="", fragment=""))
+        query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key in _SHOWN], safe="/")
+        return urlunsplit(parts._replace(netloc=place, query=query, fragment=""))
 
     @property
     def ignored(self) -> list[str]:
@@ -44,8 +47,10 @@ class SupabaseSource:
                 statement_cache_size=0,
                 server_settings={"application_name": "tallystick backfill"},
             )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError) as error:
             raise SourceError(f"the source cannot be reached: {_named(error)}") from None
+        except (ValueError, OverflowError, asyncpg.InterfaceError):
+            raise SourceError("the source is no address as in postgresql://user:password@host:5432/database") from None
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 present = {row["attname"] for row in await connection.fetch(_COLUMNS)}

@@ -13,6 +13,7 @@ from domain.legacy import Column, LegacyRecord, MalformedRecord, Value, read_rec
 
 FileFormat = Literal["jsonl", "csv"]
 
+_BOM = b"\xef\xbb\xbf"
 _NOT_UTF8 = "the line is not UTF-8"
 _TOO_LONG = f"the line is longer than {LONGEST_LINE} bytes"
 _BLOCK = 2**20
@@ -78,13 +79,14 @@ class FileSource:
         paths = {column: tuple(name.split(".")) for column, name in self._names.items()}
         used = {path[0] for path in paths.values()}
         for number, line in enumerate(self._lines(file), 1):
-            if len(line) > LONGEST_LINE:
+            if _is_too_long(line):
                 yield number, _TOO_LONG
                 continue
-            if not line.strip():
+            text = line.removeprefix(_BOM) if number == 1 else line
+            if not text.strip():
                 continue
             try:
-                fields = _DECODER.decode(line)
+                fields = _DECODER.decode(text)
             except (msgspec.DecodeError, RecursionError):
                 yield number, "the line is no JSON object"
                 continue
@@ -96,26 +98,44 @@ class FileSource:
             yield number, {column: _reach(fields, path) for column, path in paths.items()}
 
     def _csv_lines(self, file: IO[bytes]) -> Iterator[_Line]:
-        text = (line.decode("utf-8", "surrogateescape") for line in self._lines(file))
+        too_long = list[bytes]()
+
+        def texts() -> Iterator[str]:
+            for line in self._lines(file):
+                if _is_too_long(line):
+                    too_long.append(line)
+                # What is cut off could still look like a record.
+                yield "\n" if _is_too_long(line) else line.decode("utf-8", "surrogateescape")
+
         csv.field_size_limit(LONGEST_LINE)
-        rows = csv.reader(text, strict=True)
-        header = [name.removeprefix("\ufeff").strip() for name in next(rows, [])]
-        places = {column: header.index(name) for column, name in self._names.items() if name in header}
-        if "user_id" not in places:
-            raise SourceError(f"the first line has no column {self._names['user_id']}: name it by --map user_id=NAME")
+        rows = csv.reader(texts(), strict=True)
+        header = _header(rows)
+        places = self._places(header)
         self._ignored.update(dict.fromkeys(name for name in header if name not in self._names.values()))
         while True:
             number = rows.line_num + 1
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                yield number, f"the line is no CSV: {error}"
+                there = "the line" if rows.line_num == number else f"what stands from here to line {rows.line_num}"
+                yield number, f"{there} is no CSV: {error}"
                 continue
             if row is None:
                 return
-            if not row:
-                continue
-            yield number, self._fields(row, header, places)
+            if too_long:
+                too_long.clear()
+                yield number, _TOO_LONG
+            elif row:
+                yield number, self._fields(row, header, places)
+
+    def _places(self, header: list[str]) -> Mapping[Column, int]:
+        """Return where each column stands; SourceError where one that was named is missing or there twice."""
+        for column, name in self._names.items():
+            if header.count(name) > 1:
+                raise SourceError(f"the first line has two columns {name}")
+            if name not in header and (column == "user_id" or name != column):
+                raise SourceError(f"the first line has no column {name}: name it by --map {column}=NAME")
+        return {column: header.index(name) for column, name in self._names.items() if name in header}
 
     def _fields(self, row: list[str], header: list[str], places: Mapping[Column, int]) -> Mapping[str, Value] | str:
         if len(row) != len(header):
@@ -138,6 +158,19 @@ class FileSource:
                 rest = read(LONGEST_LINE + 1)
                 self._digest.update(rest)
             yield line
+
+
+def _is_too_long(line: bytes) -> bool:
+    return len(line) > LONGEST_LINE and not line.endswith(b"\n")
+
+
+def _header(rows: Iterator[list[str]]) -> list[str]:
+    try:
+        header = [name.removeprefix("\ufeff").strip() for name in next(rows, [])]
+        "".join(header).encode()
+    except (csv.Error, UnicodeEncodeError):
+        raise SourceError("the first line is no CSV in UTF-8: it has to name the columns") from None
+    return header
 
 
 def _read(number: int, fields: Mapping[str, Value] | str) -> LegacyRecord | Malformed:

@@ -35,7 +35,7 @@ from entrypoints.cli.backfill_reports import (
 from entrypoints.cli.embedded import running_database
 from entrypoints.cli.migrate import refuse_pending
 from entrypoints.cli.progress import shown
-from entrypoints.cli.terminal import ERR, NO, WRONG, confirm, named_errors, refuse, settings_or_exit
+from entrypoints.cli.terminal import ERR, INTERRUPTED, NO, WRONG, confirm, named_errors, refuse, settings_or_exit
 from entrypoints.settings import Settings
 
 T = TypeVar("T")
@@ -43,7 +43,16 @@ T = TypeVar("T")
 UNRESOLVED = 3
 """Duplicates cannot be resolved by the rule."""
 _SCHEMES = ("postgres://", "postgresql://")
-_ERRORS = (ClusterError, NoUnprivilegedUser, MigrationRefused, BackfillRefused, SourceError, OSError)
+_ERRORS = (
+    ClusterError,
+    NoUnprivilegedUser,
+    MigrationRefused,
+    BackfillRefused,
+    SourceError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
 
 _plan = click.option("--plan", "plan_hash", required=True, metavar="HASH", help="The plan's hash, or its beginning.")
 _elsewhere = click.option(
@@ -119,6 +128,8 @@ def plan(
     except ValueError as error:
         refuse(f"--map {error}", WRONG)
     is_database = source.startswith(_SCHEMES)
+    if is_database and (pairs or file_format is not None):
+        refuse("--map and --format are for files; of auth.users the columns are known", WRONG)
     by_name = "csv" if Path(source).suffix.lower() == ".csv" else "jsonl"
     kind = "supabase" if is_database else file_format or by_name
     differing = {ours: theirs for ours, theirs in names.items() if ours != theirs}
@@ -247,9 +258,12 @@ def status(plan_hash: str | None, yes: bool, as_json: bool) -> None:  # noqa: AR
 def _run(work: Callable[[Settings], Coroutine[None, None, T]]) -> T:
     """Do it on the database of the settings; foreseen errors end the program with a sentence."""
     settings = settings_or_exit()
-    with named_errors(*_ERRORS, asyncpg.PostgresError), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
-        return asyncio.run(work(connected))
+    try:
+        with named_errors(*_ERRORS), running_database(settings) as connected:
+            asyncio.run(refuse_pending(connected))
+            return asyncio.run(work(connected))
+    except KeyboardInterrupt:
+        refuse("stopped; what is done stays done, and the same command goes on from there", INTERRUPTED)
 
 
 async def _found(settings: Settings, plan_hash: str) -> Run:

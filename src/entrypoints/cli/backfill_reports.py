@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from rich.markup import escape
 from rich.table import Table
 
 from adapters.postgres.backfill_plan import DuplicatesUnresolved
@@ -48,7 +49,7 @@ def show_plan(run: Run, malformed: Sequence[tuple[int, str]], *, as_json: bool) 
     _list("lines that cannot be read", [f"line {line}: {reason}" for line, reason in malformed], plan.malformed)
     _list("lines whose code has no normal form", [f"line {line}" for line in plan.formless_lines], plan.formless)
     if plan.ignored_columns:
-        OUT.print(f"columns that are not used: {', '.join(plan.ignored_columns)}")
+        OUT.print(f"columns that are not used: {escape(', '.join(plan.ignored_columns))}")
     OUT.print(f"plan [bold]{run.plan_hash}[/] is {run.state}")
     if run.state == "planned":
         OUT.print(f"next: tallystick backfill apply --plan {run.plan_hash[:12]}")
@@ -129,7 +130,9 @@ def show_runs(runs: Sequence[tuple[Run, Tally, Tally]], *, as_json: bool) -> Non
         brought = str(done.kept + done.reminted + done.minted)
         planned_at = run.planned_at.isoformat(timespec="seconds")
         removed = str(taken_back.codes_removed)
-        table.add_row(run.plan_hash[:12], run.state, planned_at, str(run.plan.users), brought, removed, run.plan.source)
+        table.add_row(
+            run.plan_hash[:12], run.state, planned_at, str(run.plan.users), brought, removed, escape(run.plan.source)
+        )
     OUT.print(table if runs else "nothing was planned yet: tallystick backfill plan --source FILE_OR_DSN")
 
 
@@ -197,7 +200,7 @@ def _list(what: str, lines: Sequence[str], total: int | None) -> None:
         return
     OUT.print(f"{what}:")
     for line in lines[:_LISTED]:
-        OUT.print(f"  {line}")
+        OUT.print(f"  {line}", markup=False)
     rest = (total if total is not None else len(lines)) - len(lines[:_LISTED])
     if rest > 0:
         OUT.print(f"  and {rest} more")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+import asyncpg
 import msgspec
 import rich_click as click
 from rich.console import Console
@@ -16,6 +17,8 @@ NO = 1
 """The answer is no: something is not as it should be."""
 WRONG = 2
 """The command or a setting is wrong."""
+INTERRUPTED = 130
+"""Somebody pressed Ctrl-C; what shells answer then."""
 
 OUT = Console(soft_wrap=True, highlight=False)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -46,7 +49,9 @@ def named_errors(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        refuse(str(error) or type(error).__name__)
+        # PostgreSQL's details repeat the row.
+        told = error.args[0] if isinstance(error, asyncpg.PostgresError) and error.args else str(error)
+        refuse(told or type(error).__name__)
 
 
 def _plain(text: str) -> str:

@@ -21,6 +21,11 @@ COMMANDS = {
     "reconcile invites",
     "freeze",
     "thaw",
+    "backfill plan",
+    "backfill apply",
+    "backfill verify",
+    "backfill rollback",
+    "backfill status",
     "export",
     "users delete",
 }

@@ -1,0 +1,291 @@
+"""Legacy records: every field is read without trust, and what cannot be used is named and never repeated."""
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from domain.codes import normal_form
+from domain.ledger import MAX_BALANCE
+from domain.legacy import COLUMNS, MalformedRecord, read_record
+from domain.users import is_email, is_phone, is_plain, is_user_id
+
+NOON = datetime(2024, 5, 31, 12, tzinfo=UTC)
+FOREIGN: list[object] = [1.5, True, False, [], ["x"], {}, {"a": 1}, b"x"]
+TEXTS = [column for column in COLUMNS if column not in {"created_at", "deleted_at", "phone_verified"}]
+
+
+def read(**fields: object) -> object:
+    """Return what becomes of the only field, or of all of them."""
+    record = read_record(7, {"user_id": "ada"} | fields)
+    return getattr(record, next(iter(fields)))
+
+
+def refusal(**fields: object) -> str:
+    with pytest.raises(MalformedRecord) as refused:
+        read_record(7, {"user_id": "ada"} | fields)
+    return str(refused.value)
+
+
+def test_a_user_of_whom_nothing_else_is_told() -> None:
+    record = read_record(7, {"user_id": "ada"})
+
+    assert record == (7, "ada", "missing", None, None, None, None, None, None, False, None, None, None, False, 0)
+
+
+def test_a_user_of_whom_all_is_told() -> None:
+    record = read_record(
+        7,
+        {
+            "user_id": "auth0|Ada_1.2:3@x-y",
+            "code": "ADA11111",
+            "created_at": "2024-05-31T12:00:00Z",
+            "email": "ada@example.com",
+            "username": "ada",
+            "display_name": "Ada Lovelace",
+            "phone": "+45 12 34 56 78",
+            "phone_verified": True,
+            "referred_by": " ben-2222 ",
+            "points": 40,
+            "deleted_at": None,
+        },
+    )
+
+    profile = ("ada@example.com", "ada", "Ada Lovelace", "+45 12 34 56 78", True)
+    assert record == (
+        *(7, "auth0|Ada_1.2:3@x-y", "kept", "ADA11111", NOON),
+        *profile,
+        *("ben-2222", "BEN2222", 40, False, 0),
+    )
+
+
+@pytest.mark.parametrize("user_id", ["a", "x" * 128, 12, -5, 0, "0", "a|b:c@d.e-f_g"])
+def test_what_can_name_a_user_does(user_id: object) -> None:
+    assert read(user_id=user_id) == str(user_id)
+
+
+@pytest.mark.parametrize(
+    "user_id", [None, "", " ", " ada", "ada\n", "x" * 129, "a b", "ædå", "a/b", "a\x00", 10**128, *FOREIGN]
+)
+def test_what_cannot_name_a_user_is_no_record(user_id: object) -> None:
+    assert refusal(user_id=user_id).startswith("user_id ")
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "found"),
+    [
+        (None, "missing", None),
+        ("", "empty", None),
+        (" \t", "empty", None),
+        ("\u2003", "empty", None),
+        ("ADA1", "kept", "ADA1"),
+        ("A" * 32, "kept", "A" * 32),
+        ("OIL0", "kept", "OIL0"),
+        ("ada1", "changed", "ADA1"),
+        (" ADA1 ", "changed", "ADA1"),
+        ("A-D-A-1", "changed", "ADA1"),
+        (1234, "kept", "1234"),
+        ("ADA", "formless", None),
+        ("A" * 33, "formless", None),
+        ("A" * 64, "formless", None),
+        ("ADA_1", "formless", None),
+        ("ıııı", "formless", None),
+        ("ADA\u212a", "formless", None),
+        ("ﬁﬁﬁﬁ", "formless", None),
+        ("ß" * 4, "formless", None),
+        ("----", "formless", None),
+        (-123, "formless", None),
+        ('{"a": 1}', "formless", None),
+    ],
+)
+def test_a_code_is_kept_changed_or_none(code: object, state: str, found: str | None) -> None:
+    record = read_record(7, {"user_id": "ada", "code": code})
+
+    assert (record.code_state, record.code) == (state, found)
+
+
+@pytest.mark.parametrize("column", TEXTS)
+@pytest.mark.parametrize("value", FOREIGN)
+def test_what_is_no_text_is_refused_by_its_name(column: str, value: object) -> None:
+    assert refusal(**{column: value}).startswith(f"{column} has to be a text")
+
+
+@pytest.mark.parametrize("column", TEXTS)
+def test_a_nul_character_is_refused(column: str) -> None:
+    assert refusal(**{column: "secret\x00"}) == f"{column} holds a NUL character"
+
+
+@pytest.mark.parametrize("column", COLUMNS[1:])
+@pytest.mark.parametrize("value", [None, ""])
+def test_nothing_is_nothing_everywhere_else(column: str, value: object) -> None:
+    with_it, without = read_record(7, {"user_id": "ada", column: value}), read_record(7, {"user_id": "ada"})
+
+    assert with_it._replace(code_state="missing") == without
+
+
+@pytest.mark.parametrize(
+    ("told", "time"),
+    [
+        ("2024-05-31T12:00:00Z", NOON),
+        ("2024-05-31 14:00:00+02:00", NOON),
+        ("2024-05-31T12:00:00", NOON),
+        ("2024-05-31", NOON.replace(hour=0)),
+        (NOON, NOON),
+        (NOON.astimezone(timezone(timedelta(hours=2))), NOON),
+        (NOON.replace(tzinfo=None), NOON),
+        ("0001-01-01T00:00:00+00:00", datetime(1, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (None, None),
+        ("", None),
+        ("  ", None),
+    ],
+)
+def test_a_time_is_utc_where_it_says_nothing_else(told: object, time: datetime | None) -> None:
+    found = read(created_at=told)
+
+    assert found == time
+    assert not isinstance(found, datetime) or found.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *("soon", "2024-13-01", "2024-02-30", "31.5.2024", "2024-05-31T25:00:00Z", "1717156800", "NULL", "\x00"),
+        *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"),
+        *(1717156800, 0, *FOREIGN),
+    ],
+)
+@pytest.mark.parametrize("column", ["created_at", "deleted_at"])
+def test_what_is_no_time_is_refused(column: str, told: object) -> None:
+    assert refusal(**{column: told}) == f"{column} has to be a time as in 2024-05-31T08:30:00Z"
+
+
+@pytest.mark.parametrize(("told", "is_deleted"), [("2024-05-31", True), (NOON, True), (None, False), (" ", False)])
+def test_who_has_a_time_of_deletion_is_deleted(told: object, is_deleted: bool) -> None:
+    assert read_record(7, {"user_id": "ada", "deleted_at": told}).is_deleted is is_deleted
+
+
+@pytest.mark.parametrize(
+    ("column", "usable", "useless"),
+    [
+        ("email", ["a@b", "x" * 250 + "@b.c"], ["ada", "a@", "@b", "a b@c", "a@b@c", "x" * 251 + "@b.c"]),
+        ("username", ["a", "x" * 128, " "], ["x" * 129, "a\nb", "a\x7f"]),
+        ("display_name", ["A", "Å" * 128, 42], ["x" * 129, "\t"]),
+        ("phone", ["123", "+45 12-34", 4512345678, "1" * 32], ["12", "none", "1" * 33, "123\n"]),
+    ],
+)
+def test_a_profile_comes_without_what_cannot_be_used(column: str, usable: list[object], useless: list[object]) -> None:
+    for value in usable:
+        record = read_record(7, {"user_id": "ada", "code": "ADA1", column: value})
+        assert (getattr(record, column), record.left_out, record.code) == (str(value), 0, "ADA1")
+    for value in useless:
+        record = read_record(7, {"user_id": "ada", "code": "ADA1", column: value})
+        assert (getattr(record, column), record.left_out, record.code) == (None, 1, "ADA1")
+
+
+def test_every_field_that_is_left_out_counts() -> None:
+    useless = {"email": "ada", "username": "\n", "display_name": "\t", "phone": "1"}
+
+    assert read_record(7, {"user_id": "ada"} | useless).left_out == 4
+
+
+@pytest.mark.parametrize("word", [True, "true", "TRUE", " t ", "yes", "1", 1])
+def test_words_for_true(word: object) -> None:
+    assert read(phone_verified=word) is True
+
+
+@pytest.mark.parametrize("word", [False, "false", "F", "no", "0", 0, "", " ", None])
+def test_words_for_false(word: object) -> None:
+    assert read(phone_verified=word) is False
+
+
+@pytest.mark.parametrize("word", ["maybe", "2", 2, -1, 0.5, [], {}, "on", b"1", [[[]]]])
+def test_words_for_neither(word: object) -> None:
+    assert refusal(phone_verified=word) == "phone_verified has to be true or false"
+
+
+@pytest.mark.parametrize(
+    ("told", "found", "code"),
+    [
+        ("ben", "ben", None),
+        (" BEN2 ", "BEN2", "BEN2"),
+        ("ben-2222", "ben-2222", "BEN2222"),
+        ("auth0|ben", "auth0|ben", None),
+        (1234, "1234", "1234"),
+        ("x" * 256, "x" * 256, None),
+        ("  ", None, None),
+    ],
+)
+def test_a_referral_is_kept_as_it_was_written(told: object, found: str | None, code: str | None) -> None:
+    record = read_record(7, {"user_id": "ada", "referred_by": told})
+
+    assert (record.referred_by, record.referred_code) == (found, code)
+
+
+def test_a_referral_is_short() -> None:
+    assert refusal(referred_by="x" * 257).startswith("referred_by has to be")
+
+
+@pytest.mark.parametrize(
+    ("told", "points"),
+    [(0, None), ("0", None), ("", None), (" ", None), (1, 1), ("1", 1), (" 007 ", 7), (MAX_BALANCE, MAX_BALANCE)],
+)
+def test_points_are_whole_and_none_is_nothing_to_bring(told: object, points: int | None) -> None:
+    assert read(points=told) == points
+
+
+@pytest.mark.parametrize(
+    "told", [-1, "-1", "+1", "1.0", "1e3", "١", "²", "1_000", "1 0", MAX_BALANCE + 1, 10**300, "x"]
+)
+def test_points_that_no_balance_holds_are_refused(told: object) -> None:
+    assert refusal(points=told) == f"points has to be a whole number from 0 to {MAX_BALANCE}"
+
+
+@pytest.mark.parametrize("column", ["user_id", "code", "phone_verified", "points", "email", "created_at"])
+def test_a_number_that_is_longer_than_python_prints_is_refused(column: str) -> None:
+    assert refusal(**{column: 10**5000}).startswith(f"{column} has to be ")
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.datetimes(timezones=st.none() | st.timezones())
+    | st.sampled_from(["ada", "ADA11111", "2024-05-31", "true", "a@b", "123", "1e3"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(COLUMNS, anything)), st.booleans())
+@example({"points": 10**4000}, True)
+@example({"phone": 10**4000}, True)
+@example({"code": math.nan}, True)
+@example({"created_at": datetime.max}, True)  # noqa: DTZ901  as an infinite time arrives
+@example({"created_at": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))}, True)
+def test_whatever_stands_in_a_field_the_record_is_in_bounds_or_refused(
+    fields: dict[str, object], has_name: bool
+) -> None:
+    told = fields | ({"user_id": "ada"} if has_name else {})
+    try:
+        record = read_record(7, told)
+    except MalformedRecord:
+        assert refusal(**{"user_id": None, **told}).split()[0] in COLUMNS
+        return
+
+    assert is_user_id(record.user_id)
+    assert (record.code is None) == (record.code_state in {"missing", "empty", "formless"})
+    assert record.code is None or normal_form(record.code) == record.code
+    assert record.created_at is None or record.created_at.utcoffset() == timedelta(0)
+    assert record.email is None or is_email(record.email)
+    assert record.phone is None or is_phone(record.phone)
+    for name in (record.username, record.display_name):
+        assert name is None or is_plain(name, longest=128)
+    assert record.referred_by is None or 0 < len(record.referred_by) <= 256
+    assert record.points is None or 0 < record.points <= MAX_BALANCE
+    assert 0 <= record.left_out <= 4
