@@ -37,13 +37,16 @@ class Moving:
     def __init__(self, dsn: str, folder: Path, world: World) -> None:
         self.dsn, self.folder, self.world = dsn, folder, world
         self.randomness = SeededRandomness(7)
-        self.points = Points(TIERS, SwitchedFlags({}))
+        self.flags = SwitchedFlags({})
+        self.points = Points(TIERS, self.flags)
+        self.candidates: tuple[Code, ...] = ()
+        """The new codes to be tried; those of chance where there are none."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return self.world.clock.now()
 
     def draw(self) -> tuple[Code, ...]:
-        return draw_candidates(self.randomness.bytes)
+        return self.candidates or draw_candidates(self.randomness.bytes)
 
     def file(self, lines: Iterable[Mapping[str, object] | bytes], name: str = "users.jsonl") -> Path:
         """Write a source; bytes stand for themselves."""
@@ -65,6 +68,7 @@ class Moving:
     ) -> Run:
         source = self.source(self.file(lines, name))
         options = Options("jsonl", chunk=chunk, referred_by=referred_by)
+        self.world.clock.move(timedelta(minutes=5))  # what was here before is settled
         return await BackfillPlanning(self.dsn, self.now)(source, options, lambda _share: None)
 
     async def apply(self, run: Run, *, dsn: str | None = None, connections: int = 1) -> Tally:

@@ -105,6 +105,8 @@ class _Book:
         owners = {entry.code: entry.user_id for entry in entries}
         arriving = {arrival.user_id for arrival in arrivals}
         users = await stores.users.lock(arriving | set(owners.values()))
+        # Whoever a backfill brought and is being taken back with it owns nothing any more.
+        owners = {code: owner for code, owner in owners.items() if owner in users}
         # Edges are read after the locks: two users who name each other at once queue on their rows.
         edges = await stores.edges.find(arriving | users.keys())
         verified = await stores.verifications.verified(arriving)

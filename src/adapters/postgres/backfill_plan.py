@@ -177,7 +177,7 @@ async def _load(connection: Connection, source: Source, progress: Progress) -> _
 async def _plan(
     connection: Connection, source: Source, options: Options, lines: _Lines, *, attempt: int, before: datetime
 ) -> Plan:
-    people, claims = await _row(connection, _SQL.count_people), await _row(connection, _SQL.count_claims)
+    people, claims = await row(connection, _SQL.count_people), await row(connection, _SQL.count_claims)
     refusals = {row["refusal"]: row["users"] for row in await connection.fetch(_SQL.count_refusals)}
     states = lines.states
     return Plan(
@@ -219,12 +219,13 @@ async def _plan(
 
 async def checksum(connection: Connection, statement: str, *arguments: object) -> Checksum:
     """Return the checksum that a statement computes."""
-    row = await _row(connection, statement, *arguments)
-    return Checksum(row["rows"], row["total"])
+    sums = await row(connection, statement, *arguments)
+    return Checksum(sums["rows"], sums["total"])
 
 
-async def _row(connection: Connection, statement: str, *arguments: object) -> asyncpg.Record:
-    row = await connection.fetchrow(statement, *arguments)
-    if row is None:
+async def row(connection: Connection, statement: str, *arguments: object) -> asyncpg.Record:
+    """Return the one row of an aggregate."""
+    found = await connection.fetchrow(statement, *arguments)
+    if found is None:
         raise AssertionError("an aggregate returns a row")
-    return row
+    return found

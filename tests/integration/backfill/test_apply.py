@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from adapters.postgres.backfill_runs import BackfillRefused, RunnerBusy, only_runner, service_session
-from domain.codes import CROCKFORD
+from domain.codes import CROCKFORD, Code
 from domain.flags import Flag
 from domain.ledger import AccountKey
 from domain.users import Profile
@@ -141,7 +141,7 @@ async def test_who_gets_a_code_between_plan_and_apply_keeps_it(moving: Moving) -
 
 async def test_a_new_code_is_never_one_that_somebody_brings_along(moving: Moving) -> None:
     """The chunk of who brings it may come later."""
-    moving.draw = lambda: tuple(["ZOE11111"] * 7 + ["FREE1111"])  # type: ignore[method-assign]
+    moving.candidates = (*[Code("ZOE11111")] * 7, Code("FREE1111"))
 
     await moving.move_in(a_user("ada"), a_user("zoe", "ZOE11111"), chunk=1)
 
@@ -214,7 +214,7 @@ async def test_points_are_brought_once_whatever_is_imported_later(moving: Moving
 
 async def test_points_are_brought_while_points_are_switched_off(moving: Moving) -> None:
     """What was earned is not earned now."""
-    moving.points._flags.switch(Flag.POINTS_ENABLED, enabled=False)  # type: ignore[attr-defined]
+    moving.flags.switch(Flag.POINTS_ENABLED, enabled=False)
 
     await moving.move_in(a_user("ada", points=5))
 

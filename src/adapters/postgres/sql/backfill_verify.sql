@@ -20,11 +20,17 @@ WHERE
         SELECT FROM tallystick.referral_codes AS held WHERE held.user_id = l.user_id AND held.is_canonical
     );
 
--- aliases(run, at)
--- What was an alias from the start, beside what has been replaced since.
-SELECT count(*)
-FROM tallystick.referral_codes
-WHERE backfill_run = $1::bigint AND NOT is_canonical AND demoted_at <= $2::timestamptz;
+-- aliases(run)
+-- Every code that a living user brought and that is nobody else's is canonical, or an alias beside the canonical one.
+SELECT
+    count(*) FILTER (WHERE own.code IS DISTINCT FROM c.code) AS wanted,
+    count(*) FILTER (WHERE own.code IS DISTINCT FROM c.code AND book.user_id = c.user_id) AS found
+FROM tallystick.legacy_codes AS c
+INNER JOIN tallystick.users AS u ON u.user_id = c.user_id AND u.deleted_at IS NULL
+LEFT JOIN tallystick.referral_codes AS own ON own.user_id = c.user_id AND own.is_canonical
+LEFT JOIN tallystick.referral_codes AS book ON book.code = c.code AND NOT book.is_canonical
+LEFT JOIN tallystick.code_conflicts AS lost ON lost.code = c.code AND lost.user_id = c.user_id
+WHERE c.run = $1::bigint AND c.kept_by IS NULL AND lost.code IS NULL;
 
 -- edges_brought(run)
 SELECT
@@ -58,7 +64,7 @@ INNER JOIN tallystick.ledger_entries AS e
         AND e.amount = l.points
 WHERE l.run = $1::bigint AND l.points IS NOT NULL;
 
--- points_excused(run)
+-- points_excused(run, correlation_id)
 -- Points that were brought by an earlier run, or could not be posted: to an account that is frozen, to who is gone.
 SELECT
     count(*) AS rows,
@@ -71,4 +77,4 @@ LEFT JOIN tallystick.ledger_entries AS e
         e.user_id = l.user_id AND e.unit = 'points' AND e.event_type = 'backfill' AND e.event_key = 'points'
 WHERE
     l.run = $1::bigint AND l.points IS NOT NULL AND e.amount IS DISTINCT FROM l.points
-    AND (e.user_id IS NOT NULL OR u.deleted_at IS NOT NULL OR a.frozen_at IS NOT NULL);
+    AND (e.correlation_id <> $2::text OR u.deleted_at IS NOT NULL OR a.frozen_at IS NOT NULL);
