@@ -9,8 +9,10 @@ import pytest
 from domain.codes import normal_form
 from tests.moving import Moving, a_user
 
-CODES = ("AAAA1111", "aaaa-1111", " aaaa 1111 ", "OOOO0000", "0000OOOO", "IIII1111", "1234", "123", "A" * 32, "A" * 64)
-CODES += ("", "   ", "ß", "bbbb2222", "BBBB2222", "b-b-b-b-2-2-2-2", "CCCC3333", "cccc3333", "DDDD4444", "EEEE5555")
+CODES = (
+    *("AAAA1111", "aaaa-1111", " aaaa 1111 ", "OOOO0000", "0000OOOO", "IIII1111", "1234", "123", "A" * 32, "A" * 64),
+    *("", "   ", "ß", "bbbb2222", "BBBB2222", "b-b-b-b-2-2-2-2", "CCCC3333", "cccc3333", "DDDD4444", "EEEE5555"),
+)
 Line = Mapping[str, object]
 
 
