@@ -14,7 +14,7 @@ from adapters.rate_limits.limiter import DEFAULTS as LIMITS
 from adapters.rate_limits.limiter import NEVER_UNCOUNTED
 from application.ports import LimitGroup
 from domain.flags import DEFAULTS as FLAGS
-from domain.flags import Flag
+from domain.flags import MEANINGS, Flag
 from entrypoints.settings import Settings, SettingsError, load, variable
 
 THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -53,22 +53,6 @@ ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
         "webhook": "`POST /api/webhooks/auth`",
         "read": "every other `GET` under `/api`",
         "write": "every other `POST`, `PUT`, `PATCH` and `DELETE` under `/api`",
-    }
-)
-
-MEANINGS: Mapping[Flag, str] = MappingProxyType(
-    {
-        Flag.WEBHOOK_ENABLED: "Deliveries of the identity provider are taken. When off, they are answered with 503.",
-        Flag.ENSURE_ON_READ_ENABLED: (
-            "`GET /api/my-referral-link` mints a code for a user who has none. When off, it answers `pending: true`."
-        ),
-        Flag.MINT_IN_REFERRAL_API: (
-            "`GET /api/referral` mints. It never does: the flag stays off, and a start that pins it on is refused."
-        ),
-        Flag.POINTS_ENABLED: (
-            "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches "
-            "are refused."
-        ),
     }
 )
 
@@ -120,7 +104,9 @@ a group is counted by each instance by itself, or answers 503 where it must not 
 """
 
 FLAGS_OPENING = """\
-Flags switch flows. `TALLYSTICK_FLAGS` pins them: `ensure_on_read_enabled=off; webhook_enabled=on`.
+Flags switch flows while the service runs: `tallystick flags` shows them and `tallystick flags set` switches them, as do
+`GET /api/admin/flags` and `PUT /api/admin/flags/{name}`; see [operations](operations.md#flags). `TALLYSTICK_FLAGS` pins
+them, whatever is stored: `ensure_on_read_enabled=off; webhook_enabled=on`.
 """
 
 

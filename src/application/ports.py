@@ -84,6 +84,16 @@ class LimiterUnavailable(Refusal):
         super().__init__("requests cannot be counted at the moment; nothing was done, ask again")
 
 
+class Bell(Protocol):
+    """Rings where something was changed elsewhere. Rings can be missed: who waits for one looks now and then, too."""
+
+    async def listen(self) -> None:
+        """Listen until cancelled, again and again where the connection is lost."""
+
+    async def rung(self) -> None:
+        """Wait for a ring; those that nobody waited for are one."""
+
+
 class RateLimiter(Protocol):
     """Counts requests by group and caller; never by what they ask about."""
 

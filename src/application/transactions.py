@@ -9,6 +9,7 @@ from application.invariants import Invariants
 from domain.audit import Audit
 from domain.codes import ReferralCodes
 from domain.exports import Exports
+from domain.flags import FlagBook
 from domain.identity import IdentityDirectory, Verifications
 from domain.identity_events import Deliveries
 from domain.invites import Invites
@@ -44,6 +45,7 @@ class Stores:
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory
+    flags: FlagBook
 
 
 class Transactions(Protocol):

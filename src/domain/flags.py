@@ -1,24 +1,116 @@
-"""Flags: flows that can be switched while the service runs."""
+"""Flags: flows that can be switched while the service runs, by whom and when, and which of them cannot."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NewType, Protocol
+
+import msgspec
+
+from domain.refusals import Refusal
 
 
 class Flag(StrEnum):
     """Every switch there is."""
 
+    TABLE_AS_SOT = "table_as_sot"
     WEBHOOK_ENABLED = "webhook_enabled"
-    ENSURE_ON_READ_ENABLED = "ensure_on_read_enabled"
     MINT_IN_REFERRAL_API = "mint_in_referral_api"
+    ENSURE_ON_READ_ENABLED = "ensure_on_read_enabled"
+    LEGACY_FALLBACK_ENABLED = "legacy_fallback_enabled"
     POINTS_ENABLED = "points_enabled"
 
 
-DEFAULTS: dict[Flag, bool] = {
+DEFAULTS: Mapping[Flag, bool] = {
+    Flag.TABLE_AS_SOT: True,
     Flag.WEBHOOK_ENABLED: True,
-    Flag.ENSURE_ON_READ_ENABLED: True,
     Flag.MINT_IN_REFERRAL_API: False,
+    Flag.ENSURE_ON_READ_ENABLED: True,
+    Flag.LEGACY_FALLBACK_ENABLED: False,
     Flag.POINTS_ENABLED: True,
 }
+
+MEANINGS: Mapping[Flag, str] = {
+    Flag.TABLE_AS_SOT: "The code book is the source of truth about codes.",
+    Flag.WEBHOOK_ENABLED: "Deliveries of the identity provider are taken. When off, they are answered with 503.",
+    Flag.MINT_IN_REFERRAL_API: "GET /api/referral mints. It never does: this flag cannot be switched on.",
+    Flag.ENSURE_ON_READ_ENABLED: (
+        "GET /api/my-referral-link mints a code for a user who has none. When off, it answers pending."
+    ),
+    Flag.LEGACY_FALLBACK_ENABLED: "A code that the code book lacks is looked for where codes were kept before it.",
+    Flag.POINTS_ENABLED: (
+        "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches are "
+        "refused."
+    ),
+}
+"""What each flag does when it is on, in a line."""
+
+LOCKED: Mapping[Flag, str] = {
+    Flag.MINT_IN_REFERRAL_API: "mint_in_referral_api cannot be switched on: GET /api/referral never writes"
+}
+"""Flags that stay off, and why: they are there for those who knew them."""
+
+Pins = NewType("Pins", dict[Flag, bool])
+"""The flags that the environment decides, whatever is stored."""
+
+
+class FlagNotFound(Refusal):
+    """No flag has this name."""
+
+    code = "FLAG_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__(f"there is no such flag; the flags are {', '.join(Flag)}")
+
+
+class FlagLocked(Refusal):
+    """The flag is one that nobody can switch on."""
+
+    code = "FLAG_LOCKED"
+
+    def __init__(self, flag: Flag) -> None:
+        super().__init__(LOCKED[flag])
+        self.flag = flag
+
+
+class FlagPinned(Refusal):
+    """The environment decides about the flag."""
+
+    code = "FLAG_PINNED"
+
+    def __init__(self, flag: Flag) -> None:
+        super().__init__(f"the environment pins {flag}: it is switched by TALLYSTICK_FLAGS alone")
+        self.flag = flag
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """A flag as somebody switched it."""
+
+    flag: Flag
+    enabled: bool
+    updated_at: datetime
+    updated_by: str
+    """A user's id, or who worked at the command line: a name that no user can have."""
+
+
+class FlagState(msgspec.Struct, frozen=True):
+    """A flag as it stands, and since when and by whom where somebody switched it."""
+
+    name: Flag
+    enabled: bool
+    pinned: bool
+    updated_at: datetime | None
+    updated_by: str | None
+
+
+class FlagBook(Protocol):
+    """What was ever switched; a flag that is not in it stands at its default."""
+
+    async def all(self) -> dict[Flag, Switch]:
+        """Return what was switched, by flag; what another version knows and this one does not is left out."""
+
+    async def store(self, switches: Sequence[Switch]) -> None:
+        """Store switches, each of another flag, in the place of earlier ones, and tell every instance at the commit."""
 
 
 class Flags(Protocol):
@@ -26,3 +118,32 @@ class Flags(Protocol):
 
     def enabled(self, flag: Flag) -> bool:
         """Tell whether the flow is switched on."""
+
+
+def flag_named(name: str) -> Flag:
+    """Return the flag of a name; FlagNotFound where there is none."""
+    try:
+        return Flag(name)
+    except ValueError:
+        raise FlagNotFound from None
+
+
+def switch(wanted: Switch, before: Switch | None, pins: Pins) -> Switch:
+    """Decide a switch; one that changes nothing keeps who did it first, and when.
+
+    The refusals, in their order: FlagLocked, FlagPinned.
+    """
+    if wanted.enabled and wanted.flag in LOCKED:
+        raise FlagLocked(wanted.flag)
+    if wanted.flag in pins:
+        raise FlagPinned(wanted.flag)
+    return before if before is not None and before.enabled == wanted.enabled else wanted
+
+
+def state_of(flag: Flag, switched: Switch | None, pins: Pins) -> FlagState:
+    """Return how a flag stands: as it is pinned, else as it was switched, else at its default."""
+    if flag in pins:
+        return FlagState(flag, pins[flag], pinned=True, updated_at=None, updated_by=None)
+    if switched is None:
+        return FlagState(flag, DEFAULTS[flag], pinned=False, updated_at=None, updated_by=None)
+    return FlagState(flag, switched.enabled, False, switched.updated_at, switched.updated_by)

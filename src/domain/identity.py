@@ -11,6 +11,7 @@ from domain.users import UserId
 
 Permission = Literal[
     "admin:export",
+    "admin:flags",
     "admin:read",
     "admin:users",
     "credits:grant",

@@ -13,7 +13,7 @@ from adapters.identity.tokens import PUBLISHED_ALGORITHMS, SECRET_ALGORITHMS
 from adapters.rate_limits.limiter import read_limits
 from adapters.telemetry.logs import LogLevel
 from adapters.webhooks.signatures import WebhookSecrets
-from domain.flags import DEFAULTS, Flag
+from domain.flags import DEFAULTS, LOCKED, Flag
 from domain.ledger import MAX_AMOUNT
 from domain.loyalty import Tiers
 from domain.rating_slips import Games
@@ -315,8 +315,9 @@ def _read_flags(text: str) -> dict[Flag, bool]:
         if name not in {flag.value for flag in DEFAULTS} or state not in {"on", "off"}:
             raise ValueError(f"{part!r}: name=on or name=off is needed, the flags are {', '.join(DEFAULTS)}")
         flags[Flag(name)] = state == "on"
-    if flags.get(Flag.MINT_IN_REFERRAL_API):
-        raise ValueError("mint_in_referral_api cannot be switched on: GET /api/referral never writes")
+    for flag, why in LOCKED.items():
+        if flags.get(flag):
+            raise ValueError(why)
     return flags
 
 

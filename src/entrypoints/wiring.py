@@ -15,10 +15,12 @@ from adapters.identity.keys import derive
 from adapters.identity.passwords import Argon2Passwords
 from adapters.identity.sessions import Bearers, Sessions
 from adapters.identity.tokens import JwtVerifier
-from adapters.memory.ports import SwitchedFlags
+from adapters.memory.flags import SilentBell
 from adapters.memory.transactions import MemoryTransactions
 from adapters.postgres.contract import DatabaseContract
 from adapters.postgres.database import Database, PoolSettings
+from adapters.postgres.doorbell import Doorbell
+from adapters.postgres.flags import CHANNEL
 from adapters.postgres.transactions import PostgresTransactions
 from adapters.rate_limits.limiter import SlidingWindows, read_limits
 from adapters.system import SystemClock, SystemRandomness
@@ -29,6 +31,7 @@ from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, R
 from application.credits import Grant, GrantCredits, Granted
 from application.deletion import Deleted, DeleteUsers, Deletion
 from application.exports import ReadExport
+from application.flags import FollowedFlags, SwitchFlags
 from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
@@ -36,7 +39,7 @@ from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites,
 from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
 from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
 from application.points import Accrued, Points
-from application.ports import Clock, Metrics, Randomness, RateLimiter
+from application.ports import Bell, Clock, Metrics, Randomness, RateLimiter
 from application.rating_slips import (
     Completed,
     CompleteSlip,
@@ -63,7 +66,7 @@ from application.rewards import (
 from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
 from application.transactions import Transactions
 from domain.codes import draw_candidates
-from domain.flags import Flags
+from domain.flags import Flags, FlagState, Pins, Switch
 from domain.identity import Passwords
 from domain.invites import Invite
 from domain.loyalty import Tiers
@@ -80,6 +83,7 @@ from entrypoints.http.deletion import deletion_router
 from entrypoints.http.entries import wire_entry
 from entrypoints.http.exchange import TrustedProxies
 from entrypoints.http.exports import exports_router
+from entrypoints.http.flags import flags_router
 from entrypoints.http.gate import Gate
 from entrypoints.http.invites import invites_router, wire_invite
 from entrypoints.http.links import Addresses
@@ -96,6 +100,7 @@ from entrypoints.http.sign_up import sign_up_router
 from entrypoints.http.users import users_router
 from entrypoints.http.webhooks import WebhookKeys, webhooks_router
 from entrypoints.settings import Settings
+from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.upkeep import Upkeep
 
 Store = Literal["postgres", "memory"]
@@ -153,6 +158,10 @@ class PostgresStore(Provider):
         await database.close()
 
     @provide
+    def bell(self, settings: Settings, randomness: Randomness) -> Bell:
+        return Doorbell(settings.database_direct_url or settings.database_url or "", CHANNEL, randomness)
+
+    @provide
     def probe(self, database: Database, clock: Clock) -> ReadinessProbe:
         return ReadinessProbe(DatabaseContract(database).breaches, clock)
 
@@ -161,6 +170,7 @@ class MemoryStore(Provider):
     """The stores in memory."""
 
     scope = Scope.APP
+    bell = provide(SilentBell, provides=Bell)
 
     @provide
     def transactions(self) -> Transactions:
@@ -172,7 +182,7 @@ class MemoryStore(Provider):
 
 
 class Machine(Provider):
-    """Time, chance, measurements, flags and limits."""
+    """Time, chance, measurements and limits."""
 
     scope = Scope.APP
     clock = provide(SystemClock, provides=Clock)
@@ -186,10 +196,6 @@ class Machine(Provider):
     read_export = provide(ReadExport)
 
     @provide
-    def flags(self, settings: Settings) -> Flags:
-        return SwitchedFlags(settings.pinned_flags)
-
-    @provide
     async def limiter(self, settings: Settings, clock: Clock, metrics: Metrics) -> AsyncIterator[RateLimiter]:
         limits = read_limits(settings.rate_limits)
         windows = SlidingWindows(limits, clock, metrics, storage=settings.rate_limit_storage)
@@ -199,6 +205,27 @@ class Machine(Provider):
     @provide
     def candidates(self, randomness: Randomness) -> DrawCandidates:
         return lambda: draw_candidates(randomness.bytes)
+
+
+class Switchboard(Provider):
+    """Flags: pinned, stored, switched and followed."""
+
+    scope = Scope.APP
+    followed = provide(FollowedFlags)
+    flags = alias(source=FollowedFlags, provides=Flags)
+    switch_flags = provide(SwitchFlags)
+
+    @provide
+    def pins(self, settings: Settings) -> Pins:
+        return Pins(settings.pinned_flags)
+
+    @provide
+    def follow(self, flags: FollowedFlags, bell: Bell) -> FollowFlags:
+        return FollowFlags(flags, bell)
+
+    @provide
+    def switch(self, batch: SwitchFlags, commits: Commits) -> Single[Keyed[Switch], FlagState]:
+        return commits.of(batch, key=lambda keyed: keyed.command.flag, name="switch_flags")
 
 
 class Identity(Provider):
@@ -445,6 +472,7 @@ class Http(Provider):
     administration = provide(staticmethod(administration_router))
     deletion = provide(staticmethod(deletion_router))
     exports = provide(staticmethod(exports_router))
+    switchboard = provide(staticmethod(flags_router))
     routers = collect(Router)
 
     @provide
@@ -500,6 +528,7 @@ def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncCon
     return make_async_container(
         stores[store](),
         Machine(),
+        Switchboard(),
         Identity(),
         Referrals(),
         Wallets(),

@@ -90,6 +90,10 @@ async def exercise(anyone: Caller, evidence: Evidence) -> None:
     await send("GET", f"/api/profiles/by-email?email={EMAIL}", rival)
     await send("GET", f"/nowhere/{EMAIL}/{CODE}?phone={PHONE}")
     await send("DELETE", f"/api/me?email={EMAIL}")
+    chief = anyone.named("canary-chief", "admin:flags")
+    await send("PUT", f"/api/admin/flags/{EMAIL}", chief, body={"enabled": True})
+    for wrong in ({"enabled": EMAIL}, {EMAIL: True, "enabled": True}, [PHONE]):
+        await send("PUT", "/api/admin/flags/points_enabled", chief, body=wrong)
     await send("GET", f"/r/{CODE}?padding={EMAIL * 500}", anyone)
     await send("GET", "/api/me", headers={"x-padding": EMAIL * 2000})
     await send("GET", "/api/me", headers={"x-correlation-id": EMAIL})

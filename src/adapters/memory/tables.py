@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from adapters.memory.drafts import Draft
 from application.idempotency import RequestKey, StoredReply
 from domain.codes import Code, CodeEntry
+from domain.flags import Flag, Switch
 from domain.identity import Credentials, Verification
 from domain.identity_events import IdentityEvent
 from domain.invites import Invite, InviteId, InviteUse, SeatKey
@@ -46,6 +47,7 @@ class Tables:
     invite_uses: dict[SeatKey, InviteUse] = field(default_factory=dict)
     credentials: dict[UserId, Credentials] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
+    flags: dict[Flag, Switch] = field(default_factory=dict)
 
 
 class View:
@@ -74,6 +76,7 @@ class View:
         self.invite_uses = Draft(tables.invite_uses)
         self.credentials = Draft(tables.credentials)
         self.replies = Draft(tables.replies)
+        self.flags = Draft(tables.flags)
         self.locked: set[UserId] = set()
         self.locked_accounts: set[AccountKey] = set()
         self.locked_slips: set[SlipId] = set()

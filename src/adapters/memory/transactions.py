@@ -9,6 +9,7 @@ from adapters.memory.audit import MemoryAudit
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.directory import MemoryIdentityDirectory
 from adapters.memory.exports import MemoryExports
+from adapters.memory.flags import MemoryFlagBook
 from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.memory.identity import MemoryVerifications
 from adapters.memory.identity_events import MemoryDeliveries
@@ -73,4 +74,5 @@ def _stores(view: View) -> Stores:
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),
+        flags=MemoryFlagBook(view),
     )

@@ -46,6 +46,7 @@ MAY_UPDATE: frozenset[str] = frozenset(
         *(f"rewards.{column}" for column in ("name", "description", "cost", "active")),
         *(f"invites.{column}" for column in ("current_uses", "revoked_at")),
         "credentials.password_hash",
+        *(f"flags.{column}" for column in ("enabled", "updated_at", "updated_by")),
     }
 )
 MAY_DELETE: frozenset[str] = frozenset({"webhook_deliveries", "idempotency_keys", "pending_accruals"})

@@ -12,6 +12,7 @@ from adapters.postgres.database import Connection, Database, is_lost, terminate
 from adapters.postgres.directory import PostgresIdentityDirectory
 from adapters.postgres.errors import translated
 from adapters.postgres.exports import PostgresExports
+from adapters.postgres.flags import PostgresFlagBook
 from adapters.postgres.idempotency import PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresVerifications
 from adapters.postgres.identity_events import PostgresDeliveries
@@ -89,6 +90,7 @@ def stores_on(connection: Connection) -> Stores:
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),
+        flags=PostgresFlagBook(connection),
     )
 
 

@@ -75,6 +75,8 @@ GUARDS: frozenset[str] = frozenset(
         "invites_capacity",
         "invites_never_oversold",
         "invite_uses_invite_fkey",
+        "flags_pkey",
+        "flags_mint_in_referral_api_stays_off",
         "idempotency_keys_key_form",
         "idempotency_keys_status_final",
         "schema_migrations_pkey",

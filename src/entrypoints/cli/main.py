@@ -5,6 +5,7 @@ import rich_click as click
 from entrypoints.cli.backfill import backfill
 from entrypoints.cli.check import check
 from entrypoints.cli.export import export
+from entrypoints.cli.flags import flags
 from entrypoints.cli.freeze import freeze, thaw
 from entrypoints.cli.invariants import invariants
 from entrypoints.cli.migrate import migrate
@@ -35,6 +36,7 @@ for command in (
     invariants,
     backfill,
     reconcile,
+    flags,
     export,
     users,
     freeze,

@@ -10,6 +10,7 @@ from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
 from application.sign_up import SignInRefused
 from domain.codes import CodesExhausted
+from domain.flags import FlagLocked, FlagNotFound, FlagPinned
 from domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
 from domain.invites import AlreadyUsed, CodeTaken, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
 from domain.ledger import AccountFrozen, BalanceLimitExceeded, InsufficientFunds
@@ -60,6 +61,9 @@ STATUS: Mapping[type[Refusal], int] = {
     CodesExhausted: 503,
     CsrfRefused: 403,
     EmailTaken: 409,
+    FlagLocked: 409,
+    FlagNotFound: 404,
+    FlagPinned: 409,
     GameNotFound: 404,
     HeadersTooLarge: 431,
     IdempotencyInProgress: 409,

@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scop
 
 from entrypoints.http.operations import ReadinessProbe
 from entrypoints.wiring import App, Commits
+from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.upkeep import Upkeep
 
 _CLOSING_SECONDS = 10.0
@@ -42,12 +43,19 @@ class Server:
         try:
             self._app = await container.get(App)
             commits = await container.get(Commits)
-            upkeep = asyncio.create_task((await container.get(Upkeep)).run(), name="upkeep")
+            upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
+            await follow.look()
+            background = [
+                asyncio.create_task(upkeep.run(), name="upkeep"),
+                asyncio.create_task(follow.run(), name="follow flags"),
+            ]
             _drain_at_sigterm(await container.get(ReadinessProbe))
             _end_with_parent()
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            upkeep.cancel()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             await commits.close(grace_seconds=_CLOSING_SECONDS)
         finally:
             await container.close()

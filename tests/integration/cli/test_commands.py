@@ -28,17 +28,19 @@ COMMANDS = {
     "backfill status",
     "export",
     "users delete",
+    "flags",
+    "flags set",
 }
 
 
 def every_command(
     group: click.Group = main, before: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield the commands by the words that name them, those of groups among them."""
+    """Yield the commands by the words that name them: those of groups, and groups that answer by themselves."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from every_command(command, (*before, name))
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield (*before, name), command
 
 
@@ -106,6 +108,8 @@ def test_a_command_that_is_none_is_refused(arguments: list[str]) -> None:
         ["freeze", "ada"],
         ["export", "codes"],
         ["users", "delete", "ada", "--yes"],
+        ["flags"],
+        ["flags", "set", "points_enabled", "on"],
     ],
 )
 def test_a_wrong_setting_is_refused_by_name_by_every_command(command: list[str]) -> None:

@@ -13,7 +13,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 EXAMPLES = "8"
 STAFF = (
     *("profiles:read", "admin:read", "credits:grant", "purchases:batch", "invites:create", "invites:manage"),
-    *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write"),
+    *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write", "admin:flags"),
 )
 
 

@@ -16,6 +16,7 @@ Outcome = Literal["done", "nothing", "refused"]
 SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "collected_rewards": frozenset({"SELECT", "INSERT"}),
     "credentials": frozenset({"SELECT", "INSERT", "UPDATE password_hash"}),
+    "flags": frozenset({"SELECT", "INSERT", "UPDATE enabled", "UPDATE updated_at", "UPDATE updated_by"}),
     "idempotency_keys": frozenset({"SELECT", "INSERT", "DELETE"}),
     "invite_uses": frozenset({"SELECT", "INSERT"}),
     "invites": frozenset({"SELECT", "INSERT", "UPDATE current_uses", "UPDATE revoked_at"}),
@@ -84,6 +85,7 @@ ROWS: Mapping[str, str] = {
     "invites": "(code, invite_id, owner_id, max_uses, created_at) VALUES ('CODE{n}', 'invite{n}', 'inviter', 5, now())",
     "invite_uses": "(invite_id, user_id, attempt_id, used_at) VALUES ('invite1', 'user{n}', 'attempt{n}', now())",
     "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
+    "flags": "(name, enabled, updated_at, updated_by) VALUES ('flag{n}', true, now(), 'ada')",
     "schema_migrations": "(version, name, checksum, applied_at) VALUES ('900{n}', 'words', '', now())",
 }
 """A row of each table that breaks no constraint, in this order; those numbered 1 are there, those numbered 2 not."""

@@ -30,6 +30,7 @@ COLLECTED = (
 INVITE = "INSERT INTO invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
 USE = "INSERT INTO invite_uses (invite_id, user_id, attempt_id, used_at) VALUES"
 CREDENTIALS = "INSERT INTO credentials (user_id, password_hash, created_at) VALUES"
+FLAG = "INSERT INTO flags (name, enabled, updated_at, updated_by) VALUES"
 SLIP = (
     "INSERT INTO rating_slips (slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, "
     "points_per_100, state, opened_at, closed_at, points, completed_at, correlation_id, account_version) VALUES"
@@ -121,6 +122,8 @@ BREAKING: Mapping[str, str] = {
     "invite_uses_pkey": f"{USE} ('first', 'ada', 'a', now()), ('first', 'ada', 'b', now())",
     "invite_uses_invite_fkey": f"{USE} ('second', 'ada', 'a', now())",
     "credentials_pkey": f"{CREDENTIALS} ('ada', 'hash', now()), ('ada', 'hash', now())",
+    "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
+    "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",
     "credentials_user_fkey": f"{CREDENTIALS} ('nobody', 'hash', now())",
 }
 """A statement that breaks each constraint, and no other before it, where `PEOPLE` and `WALLETS` are there."""

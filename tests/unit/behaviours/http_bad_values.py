@@ -16,7 +16,10 @@ def told(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-STAFF = ("credits:grant", "invites:create", "purchases:batch", "loyalty:award", "loyalty:batch", "slips:write")
+STAFF = (
+    *("credits:grant", "invites:create", "purchases:batch", "loyalty:award", "loyalty:batch", "slips:write"),
+    "admin:flags",
+)
 NUMBERS: dict[str, Any] = {
     "zero": 0,
     "one below": -1,
@@ -125,6 +128,7 @@ FIELDS: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("POST", "/api/rating-slips", "opened_at"): (SLIP, TIMES),
     ("POST", "/api/rating-slips/{slip}/complete", "average_bet"): ({}, told(NUMBERS)),
     ("POST", "/api/rating-slips/{slip}/complete", "closed_at"): ({}, TIMES),
+    ("PUT", "/api/admin/flags/points_enabled", "enabled"): ({}, {**SWITCHES, "null": None}),
     ("POST", "/api/invites/redeem", "code"): ({}, NOT_TEXT),
     ("POST", "/api/invites/validate", "code"): ({}, NOT_TEXT),
 }
@@ -228,5 +232,6 @@ async def everything(anyone: Caller) -> str:
         *[(await anyone.named(user).get("/api/credits")).json() for user in ("ada", "owner")],
         (await anyone.named("ada").get("/api/loyalty/ada")).json(),
         (await anyone.named("pit", "slips:write").get("/api/rating-slips")).json(),
+        (await anyone.named("chief", "admin:flags").get("/api/admin/flags")).json(),
     ]
     return json.dumps(shown)

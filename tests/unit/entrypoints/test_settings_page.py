@@ -9,9 +9,10 @@ import pytest
 from adapters.rate_limits.limiter import DEFAULTS as LIMITS
 from application.ports import LimitGroup
 from domain.flags import DEFAULTS as FLAGS
+from domain.flags import MEANINGS
 from entrypoints.settings import Settings, variable
 from tests.services import running, settings
-from tests.settings_page import MEANINGS, ROUTES, THEMES, render
+from tests.settings_page import ROUTES, THEMES, render
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 OTHERS: Mapping[LimitGroup, list[tuple[str, str]]] = {

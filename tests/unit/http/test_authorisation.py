@@ -12,6 +12,7 @@ from tests.unit.behaviours.http_wallets import invited, offered
 STAFF = (
     *(
         "admin:export",
+        "admin:flags",
         "admin:read",
         "admin:users",
         "profiles:read",
@@ -55,6 +56,8 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/api/admin/export/{kind}"): BY_STAFF,
     # The path names bob, who asks before staff do.
     ("DELETE", "/api/admin/users/{user_id}"): BY_STAFF,
+    ("GET", "/api/admin/flags"): BY_STAFF,
+    ("PUT", "/api/admin/flags/{name}"): BY_STAFF,
     ("GET", "/api/credits"): OWN,
     ("GET", "/api/credits/entries"): OWN,
     ("POST", "/api/credits/grants"): BY_STAFF,
@@ -120,6 +123,7 @@ BODIES: dict[str, Any] = {
     "/api/invites": {"max_uses": 1},
     "/api/invites/validate": {"code": "SEATS123"},
     "/api/invites/redeem": {"code": "SEATS123"},
+    "/api/admin/flags/{name}": {"enabled": False},
     "/api/auth/complete-phone-signup": who("ada", "SEATS123"),
     "/api/auth/sign-in": {"email": "bob@example.org", "password": "a good password"},
 }
@@ -141,6 +145,7 @@ async def ids(anyone: Caller) -> dict[str, str]:
         "user_id": "bob",
         "kind": "codes",
         "slip_id": opened["slip_id"],
+        "name": "legacy_fallback_enabled",
     }
 
 
@@ -189,6 +194,7 @@ async def test_a_permission_is_one_of_its_own(anyone: Caller) -> None:
 
     assert (await reader.get("/api/admin/invariants")).status_code == 403
     assert (await administrator.get("/api/profiles/by-email?email=a%40b.c")).status_code == 403
+    assert (await administrator.get("/api/admin/flags")).status_code == 403
     assert (await anyone.named("s", "admin", "admin:*", "ADMIN:READ").get("/api/admin/invariants")).status_code == 403
 
 

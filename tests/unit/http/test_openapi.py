@@ -118,6 +118,7 @@ async def test_bodies_are_closed(document: dict[str, Any]) -> None:
         "SlipBody",
         "CompletionBody",
         "PendingEvent",
+        "FlagBody",
     ):
         assert schemas[body]["additionalProperties"] is False, body
 

@@ -6,6 +6,8 @@ from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
 from tests.unit.behaviours.http_credits import CreditRoutesBehaviour, GrantRouteBehaviour
 from tests.unit.behaviours.http_deletion import DeletionRouteBehaviour
 from tests.unit.behaviours.http_exports import ExportRoutesBehaviour
+from tests.unit.behaviours.http_flag_states import FlagStatesBehaviour
+from tests.unit.behaviours.http_flags import FlagRoutesBehaviour
 from tests.unit.behaviours.http_invites import InviteRoutesBehaviour, RedeemRouteBehaviour, ValidateRouteBehaviour
 from tests.unit.behaviours.http_loyalty import AccrualRouteBehaviour, AwardRouteBehaviour, LoyaltyRouteBehaviour
 from tests.unit.behaviours.http_rating_slips import PendingRoutesBehaviour, SlipRoutesBehaviour
@@ -105,3 +107,9 @@ class TestDeletionRoute(DeletionRouteBehaviour): ...
 
 
 class TestExportRoutes(ExportRoutesBehaviour): ...
+
+
+class TestFlagRoutes(FlagRoutesBehaviour): ...
+
+
+class TestFlagStates(FlagStatesBehaviour): ...

@@ -1,0 +1,79 @@
+"""The doorbell: LISTEN on a connection of its own, which goes past a pooler where there is a way."""
+
+import asyncio
+import contextlib
+
+import asyncpg
+
+from adapters.postgres.database import SERVICE_ROLE
+from adapters.telemetry.logs import logger
+from application.ports import Randomness
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
+
+
+class Doorbell:
+    """Rings when somebody notifies the channel, and when it begins to listen: it may have rung before.
+
+    A connection that does not answer within a heartbeat is given up, for a firewall may have dropped it in silence.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        channel: str,
+        randomness: Randomness,
+        *,
+        heartbeat_seconds: float = 15.0,
+        patience_seconds: float = 5.0,
+    ) -> None:
+        self._dsn, self._channel, self._randomness = dsn, channel, randomness
+        self._heartbeat_seconds, self._patience_seconds = heartbeat_seconds, patience_seconds
+        self._rung = asyncio.Event()
+
+    async def listen(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                connection = await self._connect()
+                pause = _FIRST_PAUSE_SECONDS
+                await self._stay(connection)
+            except Exception as error:  # noqa: BLE001  whatever it is: who waits for a ring looks now and then, too
+                logger().warning("the bell is out of reach", error=error)
+            await asyncio.sleep(pause * (0.5 + self._randomness.fraction()))
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def rung(self) -> None:
+        await self._rung.wait()
+        self._rung.clear()
+
+    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return a connection that listens."""
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            self._dsn,
+            timeout=self._patience_seconds,
+            command_timeout=self._patience_seconds,
+            statement_cache_size=0,
+            server_settings={"role": SERVICE_ROLE, "application_name": f"{self._channel} listener"},
+        )
+        try:
+            await connection.add_listener(self._channel, lambda *_: self._rung.set())
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _stay(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Listen until the connection is lost."""
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        self._rung.set()
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._heartbeat_seconds):
+                        await lost.wait()
+                        return
+                await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()

@@ -1,0 +1,35 @@
+"""Flags on PostgreSQL."""
+
+from collections.abc import Sequence
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.flags import Flag, Switch
+
+CHANNEL = "tallystick_flags"
+"""Where it rings when flags were switched."""
+
+_SQL = Statements.load("flags")
+_KNOWN = frozenset(flag.value for flag in Flag)
+
+
+class PostgresFlagBook:
+    """Rows of `flags`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def all(self) -> dict[Flag, Switch]:
+        rows = await self._connection.fetch(_SQL.all)
+        switches = [Switch(Flag(name), *facts) for name, *facts in rows if name in _KNOWN]
+        return {switch.flag: switch for switch in switches}
+
+    async def store(self, switches: Sequence[Switch]) -> None:
+        await self._connection.execute(
+            _SQL.store,
+            [switch.flag.value for switch in switches],
+            [switch.enabled for switch in switches],
+            [switch.updated_at for switch in switches],
+            [switch.updated_by for switch in switches],
+        )
+        await self._connection.execute(_SQL.ring, CHANNEL)

@@ -1,0 +1,66 @@
+"""Flags: switched in the store, and followed by every process."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
+from domain.flags import Flag, FlagState, Pins, Switch, state_of, switch
+from domain.refusals import Refusal
+
+
+class FollowedFlags:
+    """The flags as this process knows them: as they are pinned, else as they were stored when it last looked."""
+
+    def __init__(self, transactions: Transactions, pins: Pins) -> None:
+        self._transactions, self.pins = transactions, pins
+        self._turn = asyncio.Lock()
+        self._learn({})
+
+    def enabled(self, flag: Flag) -> bool:
+        """Tell whether the flow is switched on."""
+        return self._enabled[flag]
+
+    async def look(self) -> None:
+        """Read what is stored; where it cannot be read, what is known stays.
+
+        Raises TransactionAborted or StoreUnavailable.
+        """
+        # In turn: a look that began before another one ended must not bring back what that one found changed.
+        async with self._turn, self._transactions.reading() as stores:
+            self._learn(await stores.flags.all())
+
+    def _learn(self, switches: dict[Flag, Switch]) -> None:
+        self._enabled = {flag: state_of(flag, switches.get(flag), self.pins).enabled for flag in Flag}
+
+
+class SwitchFlags:
+    """Switch flags that may be switched; this process follows at once, the others as they hear of it."""
+
+    def __init__(self, transactions: Transactions, flags: FollowedFlags, once: AnswerOnce) -> None:
+        self._transactions, self._flags, self._once = transactions, flags, once
+
+    async def __call__(self, wanted: Sequence[Keyed[Switch]]) -> list[FlagState | Refusal | Replayed]:
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, wanted, lambda fresh: self._switch(stores, fresh))
+        with contextlib.suppress(TransactionAborted, StoreUnavailable):
+            await self._flags.look()
+        return outcomes
+
+    async def _switch(self, stores: Stores, wanted: Sequence[Switch]) -> list[FlagState | Refusal]:
+        book, changed = await stores.flags.all(), dict[Flag, Switch]()
+        outcomes: list[FlagState | Refusal] = []
+        for each in wanted:
+            before = book.get(each.flag)
+            try:
+                after = switch(each, before, self._flags.pins)
+            except Refusal as refusal:
+                outcomes.append(refusal)
+                continue
+            if after is not before:
+                book[each.flag] = changed[each.flag] = after
+            outcomes.append(state_of(each.flag, after, self._flags.pins))
+        if changed:
+            await stores.flags.store(list(changed.values()))
+        return outcomes

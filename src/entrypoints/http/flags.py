@@ -1,0 +1,55 @@
+"""Flags as administrators see and switch them."""
+
+import msgspec
+from litestar import Router, get, put
+from litestar.params import FromPath, JSONBody
+
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.ports import Clock
+from application.reads import Reads
+from domain.flags import Flag, FlagLocked, FlagNotFound, FlagPinned, FlagState, Pins, Switch, flag_named, state_of
+from domain.refusals import PermissionMissing
+from entrypoints.http.gate import Gate
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.requests import ApiRequest
+
+
+class FlagBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a flag is to stand."""
+
+    enabled: bool
+
+
+class FlagList(msgspec.Struct, frozen=True):
+    """Every flag, as it is stored or pinned."""
+
+    items: list[FlagState]
+
+
+def flags_router(
+    switch: Single[Keyed[Switch], FlagState], pins: Pins, reads: Reads, gate: Gate, clock: Clock
+) -> Router:
+    """Return the routes of flags."""
+
+    @get("/", opt={REFUSALS: (PermissionMissing,)})
+    async def list_flags(request: ApiRequest) -> FlagList:
+        """Return every flag; a pinned one is decided by the environment of this instance. Needs `admin:flags`."""
+        request.user.require("admin:flags")
+        book = await reads(lambda stores: stores.flags.all())
+        return FlagList([state_of(flag, book.get(flag), pins) for flag in Flag])
+
+    @put("/{name:str}", opt={REFUSALS: (PermissionMissing, FlagNotFound, FlagLocked, FlagPinned)})
+    async def switch_flag(request: ApiRequest, name: FromPath[str], data: JSONBody[FlagBody]) -> FlagState:
+        """Switch a flag; every instance follows within 5 s. One that stands so already is left as it is.
+
+        Needs `admin:flags`.
+        """
+        request.user.require("admin:flags")
+        now = clock.now()
+        wanted = Switch(flag_named(name), data.enabled, now, request.user.user_id)
+        return await switch(Keyed(wanted, await request.idempotency_key(now)))
+
+    return Router(
+        "/api/admin/flags", route_handlers=[list_flags, switch_flag], guards=[gate.guard], tags=["Administration"]
+    )

@@ -1,0 +1,40 @@
+"""Flags, followed: this process looks again when it rings, and now and then in case it was not heard."""
+
+import asyncio
+import contextlib
+
+from adapters.telemetry.logs import logger
+from application.flags import FollowedFlags
+from application.ports import Bell
+
+LOOK_SECONDS = 2.0
+"""Every instance is to follow within 5 s, also one that a ring does not reach."""
+
+
+class FollowFlags:
+    """Keeps the flags of this process as they are stored."""
+
+    def __init__(self, flags: FollowedFlags, bell: Bell, *, look_seconds: float = LOOK_SECONDS) -> None:
+        self._flags, self._bell, self._look_seconds = flags, bell, look_seconds
+        self._is_current = True
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._bell.listen(), name="listen for flags")
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._look_seconds):
+                        await self._bell.rung()
+                await self.look()
+
+    async def look(self) -> None:
+        """Look once; where that is not possible, the flags stay as they are known."""
+        try:
+            await self._flags.look()
+        except Exception as error:  # noqa: BLE001  whatever it is: a request must not fail for it, nor a start
+            if self._is_current:
+                logger().warning("flags cannot be read: they stay as they are known", error=error)
+            self._is_current = False
+        else:
+            self._is_current = True

@@ -1,0 +1,37 @@
+"""The flags of one process over some world: another one over the same world is another process."""
+
+from application.flags import FollowedFlags, SwitchFlags
+from application.idempotency import Keyed
+from domain.flags import Flag, FlagState, Pins, Switch, state_of
+from tests.wallets import result
+from tests.worlds import World
+
+
+class Switchboard:
+    """Flags that are switched and looked at, with some of them pinned."""
+
+    def __init__(self, world: World, pins: dict[Flag, bool] | None = None) -> None:
+        self._world, self.pins = world, Pins(pins or {})
+        self.flags = FollowedFlags(world.transactions, self.pins)
+        self.switch_flags = SwitchFlags(world.transactions, self.flags, world.once)
+
+    def wanted(self, flag: Flag, *, on: bool, by: str = "ada") -> Switch:
+        return Switch(flag, on, self._world.clock.now(), by)
+
+    async def switch(self, flag: Flag, *, on: bool, by: str = "ada", key: str | None = None) -> FlagState:
+        keyed = self._world.keyed(by, self.wanted(flag, on=on, by=by), key, flag, on)
+        return result((await self.switch_flags([keyed]))[0])
+
+    async def switch_together(self, *wanted: Switch) -> list[object]:
+        """Return the outcomes of switches that were decided in one batch."""
+        return list(await self.switch_flags([Keyed(each) for each in wanted]))
+
+    async def stored(self) -> dict[Flag, Switch]:
+        return await self._world.reads(lambda stores: stores.flags.all())
+
+    async def state(self, flag: Flag) -> FlagState:
+        return state_of(flag, (await self.stored()).get(flag), self.pins)
+
+    def known(self) -> dict[Flag, bool]:
+        """Return the flags as this process knows them."""
+        return {flag: self.flags.enabled(flag) for flag in Flag}
