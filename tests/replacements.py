@@ -8,7 +8,9 @@ from dishka import Provider, Scope
 from adapters.identity.jwks import JwksCache
 from adapters.memory.ports import ManualClock
 from adapters.system import SystemClock
-from application.ports import Clock
+from application.flags import FollowedFlags
+from application.ports import Bell, Clock
+from entrypoints.worker.flags import FollowFlags
 
 
 def stopped(clock: ManualClock) -> Provider:
@@ -23,6 +25,19 @@ def published(document: Callable[[], bytes]) -> Provider:
         return document()
 
     return _replacing(JwksCache | None, JwksCache(fetch, SystemClock()))
+
+
+def following(bell: type[Bell] | None = None, *, look_seconds: float) -> Provider:
+    """Follow flags by another bell, where one is named, and look as seldom as it is said."""
+    replacement = Provider(scope=Scope.APP)
+
+    def follow(flags: FollowedFlags, bell: Bell) -> FollowFlags:
+        return FollowFlags(flags, bell, look_seconds=look_seconds)
+
+    replacement.provide(follow)
+    if bell is not None:
+        replacement.provide(bell, provides=Bell)
+    return replacement
 
 
 def _replacing(kind: Any, part: object) -> Provider:

@@ -1,10 +1,24 @@
 """The flags of one process over some world: another one over the same world is another process."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from application.flags import FollowedFlags, SwitchFlags
 from application.idempotency import Keyed
 from domain.flags import Flag, FlagState, Pins, Switch, state_of
 from tests.wallets import result
 from tests.worlds import World
+
+LONGEST_WAIT = 6000
+
+
+async def until_holds(ask: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again and again until something holds: for a minute at least."""
+    for _ in range(LONGEST_WAIT):
+        if await ask():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never holds")
 
 
 class Switchboard:

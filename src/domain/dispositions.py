@@ -96,6 +96,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept(_MADE, "expires_at", "revoked_at", "created_at"),
         },
         "invite_uses": _kept(_SEAT, "invite_id", "user_id", "attempt_id", "used_at"),
+        "flags": _kept("who answers for how a flow is switched", "name", "enabled", "updated_at", "updated_by"),
         "idempotency_keys": _deleted("caller", "key", "fingerprint", "status", "body", "created_at"),
     }
 )

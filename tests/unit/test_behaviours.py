@@ -10,6 +10,7 @@ from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.deletion import DeleteUsersBehaviour
 from tests.unit.behaviours.exports import ExportsBehaviour
+from tests.unit.behaviours.flag_flips import FlippedFlagsBehaviour
 from tests.unit.behaviours.flags import FollowedFlagsBehaviour, SwitchFlagsBehaviour
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
 from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
@@ -151,3 +152,6 @@ class TestSwitchFlags(SwitchFlagsBehaviour): ...
 
 
 class TestFollowedFlags(FollowedFlagsBehaviour): ...
+
+
+class TestFlippedFlags(FlippedFlagsBehaviour): ...

@@ -21,6 +21,8 @@ class Wire:
         self.fault: Fault = "none"
         self.cuts = 0
         """How many commits it cut."""
+        self.callers = 0
+        """How many have called."""
         self._is_to_heal = False
         self._server = urlsplit(dsn)
         self._folder = folder
@@ -47,6 +49,7 @@ class Wire:
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Join a caller to the server for as long as both are there."""
+        self.callers += 1
         task = asyncio.current_task()
         assert task is not None
         ends = self._callers[task] = {writer}
