@@ -178,6 +178,18 @@ async def test_a_flag_of_another_version_is_left_alone(world: World, owner_dsn: 
         assert await owner.fetchval("SELECT enabled FROM tallystick.flags WHERE name = 'flag_of_tomorrow'")
 
 
+async def test_a_switch_that_changes_nothing_stores_nothing(world: World, owner_dsn: str) -> None:
+    async with session(owner_dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        board = Switchboard(world)
+        await board.switch(POINTS, on=False)
+        stored = await owner.fetchval("SELECT xmin::text FROM tallystick.flags")
+
+        await board.switch(POINTS, on=False, by="bob")
+
+        assert await owner.fetchval("SELECT xmin::text FROM tallystick.flags") == stored
+
+
 async def test_many_who_switch_everything_in_opposite_orders_do_not_lock_up(
     world: World, shared_database: Database
 ) -> None:

@@ -82,6 +82,15 @@ class SwitchFlagsBehaviour:
 
         assert await Switchboard(world).stored() == {}
 
+    async def test_a_flag_is_stored_once_at_a_time(self, world: World) -> None:
+        board = Switchboard(world)
+
+        with pytest.raises((GuardBroken, asyncpg.CardinalityViolationError)):
+            async with world.transactions.begin() as stores:
+                await stores.flags.store([board.wanted(POINTS, on=False), board.wanted(POINTS, on=True)])
+
+        assert await board.stored() == {}
+
     @pytest.mark.parametrize("on", [True, False])
     async def test_a_pinned_flag_is_not_switched_and_the_refusal_names_the_setting(
         self, world: World, on: bool
