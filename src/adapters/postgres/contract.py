@@ -47,9 +47,15 @@ MAY_UPDATE: frozenset[str] = frozenset(
         *(f"invites.{column}" for column in ("current_uses", "revoked_at")),
         "credentials.password_hash",
         *(f"flags.{column}" for column in ("enabled", "updated_at", "updated_by")),
+        *(f"backfill_runs.{column}" for column in ("state", "verification", "started_at", "finished_at")),
+        *(f"legacy_users.{column}" for column in ("email", "email_key", "username", "display_name", "phone")),
+        *(f"metadata_mirror.{column}" for column in ("code", "mirrored_at")),
+        *(f"schedules.{column}" for column in ("leased_until", "last_done_at")),
     }
 )
-MAY_DELETE: frozenset[str] = frozenset({"webhook_deliveries", "idempotency_keys", "pending_accruals"})
+MAY_DELETE: frozenset[str] = frozenset(
+    {"webhook_deliveries", "idempotency_keys", "pending_accruals", "metadata_mirror"}
+)
 """Tables and columns that may change or shrink; everything else is history, and the service may only add to it."""
 
 

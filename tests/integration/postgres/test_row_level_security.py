@@ -14,6 +14,12 @@ from tests.integration.postgres.sessions import Session, login_of, session
 Outcome = Literal["done", "nothing", "refused"]
 
 SERVICE_MAY: Mapping[str, frozenset[str]] = {
+    "backfill_chunks": frozenset({"SELECT", "INSERT"}),
+    "backfill_malformed": frozenset({"SELECT", "INSERT"}),
+    "backfill_runs": frozenset({"SELECT", "INSERT"})
+    | {f"UPDATE {column}" for column in ("state", "verification", "started_at", "finished_at")},
+    "clicked_codes": frozenset({"SELECT", "INSERT"}),
+    "code_conflicts": frozenset({"SELECT", "INSERT"}),
     "collected_rewards": frozenset({"SELECT", "INSERT"}),
     "credentials": frozenset({"SELECT", "INSERT", "UPDATE password_hash"}),
     "flags": frozenset({"SELECT", "INSERT", "UPDATE enabled", "UPDATE updated_at", "UPDATE updated_by"}),
@@ -23,6 +29,10 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "ledger_accounts": frozenset({"SELECT", "INSERT"})
     | {f"UPDATE {column}" for column in ("balance", "version", "lifetime", "updated_at")},
     "ledger_entries": frozenset({"SELECT", "INSERT"}),
+    "legacy_codes": frozenset({"SELECT", "INSERT"}),
+    "legacy_users": frozenset({"SELECT", "INSERT"})
+    | {f"UPDATE {column}" for column in ("email", "email_key", "username", "display_name", "phone")},
+    "metadata_mirror": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE code", "UPDATE mirrored_at"}),
     "pending_accruals": frozenset(
         {"SELECT", "INSERT", "DELETE", "UPDATE cause", "UPDATE tries", "UPDATE last_tried_at"}
     ),
@@ -43,6 +53,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "referral_codes": frozenset({"SELECT", "INSERT", "UPDATE is_canonical", "UPDATE demoted_at", "UPDATE retired_at"}),
     "referral_edges": frozenset({"SELECT", "INSERT"}),
     "rewards": frozenset({"SELECT", "INSERT", "UPDATE name", "UPDATE description", "UPDATE cost", "UPDATE active"}),
+    "schedules": frozenset({"SELECT", "INSERT", "UPDATE leased_until", "UPDATE last_done_at"}),
     "schema_migrations": frozenset({"SELECT"}),
     "users": frozenset({"SELECT", "INSERT"})
     | {
@@ -86,6 +97,17 @@ ROWS: Mapping[str, str] = {
     "invite_uses": "(invite_id, user_id, attempt_id, used_at) VALUES ('invite1', 'user{n}', 'attempt{n}', now())",
     "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
     "flags": "(name, enabled, updated_at, updated_by) VALUES ('flag{n}', true, now(), 'ada')",
+    "backfill_runs": "(run, plan_hash, state, source_hash, plan, planned_at) "
+    "VALUES ({n}, 'plan{n}', 'planned', 'source', '{{}}', now())",
+    "backfill_chunks": "(run, phase, chunk, tally, done_at) VALUES (1, 'codes', {n}, '{{}}', now())",
+    "backfill_malformed": "(run, line, reason) VALUES (1, {n}, 'a reason')",
+    "legacy_users": "(run, position, user_id, phone_verified) VALUES (1, {n}, 'user{n}', false)",
+    "legacy_codes": "(run, position, code, user_id, is_canonical) VALUES (1, {n}, 'CODE{n}', 'user{n}', true)",
+    "code_conflicts": "(code, user_id, kept_by, reason, run, created_at) "
+    "VALUES ('CODE{n}', 'user{n}', 'inviter', 'duplicate', 1, now())",
+    "clicked_codes": "(code, clicked_at) VALUES ('CODE{n}', now())",
+    "metadata_mirror": "(user_id, code, mirrored_at) VALUES ('user{n}', 'CODE{n}', now())",
+    "schedules": "(name, leased_until) VALUES ('schedule{n}', now())",
     "schema_migrations": "(version, name, checksum, applied_at) VALUES ('900{n}', 'words', '', now())",
 }
 """A row of each table that breaks no constraint, in this order; those numbered 1 are there, those numbered 2 not."""

@@ -39,11 +39,19 @@ PENDING = (
     "INSERT INTO pending_accruals (player_id, event_type, event_key, points, correlation_id, cause, created_at, tries, "
     "last_tried_at) VALUES"
 )
+RUN = "INSERT INTO backfill_runs (run, plan_hash, state, source_hash, plan, planned_at) VALUES"
+CHUNK = "INSERT INTO backfill_chunks (run, phase, chunk, tally, done_at) VALUES"
+MALFORMED = "INSERT INTO backfill_malformed (run, line, reason) VALUES"
+LEGACY_USER = "INSERT INTO legacy_users (run, position, user_id, phone_verified, points) VALUES"
+LEGACY_CODE = "INSERT INTO legacy_codes (run, position, code, user_id, is_canonical) VALUES"
+CONFLICT = "INSERT INTO code_conflicts (code, user_id, kept_by, reason, run, created_at) VALUES"
+MIRROR = "INSERT INTO metadata_mirror (user_id, code, mirrored_at) VALUES"
 WALLETS = (
     f"{ACCOUNT} ('ada', 'credits', 5, 0), ('bob', 'credits', 5, 0); "
     f"{REWARD} ('reward', 'cid', 'A word', 5, true, now()); "
     f"{INVITE} ('FIRST', 'first', 'cid', 5, 0, now()); "
-    f"{SLIP} ('slip', 'ada', 'whist', 5, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL)"
+    f"{SLIP} ('slip', 'ada', 'whist', 5, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL); "
+    f"{RUN} (1, 'plan', 'planned', 'source', '', now())"
 )
 
 
@@ -125,6 +133,30 @@ BREAKING: Mapping[str, str] = {
     "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
     "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",
     "credentials_user_fkey": f"{CREDENTIALS} ('nobody', 'hash', now())",
+    "backfill_runs_pkey": f"{RUN} (1, 'another plan', 'planned', 'source', '', now())",
+    "backfill_runs_plan_hash_key": f"{RUN} (2, 'plan', 'planned', 'source', '', now())",
+    "backfill_runs_state_known": "UPDATE backfill_runs SET state = 'lost'",
+    "backfill_chunks_pkey": f"{CHUNK} (1, 'codes', 1, '', now()), (1, 'codes', 1, '', now())",
+    "backfill_chunks_run_fkey": f"{CHUNK} (2, 'codes', 1, '', now())",
+    "backfill_chunks_phase_known": f"{CHUNK} (1, 'rest', 1, '', now())",
+    "backfill_malformed_pkey": f"{MALFORMED} (1, 1, 'one'), (1, 1, 'another')",
+    "backfill_malformed_run_fkey": f"{MALFORMED} (2, 1, 'one')",
+    "legacy_users_pkey": f"{LEGACY_USER} (1, 1, 'ada', false, NULL), (1, 1, 'bob', false, NULL)",
+    "legacy_users_once": f"{LEGACY_USER} (1, 1, 'ada', false, NULL), (1, 2, 'ada', false, NULL)",
+    "legacy_users_run_fkey": f"{LEGACY_USER} (2, 1, 'ada', false, NULL)",
+    "legacy_users_points_bounded": f"{LEGACY_USER} (1, 1, 'ada', false, 0)",
+    "legacy_codes_pkey": f"{LEGACY_CODE} (1, 1, 'CODE', 'ada', true), (1, 1, 'CODE', 'bob', true)",
+    "legacy_codes_one_keeper": f"{LEGACY_CODE} (1, 1, 'CODE', 'ada', true), (1, 2, 'CODE', 'bob', true)",
+    "legacy_codes_run_fkey": f"{LEGACY_CODE} (2, 1, 'CODE', 'ada', true)",
+    "legacy_codes_normal_form": f"{LEGACY_CODE} (1, 1, 'code', 'ada', true)",
+    "code_conflicts_pkey": f"{CONFLICT} ('CODE', 'ada', 'bob', 'held', 1, now()), "
+    "('CODE', 'ada', 'cid', 'held', 1, now())",
+    "code_conflicts_run_fkey": f"{CONFLICT} ('CODE', 'ada', 'bob', 'held', 2, now())",
+    "code_conflicts_reason_known": f"{CONFLICT} ('CODE', 'ada', 'bob', 'mood', 1, now())",
+    "clicked_codes_pkey": "INSERT INTO clicked_codes (code, clicked_at) VALUES ('CODE', now()), ('CODE', now())",
+    "metadata_mirror_pkey": f"{MIRROR} ('ada', 'CODE', now()), ('ada', 'CODE', now())",
+    "metadata_mirror_user_fkey": f"{MIRROR} ('nobody', 'CODE', now())",
+    "schedules_pkey": "INSERT INTO schedules (name, leased_until) VALUES ('night', now()), ('night', now())",
 }
 """A statement that breaks each constraint, and no other before it, where `PEOPLE` and `WALLETS` are there."""
 
