@@ -40,7 +40,7 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
         "Addresses": ("public_base_url", "app_url", "allowed_origins", "trusted_proxies"),
         "Rate limits": ("rate_limits", "rate_limit_storage"),
         "Loyalty": ("tiers", "games", "referral_points"),
-        "Running": ("flags", "log_level", "drain_seconds"),
+        "Running": ("flags", "log_level", "reconcile_hour", "drain_seconds"),
     }
 )
 """Every setting stands under one of these; a new one needs its place here."""
@@ -53,6 +53,30 @@ ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
         "webhook": "`POST /api/webhooks/auth`",
         "read": "every other `GET` under `/api`",
         "write": "every other `POST`, `PUT`, `PATCH` and `DELETE` under `/api`",
+    }
+)
+
+MEANINGS: Mapping[Flag, str] = MappingProxyType(
+    {
+        Flag.TABLE_AS_SOT: (
+            "The code book is the source of truth about codes. When off, links and `GET /api/me` show the code of the "
+            "legacy metadata, where it is that user's; nothing else depends on it."
+        ),
+        Flag.WEBHOOK_ENABLED: "Deliveries of the identity provider are taken. When off, they are answered with 503.",
+        Flag.ENSURE_ON_READ_ENABLED: (
+            "`GET /api/my-referral-link` mints a code for a user who has none. When off, it answers `pending: true`."
+        ),
+        Flag.MINT_IN_REFERRAL_API: (
+            "`GET /api/referral` mints. It never does: the flag stays off, and a start that pins it on is refused."
+        ),
+        Flag.LEGACY_FALLBACK_ENABLED: (
+            "A code that the code book lacks is looked for in the imported legacy metadata, changes are mirrored to "
+            "it, and it is reconciled each night."
+        ),
+        Flag.POINTS_ENABLED: (
+            "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches "
+            "are refused."
+        ),
     }
 )
 

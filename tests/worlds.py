@@ -20,11 +20,11 @@ from domain.referrals import Arrival, Edge, Leader, ReferralPoints
 from domain.refusals import Refusal
 from domain.standings import Standing
 from domain.users import Profile, UserId
-from tests.loyalties import Loyalties
+from tests.movings import Movings
 from tests.wallets import result
 
 
-class World(Loyalties):
+class World(Movings):
     """One backend and everything that can be done with it, in the words of the behaviours."""
 
     def __init__(
@@ -32,12 +32,14 @@ class World(Loyalties):
     ) -> None:
         super().__init__(transactions, seed=seed)
         self.alphabet, self.length = alphabet, length
-        self.mint_codes = MintCodes(transactions, self.clock, self.metrics)
-        self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once)
+        self.mint_codes = MintCodes(transactions, self.clock, self.metrics, self.mirroring)
+        self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once, self.mirroring)
         self.attribute_referrals = self._attributing(100)
         self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics)
         self.delete_users = DeleteUsers(transactions)
         self.resolve_codes = ResolveCodes(transactions, self.metrics)
+        self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics, self.mirroring)
+        self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
         self.tell_deleted = TellDeleted(transactions)
         self.minting = GroupCommit(
             self.mint_codes,
@@ -53,13 +55,15 @@ class World(Loyalties):
 
     def _attributing(self, referral_points: int) -> AttributeReferrals:
         worth = ReferralPoints(referral_points)
-        return AttributeReferrals(self.transactions, self.points, worth, self.clock, self.metrics, self.once)
+        return AttributeReferrals(
+            self.transactions, self.adopt_codes, self.points, worth, self.clock, self.metrics, self.once
+        )
 
     def make_referrals_worth(self, referral_points: int) -> None:
         self.attribute_referrals = self._attributing(referral_points)
 
     async def read_standing(self, user_id: UserId) -> Standing | None:
-        return (await ReadStandings(self.transactions)([user_id]))[0]
+        return (await ReadStandings(self.transactions, self.flags)([user_id]))[0]
 
     def candidates(self) -> tuple[Code, ...]:
         return draw_candidates(self.randomness.bytes, alphabet=self.alphabet, length=self.length)

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.legacy_metadata import NoteCodes
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import enter
@@ -58,8 +59,8 @@ class Reminted(msgspec.Struct, frozen=True):
 class MintCodes:
     """Give users their first code; whoever has one keeps it."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics) -> None:
-        self._transactions, self._clock, self._metrics = transactions, clock, metrics
+    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics, note: NoteCodes) -> None:
+        self._transactions, self._clock, self._metrics, self._note = transactions, clock, metrics, note
 
     async def __call__(self, mints: Sequence[Mint]) -> list[Minted | Refusal]:
         now = self._clock.now()
@@ -67,6 +68,8 @@ class MintCodes:
             users = await enter(stores, {command.user_id for command in mints}, now)
             living = {c.user_id: c.candidates for c in mints if users[c.user_id].deleted_at is None}
             minted = await mint(stores, living, now)
+        # Those who had a code, too: a mint that is run again after a lost answer finds its own.
+        self._note(living)
         count_mints(
             self._metrics,
             [(c.user_id, c.since, minted[c.user_id]) for c in mints if c.user_id in minted],
@@ -78,12 +81,17 @@ class MintCodes:
 class RemintCodes:
     """Replace canonical codes; the old one becomes an alias in the same transaction."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics, once: AnswerOnce) -> None:
+    def __init__(
+        self, transactions: Transactions, clock: Clock, metrics: Metrics, once: AnswerOnce, note: NoteCodes
+    ) -> None:
         self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
+        self._note = note
 
     async def __call__(self, remints: Sequence[Keyed[Remint]]) -> list[Reminted | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
-            return await self._once(stores, remints, lambda fresh: self._remint(stores, fresh))
+            outcomes = await self._once(stores, remints, lambda fresh: self._remint(stores, fresh))
+        self._note({keyed.command.user_id for keyed in remints})
+        return outcomes
 
     async def _remint(self, stores: Stores, remints: Sequence[Remint]) -> list[Reminted | Refusal]:
         now = self._clock.now()

@@ -8,6 +8,7 @@ import msgspec
 
 from application.codes import Minted, count_mints, milliseconds_between, mint
 from application.deletion import depart
+from application.legacy_metadata import NoteCodes
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import Roll, enter, holders_of
@@ -30,8 +31,8 @@ class Notice(msgspec.Struct, frozen=True):
 class ReceiveIdentityEvents:
     """Take each delivery of the identity provider once: profile, verification, code and deletion in one transaction."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics) -> None:
-        self._transactions, self._clock, self._metrics = transactions, clock, metrics
+    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics, note: NoteCodes) -> None:
+        self._transactions, self._clock, self._metrics, self._note = transactions, clock, metrics, note
 
     async def __call__(self, notices: Sequence[Notice]) -> list[Receipt]:
         now = self._clock.now()
@@ -46,6 +47,7 @@ class ReceiveIdentityEvents:
                 if fresh.get(notice.event.delivery_id) is notice:
                     file.take(notice)
             minted = await file.record(stores, now)
+        self._note(minted)
         events = [notice.event for notice in fresh.values()]
         self._measure(events, minted, out_of_order=file.out_of_order, replays=len(notices) - len(fresh))
         return ["processed" if fresh.get(n.event.delivery_id) is n else "duplicate" for n in notices]
@@ -122,6 +124,11 @@ class _File:
         """Store what the events changed, and mint for those who live."""
         await self._roll.store(stores)
         await depart(stores, self._roll.gone(), at)
+        gone = self._roll.gone()
+        if gone:
+            await stores.codes.retire(gone, at)
+            await stores.mirror.erase(gone)
+            await stores.directory.forget(gone)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         return await mint(stores, self._candidates, at)

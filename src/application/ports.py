@@ -11,14 +11,18 @@ CounterName = Literal[
     "accrual_outcomes",
     "alias_hit_count",
     "attribution_overwrite_attempts",
+    "click_write_failures",
+    "clicks_forgotten",
     "collision_retry_count",
     "double_mint_attempts",
     "group_commit_retries",
     "group_commit_shed",
     "group_commit_splits",
     "idempotency_hits",
+    "legacy_drift_count",
     "limit_hits",
     "limit_storage_failures",
+    "metadata_mirror_write_failures",
     "referral_api_mint_attempts",
     "resolver_outcomes",
     "webhook_out_of_order",
@@ -26,7 +30,7 @@ CounterName = Literal[
     "webhook_refusals",
 ]
 HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
-GaugeName = Literal["missing_code_count", "pending_accruals", "pending_accruals_oldest_seconds"]
+GaugeName = Literal["legacy_drift", "missing_code_count", "pending_accruals", "pending_accruals_oldest_seconds"]
 
 LimitGroup = Literal["award", "resolver", "sign_up", "webhook", "read", "write"]
 

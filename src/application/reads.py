@@ -1,11 +1,14 @@
 """Reads: what needs no transaction, tried again where a connection was lost."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
+
+import msgspec
 
 from application.ports import Randomness
 from application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
+from domain.flags import Flag, Flags
 from domain.refusals import Overloaded
 from domain.standings import Standing
 from domain.users import UserId
@@ -37,15 +40,35 @@ class Reads:
 
 
 class ReadStandings:
-    """Read how users stand: one statement for all who ask at once; None for those never seen."""
+    """Read how users stand: one statement for all who ask at once; None for those never seen.
 
-    def __init__(self, transactions: Transactions) -> None:
-        self._transactions = transactions
+    While the code book is not the source of truth, the code of the legacy field is shown, where it is that user's.
+    """
+
+    def __init__(self, transactions: Transactions, flags: Flags) -> None:
+        self._transactions, self._flags = transactions, flags
 
     async def __call__(self, user_ids: Sequence[UserId]) -> list[Standing | None]:
         async with self._transactions.reading() as stores:
             standings = await stores.standings.of(set(user_ids))
+            if not self._flags.enabled(Flag.TABLE_AS_SOT):
+                standings = await _as_the_legacy_field_shows(stores, standings)
         return [standings.get(user_id) for user_id in user_ids]
+
+
+async def _as_the_legacy_field_shows(stores: Stores, standings: Mapping[UserId, Standing]) -> dict[UserId, Standing]:
+    shown = await stores.legacy.codes_of(standings)
+    entries = await stores.codes.resolve(set(shown.values()))
+    # Who has no code at all is still to get one.
+    theirs = {
+        user_id: code
+        for user_id, code in shown.items()
+        if standings[user_id].code is not None and code in entries and entries[code].user_id == user_id
+    }
+    return {
+        user_id: msgspec.structs.replace(standing, code=theirs.get(user_id, standing.code))
+        for user_id, standing in standings.items()
+    }
 
 
 class TellDeleted:

@@ -9,12 +9,14 @@ from application.codes import DrawCandidates, Mint, Minted
 from application.group_commit import Single
 from application.ports import Clock, Metrics
 from application.transactions import Transactions
-from domain.codes import Code
+from domain.codes import Code, CodeEntry
 from domain.flags import Flag, Flags
+from domain.legacy_metadata import Claim
 from domain.standings import Standing
 from domain.users import UserDeleted, UserId
 
-Resolution = Literal["canonical", "alias", "unknown"]
+Resolution = Literal["canonical", "alias", "legacy", "unknown"]
+"""A `legacy` code is one that only the legacy metadata knows yet; callers are told that it is valid, and no more."""
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -61,20 +63,29 @@ class PeekReferralLink:
 
 
 class ResolveCodes:
-    """Tell what codes stand for: one statement for all who ask at once, the same for every kind of answer."""
+    """Tell what codes stand for: the same statements for all who ask at once, and for every kind of answer."""
 
-    def __init__(self, transactions: Transactions, metrics: Metrics) -> None:
-        self._transactions, self._metrics = transactions, metrics
+    def __init__(self, transactions: Transactions, flags: Flags, metrics: Metrics) -> None:
+        self._transactions, self._flags, self._metrics = transactions, flags, metrics
 
     async def __call__(self, codes: Sequence[str]) -> list[Resolution]:
         async with self._transactions.reading() as stores:
+            # First: a code that is adopted between the two is found by the second one.
+            claims = await stores.legacy.resolve(codes) if self._falls_back() else {}
             entries = await stores.codes.resolve(codes)
-        resolutions: list[Resolution] = []
-        for code in codes:
-            entry = entries.get(code)
-            resolutions.append("unknown" if entry is None else "canonical" if entry.is_canonical else "alias")
+        resolutions = [_resolution(entries.get(code), claims.get(code)) for code in codes]
         self._metrics.count("alias_hit_count", resolutions.count("alias"))
+        self._metrics.count("legacy_drift_count", resolutions.count("legacy"), label="resolver")
         return resolutions
+
+    def _falls_back(self) -> bool:
+        return self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED)
+
+
+def _resolution(entry: CodeEntry | None, claim: Claim | None) -> Resolution:
+    if entry is not None:
+        return "canonical" if entry.is_canonical else "alias"
+    return "legacy" if claim is not None else "unknown"
 
 
 def link_state(standing: Standing | None) -> LinkState:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from application.idempotency import AnswerOnce, Keyed, Replayed
+from application.legacy_metadata import AdoptCodes
 from application.pending_accruals import credit_or_wait
 from application.points import Points
 from application.ports import Clock, Metrics
@@ -45,13 +46,15 @@ class AttributeReferrals:
     def __init__(
         self,
         transactions: Transactions,
+        adopt: AdoptCodes,
         points: Points,
         referral_points: ReferralPoints,
         clock: Clock,
         metrics: Metrics,
         once: AnswerOnce,
     ) -> None:
-        self._transactions, self._points, self._referral_points = transactions, points, referral_points
+        self._transactions, self._adopt = transactions, adopt
+        self._points, self._referral_points = points, referral_points
         self._clock, self._metrics, self._once = clock, metrics, once
 
     async def __call__(self, introductions: Sequence[Keyed[Introduction]]) -> list[Arrived | Refusal | Replayed]:
@@ -67,6 +70,8 @@ class AttributeReferrals:
             overwrites = book.overwrites
             return outcomes
 
+        # An edge names a code of the code book: what only the legacy metadata knows is brought in first.
+        await self._adopt({code for i in introductions if (code := i.command.arrival.referred_by) is not None})
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, introductions, attribute_all)
         self._metrics.count("attribution_overwrite_attempts", overwrites)

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from application.idempotency import IdempotencyKeys
 from application.invariants import Invariants
+from application.schedules import Schedules
 from domain.audit import Audit
+from domain.clicks import ClickedCodes
 from domain.codes import ReferralCodes
 from domain.exports import Exports
 from domain.flags import FlagBook
@@ -14,6 +16,7 @@ from domain.identity import IdentityDirectory, Verifications
 from domain.identity_events import Deliveries
 from domain.invites import Invites
 from domain.ledger import Ledger
+from domain.legacy_metadata import LegacyMetadata, MetadataMirror
 from domain.loyalty import Players
 from domain.pending_accruals import PendingAccruals
 from domain.rating_slips import RatingSlips
@@ -46,6 +49,10 @@ class Stores:
     invites: Invites
     directory: IdentityDirectory
     flags: FlagBook
+    legacy: LegacyMetadata
+    mirror: MetadataMirror
+    clicks: ClickedCodes
+    schedules: Schedules
 
 
 class Transactions(Protocol):

@@ -22,6 +22,7 @@ class Flag(StrEnum):
 
 
 DEFAULTS: Mapping[Flag, bool] = {
+DEFAULTS: dict[Flag, bool] = {
     Flag.TABLE_AS_SOT: True,
     Flag.WEBHOOK_ENABLED: True,
     Flag.MINT_IN_REFERRAL_API: False,

@@ -129,6 +129,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See below for what there is.")] = ""
     log_level: Annotated[LogLevel, _says("`debug` logs successful requests too.")] = "info"
+    reconcile_hour: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=23)],
+        _says(
+            "The hour, in UTC, at which one instance reconciles the legacy metadata each night, while "
+            "`legacy_fallback_enabled` is on."
+        ),
+    ] = 3
     drain_seconds: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=600)], _says("How long requests may take to finish after SIGTERM.")
     ] = 20

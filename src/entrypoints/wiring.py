@@ -27,6 +27,7 @@ from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.logs import Pseudonyms
 from adapters.telemetry.metrics import PrometheusMetrics
 from adapters.webhooks.signatures import WebhookSecrets
+from application.clicks import Clicks
 from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
 from application.credits import Grant, GrantCredits, Granted
 from application.deletion import Deleted, DeleteUsers, Deletion
@@ -36,6 +37,7 @@ from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
+from application.legacy_metadata import AdoptCodes, MirrorMetadata, NoteCodes
 from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
 from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
 from application.points import Accrued, Points
@@ -50,6 +52,7 @@ from application.rating_slips import (
     RecoverSlips,
 )
 from application.reads import Reads, ReadStandings, TellDeleted
+from application.reconciliation import ReconcileMetadata
 from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
 from application.rewards import (
@@ -101,6 +104,9 @@ from entrypoints.http.users import users_router
 from entrypoints.http.webhooks import WebhookKeys, webhooks_router
 from entrypoints.settings import Settings
 from entrypoints.worker.flags import FollowFlags
+from entrypoints.worker.clicks import FlushClicks
+from entrypoints.worker.mirror import MirrorLater
+from entrypoints.worker.nightly import Nightly
 from entrypoints.worker.upkeep import Upkeep
 
 Store = Literal["postgres", "memory"]
@@ -121,6 +127,7 @@ class Commits:
     def __init__(self, clock: Clock, randomness: Randomness, metrics: Metrics) -> None:
         self._clock, self._randomness, self._metrics = clock, randomness, metrics
         self._closers: list[Callable[..., Awaitable[None]]] = []
+        self._behind: list[Callable[..., Awaitable[None]]] = []
 
     def of(
         self, batch: Batch[C, R], *, key: Callable[[C], Hashable], name: str, bounds: Bounds | None = None
@@ -138,9 +145,14 @@ class Commits:
         self._closers.append(commit.close)
         return commit
 
+    def close_too(self, close: Callable[..., Awaitable[None]]) -> None:
+        """Close something else behind them."""
+        self._behind.append(close)
+
     async def close(self, *, grace_seconds: float) -> None:
-        """Finish or refuse what waits, everywhere at once."""
+        """Finish or refuse what waits, everywhere at once, and then what that left behind."""
         await asyncio.gather(*(close(grace_seconds=grace_seconds) for close in self._closers))
+        await asyncio.gather(*(close(grace_seconds=grace_seconds) for close in self._behind))
 
 
 class PostgresStore(Provider):
@@ -349,6 +361,38 @@ class Referrals(Provider):
         return commits.of(batch, key=lambda _user_id: 0, name="tell_deleted", bounds=_READS)
 
 
+class LegacyMetadata(Provider):
+    """Codes as they were kept before the code book, while a team moves in."""
+
+    scope = Scope.APP
+    adopt_codes = provide(AdoptCodes)
+    mirror_metadata = provide(MirrorMetadata)
+    reconcile_metadata = provide(ReconcileMetadata)
+    flush_clicks = provide(FlushClicks)
+
+    @provide
+    def mirror_later(self, mirror: MirrorMetadata, flags: Flags, metrics: Metrics, commits: Commits) -> NoteCodes:
+        later = MirrorLater(mirror, flags, metrics)
+        commits.close_too(later.close)
+        return later
+
+    @provide
+    def clicks(self, transactions: Transactions, clock: Clock, metrics: Metrics) -> Clicks:
+        return Clicks(transactions, clock, metrics)
+
+    @provide
+    def nightly(
+        self,
+        transactions: Transactions,
+        reconcile: ReconcileMetadata,
+        flags: Flags,
+        clock: Clock,
+        randomness: Randomness,
+        settings: Settings,
+    ) -> Nightly:
+        return Nightly(transactions, reconcile, flags, clock, randomness, settings.reconcile_hour)
+
+
 class Wallets(Provider):
     """The use cases of credits, rewards, invites and sign-up, each behind its group commit."""
 
@@ -531,6 +575,7 @@ def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncCon
         Switchboard(),
         Identity(),
         Referrals(),
+        LegacyMetadata(),
         Wallets(),
         Loyalty(),
         Http(),

@@ -3,6 +3,7 @@
 from tests.unit.behaviours.accruals import AccruePointsBehaviour
 from tests.unit.behaviours.audit import AuditBehaviour
 from tests.unit.behaviours.awards import AwardPointsBehaviour
+from tests.unit.behaviours.clicks import ClickedCodesBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.deletion import DeleteUsersBehaviour
@@ -12,6 +13,13 @@ from tests.unit.behaviours.flags import FollowedFlagsBehaviour, SwitchFlagsBehav
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
 from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
 from tests.unit.behaviours.invites import MakeInvitesBehaviour, RevokeInvitesBehaviour, SeatPagesBehaviour
+from tests.unit.behaviours.legacy_metadata import (
+    AdoptCodesBehaviour,
+    BroughtCodesBehaviour,
+    LegacyFallbackBehaviour,
+    LegacyFieldBehaviour,
+    MirrorMetadataBehaviour,
+)
 from tests.unit.behaviours.pending_accruals import (
     PendingSlipsBehaviour,
     RecoverAccrualsBehaviour,
@@ -19,11 +27,13 @@ from tests.unit.behaviours.pending_accruals import (
 )
 from tests.unit.behaviours.purchases import PurchaseRewardsBehaviour, RepeatedPurchasesBehaviour
 from tests.unit.behaviours.rating_slips import CompleteSlipsBehaviour, OpenSlipsBehaviour
+from tests.unit.behaviours.reconciliation import ReconcileMetadataBehaviour
 from tests.unit.behaviours.redemptions import RedeemInvitesBehaviour, RepeatedRedemptionsBehaviour
 from tests.unit.behaviours.referral_links import PeekReferralLinkBehaviour, ReadReferralLinkBehaviour
 from tests.unit.behaviours.referral_points import ReferralPointsBehaviour
 from tests.unit.behaviours.referrals import AttributeReferralsBehaviour, LeaderboardBehaviour, ProfilesBehaviour
 from tests.unit.behaviours.rewards import OfferRewardsBehaviour, PurchaseBasketsBehaviour, RewardPagesBehaviour
+from tests.unit.behaviours.schedules import SchedulesBehaviour
 from tests.unit.behaviours.sign_up import CompleteSignUpsBehaviour, SignInBehaviour, SignUpBatchesBehaviour
 from tests.unit.behaviours.transactions import TransactionsBehaviour
 
@@ -146,3 +156,27 @@ class TestFollowedFlags(FollowedFlagsBehaviour): ...
 
 
 class TestFlippedFlags(FlippedFlagsBehaviour): ...
+
+
+class TestClickedCodes(ClickedCodesBehaviour): ...
+
+
+class TestAdoptCodes(AdoptCodesBehaviour): ...
+
+
+class TestBroughtCodes(BroughtCodesBehaviour): ...
+
+
+class TestLegacyFallback(LegacyFallbackBehaviour): ...
+
+
+class TestLegacyField(LegacyFieldBehaviour): ...
+
+
+class TestMirrorMetadata(MirrorMetadataBehaviour): ...
+
+
+class TestReconcileMetadata(ReconcileMetadataBehaviour): ...
+
+
+class TestSchedules(SchedulesBehaviour): ...

@@ -33,10 +33,9 @@ class MemoryReferralCodes:
         for entry in sorted(entries, key=lambda entry: entry.code):
             if entry.user_id not in self._view.users or normal_form(entry.code) != entry.code:
                 raise GuardBroken("referral_codes_user_fkey or referral_codes_normal_form")
-            if entry.code in self._view.codes or await self.canonical([entry.user_id]):
+            if entry.code in self._view.codes or await self.canonical([entry.user_id]) or self._is_brought(entry):
                 continue
-            self._view.codes.put(entry.code, entry)
-            self._view.codes_of.put(entry.user_id, (*(self._view.codes_of.get(entry.user_id) or ()), entry.code))
+            self.put(entry)
             assigned.add(entry.user_id)
         return assigned
 
@@ -52,6 +51,19 @@ class MemoryReferralCodes:
         for entry in list(self._entries(user_ids)):
             if entry.retired_at is None:
                 self._view.codes.put(entry.code, msgspec.structs.replace(entry, retired_at=at))
+
+    def put(self, entry: CodeEntry) -> None:
+        """Store a new entry."""
+        self._view.codes.put(entry.code, entry)
+        self._view.codes_of.put(entry.user_id, (*(self._view.codes_of.get(entry.user_id) or ()), entry.code))
+
+    def _is_brought(self, entry: CodeEntry) -> bool:
+        """Tell whether somebody else brings the code along."""
+        return any(
+            claim.code == entry.code and claim.user_id != entry.user_id and kept_by is None
+            for claim, kept_by in self._view.claims.values()
+            if self._view.runs.get(claim.run) != "rolled_back"
+        )
 
     def _entries(self, user_ids: Collection[UserId]) -> Iterator[CodeEntry]:
         for user_id in user_ids:

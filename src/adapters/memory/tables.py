@@ -1,6 +1,8 @@
 """What is stored, and one transaction's view of it."""
 
 from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import NamedTuple
 
 from adapters.memory.drafts import Draft
 from application.idempotency import RequestKey, StoredReply
@@ -10,6 +12,7 @@ from domain.identity import Credentials, Verification
 from domain.identity_events import IdentityEvent
 from domain.invites import Invite, InviteId, InviteUse, SeatKey
 from domain.ledger import Account, AccountKey, Entry, EventKey, Unit
+from domain.legacy_metadata import Claim
 from domain.pending_accruals import PendingAccrual
 from domain.rating_slips import Slip, SlipId
 from domain.referrals import Edge
@@ -19,6 +22,13 @@ from domain.users import User, UserId
 
 class GuardBroken(AssertionError):
     """What PostgreSQL's constraints would not allow either: a bug."""
+
+
+class Lease(NamedTuple):
+    """Until when somebody does what is scheduled, and when it was done last."""
+
+    until: datetime
+    done_at: datetime | None
 
 
 @dataclass
@@ -48,6 +58,13 @@ class Tables:
     credentials: dict[UserId, Credentials] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
     flags: dict[Flag, Switch] = field(default_factory=dict)
+    runs: dict[int, str] = field(default_factory=dict)
+    claims: dict[tuple[int, str, UserId], tuple[Claim, UserId | None]] = field(default_factory=dict)
+    """What runs staged, and who keeps the code where it is somebody else."""
+    brought: dict[str, int] = field(default_factory=dict)
+    mirrored: dict[UserId, tuple[Code, datetime]] = field(default_factory=dict)
+    clicked: dict[str, datetime] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
 
 
 class View:
@@ -77,6 +94,12 @@ class View:
         self.credentials = Draft(tables.credentials)
         self.replies = Draft(tables.replies)
         self.flags = Draft(tables.flags)
+        self.runs = Draft(tables.runs)
+        self.claims = Draft(tables.claims)
+        self.brought = Draft(tables.brought)
+        self.mirrored = Draft(tables.mirrored)
+        self.clicked = Draft(tables.clicked)
+        self.leases = Draft(tables.leases)
         self.locked: set[UserId] = set()
         self.locked_accounts: set[AccountKey] = set()
         self.locked_slips: set[SlipId] = set()

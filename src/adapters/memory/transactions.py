@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from adapters.memory.audit import MemoryAudit
+from adapters.memory.clicks import MemoryClickedCodes
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.directory import MemoryIdentityDirectory
 from adapters.memory.exports import MemoryExports
@@ -16,11 +17,14 @@ from adapters.memory.identity_events import MemoryDeliveries
 from adapters.memory.invariants import MemoryInvariants
 from adapters.memory.invites import MemoryInvites
 from adapters.memory.ledger import MemoryLedger
+from adapters.memory.legacy_metadata import MemoryLegacyMetadata
 from adapters.memory.loyalty import MemoryPlayers
+from adapters.memory.metadata_mirror import MemoryMetadataMirror
 from adapters.memory.pending_accruals import MemoryPendingAccruals
 from adapters.memory.rating_slips import MemoryRatingSlips
 from adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
 from adapters.memory.rewards import MemoryRewards
+from adapters.memory.schedules import MemorySchedules
 from adapters.memory.standings import MemoryStandings
 from adapters.memory.tables import Tables, View
 from adapters.memory.users import MemoryUsers
@@ -75,4 +79,8 @@ def _stores(view: View) -> Stores:
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),
         flags=MemoryFlagBook(view),
+        legacy=MemoryLegacyMetadata(view),
+        mirror=MemoryMetadataMirror(view),
+        clicks=MemoryClickedCodes(view),
+        schedules=MemorySchedules(view),
     )

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 import asyncpg
 
 from adapters.postgres.audit import PostgresAudit
+from adapters.postgres.clicks import PostgresClickedCodes
 from adapters.postgres.codes import PostgresReferralCodes
 from adapters.postgres.database import Connection, Database, is_lost, terminate
 from adapters.postgres.directory import PostgresIdentityDirectory
@@ -19,11 +20,14 @@ from adapters.postgres.identity_events import PostgresDeliveries
 from adapters.postgres.invariants import PostgresInvariants
 from adapters.postgres.invites import PostgresInvites
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.legacy_metadata import PostgresLegacyMetadata
 from adapters.postgres.loyalty import PostgresPlayers
+from adapters.postgres.metadata_mirror import PostgresMetadataMirror
 from adapters.postgres.pending_accruals import PostgresPendingAccruals
 from adapters.postgres.rating_slips import PostgresRatingSlips
 from adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
 from adapters.postgres.rewards import PostgresRewards
+from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.standings import PostgresStandings
 from adapters.postgres.users import PostgresUsers
 from application.transactions import CommitUncertain, Stores, TransactionAborted
@@ -91,6 +95,10 @@ def stores_on(connection: Connection) -> Stores:
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),
         flags=PostgresFlagBook(connection),
+        legacy=PostgresLegacyMetadata(connection),
+        mirror=PostgresMetadataMirror(connection),
+        clicks=PostgresClickedCodes(connection),
+        schedules=PostgresSchedules(connection),
     )
 
 

@@ -3,14 +3,21 @@
 import asyncio
 
 import asyncpg
+import msgspec
 import rich_click as click
 from rich.progress import track
 from rich.table import Table
 
 from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migrator import MigrationRefused
 from adapters.postgres.reconciliation import InviteReconciliation, WrongInvite
+from adapters.postgres.transactions import PostgresTransactions
+from adapters.system import SystemClock, SystemRandomness
+from adapters.telemetry.metrics import PrometheusMetrics
+from application.reconciliation import MetadataDrift, ReconcileMetadata
+from domain.refusals import Overloaded
 from entrypoints.cli.embedded import running_database
 from entrypoints.cli.migrate import refuse_pending
 from entrypoints.cli.terminal import ERR, NO, OUT, named_errors, say_json, settings_or_exit
@@ -44,6 +51,55 @@ def invites(is_to_apply: bool, as_json: bool) -> None:
         _show(wrong, has_key=has_key, is_repaired=is_to_apply)
     if is_wrong and not is_to_apply:
         raise SystemExit(NO)
+
+
+@reconcile.command()
+@click.option("--apply", "is_to_apply", is_flag=True, help="Repair what is found; without it nothing is changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def metadata(is_to_apply: bool, as_json: bool) -> None:
+    """Compare the code book with the legacy metadata of applied runs, and with what is mirrored to it.
+
+    With --apply, imported codes that the code book lacks are adopted by it, and mirrored codes become what is canonical
+    now; in pages, each a transaction. Exits with 1 where something differs and was not repaired.
+    """
+    settings = settings_or_exit()
+    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Overloaded)
+    with named_errors(*errors), running_database(settings) as connected:
+        asyncio.run(refuse_pending(connected))
+        drift = asyncio.run(_reconcile_metadata(connected, is_to_apply=is_to_apply))
+    if as_json:
+        say_json({"repaired": is_to_apply and drift.total > 0, **msgspec.structs.asdict(drift)})
+    else:
+        _show_drift(drift, is_repaired=is_to_apply)
+    if drift.total and not is_to_apply:
+        raise SystemExit(NO)
+
+
+async def _reconcile_metadata(settings: Settings, *, is_to_apply: bool) -> MetadataDrift:
+    database = Database(settings.database_url or "", PoolSettings(size=2))
+    await database.open()
+    try:
+        transactions = PostgresTransactions(database)
+        reconciliation = ReconcileMetadata(transactions, SystemClock(), SystemRandomness(), PrometheusMetrics())
+        found = MetadataDrift()
+        async for drift in reconciliation.pages(is_to_repair=is_to_apply):
+            found = found.plus(drift)
+        return found
+    finally:
+        await database.close()
+
+
+def _show_drift(drift: MetadataDrift, *, is_repaired: bool) -> None:
+    table = Table("what differs", "how many", box=None)
+    table.add_row("imported codes that the code book lacks", str(drift.unadopted))
+    table.add_row("mirrored codes that are not canonical any more", str(drift.stale))
+    table.add_row("canonical codes that are not mirrored", str(drift.missing))
+    table.add_row("mirrored codes of deleted users", str(drift.orphaned))
+    if not drift.total:
+        OUT.print("code book and legacy metadata say the same")
+        return
+    OUT.print(table)
+    OUT.print(f"repaired: {drift.total}" if is_repaired else "run it again with --apply to repair this")
 
 
 async def _reconcile(settings: Settings, *, is_to_apply: bool) -> tuple[list[WrongInvite], bool]:

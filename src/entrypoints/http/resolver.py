@@ -11,6 +11,7 @@ from litestar.enums import HttpMethod, MediaType, ScopeType
 from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
+from application.clicks import Clicks
 from application.group_commit import Single
 from application.ports import LimiterUnavailable, Metrics
 from application.referral_links import Resolution
@@ -67,7 +68,9 @@ _REFUSALS = (RateLimited, LimiterUnavailable)
 _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
 
 
-def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Addresses, metrics: Metrics) -> Router:
+def resolver_router(
+    resolve: Single[str, Resolution], clicks: Clicks, gate: Gate, addresses: Addresses, metrics: Metrics
+) -> Router:
     """Return the routes that are open to everybody who has a link."""
 
     @asgi(
@@ -95,6 +98,8 @@ def resolver_router(resolve: Single[str, Resolution], gate: Gate, addresses: Add
         """Send a click to the app with `?ref=`, whether or not the code is anybody's, and remember the first one."""
         await gate.count("resolver", exchange_of(request.scope))
         clicked = normal_form(code.removeprefix("/"))
+        if clicked is not None:
+            clicks.note(clicked)
         remembered = normal_form(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
         cookies = [] if clicked is None or remembered else [_click(clicked, is_secure=addresses.is_secure)]
         return Response(b"", headers={"location": addresses.landing(clicked)}, cookies=cookies)

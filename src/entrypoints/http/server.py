@@ -16,6 +16,8 @@ from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scop
 from entrypoints.http.operations import ReadinessProbe
 from entrypoints.wiring import App, Commits
 from entrypoints.worker.flags import FollowFlags
+from entrypoints.worker.clicks import FlushClicks
+from entrypoints.worker.nightly import Nightly
 from entrypoints.worker.upkeep import Upkeep
 
 _CLOSING_SECONDS = 10.0
@@ -48,6 +50,10 @@ class Server:
             background = [
                 asyncio.create_task(upkeep.run(), name="upkeep"),
                 asyncio.create_task(follow.run(), name="follow flags"),
+            background = [
+                asyncio.create_task((await container.get(Upkeep)).run(), name="upkeep"),
+                asyncio.create_task((await container.get(Nightly)).run(), name="nightly"),
+                asyncio.create_task((await container.get(FlushClicks)).run(), name="flush clicks"),
             ]
             _drain_at_sigterm(await container.get(ReadinessProbe))
             _end_with_parent()

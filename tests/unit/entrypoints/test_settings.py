@@ -55,6 +55,7 @@ def test_without_an_environment_everything_is_at_its_default() -> None:
         "referral_points": 100,
         "flags": "",
         "log_level": "info",
+        "reconcile_hour": 3,
         "drain_seconds": 20,
     }
 
@@ -88,6 +89,7 @@ def test_every_setting_can_be_given() -> None:
         "TALLYSTICK_FLAGS": "ensure_on_read_enabled=off",
         "TALLYSTICK_LOG_LEVEL": "debug",
         "TALLYSTICK_DRAIN_SECONDS": "0",
+        "TALLYSTICK_RECONCILE_HOUR": "0",
     }
 
     settings = load(given)
@@ -130,6 +132,7 @@ def test_blank_values_count_as_absent() -> None:
         ("TALLYSTICK_POOL_SIZE", "many", {"int"}),
         ("TALLYSTICK_DRAIN_SECONDS", "-1", {"0"}),
         ("TALLYSTICK_DRAIN_SECONDS", "601", {"600"}),
+        ("TALLYSTICK_RECONCILE_HOUR", "24", {"23"}),
         ("TALLYSTICK_LOG_LEVEL", "verbose", {"debug", "info", "warning", "error"}),
         ("TALLYSTICK_JWKS_URL", "id.example.org/keys", {"http://", "https://"}),
         ("TALLYSTICK_PUBLIC_BASE_URL", "//go.example.org", {"http://", "https://"}),

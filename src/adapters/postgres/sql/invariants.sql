@@ -2,7 +2,7 @@
 SELECT count(*)
 FROM tallystick.users AS u
 WHERE u.deleted_at IS NULL AND EXISTS (
-    SELECT FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id
+    SELECT FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id AND (c.is_canonical OR NOT c.is_canonical)
 ) AND 1 <> (
     SELECT count(*) FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id AND c.is_canonical
 );

@@ -1,0 +1,65 @@
+"""Legacy metadata in memory."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from adapters.memory.codes import MemoryReferralCodes
+from adapters.memory.metadata_mirror import mirrored_code
+from adapters.memory.tables import GuardBroken, View
+from domain.codes import Code, CodeEntry
+from domain.legacy_metadata import Claim
+from domain.users import UserId
+
+
+class MemoryLegacyMetadata:
+    """What runs of a view brought along."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def resolve(self, codes: Collection[str]) -> dict[str, Claim]:
+        kept = sorted(self._kept(), key=lambda claim: -claim.run)
+        return {claim.code: claim for claim in kept if claim.code in codes and self._is_missing(claim)}
+
+    async def codes_of(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
+        canonical = sorted((claim for claim in self._kept() if claim.is_canonical), key=lambda c: (-c.run, c.code))
+        imported = {claim.user_id: claim.code for claim in canonical}
+        shown = {user_id: mirrored_code(self._view, user_id) or imported.get(user_id) for user_id in user_ids}
+        return {user_id: code for user_id, code in shown.items() if code is not None}
+
+    async def hold(self) -> None:
+        self._view.writing()
+
+    async def claims_of(self, user_ids: Collection[UserId]) -> dict[UserId, list[Claim]]:
+        # Of two runs that bring the same code for the same user, the first one counts.
+        missing = {claim.code: claim for claim in sorted(self._kept(), key=lambda claim: -claim.run)}
+        claims: dict[UserId, list[Claim]] = {}
+        for claim in sorted(missing.values(), key=lambda claim: (not claim.is_canonical, claim.code)):
+            if claim.user_id in user_ids and self._is_missing(claim):
+                claims.setdefault(claim.user_id, []).append(claim)
+        return claims
+
+    async def adopt(self, claims: Sequence[Claim]) -> set[Code]:
+        self._view.writing()
+        codes, adopted = MemoryReferralCodes(self._view), set[Code]()
+        for claim in sorted(claims, key=lambda claim: claim.code):
+            if claim.user_id not in self._view.locked:
+                raise GuardBroken("a code is adopted for a user who was not locked")
+            is_second = claim.is_canonical and await codes.canonical([claim.user_id])
+            if claim.code in self._view.codes or is_second:
+                continue
+            entry = CodeEntry(claim.code, claim.user_id, claim.is_canonical, claim.created_at)
+            codes.put(entry)
+            self._view.brought.put(claim.code, claim.run)
+            if not claim.is_canonical:
+                self._view.demotions.put(claim.code, (claim.created_at.timestamp(), 0))
+            adopted.add(claim.code)
+        return adopted
+
+    def _kept(self) -> Iterator[Claim]:
+        for claim, kept_by in self._view.claims.values():
+            if kept_by is None and self._view.runs.get(claim.run) in {"applying", "applied"}:
+                yield claim
+
+    def _is_missing(self, claim: Claim) -> bool:
+        user = self._view.users.get(claim.user_id)
+        return claim.code not in self._view.codes and (user is None or user.deleted_at is None)

@@ -1,0 +1,36 @@
+"""Schedules in memory."""
+
+from datetime import datetime
+
+from adapters.memory.tables import Lease, View
+
+
+class MemorySchedules:
+    """The schedules of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def lease(self, name: str, *, now: datetime, until: datetime, due_at: datetime) -> bool:
+        self._view.writing()
+        before = self._view.leases.get(name)
+        if before is not None and (before.until > now or (before.done_at is not None and before.done_at >= due_at)):
+            return False
+        self._view.leases.put(name, Lease(until, before.done_at if before is not None else None))
+        return True
+
+    async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
+        self._view.writing()
+        before = self._view.leases.get(name)
+        if before is None or before.until != held_until:
+            return False
+        self._view.leases.put(name, Lease(until, before.done_at))
+        return True
+
+    async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
+        self._view.writing()
+        before = self._view.leases.get(name)
+        if before is None or before.until != held_until:
+            return False
+        self._view.leases.put(name, Lease(at, at))
+        return True

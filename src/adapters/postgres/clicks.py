@@ -1,0 +1,20 @@
+"""Clicked codes on PostgreSQL."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.codes import Code
+
+_SQL = Statements.load("clicks")
+
+
+class PostgresClickedCodes:
+    """Rows of `clicked_codes`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def keep(self, codes: Collection[Code], at: datetime) -> set[Code]:
+        return {row["code"] for row in await self._connection.fetch(_SQL.keep, list(codes), at)}

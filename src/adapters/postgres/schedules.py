@@ -1,0 +1,24 @@
+"""Schedules on PostgreSQL."""
+
+from datetime import datetime
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+
+_SQL = Statements.load("schedules")
+
+
+class PostgresSchedules:
+    """Rows of `schedules`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def lease(self, name: str, *, now: datetime, until: datetime, due_at: datetime) -> bool:
+        return bool(await self._connection.fetch(_SQL.lease, name, now, until, due_at))
+
+    async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
+        return bool(await self._connection.fetch(_SQL.renew, name, held_until, until))
+
+    async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
+        return bool(await self._connection.fetch(_SQL.done, name, held_until, at))

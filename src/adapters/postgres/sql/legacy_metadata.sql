@@ -1,0 +1,92 @@
+-- resolve(codes)
+-- One index look-up a code, found or not. Of several runs the first one counts.
+SELECT DISTINCT ON (c.code)
+    c.code, c.user_id, c.is_canonical, coalesce(c.created_at, r.planned_at) AS created_at, c.run
+FROM unnest($1::text[]) AS asked (code)
+CROSS JOIN LATERAL (
+    SELECT k.code, k.user_id, k.is_canonical, k.created_at, k.run
+    FROM tallystick.legacy_codes AS k
+    WHERE k.code = asked.code AND k.kept_by IS NULL
+    OFFSET 0
+) AS c
+INNER JOIN tallystick.backfill_runs AS r ON r.run = c.run
+WHERE
+    r.state IN ('applying', 'applied')
+    AND NOT EXISTS (SELECT FROM tallystick.referral_codes AS b WHERE b.code = c.code OFFSET 0)
+    AND NOT EXISTS (
+        SELECT FROM tallystick.users AS u WHERE u.user_id = c.user_id AND u.deleted_at IS NOT NULL OFFSET 0
+    )
+ORDER BY c.code, c.run;
+
+-- codes_of(user_ids)
+-- Step by step, each one look-up: in one join a plan made of empty tables would choose among indexes that are alike.
+SELECT asked.user_id, coalesce(m.code, imported.code) AS code
+FROM unnest($1::text[]) AS asked (user_id)
+LEFT JOIN LATERAL (
+    SELECT s.code FROM tallystick.metadata_mirror AS s WHERE s.user_id = asked.user_id OFFSET 0
+) AS m ON true
+LEFT JOIN LATERAL (
+    SELECT c.code
+    FROM (
+        SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = asked.user_id OFFSET 0
+    ) AS l
+    INNER JOIN tallystick.backfill_runs AS r ON r.run = l.run
+    CROSS JOIN LATERAL (
+        SELECT k.code, k.run, k.is_canonical, k.kept_by
+        FROM tallystick.legacy_codes AS k
+        WHERE k.run = l.run AND k.position = l.position AND k.user_id = asked.user_id
+        OFFSET 0
+    ) AS c
+    WHERE r.state IN ('applying', 'applied') AND c.is_canonical AND c.kept_by IS NULL
+    ORDER BY c.run, c.code
+    LIMIT 1
+) AS imported ON true
+WHERE coalesce(m.code, imported.code) IS NOT NULL;
+
+-- hold()
+-- A rollback begins by changing the state of its run, and waits for these locks.
+SELECT run
+FROM tallystick.backfill_runs
+WHERE state IN ('applying', 'applied')
+ORDER BY run
+FOR SHARE;
+
+-- claims_of(user_ids)
+-- Through the staged users: that is where the index by user is.
+SELECT mine.code, mine.user_id, mine.is_canonical, mine.created_at, mine.run
+FROM (
+    SELECT DISTINCT ON (c.user_id, c.code)
+        c.code, c.user_id, c.is_canonical, coalesce(c.created_at, r.planned_at) AS created_at, c.run
+    FROM unnest($1::text[]) AS asked (user_id)
+    CROSS JOIN LATERAL (
+        SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = asked.user_id OFFSET 0
+    ) AS l
+    INNER JOIN tallystick.backfill_runs AS r ON r.run = l.run
+    CROSS JOIN LATERAL (
+        SELECT k.code, k.user_id, k.is_canonical, k.created_at, k.run, k.kept_by
+        FROM tallystick.legacy_codes AS k
+        WHERE k.run = l.run AND k.position = l.position AND k.user_id = asked.user_id
+        OFFSET 0
+    ) AS c
+    WHERE
+        r.state IN ('applying', 'applied') AND c.kept_by IS NULL
+        AND NOT EXISTS (SELECT FROM tallystick.referral_codes AS b WHERE b.code = c.code OFFSET 0)
+        AND NOT EXISTS (
+            SELECT FROM tallystick.users AS u WHERE u.user_id = c.user_id AND u.deleted_at IS NOT NULL OFFSET 0
+        )
+    ORDER BY c.user_id, c.code, c.run
+) AS mine
+ORDER BY mine.user_id, mine.is_canonical DESC, mine.code;
+
+-- adopt(codes, user_ids, are_canonical, created_ats, runs)
+-- In code order, like every other writer. An alias counts as one since it was made.
+INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
+SELECT
+    new.code, new.user_id, new.is_canonical, new.created_at,
+    CASE WHEN NOT new.is_canonical THEN new.created_at END,
+    new.run
+FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[], $5::bigint[])
+AS new (code, user_id, is_canonical, created_at, run)
+ORDER BY new.code
+ON CONFLICT DO NOTHING
+RETURNING code;

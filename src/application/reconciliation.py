@@ -1,0 +1,103 @@
+"""Reconciliation: what the code book and the legacy metadata say differently, counted and repaired."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from application.legacy_metadata import adopt
+from application.ports import Clock, Metrics, Randomness
+from application.reads import TRIES, Reads
+from application.transactions import Stores, TransactionAborted, Transactions
+from domain.refusals import Overloaded
+from domain.users import UserId
+
+T = TypeVar("T")
+
+PAGE_SIZE = 200
+_FIRST_PAUSE_SECONDS = 0.05
+
+
+class MetadataDrift(msgspec.Struct, frozen=True):
+    """What differs, by kind."""
+
+    users: int = 0
+    """How many were looked at."""
+    unadopted: int = 0
+    """Imported codes that the code book does not know."""
+    stale: int = 0
+    """Mirrored codes that are not canonical any more."""
+    missing: int = 0
+    """Canonical codes that are not mirrored, of users for whom codes were imported."""
+    orphaned: int = 0
+    """Mirrored codes of deleted users."""
+
+    @property
+    def total(self) -> int:
+        """Return how much differs."""
+        return self.unadopted + self.stale + self.missing + self.orphaned
+
+    def plus(self, other: "MetadataDrift") -> "MetadataDrift":
+        """Return both together."""
+        mine, others = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
+        return MetadataDrift(**{kind: count + others[kind] for kind, count in mine.items()})
+
+
+class ReconcileMetadata:
+    """Compare code book and legacy metadata in pages of users, each a transaction of its own where it is repaired."""
+
+    def __init__(self, transactions: Transactions, clock: Clock, randomness: Randomness, metrics: Metrics) -> None:
+        self._transactions, self._clock, self._metrics = transactions, clock, metrics
+        self._randomness, self._reads = randomness, Reads(transactions, randomness)
+
+    async def pages(self, *, is_to_repair: bool, size: int = PAGE_SIZE) -> AsyncIterator[MetadataDrift]:
+        """Yield what differs, page by page; Overloaded or StoreUnavailable where the stores cannot answer now."""
+        last, found = UserId(""), 0
+        while user_ids := await self._page(last, size):
+            drift = await self._page_drift(user_ids, is_to_repair=is_to_repair)
+            self._metrics.count("legacy_drift_count", drift.total, label="reconcile")
+            last, found = user_ids[-1], found + drift.total
+            yield drift
+        self._metrics.gauge("legacy_drift", found)
+
+    async def _page(self, after: UserId, limit: int) -> list[UserId]:
+        return await self._reads(lambda stores: stores.mirror.users(after=after, limit=limit))
+
+    async def _page_drift(self, user_ids: Sequence[UserId], *, is_to_repair: bool) -> MetadataDrift:
+        if is_to_repair:
+            return await self._again_while_aborted(lambda: self._repair(user_ids))
+        return await self._reads(lambda stores: _count(stores, user_ids))
+
+    async def _repair(self, user_ids: Sequence[UserId]) -> MetadataDrift:
+        now = self._clock.now()
+        async with self._transactions.begin() as stores:
+            adopted = await adopt(stores, user_ids, now)
+            await stores.users.lock(user_ids)
+            drift = await _count(stores, user_ids)
+            wrong = await stores.mirror.drift(user_ids)
+            await stores.mirror.write([user_id for user_id, kind in wrong.items() if kind != "orphaned"], now)
+            await stores.mirror.erase([user_id for user_id, kind in wrong.items() if kind == "orphaned"])
+        return msgspec.structs.replace(drift, unadopted=len(adopted))
+
+    async def _again_while_aborted(self, run: Callable[[], Awaitable[T]]) -> T:
+        pause = _FIRST_PAUSE_SECONDS
+        for _ in range(TRIES):
+            try:
+                return await run()
+            except TransactionAborted:
+                await asyncio.sleep(pause * self._randomness.fraction())
+                pause *= 2
+        raise Overloaded("the database cannot take it now; ask again")
+
+
+async def _count(stores: Stores, user_ids: Sequence[UserId]) -> MetadataDrift:
+    claims = await stores.legacy.claims_of(user_ids)
+    kinds = list((await stores.mirror.drift(user_ids)).values())
+    return MetadataDrift(
+        users=len(user_ids),
+        unadopted=sum(map(len, claims.values())),
+        stale=kinds.count("stale"),
+        missing=kinds.count("missing"),
+        orphaned=kinds.count("orphaned"),
+    )

@@ -1,0 +1,49 @@
+"""The mirror behind traffic: whose code changed is gathered, and written when the answers are out already."""
+
+import asyncio
+from collections.abc import Collection
+
+from adapters.telemetry.logs import logger
+from application.legacy_metadata import MirrorMetadata
+from application.ports import Metrics
+from domain.flags import Flag, Flags
+from domain.users import UserId
+
+MAX_USERS = 10_000
+"""How many may wait while a write takes its time."""
+
+
+class MirrorLater:
+    """Mirrors codes while the fallback is on; best effort, for reconciliation repairs what is lost."""
+
+    def __init__(self, mirror: MirrorMetadata, flags: Flags, metrics: Metrics, *, capacity: int = MAX_USERS) -> None:
+        self._mirror, self._flags, self._metrics, self._capacity = mirror, flags, metrics, capacity
+        self._waiting: set[UserId] = set()
+        self._writing: asyncio.Task[None] | None = None
+
+    def __call__(self, user_ids: Collection[UserId], /) -> None:
+        """Note whose code may have changed; what there is no room for is counted as failed."""
+        if not user_ids or not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
+            return
+        if len(self._waiting) >= self._capacity:
+            self._metrics.count("metadata_mirror_write_failures", len(user_ids))
+            return
+        self._waiting |= set(user_ids)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(), name="mirror metadata")
+
+    async def close(self, *, grace_seconds: float) -> None:
+        """Finish what waits within the grace."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=grace_seconds)
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+
+    async def _write(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting, set()
+            try:
+                await self._mirror(taken)
+            except Exception as error:  # noqa: BLE001  whatever it is: what was answered stays so
+                self._metrics.count("metadata_mirror_write_failures", len(taken))
+                logger().warning("codes were not mirrored to the legacy metadata", error=error, users=len(taken))

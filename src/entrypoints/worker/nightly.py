@@ -1,0 +1,77 @@
+"""The night: the legacy metadata is reconciled once, by one instance of all."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from adapters.telemetry.logs import logger
+from application.ports import Clock, Randomness
+from application.reconciliation import MetadataDrift, ReconcileMetadata
+from application.schedules import due_since
+from application.transactions import StoreUnavailable, TransactionAborted, Transactions
+from domain.flags import Flag, Flags
+from domain.refusals import Overloaded
+
+NAME = "reconcile_metadata"
+LEASE = timedelta(minutes=5)
+"""Longer than any page takes; what a killed instance began is taken over after that."""
+LOOK_SECONDS = 60.0
+
+
+class Nightly:
+    """Repairs drift between code book and legacy metadata each night, while the fallback is on."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        reconcile: ReconcileMetadata,
+        flags: Flags,
+        clock: Clock,
+        randomness: Randomness,
+        hour: int,
+    ) -> None:
+        self._transactions, self._reconcile, self._flags = transactions, reconcile, flags
+        self._clock, self._randomness, self._hour = clock, randomness, hour
+
+    async def run(self) -> None:
+        """Look now and then until cancelled; a night that failed is tried again when its lease has ended."""
+        while True:
+            try:
+                drift = await self.look()
+            except (Overloaded, TransactionAborted, StoreUnavailable) as error:
+                logger().warning("the nightly reconciliation has to wait", error=error)
+            except Exception as error:  # noqa: BLE001  a bug in here must not end the nights
+                logger().error("the nightly reconciliation failed", error=error)
+            else:
+                if drift is not None:
+                    logger().info("the legacy metadata was reconciled", users=drift.users, repaired=drift.total)
+            await asyncio.sleep(LOOK_SECONDS * (0.5 + self._randomness.fraction()))
+
+    async def look(self) -> MetadataDrift | None:
+        """Reconcile where the night's is still to be done and nobody does it; None where there is nothing to do.
+
+        A night that nobody was there for is made up for.
+        """
+        if not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
+            return None
+        held_until = await self._lease()
+        if held_until is None:
+            return None
+        found = MetadataDrift()
+        async for drift in self._reconcile.pages(is_to_repair=True):
+            found = found.plus(drift)
+            until = self._clock.now() + LEASE
+            async with self._transactions.begin() as stores:
+                is_ours = await stores.schedules.renew(NAME, held_until=held_until, until=until)
+            if not is_ours:
+                return found
+            held_until = until
+        async with self._transactions.begin() as stores:
+            await stores.schedules.done(NAME, held_until=held_until, at=self._clock.now())
+        return found
+
+    async def _lease(self) -> datetime | None:
+        now = self._clock.now()
+        until, due_at = now + LEASE, due_since(now, hour=self._hour)
+        async with self._transactions.begin() as stores:
+            is_ours = await stores.schedules.lease(NAME, now=now, until=until, due_at=due_at)
+        return until if is_ours else None

@@ -1,0 +1,40 @@
+"""Which clicks leave a trace, and how often one is sent."""
+
+from domain.codes import Code
+from tests.worlds import World
+
+
+class ClickedCodesBehaviour:
+    async def test_clicks_on_codes_that_a_run_wrote_are_stored_and_no_others(self, world: World) -> None:
+        await world.imported("ada", "1234", aliases=["5678", "9012"])
+        minted = await world.mint("bob")
+        await world.reconcile(repair=True)
+
+        for code in ("1234", "5678", minted, "NOBODY99"):
+            world.clicks.note(Code(code))
+        assert await world.clicked() == set()
+        await world.clicks.flush()
+
+        assert await world.clicked() == {"1234", "5678"}
+
+    async def test_a_code_is_clicked_once_however_often_it_is_clicked(self, world: World) -> None:
+        await world.imported("ada", "1234")
+        await world.reconcile(repair=True)
+
+        for _ in range(2):
+            async with world.transactions.begin() as stores:
+                assert await stores.clicks.keep([Code("1234")], world.clock.now()) == {"1234"}
+
+        assert await world.clicked() == {"1234"}
+
+    async def test_a_click_before_a_run_wrote_the_code_does_not_hide_one_after_it(self, world: World) -> None:
+        await world.imported("ada", "1234")
+        world.clicks.note(Code("1234"))
+        await world.clicks.flush()
+        assert await world.clicked() == set()
+
+        await world.reconcile(repair=True)
+        world.clicks.note(Code("1234"))
+        await world.clicks.flush()
+
+        assert await world.clicked() == {"1234"}
