@@ -24,6 +24,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "53200": "unavailable",  # out of memory
     "57014": "unavailable",  # statement_timeout
     "25006": "unavailable",  # a read-only standby
+    "42P01": "unavailable",  # a table or
+    "42703": "unavailable",  # a column that this version's schema has and the database's does not
 }
 """Every SQLSTATE that is foreseen; a constraint that is not in RACES and everything else is a bug."""
 

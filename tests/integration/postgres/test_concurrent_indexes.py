@@ -63,7 +63,16 @@ async def test_an_index_that_a_failed_build_left_is_built_anew(empty_dsn: str) -
         assert await owner.fetchval("SELECT to_regclass('tallystick.words_once')::oid") != left
 
 
-async def test_an_index_that_a_cancelled_build_left_is_built_anew(empty_dsn: str) -> None:
+@pytest.mark.parametrize(
+    ("by", "error"),
+    [
+        ("pg_cancel_backend", asyncpg.QueryCanceledError),
+        ("pg_terminate_backend", (asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError)),
+    ],
+)
+async def test_a_unique_index_that_a_build_left_half_way_is_built_anew(
+    by: str, error: type[Exception] | tuple[type[Exception], ...], empty_dsn: str
+) -> None:
     await migrator(empty_dsn, [TABLE]).apply()
     async with session(empty_dsn) as owner, session(empty_dsn) as writer:
         async with writer.transaction():  # which the build has to wait for
@@ -73,10 +82,10 @@ async def test_an_index_that_a_cancelled_build_left_is_built_anew(empty_dsn: str
                 while await is_valid(owner) is None:  # noqa: ASYNC110  another session's doing has no event
                     await asyncio.sleep(0.01)
             await owner.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                f"SELECT {by}(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND application_name = 'tallystick migrate'"
             )
-            with pytest.raises((asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError)):
+            with pytest.raises(error):
                 await building
         assert await is_valid(owner) is False
 
