@@ -1,0 +1,127 @@
+"""Moving in under traffic: codes that are adopted by many at once, while they are asked for and users go."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from adapters.memory.ports import ManualClock
+from application.idempotency import Keyed
+from application.legacy_metadata import AdoptCodes
+from application.referral_links import ResolveCodes
+from application.transactions import Stores, Transactions
+from domain.codes import Code
+from domain.flags import Flag
+from domain.legacy_metadata import Claim
+from entrypoints.worker.nightly import Nightly
+from tests.worlds import World
+
+
+class AdoptsBetween:
+    """Transactions whose reads are overtaken: a code is adopted right after the legacy metadata was asked for it."""
+
+    def __init__(self, transactions: Transactions, adopt: AdoptCodes) -> None:
+        self._transactions, self._adopt = transactions, adopt
+        self.begin = transactions.begin
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Stores]:
+        async with self._transactions.reading() as stores:
+            resolve = stores.legacy.resolve
+
+            async def overtaken(codes: Collection[str]) -> dict[str, Claim]:
+                found = await resolve(codes)
+                await self._adopt([Code(code) for code in codes])
+                return found
+
+            stores.legacy.resolve = overtaken  # type: ignore[method-assign]  # this one object's
+            book = stores.codes.resolve
+
+            async def asked(codes: Collection[str]) -> object:
+                found = await book(codes)
+                await self._adopt([Code(code) for code in codes])
+                return found
+
+            stores.codes.resolve = asked  # type: ignore[method-assign, assignment]  # this one object's
+            yield stores
+
+
+async def test_a_link_resolves_while_its_code_is_adopted(world: World) -> None:
+    world.fall_back()
+    await world.imported("ada", "12340")
+    transactions = AdoptsBetween(world.transactions, world.adopt_codes)
+
+    resolved = await ResolveCodes(transactions, world.flags, world.metrics)(["12340"])
+
+    assert resolved == ["canonical"]
+    assert await world.owner("12340") == "ada"
+
+
+async def test_many_who_arrive_by_imported_codes_at_once_adopt_each_code_once(world: World) -> None:
+    world.fall_back()
+    for number in range(6):
+        await world.imported(f"owner{number}", f"1000{number}", aliases=[f"2000{number}"])
+    batches = [
+        [
+            Keyed(world.introduction(f"user{lane}-{number}", f"{1 + lane % 2}000{number if lane % 2 else 5 - number}"))
+            for number in range(6)
+        ]
+        for lane in range(6)
+    ]
+
+    await asyncio.gather(*(world.attribute_referrals(batch) for batch in batches))
+
+    for lane in range(6):
+        inviters = [await world.inviter(f"user{lane}-{number}") for number in range(6)]
+        assert inviters == [f"owner{number if lane % 2 else 5 - number}" for number in range(6)]
+    assert [await world.code_of(f"owner{number}") for number in range(6)] == [f"1000{n}" for n in range(6)]
+    assert await world.broken_promises() == []
+
+
+async def test_adoption_mints_and_deletions_of_one_user_leave_one_code_or_none(world: World) -> None:
+    world.fall_back()
+    for number in range(20):
+        user, code = f"user{number}", f"1000{number:02}"
+        await world.imported(user, code)
+        await asyncio.gather(
+            world.adopt_codes([Code(code)]),
+            world.mint_outcome(user),
+            world.tell("deleted", user) if number % 2 else world.remint(user),
+        )
+        await world.mirrored(user)
+
+    assert await world.broken_promises() == []
+    assert await world.drift() == {}
+    for number in range(1, 20, 2):
+        assert await world.resolve(f"1000{number:02}") == "unknown"
+
+
+async def test_a_rollback_waits_for_an_adoption_that_runs_and_stops_the_next_one(world: World) -> None:
+    await world.imported("ada", "12340")
+    await world.imported("bob", "56780")
+    world.flags.switch(Flag.LEGACY_FALLBACK_ENABLED, enabled=True)
+    async with world.transactions.begin() as stores:
+        await stores.legacy.hold()
+        rolling_back = asyncio.create_task(world.run_is("rolling_back"))
+        done, _ = await asyncio.wait([rolling_back], timeout=0.2)
+        assert not done
+    await rolling_back
+
+    await world.adopt_codes([Code("56780")])
+
+    assert await world.owner("56780") is None
+
+
+async def test_of_instances_that_look_at_once_one_reconciles(world: World) -> None:
+    world.fall_back()
+    for number in range(10):
+        await world.imported(f"user{number}", f"1000{number}")
+    assert isinstance(world.clock, ManualClock)
+    instances = [
+        Nightly(world.transactions, world.reconcile_metadata, world.flags, world.clock, world.randomness, 3)
+        for _ in range(8)
+    ]
+
+    looked = await asyncio.gather(*(instance.look() for instance in instances))
+
+    assert [drift.unadopted for drift in looked if drift is not None] == [10]
+    assert await world.drift() == {}

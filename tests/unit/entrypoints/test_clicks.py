@@ -1,0 +1,89 @@
+"""Clicks behind traffic: gathered without a store, bounded, and stored when it is there."""
+
+import asyncio
+
+import pytest
+
+from adapters.memory.transactions import MemoryTransactions
+from application.clicks import Clicks
+from application.transactions import StoreUnavailable
+from domain.codes import Code
+from entrypoints.worker.clicks import FlushClicks
+from tests.unit.entrypoints.test_upkeep import Failing, NoPause
+from tests.worlds import World
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World(MemoryTransactions())
+    for number in range(5):
+        await world.imported(f"user{number}", f"1000{number}")
+    await world.reconcile(repair=True)
+    return world
+
+
+def gathering(world: World, *failures: Exception, capacity: int = 10) -> tuple[Clicks, Failing]:
+    assert isinstance(world.transactions, MemoryTransactions)
+    failing = Failing(world.transactions, list(failures))
+    return Clicks(failing, world.clock, world.metrics, capacity=capacity), failing
+
+
+def click(clicks: Clicks, *numbers: int) -> None:
+    for number in numbers:
+        clicks.note(Code(f"1000{number}"))
+
+
+async def test_a_failed_flush_is_counted_and_its_clicks_go_with_the_next_one(world: World) -> None:
+    clicks, _ = gathering(world, StoreUnavailable("57014"))
+    flush = FlushClicks(clicks, NoPause())
+    click(clicks, 0)
+    await flush.flush()
+    assert (world.metrics.total("click_write_failures"), await world.clicked()) == (1, set())
+
+    click(clicks, 1)
+    await flush.flush()
+
+    assert await world.clicked() == {"10000", "10001"}
+
+
+async def test_what_does_not_fit_is_counted_and_forgotten(world: World) -> None:
+    clicks, _ = gathering(world, capacity=2)
+
+    click(clicks, 0, 1, 1, 2, 3)
+    await clicks.flush()
+
+    assert await world.clicked() == {"10000", "10001"}
+    assert world.metrics.total("clicks_forgotten") == 2
+
+
+async def test_what_is_stored_is_not_sent_again_and_the_memory_of_that_is_bounded(world: World) -> None:
+    clicks, failing = gathering(world, capacity=2)
+    for number in range(3):
+        click(clicks, number)
+        await clicks.flush()
+    assert len(clicks._stored) == 2
+
+    failing.failures = [StoreUnavailable("57014")]
+    click(clicks, 1, 2)
+    await clicks.flush()
+    assert len(failing.failures) == 1  # nothing was sent
+
+    click(clicks, 0)
+    with pytest.raises(StoreUnavailable):
+        await clicks.flush()
+
+
+async def test_they_are_stored_while_it_runs_and_when_it_ends(world: World) -> None:
+    clicks, _ = gathering(world)
+    running = asyncio.create_task(FlushClicks(clicks, NoPause()).run())
+    click(clicks, 0)
+    async with asyncio.timeout(10):
+        while not await world.clicked():  # noqa: ASYNC110  the store has no event for it
+            await asyncio.sleep(0)
+
+    click(clicks, 1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert await world.clicked() == {"10000", "10001"}
