@@ -30,6 +30,9 @@ COMMANDS = {
     "users delete",
     "flags",
     "flags set",
+    "reconcile metadata",
+    "freeze",
+    "thaw",
 }
 
 

@@ -9,7 +9,10 @@ from dishka import Provider, Scope
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.transactions import MemoryTransactions
 from application.transactions import Stores, Transactions
-from domain.codes import CodeEntry
+from domain.codes import Code, CodeEntry
+from domain.legacy_metadata import Claim
+from domain.users import UserId
+from tests.movings import LONG_AGO
 from tests.services import Caller, running, settings
 from tests.unit.behaviours.http_referrals import code_of
 
@@ -36,16 +39,29 @@ class WatchedTransactions:
                 return await resolve(wanted)
 
             codes.resolve = watched  # type: ignore[method-assign, assignment]  # this one object's
+            imported = stores.legacy.resolve
+
+            async def watched_too(wanted: Collection[str]) -> dict[str, Claim]:
+                asked.append(wanted)
+                return await imported(wanted)
+
+            stores.legacy.resolve = watched_too  # type: ignore[method-assign, assignment]  # this one object's
             yield stores
+
+
+@asynccontextmanager
+async def watching(flags: str = "") -> AsyncIterator[tuple[Caller, WatchedTransactions]]:
+    transactions = WatchedTransactions()
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: transactions, provides=Transactions)
+    async with running(settings(flags=flags), "memory", provider) as (anyone, _):
+        yield anyone, transactions
 
 
 @pytest.fixture
 async def watched() -> AsyncIterator[tuple[Caller, WatchedTransactions]]:
-    transactions = WatchedTransactions()
-    provider = Provider(scope=Scope.APP)
-    provider.provide(lambda: transactions, provides=Transactions)
-    async with running(settings(), "memory", provider) as (anyone, _):
-        yield anyone, transactions
+    async with watching() as watched:
+        yield watched
 
 
 async def test_every_kind_of_code_is_looked_up_once(watched: tuple[Caller, WatchedTransactions]) -> None:
@@ -59,6 +75,40 @@ async def test_every_kind_of_code_is_looked_up_once(watched: tuple[Caller, Watch
         await anyone.get(f"/api/referral/resolve{query}")
 
         assert [len(wanted) for wanted in transactions.asked] == [1], query
+
+
+async def test_with_the_fallback_on_every_kind_of_code_is_looked_up_in_both_places() -> None:
+    async with watching("legacy_fallback_enabled=on") as (anyone, transactions):
+        alias = await code_of(anyone, "ada")
+        await anyone.named("ada").post("/api/referral/remint")
+        canonical = await code_of(anyone, "ada")
+        gone = await code_of(anyone, "gone")
+        await anyone.deliver({"type": "user.deleted", "data": {"id": "gone"}})
+        tables = transactions._inner._tables
+        tables.runs[1] = "applied"
+        tables.claims[1, "1234", UserId("bob")] = (Claim(Code("1234"), UserId("bob"), True, LONG_AGO, 1), None)
+
+        for code in (canonical, alias, gone, "1234", "NOBODY99", "!", ""):
+            transactions.asked.clear()
+            answer = await anyone.get(f"/api/referral/resolve?code={code}")
+
+            assert answer.json()["valid"] is (code in {canonical, alias, "1234"})
+            assert [len(wanted) for wanted in transactions.asked] == [1, 1], code
+        transactions.asked.clear()
+        await anyone.get("/api/referral/resolve")
+        assert [len(wanted) for wanted in transactions.asked] == [1, 1]
+
+
+async def test_a_click_asks_the_store_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching("legacy_fallback_enabled=on") as (anyone, transactions):
+
+        def gone() -> None:
+            raise AssertionError("a click asked the store")
+
+        monkeypatch.setattr(transactions, "begin", gone)
+        monkeypatch.setattr(WatchedTransactions, "reading", lambda _self: gone())
+
+        assert (await anyone.get("/r/ADA12345")).status_code == 302
 
 
 async def test_what_one_caller_is_told_about_origins_reaches_nobody_else() -> None:

@@ -1,0 +1,72 @@
+"""`tallystick reconcile metadata`: what differs is told, and repaired where that is asked for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from click.testing import CliRunner, Result
+
+from entrypoints.cli.main import main
+from tests.installations import Installation
+from tests.integration.cli.conftest import on
+from tests.integration.postgres.sessions import transactions_on
+from tests.worlds import World
+
+NOTHING = {"users": 0, "unadopted": 0, "stale": 0, "missing": 0, "orphaned": 0}
+Reconcile = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+async def moving(dsn: str) -> AsyncIterator[World]:
+    """Return a world on the database that the command works on."""
+    async with transactions_on(dsn) as transactions:
+        yield World(transactions)
+
+
+@pytest.fixture
+def reconcile(dsn: str) -> Reconcile:
+    """Return a function that runs the command on the test's database."""
+
+    async def run(*arguments: str) -> Result:
+        command = ["reconcile", "metadata", *arguments]
+        return await asyncio.to_thread(CliRunner().invoke, main, command, env=on(dsn))
+
+    return run
+
+
+async def test_where_all_is_well_it_says_so(reconcile: Reconcile) -> None:
+    for arguments in ([], ["--apply"]):
+        told = await reconcile(*arguments)
+        assert (told.exit_code, told.stdout) == (0, "code book and legacy metadata say the same\n")
+    told = await reconcile("--json")
+    assert (told.exit_code, json.loads(told.stdout)) == (0, {"repaired": False, **NOTHING})
+
+
+async def test_drift_is_counted_and_left_alone_until_it_is_told_to_repair_it(
+    reconcile: Reconcile, moving: World
+) -> None:
+    await moving.imported("ada", "1234")
+    await moving.imported("bob", "5678")
+    await moving.mint("bob")
+    await moving.mint("cid")
+    await moving.mirrors("cid", "OLDER123")
+
+    counted = await reconcile("--json")
+    found = {**NOTHING, "users": 3, "unadopted": 2, "stale": 1, "missing": 1}
+    assert (counted.exit_code, json.loads(counted.stdout)) == (1, {"repaired": False, **found})
+    shown = await reconcile()
+    assert (shown.exit_code, shown.stdout.splitlines()[-1]) == (1, "run it again with --apply to repair this")
+    assert await moving.owner("1234") is None
+
+    repaired = await reconcile("--apply", "--json")
+    assert (repaired.exit_code, json.loads(repaired.stdout)) == (0, {"repaired": True, **found, "missing": 2})
+    assert await moving.owner("1234") == "ada"
+    assert (await reconcile()).exit_code == 0
+
+
+async def test_a_database_that_was_never_migrated_is_a_sentence(unmigrated: Installation) -> None:
+    refused = unmigrated.run("reconcile", "metadata")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("tallystick: ")
