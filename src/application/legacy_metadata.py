@@ -6,7 +6,6 @@ from typing import Protocol
 
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
-from application.users import enter
 from domain.codes import Code
 from domain.flags import Flag, Flags
 from domain.legacy_metadata import settle
@@ -62,11 +61,14 @@ async def adopt(stores: Stores, user_ids: Collection[UserId], at: datetime) -> s
     wanting = await stores.legacy.claims_of(user_ids)
     if not wanting:
         return set()
-    users = await enter(stores, wanting, at)
-    living = [user_id for user_id in wanting if users[user_id].deleted_at is None]
-    # Anew behind the locks: somebody else may have adopted them meanwhile.
-    claims = await stores.legacy.claims_of(living)
-    held = await stores.codes.canonical(living)
+    users = await stores.users.lock(wanting)
+    unseen = wanting.keys() - users.keys()
+    if unseen:
+        await stores.legacy.admit(unseen, at)
+        await stores.users.lock(unseen)  # somebody else may have let them in meanwhile
+    # Anew behind the locks: somebody else may have adopted them meanwhile, or deleted their user.
+    claims = await stores.legacy.claims_of(wanting)
+    held = await stores.codes.canonical(wanting)
     return await stores.legacy.adopt(
         [claim for user_id in claims for claim in settle(claims[user_id], has_canonical=user_id in held)]
     )

@@ -59,12 +59,7 @@ class ReadStandings:
 async def _as_the_legacy_field_shows(stores: Stores, standings: Mapping[UserId, Standing]) -> dict[UserId, Standing]:
     shown = await stores.legacy.codes_of(standings)
     entries = await stores.codes.resolve(set(shown.values()))
-    # Who has no code at all is still to get one.
-    theirs = {
-        user_id: code
-        for user_id, code in shown.items()
-        if standings[user_id].code is not None and code in entries and entries[code].user_id == user_id
-    }
+    theirs = {user_id: code for user_id, code in shown.items() if code in entries and entries[code].user_id == user_id}
     return {
         user_id: msgspec.structs.replace(standing, code=theirs.get(user_id, standing.code))
         for user_id, standing in standings.items()

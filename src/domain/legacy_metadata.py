@@ -44,6 +44,12 @@ class LegacyMetadata(Protocol):
     async def claims_of(self, user_ids: Collection[UserId]) -> dict[UserId, list[Claim]]:
         """Return what each user is still missing in the code book, their canonical code first."""
 
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
+        """Create those who are still to be applied, for then their run does not do it any more.
+
+        An e-mail address or username that somebody holds stays theirs; RivalStored where somebody takes one meanwhile.
+        """
+
     async def adopt(self, claims: Sequence[Claim]) -> set[Code]:
         """Store claims of locked users in the code book, and return those that were not there."""
 

@@ -1,13 +1,14 @@
 """Legacy metadata in memory."""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.metadata_mirror import mirrored_code
 from adapters.memory.tables import GuardBroken, View
 from domain.codes import Code, CodeEntry
 from domain.legacy_metadata import Claim
-from domain.users import UserId
+from domain.users import User, UserId
 
 
 class MemoryLegacyMetadata:
@@ -37,6 +38,12 @@ class MemoryLegacyMetadata:
             if claim.user_id in user_ids and self._is_missing(claim):
                 claims.setdefault(claim.user_id, []).append(claim)
         return claims
+
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
+        self._view.writing()
+        for user_id in user_ids:
+            if user_id not in self._view.users:
+                self._view.users.put(user_id, User(user_id, at))
 
     async def adopt(self, claims: Sequence[Claim]) -> set[Code]:
         self._view.writing()

@@ -1,6 +1,7 @@
 """Legacy metadata on PostgreSQL."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
@@ -33,6 +34,9 @@ class PostgresLegacyMetadata:
         for row in await self._connection.fetch(_SQL.claims_of, list(user_ids)):
             claims.setdefault(row["user_id"], []).append(Claim(*row))
         return claims
+
+    async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
+        await self._connection.execute(_SQL.admit, list(user_ids), at)
 
     async def adopt(self, claims: Sequence[Claim]) -> set[Code]:
         rows = await self._connection.fetch(

@@ -1,18 +1,21 @@
 """Moving in under traffic: codes that are adopted by many at once, while they are asked for and users go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+import contextvars
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from adapters.memory.ports import ManualClock
 from application.idempotency import Keyed
-from application.legacy_metadata import AdoptCodes
+from application.legacy_metadata import AdoptCodes, MirrorMetadata
 from application.referral_links import ResolveCodes
 from application.transactions import Stores, Transactions
 from domain.codes import Code
-from domain.flags import Flag
 from domain.legacy_metadata import Claim
+from domain.users import Profile, UserId
 from entrypoints.worker.nightly import Nightly
+from tests.integration.postgres.sessions import connection_of
 from tests.worlds import World
 
 
@@ -43,6 +46,42 @@ class AdoptsBetween:
 
             stores.codes.resolve = asked  # type: ignore[method-assign, assignment]  # this one object's
             yield stores
+
+
+class Overtaking:
+    """Transactions in which a rival begins right behind one call, and is waited for until it is done, or waits too."""
+
+    def __init__(self, world: World, store: str, call: str, rival: Coroutine[Any, Any, object]) -> None:
+        self._world, self._store, self._call, self._rival = world, store, call, rival
+        self.reading = world.transactions.reading
+        self.had_to_wait = False
+        self.rival: asyncio.Task[object]
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Stores]:
+        outside = contextvars.copy_context()
+        async with self._world.transactions.begin() as stores:
+            port = getattr(stores, self._store)
+            do = getattr(port, self._call)
+
+            async def overtaken(*arguments: Any) -> Any:
+                done = await do(*arguments)
+                self.rival = asyncio.get_running_loop().create_task(self._rival, context=outside)
+                await self._until_it_is_done_or_waits()
+                return done
+
+            setattr(port, self._call, overtaken)
+            yield stores
+
+    async def _until_it_is_done_or_waits(self) -> None:
+        async with asyncio.timeout(30):
+            while not self.rival.done() and not self.had_to_wait:
+                async with self._world._database().connection() as connection:
+                    self.had_to_wait = await connection.fetchval(
+                        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = "
+                        "(SELECT oid FROM pg_database WHERE datname = current_database()) OR NOT granted AND "
+                        "locktype = 'transactionid')"
+                    )
 
 
 async def test_a_link_resolves_while_its_code_is_adopted(world: World) -> None:
@@ -96,19 +135,47 @@ async def test_adoption_mints_and_deletions_of_one_user_leave_one_code_or_none(w
 
 
 async def test_a_rollback_waits_for_an_adoption_that_runs_and_stops_the_next_one(world: World) -> None:
+    world.fall_back()
     await world.imported("ada", "12340")
     await world.imported("bob", "56780")
-    world.flags.switch(Flag.LEGACY_FALLBACK_ENABLED, enabled=True)
-    async with world.transactions.begin() as stores:
-        await stores.legacy.hold()
-        rolling_back = asyncio.create_task(world.run_is("rolling_back"))
-        done, _ = await asyncio.wait([rolling_back], timeout=0.2)
-        assert not done
-    await rolling_back
+    overtaking = Overtaking(world, "legacy", "adopt", world.run_is("rolling_back"))
 
+    await AdoptCodes(overtaking, world.flags, world.clock, world.metrics)([Code("12340")])
+    assert overtaking.had_to_wait
+    await overtaking.rival
     await world.adopt_codes([Code("56780")])
 
-    assert await world.owner("56780") is None
+    assert [await world.owner(code) for code in ("12340", "56780")] == ["ada", None]
+
+
+async def test_a_user_who_is_deleted_during_a_mirror_write_is_not_mirrored(world: World) -> None:
+    await world.mint("ada")
+    overtaking = Overtaking(world, "mirror", "write", world.tell("deleted", "ada"))
+
+    await MirrorMetadata(overtaking, world.clock)([UserId("ada")])
+    await overtaking.rival
+
+    assert overtaking.had_to_wait
+    assert await world.mirrored("ada") is None
+
+
+async def test_a_user_who_is_still_to_be_applied_comes_with_what_was_imported(world: World) -> None:
+    world.fall_back()
+    await world.arrive("eve", profile=Profile(username="ada"))
+    await world.imported("ada", "12340")
+    await world.run_is("applying")
+    async with world.transactions.begin() as stores:
+        await connection_of(stores).execute(
+            "UPDATE legacy_users SET email = 'Ada@example.org', email_key = 'ada@example.org', username = 'ada', "
+            "display_name = 'Ada'"
+        )
+
+    await world.arrive("bob", "12340")
+
+    assert await world.profile("ada") == Profile("Ada@example.org", None, "Ada")
+    async with world.transactions.reading() as stores:
+        runs = await connection_of(stores).fetch("SELECT user_id, backfill_run FROM users ORDER BY user_id")
+    assert [tuple(row) for row in runs] == [("ada", 1), ("bob", None), ("eve", None)]
 
 
 async def test_of_instances_that_look_at_once_one_reconciles(world: World) -> None:

@@ -78,6 +78,29 @@ FROM (
 ) AS mine
 ORDER BY mine.user_id, mine.is_canonical DESC, mine.code;
 
+-- admit(user_ids, at)
+-- As the run itself would create them. What a profile claims and somebody has already stays theirs.
+INSERT INTO tallystick.users (
+    user_id, created_at, email, email_key, username, display_name, phone, backfill_run
+)
+SELECT
+    l.user_id, coalesce(l.created_at, $2::timestamptz),
+    CASE WHEN by_email.user_id IS NULL THEN l.email END,
+    CASE WHEN by_email.user_id IS NULL THEN l.email_key END,
+    CASE WHEN by_username.user_id IS NULL THEN l.username END,
+    l.display_name, l.phone, l.run
+FROM (
+    SELECT DISTINCT ON (s.user_id) s.*
+    FROM tallystick.legacy_users AS s
+    INNER JOIN tallystick.backfill_runs AS r ON r.run = s.run
+    WHERE s.user_id = ANY($1::text[]) AND r.state IN ('applying', 'applied')
+    ORDER BY s.user_id, s.run
+) AS l
+LEFT JOIN tallystick.users AS by_email ON by_email.email_key = l.email_key
+LEFT JOIN tallystick.users AS by_username ON by_username.username = l.username
+ORDER BY l.user_id
+ON CONFLICT (user_id) DO NOTHING;
+
 -- adopt(codes, user_ids, are_canonical, created_ats, runs)
 -- In code order, like every other writer. An alias counts as one since it was made.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
