@@ -1,6 +1,7 @@
 """How the code book and the legacy metadata are made to say the same."""
 
 from application.reconciliation import MetadataDrift
+from domain.users import UserId
 from tests.worlds import World
 
 
@@ -60,6 +61,8 @@ class ReconcileMetadataBehaviour:
 
         assert await world.reconcile(repair=True) == MetadataDrift(users=1)
         assert await world.owner("5678") is None
+        await world.mint("bob")
+        assert await world.reads(lambda stores: stores.mirror.drift([UserId("bob")])) == {}
 
     async def test_it_goes_through_everybody_page_by_page_and_measures_what_it_met(self, world: World) -> None:
         for number in range(7):
