@@ -56,30 +56,6 @@ ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
     }
 )
 
-MEANINGS: Mapping[Flag, str] = MappingProxyType(
-    {
-        Flag.TABLE_AS_SOT: (
-            "The code book is the source of truth about codes. When off, links and `GET /api/me` show the code of the "
-            "legacy metadata, where it is that user's; nothing else depends on it."
-        ),
-        Flag.WEBHOOK_ENABLED: "Deliveries of the identity provider are taken. When off, they are answered with 503.",
-        Flag.ENSURE_ON_READ_ENABLED: (
-            "`GET /api/my-referral-link` mints a code for a user who has none. When off, it answers `pending: true`."
-        ),
-        Flag.MINT_IN_REFERRAL_API: (
-            "`GET /api/referral` mints. It never does: the flag stays off, and a start that pins it on is refused."
-        ),
-        Flag.LEGACY_FALLBACK_ENABLED: (
-            "A code that the code book lacks is looked for in the imported legacy metadata, changes are mirrored to "
-            "it, and it is reconciled each night."
-        ),
-        Flag.POINTS_ENABLED: (
-            "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches "
-            "are refused."
-        ),
-    }
-)
-
 OPENING = """\
 # Settings
 

@@ -124,11 +124,6 @@ class _File:
         """Store what the events changed, and mint for those who live."""
         await self._roll.store(stores)
         await depart(stores, self._roll.gone(), at)
-        gone = self._roll.gone()
-        if gone:
-            await stores.codes.retire(gone, at)
-            await stores.mirror.erase(gone)
-            await stores.directory.forget(gone)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         return await mint(stores, self._candidates, at)

@@ -35,6 +35,8 @@ _WAITS = "points that were earned and never credited stay for who asks what beca
 _SEAT = "a seat that was taken stays taken: the counter of the invite is the number of its uses"
 _MADE = "others hold the invite: it stays valid until it is revoked"
 _EDGE = "one inviter for ever: the other of the two is a user of their own"
+_BROUGHT = "which backfill brought the row: it is needed to take the backfill back"
+_PLANNED = "what a backfill was planned by: it is proved by it, and taken back by it, and goes then"
 _CODE = "a code is one user's for ever: nobody else may be given it"
 
 DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
@@ -45,6 +47,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept("it orders the provider's deliveries", "profile_at"),
             **_kept("the number of edges that stay", "referrals"),
             **_kept("when the account began and ended", "created_at", "deleted_at"),
+            **_kept(_BROUGHT, "backfill_run"),
         },
         "phone_verifications": _kept(
             "a verification is never taken back; it holds no number", "user_id", "source", "verified_at"
@@ -56,10 +59,12 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         "referral_codes": {
             **_kept(_CODE, "code", "user_id", "is_canonical", "created_at", "demoted_at"),
             **_kept("from then on the code resolves to nobody", "retired_at"),
+            **_kept(_BROUGHT, "backfill_run"),
         },
         "referral_edges": {
             **_kept(_EDGE, "invitee_id", "inviter_id", "code", "created_at"),
             **_kept("a random id: a retry finds its own edge", "arrival_id"),
+            **_kept(_BROUGHT, "backfill_run"),
         },
         "ledger_accounts": _kept(
             _BOOKS, "user_id", "unit", "balance", "version", "lifetime", "updated_at", "frozen_at"
@@ -96,6 +101,17 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept(_MADE, "expires_at", "revoked_at", "created_at"),
         },
         "invite_uses": _kept(_SEAT, "invite_id", "user_id", "attempt_id", "used_at"),
+        "legacy_users": {
+            **_deleted("email", "email_key", "username", "display_name", "phone"),
+            **_kept(_PLANNED, "run", "position", "user_id", "created_at", "phone_verified"),
+            **_kept(_PLANNED, "inviter_id", "inviter_code", "points"),
+        },
+        "legacy_codes": _kept(_PLANNED, "run", "position", "code", "user_id", "is_canonical", "created_at", "kept_by"),
+        "code_conflicts": _kept(
+            "a code that leads to somebody else than it did elsewhere is explained by it",
+            *("code", "user_id", "kept_by", "reason", "run", "created_at"),
+        ),
+        "metadata_mirror": _deleted("user_id", "code", "mirrored_at"),
         "flags": _kept("who answers for how a flow is switched", "name", "enabled", "updated_at", "updated_by"),
         "idempotency_keys": _deleted("caller", "key", "fingerprint", "status", "body", "created_at"),
     }
@@ -105,6 +121,11 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
 ABOUT_NOBODY: Mapping[str, str] = MappingProxyType(
     {
         "schema_migrations": "which migrations ran",
+        "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",
+        "backfill_chunks": "how far backfills have come",
+        "backfill_malformed": "lines that could not be read, by number, and why; nothing of what they hold",
+        "clicked_codes": "which codes of backfills were followed, not by whom",
+        "schedules": "when something was done last",
         "webhook_deliveries": "ids of deliveries and when they came, for eight days; not whom they were about",
     }
 )

@@ -22,7 +22,6 @@ class Flag(StrEnum):
 
 
 DEFAULTS: Mapping[Flag, bool] = {
-DEFAULTS: dict[Flag, bool] = {
     Flag.TABLE_AS_SOT: True,
     Flag.WEBHOOK_ENABLED: True,
     Flag.MINT_IN_REFERRAL_API: False,
@@ -32,13 +31,19 @@ DEFAULTS: dict[Flag, bool] = {
 }
 
 MEANINGS: Mapping[Flag, str] = {
-    Flag.TABLE_AS_SOT: "The code book is the source of truth about codes.",
+    Flag.TABLE_AS_SOT: (
+        "The code book is the source of truth about codes. When off, links and GET /api/me show the code of the legacy "
+        "metadata, where it is that user's; nothing else depends on it."
+    ),
     Flag.WEBHOOK_ENABLED: "Deliveries of the identity provider are taken. When off, they are answered with 503.",
     Flag.MINT_IN_REFERRAL_API: "GET /api/referral mints. It never does: this flag cannot be switched on.",
     Flag.ENSURE_ON_READ_ENABLED: (
         "GET /api/my-referral-link mints a code for a user who has none. When off, it answers pending."
     ),
-    Flag.LEGACY_FALLBACK_ENABLED: "A code that the code book lacks is looked for where codes were kept before it.",
+    Flag.LEGACY_FALLBACK_ENABLED: (
+        "A code that the code book lacks is looked for in the imported legacy metadata, changes are mirrored to it, "
+        "and it is reconciled each night."
+    ),
     Flag.POINTS_ENABLED: (
         "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches are "
         "refused."

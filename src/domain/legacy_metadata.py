@@ -53,6 +53,9 @@ class LegacyMetadata(Protocol):
     async def adopt(self, claims: Sequence[Claim]) -> set[Code]:
         """Store claims of locked users in the code book, and return those that were not there."""
 
+    async def forget(self, user_ids: Collection[UserId]) -> None:
+        """Drop what runs brought along that names these persons."""
+
 
 class MetadataMirror(Protocol):
     """The canonical codes as readers of the legacy field are shown them."""

@@ -103,8 +103,8 @@ from entrypoints.http.sign_up import sign_up_router
 from entrypoints.http.users import users_router
 from entrypoints.http.webhooks import WebhookKeys, webhooks_router
 from entrypoints.settings import Settings
-from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.clicks import FlushClicks
+from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.mirror import MirrorLater
 from entrypoints.worker.nightly import Nightly
 from entrypoints.worker.upkeep import Upkeep

@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
-import asyncpg
 import msgspec
 
 from adapters.legacy.sources import Batch, Source
 from adapters.postgres.backfill_runs import BackfillRuns, Connection, discard_unused, only_runner, service_session
+from adapters.postgres.checksums import checksum, edges_here, one_row, points_here
 from adapters.postgres.statements import Statements
-from domain.backfill import LISTED, Checksum, Contest, Options, Plan, Run, plan_hash, settled
+from domain.backfill import LISTED, Contest, Options, Plan, Run, plan_hash, settled
 from domain.legacy import CodeState
 from domain.users import email_key
 
 _SQL = Statements.load("backfill_plan")
-_SUMS = Statements.load("backfill_sums")
 
 _TEXT = 'text COLLATE "C"'
 _TOLD = f"""
@@ -128,12 +127,11 @@ class BackfillPlanning:
     async def _rule(
         self, connection: Connection, source: Source, options: Options, lines: _Lines, progress: Progress
     ) -> Run:
-        steps = ("rank", "gather", "claim")
-        tables = ("ranked", "people", "claims")
-        for number, (step, table) in enumerate(zip(steps, tables, strict=True)):
-            await connection.execute(getattr(_SQL, step))
+        steps = {"ranked": _SQL.rank, "people": _SQL.gather, "claims": _SQL.claim}
+        for number, (table, statement) in enumerate(steps.items(), 1):
+            await connection.execute(statement)
             await connection.execute(f"ANALYZE pg_temp.{table}")
-            progress(_READING + 0.08 * (number + 1))
+            progress(_READING + 0.08 * number)
         unresolved = await connection.fetch(_SQL.unresolved, LISTED)
         if unresolved:
             contests = [Contest(row["code"], row["user_id"], row["claimed_at"]) for row in unresolved]
@@ -177,7 +175,7 @@ async def _load(connection: Connection, source: Source, progress: Progress) -> _
 async def _plan(
     connection: Connection, source: Source, options: Options, lines: _Lines, *, attempt: int, before: datetime
 ) -> Plan:
-    people, claims = await row(connection, _SQL.count_people), await row(connection, _SQL.count_claims)
+    people, claims = await one_row(connection, _SQL.count_people), await one_row(connection, _SQL.count_claims)
     refusals = {row["refusal"]: row["users"] for row in await connection.fetch(_SQL.count_refusals)}
     states = lines.states
     return Plan(
@@ -212,20 +210,6 @@ async def _plan(
         points=await checksum(connection, _SQL.sum_points),
         points_total=people["points_total"],
         claims=await checksum(connection, _SQL.sum_claims),
-        edges_here=await checksum(connection, _SUMS.edges_here, before),
-        points_here=await checksum(connection, _SUMS.points_here, before),
+        edges_here=await edges_here(connection, before),
+        points_here=await points_here(connection, before),
     )
-
-
-async def checksum(connection: Connection, statement: str, *arguments: object) -> Checksum:
-    """Return the checksum that a statement computes."""
-    sums = await row(connection, statement, *arguments)
-    return Checksum(sums["rows"], sums["total"])
-
-
-async def row(connection: Connection, statement: str, *arguments: object) -> asyncpg.Record:
-    """Return the one row of an aggregate."""
-    found = await connection.fetchrow(statement, *arguments)
-    if found is None:
-        raise AssertionError("an aggregate returns a row")
-    return found

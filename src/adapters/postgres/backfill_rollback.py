@@ -14,7 +14,6 @@ from domain.codes import MAX_CANDIDATES
 from domain.users import UserId
 
 _SQL = Statements.load("backfill_rollback")
-_RUNS = Statements.load("backfill_runs")
 
 _SHRINKING = (
     "users",
@@ -76,8 +75,7 @@ class BackfillRollback:
                 told("rollback", size, tally)
             async with lent(connection, give=_GIVE, take_back=_TAKE_BACK):
                 await connection.execute(_SQL.forget_conflicts, run.run)
-                await connection.execute(_RUNS.drop_users, [run.run])
-                await connection.execute(_RUNS.drop_codes, [run.run])
+                await runs.drop_staged([run.run])
                 await runs.turn(run, "rolled_back", self._now())
             await _without_indexes(connection)
 

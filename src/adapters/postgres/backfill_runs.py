@@ -1,6 +1,6 @@
 """Runs of a backfill: kept, found by their hash, and worked on by one runner at a time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
@@ -23,7 +23,9 @@ _SQL = Statements.load("backfill_runs")
 
 _LOCK = 0x7461_6C6C_7962_6B66
 _SHORTEST_HASH = 8
-_KEPT_FOR_A_PLAN = ("legacy_users", "legacy_codes", "backfill_malformed", "backfill_runs")
+_TABLES = "tallystick.legacy_users, tallystick.legacy_codes, tallystick.backfill_malformed, tallystick.backfill_runs"
+_GIVE = f"GRANT DELETE ON {_TABLES} TO {SERVICE_ROLE}"
+_TAKE_BACK = f"REVOKE DELETE ON {_TABLES} FROM {SERVICE_ROLE}"
 
 
 class BackfillRefused(Exception):
@@ -112,6 +114,11 @@ class BackfillRuns:
         told = msgspec.json.encode(tally).decode()
         await self._connection.execute(_SQL.commit, run.run, phase, chunk, told, at)
 
+    async def drop_staged(self, runs: Sequence[int]) -> None:
+        """Drop what was staged of users and codes, where the owner has lent the right to."""
+        await self._connection.execute(_SQL.drop_users, runs)
+        await self._connection.execute(_SQL.drop_codes, runs)
+
     async def verified(self, run: Run, report: str) -> None:
         """Keep the report of a verification."""
         await self._connection.execute(_SQL.verified, run.run, report)
@@ -119,13 +126,11 @@ class BackfillRuns:
 
 async def discard_unused(dsn: str) -> None:
     """Drop the plans that nobody applied, with all that was kept for them: a newer one takes their place."""
-    tables = ", ".join(f"tallystick.{table}" for table in _KEPT_FOR_A_PLAN)
-    give = f"GRANT DELETE ON {tables} TO {SERVICE_ROLE}"
-    take_back = f"REVOKE DELETE ON {tables} FROM {SERVICE_ROLE}"
-    async with owner_session(dsn, name="backfill") as connection, lent(connection, give=give, take_back=take_back):
+    async with owner_session(dsn, name="backfill") as connection, lent(connection, give=_GIVE, take_back=_TAKE_BACK):
         runs = [row["run"] for row in await connection.fetch(_SQL.unused)]
-        for statement in (_SQL.drop_users, _SQL.drop_codes, _SQL.drop_malformed, _SQL.drop_runs):
-            await connection.execute(statement, runs)
+        await BackfillRuns(connection).drop_staged(runs)
+        await connection.execute(_SQL.drop_malformed, runs)
+        await connection.execute(_SQL.drop_runs, runs)
 
 
 async def malformed_lines(dsn: str, run: Run) -> list[tuple[int, str]]:

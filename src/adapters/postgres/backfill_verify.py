@@ -8,14 +8,14 @@ import msgspec
 
 from adapters.legacy.sources import Batch, Source
 from adapters.postgres.backfill_apply import SourceChanged
-from adapters.postgres.backfill_plan import Progress, checksum, row
+from adapters.postgres.backfill_plan import Progress
 from adapters.postgres.backfill_runs import BackfillRefused, BackfillRuns, Connection, for_stores, service_session
+from adapters.postgres.checksums import checksum, edges_here, one_row, points_here
 from adapters.postgres.codes import PostgresReferralCodes
 from adapters.postgres.statements import Statements
 from domain.backfill import LISTED, Check, Checksum, Phase, Run, Tally, Verification
 
 _SQL = Statements.load("backfill_verify")
-_SUMS = Statements.load("backfill_sums")
 
 
 class _Followed:
@@ -87,7 +87,7 @@ class BackfillVerification:
 
 
 async def _checks(connection: Connection, run: Run, followed: _Followed) -> list[Check]:
-    plan, aliases = run.plan, await row(connection, _SQL.aliases, run.run)
+    plan, aliases = run.plan, await one_row(connection, _SQL.aliases, run.run)
     edges = _sum(
         await checksum(connection, _SQL.edges_brought, run.run), await checksum(connection, _SQL.edges_excused, run.run)
     )
@@ -95,8 +95,7 @@ async def _checks(connection: Connection, run: Run, followed: _Followed) -> list
         await checksum(connection, _SQL.points_brought, run.run),
         await checksum(connection, _SQL.points_excused, run.run, run.plan_hash[:32]),
     )
-    edges_here = await checksum(connection, _SUMS.edges_here, run.before)
-    points_here = await checksum(connection, _SUMS.points_here, run.before)
+    edges_now, points_now = await edges_here(connection, run.before), await points_here(connection, run.before)
     return [
         Check("codes_resolve", "every code of the source leads to its user", "0", str(followed.broken)),
         _none("codes_are_unique", "no code is two users'", await connection.fetchval(_SQL.repeated_codes)),
@@ -106,8 +105,18 @@ async def _checks(connection: Connection, run: Run, followed: _Followed) -> list
         ),
         _same("edges_brought", "every referral of the source is stored", plan.edges, edges),
         _same("points_brought", "every balance of the source was credited", plan.points, points),
-        _same("edges_unchanged", "the referrals that were here are unchanged", plan.edges_here, edges_here),
-        _same("points_unchanged", "the points that were here are unchanged", plan.points_here, points_here),
+        _same(
+            "edges_unchanged",
+            "the referrals that were here are unchanged",
+            plan.edges_here,
+            edges_now,
+        ),
+        _same(
+            "points_unchanged",
+            "the points that were here are unchanged",
+            plan.points_here,
+            points_now,
+        ),
     ]
 
 

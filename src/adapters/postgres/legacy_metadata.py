@@ -48,3 +48,6 @@ class PostgresLegacyMetadata:
             [claim.run for claim in claims],
         )
         return {row["code"] for row in rows}
+
+    async def forget(self, user_ids: Collection[UserId]) -> None:
+        await self._connection.execute(_SQL.forget, list(user_ids))

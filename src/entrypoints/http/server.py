@@ -15,8 +15,8 @@ from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scop
 
 from entrypoints.http.operations import ReadinessProbe
 from entrypoints.wiring import App, Commits
-from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.clicks import FlushClicks
+from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.nightly import Nightly
 from entrypoints.worker.upkeep import Upkeep
 
@@ -46,14 +46,13 @@ class Server:
             self._app = await container.get(App)
             commits = await container.get(Commits)
             upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
+            nightly, clicks = await container.get(Nightly), await container.get(FlushClicks)
             await follow.look()
             background = [
                 asyncio.create_task(upkeep.run(), name="upkeep"),
                 asyncio.create_task(follow.run(), name="follow flags"),
-            background = [
-                asyncio.create_task((await container.get(Upkeep)).run(), name="upkeep"),
-                asyncio.create_task((await container.get(Nightly)).run(), name="nightly"),
-                asyncio.create_task((await container.get(FlushClicks)).run(), name="flush clicks"),
+                asyncio.create_task(nightly.run(), name="nightly"),
+                asyncio.create_task(clicks.run(), name="flush clicks"),
             ]
             _drain_at_sigterm(await container.get(ReadinessProbe))
             _end_with_parent()

@@ -31,8 +31,7 @@ COMMANDS = {
     "flags",
     "flags set",
     "reconcile metadata",
-    "freeze",
-    "thaw",
+    *(f"backfill {word}" for word in ("plan", "apply", "verify", "rollback", "status")),
 }
 
 

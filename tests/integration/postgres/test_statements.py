@@ -1,15 +1,16 @@
 """Every statement on the migrated schema, as the service's role."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 import adapters.postgres
-from adapters.postgres import freezing, reconciliation
-from adapters.postgres.database import Database
+from adapters.postgres import backfill_plan, backfill_rollback, backfill_runs, freezing, reconciliation
+from adapters.postgres.database import Connection, Database
 from adapters.postgres.statements import Statements
 from tests.integration.postgres.sessions import session
 
@@ -28,9 +29,38 @@ def statements(capability: str) -> Iterator[tuple[str, str]]:
     return iter(Statements.load(capability))
 
 
+@asynccontextmanager
+async def staged(connection: Connection, capability: str) -> AsyncIterator[None]:
+    """Make the temporary tables that a plan is ruled in, for as long as its statements are looked at."""
+    transaction = connection.transaction()
+    await transaction.start()
+    if capability == "backfill_plan":
+        await connection.execute(backfill_plan.STAGING)
+    yield
+    await transaction.rollback()
+
+
 BY_THE_OWNER = {
     "reconciliation": (reconciliation._GIVE, reconciliation._TAKE_BACK, ["drop_duplicates", "count_anew"]),
     "freezing": (freezing._GIVE, freezing._TAKE_BACK, ["freeze", "thaw"]),
+    "backfill_runs": (
+        backfill_runs._GIVE,
+        backfill_runs._TAKE_BACK,
+        ["drop_users", "drop_codes", "drop_malformed", "drop_runs"],
+    ),
+    "backfill_rollback": (
+        backfill_rollback._GIVE,
+        backfill_rollback._TAKE_BACK,
+        [
+            "uncredit",
+            "close_accounts",
+            "disconnect",
+            "remove_codes",
+            "unverify_phones",
+            "remove_users",
+            "forget_conflicts",
+        ],
+    ),
 }
 """What the owner lends the service and takes back, and the statements that need it."""
 
@@ -40,7 +70,7 @@ async def test_every_statement_is_prepared_with_the_parameters_of_its_header(
     capability: str, shared_database: Database
 ) -> None:
     found: dict[str, int] = {}
-    async with shared_database.connection() as connection:
+    async with shared_database.connection() as connection, staged(connection, capability):
         for name, sql in statements(capability):
             found[name] = len((await connection.prepare(sql)).get_parameters())
 
@@ -51,7 +81,7 @@ async def test_every_statement_is_prepared_with_the_parameters_of_its_header(
 async def test_every_statement_stays_within_what_the_service_may_do(capability: str, shared_database: Database) -> None:
     """PREPARE does not ask for the rights on tables; planning for EXPLAIN does, and runs nothing."""
     named = headers(capability)
-    async with shared_database.connection() as connection:
+    async with shared_database.connection() as connection, staged(connection, capability):
         for name, sql in statements(capability):
             assert await connection.fetch(f"EXPLAIN {sql}", *[None for _ in named[name]])
 

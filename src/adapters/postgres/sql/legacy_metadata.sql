@@ -113,3 +113,8 @@ AS new (code, user_id, is_canonical, created_at, run)
 ORDER BY new.code
 ON CONFLICT DO NOTHING
 RETURNING code;
+
+-- forget(user_ids)
+UPDATE tallystick.legacy_users
+SET email = NULL, email_key = NULL, username = NULL, display_name = NULL, phone = NULL
+WHERE user_id = ANY($1::text[]);
