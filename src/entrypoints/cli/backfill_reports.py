@@ -9,7 +9,7 @@ from rich.table import Table
 
 from adapters.postgres.backfill_plan import DuplicatesUnresolved
 from domain.backfill import Plan, Run, Tally, Verification
-from entrypoints.cli.terminal import ERR, OUT, say_json
+from entrypoints.cli.terminal import ERR, OUT, say_json, say_table
 
 _LISTED = 20
 """How many lines of a list a terminal shows."""
@@ -64,7 +64,7 @@ def show_contests(error: DuplicatesUnresolved, *, as_json: bool) -> None:
     for contest in error.contests:
         created_at = contest.created_at.isoformat() if contest.created_at is not None else "missing"
         table.add_row(contest.code, contest.user_id, created_at)
-    OUT.print(table)
+    say_table(table)
     if error.total > len(error.contests):
         OUT.print(f"and {error.total - len(error.contests)} more")
     ERR.print(f"[bold red]tallystick:[/] {error}; nothing was planned")
@@ -90,7 +90,7 @@ def show_verification(report: Verification, *, as_json: bool) -> None:
     table = Table("promise", "expected", "found", "", box=None)
     for check in report.checks:
         table.add_row(check.promise, check.expected, check.found, "[green]ok[/]" if check.holds else "[red]no[/]")
-    OUT.print(table)
+    say_table(table)
     OUT.print(
         f"{report.codes} codes were followed; {report.conflicts} are somebody else's and listed, "
         f"{report.deleted} of users who were deleted here"
@@ -133,7 +133,10 @@ def show_runs(runs: Sequence[tuple[Run, Tally, Tally]], *, as_json: bool) -> Non
         table.add_row(
             run.plan_hash[:12], run.state, planned_at, str(run.plan.users), brought, removed, escape(run.plan.source)
         )
-    OUT.print(table if runs else "nothing was planned yet: tallystick backfill plan --source FILE_OR_DSN")
+    if runs:
+        say_table(table)
+    else:
+        OUT.print("nothing was planned yet: tallystick backfill plan --source FILE_OR_DSN")
 
 
 _APPLIED = (

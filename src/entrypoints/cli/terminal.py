@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 import rich_click as click
 from rich.console import Console
+from rich.table import Table
 
 from entrypoints.settings import Settings, SettingsError, load
 
@@ -19,6 +20,8 @@ WRONG = 2
 """The command or a setting is wrong."""
 INTERRUPTED = 130
 """Somebody pressed Ctrl-C; what shells answer then."""
+
+_WIDEST = 10_000
 
 OUT = Console(soft_wrap=True, highlight=False)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -41,6 +44,11 @@ def refuse(reason: str, status: int = NO) -> NoReturn:
 def say_json(value: object) -> None:
     """Print a value as one JSON document."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def say_table(table: Table) -> None:
+    """Print a table as wide as it is: a hash or a sum that is cut short is none, and terminals wrap lines."""
+    Console(soft_wrap=True, highlight=False, width=_WIDEST).print(table)
 
 
 @contextmanager
