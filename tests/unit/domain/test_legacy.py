@@ -1,6 +1,7 @@
 """Legacy records: every field is read without trust, and what cannot be used is named and never repeated."""
 
 import math
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -126,7 +127,7 @@ def test_nothing_is_nothing_everywhere_else(column: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "time"),
+    ("told", "expected"),
     [
         ("2024-05-31T12:00:00Z", NOON),
         ("2024-05-31 14:00:00+02:00", NOON),
@@ -142,11 +143,22 @@ def test_nothing_is_nothing_everywhere_else(column: str, value: object) -> None:
         ("  ", None),
     ],
 )
-def test_a_time_is_utc_where_it_says_nothing_else(told: object, time: datetime | None) -> None:
+def test_a_time_is_utc_where_it_says_nothing_else(told: object, expected: datetime | None) -> None:
     found = read(created_at=told)
 
-    assert found == time
+    assert found == expected
     assert not isinstance(found, datetime) or found.utcoffset() == timedelta(0)
+
+
+def test_utc_is_not_the_time_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert read(created_at="2024-05-31T12:00:00") == NOON
+        assert read(created_at=NOON.replace(tzinfo=None)) == NOON
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
