@@ -11,13 +11,13 @@ import msgspec
 import psutil
 import rich_click as click
 
-from bench import loyalty, referrals, wallets
+from bench import loyalty, moving, referrals, wallets
 from bench.client import WrongAnswer
 from bench.drivers import wrk
 from bench.report import Report, Row, Say, progress, show
 from bench.servers import ServerFailed
 
-PARTS = ("referrals", "wallets", "loyalty")
+PARTS = ("referrals", "wallets", "loyalty", "moving")
 
 
 @click.command()
@@ -56,6 +56,8 @@ def _measure(say: Say, parts: tuple[str, ...], *, is_quick: bool) -> Report:
                 rows += referrals.measure(folder / part, say, referrals.QUICK if is_quick else referrals.FULL)
             elif part == "loyalty":
                 rows += loyalty.measure(folder / part, say, loyalty.QUICK if is_quick else loyalty.FULL)
+            elif part == "moving":
+                rows += moving.measure(folder / part, say, moving.QUICK if is_quick else moving.FULL)
             else:
                 rows += wallets.measure(folder / part, say, wallets.QUICK if is_quick else wallets.FULL)
         file_system = _file_system(folder)

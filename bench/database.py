@@ -99,15 +99,21 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 def filled(made: Cluster, name: str, users: int) -> Database:
     """Make a database with so many users, vacuumed and written out: no turn pays for what was before it."""
-    asyncio.run(provision(made.dsn("postgres", "postgres"), password=made.password, database=name))
-    database = Database(name, users, made)
-    asyncio.run(bring_up_to_date(load({"DATABASE_URL": database.url})))
+    database = empty(made, name)._replace(users=users)
     database.run((_HERE / "functions.sql").read_text(encoding="utf-8"), "owner")
     filling = (_HERE / "filling.sql").read_text(encoding="utf-8")
     # Foreign keys hold by construction; to look up each of them would take longer than all the rest.
     quickly = f"SET session_replication_role = replica; SET ROLE {SERVICE_ROLE}; SET bench.users = {users};"
     database.run(f"{quickly}\n{filling}", "superuser")
     database.run("VACUUM (ANALYZE);\nCHECKPOINT;", "superuser")
+    return database
+
+
+def empty(made: Cluster, name: str) -> Database:
+    """Make a migrated database with nobody in it, on durable settings."""
+    asyncio.run(provision(made.dsn("postgres", "postgres"), password=made.password, database=name))
+    database = Database(name, 0, made)
+    asyncio.run(bring_up_to_date(load({"DATABASE_URL": database.url})))
     unsafe = database.run("SHOW fsync; SHOW synchronous_commit; SHOW full_page_writes;").split()
     if unsafe != ["on", "on", "on"]:
         raise ServerFailed(f"fsync, synchronous_commit and full_page_writes are {', '.join(unsafe)}, not on")

@@ -45,8 +45,10 @@ class ExportedCode(ExportRow, frozen=True):
 class ExportedAlias(ExportRow, frozen=True):
     """An older code of a user, which resolves like the canonical one."""
 
-    code: Code
+    start: ClassVar[Place] = ("", "")
+
     user_id: UserId
+    code: Code
     created_at: datetime
     demoted_at: datetime
     retired_at: datetime | None

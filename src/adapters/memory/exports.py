@@ -42,7 +42,7 @@ class MemoryExports:
             demotion = self._view.demotions.get(held.code)
             if demotion is not None:
                 demoted_at = datetime.fromtimestamp(demotion[0], UTC)
-                yield ExportedAlias(held.code, held.user_id, held.created_at, demoted_at, held.retired_at)
+                yield ExportedAlias(held.user_id, held.code, held.created_at, demoted_at, held.retired_at)
 
     def _edges(self) -> Iterator[ExportRow]:
         for held in self._view.edges.values():

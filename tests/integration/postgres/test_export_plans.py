@@ -7,14 +7,14 @@ from tests.integration.postgres.sessions import Session
 
 INDEXES = {
     "codes": "referral_codes_pkey",
-    "aliases": "referral_codes_exported_aliases",
+    "aliases": "referral_codes_aliases",
     "edges": "referral_edges_pkey",
     "entries": "ledger_entries_pkey",
     "conflicts": "code_conflicts_pkey",
 }
 ARGUMENTS = {
     "codes": "'C5000', 1000",
-    "aliases": "'C5000', 1000",
+    "aliases": "'user5000', 'C5000', 1000",
     "edges": "'user5000', 1000",
     "entries": "'user5', 'credits', 500, 1000",
     "conflicts": "'C5000', 'user5', 1000",

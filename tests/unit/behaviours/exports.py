@@ -62,8 +62,8 @@ class ExportsBehaviour:
         now = world.clock.now()
 
         assert await exported(world, "aliases") == [
-            ExportedAlias(Code(NUMBER), UserId("bob"), born, now, now),
-            ExportedAlias(Code(LONGEST), UserId("ada"), born, now, None),
+            ExportedAlias(UserId("ada"), Code(LONGEST), born, now, None),
+            ExportedAlias(UserId("bob"), Code(NUMBER), born, now, now),
         ]
 
     async def test_edges_say_who_came_by_which_code(self, world: World) -> None:

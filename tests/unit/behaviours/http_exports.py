@@ -14,7 +14,7 @@ EXPORT = "/api/admin/export"
 REASONS = ['=HYPERLINK("https://evil.example","x")', "commas, and ; and \t no".replace("\t", " "), "Ærø, «ß»", "-1+1"]
 FIELDS = {
     "codes": "code,user_id,created_at,retired_at",
-    "aliases": "code,user_id,created_at,demoted_at,retired_at",
+    "aliases": "user_id,code,created_at,demoted_at,retired_at",
     "edges": "invitee_id,inviter_id,code,created_at",
     "entries": (
         "user_id,unit,seq,amount,balance_before,balance_after,event_type,event_key,reason,staff_id,tier_before,"

@@ -9,7 +9,7 @@ ALTER TABLE tallystick.users VALIDATE CONSTRAINT users_user_id_form;
 ALTER TABLE tallystick.phone_verifications VALIDATE CONSTRAINT phone_verifications_source_known;
 -- Canonical codes are found by the index that lets each user have one; here are only the others.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS referral_codes_aliases ON tallystick.referral_codes
-(user_id) WHERE NOT is_canonical;
+(user_id, code) WHERE NOT is_canonical;
 DROP INDEX CONCURRENTLY IF EXISTS tallystick.referral_codes_of_user;
 
 -- migrate:down transaction:false

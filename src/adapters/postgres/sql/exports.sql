@@ -6,12 +6,12 @@ WHERE is_canonical AND code > $1::text
 ORDER BY code
 LIMIT $2::bigint;
 
--- aliases(code, limit)
-SELECT code, user_id, created_at, demoted_at, retired_at
+-- aliases(user_id, code, limit)
+SELECT user_id, code, created_at, demoted_at, retired_at
 FROM tallystick.referral_codes
-WHERE NOT is_canonical AND code > $1::text
-ORDER BY code
-LIMIT $2::bigint;
+WHERE NOT is_canonical AND (user_id, code) > ($1::text, $2::text)
+ORDER BY user_id, code
+LIMIT $3::bigint;
 
 -- edges(invitee_id, limit)
 SELECT invitee_id, inviter_id, code, created_at
