@@ -329,16 +329,6 @@ async def test_a_source_that_is_a_database_needs_its_password_each_time(
     assert (await backfill("verify", "--plan", plan["plan_hash"], "--source", place)).exit_code == 0
 
 
-async def test_errors_repeat_nothing_that_is_personal(backfill: Backfill, source: Path, spoil: Spoil) -> None:
-    await spoil("ALTER TABLE tallystick.legacy_users ADD CONSTRAINT none_at_all CHECK (email IS NULL)")
-    written(source, a_user("ada", "ADA11111", email="ada@example.com"))
-
-    refused = await backfill("plan", "--source", str(source))
-
-    assert "none_at_all" in refusal(refused)
-    assert "ada@example.com" not in refused.stderr
-
-
 async def test_a_second_runner_is_sent_away(backfill: Backfill, source: Path, dsn: str) -> None:
     plan_hash = await planned(backfill, source)
 
