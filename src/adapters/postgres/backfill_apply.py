@@ -132,19 +132,37 @@ class BackfillApplication:
         raise AssertionError("the last try returns or raises")
 
     async def _write_codes(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
+        """Take it that everybody is new; where somebody is not, write the chunk again with care."""
+        try:
+            async with connection.transaction():  # a savepoint
+                users, kept = await self._write_new(connection, run, first, last)
+        except asyncpg.UniqueViolationError:
+            return await self._write_beside_others(connection, run, first, last)
+        claims = await connection.fetchval(_SQL.claims, run.run, first, last)
+        rest = Tally() if users == kept == claims else await self._complete(connection, run, first, last)
+        return Tally(users=users, kept=kept) + rest
+
+    async def _write_new(self, connection: Connection, run: Run, first: int, last: int) -> tuple[int, int]:
+        at, place = self._now(), (run.run, first, last)
+        users = written(await connection.execute(_SQL.admit_new, *place, at))
+        await connection.execute(_SQL.verify_phones, *place, at)
+        return users, written(await connection.execute(_SQL.keep_new, *place, at))
+
+    async def _write_beside_others(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
         at, place = self._now(), (run.run, first, last)
         users = written(await connection.execute(_SQL.admit, *place, at))
-        here = min(last, run.plan.users) - first + 1 - users
-        if here:
-            await connection.execute(_SQL.lock, *place)
+        await connection.execute(_SQL.lock, *place)
         await connection.execute(_SQL.verify_phones, *place, at)
         kept = written(await connection.execute(_SQL.keep, *place, at))
-        if kept == users and not here and kept == await connection.fetchval(_SQL.claims, *place):
-            return Tally(users=users, kept=kept)
+        return Tally(users=users, kept=kept) + await self._complete(connection, run, first, last)
+
+    async def _complete(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
+        """Write what is left when users and the codes that they keep are there."""
+        at, place = self._now(), (run.run, first, last)
         reminted, minted = await self._mint(connection, run, first, last, at)
         aliases = written(await connection.execute(_SQL.alias, *place, at))
         conflicts = written(await connection.execute(_SQL.note_conflicts, *place, at))
-        return Tally(users=users, kept=kept, reminted=reminted, minted=minted, aliases=aliases, conflicts=conflicts)
+        return Tally(reminted=reminted, minted=minted, aliases=aliases, conflicts=conflicts)
 
     async def _mint(self, connection: Connection, run: Run, first: int, last: int, at: datetime) -> tuple[int, int]:
         """Give a code to those who have none, and return how many had lost one, and how many never had one."""

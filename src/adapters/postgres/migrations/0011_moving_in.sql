@@ -182,16 +182,24 @@ ALTER TABLE tallystick.phone_verifications DROP CONSTRAINT phone_verifications_s
 ALTER TABLE tallystick.phone_verifications ADD CONSTRAINT phone_verifications_source_known CHECK (
     source IN ('token', 'webhook', 'backfill')
 ) NOT VALID;
--- A bounded repetition in a pattern cost each new user more than all the rest.
+-- A bounded repetition in a pattern cost each new user more than all the rest, and each new code as well.
 ALTER TABLE tallystick.users DROP CONSTRAINT users_user_id_form;
 ALTER TABLE tallystick.users ADD CONSTRAINT users_user_id_form CHECK (
     user_id !~ '[^A-Za-z0-9_.:|@-]' AND length(user_id) BETWEEN 1 AND 128
+) NOT VALID;
+ALTER TABLE tallystick.referral_codes DROP CONSTRAINT referral_codes_normal_form;
+ALTER TABLE tallystick.referral_codes ADD CONSTRAINT referral_codes_normal_form CHECK (
+    code !~ '[^0-9A-Z]' AND length(code) BETWEEN 4 AND 32
 ) NOT VALID;
 
 -- migrate:down
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';
 
+ALTER TABLE tallystick.referral_codes DROP CONSTRAINT referral_codes_normal_form;
+ALTER TABLE tallystick.referral_codes ADD CONSTRAINT referral_codes_normal_form CHECK (
+    code ~ '^[0-9A-Z]{4,32}$'
+) NOT VALID;
 ALTER TABLE tallystick.users DROP CONSTRAINT users_user_id_form;
 ALTER TABLE tallystick.users ADD CONSTRAINT users_user_id_form CHECK (
     user_id ~ '^[A-Za-z0-9_.:|@-]{1,128}$'

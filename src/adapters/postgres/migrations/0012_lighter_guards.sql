@@ -6,6 +6,7 @@ SET lock_timeout = '3s';
 SET statement_timeout = '15min';
 
 ALTER TABLE tallystick.users VALIDATE CONSTRAINT users_user_id_form;
+ALTER TABLE tallystick.referral_codes VALIDATE CONSTRAINT referral_codes_normal_form;
 ALTER TABLE tallystick.phone_verifications VALIDATE CONSTRAINT phone_verifications_source_known;
 -- Canonical codes are found by the index that lets each user have one; here are only the others.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS referral_codes_aliases ON tallystick.referral_codes

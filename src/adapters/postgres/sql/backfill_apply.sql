@@ -1,3 +1,24 @@
+-- admit_new(run, first, last, at)
+-- Where everybody is new, as nearly always: what would give way to others has to say so, which costs as much again.
+INSERT INTO tallystick.users (
+    user_id, created_at, email, email_key, username, display_name, phone, backfill_run
+)
+SELECT
+    l.user_id, coalesce(l.created_at, $4::timestamptz),
+    l.email, l.email_key, l.username, l.display_name, l.phone, l.run
+FROM tallystick.legacy_users AS l
+WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+ORDER BY l.position;
+
+-- keep_new(run, first, last, at)
+INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
+SELECT c.code, c.user_id, true, coalesce(c.created_at, $4::timestamptz), c.run
+FROM tallystick.legacy_codes AS c
+WHERE
+    c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint
+    AND c.is_canonical AND c.kept_by IS NULL
+ORDER BY c.position;
+
 -- admit(run, first, last, at)
 -- In the order of ids, as everywhere. What a profile claims and somebody has already stays theirs.
 INSERT INTO tallystick.users (
