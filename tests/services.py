@@ -15,8 +15,8 @@ from joserfc.jwk import OctKey
 from standardwebhooks.webhooks import Webhook
 
 from adapters.webhooks.signatures import WebhookSecrets
-from entrypoints.settings import Settings
-from entrypoints.wiring import App, Commits, Store, build
+from entrypoints.settings import Settings, Store
+from entrypoints.wiring import App, Commits, build
 
 JWT_SECRET = "a shared secret for tests, long enough"
 WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'a webhook secret for the tests..').decode()}"

@@ -18,6 +18,9 @@ from domain.ledger import MAX_AMOUNT
 from domain.loyalty import Tiers
 from domain.rating_slips import Games
 
+Store = Literal["postgres", "memory"]
+"""Where everything is kept."""
+
 PREFIX = "TALLYSTICK_"
 OFF = "off"
 _UNPREFIXED = {"database_url": "DATABASE_URL", "database_direct_url": "DATABASE_DIRECT_URL"}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from importlib.metadata import version
-from typing import Literal, NewType
+from typing import NewType
 
 from dishka import AsyncContainer, Provider, Scope, alias, collect, from_context, make_async_container, provide
 from litestar import Router
@@ -102,14 +102,13 @@ from entrypoints.http.rewards import rewards_router, wire_bought
 from entrypoints.http.sign_up import sign_up_router
 from entrypoints.http.users import users_router
 from entrypoints.http.webhooks import WebhookKeys, webhooks_router
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, Store
 from entrypoints.worker.clicks import FlushClicks
 from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.mirror import MirrorLater
 from entrypoints.worker.nightly import Nightly
 from entrypoints.worker.upkeep import Upkeep
 
-Store = Literal["postgres", "memory"]
 App = NewType("App", ASGIApp)  # type: ignore[valid-newtype]  # a key of the graph; a callable at run time
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"

@@ -24,10 +24,7 @@ from entrypoints.cli.check import refuse_unsafe
 from entrypoints.cli.embedded import own_database, with_secrets
 from entrypoints.cli.migrate import bring_up_to_date
 from entrypoints.cli.terminal import OUT, WRONG, refuse, settings_or_exit
-from entrypoints.http.protocol import HttpProtocol
-from entrypoints.http.server import Server
-from entrypoints.settings import Settings, SettingsError, require_secrets
-from entrypoints.wiring import Store, build
+from entrypoints.settings import Settings, SettingsError, Store, require_secrets
 
 _BACKLOG = 2048
 _COLLECTOR_THRESHOLDS = (20_000, 20, 50)
@@ -81,6 +78,8 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
 
 def graph(settings: Settings, store: Store) -> AsyncContainer:
     """Return the graph of one process."""
+    from entrypoints.wiring import build  # noqa: PLC0415  a third of a second, which no other command needs
+
     configure(settings.log_level)
     container = build(settings, store)
     # Requests leave little behind that only the collector can free; what is there by now lives for ever.
@@ -91,6 +90,9 @@ def graph(settings: Settings, store: Store) -> AsyncContainer:
 
 
 def _run(settings: Settings, store: Store, listener: socket.socket, workers: int) -> None:
+    from entrypoints.http.protocol import HttpProtocol  # noqa: PLC0415  as above
+    from entrypoints.http.server import Server  # noqa: PLC0415  as above
+
     config = uvicorn.Config(
         Server(partial(graph, settings, store)),
         interface="asgi3",

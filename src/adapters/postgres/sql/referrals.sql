@@ -24,7 +24,7 @@ FROM (
     (
         SELECT user_id, coalesce(display_name, username, '') AS display_name, referrals
         FROM tallystick.users
-        WHERE deleted_at IS NULL AND referrals = $1::bigint AND user_id > $2::text
+        WHERE deleted_at IS NULL AND referrals > 0 AND referrals = $1::bigint AND user_id > $2::text
         ORDER BY user_id
         LIMIT $3::bigint
     )
@@ -41,8 +41,24 @@ ORDER BY page.referrals DESC, page.user_id
 LIMIT $3::bigint;
 
 -- most_connected(limit)
-SELECT user_id, referrals
-FROM tallystick.users
-WHERE deleted_at IS NULL
-ORDER BY referrals DESC, user_id
+-- Those with referrals by the index of them, and where they are too few, the first of the others by id.
+SELECT most.user_id, most.referrals
+FROM (
+    (
+        SELECT user_id, referrals
+        FROM tallystick.users
+        WHERE deleted_at IS NULL AND referrals > 0
+        ORDER BY referrals DESC, user_id
+        LIMIT $1::bigint
+    )
+    UNION ALL
+    (
+        SELECT user_id, referrals
+        FROM tallystick.users
+        WHERE deleted_at IS NULL AND referrals = 0
+        ORDER BY user_id
+        LIMIT $1::bigint
+    )
+) AS most
+ORDER BY most.referrals DESC, most.user_id
 LIMIT $1::bigint;
