@@ -10,6 +10,7 @@ from domain.codes import Code
 from domain.users import UserId
 
 RunState = Literal["planned", "applying", "applied", "rolling_back", "rolled_back"]
+SourceKind = Literal["jsonl", "csv", "supabase"]
 Phase = Literal["codes", "edges", "points", "rollback"]
 ReferredBy = Literal["auto", "code", "user_id"]
 """How `referred_by` is read: as what it can only be, as a code, or as a user id."""
@@ -24,7 +25,7 @@ LISTED = 1_000
 class Options(msgspec.Struct, frozen=True):
     """How a source is read."""
 
-    kind: Literal["jsonl", "csv", "supabase"]
+    kind: SourceKind
     names: dict[str, str] = {}
     """Columns that are called otherwise there."""
     metadata_field: str = "referral_id"

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 import msgspec
 
 from domain.codes import Code
-from domain.ledger import EventType, Unit
+from domain.ledger import Entry, EventType, Unit
 from domain.users import UserId
 
 ExportKind = Literal["codes", "aliases", "edges", "entries", "conflicts"]
@@ -64,7 +64,7 @@ class ExportedEdge(ExportRow, frozen=True):
     created_at: datetime
 
 
-class ExportedEntry(ExportRow, frozen=True):
+class EntryView(ExportRow, frozen=True):
     """One change of an account, as every route shows it."""
 
     start: ClassVar[Place] = ("", "", 0)
@@ -84,6 +84,11 @@ class ExportedEntry(ExportRow, frozen=True):
     correlation_id: str
     created_at: datetime
 
+    @classmethod
+    def of(cls, entry: Entry) -> "EntryView":
+        """Return an entry as it is shown."""
+        return cls(*(getattr(entry, name) for name in cls.__struct_fields__))
+
 
 class ExportedConflict(ExportRow, frozen=True):
     """A code that a user brought along and did not keep: links with it lead to somebody else."""
@@ -102,7 +107,7 @@ ROWS: Mapping[ExportKind, type[ExportRow]] = MappingProxyType(
         "codes": ExportedCode,
         "aliases": ExportedAlias,
         "edges": ExportedEdge,
-        "entries": ExportedEntry,
+        "entries": EntryView,
         "conflicts": ExportedConflict,
     }
 )

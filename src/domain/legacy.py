@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from domain.codes import Code, normal_form
 from domain.ledger import MAX_BALANCE, Event
@@ -27,19 +27,7 @@ Column = Literal[
     "points",
     "deleted_at",
 ]
-COLUMNS: tuple[Column, ...] = (
-    "user_id",
-    "code",
-    "created_at",
-    "email",
-    "username",
-    "display_name",
-    "phone",
-    "phone_verified",
-    "referred_by",
-    "points",
-    "deleted_at",
-)
+COLUMNS: tuple[Column, ...] = get_args(Column)
 """What a source may tell about a user; all but the first may be missing."""
 
 Value: TypeAlias = object

@@ -69,6 +69,7 @@ from application.rewards import (
 from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
 from application.transactions import Transactions
 from domain.codes import draw_candidates
+from domain.exports import EntryView
 from domain.flags import Flags, FlagState, Pins, Switch
 from domain.identity import Passwords
 from domain.invites import Invite
@@ -83,7 +84,6 @@ from entrypoints.http.audit import audit_router
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.credits import credits_router
 from entrypoints.http.deletion import deletion_router
-from entrypoints.http.entries import wire_entry
 from entrypoints.http.exchange import TrustedProxies
 from entrypoints.http.exports import exports_router
 from entrypoints.http.flags import flags_router
@@ -316,7 +316,7 @@ class Referrals(Provider):
             WireEncoder(
                 {
                     Reminted: lambda reminted: wire_reminted(reminted, addresses),
-                    Granted: lambda granted: wire_entry(granted.entry),
+                    Granted: lambda granted: EntryView.of(granted.entry),
                     Accrued: lambda accrued: accrued.accrual,
                     Credited: wire_credited,
                     Slip: wire_slip,

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from adapters.memory.tables import View
 from domain.exports import (
+    EntryView,
     ExportedAlias,
     ExportedCode,
     ExportedEdge,
-    ExportedEntry,
     ExportKind,
     ExportRow,
     Place,
@@ -50,4 +50,4 @@ class MemoryExports:
 
     def _entries(self) -> Iterator[ExportRow]:
         for held in self._view.entries.values():
-            yield ExportedEntry(*(getattr(held, name) for name in ExportedEntry.__struct_fields__))
+            yield EntryView.of(held)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -10,8 +9,8 @@ import rich_click as click
 
 from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.legacy.database import SupabaseSource
-from adapters.legacy.files import FileSource
+from adapters.legacy.files import FileFormat
+from adapters.legacy.opening import kind_of, open_source
 from adapters.legacy.sources import Source, SourceError, read_mapping
 from adapters.memory.ports import SwitchedFlags
 from adapters.postgres.backfill_apply import BackfillApplication, check_source
@@ -42,7 +41,6 @@ T = TypeVar("T")
 
 UNRESOLVED = 3
 """Duplicates cannot be resolved by the rule."""
-_SCHEMES = ("postgres://", "postgresql://")
 _ERRORS = (
     ClusterError,
     NoUnprivilegedUser,
@@ -108,7 +106,7 @@ def backfill() -> None:
 @_json
 def plan(
     source: str,
-    file_format: str | None,
+    file_format: FileFormat | None,
     pairs: tuple[str, ...],
     metadata_field: str,
     referred_by: ReferredBy,
@@ -127,14 +125,12 @@ def plan(
         names = read_mapping(pairs)
     except ValueError as error:
         refuse(f"--map {error}", WRONG)
-    is_database = source.startswith(_SCHEMES)
-    if is_database and (pairs or file_format is not None):
+    kind = kind_of(source, file_format)
+    if kind == "supabase" and (pairs or file_format is not None):
         refuse("--map and --format are for files; of auth.users the columns are known", WRONG)
-    by_name = "csv" if Path(source).suffix.lower() == ".csv" else "jsonl"
-    kind = "supabase" if is_database else file_format or by_name
-    differing = {ours: theirs for ours, theirs in names.items() if ours != theirs}
-    options = Options(kind, {str(k): v for k, v in differing.items()}, metadata_field, referred_by, chunk)  # type: ignore[arg-type]  # one of three words
-    opened = _opened(source, options)
+    differing = {str(ours): theirs for ours, theirs in names.items() if ours != theirs}
+    options = Options(kind, differing, metadata_field, referred_by, chunk)
+    opened = open_source(source, options)
 
     async def work(settings: Settings) -> tuple[Run, list[tuple[int, str]]]:
         planning = BackfillPlanning(_dsn(settings), SystemClock().now)
@@ -277,14 +273,7 @@ def _dsn(settings: Settings) -> str:
 
 
 def _source_of(run: Run, elsewhere: str | None) -> Source:
-    return _opened(elsewhere or run.plan.source, run.plan.options)
-
-
-def _opened(place: str, options: Options) -> Source:
-    if options.kind == "supabase":
-        return SupabaseSource(place, options.metadata_field)
-    names = read_mapping(tuple(f"{ours}={theirs}" for ours, theirs in options.names.items()))
-    return FileSource(Path(place), options.kind, names)
+    return open_source(elsewhere or run.plan.source, run.plan.options)
 
 
 def _draw() -> tuple[Code, ...]:

@@ -10,10 +10,11 @@ from litestar.params import FromPath, QueryParameter
 from application.reads import Reads
 from application.transactions import Stores
 from domain.audit import Place, Question, place_of
+from domain.exports import EntryView
 from domain.ledger import Entry
 from domain.refusals import PermissionMissing
 from domain.users import UserId, UserNotFound
-from entrypoints.http.entries import Entries, wire_entry
+from entrypoints.http.entries import Entries
 from entrypoints.http.gate import Gate
 from entrypoints.http.loyalty import require_player
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
@@ -47,7 +48,7 @@ def audit_router(reads: Reads, gate: Gate, cursors: Cursors) -> Router:
             return await stores.audit.entries(question, before=before, limit=wanted + 1)
 
         found = await reads(ask)
-        page = [wire_entry(entry) for entry in found[:wanted]]
+        page = [EntryView.of(entry) for entry in found[:wanted]]
         if len(found) <= wanted:
             return Entries(page, None)
         return Entries(page, cursors.seal(listing, _Cursor(*place_of(found[wanted - 1]))))

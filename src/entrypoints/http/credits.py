@@ -11,10 +11,11 @@ from application.group_commit import Single
 from application.idempotency import Keyed
 from application.ports import Clock
 from application.reads import Reads
+from domain.exports import EntryView
 from domain.ledger import MAX_AMOUNT, AccountFrozen, AccountKey, BalanceLimitExceeded
 from domain.refusals import PermissionMissing
 from domain.users import MAX_USER_ID_LENGTH, UserDeleted, UserId
-from entrypoints.http.entries import Entries, EntryView, wire_entry
+from entrypoints.http.entries import Entries
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
@@ -63,7 +64,7 @@ def credits_router(
         key, wanted = AccountKey(request.user.user_id, "credits"), clamp(limit)
         before = cursors.open("credit entries", cursor, int) if cursor else None
         found = await reads(lambda stores: stores.ledger.page(key, before=before, limit=wanted + 1))
-        page = [wire_entry(entry) for entry in found[:wanted]]
+        page = [EntryView.of(entry) for entry in found[:wanted]]
         return Entries(page, cursors.seal("credit entries", page[-1].seq) if len(found) > wanted else None)
 
     @post(
@@ -86,7 +87,7 @@ def credits_router(
             at=now,
         )
         granted = await grant(Keyed(command, await request.idempotency_key(now)))
-        return Response(wire_entry(granted.entry), status_code=200, headers=HIT if granted.was_there else None)
+        return Response(EntryView.of(granted.entry), status_code=200, headers=HIT if granted.was_there else None)
 
     return Router("/api", route_handlers=[balance, entries, grant_credits], guards=[gate.guard], tags=["Credits"])
 

@@ -9,10 +9,10 @@ from application.exports import ReadExport
 from domain.codes import Code
 from domain.exports import (
     ROWS,
+    EntryView,
     ExportedAlias,
     ExportedCode,
     ExportedEdge,
-    ExportedEntry,
     ExportKind,
     ExportRow,
     Place,
@@ -85,7 +85,7 @@ class ExportsBehaviour:
 
         rows = await exported(world, "entries")
 
-        assert [(row.place, row.amount) for row in rows if isinstance(row, ExportedEntry)] == [
+        assert [(row.place, row.amount) for row in rows if isinstance(row, EntryView)] == [
             (("ada", "credits", 1), 2),
             (("bob", "credits", 1), 1),
             (("bob", "credits", 2), 3),
@@ -97,7 +97,7 @@ class ExportsBehaviour:
 
         (row,) = await exported(world, "entries")
 
-        assert row == ExportedEntry(*(getattr(granted.entry, name) for name in ExportedEntry.__struct_fields__))
+        assert row == EntryView(*(getattr(granted.entry, name) for name in EntryView.__struct_fields__))
 
     @pytest.mark.parametrize("kind", ["codes", "aliases", "edges", "entries"])
     async def test_pages_hold_every_row_once_and_in_order(self, world: World, kind: ExportKind) -> None:

@@ -1,0 +1,25 @@
+"""Opening a source: found by what it is called, and read as a plan says."""
+
+from pathlib import Path
+
+from adapters.legacy.database import SupabaseSource
+from adapters.legacy.files import FileFormat, FileSource
+from adapters.legacy.sources import Source, read_mapping
+from domain.backfill import Options, SourceKind
+
+_SCHEMES = ("postgres://", "postgresql://")
+
+
+def kind_of(place: str, file_format: FileFormat | None) -> SourceKind:
+    """Return what a place is: a database by its scheme, a file by its format or its name."""
+    if place.startswith(_SCHEMES):
+        return "supabase"
+    return file_format or ("csv" if Path(place).suffix.lower() == ".csv" else "jsonl")
+
+
+def open_source(place: str, options: Options) -> Source:
+    """Return the source at a place; nothing is read yet. ValueError where the options name a column that is none."""
+    if options.kind == "supabase":
+        return SupabaseSource(place, options.metadata_field)
+    names = read_mapping(tuple(f"{ours}={theirs}" for ours, theirs in options.names.items()))
+    return FileSource(Path(place), options.kind, names)
