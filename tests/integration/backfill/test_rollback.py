@@ -115,6 +115,17 @@ async def test_who_was_deleted_meanwhile_stays_deleted(moving: Moving) -> None:
     assert await moving.world.broken_promises() == []
 
 
+async def test_a_code_of_who_was_deleted_meanwhile_is_given_to_nobody_else(moving: Moving) -> None:
+    run = await moving.move_in(a_user("ada", "ADA11111"))
+    await moving.world.tell("deleted", "ada")
+    await moving.roll_back(run)
+
+    await moving.move_in(a_user("ben", "ADA11111"))
+
+    assert await moving.world.resolve("ADA11111") == "unknown"
+    assert await moving.conflicts() == {("ADA11111", "ben", "ada", "held")}
+
+
 async def test_a_run_that_was_killed_half_way_can_be_taken_back(moving: Moving) -> None:
     run = await moving.plan(*(a_user(f"user{n}", f"CODE{n}") for n in range(6)), chunk=2)
     async with moving.session() as connection:

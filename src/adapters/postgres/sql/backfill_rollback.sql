@@ -97,13 +97,13 @@ SELECT count(*)
 FROM gone;
 
 -- keep_in_use(run, first, last, at)
--- What somebody followed or came by stays, as an alias.
+-- What somebody followed or came by stays, as an alias; what was a deleted user's stays as it is, and nobody else's.
 UPDATE tallystick.referral_codes AS c
 SET is_canonical = false, demoted_at = coalesce(c.demoted_at, $4::timestamptz)
 FROM tallystick.legacy_users AS l
 WHERE
     l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
-    AND c.user_id = l.user_id AND c.backfill_run = l.run
+    AND c.user_id = l.user_id AND c.backfill_run = l.run AND c.retired_at IS NULL
     AND (
         EXISTS (SELECT FROM tallystick.clicked_codes AS k WHERE k.code = c.code)
         OR EXISTS (SELECT FROM tallystick.referral_edges AS e WHERE e.code = c.code)
@@ -115,7 +115,7 @@ DELETE FROM tallystick.referral_codes AS c
 USING tallystick.legacy_users AS l
 WHERE
     l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
-    AND c.user_id = l.user_id AND c.backfill_run = l.run
+    AND c.user_id = l.user_id AND c.backfill_run = l.run AND c.retired_at IS NULL
     AND NOT EXISTS (SELECT FROM tallystick.clicked_codes AS k WHERE k.code = c.code)
     AND NOT EXISTS (SELECT FROM tallystick.referral_edges AS e WHERE e.code = c.code);
 
