@@ -146,8 +146,10 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     conflicts: int = 0
     edges: int = 0
     points: int = 0
-    left_out: int = 0
-    """Edges and points that stood in the way of what is here."""
+    edges_left_out: list[int] = []
+    """Positions in the plan of those whose inviter gave way to what is here."""
+    points_left_out: list[int] = []
+    """Positions in the plan of those whose points could not be credited, or had been brought before."""
     codes_removed: int = 0
     codes_clicked: int = 0
     """Codes that stay as aliases, for somebody followed a link with them."""
@@ -160,6 +162,11 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     points_removed: int = 0
     points_kept: int = 0
     """Balances that were brought and have changed since."""
+
+    @property
+    def left_out(self) -> int:
+        """How many referrals and balances gave way to what is here."""
+        return len(self.edges_left_out) + len(self.points_left_out)
 
     def __add__(self, other: "Tally") -> "Tally":
         theirs = msgspec.structs.asdict(other)

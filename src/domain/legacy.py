@@ -38,6 +38,7 @@ BROUGHT_POINTS = Event("backfill", "points")
 
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0", ""})
 _LONGEST_REFERENCE = 256
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
 _MOST_BITS = 1024
 """Of a number that is read as a text; the texts are shorter by far."""
 
@@ -135,7 +136,8 @@ def _time(fields: Mapping[str, Value], name: Column) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(time, datetime):
+        # Beyond these years are the infinities of drivers and databases.
+        if isinstance(time, datetime) and _FIRST_YEAR <= time.year <= _LAST_YEAR:
             # Without an offset it is UTC; with one it may leave the calendar, which is an OverflowError.
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):

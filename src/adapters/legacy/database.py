@@ -45,7 +45,7 @@ class SupabaseSource:
                 self._dsn,
                 timeout=10,
                 statement_cache_size=0,
-                server_settings={"application_name": "tallystick backfill"},
+                server_settings={"application_name": "tallystick backfill", "TimeZone": "UTC", "DateStyle": "ISO"},
             )
         except (OSError, asyncpg.PostgresError) as error:
             raise SourceError(f"the source cannot be reached: {_named(error)}") from None
@@ -90,7 +90,7 @@ def _query(present: set[str]) -> str:
     columns = [
         "id::text AS user_id",
         "raw_user_meta_data ->> $1 AS code",
-        *(["created_at"] if "created_at" in present else []),
+        *(["created_at::text AS created_at"] if "created_at" in present else []),
         *(["email::text AS email"] if "email" in present else []),
         *(["phone::text AS phone"] if "phone" in present else []),
         *(["phone_confirmed_at IS NOT NULL AS phone_verified"] if "phone_confirmed_at" in present else []),

@@ -2,13 +2,14 @@
 
 import csv
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Literal
 
 import msgspec
 
 from adapters.legacy.sources import BATCH, LONGEST_LINE, Batch, Malformed, SourceError
+from domain.backfill import LISTED
 from domain.legacy import Column, LegacyRecord, MalformedRecord, Value, read_record
 
 FileFormat = Literal["jsonl", "csv"]
@@ -17,6 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 _NOT_UTF8 = "the line is not UTF-8"
 _TOO_LONG = f"the line is longer than {LONGEST_LINE} bytes"
 _BLOCK = 2**20
+_LONGEST_NAME = 100
 _DECODER = msgspec.json.Decoder(dict[str, object])
 
 _Line = tuple[int, Mapping[str, Value] | str]
@@ -94,7 +96,7 @@ class FileSource:
                 yield number, _NOT_UTF8
                 continue
             if not used.issuperset(fields):
-                self._ignored.update(dict.fromkeys(fields.keys() - used))
+                self._ignore(fields.keys() - used)
             yield number, {column: _reach(fields, path) for column, path in paths.items()}
 
     def _csv_lines(self, file: IO[bytes]) -> Iterator[_Line]:
@@ -111,7 +113,7 @@ class FileSource:
         rows = csv.reader(texts(), strict=True)
         header = _header(rows)
         places = self._places(header)
-        self._ignored.update(dict.fromkeys(name for name in header if name not in self._names.values()))
+        self._ignore(name for name in header if name not in self._names.values())
         while True:
             number = rows.line_num + 1
             try:
@@ -147,6 +149,12 @@ class FileSource:
         except UnicodeEncodeError:
             return _NOT_UTF8
         return fields
+
+    def _ignore(self, names: Iterable[str]) -> None:
+        """Note columns that are not used; a source that makes up names without end is not followed."""
+        for name in names:
+            if len(self._ignored) < LISTED and len(name) <= _LONGEST_NAME:
+                self._ignored[name] = None
 
     def _lines(self, file: IO[bytes]) -> Iterator[bytes]:
         """Return the lines, each bounded: of one that is too long only its beginning is kept."""

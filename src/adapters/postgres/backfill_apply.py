@@ -15,6 +15,7 @@ from adapters.postgres.backfill_runs import (
     RunnerBusy,
     for_stores,
     only_runner,
+    refresh_statistics,
     service_session,
 )
 from adapters.postgres.statements import Statements
@@ -30,7 +31,7 @@ _SQL = Statements.load("backfill_apply")
 
 PHASES: tuple[Phase, ...] = ("codes", "edges", "points")
 TRIES = 8
-_PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.05
 _SESSION = (
     "SET lock_timeout = '10s'",
     # The tables grow by millions before anybody has counted them: every look-up is by an index.
@@ -76,6 +77,7 @@ class BackfillApplication:
             if run.state not in {"planned", "applying"}:
                 raise BackfillRefused(f"this run is {run.state}: plan again")
             await runs.turn(run, "applying", self._now())
+            await refresh_statistics(keeper)
             for phase, write in self._writers(run).items():
                 await self._work(run, phase, write, connections=connections, told=told)
             await runs.turn(run, "applied", self._now())
@@ -117,6 +119,9 @@ class BackfillApplication:
         for attempt in range(TRIES):
             try:
                 async with connection.transaction():
+                    state = await connection.fetchval(_SQL.open, run.run)
+                    if state != "applying":
+                        raise BackfillRefused(f"this run is {state} by now")
                     tally = await write(connection, run, first, first + run.plan.options.chunk - 1)
                     await BackfillRuns(connection).commit(run, phase, chunk, tally, self._now())
                     return tally
@@ -128,7 +133,7 @@ class BackfillApplication:
             except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError):
                 if attempt + 1 == TRIES:
                     raise
-            await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
+            await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
     async def _write_codes(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
@@ -186,7 +191,8 @@ class BackfillApplication:
             return Tally()
         await connection.execute(_SQL.lock_pairs, run.run, first, last)
         edges = await connection.fetchval(_SQL.connect, run.run, first, last, self._now())
-        return Tally(edges=edges, left_out=wanted - edges)
+        left_out = await connection.fetch(_SQL.not_connected, run.run, first, last) if edges < wanted else []
+        return Tally(edges=edges, edges_left_out=[row["position"] for row in left_out])
 
     async def _write_points(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
         """Credit what users bring as one entry each: it is never worked out again."""
@@ -197,8 +203,12 @@ class BackfillApplication:
             for row in rows
         ]
         outcomes = await credit_all(stores_on(for_stores(connection)), self._points, earnings, are_on=True)
-        credited = sum(1 for outcome in outcomes if isinstance(outcome, Accrued) and not outcome.was_there)
-        return Tally(points=credited, left_out=len(rows) - credited)
+        left_out = [
+            row["position"]
+            for row, outcome in zip(rows, outcomes, strict=True)
+            if not isinstance(outcome, Accrued) or outcome.was_there
+        ]
+        return Tally(points=len(rows) - len(left_out), points_left_out=left_out)
 
 
 async def check_source(run: Run, source: Source, progress: Callable[[float], None]) -> None:

@@ -7,7 +7,14 @@ from datetime import datetime
 import msgspec
 
 from adapters.legacy.sources import Batch, Source
-from adapters.postgres.backfill_runs import BackfillRuns, Connection, discard_unused, only_runner, service_session
+from adapters.postgres.backfill_runs import (
+    BackfillRuns,
+    Connection,
+    discard_unused,
+    only_runner,
+    refresh_statistics,
+    service_session,
+)
 from adapters.postgres.checksums import checksum, edges_here, one_row, points_here
 from adapters.postgres.statements import Statements
 from domain.backfill import LISTED, Contest, Options, Plan, Run, plan_hash, settled
@@ -119,8 +126,7 @@ class BackfillPlanning:
         async with service_session(self._dsn) as connection, only_runner(connection):
             await connection.execute(STAGING)
             lines = await _load(connection, source, progress)
-            # A time-out of the server's own would end a statement that looks at everything.
-            await connection.execute("SET statement_timeout = 0")
+            await refresh_statistics(connection)
             async with connection.transaction():
                 return await self._rule(connection, source, options, lines, progress)
 

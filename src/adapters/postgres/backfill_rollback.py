@@ -1,11 +1,20 @@
 """Taking a backfill back, by the owner of the schema alone: what the run wrote goes, what was used since stays."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from adapters.postgres.backfill_apply import Draw, Told, written
-from adapters.postgres.backfill_runs import BackfillRefused, BackfillRuns, Connection, only_runner
+import asyncpg
+
+from adapters.postgres.backfill_apply import PAUSE_SECONDS, TRIES, Draw, Told, Write, written
+from adapters.postgres.backfill_runs import (
+    BackfillRefused,
+    BackfillRuns,
+    Connection,
+    only_runner,
+    refresh_statistics,
+)
 from adapters.postgres.database import SERVICE_ROLE
 from adapters.postgres.maintenance import lent, owner_session
 from adapters.postgres.statements import Statements
@@ -33,6 +42,8 @@ _INDEXES = {
     "backfill_codes_of_user": "referral_codes (user_id)",
     "backfill_edges_of_code": "referral_edges (code)",
     "backfill_slips_of_player": "rating_slips (player_id)",
+    "backfill_invites_of_owner": "invites (owner_id)",
+    "backfill_uses_of_user": "invite_uses (user_id)",
 }
 """What is asked of every row that goes: who refers to it. Nobody else asks, so they are there for a rollback only."""
 
@@ -53,9 +64,16 @@ class BackfillRollback:
                     raise BackfillRefused("this run is planned: there is nothing to roll back")
                 if run.state == "rolled_back":
                     return
+                later = await runs.later(run)
+            if later is not None:
+                raise BackfillRefused(
+                    f"plan {later.plan_hash[:12]} brought some of the same users later; roll that one back first"
+                )
+            await _with_indexes(connection)  # whoever is not the owner fails here, and has changed nothing
+            async with _service(connection):
                 await runs.turn(run, "rolling_back", self._now())
-            await connection.execute("SET statement_timeout = 0")
-            await _with_indexes(connection)
+            await refresh_statistics(connection)
+            await connection.execute("RESET ROLE")
             async with _service(connection):
                 done = await runs.done(run, "rollback")
             size = run.plan.options.chunk
@@ -67,17 +85,28 @@ class BackfillRollback:
             for number, (chunk, take) in enumerate(steps):
                 if number in done:
                     continue
-                first = chunk * size + 1
-                async with lent(connection, give=_GIVE, take_back=_TAKE_BACK):
-                    await connection.fetch(_SQL.lock, run.run, first, first + size - 1)
-                    tally = await take(connection, run, first, first + size - 1)
-                    await runs.commit(run, "rollback", number, tally, self._now())
-                told("rollback", size, tally)
+                told("rollback", size, await self._take(connection, run, number, chunk * size + 1, take))
+            await _without_indexes(connection)
             async with lent(connection, give=_GIVE, take_back=_TAKE_BACK):
                 await connection.execute(_SQL.forget_conflicts, run.run)
                 await runs.drop_staged([run.run])
                 await runs.turn(run, "rolled_back", self._now())
-            await _without_indexes(connection)
+
+    async def _take(self, connection: Connection, run: Run, number: int, first: int, take: Write) -> Tally:
+        """Take back one chunk; where traffic was in the way, again."""
+        last = first + run.plan.options.chunk - 1
+        for attempt in range(TRIES):
+            try:
+                async with lent(connection, give=_GIVE, take_back=_TAKE_BACK):
+                    await connection.fetch(_SQL.lock, run.run, first, last)
+                    tally = await take(connection, run, first, last)
+                    await BackfillRuns(connection).commit(run, "rollback", number, tally, self._now())
+                    return tally
+            except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError):
+                if attempt + 1 == TRIES:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+        raise AssertionError("the last try returns or raises")
 
     async def _take_effects(self, connection: Connection, run: Run, first: int, last: int) -> Tally:
         place, correlation_id = (run.run, first, last), run.plan_hash[:32]

@@ -23,6 +23,13 @@ _SQL = Statements.load("backfill_runs")
 
 _LOCK = 0x7461_6C6C_7962_6B66
 _SHORTEST_HASH = 8
+_COUNTED = ", ".join(
+    f"tallystick.{table}"
+    for table in (
+        *("users", "referral_codes", "referral_edges", "ledger_accounts", "ledger_entries"),
+        *("phone_verifications", "legacy_users", "legacy_codes", "code_conflicts", "clicked_codes"),
+    )
+)
 _TABLES = "tallystick.legacy_users, tallystick.legacy_codes, tallystick.backfill_malformed, tallystick.backfill_runs"
 _GIVE = f"GRANT DELETE ON {_TABLES} TO {SERVICE_ROLE}"
 _TAKE_BACK = f"REVOKE DELETE ON {_TABLES} FROM {SERVICE_ROLE}"
@@ -44,9 +51,18 @@ async def service_session(dsn: str) -> AsyncIterator[Connection]:
     """Connect past a pooler, with no more rights than the service has."""
     async with owner_session(dsn, name="backfill") as connection:
         await connection.execute(f"SET ROLE {SERVICE_ROLE}")
-        await connection.execute("SET work_mem = '64MB'")
-        await connection.execute("SET jit = off")
+        await connection.execute("SET work_mem = '64MB'; SET jit = off")
         yield connection
+
+
+async def refresh_statistics(connection: Connection) -> None:
+    """Have the tables counted: a plan made by what they held long ago can take hours.
+
+    The owner's right; whoever has not got it is warned by the server, and goes on.
+    """
+    await connection.execute("RESET ROLE")
+    await connection.execute(f"ANALYZE {_COUNTED}")
+    await connection.execute(f"SET ROLE {SERVICE_ROLE}")
 
 
 @asynccontextmanager
@@ -98,11 +114,17 @@ class BackfillRuns:
 
     async def same(self, plan_hash: str) -> Run | None:
         """Return the run with exactly this hash."""
-        return next((run for run in await self.all() if run.plan_hash == plan_hash), None)
+        row = await self._connection.fetchrow(_SQL.same, plan_hash)
+        return run_of(row) if row is not None else None
 
     async def rolled_back(self) -> int:
         """Count the runs that were taken back."""
-        return sum(1 for run in await self.all() if run.state == "rolled_back")
+        return int(await self._connection.fetchval(_SQL.rolled_back))
+
+    async def later(self, run: Run) -> Run | None:
+        """Return a later run that was begun and brought some of the same users."""
+        row = await self._connection.fetchrow(_SQL.later, run.run)
+        return run_of(row) if row is not None else None
 
     async def done(self, run: Run, phase: Phase) -> dict[int, Tally]:
         """Return the chunks that were committed, with what each did."""

@@ -9,7 +9,14 @@ import msgspec
 from adapters.legacy.sources import Batch, Source
 from adapters.postgres.backfill_apply import SourceChanged
 from adapters.postgres.backfill_plan import Progress
-from adapters.postgres.backfill_runs import BackfillRefused, BackfillRuns, Connection, for_stores, service_session
+from adapters.postgres.backfill_runs import (
+    BackfillRefused,
+    BackfillRuns,
+    Connection,
+    for_stores,
+    refresh_statistics,
+    service_session,
+)
 from adapters.postgres.checksums import checksum, edges_here, one_row, points_here
 from adapters.postgres.codes import PostgresReferralCodes
 from adapters.postgres.statements import Statements
@@ -69,7 +76,7 @@ class BackfillVerification:
                 progress(batch.progress * 0.8)
             if source.fingerprint != run.plan.source_hash:
                 raise SourceChanged
-            await connection.execute("SET statement_timeout = 0")
+            await refresh_statistics(connection)
             checks = await _checks(connection, run, followed)
             report = Verification(
                 plan_hash=run.plan_hash,
@@ -88,12 +95,14 @@ class BackfillVerification:
 
 async def _checks(connection: Connection, run: Run, followed: _Followed) -> list[Check]:
     plan, aliases = run.plan, await one_row(connection, _SQL.aliases, run.run)
+    done = await total(connection, run)
     edges = _sum(
-        await checksum(connection, _SQL.edges_brought, run.run), await checksum(connection, _SQL.edges_excused, run.run)
+        await checksum(connection, _SQL.edges_brought, run.run),
+        await checksum(connection, _SQL.edges_left_out, run.run, done.edges_left_out),
     )
     points = _sum(
-        await checksum(connection, _SQL.points_brought, run.run),
-        await checksum(connection, _SQL.points_excused, run.run, run.plan_hash[:32]),
+        await checksum(connection, _SQL.points_brought, run.run, run.plan_hash[:32]),
+        await checksum(connection, _SQL.points_left_out, run.run, done.points_left_out),
     )
     edges_now, points_now = await edges_here(connection, run.before), await points_here(connection, run.before)
     return [
@@ -104,6 +113,7 @@ async def _checks(connection: Connection, run: Run, followed: _Followed) -> list
             "aliases_grew", "every code that was replaced is an alias", str(aliases["wanted"]), str(aliases["found"])
         ),
         _same("edges_brought", "every referral of the source is stored", plan.edges, edges),
+        _none("edges_planned", "no others bear its number", await connection.fetchval(_SQL.edges_invented, run.run)),
         _same("points_brought", "every balance of the source was credited", plan.points, points),
         _same(
             "edges_unchanged",

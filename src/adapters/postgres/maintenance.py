@@ -17,7 +17,13 @@ async def owner_session(dsn: str, *, name: str) -> AsyncIterator["asyncpg.Connec
         dsn,
         timeout=10,
         statement_cache_size=0,
-        server_settings={"application_name": f"tallystick {name}", "search_path": "tallystick"},
+        server_settings={
+            "application_name": f"tallystick {name}",
+            "search_path": "tallystick",
+            # Statements look at whole tables, and who keeps a lock is idle for as long as others work.
+            "statement_timeout": "0",
+            "idle_session_timeout": "0",
+        },
     )
     try:
         yield connection

@@ -170,7 +170,7 @@ def apply(
     async def work(settings: Settings) -> tuple[Run, Tally, list[tuple[int, str]]]:
         dsn, run = _dsn(settings), await _found(settings, plan_hash)
         skipped = await malformed_lines(dsn, run)
-        if run.plan.malformed and not skip_malformed:
+        if run.plan.malformed and not skip_malformed and run.state != "applied":
             raise BackfillRefused(
                 f"{run.plan.malformed} lines cannot be read, the first is line {skipped[0][0]} ({skipped[0][1]}); "
                 "mend them and plan again, or go on without them by --skip-malformed"

@@ -195,7 +195,9 @@ def _bare() -> Table:
 
 
 def _full(tally: Tally) -> dict[str, Any]:
-    return msgspec.structs.asdict(tally)
+    """Return every count; of what is listed by position, how many."""
+    counts = msgspec.structs.asdict(tally)
+    return {name: len(value) if isinstance(value, list) else value for name, value in counts.items()}
 
 
 def _list(what: str, lines: Sequence[str], total: int | None) -> None:

@@ -9,6 +9,7 @@ from domain.codes import CROCKFORD, Code
 from domain.flags import Flag
 from domain.ledger import AccountKey
 from domain.users import Profile
+from tests.integration.postgres.sessions import database_name, session
 from tests.moving import LONG_AGO, Moving, a_user
 
 
@@ -229,6 +230,51 @@ async def test_points_of_a_frozen_account_are_left_out_and_told(moving: Moving) 
 
     assert (await moving.done(run)).left_out == 1
     assert await moving.world.point_entries("ada") == []
+
+
+async def test_points_that_no_account_can_hold_are_left_out_and_excused(moving: Moving) -> None:
+    await moving.world.a_player("ada")
+    await moving.world.award("ada", 10)
+
+    run = await moving.move_in(a_user("ada", points=2**53 - 1), a_user("ben", points=1))
+    await moving.world.award("ada", 5)
+
+    assert (await moving.done(run)).points_left_out == [1]
+    assert (await moving.verify(run)).holds
+
+
+async def test_a_frozen_account_that_was_thawed_since_is_no_broken_promise(moving: Moving) -> None:
+    await moving.world.a_player("ada")
+    await moving.world.freeze("ada")
+    run = await moving.move_in(a_user("ada", points=5))
+
+    await moving.world.thaw("ada")
+
+    assert (await moving.verify(run)).holds
+
+
+async def test_a_referral_is_of_who_had_the_code_there(moving: Moving) -> None:
+    """Whose it is here never invited anybody by it."""
+    await moving.world.mint("zed", candidates=["SHARED11"] * 8)
+
+    await moving.move_in(a_user("ada", "SHARED11"), a_user("ben", referred_by="SHARED11"))
+
+    edge = await moving.world.edge("ben")
+    assert edge is not None
+    assert (edge.inviter_id, edge.code) == ("ada", None)
+
+
+async def test_a_time_out_of_the_databases_own_ends_nothing(moving: Moving) -> None:
+    async with session(moving.dsn) as owner:
+        await owner.execute(f"ALTER DATABASE {database_name(moving.dsn)} SET statement_timeout = '1ms'")
+    try:
+        run = await moving.move_in(*(a_user(f"user{n}", f"CODE{n}") for n in range(500)), chunk=500)
+        assert (await moving.verify(run)).holds
+        await moving.roll_back(run)
+    finally:
+        async with session(moving.dsn) as owner:
+            await owner.execute("SET statement_timeout = 0")
+            await owner.execute(f"ALTER DATABASE {database_name(moving.dsn)} RESET statement_timeout")
 
 
 async def test_applying_twice_is_applying_once(moving: Moving) -> None:

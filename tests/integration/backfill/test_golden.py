@@ -95,7 +95,7 @@ EDGES = {
     "by-id": ("spaces", None),
     "by-alias": ("many", "MANY2222"),
     "by-lost": ("plain", "PLAIN111"),
-    "by-here": ("old", "HERE1111"),
+    "by-here": ("claims-held", None),
     "cycle-b": ("cycle-a", None),
 }
 """Who was invited by whom, with which code."""

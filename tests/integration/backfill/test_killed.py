@@ -135,6 +135,7 @@ async def test_wherever_a_rollback_was_killed_the_next_one_ends_it(
         await moving.roll_back(run)
 
         assert await moving.state(run) == "rolled_back"
+        assert await moving.rows("SELECT 1 FROM pg_indexes WHERE indexname LIKE 'backfill_%_of_%'") == []
         assert await moving.dump() == before
         assert await moving.world.broken_promises() == []
         if survived:

@@ -1,10 +1,14 @@
 """A run is taken back: what it wrote goes, what was used since stays, and traffic loses nothing."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
+from adapters.postgres.backfill_apply import BackfillApplication
 from adapters.postgres.backfill_runs import BackfillRefused
-from tests.integration.postgres.sessions import session
+from adapters.postgres.statements import Statements
+from tests.integration.postgres.sessions import database_name, login_of, session
 from tests.moving import Moving, a_user
 
 
@@ -186,3 +190,71 @@ async def test_the_indexes_of_a_rollback_go_with_it(moving: Moving) -> None:
     await moving.roll_back(run)
 
     assert await moving.rows("SELECT 1 FROM pg_indexes WHERE indexname LIKE 'backfill_%_of_%'") == []
+
+
+async def test_who_offers_or_invites_here_stays(moving: Moving) -> None:
+    """Rewards, invites and seats hang on a user without a foreign key."""
+    run = await moving.move_in(*(a_user(user) for user in ("ada", "ben", "cyd", "dan")))
+    await moving.world.a_reward(owner="ada")
+    await moving.world.an_invite(code="SEATS123", owner="ben")
+    await moving.world.redeem("cyd", "SEATS123")
+
+    done = await moving.roll_back(run)
+
+    assert (done.users_kept, done.users_removed) == (3, 1)
+    assert await moving.rows("SELECT user_id FROM tallystick.users ORDER BY user_id") == [("ada",), ("ben",), ("cyd",)]
+
+
+async def test_a_chunk_that_is_being_written_is_waited_for(moving: Moving, server: tuple[str, str]) -> None:
+    run = await moving.move_in(a_user("ada", "ADA11111"))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1"
+    async with moving.session() as worker, session(server[0]) as superuser, worker.transaction():
+        await worker.fetchval(Statements.load("backfill_apply").open, run.run)
+        rollback = asyncio.create_task(moving.roll_back(run))
+        async with asyncio.timeout(60):
+            while not await superuser.fetchval(waiting, database_name(moving.dsn)):  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0.01)
+        assert await moving.state(run) == "applied"
+
+    await rollback
+    assert await moving.state(run) == "rolled_back"
+
+
+async def test_nothing_is_written_for_a_run_that_was_taken_back(moving: Moving) -> None:
+    """By a worker, say, whose runner lost its lock."""
+    run = await moving.move_in(a_user("ada", "ADA11111"))
+    await moving.roll_back(run)
+    application = BackfillApplication(moving.dsn, moving.now, moving.draw, moving.points)
+
+    async with moving.session() as worker:
+        with pytest.raises(BackfillRefused, match="rolled_back by now"):
+            await application._write(worker, run, "points", 0, application._write_points)
+
+
+async def test_whoever_is_not_the_owner_changes_nothing(moving: Moving, server: tuple[str, str]) -> None:
+    run = await moving.move_in(a_user("ada", "ADA11111"))
+    name = f"guest_of_{database_name(moving.dsn)}"
+    async with session(server[0]) as superuser:
+        await superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'guest' IN ROLE tallystick_app")
+    try:
+        with pytest.raises(asyncpg.PostgresError):
+            await moving.roll_back(run, dsn=login_of(moving.dsn, name, "guest"))
+    finally:
+        async with session(server[0]) as superuser:
+            await superuser.execute(f"DROP ROLE {name}")
+
+    assert await moving.state(run) == "applied"
+    assert (await moving.verify(run)).holds
+
+
+async def test_a_later_run_with_the_same_users_is_taken_back_first(moving: Moving) -> None:
+    first = await moving.move_in(a_user("ada", "ADA11111"))
+    second = await moving.plan(a_user("ada", "ADA11111"), a_user("ben", "BEN11111"), name="more.jsonl")
+    await moving.apply(second)
+
+    with pytest.raises(BackfillRefused, match="roll that one back first"):
+        await moving.roll_back(first)
+
+    await moving.roll_back(second)
+    await moving.roll_back(first)
+    assert await moving.codes() == {}

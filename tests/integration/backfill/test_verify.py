@@ -1,14 +1,19 @@
 """A verification proves what was brought in, and finds whatever is not as it was."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from adapters.postgres.backfill_apply import SourceChanged
 from adapters.postgres.backfill_runs import BackfillRefused
+from adapters.postgres.database import Database
+from adapters.postgres.transactions import PostgresTransactions
 from domain.backfill import Run, Verification
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import database_name, session
 from tests.moving import Moving, a_user
+from tests.worlds import World
 
 LINES = [
     a_user("ada", "ADA11111", points=5),
@@ -27,6 +32,7 @@ async def run(moving: Moving) -> Run:
     return await moving.move_in(*LINES)
 
 
+_EDGES = "UPDATE tallystick.referral_edges"
 _CODES = "UPDATE tallystick.referral_codes"
 _ENTRY = "UPDATE tallystick.ledger_entries SET amount = amount + 1, balance_after = balance_after + 1"
 
@@ -72,6 +78,12 @@ async def test_codes_of_who_was_deleted_since_are_counted_apart(moving: Moving, 
         ("DELETE FROM tallystick.code_conflicts", ["codes_resolve"]),
         ("DELETE FROM tallystick.referral_codes WHERE user_id = 'cyd'", ["codes_are_there"]),
         ("DELETE FROM tallystick.referral_edges WHERE invitee_id = 'ben'", ["edges_brought"]),
+        (f"{_EDGES} SET inviter_id = 'cyd' WHERE invitee_id = 'ben'", ["edges_brought", "edges_planned"]),
+        (f"{_EDGES} SET backfill_run = 1 WHERE invitee_id = 'guest'", ["edges_planned", "edges_unchanged"]),
+        (
+            f"UPDATE tallystick.ledger_accounts SET frozen_at = now(); {_ENTRY} WHERE user_id = 'ada'",
+            ["points_brought"],
+        ),
         (f"{_ENTRY} WHERE user_id = 'ada'", ["points_brought"]),
         ("DELETE FROM tallystick.ledger_entries WHERE user_id = 'ada'", ["points_brought"]),
         ("DELETE FROM tallystick.referral_edges WHERE invitee_id = 'guest'", ["edges_unchanged"]),
@@ -89,6 +101,22 @@ async def test_whatever_is_damaged_is_found(
         await superuser.execute(f"SET session_replication_role = replica; {damage}")
 
     assert broken(await moving.verify(run)) == found
+
+
+async def test_a_code_of_two_users_is_found(
+    dsn: str, database: Database, tmp_path: Path, server: tuple[str, str]
+) -> None:
+    """In a database that lost its key, say while it was restored."""
+    moving = Moving(dsn, tmp_path, World(PostgresTransactions(database)))
+    run = await moving.move_in(*LINES[:3])
+    async with session(with_database(server[0], database_name(dsn))) as superuser:
+        await superuser.execute("ALTER TABLE tallystick.referral_codes DROP CONSTRAINT referral_codes_pkey CASCADE")
+        await superuser.execute(
+            "INSERT INTO tallystick.referral_codes SELECT code, 'ben', false, created_at, created_at "
+            "FROM tallystick.referral_codes WHERE code = 'OLDER111'"
+        )
+
+    assert "codes_are_unique" in broken(await moving.verify(run))
 
 
 async def test_the_lines_that_lead_elsewhere_are_told(moving: Moving, run: Run, server: tuple[str, str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from adapters.legacy import files
 from adapters.legacy.files import FileFormat, FileSource
 from adapters.legacy.sources import LONGEST_LINE, Batch, Malformed, SourceError, read_mapping
+from domain.backfill import LISTED
 from domain.legacy import LegacyRecord
 
 NOT_UTF8, NO_OBJECT = "the line is not UTF-8", "the line is no JSON object"
@@ -381,3 +382,18 @@ async def test_no_reason_repeats_what_stands_there(jsonl: Reading, csv: Reading)
     assert len(of_json) > 20
     assert len(of_csv) == 3
     assert [reason for reason in (*of_json.values(), *of_csv.values()) if secret in reason] == []
+
+
+async def test_names_without_end_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "users.jsonl"
+    path.write_text(
+        "".join(f'{{"user_id": "ada", "{"long" * 50}": 1, "name{number}": 1}}\n' for number in range(LISTED + 5)),
+        encoding="utf-8",
+    )
+    source = FileSource(path, "jsonl", read_mapping(()))
+
+    async for _ in source.batches():
+        pass
+
+    assert len(source.ignored) == LISTED
+    assert max(map(len, source.ignored)) < 20

@@ -1,3 +1,10 @@
+-- open(run)
+-- Held to the end of the chunk: whoever turns the run to something else waits for the chunks that are being written.
+SELECT state
+FROM tallystick.backfill_runs
+WHERE run = $1::bigint
+FOR SHARE;
+
 -- admit_new(run, first, last, at)
 -- Where everybody is new, as nearly always: what would give way to others has to say so, which costs as much again.
 INSERT INTO tallystick.users (
@@ -20,7 +27,8 @@ WHERE
 ORDER BY c.position;
 
 -- admit(run, first, last, at)
--- In the order of ids, as everywhere. What a profile claims and somebody has already stays theirs.
+-- In the order of ids, as everywhere. What a profile claims and somebody has already stays theirs. Here and below, each
+-- look-up is one by key, whatever the tables are taken to hold: they grow by a chunk within a transaction.
 INSERT INTO tallystick.users (
     user_id, created_at, email, email_key, username, display_name, phone, backfill_run
 )
@@ -31,8 +39,12 @@ SELECT
     CASE WHEN by_username.user_id IS NULL THEN l.username END,
     l.display_name, l.phone, l.run
 FROM tallystick.legacy_users AS l
-LEFT JOIN tallystick.users AS by_email ON by_email.email_key = l.email_key
-LEFT JOIN tallystick.users AS by_username ON by_username.username = l.username
+LEFT JOIN LATERAL (
+    SELECT held.user_id FROM tallystick.users AS held WHERE held.email_key = l.email_key OFFSET 0
+) AS by_email ON true
+LEFT JOIN LATERAL (
+    SELECT held.user_id FROM tallystick.users AS held WHERE held.username = l.username OFFSET 0
+) AS by_username ON true
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
 ORDER BY l.position
 ON CONFLICT (user_id) DO NOTHING;
@@ -40,21 +52,25 @@ ON CONFLICT (user_id) DO NOTHING;
 -- lock(run, first, last)
 -- Who was here already may be deleted or get a code at this moment.
 SELECT u.user_id
-FROM tallystick.users AS u
-WHERE
-    u.user_id IN (
-        SELECT l.user_id FROM tallystick.legacy_users AS l
-        WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
-    )
-ORDER BY u.user_id
-FOR NO KEY UPDATE;
+FROM (
+    SELECT l.user_id
+    FROM tallystick.legacy_users AS l
+    WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+    ORDER BY l.position
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT held.user_id FROM tallystick.users AS held WHERE held.user_id = asked.user_id FOR NO KEY UPDATE
+) AS u;
 
 -- verify_phones(run, first, last, at)
 INSERT INTO tallystick.phone_verifications (user_id, source, verified_at)
 SELECT l.user_id, 'backfill', $4::timestamptz
 FROM tallystick.legacy_users AS l
-INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.deleted_at IS NULL
-WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.phone_verified
+CROSS JOIN LATERAL (
+    SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = l.user_id OFFSET 0
+) AS u
+WHERE
+    l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.phone_verified AND u.deleted_at IS NULL
 ORDER BY l.position
 ON CONFLICT (user_id) DO NOTHING;
 
@@ -63,10 +79,12 @@ ON CONFLICT (user_id) DO NOTHING;
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
 SELECT c.code, c.user_id, true, coalesce(c.created_at, $4::timestamptz), c.run
 FROM tallystick.legacy_codes AS c
-INNER JOIN tallystick.users AS u ON u.user_id = c.user_id AND u.deleted_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = c.user_id OFFSET 0
+) AS u
 WHERE
     c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint
-    AND c.is_canonical AND c.kept_by IS NULL
+    AND c.is_canonical AND c.kept_by IS NULL AND u.deleted_at IS NULL
 ORDER BY c.code
 ON CONFLICT DO NOTHING;
 
@@ -82,13 +100,16 @@ SELECT
     EXISTS (
         SELECT FROM tallystick.legacy_codes AS lost
         WHERE lost.run = l.run AND lost.position = l.position AND lost.is_canonical
+        OFFSET 0
     ) AS has_lost_one
 FROM tallystick.legacy_users AS l
-INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.deleted_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = l.user_id OFFSET 0
+) AS u
 WHERE
-    l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+    l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND u.deleted_at IS NULL
     AND NOT EXISTS (
-        SELECT FROM tallystick.referral_codes AS held WHERE held.user_id = l.user_id AND held.is_canonical
+        SELECT FROM tallystick.referral_codes AS held WHERE held.user_id = l.user_id AND held.is_canonical OFFSET 0
     )
 ORDER BY l.position;
 
@@ -97,7 +118,9 @@ ORDER BY l.position;
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
 SELECT new.code, new.user_id, true, $4::timestamptz, $1::bigint
 FROM unnest($2::text[], $3::text[]) AS new (code, user_id)
-WHERE NOT EXISTS (SELECT FROM tallystick.legacy_codes AS c WHERE c.code = new.code AND c.kept_by IS NULL)
+WHERE NOT EXISTS (
+    SELECT FROM tallystick.legacy_codes AS c WHERE c.code = new.code AND c.kept_by IS NULL OFFSET 0
+)
 ORDER BY new.code
 ON CONFLICT DO NOTHING
 RETURNING user_id;
@@ -107,8 +130,12 @@ RETURNING user_id;
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
 SELECT c.code, c.user_id, false, coalesce(c.created_at, $4::timestamptz), $4::timestamptz, c.run
 FROM tallystick.legacy_codes AS c
-INNER JOIN tallystick.users AS u ON u.user_id = c.user_id AND u.deleted_at IS NULL
-WHERE c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint AND c.kept_by IS NULL
+CROSS JOIN LATERAL (
+    SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = c.user_id OFFSET 0
+) AS u
+WHERE
+    c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint
+    AND c.kept_by IS NULL AND u.deleted_at IS NULL
 ORDER BY c.code
 ON CONFLICT DO NOTHING;
 
@@ -120,40 +147,52 @@ SELECT
     CASE WHEN c.kept_by IS NULL THEN 'held' ELSE 'duplicate' END,
     c.run, $4::timestamptz
 FROM tallystick.legacy_codes AS c
-INNER JOIN tallystick.users AS u ON u.user_id = c.user_id AND u.deleted_at IS NULL
-LEFT JOIN tallystick.referral_codes AS book ON book.code = c.code
+CROSS JOIN LATERAL (
+    SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = c.user_id OFFSET 0
+) AS u
+LEFT JOIN LATERAL (
+    SELECT held.user_id FROM tallystick.referral_codes AS held WHERE held.code = c.code OFFSET 0
+) AS book ON true
 WHERE
-    c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint
+    c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint AND u.deleted_at IS NULL
     AND coalesce(book.user_id, c.kept_by, c.user_id) <> c.user_id
 ORDER BY c.code, c.user_id
 ON CONFLICT (code, user_id) DO NOTHING;
 
 -- lock_pairs(run, first, last)
 SELECT u.user_id
-FROM tallystick.users AS u
-WHERE
-    u.user_id IN (
-        SELECT unnest(ARRAY[l.user_id, l.inviter_id])
-        FROM tallystick.legacy_users AS l
-        WHERE
-            l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
-            AND l.inviter_id IS NOT NULL
-    )
-ORDER BY u.user_id
-FOR NO KEY UPDATE;
+FROM (
+    SELECT DISTINCT paired.user_id COLLATE "C" AS user_id
+    FROM tallystick.legacy_users AS l
+    CROSS JOIN LATERAL unnest(ARRAY[l.user_id, l.inviter_id]) AS paired (user_id)
+    WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.inviter_id IS NOT NULL
+    ORDER BY user_id
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT held.user_id FROM tallystick.users AS held WHERE held.user_id = asked.user_id FOR NO KEY UPDATE
+) AS u;
 
 -- connect(run, first, last, at)
--- Whoever has an inviter here keeps them, and no two users invite each other. The counters follow in the same statement.
+-- Whoever has an inviter here keeps them, and no two users invite each other. A code is named where it is the inviter's
+-- here too. The counters follow in the same statement.
 WITH connected AS (
     INSERT INTO tallystick.referral_edges (invitee_id, inviter_id, code, arrival_id, created_at, backfill_run)
     SELECT
         l.user_id, l.inviter_id, book.code, md5(l.run || '|' || l.user_id)::uuid,
         coalesce(l.created_at, $4::timestamptz), l.run
     FROM tallystick.legacy_users AS l
-    INNER JOIN tallystick.users AS invitee ON invitee.user_id = l.user_id AND invitee.deleted_at IS NULL
-    INNER JOIN tallystick.users AS inviter ON inviter.user_id = l.inviter_id
-    LEFT JOIN tallystick.referral_codes AS book ON book.code = l.inviter_code
-    WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
+    CROSS JOIN LATERAL (
+        SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = l.user_id OFFSET 0
+    ) AS invitee
+    CROSS JOIN LATERAL (
+        SELECT held.user_id FROM tallystick.users AS held WHERE held.user_id = l.inviter_id OFFSET 0
+    ) AS inviter
+    LEFT JOIN LATERAL (
+        SELECT held.code FROM tallystick.referral_codes AS held
+        WHERE held.code = l.inviter_code AND held.user_id = l.inviter_id
+        OFFSET 0
+    ) AS book ON true
+    WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND invitee.deleted_at IS NULL
     ORDER BY l.user_id
     ON CONFLICT DO NOTHING
     RETURNING inviter_id
@@ -175,13 +214,26 @@ raised AS (
 SELECT count(*)
 FROM connected;
 
+-- not_connected(run, first, last)
+-- Referrals that gave way: to another inviter, to one the other way round, to a deletion.
+SELECT l.position
+FROM tallystick.legacy_users AS l
+WHERE
+    l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.inviter_id IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM tallystick.referral_edges AS e
+        WHERE e.invitee_id = l.user_id AND e.inviter_id = l.inviter_id
+        OFFSET 0
+    )
+ORDER BY l.position;
+
 -- edges_wanted(run, first, last)
 SELECT count(*)
 FROM tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.inviter_id IS NOT NULL;
 
 -- points(run, first, last)
-SELECT l.user_id, l.points
+SELECT l.position, l.user_id, l.points
 FROM tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.points IS NOT NULL
 ORDER BY l.position;

@@ -84,7 +84,7 @@ FROM winners AS w
 WHERE c.code = w.code AND c.user_id <> w.user_id;
 
 -- refer(referred_by)
--- A code leads to who keeps it, here or there; an id to who bears it. What leads to two users leads to nobody.
+-- A code leads to who kept it there, else to whose it is here; an id to who bears it. What leads to two users leads to nobody.
 UPDATE pg_temp.people AS p
 SET
     inviter_id = CASE WHEN found.refusal IS NULL THEN found.inviter_id END,
@@ -105,7 +105,7 @@ FROM (
     LEFT JOIN tallystick.users AS here ON here.user_id = asked.referred_by
     CROSS JOIN LATERAL (
         SELECT
-            CASE WHEN $1::text <> 'user_id' THEN coalesce(book.user_id, c.user_id) END AS by_code,
+            CASE WHEN $1::text <> 'user_id' THEN coalesce(c.user_id, book.user_id) END AS by_code,
             CASE WHEN $1::text <> 'code' THEN coalesce(brought.user_id, here.user_id) END AS by_id
     ) AS led
     WHERE asked.referred_by IS NOT NULL

@@ -162,6 +162,10 @@ WHERE
     AND NOT EXISTS (SELECT FROM tallystick.credentials AS x WHERE x.user_id = u.user_id)
     AND NOT EXISTS (SELECT FROM tallystick.rating_slips AS x WHERE x.player_id = u.user_id)
     AND NOT EXISTS (SELECT FROM tallystick.pending_accruals AS x WHERE x.player_id = u.user_id)
+    AND NOT EXISTS (SELECT FROM tallystick.rewards AS x WHERE x.owner_id = u.user_id)
+    AND NOT EXISTS (SELECT FROM tallystick.collected_rewards AS x WHERE x.user_id = u.user_id)
+    AND NOT EXISTS (SELECT FROM tallystick.invites AS x WHERE x.owner_id = u.user_id)
+    AND NOT EXISTS (SELECT FROM tallystick.invite_uses AS x WHERE x.user_id = u.user_id)
     AND NOT EXISTS (
         SELECT FROM tallystick.phone_verifications AS x WHERE x.user_id = u.user_id AND x.source <> 'backfill'
     );

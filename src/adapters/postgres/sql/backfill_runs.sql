@@ -4,6 +4,29 @@ FROM tallystick.backfill_runs
 WHERE starts_with(plan_hash, $1::text)
 LIMIT 2;
 
+-- same(plan_hash)
+SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
+FROM tallystick.backfill_runs
+WHERE plan_hash = $1::text;
+
+-- rolled_back()
+SELECT count(*)
+FROM tallystick.backfill_runs
+WHERE state = 'rolled_back';
+
+-- later(run)
+SELECT r.run, r.plan_hash, r.state, r.plan, r.planned_at, r.started_at, r.finished_at
+FROM tallystick.backfill_runs AS r
+WHERE
+    r.run > $1::bigint AND r.state IN ('applying', 'applied', 'rolling_back')
+    AND EXISTS (
+        SELECT FROM tallystick.legacy_users AS theirs
+        INNER JOIN tallystick.legacy_users AS ours ON ours.user_id = theirs.user_id AND ours.run = $1::bigint
+        WHERE theirs.run = r.run
+    )
+ORDER BY r.run DESC
+LIMIT 1;
+
 -- all()
 SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
 FROM tallystick.backfill_runs

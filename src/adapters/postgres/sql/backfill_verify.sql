@@ -40,20 +40,21 @@ FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.referral_edges AS e ON e.invitee_id = l.user_id AND e.inviter_id = l.inviter_id
 WHERE l.run = $1::bigint;
 
--- edges_excused(run)
--- Referrals that stood in the way of what was here: another inviter, the other way round, or somebody who is gone.
+-- edges_left_out(run, positions)
 SELECT
     count(*) AS rows,
-    coalesce(sum(hashtextextended(concat_ws('|', l.user_id, l.inviter_id), 0)), 0)::text AS total
-FROM tallystick.legacy_users AS l
-LEFT JOIN tallystick.users AS invitee ON invitee.user_id = l.user_id
-LEFT JOIN tallystick.referral_edges AS e ON e.invitee_id = l.user_id
-LEFT JOIN tallystick.referral_edges AS back ON back.invitee_id = l.inviter_id AND back.inviter_id = l.user_id
-WHERE
-    l.run = $1::bigint AND l.inviter_id IS NOT NULL AND e.inviter_id IS DISTINCT FROM l.inviter_id
-    AND (e.invitee_id IS NOT NULL OR back.invitee_id IS NOT NULL OR invitee.deleted_at IS NOT NULL);
+    coalesce(sum(hashtextextended(concat_ws('|', user_id, inviter_id), 0)), 0)::text AS total
+FROM tallystick.legacy_users
+WHERE run = $1::bigint AND position = ANY($2::bigint[]);
 
--- points_brought(run)
+-- edges_invented(run)
+-- What bears the run's number and is not in its plan.
+SELECT count(*)
+FROM tallystick.referral_edges AS e
+LEFT JOIN tallystick.legacy_users AS l ON l.run = e.backfill_run AND l.user_id = e.invitee_id
+WHERE e.backfill_run = $1::bigint AND e.inviter_id IS DISTINCT FROM l.inviter_id;
+
+-- points_brought(run, correlation_id)
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', l.user_id, l.points), 0)), 0)::text AS total
@@ -61,20 +62,12 @@ FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.ledger_entries AS e
     ON
         e.user_id = l.user_id AND e.unit = 'points' AND e.event_type = 'backfill' AND e.event_key = 'points'
-        AND e.amount = l.points
+        AND e.amount = l.points AND e.correlation_id = $2::text
 WHERE l.run = $1::bigint AND l.points IS NOT NULL;
 
--- points_excused(run, correlation_id)
--- Points that were brought by an earlier run, or could not be posted: to an account that is frozen, to who is gone.
+-- points_left_out(run, positions)
 SELECT
     count(*) AS rows,
-    coalesce(sum(hashtextextended(concat_ws('|', l.user_id, l.points), 0)), 0)::text AS total
-FROM tallystick.legacy_users AS l
-LEFT JOIN tallystick.users AS u ON u.user_id = l.user_id
-LEFT JOIN tallystick.ledger_accounts AS a ON a.user_id = l.user_id AND a.unit = 'points'
-LEFT JOIN tallystick.ledger_entries AS e
-    ON
-        e.user_id = l.user_id AND e.unit = 'points' AND e.event_type = 'backfill' AND e.event_key = 'points'
-WHERE
-    l.run = $1::bigint AND l.points IS NOT NULL AND e.amount IS DISTINCT FROM l.points
-    AND (e.correlation_id <> $2::text OR u.deleted_at IS NOT NULL OR a.frozen_at IS NOT NULL);
+    coalesce(sum(hashtextextended(concat_ws('|', user_id, points), 0)), 0)::text AS total
+FROM tallystick.legacy_users
+WHERE run = $1::bigint AND position = ANY($2::bigint[]);
