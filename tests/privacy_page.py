@@ -13,7 +13,8 @@ OPENING = """\
 
 A user is deleted by the identity provider's webhook (`user.deleted`), by `DELETE /api/admin/users/{user_id}` with the
 permission `admin:users`, or by `tallystick users delete`. All three do the same, in one transaction, and for good:
-nobody comes back under the same id.
+nobody comes back under the same id. Who was staged by a backfill, or given something, and never came is deleted too:
+their row begins with its end.
 
 From then on the user's tokens are refused with 410 `USER_DELETED`, their password is gone, and their codes resolve to
 nobody. Rewards that they offered are off the offer; who bought one keeps it. Invites that they made stay valid: others

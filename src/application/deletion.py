@@ -6,9 +6,9 @@ from datetime import datetime
 import msgspec
 
 from application.transactions import Stores, Transactions
-from application.users import Roll
+from application.users import Roll, enter
 from domain.refusals import Refusal
-from domain.users import UserId, UserNotFound
+from domain.users import User, UserId, UserNotFound
 
 
 class Deletion(msgspec.Struct, frozen=True):
@@ -26,14 +26,18 @@ class Deleted(msgspec.Struct, frozen=True):
 
 
 class DeleteUsers:
-    """Empty users of what names a person; who was deleted already stays so since then."""
+    """Empty users of what names a person; who was deleted already stays so since then.
+
+    UserNotFound only for those whom nothing names: who is staged by a backfill or was given something and never came
+    is entered and deleted, so that nobody brings them in later.
+    """
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
     async def __call__(self, deletions: Sequence[Deletion]) -> list[Deleted | Refusal]:
         async with self._transactions.begin() as stores:
-            users = await stores.users.lock({deletion.user_id for deletion in deletions})
+            users = await _those_seen(stores, {deletion.user_id for deletion in deletions}, deletions[0].at)
             roll, since = Roll(users, users.values(), at=deletions[0].at), dict[UserId, datetime]()
             for deletion in deletions:
                 user = users.get(deletion.user_id)
@@ -44,6 +48,14 @@ class DeleteUsers:
             # Those who left before too: what a request that was under way stored behind their deletion goes now.
             await depart(stores, sorted(since), deletions[0].at)
         return [_outcome(deletion.user_id, since) for deletion in deletions]
+
+
+async def _those_seen(stores: Stores, user_ids: set[UserId], at: datetime) -> dict[UserId, User]:
+    """Lock and return those whom any row names; a slip of the pen in an id creates nobody."""
+    users = await stores.users.lock(user_ids)
+    if unseen := user_ids - users.keys():
+        users |= await enter(stores, await stores.users.named(unseen), at)
+    return users
 
 
 async def depart(stores: Stores, user_ids: Sequence[UserId], at: datetime) -> None:

@@ -33,7 +33,7 @@ class UserDeleted(Refusal):
 
 
 class UserNotFound(Refusal):
-    """Nobody has been seen under this id or address."""
+    """Nobody has been seen under this id or address, and no row names them."""
 
     code = "USER_NOT_FOUND"
 
@@ -106,6 +106,9 @@ class Users(Protocol):
 
     async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
         """Return those who were deleted, without a lock."""
+
+    async def named(self, user_ids: Collection[UserId]) -> set[UserId]:
+        """Return those whom a row of another table names: staged, given to, offering, inviting, seated or at work."""
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
         """Return the living users who hold one of these; e-mail addresses are compared without regard to case."""

@@ -30,6 +30,9 @@ class PostgresUsers:
     async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
         return {row["user_id"] for row in await self._connection.fetch(_SQL.deleted, list(user_ids))}
 
+    async def named(self, user_ids: Collection[UserId]) -> set[UserId]:
+        return {row["user_id"] for row in await self._connection.fetch(_SQL.named, list(user_ids))}
+
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
         keys = [email_key(email) for email in emails]
         return [user_from(row) for row in await self._connection.fetch(_SQL.holders, keys, list(usernames))]

@@ -115,6 +115,23 @@ async def test_a_code_of_somebody_who_was_deleted_here_is_given_to_nobody(moving
     assert await moving.conflicts() == {("GONE1111", "ada", "old", "held")}
 
 
+async def test_who_is_deleted_before_they_ever_came_is_not_brought_in(moving: Moving) -> None:
+    run = await moving.plan(
+        a_user("ada", "ADA11111", email="ada@example.com", points=5, referred_by="ben"), a_user("ben", "BEN11111")
+    )
+    deleted = await moving.world.delete("ada")
+
+    await moving.apply(run)
+
+    standing = await moving.world.standing("ada")
+    assert standing is not None
+    assert (standing.user.deleted_at, standing.user.profile) == (deleted.deleted_at, Profile())
+    assert "ADA11111" not in await moving.codes()
+    assert await moving.world.edge("ada") is None
+    assert (await moving.verify(run)).holds
+    assert await moving.world.broken_promises() == []
+
+
 async def test_who_is_deleted_between_plan_and_apply_stays_deleted(moving: Moving) -> None:
     run = await moving.plan(
         a_user("ada", "ADA11111", points=5, referred_by="ben"), a_user("ben", "BEN11111"), a_user("cyd", "CYD11111")

@@ -1,6 +1,6 @@
 """How users leave: by the administrators' word as by the provider's, once and for good."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import pytest
@@ -8,8 +8,10 @@ import pytest
 from application.deletion import Deleted, Deletion
 from application.idempotency import Keyed
 from domain.dispositions import WITHDRAWN
+from domain.flags import Flag
 from domain.rewards import Reward, RewardNotFound
 from domain.users import Profile, UserDeleted, UserId, UserNotFound
+from tests.switchboards import Switchboard
 from tests.worlds import World
 
 ADA = Profile("ada@example.org", "ada", "Ada", "+4512345678")
@@ -25,6 +27,54 @@ async def _by_an_administrator(world: World) -> None:
 
 
 WAYS = pytest.mark.parametrize("leave", [_by_the_provider, _by_an_administrator])
+
+
+async def _staged(world: World) -> None:
+    await world.imported("ada", "ADAS1111")
+    await world.run_is("planned")
+
+
+async def _granted(world: World) -> None:
+    await world.grant("ada")
+
+
+async def _offering(world: World) -> None:
+    await world.a_reward(owner="ada")
+
+
+async def _inviting(world: World) -> None:
+    await world.an_invite(owner="ada")
+
+
+async def _seated(world: World) -> None:
+    await world.redeem("ada", (await world.an_invite()).code)
+
+
+async def _refused(world: World) -> None:
+    with pytest.raises(RewardNotFound):
+        await world.purchase("ada", world.reward(), key="key")
+
+
+async def _awarding(world: World) -> None:
+    await world.a_player("bob")
+    await world.award("bob", 5, staff="ada")
+
+
+async def _switching(world: World) -> None:
+    await Switchboard(world).switch(Flag.POINTS_ENABLED, on=False, by="ada")
+
+
+TRACES: Mapping[str, Callable[[World], Awaitable[None]]] = {
+    "staged": _staged,
+    "granted": _granted,
+    "offering": _offering,
+    "inviting": _inviting,
+    "seated": _seated,
+    "refused": _refused,
+    "awarding": _awarding,
+    "switching": _switching,
+}
+"""Ways to be named by a row without ever having come."""
 
 
 async def reward_of(world: World, reward: Reward) -> Reward | None:
@@ -141,6 +191,29 @@ class DeleteUsersBehaviour:
             await world.delete("nobody")
 
         assert await world.standing("nobody") is None
+
+    @pytest.mark.parametrize("trace", TRACES)
+    async def test_whoever_a_row_names_can_be_deleted_though_they_never_came(self, world: World, trace: str) -> None:
+        await TRACES[trace](world)
+        assert await world.standing("ada") is None
+
+        deleted = await world.delete("ada")
+
+        assert deleted == Deleted(UserId("ada"), world.clock.now())
+        outcomes = await world.attribute_referrals([Keyed(world.introduction("ada"))])
+        assert isinstance(outcomes[0], UserDeleted)
+        with pytest.raises(UserDeleted):
+            await world.grant("ada")
+        assert await world.broken_promises() == []
+
+    async def test_a_code_that_was_brought_along_leads_to_nobody_who_is_deleted_first(self, world: World) -> None:
+        world.fall_back()
+        await world.imported("ada", "ADAS1111")
+        assert await world.resolve("ADAS1111") == "legacy"
+
+        await world.delete("ada")
+
+        assert await world.resolve("ADAS1111") == "unknown"
 
     async def test_a_batch_deletes_each_once_and_refuses_only_the_unknown(self, world: World) -> None:
         for user in ("ada", "bob"):

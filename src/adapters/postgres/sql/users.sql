@@ -46,3 +46,24 @@ WHERE held.user_id = new.user_id;
 SELECT user_id
 FROM tallystick.users
 WHERE user_id = ANY($1::text[]) AND deleted_at IS NOT NULL;
+
+-- named(user_ids)
+-- Tables that refer to users need no look. OFFSET 0 keeps each at its index; invites have none by whom they are about,
+-- and come last.
+SELECT asked.user_id
+FROM unnest($1::text[]) AS asked (user_id)
+WHERE
+    EXISTS (SELECT FROM tallystick.legacy_users AS s WHERE s.user_id = asked.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.ledger_accounts AS a WHERE a.user_id = asked.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.rewards AS r WHERE r.owner_id = asked.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.idempotency_keys AS k WHERE k.caller = asked.user_id OFFSET 0)
+    OR EXISTS (
+        SELECT FROM tallystick.ledger_entries AS e WHERE e.staff_id = asked.user_id AND e.unit = 'points' OFFSET 0
+    )
+    OR EXISTS (SELECT FROM tallystick.flags AS f WHERE f.updated_by = asked.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.invites AS i WHERE i.owner_id = asked.user_id OFFSET 0)
+    OR EXISTS (
+        SELECT FROM tallystick.invites AS i
+        INNER JOIN tallystick.invite_uses AS u ON u.invite_id = i.invite_id AND u.user_id = asked.user_id
+        OFFSET 0
+    );
