@@ -25,8 +25,9 @@ Every column that belongs to a user has one of three dispositions. *delete*: the
 """
 
 END = """\
-A request that is answered while its caller is being deleted may leave a stored reply or a reward behind; replies are
-forgotten after eight days, and deleting the user again takes the rest. Backups, and the logs of proxies, are yours to
+A request that is answered while its caller is being deleted may leave a stored reply behind, or a reward of somebody
+who had never come. Every server looks for such rows once a minute, for a quarter of an hour after each deletion, and
+deleting the user again does so too. Backups, and the logs of proxies, are yours to
 let expire: Tallystick's own logs name users by keyed hashes only.
 
 Two kinds of text are not looked into: ids, which are the identity provider's and should name nobody, and the reasons

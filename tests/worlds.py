@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from application.codes import Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
-from application.deletion import Deleted, DeleteUsers, Deletion
+from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
 from application.group_commit import GroupCommit
 from application.idempotency import Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
@@ -36,6 +36,7 @@ class World(Movings):
         self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once, self.mirroring)
         self.attribute_referrals = self._attributing(100)
         self.delete_users = DeleteUsers(transactions)
+        self.finish_deletions = FinishDeletions(transactions, self.clock)
         self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics, self.mirroring)
         self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
         self.tell_deleted = TellDeleted(transactions)

@@ -1,14 +1,19 @@
 """Deletion: one way in which users leave, whoever says so."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
+from application.ports import Clock
 from application.transactions import Stores, Transactions
 from application.users import Roll, enter
 from domain.refusals import Refusal
 from domain.users import User, UserId, UserNotFound
+
+UNDER_WAY = timedelta(minutes=15)
+"""Much longer than a request may take, and than clocks of instances differ."""
+BITE = 1000
 
 
 class Deletion(msgspec.Struct, frozen=True):
@@ -48,6 +53,24 @@ class DeleteUsers:
             # Those who left before too: what a request that was under way stored behind their deletion goes now.
             await depart(stores, sorted(since), deletions[0].at)
         return [_outcome(deletion.user_id, since) for deletion in deletions]
+
+
+class FinishDeletions:
+    """Take along what requests that were under way stored behind the deletion of their callers; safe to repeat."""
+
+    def __init__(self, transactions: Transactions, clock: Clock) -> None:
+        self._transactions, self._clock = transactions, clock
+
+    async def __call__(self, *, bite: int = BITE) -> None:
+        now = self._clock.now()
+        after: tuple[datetime, UserId] | None = (now - UNDER_WAY, UserId(""))
+        while after is not None:
+            async with self._transactions.begin() as stores:
+                leavers = await stores.users.leavers(after=after, limit=bite)
+                # Two instances that do it at once queue instead of deadlocking.
+                gone = await stores.users.lock([user_id for _, user_id in leavers])
+                await depart(stores, sorted(gone), now)
+            after = leavers[-1] if len(leavers) == bite else None
 
 
 async def _those_seen(stores: Stores, user_ids: set[UserId], at: datetime) -> dict[UserId, User]:

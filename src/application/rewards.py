@@ -89,7 +89,7 @@ class PurchaseBaskets:
 
 
 class OfferRewards:
-    """Put rewards on offer, and change them; only their owner can."""
+    """Put rewards on offer, and change them; only their owner can, and nobody who was deleted."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
@@ -101,17 +101,21 @@ class OfferRewards:
             return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
 
     async def _decide(self, stores: Stores, commands: Sequence[OfferReward | ChangeReward]) -> list[Reward | Refusal]:
+        # Locked, so that a deletion waits, and withdraws what is stored here. Who has no row yet is looked after by
+        # those who finish deletions.
+        users = await stores.users.lock({_offering(command) for command in commands})
+        deleted = {user.user_id for user in users.values() if user.deleted_at is not None}
         # One after the other: nobody offers by the thousand.
         return [
-            await self._offer(stores, command.reward)
-            if isinstance(command, OfferReward)
-            else await self._change(stores, command)
+            UserDeleted() if _offering(command) in deleted else await self._settle(stores, command)
             for command in commands
         ]
 
-    async def _offer(self, stores: Stores, reward: Reward) -> Reward:
-        await stores.rewards.add(reward)
-        return reward
+    async def _settle(self, stores: Stores, command: OfferReward | ChangeReward) -> Reward | Refusal:
+        if isinstance(command, ChangeReward):
+            return await self._change(stores, command)
+        await stores.rewards.add(command.reward)
+        return command.reward
 
     async def _change(self, stores: Stores, command: ChangeReward) -> Reward | Refusal:
         reward = await stores.rewards.lock(command.reward_id)
@@ -123,6 +127,10 @@ class OfferRewards:
         changed = msgspec.structs.replace(reward, **{name: value for name, value in told.items() if value is not None})
         await stores.rewards.store(changed)
         return changed
+
+
+def _offering(command: OfferReward | ChangeReward) -> UserId:
+    return command.reward.owner_id if isinstance(command, OfferReward) else command.user_id
 
 
 async def settle(stores: Stores, orders: Sequence[Order]) -> list[Purchase | Refusal]:

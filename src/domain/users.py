@@ -107,6 +107,9 @@ class Users(Protocol):
     async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
         """Return those who were deleted, without a lock."""
 
+    async def leavers(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
+        """Return who was deleted, and when, in that order, behind (deleted at, user id)."""
+
     async def named(self, user_ids: Collection[UserId]) -> set[UserId]:
         """Return those whom a row of another table names: staged, given to, offering, inviting, seated or at work."""
 

@@ -30,7 +30,7 @@ from adapters.webhooks.signatures import WebhookSecrets
 from application.clicks import Clicks
 from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
 from application.credits import Grant, GrantCredits, Granted
-from application.deletion import Deleted, DeleteUsers, Deletion
+from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
 from application.exports import ReadExport
 from application.flags import FollowedFlags, SwitchFlags
 from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
@@ -304,6 +304,7 @@ class Referrals(Provider):
     attribute_referrals = provide(AttributeReferrals)
     receive_identity_events = provide(ReceiveIdentityEvents)
     delete_users = provide(DeleteUsers)
+    finish_deletions = provide(FinishDeletions)
     resolve_codes = provide(ResolveCodes)
     tell_deleted = provide(TellDeleted)
     read_standings = provide(ReadStandings)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from adapters.telemetry.logs import logger
+from application.deletion import FinishDeletions
 from application.pending_accruals import SweepAccruals
 from application.points import Accrued
 from application.ports import Clock, Metrics, Randomness
@@ -22,19 +23,20 @@ ROUND_SECONDS = 60.0
 
 
 class Upkeep:
-    """Counts what is missing, credits what waits, and forgets what is over. One a process; several do no harm."""
+    """Counts what is missing, credits what waits, forgets who left and what is over. One a process, or several."""
 
     def __init__(
         self,
         transactions: Transactions,
         reads: Reads,
         sweep: SweepAccruals,
+        finish_deletions: FinishDeletions,
         clock: Clock,
         randomness: Randomness,
         metrics: Metrics,
     ) -> None:
         self._transactions, self._reads, self._sweep, self._clock = transactions, reads, sweep, clock
-        self._randomness, self._metrics = randomness, metrics
+        self._finish_deletions, self._randomness, self._metrics = finish_deletions, randomness, metrics
 
     async def run(self) -> None:
         """Go round until cancelled; a failed round is logged, and the next one comes."""
@@ -48,8 +50,9 @@ class Upkeep:
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
 
     async def go_round(self) -> None:
-        """Forget, credit what waits, and measure, once."""
+        """Forget, finish deletions, credit what waits, and measure, once."""
         await self._forget(self._clock.now())
+        await self._finish_deletions()
         for pending, outcome in await self._sweep():
             facts = {"event_type": pending.event_type, "correlation_id": pending.correlation_id}
             if isinstance(outcome, Accrued):

@@ -71,3 +71,11 @@ async def test_whoever_leaves_withdraws_by_an_index(filled: Session) -> None:
 
     assert "rewards_of_owner" in plan
     assert "Seq Scan" not in plan
+
+
+async def test_whoever_left_a_moment_ago_is_found_by_an_index(filled: Session) -> None:
+    plan = await plan_of(filled, "leavers", Statements.load("users").leavers, "now() - interval '1 hour', '', 1000")
+
+    assert "users_by_deletion" in plan
+    assert "Seq Scan" not in plan
+    assert "Sort" not in plan

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from application.deletion import Deleted, Deletion
-from application.idempotency import Keyed
+from application.idempotency import Keyed, StoredReply
 from domain.dispositions import WITHDRAWN
 from domain.flags import Flag
 from domain.rewards import Reward, RewardNotFound
@@ -80,6 +80,22 @@ TRACES: Mapping[str, Callable[[World], Awaitable[None]]] = {
 async def reward_of(world: World, reward: Reward) -> Reward | None:
     async with world.transactions.begin() as stores:
         return await stores.rewards.lock(reward.reward_id)
+
+
+async def stored_behind(world: World, user: str) -> Reward:
+    """Store a reward and a reply of a user, as a request does that was under way when they were deleted."""
+    reward, reply = world.reward(owner=user), StoredReply(b"", 200, b"{}")
+    async with world.transactions.begin() as stores:
+        await stores.rewards.add(reward)
+        await stores.idempotency.record([(world.key(user, "late", b""), reply)])
+    return reward
+
+
+async def replied(world: World, *users: str) -> list[str]:
+    """Return who of them has the reply of `stored_behind`."""
+    async with world.transactions.begin() as stores:
+        claims = await stores.idempotency.claim([world.key(user, "late", b"") for user in users])
+    return [user for user, claim in zip(users, claims, strict=True) if claim != "fresh"]
 
 
 class DeleteUsersBehaviour:
@@ -166,13 +182,33 @@ class DeleteUsersBehaviour:
     async def test_what_was_stored_behind_a_deletion_goes_with_the_next_one(self, world: World) -> None:
         await world.arrive("ada")
         await world.delete("ada")
-        late = await world.a_reward(owner="ada")
+        late = await stored_behind(world, "ada")
 
         await world.delete("ada")
 
         withdrawn = await reward_of(world, late)
         assert withdrawn is not None
         assert not withdrawn.active
+
+    async def test_what_was_stored_behind_a_deletion_goes_by_itself_for_a_quarter_of_an_hour(
+        self, world: World
+    ) -> None:
+        for user in ("ada", "bob", "cid"):
+            await world.arrive(user)
+        await world.delete("ada")
+        world.pass_time(minutes=1)
+        for user in ("bob", "cid"):
+            await world.delete(user)
+        late = {user: await stored_behind(world, user) for user in ("ada", "bob", "cid")}
+        living = await world.a_reward(owner="dan")
+        world.pass_time(minutes=14, microseconds=1)
+
+        await world.finish_deletions(bite=1)
+
+        left = {user: await reward_of(world, reward) for user, reward in late.items()}
+        assert [user for user, reward in left.items() if reward is not None and reward.active] == ["ada"]
+        assert await replied(world, *late) == ["ada"]
+        assert {reward.reward_id for reward in await world.rewards()} == {living.reward_id, late["ada"].reward_id}
 
     async def test_the_provider_and_an_administrator_delete_once(self, world: World) -> None:
         await world.tell("created", "ada", profile=ADA)

@@ -7,6 +7,7 @@ import pytest
 from application.idempotency import Keyed, Replayed
 from domain.codes import CodesExhausted
 from domain.invites import CodeTaken, Invite, InviteNotFound
+from domain.users import UserDeleted
 from tests.worlds import World
 
 
@@ -62,6 +63,17 @@ class MakeInvitesBehaviour:
 
         assert replayed.value.reply.body == repr(first).encode()
         assert (await world.an_invite(code="SECOND12")).code == "SECOND12"
+
+    async def test_nobody_who_was_deleted_makes_an_invite(self, world: World) -> None:
+        await world.arrive("ada")
+        await world.delete("ada")
+        late, living = world.new_invite(owner="ada", codes=["ADAS1111"]), world.new_invite(owner="bob")
+
+        outcomes = await world.make_invites([Keyed(command) for command in (late, living)])
+
+        assert [type(outcome) for outcome in outcomes] == [UserDeleted, Invite]
+        with pytest.raises(InviteNotFound):
+            await world.redeem("cid", "ADAS1111")
 
 
 class RevokeInvitesBehaviour:

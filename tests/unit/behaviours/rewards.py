@@ -5,7 +5,7 @@ import pytest
 from application.idempotency import Keyed, Replayed
 from application.rewards import Basket, Bought, OfferReward, Purchase
 from domain.ledger import InsufficientFunds
-from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
+from domain.rewards import AlreadyCollected, NotYourReward, Reward, RewardNotFound, SelfPurchase
 from domain.users import UserDeleted
 from tests.worlds import World
 
@@ -127,6 +127,19 @@ class OfferRewardsBehaviour:
         for reward in (await world.a_reward(active=False), world.reward()):
             with pytest.raises(RewardNotFound):
                 await world.change(reward, by="eve", cost=1)
+
+    async def test_nobody_who_was_deleted_offers_or_changes_anything(self, world: World) -> None:
+        await world.arrive("ada")
+        hers = await world.a_reward(owner="ada")
+        await world.delete("ada")
+        late, living = world.reward(owner="ada"), world.reward(owner="bob")
+
+        outcomes = await world.offer_rewards([Keyed(OfferReward(reward)) for reward in (late, living)])
+        with pytest.raises(UserDeleted):
+            await world.change(hers, name="Coffee with Ada", active=True)
+
+        assert [type(outcome) for outcome in outcomes] == [UserDeleted, Reward]
+        assert await world.rewards() == [living]
 
     async def test_offers_and_changes_of_one_batch_are_decided_in_their_order(self, world: World) -> None:
         rewards = [world.reward(cost=cost) for cost in (1, 2)]

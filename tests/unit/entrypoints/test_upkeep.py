@@ -12,8 +12,9 @@ from adapters.memory.ports import RecordedMetrics
 from adapters.memory.transactions import MemoryTransactions
 from adapters.telemetry.logs import configure
 from application.idempotency import RequestKey, StoredReply
+from application.ports import Metrics, Randomness
 from application.reads import Reads
-from application.transactions import Stores, StoreUnavailable, TransactionAborted
+from application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
 from domain.loyalty import Earning
 from domain.pending_accruals import PendingAccrual
 from domain.refusals import Overloaded
@@ -77,9 +78,21 @@ def world(transactions: MemoryTransactions) -> World:
     return World(transactions)
 
 
+def upkeep_of(
+    world: World,
+    reads: Reads,
+    randomness: Randomness,
+    metrics: Metrics,
+    transactions: Transactions | None = None,
+) -> Upkeep:
+    """Return the upkeep of a world."""
+    sweep, finish = world.sweep_accruals, world.finish_deletions
+    return Upkeep(transactions or world.transactions, reads, sweep, finish, world.clock, randomness, metrics)
+
+
 @pytest.fixture
 def upkeep(world: World) -> Upkeep:
-    return Upkeep(world.transactions, world.reads, world.sweep_accruals, world.clock, world.randomness, world.metrics)
+    return upkeep_of(world, world.reads, world.randomness, world.metrics)
 
 
 async def remember(world: World, *keys: str) -> None:
@@ -175,7 +188,7 @@ async def test_a_failed_round_is_followed_by_the_next_one(
     world.pass_time(days=9)
     failing, rounds = Failing(transactions, [failure]), Rounds(9)  # each of three rounds sets three gauges
     reads = Reads(failing, NoPause())
-    upkeep = Upkeep(failing, reads, world.sweep_accruals, world.clock, NoPause(), rounds)
+    upkeep = upkeep_of(world, reads, NoPause(), rounds, failing)
 
     running = asyncio.create_task(upkeep.run())
     async with asyncio.timeout(10):
@@ -186,6 +199,16 @@ async def test_a_failed_round_is_followed_by_the_next_one(
 
     assert failing.failures == []
     assert await remembered(world, "old") == []
+
+
+async def test_what_was_stored_behind_a_deletion_is_forgotten(world: World, upkeep: Upkeep) -> None:
+    await world.arrive("ada")
+    await world.delete("ada")
+    await remember(world, "late")
+
+    await upkeep.go_round()
+
+    assert await remembered(world, "late") == []
 
 
 async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(

@@ -19,4 +19,4 @@ ORDER BY new.user_id;
 -- forget(user_ids)
 UPDATE tallystick.credentials
 SET password_hash = NULL
-WHERE user_id = ANY($1::text[]);
+WHERE user_id = ANY($1::text[]) AND password_hash IS NOT NULL;

@@ -117,4 +117,6 @@ RETURNING code;
 -- forget(user_ids)
 UPDATE tallystick.legacy_users
 SET email = NULL, email_key = NULL, username = NULL, display_name = NULL, phone = NULL
-WHERE user_id = ANY($1::text[]);
+WHERE
+    user_id = ANY($1::text[])
+    AND coalesce(email, email_key, username, display_name, phone) IS NOT NULL;

@@ -19,7 +19,7 @@ WHERE reward_id = $1::text;
 WITH offered AS (
     SELECT reward_id
     FROM tallystick.rewards
-    WHERE owner_id = ANY($1::text[])
+    WHERE owner_id = ANY($1::text[]) AND (active OR description IS NOT NULL OR name <> $2::text)
     ORDER BY reward_id
     FOR NO KEY UPDATE
 )

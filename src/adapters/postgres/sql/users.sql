@@ -67,3 +67,10 @@ WHERE
         INNER JOIN tallystick.invite_uses AS u ON u.invite_id = i.invite_id AND u.user_id = asked.user_id
         OFFSET 0
     );
+
+-- leavers(deleted_at, user_id, limit)
+SELECT deleted_at, user_id
+FROM tallystick.users
+WHERE deleted_at IS NOT NULL AND (deleted_at, user_id) > ($1::timestamptz, $2::text)
+ORDER BY deleted_at, user_id
+LIMIT $3::bigint;

@@ -1,0 +1,151 @@
+"""Deletions that meet requests under way: nothing of who left stays, whoever commits first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from application.deletion import DeleteUsers, Deletion
+from application.idempotency import Keyed
+from application.rewards import ChangeReward, OfferReward, OfferRewards, PurchaseRewards
+from application.transactions import Stores, Transactions
+from domain.dispositions import WITHDRAWN
+from domain.refusals import Refusal
+from domain.rewards import Reward, RewardId
+from domain.users import UserDeleted, UserId
+from tests.integration.postgres.sessions import Session, session, superuser_of
+from tests.switchboards import until_holds
+from tests.worlds import World
+
+ADA = UserId("ada")
+Offering = Callable[[World, Reward], OfferReward | ChangeReward]
+
+WAITING = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+"""
+
+
+def _offer(world: World, _hers: Reward) -> OfferReward:
+    return OfferReward(world.reward(owner=ADA))
+
+
+def _change(_world: World, hers: Reward) -> ChangeReward:
+    return ChangeReward(ADA, hers.reward_id, name="Coffee with Ada", description="+4512345678", cost=None, active=True)
+
+
+OFFERINGS = pytest.mark.parametrize("offering", [_offer, _change])
+
+
+@pytest.fixture
+async def superuser(server: tuple[str, str], owner_dsn: str) -> AsyncIterator[Session]:
+    async with session(superuser_of(server, owner_dsn)) as connection:
+        yield connection
+
+
+class Lingering:
+    """Transactions that have done all their work and commit when they are let go."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self.is_done, self.let_go = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Stores]:
+        async with self._transactions.begin() as stores:
+            yield stores
+            self.is_done.set()
+            await self.let_go.wait()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Stores]:
+        async with self._transactions.reading() as stores:
+            yield stores
+
+
+async def until_waiting_or_done(superuser: Session, task: "asyncio.Task[object]") -> None:
+    """Wait until another transaction keeps the task waiting, or did not."""
+
+    async def holds() -> bool:
+        return task.done() or bool(await superuser.fetchval(WAITING))
+
+    await until_holds(holds)
+
+
+async def rewards_of(world: World, *reward_ids: RewardId) -> list[tuple[str, str | None, bool]]:
+    """Return what is left of the rewards that are there."""
+    async with world.transactions.begin() as stores:
+        found = [await stores.rewards.lock(reward_id) for reward_id in reward_ids]
+    return [(reward.name, reward.description, reward.active) for reward in found if reward is not None]
+
+
+@OFFERINGS
+async def test_who_offers_while_they_are_deleted_is_refused(
+    world: World, superuser: Session, offering: Offering
+) -> None:
+    await world.arrive(ADA)
+    hers, lingering = await world.a_reward(owner=ADA), Lingering(world.transactions)
+    deleting = asyncio.create_task(DeleteUsers(lingering)([Deletion(ADA, world.clock.now())]))
+    await lingering.is_done.wait()
+
+    task = asyncio.create_task(world.offer_rewards([Keyed(offering(world, hers))]))
+    await until_waiting_or_done(superuser, task)
+    lingering.let_go.set()
+    await deleting
+
+    assert [type(outcome) for outcome in await task] == [UserDeleted]
+    assert await world.rewards() == []
+    assert await rewards_of(world, hers.reward_id) == [(WITHDRAWN, None, False)]
+
+
+@OFFERINGS
+async def test_what_is_offered_just_before_a_deletion_is_withdrawn_by_it(
+    world: World, superuser: Session, offering: Offering
+) -> None:
+    await world.arrive(ADA)
+    hers, lingering = await world.a_reward(owner=ADA), Lingering(world.transactions)
+    offered = asyncio.create_task(OfferRewards(lingering, world.once)([Keyed(offering(world, hers))]))
+    await lingering.is_done.wait()
+
+    task = asyncio.create_task(world.delete(ADA))
+    await until_waiting_or_done(superuser, task)
+    lingering.let_go.set()
+    (late,) = await offered
+    await task
+
+    assert isinstance(late, Reward)
+    assert await world.rewards() == []
+    assert set(await rewards_of(world, hers.reward_id, late.reward_id)) == {(WITHDRAWN, None, False)}
+
+
+async def test_what_nobody_could_wait_for_goes_with_the_next_round(world: World) -> None:
+    """A reply of a purchase, and an offer of somebody who has no row yet that a deletion could wait for."""
+    await world.an_account(ADA, balance=40)
+    order = world.keyed(ADA, world.order(ADA, await world.a_reward(cost=40)), "key")
+    buying, offering = Lingering(world.transactions), Lingering(world.transactions)
+    bought = asyncio.create_task(PurchaseRewards(buying, world.once)([order]))
+    late = world.reward(owner="newcomer")
+    offered = asyncio.create_task(OfferRewards(offering, world.once)([Keyed(OfferReward(late))]))
+    for each in (buying, offering):
+        await each.is_done.wait()
+
+    await world.delete(ADA)
+    await world.tell("deleted", "newcomer")
+    for each in (buying, offering):
+        each.let_go.set()
+    outcomes = [*await bought, *await offered]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert (await left(world, late)) == (1, [("a name", None, True)])
+
+    await world.finish_deletions()
+
+    assert await left(world, late) == (0, [(WITHDRAWN, None, False)])
+    assert await world.balance_and_amounts(ADA) == (0, [40, -40])
+    assert await world.broken_promises() == []
+
+
+async def left(world: World, late: Reward) -> tuple[int, list[tuple[str, str | None, bool]]]:
+    """Return how many replies ada has, and what is left of a reward."""
+    async with world.transactions.begin() as stores:
+        claims = await stores.idempotency.claim([world.key(ADA, "key", b"")])
+    return sum(claim != "fresh" for claim in claims), await rewards_of(world, late.reward_id)
