@@ -1,5 +1,6 @@
 """Logs: one JSON object a line, with nothing in it that came from a user but keyed hashes."""
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -15,6 +16,8 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LEVELS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _MAX_FRAMES = 12
+_CUTTING = "Cancel %s running task(s), timeout graceful shutdown exceeded"
+"""In uvicorn's words."""
 
 
 class Pseudonyms:
@@ -119,4 +122,11 @@ class _Forward(logging.Handler):
         if record.exc_info is not None and record.exc_info[1] is not None:
             facts["error"] = record.exc_info[1]
         # The first line of a format string is the library's own words; its arguments and more lines may be a user's.
-        logger().log(record.levelno, str(record.msg).partition("\n")[0], **facts)
+        words = str(record.msg).partition("\n")[0]
+        level = min(record.levelno, logging.WARNING) if _is_cut_off(words, facts.get("error")) else record.levelno
+        logger().log(level, words, **facts)
+
+
+def _is_cut_off(words: str, error: object) -> bool:
+    """Tell whether the server says that it cut requests off at its end, which it calls an error."""
+    return isinstance(error, asyncio.CancelledError) or words == _CUTTING

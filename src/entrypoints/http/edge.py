@@ -1,5 +1,6 @@
 """The outermost layer: correlation, bounds, measurement, and an answer whatever happens inside."""
 
+import asyncio
 from time import perf_counter
 
 from litestar.enums import ScopeType
@@ -70,6 +71,9 @@ class Edge:
                 await self._app(scope, receive, send_with_headers)
         except ClientGone:
             pass
+        except asyncio.CancelledError:
+            logger().warning("request cut off by the end of the server", correlation_id=correlation_id)
+            raise
         except Exception as error:  # noqa: BLE001  nothing behind this line could answer
             logger().error("request failed", correlation_id=correlation_id, error=error)
             if not status:

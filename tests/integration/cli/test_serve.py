@@ -1,9 +1,11 @@
 """`tallystick serve` on its embedded database, as a process that is started, ended and killed."""
 
+import json
 import os
 import signal
 import socket
 import stat
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -79,6 +81,26 @@ def test_after_everything_was_killed_the_next_one_recovers(installation: Install
     until_true(lambda: has_ended(postmaster))
 
     assert installation.code_of("ada", installation.serve()) == code
+
+
+def test_a_request_that_takes_longer_than_the_end_may_is_cut_off_and_that_is_no_error(
+    installation: Installation,
+) -> None:
+    server = installation.serve("--store", "memory", TALLYSTICK_DRAIN_SECONDS="0")
+    place, token = urlsplit(server.address), installation.token("ada")
+    with socket.create_connection((place.hostname, place.port)) as client:
+        client.sendall(
+            f"POST /api/users/upsert HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: 9\r\n"
+            "content-type: application/json\r\nexpect: 100-continue\r\nx-correlation-id: slow-request\r\n\r\n".encode()
+        )
+        assert client.recv(100).startswith(b"HTTP/1.1 100 ")
+
+        assert server.end() == 0
+
+    told = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    assert [line for line in told if line["level"] == "error"] == []
+    (cut,) = [line for line in told if line["event"] == "request cut off by the end of the server"]
+    assert (cut["level"], cut["correlation_id"]) == ("warning", "slow-request")
 
 
 def test_a_second_one_in_the_same_folder_is_refused_and_the_first_one_goes_on(installation: Installation) -> None:
