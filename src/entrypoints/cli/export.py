@@ -1,13 +1,10 @@
 """`tallystick export`: every row of a kind, for whoever takes the data elsewhere."""
 
 import asyncio
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast, get_args
+from typing import BinaryIO, get_args
 
 import asyncpg
 import rich_click as click
@@ -25,6 +22,7 @@ from domain.exports import ExportKind
 from domain.refusals import Overloaded
 from entrypoints.cli.embedded import running_database
 from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.outputs import opened, place_of
 from entrypoints.cli.terminal import ERR, NO, WRONG, named_errors, refuse, say_json, settings_or_exit
 from entrypoints.renderings import FORMATS, Format, Rendering
 from entrypoints.settings import Settings
@@ -46,7 +44,9 @@ _PATIENCE = PoolSettings(size=2, statement_seconds=60.0)
     help="JSON Lines, or CSV, in which an empty field is null.",
 )
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, which appears when it is whole."
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file, which appears when it is whole; - is standard output.",
 )
 @click.option("--force", is_flag=True, help="Replace the file where there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Tell what was written as one JSON document; needs --output.")
@@ -59,18 +59,14 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
     to import text.
     """
     settings = settings_or_exit()
-    if output is None and as_json:
-        refuse("--json needs --output: standard output is where the rows go", WRONG)
-    if output is not None and output.exists():
-        if not output.is_file():
-            refuse(f"{output} is no file", WRONG)
-        if not force:
-            refuse(f"{output} is there already; give --force to replace it", WRONG)
+    place = place_of(output, is_to_replace=force)
+    if place is None and as_json:
+        refuse("--json needs --output with a file: standard output is where the rows go", WRONG)
     errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Overloaded)
     with named_errors(*errors), running_database(settings) as connected:
         asyncio.run(refuse_pending(connected))
         try:
-            with opened(output, is_to_replace=force) as file:
+            with opened(place, is_to_replace=force) as file:
                 # At a terminal that shows the rows themselves there is no room for more.
                 is_live = ERR.is_terminal and not file.isatty()
                 rows = asyncio.run(_write(connected, kind, Rendering(kind, form), file, is_live=is_live))
@@ -97,26 +93,6 @@ async def _write(settings: Settings, kind: ExportKind, rendering: Rendering, fil
     finally:
         await database.close()
     return rows
-
-
-@contextmanager
-def opened(output: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
-    """Open standard output, or what becomes the file when it is whole; FileExistsError where another came meanwhile."""
-    if output is None:
-        yield cast("BinaryIO", sys.stdout.buffer)
-        return
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if is_to_replace:
-            Path(name).replace(output)
-        else:
-            os.link(name, output)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -3,18 +3,20 @@
 import csv
 import json
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from entrypoints.cli.export import opened
-from tests.installations import Installation
+from entrypoints.cli.outputs import opened
+from tests.installations import Installation, until_true
 from tests.integration.cli.conftest import Spoil
 from tests.integration.postgres.sessions import session, transactions_on
-from tests.processes import PROGRAM, clean_environment
+from tests.processes import PROGRAM, Process, clean_environment
 from tests.worlds import World
 
 LONGEST = "Z" * 32
@@ -54,6 +56,10 @@ def shell(connected: Installation, command: str) -> "subprocess.CompletedProcess
     )
 
 
+def mode_of(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
 def left(connected: Installation) -> list[str]:
     return sorted(file.name for file in connected.folder.iterdir())
 
@@ -80,7 +86,7 @@ async def test_every_kind_can_be_exported(connected: Installation, there: World,
     assert exported.stdout.endswith("}\n")
 
 
-async def test_a_file_is_for_its_owner_and_machines_are_told_what_it_holds(
+async def test_a_file_has_the_mode_of_all_new_files_and_machines_are_told_what_it_holds(
     connected: Installation, there: World
 ) -> None:
     told = connected.run("export", "codes", "--output", "codes.jsonl", "--json")
@@ -89,8 +95,73 @@ async def test_a_file_is_for_its_owner_and_machines_are_told_what_it_holds(
     assert json.loads(told.stdout) == {"kind": "codes", "format": "jsonl", "rows": 2, "output": "codes.jsonl"}
     file = connected.folder / "codes.jsonl"
     assert len(file.read_text(encoding="utf-8").splitlines()) == 2
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert left(connected) == ["codes.jsonl"]
+    (connected.folder / "another").touch()
+    assert mode_of(file) == mode_of(connected.folder / "another")
+    assert left(connected) == ["another", "codes.jsonl"]
+
+
+async def test_a_link_is_followed_and_what_it_leads_to_keeps_its_mode(connected: Installation, there: World) -> None:
+    (connected.folder / "dir").mkdir()
+    link, file = connected.folder / "link.jsonl", connected.folder / "dir" / "codes.jsonl"
+    link.symlink_to("dir/codes.jsonl")
+
+    assert connected.run("export", "codes", "--output", "link.jsonl").returncode == 0
+    file.chmod(0o640)
+    refused = connected.run("export", "codes", "--output", "link.jsonl", "--format", "csv")
+    assert (refused.returncode, "--force" in refused.stderr) == (2, True)
+    assert connected.run("export", "codes", "--output", "link.jsonl", "--format", "csv", "--force").returncode == 0
+
+    assert link.is_symlink()
+    assert file.read_text(encoding="utf-8").startswith("code,user_id")
+    assert mode_of(file) == 0o640
+    assert [each.name for each in (connected.folder / "dir").iterdir()] == ["codes.jsonl"]
+
+
+async def test_a_dash_is_standard_output(connected: Installation, there: World) -> None:
+    ran = connected.run("export", "codes", "--output", "-")
+
+    assert (ran.returncode, len(ran.stdout.splitlines())) == (0, 2)
+    assert left(connected) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("/dev/null", "standard output"),
+        ("pipe", "standard output"),
+        ("missing/codes.jsonl", "there is no folder missing"),
+        ("loop", "leads to itself"),
+    ],
+)
+def test_what_can_be_no_file_is_refused_before_anything_is_read(
+    connected: Installation, output: str, told: str
+) -> None:
+    os.mkfifo(connected.folder / "pipe")
+    (connected.folder / "loop").symlink_to("loop")
+
+    refused = connected.run("export", "codes", "--output", output, "--force")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert told in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert left(connected) == ["loop", "pipe"]
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
+async def test_one_that_is_told_to_end_leaves_no_file(
+    connected: Installation, there: World, dsn: str, how: signal.Signals, status: int
+) -> None:
+    async with session(dsn) as owner, owner.transaction():
+        await owner.execute("LOCK tallystick.referral_codes")
+        exporting = Process(
+            "export", "codes", "--output", "codes.jsonl", folder=connected.folder, environment=connected._environment
+        )
+        until_true(lambda: len(left(connected)) == 1)
+
+        assert exporting.end(how) == status, exporting.output
+
+    assert left(connected) == []
+    assert "Traceback" not in exporting.output
 
 
 async def test_a_file_that_is_there_is_replaced_only_by_force(connected: Installation, there: World) -> None:
@@ -146,16 +217,37 @@ def test_a_file_that_comes_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [output]
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_where_there_are_no_hard_links_a_file_is_not_replaced_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    def no_link(_old: Path, _new: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_link)
+    output = tmp_path / "codes.jsonl"
+    refused = pytest.raises(FileExistsError) if is_there else nullcontext()
+
+    with refused, opened(output, is_to_replace=False) as file:
+        file.write(b"ours")
+        if is_there:
+            output.write_bytes(b"theirs")
+
+    assert output.read_bytes() == (b"theirs" if is_there else b"ours")
+    assert list(tmp_path.iterdir()) == [output]
+    (tmp_path / "another").touch()
+    assert mode_of(output) == mode_of(tmp_path / "another")
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["users"], ["codes", "--format", "xml"], ["codes", "--json"], ["codes", "--output", "/dev/null", "--force"]],
+    [["users"], ["codes", "--format", "xml"], ["codes", "--json"], ["codes", "--json", "--output", "-"]],
 )
 def test_what_cannot_be_exported_is_refused(connected: Installation, arguments: list[str]) -> None:
     refused = connected.run("export", *arguments)
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Traceback" not in refused.stderr
-    assert Path("/dev/null").is_char_device()
 
 
 async def test_at_a_terminal_progress_is_shown_beside_the_file(connected: Installation, there: World) -> None:

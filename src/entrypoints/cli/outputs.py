@@ -1,0 +1,86 @@
+"""Where commands write what they produce: to standard output, or to a file that appears when it is whole."""
+
+import os
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NoReturn, cast
+
+from adapters.system import SystemRandomness
+from entrypoints.cli.terminal import WRONG, refuse
+
+_ENDED = 128 + signal.SIGTERM
+"""What shells answer when somebody sent SIGTERM."""
+
+
+def place_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
+    """Return the file that is meant, behind every link; None is standard output.
+
+    Ends the program where there can be no such file, or where one is there that is not to be replaced.
+    """
+    if output is None or str(output) == "-":
+        return None
+    # Before links are followed: those to pipes and terminals lead nowhere.
+    if output.exists() and not output.is_file():
+        refuse(
+            f"{output} is no regular file; without --output rows go to standard output, which can be redirected", WRONG
+        )
+    try:
+        place = output.resolve()
+    except RuntimeError:
+        refuse(f"{output} is a link that leads to itself", WRONG)
+    if not place.parent.is_dir():
+        refuse(f"there is no folder {place.parent if output.is_symlink() else output.parent}", WRONG)
+    if place.exists() and not is_to_replace:
+        refuse(f"{output} is there already; give --force to replace it", WRONG)
+    return place
+
+
+@contextmanager
+def opened(place: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
+    """Open standard output, or what becomes the file when it is whole; FileExistsError where another came meanwhile."""
+    if place is None:
+        yield cast("BinaryIO", sys.stdout.buffer)
+        return
+    draft = place.with_name(f".tallystick-{SystemRandomness().bytes(8).hex()}")
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        with os.fdopen(_created(draft, place if is_to_replace else None), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if is_to_replace:
+            draft.replace(place)
+        else:
+            _put(draft, place)
+    finally:
+        draft.unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _created(draft: Path, replaced: Path | None) -> int:
+    """Create a file with the mode of the one that it replaces, or with what the umask gives."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    if replaced is None or not replaced.exists():
+        return os.open(draft, flags, 0o666)
+    handle = os.open(draft, flags, 0o600)
+    os.fchmod(handle, stat.S_IMODE(replaced.stat().st_mode))
+    return handle
+
+
+def _put(draft: Path, place: Path) -> None:
+    """Give the file its name, unless somebody else has it by now."""
+    try:
+        os.link(draft, place)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links here: the name is taken first, and the file put over what only holds the name
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        draft.replace(place)
+
+
+def _end(*_: object) -> NoReturn:
+    sys.exit(_ENDED)
