@@ -324,6 +324,8 @@ def _read_flags(text: str) -> dict[Flag, bool]:
         name, _, state = (word.strip() for word in part.partition("="))
         if name not in {flag.value for flag in DEFAULTS} or state not in {"on", "off"}:
             raise ValueError(f"{part!r}: name=on or name=off is needed, the flags are {', '.join(DEFAULTS)}")
+        if Flag(name) in flags:
+            raise ValueError(f"{name} is pinned twice")
         flags[Flag(name)] = state == "on"
     for flag, why in LOCKED.items():
         if flags.get(flag):

@@ -13,11 +13,11 @@ from rich.table import Column, Table
 
 from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.memory.ports import RecordedMetrics
 from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migrator import MigrationRefused
 from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemClock, SystemRandomness
+from adapters.telemetry.metrics import PrometheusMetrics
 from application.flags import FollowedFlags, SwitchFlags
 from application.group_commit import GroupCommit
 from application.idempotency import AnswerOnce, Keyed
@@ -53,7 +53,8 @@ def flags(context: click.Context, as_json: bool) -> None:
 @click.argument("name", metavar="NAME", type=click.Choice([flag.value for flag in Flag]))
 @click.argument("state", metavar="STATE", type=click.Choice(["on", "off"]))
 @_json
-def set_flag(name: str, state: Literal["on", "off"], as_json: bool) -> None:
+@click.pass_context
+def set_flag(context: click.Context, name: str, state: Literal["on", "off"], as_json: bool) -> None:
     """Switch the flag NAME to STATE, on or off, for every server on the database: they follow within 5 seconds.
 
     Who did it is kept: the operating system's user, marked as of the command line. Exits with 1 where the flag is
@@ -67,12 +68,13 @@ def set_flag(name: str, state: Literal["on", "off"], as_json: bool) -> None:
             key=lambda keyed: keyed.command.flag,
             clock=SystemClock(),
             randomness=SystemRandomness(),
-            metrics=RecordedMetrics(),
+            metrics=PrometheusMetrics(),
             name="switch_flags",
         )
         return [await single(Keyed(wanted))]
 
-    _show(_with_database(switch), as_json=as_json)
+    # --json may stand before `set` as well as behind it.
+    _show(_with_database(switch), as_json=as_json or (context.parent is not None and context.parent.params["as_json"]))
 
 
 async def _states(transactions: Transactions, pins: Pins) -> Sequence[FlagState]:

@@ -67,7 +67,7 @@ def _plain(text: str) -> str:
 
 
 def confirm(question: str) -> bool:
-    """Ask at a terminal; elsewhere the program ends, for nobody could answer."""
+    """Ask at a terminal, beside what the program puts out; elsewhere it ends, for nobody could answer."""
     if not sys.stdin.isatty():
         refuse("nobody is there to answer; --yes says that it is meant", WRONG)
-    return click.confirm(question)
+    return click.confirm(question, err=True)

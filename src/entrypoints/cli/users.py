@@ -1,7 +1,6 @@
 """`tallystick users`: what staff do about one user."""
 
 import asyncio
-import sys
 
 import asyncpg
 import rich_click as click
@@ -19,7 +18,7 @@ from domain.refusals import OutcomeUnknown, Overloaded
 from domain.users import UserId, UserNotFound, is_user_id
 from entrypoints.cli.embedded import running_database
 from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import NO, OUT, WRONG, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.cli.terminal import NO, OUT, WRONG, confirm, named_errors, refuse, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 
@@ -42,8 +41,8 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
     settings = settings_or_exit()
     if not is_user_id(user):
         refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
-    if not is_sure:
-        _ask(user)
+    if not is_sure and not confirm(f"Delete {user} for good?"):
+        refuse("nothing was deleted", NO)
     errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
     failures = (Overloaded, OutcomeUnknown, UserNotFound)
     with named_errors(*errors, *failures), running_database(settings) as connected:
@@ -53,13 +52,6 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
         say_json(deleted)
     else:
         OUT.print(f"{deleted.user_id} is deleted since {deleted.deleted_at.isoformat()}", markup=False)
-
-
-def _ask(user: str) -> None:
-    if not sys.stdin.isatty():
-        refuse("nobody can be asked here: give --yes to delete for good", WRONG)
-    if not click.confirm(f"Delete {user} for good?", err=True):
-        refuse("nothing was deleted", NO)
 
 
 async def _delete(settings: Settings, user_id: UserId) -> Deleted:

@@ -63,6 +63,12 @@ def test_a_switch_is_kept_with_who_and_when(connected: Installation) -> None:
     assert told(connected, "set", "points_enabled", "on")["points_enabled"]["enabled"] is True
 
 
+def test_machines_may_ask_for_json_before_the_command_too(connected: Installation) -> None:
+    ran = connected.run("flags", "--json", "set", "points_enabled", "off")
+
+    assert [item["name"] for item in json.loads(ran.stdout)["items"]] == ["points_enabled"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "pins", "status", "reason"),
     [

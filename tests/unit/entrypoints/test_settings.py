@@ -156,6 +156,8 @@ def test_blank_values_count_as_absent() -> None:
         ("TALLYSTICK_FLAGS", "webhooks=on", {"name", "on", "off", *DEFAULT_FLAGS}),
         ("TALLYSTICK_FLAGS", "webhook_enabled=yes", {"name", "on", "off"}),
         ("TALLYSTICK_FLAGS", "webhook_enabled", {"name", "on", "off"}),
+        ("TALLYSTICK_FLAGS", "points_enabled=on; points_enabled=off", {"points_enabled", "twice"}),
+        ("TALLYSTICK_FLAGS", "points_enabled=on; points_enabled=on", {"points_enabled", "twice"}),
         ("TALLYSTICK_FLAGS", "mint_in_referral_api=on", {"mint_in_referral_api", "never", "writes"}),
     ],
 )
@@ -246,7 +248,6 @@ def test_a_direct_url_beside_no_database_is_refused() -> None:
             {Flag.WEBHOOK_ENABLED: True, Flag.ENSURE_ON_READ_ENABLED: False},
         ),
         ("mint_in_referral_api=off", {Flag.MINT_IN_REFERRAL_API: False}),
-        ("webhook_enabled=on; webhook_enabled=off", {Flag.WEBHOOK_ENABLED: False}),
     ],
 )
 def test_flags_are_pinned_as_they_are_written(pins: str, read: dict[Flag, bool]) -> None:
