@@ -111,6 +111,10 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             "a code that leads to somebody else than it did elsewhere is explained by it",
             *("code", "user_id", "kept_by", "reason", "run", "created_at"),
         ),
+        "clicked_codes": _kept(
+            "that somebody followed a link with the code, not who: a rollback lets what was followed resolve",
+            *("code", "clicked_at"),
+        ),
         "metadata_mirror": _deleted("user_id", "code", "mirrored_at"),
         "flags": _kept("who answers for how a flow is switched", "name", "enabled", "updated_at", "updated_by"),
         "idempotency_keys": _deleted("caller", "key", "fingerprint", "status", "body", "created_at"),
@@ -124,7 +128,6 @@ ABOUT_NOBODY: Mapping[str, str] = MappingProxyType(
         "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",
         "backfill_chunks": "how far backfills have come",
         "backfill_malformed": "lines that could not be read, by number, and why; nothing of what they hold",
-        "clicked_codes": "which codes of backfills were followed, not by whom",
         "schedules": "when something was done last",
         "webhook_deliveries": "ids of deliveries and when they came, for eight days; not whom they were about",
     }
