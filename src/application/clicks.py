@@ -41,7 +41,7 @@ class Clicks:
             for code in taken:
                 self.note(code)
             raise
-        # A code that no run wrote may be one that a run writes later: only what is stored need not be sent again.
+        # What no run brings along may be planned later: only what is stored need not be sent again.
         self._stored |= dict.fromkeys(stored)
         while len(self._stored) > self._capacity:
             del self._stored[next(iter(self._stored))]

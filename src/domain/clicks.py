@@ -8,7 +8,7 @@ from domain.codes import Code
 
 
 class ClickedCodes(Protocol):
-    """Codes that a backfill run wrote and that were clicked since."""
+    """Codes that a backfill run brings along, written already or only planned, and that were clicked."""
 
     async def keep(self, codes: Collection[Code], at: datetime) -> set[Code]:
-        """Store the first click of those that a run wrote, and return all of these that are stored now."""
+        """Store the first click of those that a run brings along, and return all of these that are stored now."""

@@ -15,8 +15,15 @@ class MemoryClickedCodes:
 
     async def keep(self, codes: Collection[Code], at: datetime) -> set[Code]:
         self._view.writing()
-        written = {code for code in codes if code in self._view.brought}
-        for code in written:
+        brought = {code for code in codes if code in self._view.brought or self._is_staged(code)}
+        for code in brought:
             if code not in self._view.clicked:
                 self._view.clicked.put(code, at)
-        return written
+        return brought
+
+    def _is_staged(self, code: Code) -> bool:
+        return any(
+            claim.code == code and kept_by is None
+            for claim, kept_by in self._view.claims.values()
+            if self._view.runs.get(claim.run) in {"planned", "applying", "applied"}
+        )

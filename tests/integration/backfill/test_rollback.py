@@ -9,6 +9,7 @@ from adapters.postgres.backfill_apply import BackfillApplication
 from adapters.postgres.backfill_runs import BackfillRefused
 from adapters.postgres.statements import Statements
 from tests.integration.postgres.sessions import database_name, login_of, session
+from domain.codes import Code
 from tests.moving import Moving, a_user
 
 
@@ -65,6 +66,19 @@ async def test_a_code_that_somebody_followed_stays_as_an_alias(moving: Moving) -
     assert (done.codes_clicked, done.codes_removed) == (1, 1)
     assert await moving.world.resolve("ADA11111") == "alias"
     assert await moving.world.resolve("BEN11111") == "unknown"
+
+
+async def test_a_code_that_somebody_followed_before_it_was_written_stays_as_an_alias(moving: Moving) -> None:
+    run = await moving.plan(a_user("ada", "ADA11111"), a_user("ben", "BEN11111"))
+    moving.world.clicks.note(Code("ADA11111"))
+    await moving.world.clicks.flush()
+    await moving.apply(run)
+
+    done = await moving.roll_back(run)
+
+    assert (done.codes_clicked, done.codes_removed) == (1, 1)
+    assert [await moving.world.resolve(code) for code in ("ADA11111", "BEN11111")] == ["alias", "unknown"]
+    assert await moving.world.broken_promises() == []
 
 
 async def test_what_traffic_wrote_stays(moving: Moving) -> None:

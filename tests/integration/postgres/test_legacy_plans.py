@@ -36,7 +36,7 @@ ASKED: Mapping[tuple[str, str], tuple[str, set[str]]] = {
     ("metadata_mirror", "drift"): (KEYS, {"referral_codes_one_canonical", "legacy_users_once"}),
     ("metadata_mirror", "write"): (f"{KEYS}, now()", {"referral_codes_one_canonical"}),
     ("metadata_mirror", "erase"): (KEYS, {"metadata_mirror_pkey"}),
-    ("clicks", "keep"): (f"{CODES}, now()", {"referral_codes_pkey"}),
+    ("clicks", "keep"): (f"{CODES}, now()", {"referral_codes_pkey", "legacy_codes_one_keeper"}),
 }
 """What each statement is asked, and the indexes that it has to find it by."""
 SMALL = {"backfill_runs"}

@@ -1,5 +1,7 @@
 """Which clicks leave a trace, and how often one is sent."""
 
+import pytest
+
 from domain.codes import Code
 from tests.worlds import World
 
@@ -27,13 +29,33 @@ class ClickedCodesBehaviour:
 
         assert await world.clicked() == {"1234"}
 
-    async def test_a_click_before_a_run_wrote_the_code_does_not_hide_one_after_it(self, world: World) -> None:
+    @pytest.mark.parametrize("state", ["planned", "applying", "applied"])
+    async def test_a_click_on_a_code_that_a_run_is_still_to_write_is_stored(self, world: World, state: str) -> None:
+        await world.imported("ada", "1234", aliases=["5678"])
+        await world.imported("bob", "9012", lost_to="cid")
+        await world.run_is(state)
+
+        for code in ("1234", "5678", "9012", "NOBODY99"):
+            world.clicks.note(Code(code))
+        await world.clicks.flush()
+
+        assert await world.clicked() == {"1234", "5678"}
+
+    async def test_a_click_on_what_a_run_took_back_is_none(self, world: World) -> None:
         await world.imported("ada", "1234")
+        await world.run_is("rolled_back")
+
+        world.clicks.note(Code("1234"))
+        await world.clicks.flush()
+
+        assert await world.clicked() == set()
+
+    async def test_a_click_before_the_plan_does_not_hide_one_after_it(self, world: World) -> None:
         world.clicks.note(Code("1234"))
         await world.clicks.flush()
         assert await world.clicked() == set()
 
-        await world.reconcile(repair=True)
+        await world.imported("ada", "1234")
         world.clicks.note(Code("1234"))
         await world.clicks.flush()
 
