@@ -9,10 +9,10 @@ from adapters.memory.transactions import MemoryTransactions
 from adapters.postgres.database import Database
 from adapters.postgres.transactions import PostgresTransactions
 from application.clicks import Clicks
-from application.legacy_metadata import AdoptCodes, MirrorMetadata
+from application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata
 from application.reconciliation import MetadataDrift, ReconcileMetadata
 from application.transactions import Transactions
-from domain.codes import Code
+from domain.codes import CROCKFORD, Code, draw_candidates
 from domain.flags import Flag
 from domain.legacy_metadata import Claim
 from domain.users import UserId
@@ -25,12 +25,21 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 class Movings(Loyalties):
     """What a team has while it moves in, beside all that it has for good."""
 
-    def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
+    def __init__(
+        self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8
+    ) -> None:
         super().__init__(transactions, seed=seed)
-        self.adopt_codes = AdoptCodes(transactions, self.flags, self.clock, self.metrics)
+        self.alphabet, self.length = alphabet, length
+        self.adopt_codes = AdoptCodes(transactions, self.flags, self.clock, self.metrics, self.candidates)
+        self.bring_along = BringAlong(self.flags, self.metrics)
         self.mirroring = MirrorLater(MirrorMetadata(transactions, self.clock), self.flags, self.metrics)
-        self.reconcile_metadata = ReconcileMetadata(transactions, self.clock, self.randomness, self.metrics)
+        self.reconcile_metadata = ReconcileMetadata(
+            transactions, self.clock, self.randomness, self.metrics, self.candidates
+        )
         self.clicks = Clicks(transactions, self.clock, self.metrics)
+
+    def candidates(self) -> tuple[Code, ...]:
+        return draw_candidates(self.randomness.bytes, alphabet=self.alphabet, length=self.length)
 
     def fall_back(self, *, on: bool = True) -> None:
         self.flags.switch(Flag.LEGACY_FALLBACK_ENABLED, enabled=on)

@@ -5,15 +5,18 @@ from datetime import datetime
 
 from application.codes import Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
 from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
+from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
+from application.deletion import Deleted, DeleteUsers, Deletion
 from application.group_commit import GroupCommit
 from application.idempotency import Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from application.invariants import Invariant
+from application.minting import Minted
 from application.reads import ReadStandings, TellDeleted
 from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
 from application.transactions import Transactions
-from domain.codes import CROCKFORD, Code, draw_candidates, normal_form
+from domain.codes import CROCKFORD, Code, normal_form
 from domain.identity_events import EventKind, IdentityEvent
 from domain.ids import uuid_v7
 from domain.referrals import Arrival, Edge, Leader, ReferralPoints
@@ -30,14 +33,18 @@ class World(Movings):
     def __init__(
         self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8
     ) -> None:
-        super().__init__(transactions, seed=seed)
-        self.alphabet, self.length = alphabet, length
-        self.mint_codes = MintCodes(transactions, self.clock, self.metrics, self.mirroring)
-        self.remint_codes = RemintCodes(transactions, self.clock, self.metrics, self.once, self.mirroring)
+        super().__init__(transactions, seed=seed, alphabet=alphabet, length=length)
+        self.mint_codes = MintCodes(transactions, self.clock, self.metrics, self.bring_along, self.mirroring)
+        self.remint_codes = RemintCodes(
+            transactions, self.clock, self.metrics, self.once, self.bring_along, self.mirroring
+        )
         self.attribute_referrals = self._attributing(100)
         self.delete_users = DeleteUsers(transactions)
         self.finish_deletions = FinishDeletions(transactions, self.clock)
         self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics, self.mirroring)
+        self.receive_identity_events = ReceiveIdentityEvents(
+            transactions, self.clock, self.metrics, self.bring_along, self.mirroring
+        )
         self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
         self.tell_deleted = TellDeleted(transactions)
         self.minting = GroupCommit(
@@ -63,9 +70,6 @@ class World(Movings):
 
     async def read_standing(self, user_id: UserId) -> Standing | None:
         return (await ReadStandings(self.transactions, self.flags)([user_id]))[0]
-
-    def candidates(self) -> tuple[Code, ...]:
-        return draw_candidates(self.randomness.bytes, alphabet=self.alphabet, length=self.length)
 
     def _drawn(self, candidates: Sequence[str] | None) -> tuple[Code, ...]:
         return tuple(Code(text) for text in candidates) if candidates is not None else self.candidates()

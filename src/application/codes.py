@@ -1,25 +1,19 @@
 """Minting: each living user has one canonical code, and every older one keeps resolving."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import msgspec
 
 from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.legacy_metadata import NoteCodes
+from application.legacy_metadata import BringAlong, NoteCodes
+from application.minting import Minted, count_mints, mint
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import enter
-from domain.codes import MAX_CANDIDATES, Code, CodeEntry, CodesExhausted
+from domain.codes import Code
 from domain.refusals import Refusal
 from domain.users import UserDeleted, UserId
-
-
-class DrawCandidates(Protocol):
-    """Draws the candidates for one mint."""
-
-    def __call__(self) -> tuple[Code, ...]: ...
 
 
 class Mint(msgspec.Struct, frozen=True):
@@ -29,16 +23,6 @@ class Mint(msgspec.Struct, frozen=True):
     candidates: tuple[Code, ...]
     since: datetime
     """When somebody first asked for it."""
-
-
-class Minted(msgspec.Struct, frozen=True):
-    """A user's canonical code after a mint."""
-
-    code: Code
-    created: bool
-    """False where the user had it already."""
-    collisions: int = 0
-    """How many candidates were somebody else's."""
 
 
 class Remint(msgspec.Struct, frozen=True):
@@ -59,13 +43,18 @@ class Reminted(msgspec.Struct, frozen=True):
 class MintCodes:
     """Give users their first code; whoever has one keeps it."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics, note: NoteCodes) -> None:
-        self._transactions, self._clock, self._metrics, self._note = transactions, clock, metrics, note
+    def __init__(
+        self, transactions: Transactions, clock: Clock, metrics: Metrics, bring: BringAlong, note: NoteCodes
+    ) -> None:
+        self._transactions, self._clock, self._metrics = transactions, clock, metrics
+        self._bring, self._note = bring, note
 
     async def __call__(self, mints: Sequence[Mint]) -> list[Minted | Refusal]:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
-            users = await enter(stores, {command.user_id for command in mints}, now)
+            user_ids = {command.user_id for command in mints}
+            await self._bring(stores, user_ids, now)
+            users = await enter(stores, user_ids, now)
             living = {c.user_id: c.candidates for c in mints if users[c.user_id].deleted_at is None}
             minted = await mint(stores, living, now)
         # Those who had a code, too: a mint that is run again after a lost answer finds its own.
@@ -82,10 +71,16 @@ class RemintCodes:
     """Replace canonical codes; the old one becomes an alias in the same transaction."""
 
     def __init__(
-        self, transactions: Transactions, clock: Clock, metrics: Metrics, once: AnswerOnce, note: NoteCodes
+        self,
+        transactions: Transactions,
+        clock: Clock,
+        metrics: Metrics,
+        once: AnswerOnce,
+        bring: BringAlong,
+        note: NoteCodes,
     ) -> None:
         self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
-        self._note = note
+        self._bring, self._note = bring, note
 
     async def __call__(self, remints: Sequence[Keyed[Remint]]) -> list[Reminted | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
@@ -95,7 +90,9 @@ class RemintCodes:
 
     async def _remint(self, stores: Stores, remints: Sequence[Remint]) -> list[Reminted | Refusal]:
         now = self._clock.now()
-        users = await enter(stores, {command.user_id for command in remints}, now)
+        user_ids = {command.user_id for command in remints}
+        await self._bring(stores, user_ids, now)
+        users = await enter(stores, user_ids, now)
         # One after the other, for one user may ask twice in a batch; nobody remints by the thousand.
         return [
             UserDeleted()
@@ -120,47 +117,3 @@ class RemintCodes:
             raise minted  # the old code must stay canonical: nothing of this batch is stored
         self._metrics.count("collision_retry_count", minted.collisions)
         return Reminted(minted.code, held, verified)
-
-
-async def mint(
-    stores: Stores, candidates: Mapping[UserId, Sequence[Code]], at: datetime
-) -> dict[UserId, Minted | Refusal]:
-    """Give each of these locked, living users a canonical code; whoever has one keeps it."""
-    held = await stores.codes.canonical(candidates)
-    minted: dict[UserId, Minted | Refusal] = {u: Minted(code, created=False) for u, code in held.items()}
-    wanting = [user_id for user_id in candidates if user_id not in held]
-    for attempt in range(MAX_CANDIDATES):
-        if not wanting:
-            return minted
-        entries = [CodeEntry(candidates[u][attempt], u, is_canonical=True, created_at=at) for u in wanting]
-        assigned = await stores.codes.assign(entries)
-        for entry in entries:
-            if entry.user_id in assigned:
-                minted[entry.user_id] = Minted(entry.code, created=True, collisions=attempt)
-        wanting = [user_id for user_id in wanting if user_id not in assigned]
-        if wanting:
-            # A conflict on the user means that a rival minted for them: theirs is the code. Else it was the code's.
-            for user_id, code in (await stores.codes.canonical(wanting)).items():
-                minted[user_id] = Minted(code, created=False, collisions=attempt)
-            wanting = [user_id for user_id in wanting if user_id not in minted]
-    return minted | {user_id: CodesExhausted() for user_id in wanting}
-
-
-def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted | Refusal]], now: datetime) -> None:
-    """Measure what a committed batch of mints did; each with its user and the time when it was first asked for."""
-    measured: set[UserId] = set()
-    for user_id, since, minted in mints:
-        is_first = user_id not in measured
-        measured.add(user_id)
-        if isinstance(minted, Refusal):
-            metrics.count("collision_retry_count", MAX_CANDIDATES if is_first else 0)
-        elif minted.created and is_first:
-            metrics.count("collision_retry_count", minted.collisions)
-            metrics.observe("time_to_code_ms", milliseconds_between(since, now))
-        else:
-            metrics.count("double_mint_attempts")
-
-
-def milliseconds_between(earlier: datetime, later: datetime) -> float:
-    """Return how long it took, never less than nothing: the earlier time may be from another clock."""
-    return max(0.0, (later - earlier).total_seconds() * 1000)

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from application.codes import Minted, count_mints, milliseconds_between, mint
 from application.deletion import depart
-from application.legacy_metadata import NoteCodes
+from application.legacy_metadata import BringAlong, NoteCodes
+from application.minting import Minted, count_mints, milliseconds_between, mint
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import Roll, enter, holders_of
@@ -31,8 +31,11 @@ class Notice(msgspec.Struct, frozen=True):
 class ReceiveIdentityEvents:
     """Take each delivery of the identity provider once: profile, verification, code and deletion in one transaction."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, metrics: Metrics, note: NoteCodes) -> None:
-        self._transactions, self._clock, self._metrics, self._note = transactions, clock, metrics, note
+    def __init__(
+        self, transactions: Transactions, clock: Clock, metrics: Metrics, bring: BringAlong, note: NoteCodes
+    ) -> None:
+        self._transactions, self._clock, self._metrics = transactions, clock, metrics
+        self._bring, self._note = bring, note
 
     async def __call__(self, notices: Sequence[Notice]) -> list[Receipt]:
         now = self._clock.now()
@@ -42,7 +45,7 @@ class ReceiveIdentityEvents:
             fresh = {
                 notice.event.delivery_id: notice for notice in reversed(notices) if notice.event.delivery_id in new
             }
-            file = await _File.open(stores, [notice.event for notice in fresh.values()], now)
+            file = await _File.open(stores, [notice.event for notice in fresh.values()], self._bring, now)
             for notice in notices:
                 if fresh.get(notice.event.delivery_id) is notice:
                     file.take(notice)
@@ -80,10 +83,12 @@ class _File:
         self.out_of_order = 0
 
     @classmethod
-    async def open(cls, stores: Stores, events: Sequence[IdentityEvent], at: datetime) -> "_File":
+    async def open(cls, stores: Stores, events: Sequence[IdentityEvent], bring: BringAlong, at: datetime) -> "_File":
         """Load and lock: the users of the events and those who may lose a claim to one, in one order."""
         holders = await holders_of(stores, [event.profile for event in events])
         named = {event.user_id for event in events} | {holder.user_id for holder in holders}
+        coming = {event.user_id for event in events if event.kind != "deleted"}
+        await bring(stores, coming, at, beside=named)
         users = await enter(stores, named, at)
         return cls(Roll(users, users.values(), at=at), await stores.verifications.verified(named))
 

@@ -1,14 +1,16 @@
 """Legacy metadata, used: codes that only it knows are adopted by the code book, and it is shown what changed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from application.minting import DrawCandidates, mint
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from domain.codes import Code
 from domain.flags import Flag, Flags
 from domain.legacy_metadata import settle
+from domain.refusals import Refusal
 from domain.users import UserId
 
 
@@ -18,14 +20,37 @@ class NoteCodes(Protocol):
     def __call__(self, user_ids: Collection[UserId], /) -> None: ...
 
 
+class BringAlong:
+    """Adopt for users who are about to be given a code, in their transaction, while the fallback is on.
+
+    Whoever looks at their link before their run reaches them finds the code that they know.
+    """
+
+    def __init__(self, flags: Flags, metrics: Metrics) -> None:
+        self._flags, self._metrics = flags, metrics
+
+    async def __call__(
+        self, stores: Stores, user_ids: Collection[UserId], at: datetime, *, beside: Collection[UserId] = ()
+    ) -> Mapping[Code, UserId]:
+        """Return what was adopted; to be asked for before users are locked, with those who are locked beside these."""
+        if not user_ids or not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
+            return {}
+        adopted = await adopt(stores, user_ids, at, beside=beside)
+        self._metrics.count("legacy_drift_count", len(adopted), label="mints")
+        return adopted
+
+
 class AdoptCodes:
     """Store codes that only the legacy metadata knows in the code book, while the fallback is on.
 
     All codes of an owner come at once, so that the canonical one becomes canonical.
     """
 
-    def __init__(self, transactions: Transactions, flags: Flags, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, transactions: Transactions, flags: Flags, clock: Clock, metrics: Metrics, draw_candidates: DrawCandidates
+    ) -> None:
         self._transactions, self._flags, self._clock, self._metrics = transactions, flags, clock, metrics
+        self._draw_candidates = draw_candidates
 
     async def __call__(self, codes: Collection[Code]) -> None:
         if not codes or not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
@@ -35,8 +60,10 @@ class AdoptCodes:
         if not claims:
             return
         async with self._transactions.begin() as stores:
-            adopted = await adopt(stores, {claim.user_id for claim in claims.values()}, self._clock.now())
-        self._metrics.count("legacy_drift_count", len(adopted & claims.keys()), label="referrals")
+            now = self._clock.now()
+            adopted = await adopt(stores, {claim.user_id for claim in claims.values()}, now)
+            await mint_missing(stores, adopted.values(), self._draw_candidates, now)
+        self._metrics.count("legacy_drift_count", len(adopted.keys() & claims.keys()), label="referrals")
 
 
 class MirrorMetadata:
@@ -52,23 +79,38 @@ class MirrorMetadata:
             await stores.mirror.write(user_ids, self._clock.now())
 
 
-async def adopt(stores: Stores, user_ids: Collection[UserId], at: datetime) -> set[Code]:
+async def adopt(
+    stores: Stores, user_ids: Collection[UserId], at: datetime, *, beside: Collection[UserId] = ()
+) -> dict[Code, UserId]:
     """Store what these users are missing in the code book, and return it; nobody's canonical code changes.
 
-    Runs are held before users are locked, and users before their codes are written.
+    Who lost their canonical code is left without one: it is for the caller to mint. Runs are held before users are
+    locked, these and those beside them at once, and users before their codes are written.
     """
-    await stores.legacy.hold()
     wanting = await stores.legacy.claims_of(user_ids)
     if not wanting:
-        return set()
-    users = await stores.users.lock(wanting)
-    unseen = wanting.keys() - users.keys()
-    if unseen:
-        await stores.legacy.admit(unseen, at)
-        await stores.users.lock(unseen)  # somebody else may have let them in meanwhile
+        return {}
+    await stores.legacy.hold()
+    # Before anybody is locked, as runs do it: of two who let users in, neither waits for what the other one locked.
+    await stores.legacy.admit(wanting, at)
+    await stores.users.lock({*user_ids, *beside})
     # Anew behind the locks: somebody else may have adopted them meanwhile, or deleted their user.
     claims = await stores.legacy.claims_of(wanting)
     held = await stores.codes.canonical(wanting)
-    return await stores.legacy.adopt(
-        [claim for user_id in claims for claim in settle(claims[user_id], has_canonical=user_id in held)]
-    )
+    settled = [claim for user_id in claims for claim in settle(claims[user_id], has_canonical=user_id in held)]
+    stored = await stores.legacy.adopt(settled)
+    return {claim.code: claim.user_id for claim in settled if claim.code in stored}
+
+
+async def mint_missing(
+    stores: Stores, user_ids: Iterable[UserId], draw_candidates: DrawCandidates, at: datetime
+) -> None:
+    """Give those of these locked, living users a code who have no canonical one; CodesExhausted where none is free."""
+    asked = set(user_ids)
+    if not asked:
+        return
+    held = await stores.codes.canonical(asked)
+    minted = await mint(stores, {user_id: draw_candidates() for user_id in asked if user_id not in held}, at)
+    for outcome in minted.values():
+        if isinstance(outcome, Refusal):
+            raise outcome

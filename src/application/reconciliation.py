@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from application.legacy_metadata import adopt
+from application.legacy_metadata import adopt, mint_missing
+from application.minting import DrawCandidates
 from application.ports import Clock, Metrics, Randomness
 from application.reads import TRIES, Reads
 from application.transactions import Stores, TransactionAborted, Transactions
@@ -47,8 +48,16 @@ class MetadataDrift(msgspec.Struct, frozen=True):
 class ReconcileMetadata:
     """Compare code book and legacy metadata in pages of users, each a transaction of its own where it is repaired."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, randomness: Randomness, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        clock: Clock,
+        randomness: Randomness,
+        metrics: Metrics,
+        draw_candidates: DrawCandidates,
+    ) -> None:
         self._transactions, self._clock, self._metrics = transactions, clock, metrics
+        self._draw_candidates = draw_candidates
         self._randomness, self._reads = randomness, Reads(transactions, randomness)
 
     async def pages(self, *, is_to_repair: bool, size: int = PAGE_SIZE) -> AsyncIterator[MetadataDrift]:
@@ -73,6 +82,7 @@ class ReconcileMetadata:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
             adopted = await adopt(stores, user_ids, now)
+            await mint_missing(stores, adopted.values(), self._draw_candidates, now)
             await stores.users.lock(user_ids)
             drift = await _count(stores, user_ids)
             wrong = await stores.mirror.drift(user_ids)

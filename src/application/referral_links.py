@@ -5,8 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from application.codes import DrawCandidates, Mint, Minted
+from application.codes import Mint
 from application.group_commit import Single
+from application.minting import DrawCandidates, Minted
 from application.ports import Clock, Metrics
 from application.transactions import Transactions
 from domain.codes import Code, CodeEntry

@@ -74,8 +74,11 @@ class MetadataMirror(Protocol):
 
 
 def settle(claims: Sequence[Claim], *, has_canonical: bool) -> list[Claim]:
-    """Decide how a user's claims enter the code book: the first is canonical where there is none, the rest aliases."""
+    """Decide how a user's claims enter the code book: one that was canonical stays so where there is none.
+
+    Every other one is an alias: who lost their canonical code gets a new one, never an older one of theirs.
+    """
     return [
-        msgspec.structs.replace(claim, is_canonical=number == 0 and not has_canonical)
+        msgspec.structs.replace(claim, is_canonical=claim.is_canonical and number == 0 and not has_canonical)
         for number, claim in enumerate(claims)
     ]

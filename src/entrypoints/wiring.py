@@ -28,7 +28,7 @@ from adapters.telemetry.logs import Pseudonyms
 from adapters.telemetry.metrics import PrometheusMetrics
 from adapters.webhooks.signatures import WebhookSecrets
 from application.clicks import Clicks
-from application.codes import DrawCandidates, Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
+from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
 from application.credits import Grant, GrantCredits, Granted
 from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
 from application.exports import ReadExport
@@ -37,8 +37,9 @@ from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
-from application.legacy_metadata import AdoptCodes, MirrorMetadata, NoteCodes
+from application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata, NoteCodes
 from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
+from application.minting import DrawCandidates, Minted
 from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
 from application.points import Accrued, Points
 from application.ports import Bell, Clock, Metrics, Randomness, RateLimiter
@@ -366,6 +367,7 @@ class LegacyMetadata(Provider):
 
     scope = Scope.APP
     adopt_codes = provide(AdoptCodes)
+    bring_along = provide(BringAlong)
     mirror_metadata = provide(MirrorMetadata)
     reconcile_metadata = provide(ReconcileMetadata)
     flush_clicks = provide(FlushClicks)

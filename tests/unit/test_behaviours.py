@@ -18,6 +18,7 @@ from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
 from tests.unit.behaviours.invites import MakeInvitesBehaviour, RevokeInvitesBehaviour, SeatPagesBehaviour
 from tests.unit.behaviours.legacy_metadata import (
     AdoptCodesBehaviour,
+    BringAlongBehaviour,
     BroughtCodesBehaviour,
     LegacyFallbackBehaviour,
     LegacyFieldBehaviour,
@@ -171,6 +172,9 @@ class TestClickedCodes(ClickedCodesBehaviour): ...
 
 
 class TestAdoptCodes(AdoptCodesBehaviour): ...
+
+
+class TestBringAlong(BringAlongBehaviour): ...
 
 
 class TestBroughtCodes(BroughtCodesBehaviour): ...

@@ -58,7 +58,7 @@ _GAUGES: Mapping[GaugeName, str] = {
 }
 _LABELS: Mapping[str, Sequence[str]] = {
     "resolver_outcomes": ("canonical", "alias", "legacy", "unknown"),
-    "legacy_drift_count": ("resolver", "referrals", "reconcile"),
+    "legacy_drift_count": ("resolver", "referrals", "mints", "reconcile"),
     "accrual_outcomes": ("credited", "repeated", "refused", "pending", "recovered"),
     "limit_hits": ("award", "resolver", "sign_up", "webhook", "read", "write"),
     "webhook_refusals": ("signature", "shape"),

@@ -17,6 +17,7 @@ from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.reconciliation import MetadataDrift, ReconcileMetadata
+from domain.codes import draw_candidates
 from domain.refusals import Overloaded
 from entrypoints.cli.embedded import running_database
 from entrypoints.cli.migrate import refuse_pending
@@ -80,7 +81,10 @@ async def _reconcile_metadata(settings: Settings, *, is_to_apply: bool) -> Metad
     await database.open()
     try:
         transactions = PostgresTransactions(database)
-        reconciliation = ReconcileMetadata(transactions, SystemClock(), SystemRandomness(), PrometheusMetrics())
+        randomness = SystemRandomness()
+        reconciliation = ReconcileMetadata(
+            transactions, SystemClock(), randomness, PrometheusMetrics(), lambda: draw_candidates(randomness.bytes)
+        )
         found = MetadataDrift()
         async for drift in reconciliation.pages(is_to_repair=is_to_apply):
             found = found.plus(drift)

@@ -9,10 +9,10 @@ from litestar import Router, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from application.codes import DrawCandidates
 from application.group_commit import Single
 from application.idempotency import Keyed
 from application.invites import NewInvite, Redeemed, Redemption, RevokeInvite
+from application.minting import DrawCandidates
 from application.ports import Clock, Randomness
 from application.reads import Reads
 from domain.codes import CodesExhausted, normal_form

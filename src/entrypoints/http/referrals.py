@@ -9,9 +9,10 @@ import msgspec
 from litestar import Router, get, post
 from litestar.params import JSONBody
 
-from application.codes import DrawCandidates, Remint, Reminted
+from application.codes import Remint, Reminted
 from application.group_commit import Single
 from application.idempotency import Keyed
+from application.minting import DrawCandidates
 from application.ports import Clock
 from application.reads import Reads
 from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink

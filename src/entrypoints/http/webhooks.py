@@ -9,9 +9,9 @@ from litestar import Router, post
 
 from adapters.webhooks.payloads import Envelope, UnknownShape, read_event
 from adapters.webhooks.signatures import SignatureInvalid, WebhookSecrets
-from application.codes import DrawCandidates
 from application.group_commit import Single
 from application.identity_events import Notice, Receipt
+from application.minting import DrawCandidates
 from application.ports import Clock, Metrics
 from domain.flags import Flag, Flags
 from domain.refusals import OutcomeUnknown

@@ -100,6 +100,38 @@ async def test_no_link_stops_resolving_and_no_promise_is_broken(
     assert await moving.world.broken_promises() == []
 
 
+async def test_who_asks_while_their_chunk_is_written_finds_the_code_that_they_know(
+    moving: Moving, shared_database: Database
+) -> None:
+    users = [f"user{n:03}" for n in range(USERS)]
+    run = await moving.plan(*(a_user(user, f"CODE{user[-3:]}") for user in users), chunk=10)
+    await moving.world.run_is("applying", run=run.run)
+    worlds = clients(moving, shared_database)
+    aborted: list[str] = []
+
+    async def ask(world: World, chance: random.Random) -> None:
+        world.fall_back()
+        left = users[:]
+        chance.shuffle(left)
+        while left:
+            taken, left = left[:7], left[7:]
+            try:
+                await world.mint_codes([world.mint_command(user) for user in taken])
+                await world.tell("updated", taken[0])
+            except TransactionAborted as error:  # what a group commit would try again
+                aborted.append(str(error))
+
+    await asyncio.gather(
+        moving.apply(run, connections=2), *(ask(world, random.Random(n)) for n, world in enumerate(worlds))
+    )
+
+    assert [await moving.canonical(user) for user in users[::10]] == [f"CODE{n:03}" for n in range(0, USERS, 10)]
+    assert {canonical for _, canonical in (await moving.codes()).values()} == {True}
+    assert "40P01" not in aborted
+    assert (await moving.verify(run)).holds
+    assert await moving.world.broken_promises() == []
+
+
 async def test_a_rollback_beside_traffic_breaks_no_promise(moving: Moving, shared_database: Database) -> None:
     lines = [
         a_user(f"user{n:03}", f"CODE{n:04}", day=n, points=n % 7, referred_by=f"user{n // 3:03}") for n in range(USERS)

@@ -76,12 +76,24 @@ class Overtaking:
     async def _until_it_is_done_or_waits(self) -> None:
         async with asyncio.timeout(30):
             while not self.rival.done() and not self.had_to_wait:
-                async with self._world._database().connection() as connection:
-                    self.had_to_wait = await connection.fetchval(
-                        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = "
-                        "(SELECT oid FROM pg_database WHERE datname = current_database()) OR NOT granted AND "
-                        "locktype = 'transactionid')"
-                    )
+                self.had_to_wait = await somebody_waits(self._world)
+
+
+async def somebody_waits(world: World) -> bool:
+    """Tell whether a session waits for a lock."""
+    async with world._database().connection() as connection:
+        waits: bool = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database()) OR NOT granted AND "
+            "locktype = 'transactionid')"
+        )
+        return waits
+
+
+async def until_somebody_waits(world: World) -> None:
+    async with asyncio.timeout(30):
+        while not await somebody_waits(world):  # noqa: ASYNC110  the database has no event for it
+            await asyncio.sleep(0)
 
 
 async def test_a_link_resolves_while_its_code_is_adopted(world: World) -> None:
@@ -140,7 +152,7 @@ async def test_a_rollback_waits_for_an_adoption_that_runs_and_stops_the_next_one
     await world.imported("bob", "56780")
     overtaking = Overtaking(world, "legacy", "adopt", world.run_is("rolling_back"))
 
-    await AdoptCodes(overtaking, world.flags, world.clock, world.metrics)([Code("12340")])
+    await AdoptCodes(overtaking, world.flags, world.clock, world.metrics, world.candidates)([Code("12340")])
     assert overtaking.had_to_wait
     await overtaking.rival
     await world.adopt_codes([Code("56780")])
@@ -176,6 +188,74 @@ async def test_a_user_who_is_still_to_be_applied_comes_with_what_was_imported(wo
     async with world.transactions.reading() as stores:
         runs = await connection_of(stores).fetch("SELECT user_id, backfill_run FROM users ORDER BY user_id")
     assert [tuple(row) for row in runs] == [("ada", 1), ("bob", None), ("eve", None)]
+
+
+async def test_who_looks_at_their_link_before_their_run_reaches_them_comes_with_what_was_imported(world: World) -> None:
+    world.fall_back()
+    await world.imported("ada", "12340")
+    await world.imported("bob", "56780")
+    await world.run_is("applying")
+    async with world.transactions.begin() as stores:
+        await connection_of(stores).execute("UPDATE legacy_users SET username = user_id, display_name = user_id")
+
+    assert (await world.link("ada")).code == "12340"
+    await world.tell("created", "bob", profile=Profile(email="bob@example.org"))
+
+    assert await world.profile("ada") == Profile(None, "ada", "ada")
+    assert await world.code_of("bob") == "56780"
+    async with world.transactions.reading() as stores:
+        runs = await connection_of(stores).fetch("SELECT user_id, backfill_run FROM users ORDER BY user_id")
+    assert [tuple(row) for row in runs] == [("ada", 1), ("bob", 1)]
+
+
+async def test_of_one_batch_who_claims_a_name_meets_who_was_just_brought_along_with_it(world: World) -> None:
+    world.fall_back()
+    await world.imported("ada", "12340")
+    async with world.transactions.begin() as stores:
+        await connection_of(stores).execute("UPDATE legacy_users SET username = 'star'")
+    notices = [world.notice("created", "ada"), world.notice("created", "bob", profile=Profile(username="star"))]
+
+    assert await world.receive_identity_events(notices) == ["processed", "processed"]
+
+    assert [(await world.profile(user)).username for user in ("ada", "bob")].count("star") == 1
+    assert await world.code_of("ada") == "12340"
+
+
+async def test_batches_that_bring_users_along_beside_others_queue_instead_of_deadlocking(world: World) -> None:
+    world.fall_back()
+    for number in range(12):
+        await world.arrive(f"user{number:02}")
+        if number % 2:
+            await world.imported(f"user{number:02}", f"1000{number:02}")
+    users = [f"user{number:02}" for number in range(12)]
+    # Whoever locked those who are brought along first, and the others behind them, would be in the other one's way.
+    batches = [
+        [world.mint_command(user) for user in users],
+        [world.mint_command(user) for user in users[:7] if user != "user01"],
+    ]
+
+    for _ in range(5):
+        await asyncio.gather(*(world.mint_codes(batch) for batch in batches for _ in range(4)))
+
+    assert [await world.code_of(user) for user in users[1::2]] == [f"1000{n:02}" for n in range(1, 12, 2)]
+    assert await world.broken_promises() == []
+
+
+async def test_who_brings_users_along_holds_nobody_whom_a_chunk_wants_behind_its_new_users(world: World) -> None:
+    world.fall_back()
+    await world.arrive("ada")
+    for user, code in (("ada", "12340"), ("bob", "56780")):
+        await world.imported(user, code)
+    mint = [world.mint_command("ada"), world.mint_command("bob")]
+
+    async with world._database().connection() as chunk, chunk.transaction():
+        await chunk.execute("INSERT INTO users (user_id, created_at) VALUES ('bob', now())")
+        minting = asyncio.create_task(world.mint_codes(mint))
+        await until_somebody_waits(world)
+        await chunk.execute("SELECT FROM users WHERE user_id IN ('ada', 'bob') ORDER BY user_id FOR NO KEY UPDATE")
+    await minting
+
+    assert [await world.code_of(user) for user in ("ada", "bob")] == ["12340", "56780"]
 
 
 async def test_of_instances_that_look_at_once_one_reconciles(world: World) -> None:

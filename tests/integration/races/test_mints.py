@@ -8,7 +8,7 @@ import pytest
 from dishka import Provider, Scope
 
 from adapters.memory.ports import SeededRandomness
-from application.codes import DrawCandidates, Minted, mint
+from application.minting import DrawCandidates, Minted, mint
 from domain.codes import Code, CodeEntry, draw_candidates
 from domain.refusals import Refusal
 from domain.users import UserId

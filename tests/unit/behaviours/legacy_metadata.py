@@ -4,7 +4,7 @@ import pytest
 
 from application.idempotency import Keyed
 from domain.flags import Flag
-from domain.users import UserId
+from domain.users import Profile, UserId
 from tests.worlds import World
 
 
@@ -112,13 +112,18 @@ class AdoptCodesBehaviour:
         assert await world.resolve("1234") == "alias"
         assert await world.broken_promises() == []
 
-    async def test_an_owner_with_aliases_alone_gets_one_of_them_as_their_code(self, world: World) -> None:
+    async def test_an_owner_who_lost_their_canonical_code_gets_a_new_one_and_never_an_older_one(
+        self, world: World
+    ) -> None:
         world.fall_back()
-        await world.imported("ada", aliases=["5678", "1234"])
+        await world.imported("ada", "LOST1234", lost_to="cid")
+        await world.imported("ada", aliases=["5678", "1234"], run=2)
 
         await world.arrive("bob", "5678")
 
-        assert await world.code_of("ada") == "1234"
+        assert await world.code_of("ada") not in {"LOST1234", "5678", "1234"}
+        assert [await world.resolve(code) for code in ("5678", "1234")] == ["alias", "alias"]
+        assert await world.inviter("bob") == "ada"
         assert await world.broken_promises() == []
 
     async def test_without_the_fallback_nothing_is_attributed_or_adopted(self, world: World) -> None:
@@ -156,6 +161,71 @@ class AdoptCodesBehaviour:
 
         assert (await world.arrive("ada", "1234")).attribution == "none"
         assert await world.inviter("ada") is None
+
+
+class BringAlongBehaviour:
+    async def test_who_looks_at_their_link_finds_the_code_that_they_know(self, world: World) -> None:
+        world.fall_back()
+        await world.imported("ada", "1234", aliases=["5678"])
+
+        assert (await world.link("ada")).code == "1234"
+
+        assert [await world.resolve(code) for code in ("1234", "5678")] == ["canonical", "alias"]
+        assert [await world.brought_by(code) for code in ("1234", "5678")] == [1, 1]
+        assert world.metrics.counts["legacy_drift_count", "mints"] == 2
+        assert await world.broken_promises() == []
+
+    async def test_a_remint_replaces_the_imported_code_which_becomes_an_alias(self, world: World) -> None:
+        world.fall_back()
+        await world.imported("ada", "1234")
+
+        reminted = await world.remint("ada")
+
+        assert (reminted.alias, await world.code_of("ada")) == ("1234", reminted.code)
+        assert await world.resolve("1234") == "alias"
+        assert await world.broken_promises() == []
+
+    async def test_a_delivery_mints_nothing_for_who_brings_a_code(self, world: World) -> None:
+        world.fall_back()
+        await world.imported("ada", "1234")
+
+        await world.tell("created", "ada", profile=Profile(username="ada"))
+
+        assert await world.code_of("ada") == "1234"
+        assert await world.profile("ada") == Profile(username="ada")
+        assert await world.broken_promises() == []
+
+    async def test_a_delivery_about_who_leaves_brings_nothing(self, world: World) -> None:
+        world.fall_back()
+        await world.imported("ada", "1234")
+
+        await world.tell("deleted", "ada")
+
+        assert await world.brought_by("1234") is None
+
+    async def test_who_lost_their_canonical_code_is_minted_a_new_one(self, world: World) -> None:
+        world.fall_back()
+        await world.imported("ada", aliases=["1234"])
+
+        assert await world.mint("ada", candidates=["ADA12345"]) == "ADA12345"
+        assert await world.resolve("1234") == "alias"
+        assert await world.broken_promises() == []
+
+    async def test_who_has_a_code_keeps_it(self, world: World) -> None:
+        own = await world.mint("ada")
+        world.fall_back()
+        await world.imported("ada", "1234")
+
+        assert await world.mint("ada") == own
+        assert await world.resolve("1234") == "alias"
+
+    async def test_without_the_fallback_everybody_is_minted_a_new_one(self, world: World) -> None:
+        await world.imported("ada", "1234")
+
+        assert await world.mint("ada") != "1234"
+        await world.remint("ada")
+        await world.tell("created", "ada")
+        assert await world.brought_by("1234") is None
 
 
 class LegacyFieldBehaviour:

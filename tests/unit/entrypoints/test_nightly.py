@@ -47,7 +47,7 @@ def instance(world: World) -> Instance:
 
 
 def dying(world: World) -> Nightly:
-    reconcile = DyingReconciliation(world.transactions, world.clock, world.randomness, world.metrics)
+    reconcile = DyingReconciliation(world.transactions, world.clock, world.randomness, world.metrics, world.candidates)
     return Nightly(world.transactions, reconcile, world.flags, world.clock, world.randomness, 3)
 
 
@@ -90,7 +90,7 @@ async def test_who_lost_the_lease_goes_no_further(world: World, instance: Instan
                 yield drift
 
     taken_over: list[MetadataDrift | None] = []
-    slow = Slow(world.transactions, world.clock, world.randomness, world.metrics)
+    slow = Slow(world.transactions, world.clock, world.randomness, world.metrics, world.candidates)
 
     found = await Nightly(world.transactions, slow, world.flags, world.clock, world.randomness, 3).look()
 

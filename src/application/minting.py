@@ -1,0 +1,73 @@
+"""Inside a transaction, minting: who has no canonical code is given one of their candidates."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from application.ports import Metrics
+from application.transactions import Stores
+from domain.codes import MAX_CANDIDATES, Code, CodeEntry, CodesExhausted
+from domain.refusals import Refusal
+from domain.users import UserId
+
+
+class DrawCandidates(Protocol):
+    """Draws the candidates for one mint."""
+
+    def __call__(self) -> tuple[Code, ...]: ...
+
+
+class Minted(msgspec.Struct, frozen=True):
+    """A user's canonical code after a mint."""
+
+    code: Code
+    created: bool
+    """False where the user had it already."""
+    collisions: int = 0
+    """How many candidates were somebody else's."""
+
+
+async def mint(
+    stores: Stores, candidates: Mapping[UserId, Sequence[Code]], at: datetime
+) -> dict[UserId, Minted | Refusal]:
+    """Give each of these locked, living users a canonical code; whoever has one keeps it."""
+    held = await stores.codes.canonical(candidates)
+    minted: dict[UserId, Minted | Refusal] = {u: Minted(code, created=False) for u, code in held.items()}
+    wanting = [user_id for user_id in candidates if user_id not in held]
+    for attempt in range(MAX_CANDIDATES):
+        if not wanting:
+            return minted
+        entries = [CodeEntry(candidates[u][attempt], u, is_canonical=True, created_at=at) for u in wanting]
+        assigned = await stores.codes.assign(entries)
+        for entry in entries:
+            if entry.user_id in assigned:
+                minted[entry.user_id] = Minted(entry.code, created=True, collisions=attempt)
+        wanting = [user_id for user_id in wanting if user_id not in assigned]
+        if wanting:
+            # A conflict on the user means that a rival minted for them: theirs is the code. Else it was the code's.
+            for user_id, code in (await stores.codes.canonical(wanting)).items():
+                minted[user_id] = Minted(code, created=False, collisions=attempt)
+            wanting = [user_id for user_id in wanting if user_id not in minted]
+    return minted | {user_id: CodesExhausted() for user_id in wanting}
+
+
+def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted | Refusal]], now: datetime) -> None:
+    """Measure what a committed batch of mints did; each with its user and the time when it was first asked for."""
+    measured: set[UserId] = set()
+    for user_id, since, minted in mints:
+        is_first = user_id not in measured
+        measured.add(user_id)
+        if isinstance(minted, Refusal):
+            metrics.count("collision_retry_count", MAX_CANDIDATES if is_first else 0)
+        elif minted.created and is_first:
+            metrics.count("collision_retry_count", minted.collisions)
+            metrics.observe("time_to_code_ms", milliseconds_between(since, now))
+        else:
+            metrics.count("double_mint_attempts")
+
+
+def milliseconds_between(earlier: datetime, later: datetime) -> float:
+    """Return how long it took, never less than nothing: the earlier time may be from another clock."""
+    return max(0.0, (later - earlier).total_seconds() * 1000)
