@@ -42,7 +42,8 @@ class Reads:
 class ReadStandings:
     """Read how users stand: one statement for all who ask at once; None for those never seen.
 
-    While the code book is not the source of truth, the code of the legacy field is shown, where it is that user's.
+    While the code book is not the source of truth, the code of the legacy field is shown, where it is that user's and
+    what changes is mirrored to it.
     """
 
     def __init__(self, transactions: Transactions, flags: Flags) -> None:
@@ -51,9 +52,13 @@ class ReadStandings:
     async def __call__(self, user_ids: Sequence[UserId]) -> list[Standing | None]:
         async with self._transactions.reading() as stores:
             standings = await stores.standings.of(set(user_ids))
-            if not self._flags.enabled(Flag.TABLE_AS_SOT):
+            if self._shows_the_legacy_field():
                 standings = await _as_the_legacy_field_shows(stores, standings)
         return [standings.get(user_id) for user_id in user_ids]
+
+    def _shows_the_legacy_field(self) -> bool:
+        # With the fallback off nothing is mirrored: what was mirrored once would hide every remint.
+        return not self._flags.enabled(Flag.TABLE_AS_SOT) and self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED)
 
 
 async def _as_the_legacy_field_shows(stores: Stores, standings: Mapping[UserId, Standing]) -> dict[UserId, Standing]:

@@ -32,8 +32,8 @@ DEFAULTS: Mapping[Flag, bool] = {
 
 MEANINGS: Mapping[Flag, str] = {
     Flag.TABLE_AS_SOT: (
-        "The code book is the source of truth about codes. When off, links and GET /api/me show the code of the legacy "
-        "metadata, where it is that user's; nothing else depends on it."
+        "The code book is the source of truth about codes. When off, and legacy_fallback_enabled on, links and "
+        "GET /api/me show the code of the legacy metadata, where it is that user's; nothing else depends on it."
     ),
     Flag.WEBHOOK_ENABLED: "Deliveries of the identity provider are taken. When off, they are answered with 503.",
     Flag.MINT_IN_REFERRAL_API: "GET /api/referral mints. It never does: this flag cannot be switched on.",

@@ -62,9 +62,9 @@ NOT_CREDITED = (PointsDisabled, PartialCompletion, AccrualPending, "waits")
 
 
 def flicker(world: World, monkeypatch: pytest.MonkeyPatch, *, first: bool) -> None:
-    """Flip every flag whenever somebody has asked for one."""
-    answers = cycle([first, not first])
-    monkeypatch.setattr(world.flags, "enabled", lambda _flag: next(answers))
+    """Flip a flag whenever somebody has asked for it."""
+    answers = {flag: cycle([first, not first]) for flag in Flag}
+    monkeypatch.setattr(world.flags, "enabled", lambda flag: next(answers[flag]))
 
 
 class FlippedFlagsBehaviour:

@@ -65,7 +65,8 @@ class Script:
         assert second["alias"] == first["referral_code"]
         shown = (await ada.get("/api/my-referral-link")).json()["referral_code"]
         # What the legacy field shows follows a little later.
-        late = set() if self._state[Flag.TABLE_AS_SOT] else {first["referral_code"]}
+        is_late = self._state[Flag.LEGACY_FALLBACK_ENABLED] and not self._state[Flag.TABLE_AS_SOT]
+        late = {first["referral_code"]} if is_late else set()
         assert shown in {second["referral_code"], *late}
         for code in filter(None, (first["alias"], first["referral_code"], second["referral_code"])):
             assert (await self._anyone.get(f"/api/referral/resolve?code={code}")).json()["valid"] is True

@@ -240,14 +240,27 @@ class LegacyFieldBehaviour:
     async def test_else_the_code_of_the_legacy_field_is(self, world: World) -> None:
         world.flags.switch(Flag.TABLE_AS_SOT, enabled=False)
         old = await world.mint("ada")
+        world.fall_back()
         new = (await world.remint("ada")).code
         assert await world.code_of("ada") == new
 
+        await world.mirrored("ada")
         await world.mirrors("ada", old)
 
         assert await world.code_of("ada") == old
         assert (await world.link("ada")).code == old
         assert await world.resolve(new) == "canonical"
+
+    async def test_nothing_is_shown_of_it_while_nothing_is_mirrored_to_it(self, world: World) -> None:
+        world.flags.switch(Flag.TABLE_AS_SOT, enabled=False)
+        world.fall_back()
+        old = await world.mint("ada")
+        assert await world.mirrored("ada") == old
+        world.fall_back(on=False)
+
+        new = (await world.remint("ada")).code
+
+        assert await world.code_of("ada") == new != old
 
     async def test_where_nothing_was_mirrored_the_imported_canonical_code_is(self, world: World) -> None:
         world.flags.switch(Flag.TABLE_AS_SOT, enabled=False)
@@ -260,6 +273,7 @@ class LegacyFieldBehaviour:
 
     async def test_one_that_does_not_resolve_to_the_user_is_never_shown(self, world: World) -> None:
         world.flags.switch(Flag.TABLE_AS_SOT, enabled=False)
+        world.fall_back()
         own, others = await world.mint("ada"), await world.mint("bob")
 
         for shown in (others, "NOBODYS1"):
