@@ -1,7 +1,9 @@
 """Codes while a team moves in: each is one look-up by index, in the code book and in what was imported."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -24,12 +26,21 @@ SELECT 'ALIAS' || n, 'user' || n, false, now(), now() FROM generate_series(1, {U
 INSERT INTO metadata_mirror (user_id, code, mirrored_at)
 SELECT 'user' || n, 'CODE' || n, now() FROM generate_series(1, {USERS}, 2) AS n;
 """
+KINDS = {
+    "canonical": "CODE7",
+    "alias": "ALIAS4",
+    "imported": "CODE8",
+    "of a deleted user": "CODE10",
+    "retired": "CODE9",
+    "unknown": "NOBODY",
+    "no normal form": "",
+}
 KEYS = "ARRAY['user7', 'user8']"
 CODES = "ARRAY['CODE7', 'CODE8']"
 ASKED: Mapping[tuple[str, str], tuple[str, set[str]]] = {
     ("codes", "assign"): (f"{CODES}, {KEYS}, now()", {"legacy_codes_one_keeper"}),
     ("codes", "retire"): (f"{KEYS}, now()", {"referral_codes_one_canonical", "referral_codes_aliases"}),
-    ("legacy_metadata", "resolve"): (CODES, {"legacy_codes_one_keeper", "referral_codes_pkey"}),
+    ("legacy_metadata", "resolve"): (CODES, {"legacy_codes_one_keeper", "referral_codes_pkey", "users_pkey"}),
     ("legacy_metadata", "codes_of"): (KEYS, {"legacy_users_once", "legacy_codes_pkey"}),
     ("legacy_metadata", "claims_of"): (KEYS, {"legacy_users_once", "legacy_codes_pkey", "referral_codes_pkey"}),
     ("metadata_mirror", "users"): ("'user7', 50", {"legacy_users_once", "metadata_mirror_pkey"}),
@@ -65,3 +76,29 @@ async def test_every_look_up_is_one_by_index(superuser: Session, is_filled: bool
         ]
         assert found_by_nothing == [], f"{name}\n{text}"
         assert {index for index in indexes if index not in text} == set(), f"{name}\n{text}"
+
+
+async def test_a_code_is_looked_up_as_often_whatever_it_stands_for(superuser: Session) -> None:
+    await superuser.execute("SET session_replication_role = replica; SET search_path = tallystick")
+    await superuser.execute(FILLING)
+    await superuser.execute("UPDATE users SET deleted_at = now() WHERE user_id IN ('user9', 'user10')")
+    await superuser.execute("UPDATE referral_codes SET retired_at = now() WHERE code = 'CODE9'")
+    await superuser.execute("ANALYZE; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+    await superuser.execute(f"PREPARE resolve AS {Statements.load('legacy_metadata').resolve}")
+
+    work = {}
+    for kind, code in KINDS.items():
+        explain = f"EXPLAIN (ANALYZE, TIMING off, COSTS off, FORMAT json) EXECUTE resolve (ARRAY['{code}'])"
+        ((plan,),) = await superuser.fetch(explain)
+        work[kind] = sorted(look_ups(json.loads(plan)[0]["Plan"]))
+
+    assert [table for table, _ in work["unknown"]] == ["backfill_runs", "legacy_codes", "referral_codes", "users"]
+    assert {kind: done for kind, done in work.items() if done != work["unknown"]} == {}
+
+
+def look_ups(node: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Return which tables were asked, and how often."""
+    if "Relation Name" in node:
+        yield node["Relation Name"], node["Actual Loops"]
+    for below in node.get("Plans", []):
+        yield from look_ups(below)

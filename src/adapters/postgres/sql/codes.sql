@@ -4,7 +4,7 @@ FROM tallystick.referral_codes
 WHERE user_id = ANY($1::text[]) AND is_canonical;
 
 -- resolve(codes)
--- One index look-up a code, found or not: the same work for every kind of answer.
+-- One index look-up a code, found or not, for every kind of answer.
 SELECT code, user_id, is_canonical, created_at
 FROM tallystick.referral_codes
 WHERE code = ANY($1::text[]) AND retired_at IS NULL;
