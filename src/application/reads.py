@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from application.ports import Randomness
-from application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
+from application.transactions import CommitUncertain, Stores, StoreUnavailable, TransactionAborted, Transactions
 from domain.flags import Flag, Flags
 from domain.refusals import Overloaded
 from domain.standings import Standing
@@ -26,17 +26,25 @@ class Reads:
         self._transactions, self._randomness = transactions, randomness
 
     async def __call__(self, ask: Callable[[Stores], Awaitable[T]]) -> T:
-        pause = _FIRST_PAUSE_SECONDS
-        for _ in range(TRIES):
-            try:
-                async with self._transactions.reading() as stores:
-                    return await ask(stores)
-            except TransactionAborted:
-                await asyncio.sleep(pause * self._randomness.fraction())
-                pause *= 2
-            except StoreUnavailable:
-                break
-        raise Overloaded("the database cannot answer now; ask again")
+        async def read() -> T:
+            async with self._transactions.reading() as stores:
+                return await ask(stores)
+
+        return await run_again(read, self._randomness)
+
+
+async def run_again(run: Callable[[], Awaitable[T]], randomness: Randomness) -> T:
+    """Run what does no harm twice until it goes through; Overloaded where it does not, or cannot now."""
+    pause = _FIRST_PAUSE_SECONDS
+    for _ in range(TRIES):
+        try:
+            return await run()
+        except (TransactionAborted, CommitUncertain):
+            await asyncio.sleep(pause * randomness.fraction())
+            pause *= 2
+        except StoreUnavailable:
+            break
+    raise Overloaded("the database cannot answer now; ask again")
 
 
 class ReadStandings:

@@ -1,23 +1,17 @@
 """Reconciliation: what the code book and the legacy metadata say differently, counted and repaired."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
 from application.legacy_metadata import adopt, mint_missing
 from application.minting import DrawCandidates
 from application.ports import Clock, Metrics, Randomness
-from application.reads import TRIES, Reads
-from application.transactions import Stores, TransactionAborted, Transactions
-from domain.refusals import Overloaded
+from application.reads import Reads, run_again
+from application.transactions import Stores, Transactions
 from domain.users import UserId
 
-T = TypeVar("T")
-
 PAGE_SIZE = 200
-_FIRST_PAUSE_SECONDS = 0.05
 
 
 class MetadataDrift(msgspec.Struct, frozen=True):
@@ -33,6 +27,8 @@ class MetadataDrift(msgspec.Struct, frozen=True):
     """Canonical codes that are not mirrored, of users for whom codes were imported."""
     orphaned: int = 0
     """Mirrored codes of deleted users."""
+    failed: int = 0
+    """Users of pages that failed for good: nobody looked at them."""
 
     @property
     def total(self) -> int:
@@ -60,25 +56,36 @@ class ReconcileMetadata:
         self._draw_candidates = draw_candidates
         self._randomness, self._reads = randomness, Reads(transactions, randomness)
 
-    async def pages(self, *, is_to_repair: bool, size: int = PAGE_SIZE) -> AsyncIterator[MetadataDrift]:
-        """Yield what differs, page by page; Overloaded or StoreUnavailable where the stores cannot answer now."""
-        last, found = UserId(""), 0
+    async def pages(
+        self, *, is_to_repair: bool, size: int = PAGE_SIZE, told: Callable[[Exception], None] = lambda _failure: None
+    ) -> AsyncIterator[MetadataDrift]:
+        """Yield what differs, page by page; Overloaded where the stores cannot say who is next.
+
+        A page that fails for good is passed over, for it would hold up everybody behind it; `told` hears why.
+        """
+        last, left = UserId(""), 0
         while user_ids := await self._page(last, size):
-            drift = await self._page_drift(user_ids, is_to_repair=is_to_repair)
-            self._metrics.count("legacy_drift_count", drift.total, label="reconcile")
-            last, found = user_ids[-1], found + drift.total
-            yield drift
-        self._metrics.gauge("legacy_drift", found)
+            try:
+                met, remaining = await self._page_drift(user_ids, is_to_repair=is_to_repair)
+            except Exception as failure:  # noqa: BLE001  whatever it is: the others have their turn
+                told(failure)
+                met, remaining = MetadataDrift(failed=len(user_ids)), 0
+            self._metrics.count("legacy_drift_count", met.total, label="reconcile")
+            last, left = user_ids[-1], left + remaining
+            yield met
+        self._metrics.gauge("legacy_drift", left)
 
     async def _page(self, after: UserId, limit: int) -> list[UserId]:
         return await self._reads(lambda stores: stores.mirror.users(after=after, limit=limit))
 
-    async def _page_drift(self, user_ids: Sequence[UserId], *, is_to_repair: bool) -> MetadataDrift:
+    async def _page_drift(self, user_ids: Sequence[UserId], *, is_to_repair: bool) -> tuple[MetadataDrift, int]:
+        """Return what a page differs in, and how much of it is left."""
         if is_to_repair:
-            return await self._again_while_aborted(lambda: self._repair(user_ids))
-        return await self._reads(lambda stores: _count(stores, user_ids))
+            return await run_again(lambda: self._repair(user_ids), self._randomness)
+        met = await self._reads(lambda stores: _count(stores, user_ids))
+        return met, met.total
 
-    async def _repair(self, user_ids: Sequence[UserId]) -> MetadataDrift:
+    async def _repair(self, user_ids: Sequence[UserId]) -> tuple[MetadataDrift, int]:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
             adopted = await adopt(stores, user_ids, now)
@@ -88,17 +95,8 @@ class ReconcileMetadata:
             wrong = await stores.mirror.drift(user_ids)
             await stores.mirror.write([user_id for user_id, kind in wrong.items() if kind != "orphaned"], now)
             await stores.mirror.erase([user_id for user_id, kind in wrong.items() if kind == "orphaned"])
-        return msgspec.structs.replace(drift, unadopted=len(adopted))
-
-    async def _again_while_aborted(self, run: Callable[[], Awaitable[T]]) -> T:
-        pause = _FIRST_PAUSE_SECONDS
-        for _ in range(TRIES):
-            try:
-                return await run()
-            except TransactionAborted:
-                await asyncio.sleep(pause * self._randomness.fraction())
-                pause *= 2
-        raise Overloaded("the database cannot take it now; ask again")
+            left = await _count(stores, user_ids)
+        return msgspec.structs.replace(drift, unadopted=len(adopted)), left.total
 
 
 async def _count(stores: Stores, user_ids: Sequence[UserId]) -> MetadataDrift:

@@ -11,7 +11,7 @@ class Schedules(Protocol):
         """Take the lease, unless somebody holds it or it was done since it was due."""
 
     async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
-        """Hold the lease for longer; False where it ended, and somebody else took it."""
+        """Hold the lease for longer, which may be said twice; False where it ended, and somebody else took it."""
 
     async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
         """Give the lease back and note that it was done; False where somebody else took it."""

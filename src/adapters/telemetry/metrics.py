@@ -51,7 +51,7 @@ _HISTOGRAMS: Mapping[HistogramName, tuple[str, str, Sequence[float]]] = {
     ),
 }
 _GAUGES: Mapping[GaugeName, str] = {
-    "legacy_drift": "Differences between code book and legacy metadata, as the last reconciliation met them.",
+    "legacy_drift": "Differences between code book and legacy metadata, as the last reconciliation left them.",
     "missing_code_count": "Living users without a canonical code.",
     "pending_accruals": "Points of slips and referrals that wait for being credited, by event.",
     "pending_accruals_oldest_seconds": "For how long the oldest of them has waited; 0 where none waits.",

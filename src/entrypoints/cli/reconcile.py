@@ -21,7 +21,7 @@ from domain.codes import draw_candidates
 from domain.refusals import Overloaded
 from entrypoints.cli.embedded import running_database
 from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import ERR, NO, OUT, named_errors, say_json, settings_or_exit
+from entrypoints.cli.terminal import ERR, NO, OUT, named_errors, refuse, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 
@@ -61,7 +61,7 @@ def metadata(is_to_apply: bool, as_json: bool) -> None:
     """Compare the code book with the legacy metadata of applied runs, and with what is mirrored to it.
 
     With --apply, imported codes that the code book lacks are adopted by it, and mirrored codes become what is canonical
-    now; in pages, each a transaction. Exits with 1 where something differs and was not repaired.
+    now; in pages, each a transaction. Exits with 1 where something differs and was not repaired, or a page failed.
     """
     settings = settings_or_exit()
     errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Overloaded)
@@ -72,6 +72,8 @@ def metadata(is_to_apply: bool, as_json: bool) -> None:
         say_json({"repaired": is_to_apply and drift.total > 0, **msgspec.structs.asdict(drift)})
     else:
         _show_drift(drift, is_repaired=is_to_apply)
+    if drift.failed:
+        refuse(f"{drift.failed} users could not be looked at, for the database did not do it; run it again")
     if drift.total and not is_to_apply:
         raise SystemExit(NO)
 
@@ -99,7 +101,7 @@ def _show_drift(drift: MetadataDrift, *, is_repaired: bool) -> None:
     table.add_row("mirrored codes that are not canonical any more", str(drift.stale))
     table.add_row("canonical codes that are not mirrored", str(drift.missing))
     table.add_row("mirrored codes of deleted users", str(drift.orphaned))
-    if not drift.total:
+    if not drift.total and not drift.failed:
         OUT.print("code book and legacy metadata say the same")
         return
     OUT.print(table)

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from adapters.telemetry.logs import logger
 from application.ports import Clock, Randomness
+from application.reads import run_again
 from application.reconciliation import MetadataDrift, ReconcileMetadata
 from application.schedules import due_since
-from application.transactions import StoreUnavailable, TransactionAborted, Transactions
+from application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted, Transactions
 from domain.flags import Flag, Flags
 from domain.refusals import Overloaded
 
@@ -37,13 +38,14 @@ class Nightly:
         while True:
             try:
                 drift = await self.look()
-            except (Overloaded, TransactionAborted, StoreUnavailable) as error:
+            except (Overloaded, TransactionAborted, StoreUnavailable, CommitUncertain) as error:
                 logger().warning("the nightly reconciliation has to wait", error=error)
             except Exception as error:  # noqa: BLE001  a bug in here must not end the nights
                 logger().error("the nightly reconciliation failed", error=error)
             else:
                 if drift is not None:
-                    logger().info("the legacy metadata was reconciled", users=drift.users, repaired=drift.total)
+                    facts = {"users": drift.users, "repaired": drift.total, "failed": drift.failed}
+                    logger().info("the legacy metadata was reconciled", **facts)
             await asyncio.sleep(LOOK_SECONDS * (0.5 + self._randomness.fraction()))
 
     async def look(self) -> MetadataDrift | None:
@@ -57,17 +59,28 @@ class Nightly:
         if held_until is None:
             return None
         found = MetadataDrift()
-        async for drift in self._reconcile.pages(is_to_repair=True):
+        async for drift in self._reconcile.pages(is_to_repair=True, told=_passed_over):
             found = found.plus(drift)
             until = self._clock.now() + LEASE
-            async with self._transactions.begin() as stores:
-                is_ours = await stores.schedules.renew(NAME, held_until=held_until, until=until)
-            if not is_ours:
+            if not await self._renew(held_until, until):
                 return found
             held_until = until
-        async with self._transactions.begin() as stores:
-            await stores.schedules.done(NAME, held_until=held_until, at=self._clock.now())
+        await self._done(held_until)
         return found
+
+    async def _renew(self, held_until: datetime, until: datetime) -> bool:
+        async def renew() -> bool:
+            async with self._transactions.begin() as stores:
+                return await stores.schedules.renew(NAME, held_until=held_until, until=until)
+
+        return await run_again(renew, self._randomness)
+
+    async def _done(self, held_until: datetime) -> None:
+        async def done() -> bool:
+            async with self._transactions.begin() as stores:
+                return await stores.schedules.done(NAME, held_until=held_until, at=self._clock.now())
+
+        await run_again(done, self._randomness)
 
     async def _lease(self) -> datetime | None:
         now = self._clock.now()
@@ -75,3 +88,7 @@ class Nightly:
         async with self._transactions.begin() as stores:
             is_ours = await stores.schedules.lease(NAME, now=now, until=until, due_at=due_at)
         return until if is_ours else None
+
+
+def _passed_over(failure: Exception) -> None:
+    logger().warning("a page of users could not be reconciled", error=failure)

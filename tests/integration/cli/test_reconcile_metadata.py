@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from click.testing import CliRunner, Result
 
+from adapters.postgres.metadata_mirror import PostgresMetadataMirror
+from application.transactions import StoreUnavailable
 from entrypoints.cli.main import main
 from tests.installations import Installation
 from tests.integration.cli.conftest import on
 from tests.integration.postgres.sessions import transactions_on
 from tests.worlds import World
 
-NOTHING = {"users": 0, "unadopted": 0, "stale": 0, "missing": 0, "orphaned": 0}
+NOTHING = {"users": 0, "unadopted": 0, "stale": 0, "missing": 0, "orphaned": 0, "failed": 0}
 Reconcile = Callable[..., Awaitable[Result]]
 
 
@@ -63,6 +65,34 @@ async def test_drift_is_counted_and_left_alone_until_it_is_told_to_repair_it(
     assert (repaired.exit_code, json.loads(repaired.stdout)) == (0, {"repaired": True, **found, "missing": 2})
     assert await moving.owner("1234") == "ada"
     assert (await reconcile()).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--apply"], ["--apply", "--json"]], ids=" ".join)
+async def test_a_page_that_cannot_be_looked_at_is_a_sentence(
+    reconcile: Reconcile, moving: World, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    await moving.imported("ada", "1234")
+
+    async def stall(*_: object) -> None:
+        raise StoreUnavailable("57014")
+
+    monkeypatch.setattr(PostgresMetadataMirror, "drift", stall)
+    told = await reconcile(*arguments)
+
+    assert (told.exit_code, type(told.exception)) == (1, SystemExit)
+    assert told.stderr == "tallystick: 1 users could not be looked at, for the database did not do it; run it again\n"
+    assert "say the same" not in told.stdout
+
+
+async def test_a_database_that_stalls_is_a_sentence(reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stall(*_: object, **__: object) -> None:
+        raise StoreUnavailable("57014")
+
+    monkeypatch.setattr(PostgresMetadataMirror, "users", stall)
+    told = await reconcile("--apply")
+
+    assert (told.exit_code, type(told.exception)) == (1, SystemExit)
+    assert told.stderr == "tallystick: the database cannot answer now; ask again\n"
 
 
 async def test_a_database_that_was_never_migrated_is_a_sentence(unmigrated: Installation) -> None:

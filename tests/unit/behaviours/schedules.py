@@ -38,7 +38,8 @@ class SchedulesBehaviour:
         world.pass_time(minutes=4)
         longer = world.clock.now() + LEASE
         async with world.transactions.begin() as stores:
-            assert await stores.schedules.renew("night", held_until=began + LEASE, until=longer)
+            for _ in range(2):  # the first answer was lost
+                assert await stores.schedules.renew("night", held_until=began + LEASE, until=longer)
         world.pass_time(minutes=2)
         assert not await _lease(world)
 

@@ -22,8 +22,8 @@ class Killed(BaseException):
 class DyingReconciliation(ReconcileMetadata):
     """Reconciles one page, and is killed."""
 
-    async def pages(self, *, is_to_repair: bool, size: int = 1) -> AsyncIterator[MetadataDrift]:
-        async for drift in super().pages(is_to_repair=is_to_repair, size=1):
+    async def pages(self, **_asked: object) -> AsyncIterator[MetadataDrift]:
+        async for drift in super().pages(is_to_repair=True, size=1):
             yield drift
             raise Killed
 
@@ -82,8 +82,8 @@ async def test_what_a_killed_instance_began_is_taken_over_when_its_lease_has_end
 
 async def test_who_lost_the_lease_goes_no_further(world: World, instance: Instance) -> None:
     class Slow(ReconcileMetadata):
-        async def pages(self, *, is_to_repair: bool, size: int = 1) -> AsyncIterator[MetadataDrift]:
-            async for drift in super().pages(is_to_repair=is_to_repair, size=1):
+        async def pages(self, **_asked: object) -> AsyncIterator[MetadataDrift]:
+            async for drift in super().pages(is_to_repair=True, size=1):
                 world.pass_time(seconds=LEASE.total_seconds() + 1)
                 if not taken_over:
                     taken_over.append(await instance().look())

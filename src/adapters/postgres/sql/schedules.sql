@@ -8,9 +8,10 @@ ON CONFLICT (name) DO UPDATE
 RETURNING name;
 
 -- renew(name, held_until, until)
+-- Again, where the first answer was lost, it is what it was made.
 UPDATE tallystick.schedules
 SET leased_until = $3::timestamptz
-WHERE name = $1::text AND leased_until = $2::timestamptz
+WHERE name = $1::text AND leased_until IN ($2::timestamptz, $3::timestamptz)
 RETURNING name;
 
 -- done(name, held_until, at)
