@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from adapters.memory.tables import Lease, View
+from application.schedules import CREDIBLE
 
 
 class MemorySchedules:
@@ -14,9 +15,13 @@ class MemorySchedules:
     async def lease(self, name: str, *, now: datetime, until: datetime, due_at: datetime) -> bool:
         self._view.writing()
         before = self._view.leases.get(name)
-        if before is not None and (before.until > now or (before.done_at is not None and before.done_at >= due_at)):
+        if before is None:
+            self._view.leases.put(name, Lease(now, now))
             return False
-        self._view.leases.put(name, Lease(until, before.done_at if before is not None else None))
+        latest = now + CREDIBLE
+        if now < before.until <= latest or (before.done_at is not None and due_at <= before.done_at <= latest):
+            return False
+        self._view.leases.put(name, Lease(until, before.done_at))
         return True
 
     async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:

@@ -15,7 +15,7 @@ class PostgresSchedules:
         self._connection = connection
 
     async def lease(self, name: str, *, now: datetime, until: datetime, due_at: datetime) -> bool:
-        return bool(await self._connection.fetch(_SQL.lease, name, now, until, due_at))
+        return bool(await self._connection.fetchval(_SQL.lease, name, now, until, due_at))
 
     async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
         return bool(await self._connection.fetch(_SQL.renew, name, held_until, until))

@@ -89,6 +89,8 @@ async def test_a_page_that_fails_for_good_is_told_and_passed_over(world: World, 
 async def test_a_page_that_fails_every_night_costs_nobody_else_theirs(world: World) -> None:
     reconcile = over(world, Poisoned(memory(world), "user1", StoreUnavailable("57014")))
     night = Nightly(world.transactions, reconcile, world.flags, world.clock, world.randomness, 3)
+    assert await night.look() is None
+    world.pass_time(days=1)
 
     assert await night.look() is not None
     world.pass_time(minutes=10)

@@ -34,21 +34,24 @@ async def world() -> World:
     world.fall_back()
     for number in range(3):
         await world.imported(f"user{number}", f"1000{number}")
+    assert await nightly(world).look() is None  # known from now on, and due by the next night
+    world.pass_time(days=1)
     return world
+
+
+def nightly(world: World, reconcile: ReconcileMetadata | None = None) -> Nightly:
+    reconcile = reconcile or world.reconcile_metadata
+    return Nightly(world.transactions, reconcile, world.flags, world.clock, world.randomness, 3)
 
 
 @pytest.fixture
 def instance(world: World) -> Instance:
-    def build() -> Nightly:
-        reconcile = world.reconcile_metadata
-        return Nightly(world.transactions, reconcile, world.flags, world.clock, world.randomness, 3)
-
-    return build
+    return lambda: nightly(world)
 
 
 def dying(world: World) -> Nightly:
     reconcile = DyingReconciliation(world.transactions, world.clock, world.randomness, world.metrics, world.candidates)
-    return Nightly(world.transactions, reconcile, world.flags, world.clock, world.randomness, 3)
+    return nightly(world, reconcile)
 
 
 async def test_of_several_instances_one_does_it_and_once_a_night(world: World, instance: Instance) -> None:
@@ -62,6 +65,21 @@ async def test_of_several_instances_one_does_it_and_once_a_night(world: World, i
         world.pass_time(hours=1)
         nights += [world.clock.now().hour for each in instances if await each.look() is not None]
     assert nights == [3, 3]
+
+
+async def test_a_fallback_that_is_switched_on_by_day_waits_for_the_night() -> None:
+    world = World(MemoryTransactions())
+    world.pass_time(hours=(27 - world.clock.now().hour) % 24 + 9)  # noon
+    world.fall_back()
+    await world.imported("ada", "1234")
+
+    looks = []
+    for _ in range(24):
+        if await nightly(world).look() is not None:
+            looks.append(world.clock.now().hour)
+        world.pass_time(hours=1)
+
+    assert looks == [3]
 
 
 async def test_what_a_killed_instance_began_is_taken_over_when_its_lease_has_ended(
@@ -92,7 +110,7 @@ async def test_who_lost_the_lease_goes_no_further(world: World, instance: Instan
     taken_over: list[MetadataDrift | None] = []
     slow = Slow(world.transactions, world.clock, world.randomness, world.metrics, world.candidates)
 
-    found = await Nightly(world.transactions, slow, world.flags, world.clock, world.randomness, 3).look()
+    found = await nightly(world, slow).look()
 
     assert found is not None
     assert found.users == 1

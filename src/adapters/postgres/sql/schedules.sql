@@ -1,11 +1,17 @@
 -- lease(name, now, until, due_at)
--- The row is locked before it is judged: of several who ask at once one gets it.
-INSERT INTO tallystick.schedules AS s (name, leased_until)
-VALUES ($1::text, $3::timestamptz)
+-- What nobody asked for yet was not missed. The row is locked before it is judged: of several who ask at once one gets
+-- it. A time more than a day ahead is from a clock that was wrong, and counts as none.
+INSERT INTO tallystick.schedules AS s (name, leased_until, last_done_at)
+VALUES ($1::text, $2::timestamptz, $2::timestamptz)
 ON CONFLICT (name) DO UPDATE
-    SET leased_until = excluded.leased_until
-    WHERE s.leased_until <= $2::timestamptz AND (s.last_done_at IS NULL OR s.last_done_at < $4::timestamptz)
-RETURNING name;
+    SET leased_until = $3::timestamptz
+    WHERE
+        s.leased_until NOT BETWEEN $2::timestamptz + interval '1 microsecond' AND $2::timestamptz + interval '1 day'
+        AND (
+            s.last_done_at IS NULL
+            OR s.last_done_at NOT BETWEEN $4::timestamptz AND $2::timestamptz + interval '1 day'
+        )
+RETURNING leased_until = $3::timestamptz AS is_ours;
 
 -- renew(name, held_until, until)
 -- Again, where the first answer was lost, it is what it was made.
