@@ -36,8 +36,9 @@ class Clicks:
         try:
             async with self._transactions.begin() as stores:
                 stored = await stores.clicks.keep(taken, self._clock.now())
-        except BaseException:
-            self._metrics.count("click_write_failures")
+        except BaseException as error:
+            if isinstance(error, Exception):  # who is told to end did not fail
+                self._metrics.count("click_write_failures")
             for code in taken:
                 self.note(code)
             raise

@@ -150,9 +150,11 @@ class Commits:
         self._behind.append(close)
 
     async def close(self, *, grace_seconds: float) -> None:
-        """Finish or refuse what waits, everywhere at once, and then what that left behind."""
+        """Finish or refuse what waits, everywhere at once, and in what is left of the time what that left behind."""
+        until = self._clock.monotonic() + grace_seconds
         await asyncio.gather(*(close(grace_seconds=grace_seconds) for close in self._closers))
-        await asyncio.gather(*(close(grace_seconds=grace_seconds) for close in self._behind))
+        left = max(0.0, until - self._clock.monotonic())
+        await asyncio.gather(*(close(grace_seconds=left) for close in self._behind))
 
 
 class PostgresStore(Provider):

@@ -32,6 +32,8 @@ class PoolSettings(msgspec.Struct, frozen=True):
     statement_seconds: float = 5.0
     lock_seconds: float = 1.5
     """Longer than it takes the server to see a deadlock, which is one second by default."""
+    close_seconds: float = 1.0
+    """When it ends, whoever still has a connection is not waited for any longer."""
     cache_statements: bool = True
     """Off behind PgBouncer before 1.21 in transaction mode."""
 
@@ -80,7 +82,7 @@ class Database:
         if self._pool is None:
             return
         try:
-            async with asyncio.timeout(self._settings.statement_seconds):
+            async with asyncio.timeout(self._settings.close_seconds):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()

@@ -1,5 +1,6 @@
 """Units of work on PostgreSQL: READ COMMITTED with row locks, committed by a clean exit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -32,6 +33,8 @@ from adapters.postgres.standings import PostgresStandings
 from adapters.postgres.users import PostgresUsers
 from application.transactions import CommitUncertain, Stores, TransactionAborted
 
+_ROLLBACK_SECONDS = 1.0
+"""A server that does not answer for that long rolls back by itself when the connection is dropped."""
 _INSIDE: ContextVar[bool] = ContextVar("inside a transaction", default=False)
 
 
@@ -124,7 +127,8 @@ async def _roll_back(connection: Connection) -> None:
     if is_lost(connection):
         return
     try:
-        await connection.execute("ROLLBACK")
+        async with asyncio.timeout(_ROLLBACK_SECONDS):
+            await connection.execute("ROLLBACK")
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         # The last one is said of a connection whose other end went away in the middle of a statement.
         terminate(connection)

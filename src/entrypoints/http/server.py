@@ -20,7 +20,8 @@ from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.nightly import Nightly
 from entrypoints.worker.upkeep import Upkeep
 
-_CLOSING_SECONDS = 10.0
+_ENDING_SECONDS = 3.0
+"""How long what waits may still be written once the requests have ended; a database that hangs gets no more."""
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
 
@@ -60,8 +61,9 @@ class Server:
             await receive()
             for task in background:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            await commits.close(grace_seconds=_CLOSING_SECONDS)
+            await asyncio.gather(
+                asyncio.wait(background, timeout=_ENDING_SECONDS), commits.close(grace_seconds=_ENDING_SECONDS)
+            )
         finally:
             await container.close()
         await send({"type": "lifespan.shutdown.complete"})

@@ -7,6 +7,8 @@ from application.clicks import Clicks
 from application.ports import Randomness
 
 PAUSE_SECONDS = 1.0
+LAST_SECONDS = 2.0
+"""How long a process that ends waits for its last clicks to be stored."""
 
 
 class FlushClicks:
@@ -14,19 +16,32 @@ class FlushClicks:
 
     def __init__(self, clicks: Clicks, randomness: Randomness) -> None:
         self._clicks, self._randomness = clicks, randomness
+        self._is_storing = True
 
     async def run(self) -> None:
-        """Flush until cancelled, and once more then."""
-        try:
-            while True:
+        """Flush until cancelled, and once more then, unless that cut a flush short."""
+        while True:
+            try:
                 await asyncio.sleep(PAUSE_SECONDS * (0.5 + self._randomness.fraction()))
-                await self.flush()
-        finally:
+            except asyncio.CancelledError:
+                await self._flush_last()
+                raise
             await self.flush()
 
     async def flush(self) -> None:
-        """Flush once; where that fails, the clicks wait for the next time."""
+        """Flush once; where that fails, the clicks wait for the next time, which is said once an outage."""
         try:
             await self._clicks.flush()
         except Exception as error:  # noqa: BLE001  whatever it is: the next flush comes
-            logger().warning("clicks have to wait", error=error)
+            if self._is_storing:
+                logger().warning("clicks have to wait", error=error)
+            self._is_storing = False
+        else:
+            self._is_storing = True
+
+    async def _flush_last(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            logger().warning("the last clicks were not stored")

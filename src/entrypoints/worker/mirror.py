@@ -33,17 +33,22 @@ class MirrorLater:
             self._writing = asyncio.create_task(self._write(), name="mirror metadata")
 
     async def close(self, *, grace_seconds: float) -> None:
-        """Finish what waits within the grace."""
+        """Finish what waits within the grace; what is given up is counted as failed."""
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=grace_seconds)
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
+        self._metrics.count("metadata_mirror_write_failures", len(self._waiting))
+        self._waiting.clear()
 
     async def _write(self) -> None:
         while self._waiting:
             taken, self._waiting = self._waiting, set()
             try:
                 await self._mirror(taken)
+            except asyncio.CancelledError:
+                self._metrics.count("metadata_mirror_write_failures", len(taken))
+                raise
             except Exception as error:  # noqa: BLE001  whatever it is: what was answered stays so
                 self._metrics.count("metadata_mirror_write_failures", len(taken))
                 logger().warning("codes were not mirrored to the legacy metadata", error=error, users=len(taken))

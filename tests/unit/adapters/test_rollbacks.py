@@ -1,8 +1,11 @@
 """A rollback on a connection that is beyond it: the connection goes, and what had happened stays what it is."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
+from adapters.postgres import transactions as module
 from adapters.postgres.transactions import _roll_back
 
 
@@ -38,5 +41,20 @@ async def test_it_is_dropped_and_nothing_is_raised(error: Exception) -> None:
     connection = Broken(error)
 
     await _roll_back(connection)  # type: ignore[arg-type]  # stands in for one
+
+    assert connection.is_terminated
+
+
+async def test_one_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Broken):
+        async def execute(self, _statement: str) -> str:
+            await asyncio.Event().wait()
+            raise self._error
+
+    monkeypatch.setattr(module, "_ROLLBACK_SECONDS", 0.01)
+    connection = Hanging(AssertionError("it was waited for"))
+
+    async with asyncio.timeout(10):
+        await _roll_back(connection)  # type: ignore[arg-type]  # stands in for one
 
     assert connection.is_terminated

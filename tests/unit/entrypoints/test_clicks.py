@@ -1,13 +1,18 @@
 """Clicks behind traffic: gathered without a store, bounded, and stored when it is there."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
 from adapters.memory.transactions import MemoryTransactions
+from adapters.telemetry.logs import configure
 from application.clicks import Clicks
-from application.transactions import StoreUnavailable
+from application.transactions import Stores, StoreUnavailable
 from domain.codes import Code
+from entrypoints.worker import clicks as module
 from entrypoints.worker.clicks import FlushClicks
 from tests.unit.entrypoints.test_upkeep import Failing, NoPause
 from tests.worlds import World
@@ -20,6 +25,28 @@ async def world() -> World:
         await world.imported(f"user{number}", f"1000{number}")
     await world.reconcile(repair=True)
     return world
+
+
+class Hanging:
+    """Transactions on a database that never answers."""
+
+    def __init__(self, transactions: MemoryTransactions) -> None:
+        self.reading = transactions.reading
+        self.begun = 0
+        self.has_begun = asyncio.Event()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Stores]:
+        self.begun += 1
+        self.has_begun.set()
+        await asyncio.Event().wait()
+        yield cast("Stores", None)
+
+
+@pytest.fixture
+def hanging(world: World) -> Hanging:
+    assert isinstance(world.transactions, MemoryTransactions)
+    return Hanging(world.transactions)
 
 
 def gathering(world: World, *failures: Exception, capacity: int = 10) -> tuple[Clicks, Failing]:
@@ -87,3 +114,56 @@ async def test_they_are_stored_while_it_runs_and_when_it_ends(world: World) -> N
         await running
 
     assert await world.clicked() == {"10000", "10001"}
+
+
+async def test_a_flush_that_the_end_cuts_short_is_neither_a_failure_nor_begun_again(
+    world: World, hanging: Hanging
+) -> None:
+    clicks = Clicks(hanging, world.clock, world.metrics)
+    click(clicks, 0)
+    running = asyncio.create_task(FlushClicks(clicks, NoPause()).run())
+    await hanging.has_begun.wait()
+
+    running.cancel()
+    async with asyncio.timeout(10):
+        assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], asyncio.CancelledError)
+
+    assert hanging.begun == 1
+    assert world.metrics.total("click_write_failures") == 0
+
+
+async def test_the_last_flush_takes_no_longer_than_a_moment(
+    world: World, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info")
+    monkeypatch.setattr(module, "LAST_SECONDS", 0.01)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 3600.0)
+    clicks = Clicks(hanging, world.clock, world.metrics)
+    click(clicks, 0)
+    running = asyncio.create_task(FlushClicks(clicks, world.randomness).run())
+    await asyncio.sleep(0)
+
+    running.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(running, return_exceptions=True)
+
+    assert hanging.begun == 1
+    assert "the last clicks were not stored" in capsys.readouterr().out
+
+
+async def test_an_outage_is_logged_once_and_the_next_one_again(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info")
+    away = StoreUnavailable("57014")
+    clicks, failing = gathering(world, away, away, away)
+    flush = FlushClicks(clicks, NoPause())
+    click(clicks, 0)
+    for _ in range(4):
+        await flush.flush()
+    failing.failures = [away]
+    click(clicks, 1)
+    await flush.flush()
+
+    assert capsys.readouterr().out.count("clicks have to wait") == 2
+    assert world.metrics.total("click_write_failures") == 4

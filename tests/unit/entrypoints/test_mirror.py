@@ -89,6 +89,21 @@ async def test_more_than_fit_are_counted_and_left_to_the_night(world: World) -> 
     assert world.metrics.total("metadata_mirror_write_failures") == 2
 
 
+async def test_who_waits_when_it_gives_up_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_self: MirrorMetadata, _user_ids: Collection[UserId]) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(MirrorMetadata, "__call__", never)
+    mirror = mirroring(world)
+    mirror([UserId("ada"), UserId("bob")])
+    await asyncio.sleep(0)  # these two are being written, and the next ones wait
+    mirror([UserId("cid"), UserId("dan"), UserId("eve")])
+
+    await mirror.close(grace_seconds=0)
+
+    assert world.metrics.total("metadata_mirror_write_failures") == 5
+
+
 async def test_with_the_fallback_off_it_costs_nothing(world: World) -> None:
     world.flags.switch(Flag.LEGACY_FALLBACK_ENABLED, enabled=False)
     mirror = mirroring(world, RuntimeError("it was asked"))

@@ -1,0 +1,51 @@
+"""The end of a server: within seconds, whatever hangs."""
+
+import asyncio
+from collections.abc import MutableMapping
+from functools import partial
+from typing import Any
+
+import pytest
+from dishka import Provider, Scope
+
+from entrypoints.http import server as module
+from entrypoints.http.server import Server
+from entrypoints.wiring import build
+from entrypoints.worker.upkeep import Upkeep
+from tests.services import settings
+
+
+class Stubborn(Upkeep):
+    """Upkeep that does not end when it is told to."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def run(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.may_end.wait()
+
+
+async def test_it_ends_without_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_drain_at_sigterm", lambda _probe: None)
+    monkeypatch.setattr(module, "_ENDING_SECONDS", 0.01)
+    stubborn = Stubborn()
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: stubborn, provides=Upkeep)
+    server = Server(partial(build, settings(), "memory", provider))
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    await told.put({"type": "lifespan.startup"})
+    life = asyncio.create_task(server({"type": "lifespan"}, told.get, said.put))  # type: ignore[arg-type]  # as servers do
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+
+    await told.put({"type": "lifespan.shutdown"})
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.shield(life)
+        assert (await said.get())["type"] == "lifespan.shutdown.complete"
+    finally:
+        stubborn.may_end.set()
+        await life
