@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from application.codes import Mint, MintCodes, Minted, Remint, RemintCodes, Reminted
-from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
 from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
-from application.deletion import Deleted, DeleteUsers, Deletion
+from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
 from application.group_commit import GroupCommit
 from application.idempotency import Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
@@ -41,7 +39,6 @@ class World(Movings):
         self.attribute_referrals = self._attributing(100)
         self.delete_users = DeleteUsers(transactions)
         self.finish_deletions = FinishDeletions(transactions, self.clock)
-        self.receive_identity_events = ReceiveIdentityEvents(transactions, self.clock, self.metrics, self.mirroring)
         self.receive_identity_events = ReceiveIdentityEvents(
             transactions, self.clock, self.metrics, self.bring_along, self.mirroring
         )

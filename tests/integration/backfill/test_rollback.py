@@ -8,8 +8,8 @@ import pytest
 from adapters.postgres.backfill_apply import BackfillApplication
 from adapters.postgres.backfill_runs import BackfillRefused
 from adapters.postgres.statements import Statements
-from tests.integration.postgres.sessions import database_name, login_of, session
 from domain.codes import Code
+from tests.integration.postgres.sessions import database_name, login_of, session
 from tests.moving import Moving, a_user
 
 
