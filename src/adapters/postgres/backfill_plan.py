@@ -126,9 +126,12 @@ class BackfillPlanning:
         async with service_session(self._dsn) as connection, only_runner(connection):
             await connection.execute(STAGING)
             lines = await _load(connection, source, progress)
-            await refresh_statistics(connection)
+            await refresh_statistics(connection, of="served")
             async with connection.transaction():
-                return await self._rule(connection, source, options, lines, progress)
+                run = await self._rule(connection, source, options, lines, progress)
+            await refresh_statistics(connection, of="staged")
+            progress(1.0)
+            return run
 
     async def _rule(
         self, connection: Connection, source: Source, options: Options, lines: _Lines, progress: Progress
@@ -162,7 +165,6 @@ class BackfillPlanning:
         progress(_READING + 0.35)
         await connection.execute(_SQL.record_codes, run.run)
         await connection.execute(_SQL.record_malformed, run.run)
-        progress(1.0)
         return run
 
 

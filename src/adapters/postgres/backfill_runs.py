@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import asyncpg
 import msgspec
@@ -23,12 +23,10 @@ _SQL = Statements.load("backfill_runs")
 
 _LOCK = 0x7461_6C6C_7962_6B66
 _SHORTEST_HASH = 8
-_COUNTED = ", ".join(
-    f"tallystick.{table}"
-    for table in (
-        *("users", "referral_codes", "referral_edges", "ledger_accounts", "ledger_entries"),
-        *("phone_verifications", "legacy_users", "legacy_codes", "code_conflicts", "clicked_codes"),
-    )
+_STAGED = ("legacy_users", "legacy_codes")
+_SERVED = (
+    *("users", "referral_codes", "referral_edges", "ledger_accounts", "ledger_entries"),
+    *("phone_verifications", "code_conflicts", "clicked_codes"),
 )
 _TABLES = "tallystick.legacy_users, tallystick.legacy_codes, tallystick.backfill_malformed, tallystick.backfill_runs"
 _GIVE = f"GRANT DELETE ON {_TABLES} TO {SERVICE_ROLE}"
@@ -55,13 +53,14 @@ async def service_session(dsn: str) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def refresh_statistics(connection: Connection) -> None:
-    """Have the tables counted: a plan made by what they held long ago can take hours.
+async def refresh_statistics(connection: Connection, *, of: Literal["staged", "served"]) -> None:
+    """Have tables counted: a plan made by what they held long ago can take hours.
 
     The owner's right; whoever has not got it is warned by the server, and goes on.
     """
+    tables = _STAGED if of == "staged" else _SERVED
     await connection.execute("RESET ROLE")
-    await connection.execute(f"ANALYZE {_COUNTED}")
+    await connection.execute(f"ANALYZE {', '.join(f'tallystick.{table}' for table in tables)}")
     await connection.execute(f"SET ROLE {SERVICE_ROLE}")
 
 
