@@ -21,11 +21,11 @@ from domain.referrals import Arrival, Edge, Leader, ReferralPoints
 from domain.refusals import Refusal
 from domain.standings import Standing
 from domain.users import Profile, UserId
-from tests.movings import Movings
+from tests.legacies import Legacies
 from tests.wallets import result
 
 
-class World(Movings):
+class World(Legacies):
     """One backend and everything that can be done with it, in the words of the behaviours."""
 
     def __init__(

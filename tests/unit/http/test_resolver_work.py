@@ -12,7 +12,7 @@ from application.transactions import Stores, Transactions
 from domain.codes import Code, CodeEntry
 from domain.legacy_metadata import Claim
 from domain.users import UserId
-from tests.movings import LONG_AGO
+from tests.legacies import LONG_AGO
 from tests.services import Caller, running, settings
 from tests.unit.behaviours.http_referrals import code_of
 

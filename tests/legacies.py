@@ -22,7 +22,7 @@ from tests.loyalties import Loyalties
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class Movings(Loyalties):
+class Legacies(Loyalties):
     """What a team has while it moves in, beside all that it has for good."""
 
     def __init__(
