@@ -1,5 +1,6 @@
 """Runs of a backfill: kept, found by their hash, and worked on by one runner at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -22,6 +23,8 @@ else:  # asyncpg's classes take no parameters at run time
 _SQL = Statements.load("backfill_runs")
 
 _LOCK = 0x7461_6C6C_7962_6B66
+WAIT_SECONDS = 5.0
+_POLL_SECONDS = 0.1
 _SHORTEST_HASH = 8
 _STAGED = ("legacy_users", "legacy_codes")
 _SERVED = (
@@ -66,9 +69,16 @@ async def refresh_statistics(connection: Connection, *, of: Literal["staged", "s
 
 @asynccontextmanager
 async def only_runner(connection: Connection) -> AsyncIterator[None]:
-    """Be the only one who plans, applies or rolls back; RunnerBusy where somebody does."""
-    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
-        raise RunnerBusy
+    """Be the only one who plans, applies or rolls back; RunnerBusy where somebody does.
+
+    It is asked for again and again for a while: the server notices the end of a killed runner a little later.
+    """
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise RunnerBusy from None
     try:
         yield
     finally:

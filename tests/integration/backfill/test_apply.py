@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from adapters.postgres import backfill_runs
 from adapters.postgres.backfill_runs import BackfillRefused, RunnerBusy, only_runner, service_session
 from domain.codes import CROCKFORD, Code
 from domain.flags import Flag
@@ -303,7 +304,8 @@ async def test_applying_twice_is_applying_once(moving: Moving) -> None:
     assert await moving.dump() == before
 
 
-async def test_one_runner_at_a_time(moving: Moving) -> None:
+async def test_one_runner_at_a_time(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill_runs, "WAIT_SECONDS", 0.3)
     run = await moving.plan(a_user("ada", "ADA11111"))
 
     async with service_session(moving.dsn) as rival, only_runner(rival):

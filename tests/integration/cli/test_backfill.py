@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from adapters.postgres import backfill_runs
 from adapters.postgres.backfill_runs import only_runner, service_session
 from entrypoints.cli.main import main
 from tests.installations import Installation, until
@@ -116,7 +117,7 @@ async def test_people_read_tables_and_what_comes_next(backfill: Backfill, source
     assert f"plan {plan_hash} is planned\nnext: tallystick backfill apply --plan {plan_hash[:12]}\n" in plan.stdout
     assert "1  codes that are somebody else's: tallystick export conflicts" in applied.stdout
     assert applied.stdout.endswith(f"is applied; next: tallystick backfill verify --plan {plan_hash[:12]}\n")
-    assert proof.stdout.count(" ok") == 8
+    assert proof.stdout.count(" ok") == 9
     assert [plan_hash[:12], "applied"] == listed.stdout.splitlines()[1].split()[:2]
     assert undone.stdout.endswith(f"plan {plan_hash[:12]} is rolled_back\n")
     assert {each.exit_code for each in (nothing, plan, applied, proof, listed, undone)} == {0}
@@ -329,7 +330,10 @@ async def test_a_source_that_is_a_database_needs_its_password_each_time(
     assert (await backfill("verify", "--plan", plan["plan_hash"], "--source", place)).exit_code == 0
 
 
-async def test_a_second_runner_is_sent_away(backfill: Backfill, source: Path, dsn: str) -> None:
+async def test_a_second_runner_is_sent_away(
+    backfill: Backfill, source: Path, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill_runs, "WAIT_SECONDS", 0.3)
     plan_hash = await planned(backfill, source)
 
     async with service_session(dsn) as rival, only_runner(rival):

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from domain.codes import normal_form
@@ -272,6 +272,7 @@ anything = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text that is drawn makes its tables
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(COLUMNS, anything)), st.booleans())
 @example({"points": 10**4000}, True)
 @example({"phone": 10**4000}, True)
