@@ -134,6 +134,10 @@ class Run(msgspec.Struct, frozen=True):
         """How many chunks a phase has."""
         return -(-self.plan.users // self.plan.options.chunk)
 
+    def users_of(self, chunk: int) -> int:
+        """Return how many users a chunk has: the last one has what is left."""
+        return min(self.plan.options.chunk, self.plan.users - chunk * self.plan.options.chunk)
+
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a chunk did, or several."""

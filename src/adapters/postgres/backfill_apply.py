@@ -95,16 +95,15 @@ class BackfillApplication:
         async with AsyncExitStack() as stack:
             workers = [await stack.enter_async_context(service_session(self._dsn)) for _ in range(connections)]
             done = await BackfillRuns(workers[0]).done(run, phase)
-            size = run.plan.options.chunk
-            for tally in done.values():
-                told(phase, size, tally)
+            for chunk, tally in done.items():
+                told(phase, run.users_of(chunk), tally)
             missing = iter([chunk for chunk in range(run.chunks) if chunk not in done])
 
             async def take(connection: Connection) -> None:
                 await connection.execute("; ".join(_SESSION))
                 for chunk in missing:
                     tally = await self._write(connection, run, phase, chunk, write)
-                    told(phase, size, tally)
+                    told(phase, run.users_of(chunk), tally)
 
             try:
                 async with asyncio.TaskGroup() as group:

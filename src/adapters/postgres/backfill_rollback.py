@@ -77,15 +77,15 @@ class BackfillRollback:
             async with _service(connection):
                 done = await runs.done(run, "rollback")
             size = run.plan.options.chunk
-            for tally in done.values():
-                told("rollback", size, tally)
+            for number, tally in done.items():
+                told("rollback", run.users_of(number % run.chunks), tally)
             # First what refers to codes and users, of everybody; then codes and users.
             steps = [(chunk, self._take_effects) for chunk in range(run.chunks)]
             steps += [(chunk, self._take_codes) for chunk in range(run.chunks)]
             for number, (chunk, take) in enumerate(steps):
                 if number in done:
                     continue
-                told("rollback", size, await self._take(connection, run, number, chunk * size + 1, take))
+                told("rollback", run.users_of(chunk), await self._take(connection, run, number, chunk * size + 1, take))
             await _without_indexes(connection)
             async with lent(connection, give=_GIVE, take_back=_TAKE_BACK):
                 await connection.execute(_SQL.forget_conflicts, run.run)
