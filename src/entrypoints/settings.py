@@ -149,6 +149,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.database_url is None
 
     @property
+    def direct_url(self) -> str:
+        """The way past a pooler, for what belongs to a session: locks, temporary tables, migrations, notifications."""
+        return self.database_direct_url or self.database_url or ""
+
+    @property
     def algorithms(self) -> frozenset[str]:
         """The algorithms that bearer tokens may be signed with."""
         if self.jwt_algorithms is not None:

@@ -173,7 +173,7 @@ class PostgresStore(Provider):
 
     @provide
     def bell(self, settings: Settings, randomness: Randomness) -> Bell:
-        return Doorbell(settings.database_direct_url or settings.database_url or "", CHANNEL, randomness)
+        return Doorbell(settings.direct_url, CHANNEL, randomness)
 
     @provide
     def probe(self, database: Database, clock: Clock) -> ReadinessProbe:

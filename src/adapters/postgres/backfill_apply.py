@@ -77,7 +77,7 @@ class BackfillApplication:
             if run.state not in {"planned", "applying"}:
                 raise BackfillRefused(f"this run is {run.state}: plan again")
             await runs.turn(run, "applying", self._now())
-            await refresh_statistics(keeper, of="served")
+            await refresh_statistics(self._dsn, of="served")
             for phase, write in self._writers(run).items():
                 await self._work(run, phase, write, connections=connections, told=told)
             await runs.turn(run, "applied", self._now())

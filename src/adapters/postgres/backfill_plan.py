@@ -40,21 +40,6 @@ CREATE TEMP TABLE claims (
 );
 CREATE TEMP TABLE malformed (line bigint, reason text);
 """
-_INCOMING = (
-    "line",
-    "user_id",
-    "code",
-    "created_at",
-    "email",
-    "email_key",
-    "username",
-    "display_name",
-    "phone",
-    "phone_verified",
-    "referred_by",
-    "referred_code",
-    "points",
-)
 Progress = Callable[[float], None]
 """Is told how much is done, from 0 to 1."""
 
@@ -79,7 +64,7 @@ class _Lines:
         self.lines, self.malformed, self.deleted, self.left_out = 0, 0, 0, 0
 
     def take(self, batch: Batch) -> list[tuple[object, ...]]:
-        """Count a batch and return the rows of those who were not deleted there."""
+        """Count a batch and return the rows of `incoming` of those who were not deleted there."""
         self.lines += len(batch.records) + len(batch.malformed)
         self.malformed += len(batch.malformed)
         rows: list[tuple[object, ...]] = []
@@ -126,10 +111,10 @@ class BackfillPlanning:
         async with service_session(self._dsn) as connection, only_runner(connection):
             await connection.execute(STAGING)
             lines = await _load(connection, source, progress)
-            await refresh_statistics(connection, of="served")
+            await refresh_statistics(self._dsn, of="served")
             async with connection.transaction():
                 run = await self._rule(connection, source, options, lines, progress)
-            await refresh_statistics(connection, of="staged")
+            await refresh_statistics(self._dsn, of="staged")
             progress(1.0)
             return run
 
@@ -172,7 +157,7 @@ async def _load(connection: Connection, source: Source, progress: Progress) -> _
     lines = _Lines()
     async for batch in source.batches():
         rows = lines.take(batch)
-        await connection.copy_records_to_table("incoming", records=rows, columns=_INCOMING, schema_name="pg_temp")
+        await connection.copy_records_to_table("incoming", records=rows, schema_name="pg_temp")
         if batch.malformed:
             await connection.copy_records_to_table("malformed", records=batch.malformed, schema_name="pg_temp")
         progress(batch.progress * _READING)

@@ -72,8 +72,7 @@ class BackfillRollback:
             await _with_indexes(connection)  # whoever is not the owner fails here, and has changed nothing
             async with _service(connection):
                 await runs.turn(run, "rolling_back", self._now())
-            await refresh_statistics(connection, of="served")
-            await connection.execute("RESET ROLE")
+            await refresh_statistics(self._dsn, of="served")
             async with _service(connection):
                 done = await runs.done(run, "rollback")
             size = run.plan.options.chunk

@@ -1,14 +1,14 @@
 """Runs of a backfill: kept, found by their hash, and worked on by one runner at a time."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 import asyncpg
 import msgspec
 
+from adapters.postgres.advisory_locks import session_lock
 from adapters.postgres.database import SERVICE_ROLE
 from adapters.postgres.database import Connection as PooledConnection
 from adapters.postgres.maintenance import lent, owner_session
@@ -24,7 +24,6 @@ _SQL = Statements.load("backfill_runs")
 
 _LOCK = 0x7461_6C6C_7962_6B66
 WAIT_SECONDS = 5.0
-_POLL_SECONDS = 0.1
 _SHORTEST_HASH = 8
 _STAGED = ("legacy_users", "legacy_codes")
 _SERVED = (
@@ -56,15 +55,14 @@ async def service_session(dsn: str) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def refresh_statistics(connection: Connection, *, of: Literal["staged", "served"]) -> None:
+async def refresh_statistics(dsn: str, *, of: Literal["staged", "served"]) -> None:
     """Have tables counted: a plan made by what they held long ago can take hours.
 
     The owner's right; whoever has not got it is warned by the server, and goes on.
     """
     tables = _STAGED if of == "staged" else _SERVED
-    await connection.execute("RESET ROLE")
-    await connection.execute(f"ANALYZE {', '.join(f'tallystick.{table}' for table in tables)}")
-    await connection.execute(f"SET ROLE {SERVICE_ROLE}")
+    async with owner_session(dsn, name="backfill") as connection:
+        await connection.execute(f"ANALYZE {', '.join(f'tallystick.{table}' for table in tables)}")
 
 
 @asynccontextmanager
@@ -73,17 +71,12 @@ async def only_runner(connection: Connection) -> AsyncIterator[None]:
 
     It is asked for again and again for a while: the server notices the end of a killed runner a little later.
     """
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
-        raise RunnerBusy from None
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(session_lock(connection, _LOCK, wait_seconds=WAIT_SECONDS))
+        except TimeoutError:
+            raise RunnerBusy from None
         yield
-    finally:
-        if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
 def for_stores(connection: Connection) -> PooledConnection:

@@ -76,7 +76,7 @@ class BackfillVerification:
                 progress(batch.progress * 0.8)
             if source.fingerprint != run.plan.source_hash:
                 raise SourceChanged
-            await refresh_statistics(connection, of="served")
+            await refresh_statistics(self._dsn, of="served")
             checks = await _checks(connection, run, followed)
             report = Verification(
                 plan_hash=run.plan_hash,

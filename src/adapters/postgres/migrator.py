@@ -1,14 +1,14 @@
 """The migrator: brings the schema to this version, once, whoever starts at the same time."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
 
+from adapters.postgres.advisory_locks import session_lock
 from adapters.postgres.migration_files import Migration, shipped
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ else:  # asyncpg's classes take no parameters at run time
     Connection = object
 
 LOCK_ID = 0x74616C6C79  # "tally"
-_POLL_SECONDS = 0.2
 
 _BOOK = """
 CREATE SCHEMA IF NOT EXISTS tallystick;
@@ -137,17 +136,12 @@ class Migrator:
 
     @asynccontextmanager
     async def _locked(self, connection: Connection) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_ID):  # noqa: ASYNC110
-                    await asyncio.sleep(_POLL_SECONDS)
-        except TimeoutError:
-            raise MigrationRefused(f"another migrator has held the lock for {self._wait_seconds:.0f} s") from None
-        try:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(session_lock(connection, LOCK_ID, wait_seconds=self._wait_seconds))
+            except TimeoutError:
+                raise MigrationRefused(f"another migrator has held the lock for {self._wait_seconds:.0f} s") from None
             yield
-        finally:
-            if not connection.is_closed():
-                await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_ID)
 
 
 async def _applied(connection: Connection) -> dict[str, str]:

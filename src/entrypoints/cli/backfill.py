@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 import asyncpg
 import rich_click as click
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.legacy.files import FileFormat
 from adapters.legacy.opening import kind_of, open_source
 from adapters.legacy.sources import Source, SourceError, read_mapping
@@ -18,11 +16,10 @@ from adapters.postgres.backfill_plan import BackfillPlanning, DuplicatesUnresolv
 from adapters.postgres.backfill_rollback import BackfillRollback
 from adapters.postgres.backfill_runs import BackfillRefused, BackfillRuns, malformed_lines, service_session
 from adapters.postgres.backfill_verify import BackfillVerification, total
-from adapters.postgres.migrator import MigrationRefused
 from adapters.system import SystemClock, SystemRandomness
 from application.points import Points
 from domain.backfill import Options, Phase, ReferredBy, Run, Tally
-from domain.codes import Code, draw_candidates
+from domain.codes import Code, CodesExhausted, draw_candidates
 from entrypoints.cli.backfill_reports import (
     show_applied,
     show_contests,
@@ -31,26 +28,16 @@ from entrypoints.cli.backfill_reports import (
     show_runs,
     show_verification,
 )
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.database import migrated_database
 from entrypoints.cli.progress import shown
-from entrypoints.cli.terminal import ERR, INTERRUPTED, NO, WRONG, confirm, named_errors, refuse, settings_or_exit
+from entrypoints.cli.terminal import ERR, INTERRUPTED, NO, WRONG, confirm, refuse, settings_or_exit
 from entrypoints.settings import Settings
 
 T = TypeVar("T")
 
 UNRESOLVED = 3
 """Duplicates cannot be resolved by the rule."""
-_ERRORS = (
-    ClusterError,
-    NoUnprivilegedUser,
-    MigrationRefused,
-    BackfillRefused,
-    SourceError,
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-)
+_ERRORS = (BackfillRefused, SourceError, CodesExhausted, asyncpg.InterfaceError)
 
 _plan = click.option("--plan", "plan_hash", required=True, metavar="HASH", help="The plan's hash, or its beginning.")
 _elsewhere = click.option(
@@ -133,10 +120,10 @@ def plan(
     opened = open_source(source, options)
 
     async def work(settings: Settings) -> tuple[Run, list[tuple[int, str]]]:
-        planning = BackfillPlanning(_dsn(settings), SystemClock().now)
+        planning = BackfillPlanning(settings.direct_url, SystemClock().now)
         with shown("planning", 1.0) as show:
             run = await planning(opened, options, show)
-        return run, await malformed_lines(_dsn(settings), run)
+        return run, await malformed_lines(settings.direct_url, run)
 
     try:
         run, malformed = _run(work)
@@ -168,7 +155,7 @@ def apply(
     """
 
     async def work(settings: Settings) -> tuple[Run, Tally, list[tuple[int, str]]]:
-        dsn, run = _dsn(settings), await _found(settings, plan_hash)
+        dsn, run = settings.direct_url, await _found(settings, plan_hash)
         skipped = await malformed_lines(dsn, run)
         if run.plan.malformed and not skip_malformed and run.state != "applied":
             raise BackfillRefused(
@@ -205,7 +192,9 @@ def verify(plan_hash: str, elsewhere: str | None, yes: bool, as_json: bool) -> N
     async def work(settings: Settings) -> Any:
         run = await _found(settings, plan_hash)
         with shown("verifying", 1.0) as show:
-            return await BackfillVerification(_dsn(settings), SystemClock().now)(run, _source_of(run, elsewhere), show)
+            return await BackfillVerification(settings.direct_url, SystemClock().now)(
+                run, _source_of(run, elsewhere), show
+            )
 
     report = _run(work)
     show_verification(report, as_json=as_json)
@@ -225,7 +214,7 @@ def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
     """
 
     async def work(settings: Settings) -> tuple[Run, Tally]:
-        dsn, run = _dsn(settings), await _found(settings, plan_hash)
+        dsn, run = settings.direct_url, await _found(settings, plan_hash)
         with shown("rolling back", 2 * run.plan.users, unit="users") as show:
             await BackfillRollback(dsn, SystemClock().now, _draw)(run, told=_counting(show))
         async with service_session(dsn) as connection:
@@ -243,7 +232,7 @@ def status(plan_hash: str | None, yes: bool, as_json: bool) -> None:  # noqa: AR
     """List the plans, and how far each has come."""
 
     async def work(settings: Settings) -> list[tuple[Run, Tally, Tally]]:
-        async with service_session(_dsn(settings)) as connection:
+        async with service_session(settings.direct_url) as connection:
             runs = BackfillRuns(connection)
             wanted = [await runs.find(plan_hash)] if plan_hash is not None else await runs.all()
             return [(run, await total(connection, run), await total(connection, run, ("rollback",))) for run in wanted]
@@ -255,21 +244,15 @@ def _run(work: Callable[[Settings], Coroutine[None, None, T]]) -> T:
     """Do it on the database of the settings; foreseen errors end the program with a sentence."""
     settings = settings_or_exit()
     try:
-        with named_errors(*_ERRORS), running_database(settings) as connected:
-            asyncio.run(refuse_pending(connected))
+        with migrated_database(settings, *_ERRORS) as connected:
             return asyncio.run(work(connected))
     except KeyboardInterrupt:
         refuse("stopped; what is done stays done, and the same command goes on from there", INTERRUPTED)
 
 
 async def _found(settings: Settings, plan_hash: str) -> Run:
-    async with service_session(_dsn(settings)) as connection:
+    async with service_session(settings.direct_url) as connection:
         return await BackfillRuns(connection).find(plan_hash)
-
-
-def _dsn(settings: Settings) -> str:
-    """Return the way past a pooler: locks and temporary tables belong to a session."""
-    return settings.database_direct_url or settings.database_url or ""
 
 
 def _source_of(run: Run, elsewhere: str | None) -> Source:

@@ -10,12 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import msgspec
 
 from adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse
 from adapters.embedded.provision import DATABASE, OWNER, provision
+from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.migrator import MigrationRefused
 from adapters.telemetry.logs import logger
 from entrypoints.settings import Settings
+
+FORESEEN = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
+"""What may go wrong with the database of a command."""
 
 _SECRET_BYTES = 32
 _LOOK_SECONDS = 0.5

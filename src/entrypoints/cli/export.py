@@ -6,31 +6,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, get_args
 
-import asyncpg
 import rich_click as click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.migrator import MigrationRefused
-from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemRandomness
 from application.exports import ReadExport
 from application.reads import Reads
 from domain.exports import ExportKind
 from domain.refusals import Overloaded
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.database import migrated_database, service_transactions
 from entrypoints.cli.outputs import opened, place_of
-from entrypoints.cli.terminal import ERR, NO, WRONG, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.cli.terminal import ERR, NO, WRONG, refuse, say_json, settings_or_exit
 from entrypoints.renderings import FORMATS, Format, Rendering
 from entrypoints.settings import Settings
 
 _Tell = Callable[[int], None]
 
 _TOLD_EVERY = 100_000
-_PATIENCE = PoolSettings(size=2, statement_seconds=60.0)
+_PATIENCE_SECONDS = 60.0
 
 
 @click.command()
@@ -62,9 +55,7 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
     place = place_of(output, is_to_replace=force)
     if place is None and as_json:
         refuse("--json needs --output with a file: standard output is where the rows go", WRONG)
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Overloaded)
-    with named_errors(*errors), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
+    with migrated_database(settings, Overloaded) as connected:
         try:
             with opened(place, is_to_replace=force) as file:
                 # At a terminal that shows the rows themselves there is no room for more.
@@ -79,19 +70,15 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
 
 
 async def _write(settings: Settings, kind: ExportKind, rendering: Rendering, file: BinaryIO, *, is_live: bool) -> int:
-    database = Database(settings.database_url or "", _PATIENCE)
-    await database.open()
     rows = 0
-    try:
+    async with service_transactions(settings, statement_seconds=_PATIENCE_SECONDS) as transactions:
         with _progress(kind, is_live=is_live) as tell:
             file.write(rendering.opening())
-            async for page in ReadExport(Reads(PostgresTransactions(database), SystemRandomness()))(kind):
+            async for page in ReadExport(Reads(transactions, SystemRandomness()))(kind):
                 file.write(rendering.lines(page))
                 rows += len(page)
                 tell(rows)
         file.flush()
-    finally:
-        await database.close()
     return rows
 
 

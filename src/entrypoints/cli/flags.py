@@ -6,16 +6,10 @@ import pwd
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
-import asyncpg
 import rich_click as click
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.migrator import MigrationRefused
-from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.flags import FollowedFlags, SwitchFlags
@@ -25,9 +19,8 @@ from application.reads import Reads
 from application.transactions import Transactions
 from domain.flags import MEANINGS, Flag, FlagState, Pins, Switch, flag_named, state_of
 from domain.refusals import Refusal
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import OUT, named_errors, say_json, settings_or_exit
+from entrypoints.cli.database import migrated_database, service_transactions
+from entrypoints.cli.terminal import OUT, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 _Work = Callable[[Transactions, Pins], Awaitable[Sequence[FlagState]]]
@@ -84,19 +77,13 @@ async def _states(transactions: Transactions, pins: Pins) -> Sequence[FlagState]
 
 def _with_database(work: _Work) -> Sequence[FlagState]:
     settings = settings_or_exit()
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Refusal)
-    with named_errors(*errors), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
+    with migrated_database(settings, Refusal) as connected:
         return asyncio.run(_on(connected, work))
 
 
 async def _on(settings: Settings, work: _Work) -> Sequence[FlagState]:
-    database = Database(settings.database_url or "", PoolSettings(cache_statements=settings.cache_statements == "on"))
-    await database.open()
-    try:
-        return await work(PostgresTransactions(database), Pins(settings.pinned_flags))
-    finally:
-        await database.close()
+    async with service_transactions(settings) as transactions:
+        return await work(transactions, Pins(settings.pinned_flags))
 
 
 def _operator() -> str:

@@ -3,20 +3,15 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 
-import asyncpg
 import rich_click as click
 from rich.table import Table
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.postgres.freezing import AccountFreezing
-from adapters.postgres.migrator import MigrationRefused
 from adapters.system import SystemClock
 from domain.ledger import Account, Unit
 from domain.users import UserId, is_user_id
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import OUT, WRONG, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.cli.database import migrated_database
+from entrypoints.cli.terminal import OUT, WRONG, refuse, say_json, settings_or_exit
 
 _Change = Callable[[AccountFreezing], Coroutine[None, None, list[Account]]]
 
@@ -57,10 +52,8 @@ def _change(user: str, as_json: bool, change: _Change) -> None:
     settings = settings_or_exit()
     if not is_user_id(user):
         refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
-    with named_errors(*errors), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
-        freezing = AccountFreezing(connected.database_direct_url or connected.database_url or "")
+    with migrated_database(settings) as connected:
+        freezing = AccountFreezing(connected.direct_url)
         accounts = asyncio.run(change(freezing))
     if not accounts:
         refuse(f"nobody is known as {user}: nothing was changed")

@@ -3,27 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 
-import asyncpg
 import rich_click as click
 from rich.table import Table
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.migrator import MigrationRefused
-from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemRandomness
 from application.invariants import PROMISES, Invariant
 from application.reads import Reads
 from domain.refusals import Overloaded
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit
+from entrypoints.cli.database import migrated_database, service_transactions
+from entrypoints.cli.terminal import NO, OUT, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 _WIDTH = max(map(len, PROMISES.values())) + len("  ") + len(" broken ")
 """No promise is cut short, however narrow the terminal is."""
-_PATIENCE = PoolSettings(size=2, statement_seconds=3600.0)
+_PATIENCE_SECONDS = 3600.0
 
 
 @click.command()
@@ -31,9 +24,7 @@ _PATIENCE = PoolSettings(size=2, statement_seconds=3600.0)
 def invariants(as_json: bool) -> None:
     """Count broken promises in what is stored; exits with 1 where one is broken. Reads whole tables."""
     settings = settings_or_exit()
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Overloaded)
-    with named_errors(*errors), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
+    with migrated_database(settings, Overloaded) as connected:
         counted = asyncio.run(_count(connected))
     broken = any(invariant.violations for invariant in counted)
     if as_json:
@@ -48,10 +39,6 @@ def invariants(as_json: bool) -> None:
 
 
 async def _count(settings: Settings) -> Sequence[Invariant]:
-    database = Database(settings.database_url or "", _PATIENCE)
-    await database.open()
-    try:
-        reads = Reads(PostgresTransactions(database), SystemRandomness())
+    async with service_transactions(settings, statement_seconds=_PATIENCE_SECONDS) as transactions:
+        reads = Reads(transactions, SystemRandomness())
         return await reads(lambda stores: stores.invariants.count())
-    finally:
-        await database.close()

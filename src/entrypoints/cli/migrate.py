@@ -5,11 +5,9 @@ import asyncio
 import asyncpg
 import rich_click as click
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.postgres.migrator import MigrationRefused, Migrator
 from adapters.system import SystemClock
-from entrypoints.cli.embedded import running_database
+from entrypoints.cli.embedded import FORESEEN, running_database
 from entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
@@ -23,8 +21,7 @@ def migrate(only_check: bool, as_json: bool) -> None:
     Connects to DATABASE_DIRECT_URL, or DATABASE_URL, or the embedded database.
     """
     settings = settings_or_exit()
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
-    with named_errors(*errors), running_database(settings) as connected:
+    with named_errors(*FORESEEN), running_database(settings) as connected:
         migrator = _migrator(connected)
         found = asyncio.run(migrator.pending() if only_check else migrator.apply())
     names = [f"{migration.version}_{migration.name}" for migration in found]
@@ -58,4 +55,4 @@ async def refuse_pending(settings: Settings) -> None:
 
 
 def _migrator(settings: Settings) -> Migrator:
-    return Migrator(settings.database_direct_url or settings.database_url or "", now=SystemClock().now)
+    return Migrator(settings.direct_url, now=SystemClock().now)

@@ -2,26 +2,19 @@
 
 import asyncio
 
-import asyncpg
 import msgspec
 import rich_click as click
 from rich.progress import track
 from rich.table import Table
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.migrator import MigrationRefused
 from adapters.postgres.reconciliation import InviteReconciliation, WrongInvite
-from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.reconciliation import MetadataDrift, ReconcileMetadata
 from domain.codes import draw_candidates
 from domain.refusals import Overloaded
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import ERR, NO, OUT, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.cli.database import migrated_database, service_transactions
+from entrypoints.cli.terminal import ERR, NO, OUT, refuse, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 
@@ -41,9 +34,7 @@ def invites(is_to_apply: bool, as_json: bool) -> None:
     uses is put back where an import dropped it. Exits with 1 where something is wrong and was not repaired.
     """
     settings = settings_or_exit()
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
-    with named_errors(*errors), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
+    with migrated_database(settings) as connected:
         wrong, has_key = asyncio.run(_reconcile(connected, is_to_apply=is_to_apply))
     is_wrong = bool(wrong) or not has_key
     if as_json:
@@ -64,9 +55,7 @@ def metadata(is_to_apply: bool, as_json: bool) -> None:
     now; in pages, each a transaction. Exits with 1 where something differs and was not repaired, or a page failed.
     """
     settings = settings_or_exit()
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError, Overloaded)
-    with named_errors(*errors), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
+    with migrated_database(settings, Overloaded) as connected:
         drift = asyncio.run(_reconcile_metadata(connected, is_to_apply=is_to_apply))
     if as_json:
         say_json({"repaired": is_to_apply and drift.total > 0, **msgspec.structs.asdict(drift)})
@@ -79,20 +68,14 @@ def metadata(is_to_apply: bool, as_json: bool) -> None:
 
 
 async def _reconcile_metadata(settings: Settings, *, is_to_apply: bool) -> MetadataDrift:
-    database = Database(settings.database_url or "", PoolSettings(size=2))
-    await database.open()
-    try:
-        transactions = PostgresTransactions(database)
-        randomness = SystemRandomness()
+    randomness, found = SystemRandomness(), MetadataDrift()
+    async with service_transactions(settings) as transactions:
         reconciliation = ReconcileMetadata(
             transactions, SystemClock(), randomness, PrometheusMetrics(), lambda: draw_candidates(randomness.bytes)
         )
-        found = MetadataDrift()
         async for drift in reconciliation.pages(is_to_repair=is_to_apply):
             found = found.plus(drift)
-        return found
-    finally:
-        await database.close()
+    return found
 
 
 def _show_drift(drift: MetadataDrift, *, is_repaired: bool) -> None:
@@ -109,7 +92,7 @@ def _show_drift(drift: MetadataDrift, *, is_repaired: bool) -> None:
 
 
 async def _reconcile(settings: Settings, *, is_to_apply: bool) -> tuple[list[WrongInvite], bool]:
-    reconciliation = InviteReconciliation(settings.database_direct_url or settings.database_url or "")
+    reconciliation = InviteReconciliation(settings.direct_url)
     async with reconciliation.session() as session:
         wrong, has_key = list(await session.wrong()), await session.has_key()
         if is_to_apply:

@@ -2,23 +2,16 @@
 
 import asyncio
 
-import asyncpg
 import rich_click as click
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.migrator import MigrationRefused
-from adapters.postgres.transactions import PostgresTransactions
 from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.deletion import Deleted, DeleteUsers, Deletion
 from application.group_commit import GroupCommit
 from domain.refusals import OutcomeUnknown, Overloaded
 from domain.users import UserId, UserNotFound, is_user_id
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import NO, OUT, WRONG, confirm, named_errors, refuse, say_json, settings_or_exit
+from entrypoints.cli.database import migrated_database, service_transactions
+from entrypoints.cli.terminal import NO, OUT, WRONG, confirm, refuse, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 
@@ -43,10 +36,7 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
         refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
     if not is_sure and not confirm(f"Delete {user} for good?"):
         refuse("nothing was deleted", NO)
-    errors = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
-    failures = (Overloaded, OutcomeUnknown, UserNotFound)
-    with named_errors(*errors, *failures), running_database(settings) as connected:
-        asyncio.run(refuse_pending(connected))
+    with migrated_database(settings, Overloaded, OutcomeUnknown, UserNotFound) as connected:
         deleted = asyncio.run(_delete(connected, UserId(user)))
     if as_json:
         say_json(deleted)
@@ -55,18 +45,15 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
 
 
 async def _delete(settings: Settings, user_id: UserId) -> Deleted:
-    database, clock = Database(settings.database_url or "", PoolSettings(size=2)), SystemClock()
-    await database.open()
-    # As the server does it: again where the connection was lost, and never a failure where nobody can tell.
-    deleting = GroupCommit(
-        DeleteUsers(PostgresTransactions(database)),
-        key=lambda deletion: deletion.user_id,
-        clock=clock,
-        randomness=SystemRandomness(),
-        metrics=PrometheusMetrics(),
-        name="delete_users",
-    )
-    try:
+    clock = SystemClock()
+    async with service_transactions(settings) as transactions:
+        # As the server does it: again where the connection was lost, and never a failure where nobody can tell.
+        deleting = GroupCommit(
+            DeleteUsers(transactions),
+            key=lambda deletion: deletion.user_id,
+            clock=clock,
+            randomness=SystemRandomness(),
+            metrics=PrometheusMetrics(),
+            name="delete_users",
+        )
         return await deleting(Deletion(user_id, clock.now()))
-    finally:
-        await database.close()

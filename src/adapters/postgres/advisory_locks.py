@@ -1,0 +1,31 @@
+"""Advisory locks of a session: one migrator, one backfill, whoever starts at the same time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes take no parameters at run time
+    Connection = object
+
+_POLL_SECONDS = 0.2
+
+
+@asynccontextmanager
+async def session_lock(connection: Connection, lock_id: int, *, wait_seconds: float) -> AsyncIterator[None]:
+    """Hold a lock for as long as it takes; TimeoutError where somebody else has it for too long.
+
+    It is polled: waiting inside pg_advisory_lock() holds a snapshot that CREATE INDEX CONCURRENTLY waits for.
+    """
+    async with asyncio.timeout(wait_seconds):
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_id):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", lock_id)

@@ -1,0 +1,37 @@
+"""The database as commands find it: running, up to date, and spoken to as the service speaks to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from adapters.postgres.database import Database, PoolSettings
+from adapters.postgres.transactions import PostgresTransactions
+from entrypoints.cli.embedded import FORESEEN, running_database
+from entrypoints.cli.migrate import refuse_pending
+from entrypoints.cli.terminal import named_errors
+from entrypoints.settings import Settings
+
+
+@contextmanager
+def migrated_database(settings: Settings, *errors: type[Exception]) -> Iterator[Settings]:
+    """Yield how to reach a database that runs and is up to date.
+
+    What is foreseen of databases, and these errors, end the program with a sentence.
+    """
+    with named_errors(*FORESEEN, *errors), running_database(settings) as connected:
+        asyncio.run(refuse_pending(connected))
+        yield connected
+
+
+@asynccontextmanager
+async def service_transactions(
+    settings: Settings, *, statement_seconds: float = PoolSettings().statement_seconds
+) -> AsyncIterator[PostgresTransactions]:
+    """Yield what opens transactions as the service, on a pool of its own."""
+    pool = PoolSettings(size=2, statement_seconds=statement_seconds, cache_statements=settings.cache_statements == "on")
+    database = Database(settings.database_url or "", pool)
+    await database.open()
+    try:
+        yield PostgresTransactions(database)
+    finally:
+        await database.close()
