@@ -32,6 +32,8 @@ class Options(msgspec.Struct, frozen=True):
     referred_by: ReferredBy = "auto"
     chunk: int = 20_000
     """How many users one transaction brings in."""
+    absent_words: list[str] = []
+    """What stands in fields that have no value; plans of earlier versions knew none."""
 
 
 class Checksum(msgspec.Struct, frozen=True):
@@ -47,6 +49,15 @@ class Contest(msgspec.Struct, frozen=True):
     code: Code
     user_id: UserId
     created_at: datetime | None
+
+
+class LineFaults(msgspec.Struct, frozen=True):
+    """The lines of a source that cannot be read for one reason."""
+
+    reason: str
+    lines: int
+    first_lines: list[int]
+    """The numbers of the first ones."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +76,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Lines about users who were deleted there."""
     fields_left_out: int
     """Fields of profiles that cannot be used; their users come without them."""
+    absent_words: dict[str, int] = {}
+    """How many fields counted as missing because they held a word for "no value", by the word."""
 
     users: int
     users_here: int

@@ -1,6 +1,6 @@
 """Legacy records: what another system knows of its users, read one by one and without trust."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
@@ -36,8 +36,25 @@ Value: TypeAlias = object
 BROUGHT_POINTS = Event("backfill", "points")
 """What brings points along: once for each user, whatever is imported later."""
 
+ABSENT_WORDS: tuple[str, ...] = (
+    "NULL",
+    "NIL",
+    "NONE",
+    "UNDEFINED",
+    "NAN",
+    "N/A",
+    "#N/A",
+    "(NULL)",
+    "<NULL>",
+    "[NULL]",
+    "\\N",
+)
+"""What exports write into a field that has no value. Case and surrounding white space do not matter."""
+
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0", ""})
 _LONGEST_REFERENCE = 256
+_PADDING = 8
+"""White space around a word that is still taken for it."""
 _FIRST_YEAR, _LAST_YEAR = 2, 9998
 _MOST_BITS = 1024
 """Of a number that is read as a text; the texts are shorter by far."""
@@ -69,13 +86,43 @@ class LegacyRecord(NamedTuple):
     is_deleted: bool
     left_out: int
     """How many fields of the profile could not be used."""
+    absent_words: tuple[str, ...] = ()
+    """The words for an absent value that stood in the fields, as they were written."""
 
 
-def read_record(line: int, fields: Mapping[str, Value]) -> LegacyRecord:
-    """Check what a source tells about a user. MalformedRecord names the field that cannot be used.
+class AbsentWords:
+    """The words that mean "no value" in the fields of a source, compared without regard to case."""
 
-    What is wrong with an e-mail address, a name or a phone number costs the user that field, never the code.
+    def __init__(self, words: Collection[str]) -> None:
+        self._words = frozenset(word.strip().upper() for word in words if word.strip())
+        self._longest = max(map(len, self._words), default=0)
+
+    def contains(self, value: Value) -> bool:
+        """Return whether a field holds one of the words."""
+        # Most values are longer than every word, and are not copied.
+        return (
+            isinstance(value, str) and len(value) <= self._longest + _PADDING and value.strip().upper() in self._words
+        )
+
+    def split(self, fields: Mapping[str, Value]) -> tuple[Mapping[str, Value], tuple[str, ...]]:
+        """Return the fields that have a value, and the words that stood in the others."""
+        found = {name: value for name, value in fields.items() if self.contains(value)}
+        if not found:
+            return fields, ()
+        rest = {name: value for name, value in fields.items() if name not in found}
+        return rest, tuple(str(word).strip() for word in found.values())
+
+
+NO_WORDS = AbsentWords(())
+
+
+def read_record(line: int, fields: Mapping[str, Value], absent: AbsentWords = NO_WORDS) -> LegacyRecord:
+    """Check what a source says about a user. MalformedRecord names the field that cannot be used.
+
+    A field that holds a word for "no value" counts as missing. What is wrong with an e-mail address, a name or a phone
+    number costs the user that field, never the code.
     """
+    fields, absent_words = absent.split(fields)
     user_id = _text(fields, "user_id")
     if user_id is None or not is_user_id(user_id):
         raise MalformedRecord("user_id has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -")
@@ -105,6 +152,7 @@ def read_record(line: int, fields: Mapping[str, Value]) -> LegacyRecord:
         _points(fields),
         _time(fields, "deleted_at") is not None,
         usable.count(None) - given.count(None),
+        absent_words,
     )
 
 

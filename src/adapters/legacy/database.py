@@ -2,33 +2,27 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
 
 from adapters.legacy.sources import BATCH, Batch, Malformed, SourceError
-from domain.legacy import LegacyRecord, MalformedRecord, Value, read_record
+from adapters.postgres.addresses import without_password
+from domain.legacy import NO_WORDS, AbsentWords, LegacyRecord, MalformedRecord, Value, read_record
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"
-_SHOWN = ("host", "port", "user", "database", "dbname", "sslmode")
-"""What of a DSN's query may stand in a report; a password may not."""
 
 
 class SupabaseSource:
     """`auth.users` in one snapshot, in the order of ids; those who are deleted there are left out."""
 
-    def __init__(self, dsn: str, metadata_field: str) -> None:
-        self._dsn, self._metadata_field = dsn, metadata_field
+    def __init__(self, dsn: str, metadata_field: str, absent: AbsentWords = NO_WORDS) -> None:
+        self._dsn, self._metadata_field, self._absent = dsn, metadata_field, absent
         self._digest = hashlib.sha256()
 
     @property
     def name(self) -> str:
-        parts = urlsplit(self._dsn)
-        user, _, host = parts.netloc.rpartition("@")
-        place = f"{user.partition(':')[0]}@{host}" if user else host
-        query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key in _SHOWN], safe="/")
-        return urlunsplit(parts._replace(netloc=place, query=query, fragment=""))
+        return without_password(self._dsn)
 
     @property
     def ignored(self) -> list[str]:
@@ -79,7 +73,7 @@ class SupabaseSource:
         for number, fields in enumerate(rows, line + 1):
             self._digest.update(msgspec.json.encode(list(fields.values())))
             try:
-                records.append(read_record(number, fields))
+                records.append(read_record(number, fields, self._absent))
             except MalformedRecord as error:
                 malformed.append(Malformed(number, str(error)))
         return Batch(records, malformed, 0.0)

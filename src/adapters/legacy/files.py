@@ -3,19 +3,22 @@
 import csv
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import IO, Literal
 
 import msgspec
 
+from adapters.legacy.csv_headers import Header, Place, delimiter_of, header_of, no_header, separator_of
 from adapters.legacy.sources import BATCH, LONGEST_LINE, Batch, Malformed, SourceError
 from domain.backfill import LISTED
-from domain.legacy import Column, LegacyRecord, MalformedRecord, Value, read_record
+from domain.legacy import NO_WORDS, AbsentWords, Column, LegacyRecord, MalformedRecord, Value, read_record
 
 FileFormat = Literal["jsonl", "csv"]
 
 _BOM = b"\xef\xbb\xbf"
-_NOT_UTF8 = "the line is not UTF-8"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+NOT_UTF8 = "the line is not UTF-8"
 _TOO_LONG = f"the line is longer than {LONGEST_LINE} bytes"
 _BLOCK = 2**20
 _LONGEST_NAME = 100
@@ -26,10 +29,15 @@ _Line = tuple[int, Mapping[str, Value] | str]
 
 
 class FileSource:
-    """A file; a name inside an object is reached by dots, as in `raw_user_meta_data.referral_id`."""
+    """A file. A name inside an object is reached by dots, as in `raw_user_meta_data.referral_id`.
 
-    def __init__(self, path: Path, file_format: FileFormat, names: Mapping[Column, str]) -> None:
-        self._path, self._format, self._names = path.resolve(), file_format, dict(names)
+    The object may be a JSON object, or a text that holds one, as exports of tables write it.
+    """
+
+    def __init__(
+        self, path: Path, file_format: FileFormat, names: Mapping[Column, str], absent: AbsentWords = NO_WORDS
+    ) -> None:
+        self._path, self._format, self._names, self._absent = path.resolve(), file_format, dict(names), absent
         self._ignored: dict[str, None] = {}
         self._digest = hashlib.sha256()
 
@@ -50,11 +58,13 @@ class FileSource:
         try:
             size = max(self._path.stat().st_size, 1)
             with self._path.open("rb") as file:
+                if file.peek(2).startswith(_UTF16):
+                    raise SourceError("the file is UTF-16: save it as UTF-8, for example by iconv -f UTF-16 -t UTF-8")
                 lines = self._json_lines(file) if self._format == "jsonl" else self._csv_lines(file)
                 records: list[LegacyRecord] = []
                 malformed: list[Malformed] = []
                 for number, fields in lines:
-                    record = _read(number, fields)
+                    record = self._read(number, fields)
                     if isinstance(record, Malformed):
                         malformed.append(record)
                     else:
@@ -77,6 +87,14 @@ class FileSource:
         except OSError as error:
             raise SourceError(f"the file cannot be read: {error.strerror}") from None
 
+    def _read(self, number: int, fields: Mapping[str, Value] | str) -> LegacyRecord | Malformed:
+        if isinstance(fields, str):
+            return Malformed(number, fields)
+        try:
+            return read_record(number, fields, self._absent)
+        except MalformedRecord as error:
+            return Malformed(number, str(error))
+
     def _json_lines(self, file: IO[bytes]) -> Iterator[_Line]:
         paths = {column: tuple(name.split(".")) for column, name in self._names.items()}
         used = {path[0] for path in paths.values()}
@@ -93,11 +111,14 @@ class FileSource:
                 yield number, "the line is no JSON object"
                 continue
             except UnicodeDecodeError:
-                yield number, _NOT_UTF8
+                yield number, NOT_UTF8
                 continue
             if not used.issuperset(fields):
                 self._ignore(fields.keys() - used)
-            yield number, {column: _reach(fields, path) for column, path in paths.items()}
+            try:
+                yield number, {column: self._inside(column, fields, path) for column, path in paths.items()}
+            except MalformedRecord as error:
+                yield number, str(error)
 
     def _csv_lines(self, file: IO[bytes]) -> Iterator[_Line]:
         too_long = list[bytes]()
@@ -110,16 +131,26 @@ class FileSource:
                 yield "\n" if _is_too_long(line) else line.decode("utf-8", "surrogateescape")
 
         csv.field_size_limit(LONGEST_LINE)
-        rows = csv.reader(texts(), strict=True)
-        header = _header(rows)
-        places = self._places(header)
-        self._ignore(name for name in header if name not in self._names.values())
+        lines = texts()
+        first = next(lines, "").removeprefix("\ufeff")
+        separator = separator_of(first)
+        skipped = 0 if separator is None else 1
+        delimiter = separator or delimiter_of(first, self._names["user_id"])
+        rows = csv.reader(lines if skipped else chain([first], lines), strict=True, delimiter=delimiter)
+        try:
+            header = header_of(next(rows, []), delimiter)
+        except csv.Error:
+            raise no_header() from None
+        places = header.places(self._names)
+        used = {place.field for place in places.values()}
+        self._ignore(name for index, name in enumerate(header.names) if index not in used)
         while True:
-            number = rows.line_num + 1
+            number = rows.line_num + 1 + skipped
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                there = "the line" if rows.line_num == number else f"what stands from here to line {rows.line_num}"
+                end = rows.line_num + skipped
+                there = "the line" if end == number else f"what stands from here to line {end}"
                 yield number, f"{there} is no CSV: {error}"
                 continue
             if row is None:
@@ -130,25 +161,30 @@ class FileSource:
             elif row:
                 yield number, self._fields(row, header, places)
 
-    def _places(self, header: list[str]) -> Mapping[Column, int]:
-        """Return where each column stands; SourceError where one that was named is missing or there twice."""
-        for column, name in self._names.items():
-            if header.count(name) > 1:
-                raise SourceError(f"the first line has two columns {name}")
-            if name not in header and (column == "user_id" or name != column):
-                raise SourceError(f"the first line has no column {name}: name it by --map {column}=NAME")
-        return {column: header.index(name) for column, name in self._names.items() if name in header}
-
-    def _fields(self, row: list[str], header: list[str], places: Mapping[Column, int]) -> Mapping[str, Value] | str:
-        if len(row) != len(header):
-            return f"the line has {len(row)} fields, the first line has {len(header)}"
-        fields: dict[str, Value] = {column: row[place] for column, place in places.items()}
+    def _fields(self, row: list[str], header: Header, places: Mapping[Column, Place]) -> Mapping[str, Value] | str:
+        if len(row) != len(header.names):
+            return f"the line has {len(row)} fields, the first line has {len(header.names)}"
         try:
             for value in row:
                 value.encode()
         except UnicodeEncodeError:
-            return _NOT_UTF8
-        return fields
+            return NOT_UTF8
+        try:
+            return {column: self._inside(column, row[place.field], place.path) for column, place in places.items()}
+        except MalformedRecord as error:
+            return str(error)
+
+    def _inside(self, column: Column, value: Value, path: tuple[str, ...]) -> Value:
+        """Follow a path into objects; an object may be written as JSON text. MalformedRecord where there is none."""
+        for name in path:
+            if isinstance(value, str):
+                value = None if self._absent.contains(value) or not value.strip() else _object_in(column, value)
+            if value is None:
+                return None
+            if not isinstance(value, dict):
+                raise _no_object(column)
+            value = value.get(name)
+        return value
 
     def _ignore(self, names: Iterable[str]) -> None:
         """Note columns that are not used; a source that makes up names without end is not followed."""
@@ -172,26 +208,12 @@ def _is_too_long(line: bytes) -> bool:
     return len(line) > LONGEST_LINE and not line.endswith(b"\n")
 
 
-def _header(rows: Iterator[list[str]]) -> list[str]:
+def _object_in(column: Column, text: str) -> Mapping[str, Value]:
     try:
-        header = [name.removeprefix("\ufeff").strip() for name in next(rows, [])]
-        "".join(header).encode()
-    except (csv.Error, UnicodeEncodeError):
-        raise SourceError("the first line is no CSV in UTF-8: it has to name the columns") from None
-    return header
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        raise _no_object(column) from None
 
 
-def _read(number: int, fields: Mapping[str, Value] | str) -> LegacyRecord | Malformed:
-    if isinstance(fields, str):
-        return Malformed(number, fields)
-    try:
-        return read_record(number, fields)
-    except MalformedRecord as error:
-        return Malformed(number, str(error))
-
-
-def _reach(fields: Mapping[str, Value], path: tuple[str, ...]) -> Value:
-    value: Value = fields.get(path[0])
-    for name in path[1:]:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+def _no_object(column: Column) -> MalformedRecord:
+    return MalformedRecord(f"{column} is looked for inside a JSON object, and something else stands there")

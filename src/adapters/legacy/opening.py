@@ -6,6 +6,7 @@ from adapters.legacy.database import SupabaseSource
 from adapters.legacy.files import FileFormat, FileSource
 from adapters.legacy.sources import Source, read_mapping
 from domain.backfill import Options, SourceKind
+from domain.legacy import AbsentWords
 
 _SCHEMES = ("postgres://", "postgresql://")
 
@@ -19,7 +20,8 @@ def kind_of(place: str, file_format: FileFormat | None) -> SourceKind:
 
 def open_source(place: str, options: Options) -> Source:
     """Return the source at a place; nothing is read yet. ValueError where the options name a column that is none."""
+    absent = AbsentWords(options.absent_words)
     if options.kind == "supabase":
-        return SupabaseSource(place, options.metadata_field)
+        return SupabaseSource(place, options.metadata_field, absent)
     names = read_mapping(tuple(f"{ours}={theirs}" for ours, theirs in options.names.items()))
-    return FileSource(Path(place), options.kind, names)
+    return FileSource(Path(place), options.kind, names, absent)

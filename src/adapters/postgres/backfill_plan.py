@@ -11,13 +11,14 @@ from adapters.postgres.backfill_runs import (
     BackfillRuns,
     Connection,
     discard_unused,
+    line_faults,
     only_runner,
     refresh_statistics,
     service_session,
 )
 from adapters.postgres.checksums import checksum, edges_here, one_row, points_here
 from adapters.postgres.statements import Statements
-from domain.backfill import LISTED, Contest, Options, Plan, Run, plan_hash, settled
+from domain.backfill import LISTED, Contest, LineFaults, Options, Plan, Run, plan_hash, settled
 from domain.legacy import CodeState
 from domain.users import email_key
 
@@ -55,12 +56,21 @@ class DuplicatesUnresolved(Exception):
         self.contests, self.total = contests, total
 
 
+class NothingReadable(Exception):
+    """No line of the source holds a user; nothing was planned. `faults` are the reasons with their lines."""
+
+    def __init__(self, faults: list[LineFaults]) -> None:
+        super().__init__("no line of the source can be read" if faults else "the source holds no line about a user")
+        self.faults = faults
+
+
 class _Lines:
     """What was counted while the source was read."""
 
     def __init__(self) -> None:
         self.states: Counter[CodeState] = Counter()
         self.formless: list[int] = []
+        self.absent_words: Counter[str] = Counter()
         self.lines, self.malformed, self.deleted, self.left_out = 0, 0, 0, 0
 
     def take(self, batch: Batch) -> list[tuple[object, ...]]:
@@ -69,6 +79,7 @@ class _Lines:
         self.malformed += len(batch.malformed)
         rows: list[tuple[object, ...]] = []
         for record in batch.records:
+            self.absent_words.update(record.absent_words)
             if record.is_deleted:
                 self.deleted += 1
                 continue
@@ -106,11 +117,13 @@ class BackfillPlanning:
     async def __call__(self, source: Source, options: Options, progress: Progress) -> Run:
         """Return the stored plan; the same one where nothing has changed since.
 
-        SourceError, DuplicatesUnresolved or RunnerBusy.
+        SourceError, NothingReadable, DuplicatesUnresolved or RunnerBusy.
         """
         async with service_session(self._dsn) as connection, only_runner(connection):
             await connection.execute(STAGING)
             lines = await _load(connection, source, progress)
+            if lines.malformed == lines.lines:
+                raise NothingReadable(line_faults(await connection.fetch(_SQL.faults)))
             await refresh_statistics(self._dsn, of="served")
             async with connection.transaction():
                 run = await self._rule(connection, source, options, lines, progress)
@@ -181,6 +194,7 @@ async def _plan(
         malformed=lines.malformed,
         deleted_there=lines.deleted,
         fields_left_out=lines.left_out,
+        absent_words=dict(lines.absent_words),
         users=people["users"],
         users_here=people["users_here"],
         deleted_here=await connection.fetchval(_SQL.count_deleted_here),

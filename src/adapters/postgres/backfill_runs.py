@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import asyncpg
 import msgspec
@@ -13,7 +13,7 @@ from adapters.postgres.database import SERVICE_ROLE
 from adapters.postgres.database import Connection as PooledConnection
 from adapters.postgres.maintenance import lent, owner_session
 from adapters.postgres.statements import Statements
-from domain.backfill import LISTED, Phase, Plan, Run, RunState, Tally
+from domain.backfill import LISTED, LineFaults, Phase, Plan, Run, RunState, Tally
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -82,6 +82,15 @@ async def only_runner(connection: Connection) -> AsyncIterator[None]:
 def for_stores(connection: Connection) -> PooledConnection:
     """Return a connection of its own as the stores take one; it does all that one of a pool does."""
     return cast("PooledConnection", connection)
+
+
+class MalformedLines(NamedTuple):
+    """Lines of a source that could not be read."""
+
+    first: list[tuple[int, str]]
+    """The first lines, each with its reason."""
+    faults: list[LineFaults]
+    """All of them by their reason, the most frequent reason first."""
 
 
 class BackfillRuns:
@@ -157,13 +166,19 @@ async def discard_unused(dsn: str) -> None:
         await connection.execute(_SQL.drop_runs, runs)
 
 
-async def malformed_lines(dsn: str, run: Run) -> list[tuple[int, str]]:
-    """Return the first lines of a run's source that could not be read, with the reason."""
+async def malformed_lines(dsn: str, run: Run) -> MalformedLines:
+    """Return the lines of a run's source that could not be read."""
     if not run.plan.malformed:
-        return []
+        return MalformedLines([], [])
     async with service_session(dsn) as connection:
         rows = await connection.fetch(_SQL.malformed, run.run, LISTED)
-    return [(row["line"], row["reason"]) for row in rows]
+        faults = await connection.fetch(_SQL.faults, run.run)
+    return MalformedLines([(row["line"], row["reason"]) for row in rows], line_faults(faults))
+
+
+def line_faults(rows: Sequence[asyncpg.Record]) -> list[LineFaults]:
+    """Return the faults that rows of `faults` hold."""
+    return [LineFaults(row["reason"], row["lines"], row["first_lines"]) for row in rows]
 
 
 def run_of(row: asyncpg.Record) -> Run:

@@ -12,23 +12,31 @@ from adapters.legacy.opening import kind_of, open_source
 from adapters.legacy.sources import Source, SourceError, read_mapping
 from adapters.memory.ports import SwitchedFlags
 from adapters.postgres.backfill_apply import BackfillApplication, check_source
-from adapters.postgres.backfill_plan import BackfillPlanning, DuplicatesUnresolved
+from adapters.postgres.backfill_plan import BackfillPlanning, DuplicatesUnresolved, NothingReadable
 from adapters.postgres.backfill_rollback import BackfillRollback
-from adapters.postgres.backfill_runs import BackfillRefused, BackfillRuns, malformed_lines, service_session
+from adapters.postgres.backfill_runs import (
+    BackfillRefused,
+    BackfillRuns,
+    MalformedLines,
+    malformed_lines,
+    service_session,
+)
 from adapters.postgres.backfill_verify import BackfillVerification, total
 from adapters.system import SystemClock, SystemRandomness
 from application.points import Points
 from domain.backfill import Options, Phase, ReferredBy, Run, Tally
 from domain.codes import Code, CodesExhausted, draw_candidates
+from domain.legacy import ABSENT_WORDS
 from entrypoints.cli.backfill_reports import (
     show_applied,
     show_contests,
+    show_nothing_readable,
     show_plan,
     show_rolled_back,
     show_runs,
     show_verification,
 )
-from entrypoints.cli.database import migrated_database
+from entrypoints.cli.database import database_of, migrated_database
 from entrypoints.cli.progress import shown
 from entrypoints.cli.terminal import ERR, INTERRUPTED, NO, WRONG, confirm, refuse, settings_or_exit
 from entrypoints.settings import Settings
@@ -89,6 +97,14 @@ def backfill() -> None:
     type=click.IntRange(1, 100_000),
     help="How many users one transaction brings in.",
 )
+@click.option(
+    "--null",
+    "absent_words",
+    multiple=True,
+    metavar="WORD",
+    help="A word that stands for a missing value. Repeatable; the first one replaces the usual words, "
+    f"which are {', '.join(ABSENT_WORDS)}, without regard to case. An empty word: there is none.",
+)
 @_yes
 @_json
 def plan(
@@ -98,6 +114,7 @@ def plan(
     metadata_field: str,
     referred_by: ReferredBy,
     chunk: int,
+    absent_words: tuple[str, ...],
     yes: bool,  # noqa: ARG001  planning changes nothing that is served: there is nothing to ask
     as_json: bool,
 ) -> None:
@@ -116,10 +133,11 @@ def plan(
     if kind == "supabase" and (pairs or file_format is not None):
         refuse("--map and --format are for files; of auth.users the columns are known", WRONG)
     differing = {str(ours): theirs for ours, theirs in names.items() if ours != theirs}
-    options = Options(kind, differing, metadata_field, referred_by, chunk)
+    words = [word for word in absent_words if word.strip()] if absent_words else list(ABSENT_WORDS)
+    options = Options(kind, differing, metadata_field, referred_by, chunk, words)
     opened = open_source(source, options)
 
-    async def work(settings: Settings) -> tuple[Run, list[tuple[int, str]]]:
+    async def work(settings: Settings) -> tuple[Run, MalformedLines]:
         planning = BackfillPlanning(settings.direct_url, SystemClock().now)
         with shown("planning", 1.0) as show:
             run = await planning(opened, options, show)
@@ -130,6 +148,9 @@ def plan(
     except DuplicatesUnresolved as error:
         show_contests(error, as_json=as_json)
         raise SystemExit(UNRESOLVED) from None
+    except NothingReadable as error:
+        show_nothing_readable(error, as_json=as_json)
+        raise SystemExit(NO) from None
     show_plan(run, malformed, as_json=as_json)
 
 
@@ -154,12 +175,14 @@ def apply(
     Refused where the source has changed since, and where lines could not be read, unless they may be skipped.
     """
 
-    async def work(settings: Settings) -> tuple[Run, Tally, list[tuple[int, str]]]:
+    async def work(settings: Settings) -> tuple[Run, Tally, MalformedLines]:
         dsn, run = settings.direct_url, await _found(settings, plan_hash)
+        _ask(yes, f"Move {run.plan.users} users into {database_of(settings)}?")
         skipped = await malformed_lines(dsn, run)
         if run.plan.malformed and not skip_malformed and run.state != "applied":
+            first, reason = skipped.first[0]
             raise BackfillRefused(
-                f"{run.plan.malformed} lines cannot be read, the first is line {skipped[0][0]} ({skipped[0][1]}); "
+                f"{run.plan.malformed} lines cannot be read, the first is line {first} ({reason}); "
                 "mend them and plan again, or go on without them by --skip-malformed"
             )
         if run.state != "applied":
@@ -174,7 +197,6 @@ def apply(
         async with service_session(dsn) as connection:
             return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run), skipped
 
-    _ask(yes, "Move in as planned?")
     show_applied(*_run(work), as_json=as_json)
 
 
@@ -215,12 +237,15 @@ def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
 
     async def work(settings: Settings) -> tuple[Run, Tally]:
         dsn, run = settings.direct_url, await _found(settings, plan_hash)
+        _ask(
+            yes,
+            f"Take the {run.plan.users} users of plan {run.plan_hash[:12]} out of {database_of(settings)}?",
+        )
         with shown("rolling back", 2 * run.plan.users, unit="users") as show:
             await BackfillRollback(dsn, SystemClock().now, _draw)(run, told=_counting(show))
         async with service_session(dsn) as connection:
             return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run, ("rollback",))
 
-    _ask(yes, "Take this run back?")
     show_rolled_back(*_run(work), as_json=as_json)
 
 

@@ -7,52 +7,42 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from adapters.postgres.backfill_plan import DuplicatesUnresolved
-from domain.backfill import Plan, Run, Tally, Verification
+from adapters.legacy.files import NOT_UTF8
+from adapters.postgres.backfill_plan import DuplicatesUnresolved, NothingReadable
+from adapters.postgres.backfill_runs import MalformedLines
+from domain.backfill import Check, LineFaults, Plan, Run, Tally, Verification
 from entrypoints.cli.terminal import ERR, OUT, say_json, say_table
 
 _LISTED = 20
 """How many lines of a list a terminal shows."""
 
-_PLANNED = (
-    ("lines", "lines in the source"),
-    ("malformed", "  that cannot be read"),
-    ("deleted_there", "  about users who were deleted there"),
-    ("missing", "  without a code"),
-    ("formless", "    of which have one without a normal form"),
-    ("empty", "  with an empty code"),
-    ("changed", "  whose code changes under the normal form"),
-    ("fields_left_out", "fields of profiles that cannot be used"),
-    ("users", "users"),
-    ("users_here", "  who are known here already"),
-    ("deleted_here", "users who were deleted here, and stay so"),
-    ("codes", "users with a code"),
-    ("duplicate_codes", "codes that several users claim"),
-    ("duplicate_users", "  users who lose one to somebody earlier"),
-    ("held_here", "codes that are somebody else's here"),
-    ("kept", "users who keep their code"),
-    ("with_code_here", "users who keep the code they have here"),
-    ("reminted", "users who get a new code for the one they lose"),
-    ("minted", "users who get a code, for they have none"),
-    ("aliases", "codes that become an alias"),
-)
 
-
-def show_plan(run: Run, malformed: Sequence[tuple[int, str]], *, as_json: bool) -> None:
+def show_plan(run: Run, malformed: MalformedLines, *, as_json: bool) -> None:
     """Show what a plan would do."""
     plan = run.plan
     if as_json:
-        lines = [{"line": line, "reason": reason} for line, reason in malformed]
-        say_json({"plan_hash": run.plan_hash, "state": run.state, "plan": plan, "malformed_lines": lines})
+        say_json({"plan_hash": run.plan_hash, "state": run.state, "plan": plan, **_malformed_json(malformed)})
         return
-    OUT.print(_counts(plan))
-    _list("lines that cannot be read", [f"line {line}: {reason}" for line, reason in malformed], plan.malformed)
+    OUT.print(_plan_table(plan))
+    _show_faults("lines that cannot be read", malformed.faults)
     _list("lines whose code has no normal form", [f"line {line}" for line in plan.formless_lines], plan.formless)
+    if plan.absent_words:
+        words = ", ".join(f"{word} ({count})" for word, count in plan.absent_words.items())
+        OUT.print(f"fields that count as missing for what they hold, see --null: {words}", markup=False)
     if plan.ignored_columns:
-        OUT.print(f"columns that are not used: {escape(', '.join(plan.ignored_columns))}")
+        OUT.print(f"columns that are not used: {', '.join(plan.ignored_columns)}", markup=False)
     OUT.print(f"plan [bold]{run.plan_hash}[/] is {run.state}")
     if run.state == "planned":
         OUT.print(f"next: tallystick backfill apply --plan {run.plan_hash[:12]}")
+
+
+def show_nothing_readable(error: NothingReadable, *, as_json: bool) -> None:
+    """Show why no line of a source could be read."""
+    if as_json:
+        say_json({"malformed_reasons": error.faults})
+        return
+    _show_faults("lines that cannot be read", error.faults)
+    ERR.print(f"[bold red]tallystick:[/] {error}; nothing was planned")
 
 
 def show_contests(error: DuplicatesUnresolved, *, as_json: bool) -> None:
@@ -70,14 +60,14 @@ def show_contests(error: DuplicatesUnresolved, *, as_json: bool) -> None:
     ERR.print(f"[bold red]tallystick:[/] {error}; nothing was planned")
 
 
-def show_applied(run: Run, tally: Tally, skipped: Sequence[tuple[int, str]], *, as_json: bool) -> None:
+def show_applied(run: Run, tally: Tally, skipped: MalformedLines, *, as_json: bool) -> None:
     """Show what an applied run did."""
     if as_json:
-        lines = [{"line": line, "reason": reason} for line, reason in skipped]
+        lines = _lines_json(skipped)
         say_json({"plan_hash": run.plan_hash, "state": run.state, "done": _full(tally), "skipped_lines": lines})
         return
     OUT.print(_tallied(tally, _APPLIED))
-    _list("lines that were skipped", [f"line {line}: {reason}" for line, reason in skipped], run.plan.malformed)
+    _show_faults("lines that were skipped", skipped.faults)
     OUT.print(f"plan {run.plan_hash[:12]} is {run.state}; next: tallystick backfill verify --plan {run.plan_hash[:12]}")
 
 
@@ -89,7 +79,8 @@ def show_verification(report: Verification, *, as_json: bool) -> None:
         return
     table = Table("promise", "expected", "found", "", box=None)
     for check in report.checks:
-        table.add_row(check.promise, check.expected, check.found, "[green]ok[/]" if check.holds else "[red]no[/]")
+        expected, found = _without_sums(check)
+        table.add_row(check.promise, expected, found, "[green]ok[/]" if check.holds else "[red]no[/]")
     say_table(table)
     OUT.print(
         f"{report.codes} codes were followed; {report.conflicts} are somebody else's and listed, "
@@ -162,15 +153,64 @@ _ROLLED_BACK = (
 )
 
 
-def _counts(plan: Plan) -> Table:
+def _without_sums(check: Check) -> tuple[str, str]:
+    """Return what was expected and found without the checksums, which only programs compare."""
+    expected, found = (text.partition(",")[0] for text in (check.expected, check.found))
+    return expected, found if check.holds or expected != found else f"{found} with other contents"
+
+
+def _plan_table(plan: Plan) -> Table:
+    """Return the numbers of a plan: the indented ones add up to the one above them."""
     table = _bare()
-    for name, meaning in _PLANNED:
+    for total, total_meaning, parts in _sums(plan):
+        table.add_row(str(total), total_meaning)
+        for count, meaning in parts:
+            table.add_row(str(count), f"  {meaning}")
+    for name, meaning in _BESIDES.items():
         table.add_row(str(getattr(plan, name)), meaning)
-    table.add_row(str(plan.edges.rows), "referrals to bring in")
-    for reason, users in plan.edges_left_out.items():
-        table.add_row(str(users), f"  left out: {_REASONS[reason]}")
-    table.add_row(str(plan.points.rows), f"balances to bring in, {plan.points_total} points in all")
     return table
+
+
+_Sum = tuple[int, str, list[tuple[int, str]]]
+
+
+def _sums(plan: Plan) -> list[_Sum]:
+    absent = plan.missing - plan.formless
+    with_code = plan.lines - plan.malformed - plan.deleted_there - plan.missing - plan.empty
+    lines = [
+        (with_code, "with a code"),
+        (absent, "without a code"),
+        (plan.empty, "with an empty code"),
+        (plan.formless, "with a code that has no normal form, which counts as none"),
+        (plan.deleted_there, "about users who were deleted there"),
+        (plan.malformed, "that cannot be read"),
+    ]
+    users = [
+        (plan.kept, "who keep the code that they bring"),
+        (plan.with_code_here, "who keep the code that they have here"),
+        (plan.reminted, "who get a new code for the one that they lose"),
+        (plan.minted, "who get their first code"),
+    ]
+    left_out = [(users, f"left out: {_REASONS[reason]}") for reason, users in plan.edges_left_out.items()]
+    referrals = [(plan.edges.rows, "to bring in"), *left_out]
+    return [
+        (plan.lines, "lines in the source", lines),
+        (plan.users, "users", users),
+        (sum(count for count, _ in referrals), "referrals in the source", referrals),
+        (plan.points.rows, f"balances to bring in, {plan.points_total} points in all", []),
+    ]
+
+
+_BESIDES = {
+    "users_here": "users who are known here already",
+    "deleted_here": "users who were deleted here, and stay so",
+    "changed": "codes that are written differently from their normal form",
+    "duplicate_codes": "codes that several users claim",
+    "duplicate_users": "users who lose a code to somebody earlier",
+    "held_here": "codes that are somebody else's here",
+    "aliases": "codes that become an alias",
+    "fields_left_out": "fields of profiles that cannot be used",
+}
 
 
 _REASONS = {
@@ -198,6 +238,29 @@ def _full(tally: Tally) -> dict[str, Any]:
     """Return every count; of what is listed by position, how many."""
     counts = msgspec.structs.asdict(tally)
     return {name: len(value) if isinstance(value, list) else value for name, value in counts.items()}
+
+
+def _malformed_json(malformed: MalformedLines) -> dict[str, object]:
+    return {"malformed_lines": _lines_json(malformed), "malformed_reasons": malformed.faults}
+
+
+def _lines_json(malformed: MalformedLines) -> list[dict[str, object]]:
+    return [{"line": line, "reason": reason} for line, reason in malformed.first]
+
+
+def _show_faults(what: str, faults: Sequence[LineFaults]) -> None:
+    """Show each reason once, with how many lines it is about and which come first."""
+    lines = [f"{_places(fault)}: {fault.reason}" for fault in faults]
+    _list(what, lines, None)
+    if any(fault.reason == NOT_UTF8 for fault in faults):
+        OUT.print("  the file may be in another encoding: try iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW", markup=False)
+
+
+def _places(fault: LineFaults) -> str:
+    numbers = ", ".join(map(str, fault.first_lines))
+    if fault.lines == 1:
+        return f"line {numbers}"
+    return f"{fault.lines} lines ({numbers}{', ...' if fault.lines > len(fault.first_lines) else ''})"
 
 
 def _list(what: str, lines: Sequence[str], total: int | None) -> None:

@@ -4,12 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from adapters.postgres.addresses import without_password
 from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.transactions import PostgresTransactions
 from entrypoints.cli.embedded import FORESEEN, running_database
 from entrypoints.cli.migrate import refuse_pending
 from entrypoints.cli.terminal import named_errors
 from entrypoints.settings import Settings
+
+
+def database_of(settings: Settings) -> str:
+    """Return which database a command changes, for the person who is asked; without its password."""
+    if settings.is_embedded:
+        return f"the embedded database in {settings.data_dir}"
+    return without_password(settings.direct_url)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from application.deletion import Deleted, DeleteUsers, Deletion
 from application.group_commit import GroupCommit
 from domain.refusals import OutcomeUnknown, Overloaded
 from domain.users import UserId, UserNotFound, is_user_id
-from entrypoints.cli.database import migrated_database, service_transactions
+from entrypoints.cli.database import database_of, migrated_database, service_transactions
 from entrypoints.cli.terminal import NO, OUT, WRONG, confirm, refuse, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
@@ -34,7 +34,7 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
     settings = settings_or_exit()
     if not is_user_id(user):
         refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
-    if not is_sure and not confirm(f"Delete {user} for good?"):
+    if not is_sure and not confirm(f"Delete {user} for good from {database_of(settings)}?"):
         refuse("nothing was deleted", NO)
     with migrated_database(settings, Overloaded, OutcomeUnknown, UserNotFound) as connected:
         deleted = asyncio.run(_delete(connected, UserId(user)))

@@ -120,9 +120,9 @@ async def test_users_come_with_their_codes_and_what_else_is_known(supabase: Supa
     assert records == [
         (
             *(1, ada, "changed", "ADA1111", NOON, "ada@example.com", None, None, "4512345678"),
-            *(True, None, None, None, False, 0),
+            *(True, None, None, None, False, 0, ()),
         ),
-        (2, ben, "missing", None, None, None, None, None, "4587654321", False, None, None, None, False, 0),
+        (2, ben, "missing", None, None, None, None, None, "4587654321", False, None, None, None, False, 0, ()),
     ]
 
 

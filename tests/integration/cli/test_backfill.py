@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -178,18 +179,111 @@ async def test_what_cannot_be_read_stops_apply_unless_it_may_be_skipped(
     assert await there.resolve("ADA11111") == "unknown"
 
     skipped = await backfill("apply", *named, "--skip-malformed")
-    assert "lines that were skipped:\n  line 1: the line is no JSON object\n  line 3: " in skipped.stdout
+    assert (
+        "lines that were skipped:\n  line 1: the line is no JSON object\n  line 3: the line is not UTF-8\n"
+        in skipped.stdout
+    )
     assert told(await backfill("apply", *named, "--skip-malformed", "--json"))["skipped_lines"] == lines
     assert await there.resolve("ADA11111") == "canonical"
 
 
-async def test_a_list_is_short_at_a_terminal_and_counts_all(backfill: Backfill, tmp_path: Path) -> None:
-    source = written(tmp_path / "users.jsonl", *[b"{"] * 25, *(a_user(f"user{n}", "?") for n in range(21)))
+async def test_equal_faults_are_one_line(backfill: Backfill, tmp_path: Path) -> None:
+    latin = '{"user_id": "ada", "display_name": "Ren\u00e9e"}'.encode("cp1252")
+    source = written(tmp_path / "users.jsonl", *[b"{"] * 25, latin, *(a_user(f"user{n}", "?") for n in range(21)))
+
+    shown = await backfill("plan", "--source", str(source))
+    document = told(await backfill("plan", "--source", str(source), "--json"))
+
+    assert (
+        "  25 lines (1, 2, 3, 4, 5, ...): the line is no JSON object\n  line 26: the line is not UTF-8\n"
+        in shown.stdout
+    )
+    assert "iconv -f WINDOWS-1252 -t UTF-8" in shown.stdout
+    assert "  line 46\n  and 1 more\n" in shown.stdout
+    assert document["malformed_reasons"] == [
+        {"reason": "the line is no JSON object", "lines": 25, "first_lines": [1, 2, 3, 4, 5]},
+        {"reason": "the line is not UTF-8", "lines": 1, "first_lines": [26]},
+    ]
+
+
+@pytest.mark.parametrize("lines", [[], [b""], [b"{"] * 40, [{"code": "ADA11111"}]])
+async def test_a_source_without_a_user_is_no_plan(backfill: Backfill, tmp_path: Path, lines: list[object]) -> None:
+    source = written(tmp_path / "users.jsonl", *lines)
+
+    shown = await backfill("plan", "--source", str(source))
+    document = told(await backfill("plan", "--source", str(source), "--json"), 1)
+
+    assert shown.exit_code == 1
+    assert "nothing was planned" in shown.stderr
+    assert sum(fault["lines"] for fault in document["malformed_reasons"]) == len([line for line in lines if line])
+    assert told(await backfill("status", "--json"))["items"] == []
+
+
+async def test_the_numbers_of_a_plan_add_up(backfill: Backfill, tmp_path: Path) -> None:
+    source = written(
+        tmp_path / "users.jsonl",
+        *(b"{", a_user("ada", "ADA11111"), a_user("ben", "ada-11111", day=2, referred_by="ada")),
+        *(a_user("cyd", "?"), a_user("dan", " "), a_user("eve"), a_user("fay", "FAY11111", referred_by="nobody1")),
+        a_user("gus", "GUS11111", deleted_at="2024-05-31T08:30:00Z"),
+    )
 
     shown = await backfill("plan", "--source", str(source))
 
-    assert "  line 20: the line is no JSON object\n  and 5 more\n" in shown.stdout
-    assert "  line 45\n  and 1 more\n" in shown.stdout
+    for total, meaning, expected in (
+        (8, "lines in the source", {3: "with a code", 1: "that cannot be read"}),
+        (6, "users", {2: "who keep the code that they bring", 3: "who get their first code"}),
+        (2, "referrals in the source", {1: "left out: nobody is known by it"}),
+    ):
+        parts = numbers_below(shown.stdout, f"{total}  {meaning}")
+        assert sum(parts.values()) == total, shown.stdout
+        assert {parts[each] for each in expected.values()} == set(expected)
+
+
+def numbers_below(screen: str, headline: str) -> dict[str, int]:
+    """Return the indented numbers that stand under one of a table, by their meaning."""
+    lines = [line.strip() for line in screen.splitlines()]
+    parts = {}
+    for line in lines[lines.index(headline) + 1 :]:
+        match = re.fullmatch(r"(\d+)    (\S.*)", line)
+        if match is None:
+            break
+        parts[match[2]] = int(match[1])
+    return parts
+
+
+async def test_words_for_no_value_are_missing_values(backfill: Backfill, tmp_path: Path, there: World) -> None:
+    source = tmp_path / "users.csv"
+    source.write_bytes(
+        b'\xef\xbb\xbf"user_id";"code";"username";"referred_by"\r\nada;NULL;null;N/A\r\nben;BEN11111;ben;ada\r\n'
+    )
+
+    shown = await backfill("plan", "--source", str(source))
+    plan = told(await backfill("plan", "--source", str(source), "--json"))
+    assert "see --null: NULL (1), null (1), N/A (1)" in shown.stdout
+    assert plan["plan"]["absent_words"] == {"NULL": 1, "null": 1, "N/A": 1}
+    assert (plan["plan"]["missing"], plan["plan"]["kept"], plan["plan"]["edges"]["rows"]) == (1, 1, 1)
+
+    await backfill("apply", "--plan", plan["plan_hash"], "--yes")
+    assert await there.resolve("NULL") == "unknown"
+    assert (await backfill("verify", "--plan", plan["plan_hash"])).exit_code == 0
+
+    own = told(await backfill("plan", "--source", str(source), "--json", "--null", ""))["plan"]
+    assert (own["absent_words"], own["missing"]) == ({}, 0)
+
+
+async def test_only_machines_read_checksums(backfill: Backfill, source: Path) -> None:
+    plan_hash = await planned(backfill, source)
+    await backfill("apply", "--plan", plan_hash, "--yes")
+
+    shown, document = (
+        await backfill("verify", "--plan", plan_hash),
+        await backfill("verify", "--plan", plan_hash, "--json"),
+    )
+
+    (brought,) = [check for check in told(document)["checks"] if check["name"] == "points_brought"]
+    assert re.fullmatch(r"1 rows, -?\d+", brought["expected"])
+    assert brought["expected"].partition(", ")[2] not in shown.stdout
+    assert "1 rows" in shown.stdout
 
 
 async def test_a_plan_is_found_by_its_beginning(backfill: Backfill, source: Path, dsn: str) -> None:
@@ -352,7 +446,7 @@ async def test_at_a_terminal_it_asks(
     ran, screen = await asyncio.to_thread(at_a_terminal, connected, typed, "apply", "--plan", plan_hash)
 
     assert ran == status, screen
-    assert "Move in as planned? [y/N]" in screen
+    assert re.search(r"Move 2 users into postgresql://tallystick@\S*/tallystick\S*\? \[y/N\]", screen), screen
     assert ("nothing was changed" in screen) is (status == 1)
     assert await there.resolve("ADA11111") == code
 

@@ -75,7 +75,7 @@ async def test_at_a_terminal_it_asks(
     ran = answered(connected, typed)
 
     assert ran.returncode == status, ran.stderr
-    assert "Delete ada for good?" in ran.stderr
+    assert "Delete ada for good from postgresql://" in ran.stderr
     assert await there.profile("ada") == left
 
 

@@ -10,8 +10,9 @@ from adapters.legacy import files
 from adapters.legacy.files import FileFormat, FileSource
 from adapters.legacy.sources import LONGEST_LINE, Batch, Malformed, SourceError, read_mapping
 from domain.backfill import LISTED
-from domain.legacy import LegacyRecord
+from domain.legacy import ABSENT_WORDS, AbsentWords, LegacyRecord
 
+NO_OBJECT_INSIDE = "code is looked for inside a JSON object, and something else stands there"
 NOT_UTF8, NO_OBJECT = "the line is not UTF-8", "the line is no JSON object"
 TOO_LONG = f"the line is longer than {LONGEST_LINE} bytes"
 
@@ -23,7 +24,7 @@ class Reading:
         self.path, self.format = folder / f"users.{file_format}", file_format
 
     def source(self, *names: str) -> FileSource:
-        return FileSource(self.path, self.format, read_mapping(names))
+        return FileSource(self.path, self.format, read_mapping(names), AbsentWords(ABSENT_WORDS))
 
     async def __call__(self, content: bytes, *names: str) -> tuple[list[LegacyRecord], dict[int, str], FileSource]:
         """Return its records, the reasons of malformed lines by their numbers, and the source."""
@@ -130,7 +131,7 @@ class TestJsonLines:
             b'{"id": "ada", "meta": {"ref": {"code": "ADA11111"}}}\n'
             b'{"id": "ben", "meta": {"ref": null}}\n'
             b'{"id": "cyd", "meta": {"ref": "CYD11111"}}\n'
-            b'{"id": "dan", "meta": []}\n'
+            b'{"id": "dan", "meta": ""}\n'
             b'{"id": "eve", "meta.ref.code": "EVE11111"}\n'
             b'{"id": "fay", "meta": {"ref": {"code": {"x": 1}}}}\n',
             "user_id=id",
@@ -138,11 +139,30 @@ class TestJsonLines:
         )
 
         assert [(record.user_id, record.code) for record in records] == [
-            *(("ada", "ADA11111"), ("ben", None), ("cyd", None)),
+            *(("ada", "ADA11111"), ("ben", None)),
             *(("dan", None), ("eve", None)),
         ]
-        assert malformed == {6: "code has to be a text or a whole number"}
+        assert malformed == {3: NO_OBJECT_INSIDE, 6: "code has to be a text or a whole number"}
         assert source.ignored == ["meta.ref.code"]
+
+    @pytest.mark.parametrize("inside", [b"[]", b"5", b"true", b'"[]"', b'"5"', b'"x"', b'"{"'])
+    async def test_a_value_that_should_hold_an_object_and_does_not_is_reported(
+        self, jsonl: Reading, inside: bytes
+    ) -> None:
+        _, malformed, _ = await jsonl(b'{"user_id": "ada", "meta": ' + inside + b"}\n", "code=meta.ref")
+
+        assert malformed == {1: NO_OBJECT_INSIDE}
+
+    async def test_an_object_may_be_written_as_text(self, jsonl: Reading) -> None:
+        records, malformed, _ = await jsonl(
+            rb'{"user_id": "ada", "meta": "{\"ref\": {\"code\": \"ADA11111\"}}"}' + b"\n"
+            rb'{"user_id": "ben", "meta": {"ref": "{\"code\": \"BEN11111\"}"}}' + b"\n"
+            b'{"user_id": "cyd", "meta": " "}\n{"user_id": "dan", "meta": null}\n',
+            "code=meta.ref.code",
+        )
+
+        assert places(records) == [(1, "ada", "ADA11111"), (2, "ben", "BEN11111"), (3, "cyd", None), (4, "dan", None)]
+        assert malformed == {}
 
     async def test_what_is_not_used_is_told(self, jsonl: Reading) -> None:
         _, _, source = await jsonl(
@@ -224,7 +244,10 @@ class TestCsv:
             (b"", (), "the first line has no column user_id: name it by --map user_id=NAME"),
             (b"\n", (), "the first line has no column user_id"),
             (b"ada,ADA11111\n", (), "the first line has no column user_id"),
-            (b"user_id;code\nada;ADA11111\n", (), "the first line has no column user_id"),
+            (b"user-id;code\nada;ADA11111\n", (), "the first line has no column user_id"),
+            (b"user_id:code\nada:ADA11111\n", (), "the first line has no column user_id"),
+            (b"sep=;\nuser_id,code\nada,ADA11111\n", (), "the first line has no column user_id"),
+            (b"sep=;\n", (), "the first line has no column user_id"),
             (b"user_id,code\n", ("user_id=id",), "the first line has no column id: name it by --map user_id=NAME"),
             (b"user_id,ref\n", ("code=reff",), "the first line has no column reff: name it by --map code=NAME"),
             (b"user_id,code,code\n", (), "the first line has two columns code"),
@@ -238,6 +261,47 @@ class TestCsv:
         self, csv: Reading, content: bytes, names: tuple[str, ...], reason: str
     ) -> None:
         assert (await csv.refused(content, *names)).startswith(reason)
+
+    @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+    @pytest.mark.parametrize("quote", [b"", b'"'])
+    @pytest.mark.parametrize("delimiter", [b",", b";", b"\t", b"|"])
+    @pytest.mark.parametrize("separator", ["none", "sep=", '"sep="', "SEP="])
+    @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+    async def test_spreadsheets_separate_and_mark_as_they_like(
+        self, csv: Reading, mark: bytes, quote: bytes, delimiter: bytes, separator: str, end: bytes
+    ) -> None:
+        rows = [[b"code", b"user_id", b"note"], [b"ADA11111", b"ada", b"a"], [b"", b"ben", b"b"]]
+        lines = [delimiter.join(quote + value + quote for value in row) for row in rows]
+        if separator != "none":
+            lines.insert(0, separator.replace("=", "=" + delimiter.decode()).encode())
+        first = len(lines) - 1
+
+        records, malformed, source = await csv(mark + end.join(lines) + end)
+
+        assert places(records) == [(first, "ada", "ADA11111"), (first + 1, "ben", None)]
+        assert (malformed, source.ignored) == ({}, ["note"])
+
+    async def test_a_header_with_a_line_break_in_quotes_is_one_row(self, csv: Reading) -> None:
+        records, malformed, source = await csv(b'\xef\xbb\xbf"user_id","a\nb"\nada,x\n')
+
+        assert (places(records), malformed, source.ignored) == ([(3, "ada", None)], {}, ["a\nb"])
+
+    async def test_names_lead_into_objects_written_as_text(self, csv: Reading) -> None:
+        records, malformed, source = await csv(
+            b'id;meta;meta.age\nada;"{""ref"": {""code"": ""ADA11111""}}";1\nben;;2\ncyd;{};3\ndan;x;4\neve;NULL;5\n',
+            *("user_id=id", "code=meta.ref.code", "points=meta.age"),
+        )
+
+        assert [(record.user_id, record.code, record.points) for record in records] == [
+            *(("ada", "ADA11111", 1), ("ben", None, 2)),
+            *(("cyd", None, 3), ("eve", None, 5)),
+        ]
+        assert (malformed, source.ignored) == ({5: NO_OBJECT_INSIDE}, [])
+
+    async def test_utf16_is_named(self, either: Reading) -> None:
+        for encoding in ("utf-16", "utf-16-be"):
+            content = "\ufeff" * (encoding != "utf-16") + "user_id,code\nada,ADA11111\n"
+            assert "UTF-16" in await either.refused(content.encode(encoding))
 
     async def test_columns_that_are_not_used_may_be_there_twice(self, csv: Reading) -> None:
         records, _, source = await csv(b"user_id,x,x,\nada,1,2,3\n")

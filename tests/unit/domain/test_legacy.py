@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.codes import normal_form
 from domain.ledger import MAX_BALANCE
-from domain.legacy import COLUMNS, MalformedRecord, read_record
+from domain.legacy import ABSENT_WORDS, COLUMNS, AbsentWords, MalformedRecord, read_record
 from domain.users import is_email, is_phone, is_plain, is_user_id
 
 NOON = datetime(2024, 5, 31, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ def refusal(**fields: object) -> str:
 def test_a_user_of_whom_nothing_else_is_told() -> None:
     record = read_record(7, {"user_id": "ada"})
 
-    assert record == (7, "ada", "missing", None, None, None, None, None, None, False, None, None, None, False, 0)
+    assert record == (7, "ada", "missing", None, None, None, None, None, None, False, None, None, None, False, 0, ())
 
 
 def test_a_user_of_whom_all_is_told() -> None:
@@ -58,7 +58,7 @@ def test_a_user_of_whom_all_is_told() -> None:
     assert record == (
         *(7, "auth0|Ada_1.2:3@x-y", "kept", "ADA11111", NOON),
         *profile,
-        *("ben-2222", "BEN2222", 40, False, 0),
+        *("ben-2222", "BEN2222", 40, False, 0, ()),
     )
 
 
@@ -317,3 +317,36 @@ def test_what_databases_take_for_infinity_is_no_time(time: str, is_one: bool) ->
     else:
         with pytest.raises(MalformedRecord, match="created_at"):
             read_record(1, {"user_id": "ada", "created_at": time})
+
+
+@pytest.mark.parametrize(
+    "word", [*ABSENT_WORDS, *map(str.lower, ABSENT_WORDS), *(f" {word}\t" for word in ABSENT_WORDS)]
+)
+def test_a_word_for_no_value_counts_as_missing_in_every_field(word: str) -> None:
+    absent = AbsentWords(ABSENT_WORDS)
+    columns = [column for column in COLUMNS if column != "user_id"]
+
+    record = read_record(7, {"user_id": "ada"} | dict.fromkeys(columns, word), absent)
+
+    assert record._replace(absent_words=()) == read_record(7, {"user_id": "ada"})
+    assert record.absent_words == (word.strip(),) * len(columns)
+
+
+@pytest.mark.parametrize("word", ABSENT_WORDS)
+def test_a_word_for_no_value_names_no_user(word: str) -> None:
+    with pytest.raises(MalformedRecord, match="user_id has to be"):
+        read_record(7, {"user_id": word}, AbsentWords(ABSENT_WORDS))
+
+
+@pytest.mark.parametrize("code", ["NULLA", "ANNULL", "N1LL", "NONE1", "UNDEFINED2"])
+def test_a_code_that_only_resembles_such_a_word_is_a_code(code: str) -> None:
+    assert read_record(7, {"user_id": "ada", "code": code}, AbsentWords(ABSENT_WORDS)).code == code
+
+
+def test_the_words_can_be_replaced() -> None:
+    own, none = AbsentWords(["nix"]), AbsentWords([" "])
+
+    assert read_record(7, {"user_id": "ada", "code": "NIX", "username": "null"}, own).username == "null"
+    assert read_record(7, {"user_id": "ada", "code": "Nix "}, own).code_state == "missing"
+    assert read_record(7, {"user_id": "ada", "code": "NULL"}, none).code == "NULL"
+    assert read_record(7, {"user_id": "ada", "code": ""}, none).code_state == "empty"

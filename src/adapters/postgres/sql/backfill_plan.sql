@@ -233,3 +233,9 @@ INSERT INTO tallystick.backfill_malformed (run, line, reason)
 SELECT $1::bigint, line, reason
 FROM pg_temp.malformed
 ORDER BY line;
+
+-- faults()
+SELECT reason, count(*) AS lines, (array_agg(line ORDER BY line))[1:5] AS first_lines
+FROM pg_temp.malformed
+GROUP BY reason
+ORDER BY count(*) DESC, min(line);

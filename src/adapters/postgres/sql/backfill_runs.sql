@@ -91,3 +91,10 @@ FROM tallystick.backfill_malformed
 WHERE run = $1::bigint
 ORDER BY line
 LIMIT $2::bigint;
+
+-- faults(run)
+SELECT reason, count(*) AS lines, (array_agg(line ORDER BY line))[1:5] AS first_lines
+FROM tallystick.backfill_malformed
+WHERE run = $1::bigint
+GROUP BY reason
+ORDER BY count(*) DESC, min(line);

@@ -1,0 +1,93 @@
+"""The first line of a CSV file: its delimiter, the names of its columns, and where each of ours stands."""
+
+import csv
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from adapters.legacy.sources import SourceError
+from domain.legacy import Column
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+"""Spreadsheets separate fields by what their country does; the first one that makes sense is taken."""
+
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?\r?\n?\Z', re.IGNORECASE)
+
+
+class Place(NamedTuple):
+    """Where a value stands in a row: in a field, or inside the JSON object that the field holds."""
+
+    field: int
+    path: tuple[str, ...] = ()
+
+
+class Header(NamedTuple):
+    """The names of the columns in their order."""
+
+    delimiter: str
+    names: list[str]
+
+    def places(self, wanted: Mapping[Column, str]) -> dict[Column, Place]:
+        """Return where each column stands; SourceError where a name that was given is missing or ambiguous."""
+        found: dict[Column, Place] = {}
+        for column, name in wanted.items():
+            place = self._place(name)
+            if place is not None:
+                found[column] = place
+            elif column == "user_id" or name != column:
+                raise SourceError(
+                    f"the first line has no column {name}: name it by --map {column}=NAME. "
+                    f"Columns may be separated by {_in_words(list(DELIMITERS.values()))}"
+                )
+        return found
+
+    def _place(self, name: str) -> Place | None:
+        for stem, path in _readings(name):
+            if self.names.count(stem) > 1:
+                raise SourceError(f"the first line has two columns {stem}")
+            if stem in self.names:
+                return Place(self.names.index(stem), path)
+        return None
+
+
+def separator_of(line: str) -> str | None:
+    """Return the delimiter that a line such as `sep=;` names, as Excel writes it above the header."""
+    match = _SEPARATOR_LINE.match(line)
+    return match[1] if match is not None else None
+
+
+def delimiter_of(line: str, user_id_name: str) -> str:
+    """Return the delimiter by which the header has the column of user ids; a comma where none has."""
+    return next((one for one in DELIMITERS if _has_column(line, one, user_id_name)), ",")
+
+
+def header_of(names: list[str], delimiter: str) -> Header:
+    """Return the header that a row of names is; SourceError where it is not UTF-8."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        raise no_header() from None
+    return Header(delimiter, [name.strip() for name in names])
+
+
+def no_header() -> SourceError:
+    """Return the error of a first line that names no columns."""
+    return SourceError("the first line is no CSV in UTF-8: it has to name the columns")
+
+
+def _has_column(line: str, delimiter: str, name: str) -> bool:
+    try:
+        names = [one.strip() for one in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:
+        return False
+    return any(stem in names for stem, _ in _readings(name))
+
+
+def _readings(name: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Return how a dotted name can be read: as a column of that name, else as a path into a column's JSON object."""
+    words = name.split(".")
+    return [(".".join(words[:count]), tuple(words[count:])) for count in range(len(words), 0, -1)]
+
+
+def _in_words(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
