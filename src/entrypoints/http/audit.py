@@ -15,7 +15,7 @@ from domain.ledger import Entry
 from domain.refusals import PermissionMissing
 from domain.users import UserId, UserNotFound
 from entrypoints.http.entries import Entries
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.http.loyalty import require_player
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from entrypoints.http.problems import REFUSALS
@@ -67,9 +67,8 @@ def audit_router(reads: Reads, gate: Gate, cursors: Cursors) -> Router:
         require_player(request, player_id)
         return await paged(_question(player_id, correlation_id, staff_id, event_type), limit, cursor)
 
-    @get("/point-entries", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    @get("/point-entries", opt={PERMISSION: "loyalty:read", REFUSALS: (UserNotFound,)})
     async def point_entries(
-        request: ApiRequest,
         player_id: Player = None,
         correlation_id: Request = None,
         staff_id: Staff = None,
@@ -77,11 +76,10 @@ def audit_router(reads: Reads, gate: Gate, cursors: Cursors) -> Router:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = "",
     ) -> Entries:
-        """Return entries of points across players, newest first, by at least one of the filters. Needs `loyalty:read`.
+        """Return entries of points across players, newest first, by at least one of the filters.
 
         Of one player they are in the order in which they were posted.
         """
-        request.user.require("loyalty:read")
         question = _question(player_id, correlation_id, staff_id, event_type)
         if question.is_open:
             raise InvalidRequest.at("#", "one of player_id, correlation_id, staff_id and event_type is needed")

@@ -13,11 +13,10 @@ from application.ports import Clock
 from application.reads import Reads
 from domain.exports import EntryView
 from domain.ledger import MAX_AMOUNT, AccountFrozen, AccountKey, BalanceLimitExceeded
-from domain.refusals import PermissionMissing
 from domain.users import MAX_USER_ID_LENGTH, UserDeleted, UserId
 from entrypoints.http.entries import Entries
 from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.refusals import InvalidRequest, text_faults, user_id_faults
@@ -70,11 +69,10 @@ def credits_router(
     @post(
         "/credits/grants",
         status_code=200,
-        opt={REFUSALS: (PermissionMissing, AccountFrozen, BalanceLimitExceeded, UserDeleted)},
+        opt={PERMISSION: "credits:grant", REFUSALS: (AccountFrozen, BalanceLimitExceeded, UserDeleted)},
     )
     async def grant_credits(request: ApiRequest, data: JSONBody[GrantBody]) -> Response[EntryView]:
-        """Give a user credits; each event key counts once. Needs `credits:grant`."""
-        request.user.require("credits:grant")
+        """Give a user credits; each event key counts once."""
         _check(data)
         now = clock.now()
         command = Grant(

@@ -6,20 +6,17 @@ from litestar.params import FromPath
 from application.deletion import Deleted, Deletion
 from application.group_commit import Single
 from application.ports import Clock
-from domain.refusals import PermissionMissing
 from domain.users import UserId, UserNotFound, is_user_id
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.requests import ApiRequest
 
 
 def deletion_router(delete_one: Single[Deletion, Deleted], gate: Gate, clock: Clock) -> Router:
     """Return the route that deletes users."""
 
-    @delete("/{user_id:str}", status_code=200, opt={REFUSALS: (PermissionMissing, UserNotFound)})
-    async def delete_user(request: ApiRequest, user_id: FromPath[str]) -> Deleted:
-        """Delete a user: what names a person goes, the books stay. Safe to repeat. Needs `admin:users`."""
-        request.user.require("admin:users")
+    @delete("/{user_id:str}", status_code=200, opt={PERMISSION: "admin:users", REFUSALS: (UserNotFound,)})
+    async def delete_user(user_id: FromPath[str]) -> Deleted:
+        """Delete a user: what names a person goes, the books stay. Safe to repeat."""
         if not is_user_id(user_id):
             raise UserNotFound
         return await delete_one(Deletion(UserId(user_id), clock.now()))

@@ -17,10 +17,10 @@ from litestar.static_files import create_static_files_router
 
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
-from domain.refusals import OutcomeUnknown, Overloaded, Refusal, Unauthenticated
+from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.users import UserDeleted
 from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
-from entrypoints.http.gate import LIMIT
+from entrypoints.http.gate import LIMIT, PERMISSION
 from entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
 from entrypoints.http.raw_routes import OPERATION, RawOperation
 from entrypoints.http.refusals import (
@@ -152,8 +152,8 @@ def _raw_operation(route: ASGIRoute, raw: RawOperation, schemas: dict[str, Any])
         operation["responses"]["200"]["content"] = _content(raw.answer, schemas)
     if raw.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(raw.body, schemas)}
-    is_public = PUBLIC in route.route_handler.opt
-    _complete(operation, raw.method, [*raw.refusals, RateLimited], is_public=is_public, declared=[200])
+    refusals = [*raw.refusals, RateLimited]
+    _complete(operation, raw.method, refusals, options=route.route_handler.opt, declared=[200])
     return operation
 
 
@@ -170,16 +170,26 @@ def _complete_handled(operation: Operation, method: str, handler: HTTPRouteHandl
         refusals.append(RateLimited)
         if LIMIT in handler.opt:
             refusals.append(LimiterUnavailable)
-    _complete(operation, method, refusals, is_public=PUBLIC in handler.opt, declared=handler.responses or ())
+    _complete(operation, method, refusals, options=handler.opt, declared=handler.responses or ())
     field = handler.parsed_data_field
     if field is not None and field.is_optional:
         operation["requestBody"]["required"] = False
 
 
 def _complete(
-    operation: Operation, method: str, own: Sequence[type[Refusal]], *, is_public: bool, declared: Collection[int]
+    operation: Operation,
+    method: str,
+    own: Sequence[type[Refusal]],
+    *,
+    options: Mapping[str, Any],
+    declared: Collection[int],
 ) -> None:
     refusals = [*_ALWAYS, *own]
+    is_public, permission = PUBLIC in options, options.get(PERMISSION)
+    if permission is not None:
+        refusals.append(PermissionMissing)
+        operation["description"] += f" Needs `{permission}`."
+        operation["security"] = [{"bearer": [permission]}]
     if is_public:
         operation["security"] = []
     else:

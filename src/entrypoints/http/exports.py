@@ -11,10 +11,7 @@ from litestar.response import Stream
 
 from application.exports import ReadExport
 from domain.exports import ExportKind, ExportRow
-from domain.refusals import PermissionMissing
-from entrypoints.http.gate import Gate
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.requests import ApiRequest
+from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.renderings import MEDIA_TYPES, Format, Rendering
 
 AskedFormat = Annotated[Format, QueryParameter(description="JSON Lines, or CSV (RFC 4180).")]
@@ -34,17 +31,15 @@ class _Streamed(Operation):
 def exports_router(read_export: ReadExport, gate: Gate) -> Router:
     """Return the route of exports."""
 
-    @get("/{kind:str}", operation_class=_Streamed, opt={REFUSALS: (PermissionMissing,)})
+    @get("/{kind:str}", operation_class=_Streamed, opt={PERMISSION: "admin:export"})
     async def export(
-        request: ApiRequest,
         kind: FromPath[ExportKind],
         format: AskedFormat = "jsonl",  # noqa: A002  as the wire calls it
     ) -> Stream:
-        """Return every row of a kind, by its key, those of deleted users among them. Needs `admin:export`.
+        """Return every row of a kind, by its key, those of deleted users among them.
 
         An answer that ends without its last chunk is not the whole export.
         """
-        request.user.require("admin:export")
         rendering, pages = Rendering(kind, format), read_export(kind)
         # Before the answer begins: a refusal is still an answer of its own.
         first: Sequence[ExportRow] = await anext(pages, [])

@@ -9,8 +9,7 @@ from application.idempotency import Keyed
 from application.ports import Clock
 from application.reads import Reads
 from domain.flags import Flag, FlagLocked, FlagNotFound, FlagPinned, FlagState, Pins, Switch, flag_named, state_of
-from domain.refusals import PermissionMissing
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.requests import ApiRequest
 
@@ -32,20 +31,15 @@ def flags_router(
 ) -> Router:
     """Return the routes of flags."""
 
-    @get("/", opt={REFUSALS: (PermissionMissing,)})
-    async def list_flags(request: ApiRequest) -> FlagList:
-        """Return every flag; a pinned one is decided by the environment of this instance. Needs `admin:flags`."""
-        request.user.require("admin:flags")
+    @get("/", opt={PERMISSION: "admin:flags"})
+    async def list_flags() -> FlagList:
+        """Return every flag; a pinned one is decided by the environment of this instance."""
         book = await reads(lambda stores: stores.flags.all())
         return FlagList([state_of(flag, book.get(flag), pins) for flag in Flag])
 
-    @put("/{name:str}", opt={REFUSALS: (PermissionMissing, FlagNotFound, FlagLocked, FlagPinned)})
+    @put("/{name:str}", opt={PERMISSION: "admin:flags", REFUSALS: (FlagNotFound, FlagLocked, FlagPinned)})
     async def switch_flag(request: ApiRequest, name: FromPath[str], data: JSONBody[FlagBody]) -> FlagState:
-        """Switch a flag; every instance follows within 5 s. One that stands so already is left as it is.
-
-        Needs `admin:flags`.
-        """
-        request.user.require("admin:flags")
+        """Switch a flag; every instance follows within 5 s. One that stands so already is left as it is."""
         now = clock.now()
         wanted = Switch(flag_named(name), data.enabled, now, request.user.user_id)
         return await switch(Keyed(wanted, await request.idempotency_key(now)))

@@ -1,12 +1,15 @@
-"""The gate that every route stands behind: counted, and closed to those who were deleted."""
+"""The gate that every route stands behind: limit, deleted callers and permission are checked before a body is read."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Scope
 
 from application.group_commit import Single
 from application.ports import LimitGroup, RateLimiter
+from domain.refusals import Unauthenticated
 from domain.users import UserDeleted, UserId
 from entrypoints.http.exchange import Exchange, TrustedProxies, exchange_of
 from entrypoints.http.refusals import RateLimited
@@ -18,8 +21,15 @@ TELLS_DELETED = "tells deleted"
 """The option of handlers whose use case refuses deleted callers by itself."""
 
 
+PERMISSION = "permission"
+"""The option of handlers that names the permission their callers need; the OpenAPI document states it.
+
+A route that its owner may use without a permission has no such option, and its handler decides.
+"""
+
+
 class Gate:
-    """Counts requests by caller, and asks whether the caller still lives."""
+    """Counts requests by caller, and checks that the caller was not deleted and has the permission of the route."""
 
     def __init__(self, limiter: RateLimiter, tell_deleted: Single[UserId, bool], proxies: TrustedProxies) -> None:
         self._limiter, self._tell_deleted, self._proxies = limiter, tell_deleted, proxies
@@ -29,19 +39,26 @@ class Gate:
 
         # A function of its own: Litestar copies guards deeply, and a bound method would bring the whole graph along.
         self.guard = guard
-        """Lets a request in; RateLimited or UserDeleted where it has to stay outside."""
+        """Litestar's guard for routers: `check` with the options of the handler."""
 
     async def _guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        exchange = exchange_of(connection.scope)
-        by_method: LimitGroup = "read" if connection.scope.get("method") in {"GET", "HEAD"} else "write"
-        group: LimitGroup = handler.opt.get(LIMIT, by_method)
-        await (self.count if TELLS_DELETED in handler.opt else self.admit)(group, exchange)
+        await self.check(connection.scope, handler.opt)
 
-    async def admit(self, group: LimitGroup, exchange: Exchange) -> None:
-        """Let a caller in who asks past the guards; RateLimited or UserDeleted as they would."""
-        await self.count(group, exchange)
-        if exchange.principal is not None and await self._tell_deleted(exchange.principal.user_id):
+    async def check(self, scope: Scope, options: Mapping[str, Any]) -> None:
+        """Let a request in by the options of its handler, before anything of its body is read.
+
+        The refusals, in their order: RateLimited, UserDeleted, PermissionMissing.
+        """
+        exchange = exchange_of(scope)
+        await self.count(_group(scope, options), exchange)
+        principal = exchange.principal
+        if principal is not None and TELLS_DELETED not in options and await self._tell_deleted(principal.user_id):
             raise UserDeleted
+        permission = options.get(PERMISSION)
+        if permission is not None:
+            if principal is None:
+                raise Unauthenticated
+            principal.require(permission)
 
     async def count(self, group: LimitGroup, exchange: Exchange) -> None:
         """Count a request by its user, or by its address where nobody is known; RateLimited past the limit."""
@@ -54,3 +71,9 @@ class Gate:
         exchange.reply_headers += ((b"ratelimit-policy", allowance.policy), (b"ratelimit", remaining.encode()))
         if not allowance.allowed:
             raise RateLimited(allowance.reset_seconds)
+
+
+def _group(scope: Scope, options: Mapping[str, Any]) -> LimitGroup:
+    by_method: LimitGroup = "read" if scope.get("method") in {"GET", "HEAD"} else "write"
+    group: LimitGroup = options.get(LIMIT, by_method)
+    return group

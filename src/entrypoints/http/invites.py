@@ -29,10 +29,9 @@ from domain.invites import (
     InviteNotFound,
     InviteRevoked,
 )
-from domain.refusals import PermissionMissing
 from domain.users import UserId
 from entrypoints.http.authentication import PUBLIC
-from entrypoints.http.gate import LIMIT, Gate
+from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
@@ -111,10 +110,9 @@ def invites_router(
 ) -> Router:
     """Return the routes of invites."""
 
-    @post("/", status_code=201, opt={REFUSALS: (PermissionMissing, CodeTaken, CodesExhausted)})
+    @post("/", status_code=201, opt={PERMISSION: "invites:create", REFUSALS: (CodeTaken, CodesExhausted)})
     async def make_invite(request: ApiRequest, data: JSONBody[InviteBody]) -> InviteView:
-        """Make an invite; it is the caller's. Needs `invites:create`."""
-        request.user.require("invites:create")
+        """Make an invite; it is the caller's."""
         chosen = normal_form(data.code) if data.code is not None else None
         if data.code is not None and chosen is None:
             raise InvalidRequest.at("/code", "4 to 32 of 0-9 and A-Z are needed; hyphens and spaces are dropped")
@@ -142,7 +140,6 @@ def invites_router(
 
     async def redeem_invite(request: RawRequest) -> Redeemed:
         """Take a seat; each user has at most one in each invite."""
-        await gate.count("write", request.exchange)
         code = normal_form((await request.decoded(CodeBody)).code)
         now = clock.now()
         redemption = Redemption(request.principal.user_id, code, uuid_v7(now, randomness.bytes(RANDOM_BYTES)), now)
@@ -163,6 +160,8 @@ def invites_router(
     redeeming = raw_post(
         "/redeem",
         redeem_invite,
+        gate=gate,
+        options={TELLS_DELETED: True},
         tag="Invites",
         body=CodeBody,
         answer=Redeemed,

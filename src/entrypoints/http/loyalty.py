@@ -21,7 +21,7 @@ from domain.refusals import PermissionMissing, Refusal
 from domain.users import MAX_USER_ID_LENGTH, UserId, UserNotFound
 from entrypoints.http.credits import MAX_EVENT_KEY_LENGTH, MAX_REASON_LENGTH, Amount
 from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import LIMIT, PERMISSION, Gate
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
 from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, user_id_faults
@@ -129,10 +129,8 @@ def loyalty_router(
         )
 
     async def award_points(request: RawRequest) -> Accrual:
-        """Give a player points in the caller's name, at most 10,000 at a time. Needs `loyalty:award`."""
-        await gate.admit("award", request.exchange)
+        """Give a player points in the caller's name, at most 10,000 at a time."""
         data = await request.decoded(AwardBody)
-        request.principal.require("loyalty:award")
         faults = [
             *user_id_faults("/player_id", data.player_id),
             *text_faults("/reason", data.reason, longest=MAX_REASON_LENGTH),
@@ -155,10 +153,9 @@ def loyalty_router(
             request.exchange.reply_headers.append(RAW_HIT)
         return accrued.accrual
 
-    @post("/accruals", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, REFUSALS: (PermissionMissing,)})
+    @post("/accruals", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, PERMISSION: "loyalty:batch"})
     async def accrue_points(request: ApiRequest, data: JSONBody[AccrualEvents]) -> AccrualOutcomes:
-        """Credit many events at once; the outcomes are in the order of the events. Needs `loyalty:batch`."""
-        request.user.require("loyalty:batch")
+        """Credit many events at once; the outcomes are in the order of the events."""
         faults = [fault for number, event in enumerate(data.events) for fault in _event_faults(number, event)]
         if faults:
             raise InvalidRequest(faults[:_MAX_FAULTS])
@@ -180,11 +177,13 @@ def loyalty_router(
     awarding = raw_post(
         "/manual-rewards",
         award_points,
+        gate=gate,
+        options={LIMIT: "award", PERMISSION: "loyalty:award"},
         tag="Loyalty",
         body=AwardBody,
         answer=Accrual,
         refusals=(
-            *(PermissionMissing, SelfAward, RewardLimitExceeded, UserNotFound),
+            *(SelfAward, RewardLimitExceeded, UserNotFound),
             *(PointsDisabled, AccountFrozen, BalanceLimitExceeded),
         ),
     )

@@ -16,9 +16,8 @@ from application.reads import Reads
 from domain.ledger import EventKey
 from domain.loyalty import Accrual
 from domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual
-from domain.refusals import PermissionMissing
 from domain.users import UserId
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.http.loyalty import MAX_EVENT_TYPE_LENGTH, EventName, PlayerId
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
@@ -50,10 +49,9 @@ def pending_accruals_router(
 ) -> Router:
     """Return the routes of pending accruals."""
 
-    @get("/", opt={REFUSALS: (PermissionMissing,)})
-    async def pending_accruals(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> PendingPage:
-        """Return the points of slips and referrals that wait, oldest first. Needs `loyalty:read`."""
-        request.user.require("loyalty:read")
+    @get("/", opt={PERMISSION: "loyalty:read"})
+    async def pending_accruals(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> PendingPage:
+        """Return the points of slips and referrals that wait, oldest first."""
         wanted = clamp(limit)
         place = cursors.open("pending accruals", cursor, _Place) if cursor else None
         after = (place.created_at, _event(place)) if place is not None else None
@@ -65,10 +63,9 @@ def pending_accruals_router(
         end = _Place(last.created_at, last.player_id, last.event_type, last.event_key)
         return PendingPage(page, cursors.seal("pending accruals", end))
 
-    @post("/recover", status_code=200, opt={REFUSALS: (PermissionMissing, AccrualNotFound, AccrualPending)})
+    @post("/recover", status_code=200, opt={PERMISSION: "loyalty:recover", REFUSALS: (AccrualNotFound, AccrualPending)})
     async def recover_pending_accrual(request: ApiRequest, data: JSONBody[PendingEvent]) -> Response[Accrual]:
-        """Credit points that wait, of a slip or of a referral; safe to repeat. Needs `loyalty:recover`."""
-        request.user.require("loyalty:recover")
+        """Credit points that wait, of a slip or of a referral; safe to repeat."""
         now = clock.now()
         accrued = await recover(Keyed(Recovery(_event(data), now), await request.idempotency_key(now)))
         return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)

@@ -26,11 +26,10 @@ from domain.rating_slips import (
     SlipNotOpen,
     SlipState,
 )
-from domain.refusals import PermissionMissing
 from domain.users import UserId, UserNotFound
 from entrypoints.http.credits import Amount
 from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.http.loyalty import PlayerId
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
@@ -100,11 +99,10 @@ def rating_slips_router(
     @post(
         "/",
         status_code=201,
-        opt={REFUSALS: (PermissionMissing, UserNotFound, GameNotFound, ImpossibleTimes)},
+        opt={REFUSALS: (UserNotFound, GameNotFound, ImpossibleTimes)},
     )
     async def open_rating_slip(request: ApiRequest, data: JSONBody[SlipBody]) -> SlipView:
-        """Open a slip with the game's settings of now. Needs `slips:write`."""
-        request.user.require("slips:write")
+        """Open a slip with the game's settings of now."""
         faults = [*user_id_faults("/player_id", data.player_id)]
         if faults:
             raise InvalidRequest(faults)
@@ -119,22 +117,18 @@ def rating_slips_router(
         )
         return wire_slip(await open_one(Keyed(command, await request.idempotency_key(now, success_status=201))))
 
-    @get("/", opt={REFUSALS: (PermissionMissing,)})
-    async def rating_slips(
-        request: ApiRequest, in_state: State = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
-    ) -> Slips:
-        """Return slips, newest first: all of them, or those in one state. Needs `slips:write`."""
-        request.user.require("slips:write")
+    @get("/")
+    async def rating_slips(in_state: State = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Slips:
+        """Return slips, newest first: all of them, or those in one state."""
         wanted, listing = clamp(limit), f"rating slips {in_state or ''}"
         before = SlipId(cursors.open(listing, cursor, str)) if cursor else None
         found = await reads(lambda stores: stores.slips.page(state=in_state, before=before, limit=wanted + 1))
         page = [wire_slip(slip) for slip in found[:wanted]]
         return Slips(page, cursors.seal(listing, page[-1].slip_id) if len(found) > wanted else None)
 
-    @get("/{slip_id:str}", opt={REFUSALS: (PermissionMissing, SlipNotFound)})
-    async def rating_slip(request: ApiRequest, slip_id: FromPath[str]) -> SlipView:
-        """Return a slip. Needs `slips:write`."""
-        request.user.require("slips:write")
+    @get("/{slip_id:str}", opt={REFUSALS: (SlipNotFound,)})
+    async def rating_slip(slip_id: FromPath[str]) -> SlipView:
+        """Return a slip."""
         slip = (await reads(lambda stores: stores.slips.find([SlipId(slip_id)]))).get(SlipId(slip_id))
         if slip is None:
             raise SlipNotFound
@@ -145,7 +139,7 @@ def rating_slips_router(
         status_code=200,
         opt={
             REFUSALS: (
-                *(PermissionMissing, SlipNotFound, SlipNotOpen),
+                *(SlipNotFound, SlipNotOpen),
                 *(ImpossibleTimes, SlipLimitExceeded, PartialCompletion),
             )
         },
@@ -155,9 +149,8 @@ def rating_slips_router(
     ) -> Response[Completion]:
         """Close a slip and credit its points; again with the same or no values: the first answer.
 
-        Where the points cannot be credited, the slip is closed all the same, and they wait. Needs `slips:write`.
+        Where the points cannot be credited, the slip is closed all the same, and they wait.
         """
-        request.user.require("slips:write")
         told, now = data or CompletionBody(), clock.now()
         command = CompleteSlip(
             slip_id=SlipId(slip_id),
@@ -173,15 +166,14 @@ def rating_slips_router(
     @post(
         "/{slip_id:str}/recover",
         status_code=200,
-        opt={REFUSALS: (PermissionMissing, SlipNotFound, SlipNotOpen, PartialCompletion)},
+        opt={REFUSALS: (SlipNotFound, SlipNotOpen, PartialCompletion)},
     )
     async def recover_rating_slip(
         request: ApiRequest,
         slip_id: FromPath[str],
         data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
     ) -> Response[Accrual]:
-        """Credit the points of a closed slip that wait; safe to repeat. Needs `slips:write`."""
-        request.user.require("slips:write")
+        """Credit the points of a closed slip that wait; safe to repeat."""
         now = clock.now()
         accrued = await recover_one(Keyed(RecoverSlip(SlipId(slip_id), now), await request.idempotency_key(now)))
         return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)
@@ -190,6 +182,7 @@ def rating_slips_router(
         "/api/rating-slips",
         route_handlers=[open_rating_slip, rating_slips, rating_slip, complete_rating_slip, recover_rating_slip],
         guards=[gate.guard],
+        opt={PERMISSION: "slips:write"},
         tags=["Rating slips"],
     )
 

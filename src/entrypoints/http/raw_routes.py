@@ -16,6 +16,7 @@ from domain.identity import Principal
 from domain.refusals import Refusal, Unauthenticated
 from entrypoints.http.bodies import decode, read_body
 from entrypoints.http.exchange import JSON, exchange_of, send_reply
+from entrypoints.http.gate import Gate
 from entrypoints.http.refusals import MethodNotAllowed
 from entrypoints.http.requests import request_key
 
@@ -76,12 +77,17 @@ def raw_post(
     path: str,
     work: Callable[[RawRequest], Awaitable[msgspec.Struct]],
     *,
+    gate: Gate,
+    options: Mapping[str, Any],
     tag: str,
     body: type[msgspec.Struct] | None,
     answer: type[msgspec.Struct],
     refusals: Sequence[type[Refusal]],
 ) -> ASGIRouteHandler:
-    """Return a handler that answers POST with 200 and what `work` returns, as JSON."""
+    """Return a handler that answers POST with 200 and what `work` returns, as JSON.
+
+    `options` are those that the gate reads of other handlers.
+    """
     operation = {
         "tags": [tag],
         "summary": work.__name__.replace("_", " ").title().replace(" ", ""),
@@ -91,10 +97,11 @@ def raw_post(
     }
     documented = RawOperation("POST", operation, refusals, body, answer)
 
-    @asgi(path, copy_scope=False, opt={OPERATION: documented})
+    @asgi(path, copy_scope=False, opt={OPERATION: documented, **options})
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
             raise MethodNotAllowed("POST")
+        await gate.check(scope, options)
         await send_reply(send, 200, JSON, msgspec.json.encode(await work(RawRequest(scope, receive))))
 
     return handle

@@ -14,7 +14,7 @@ from application.reads import Reads
 from application.rewards import Basket, Bought, ChangeReward, OfferReward, Order, Purchase
 from domain.ids import RANDOM_BYTES, uuid_v7
 from domain.ledger import AccountFrozen, InsufficientFunds
-from domain.refusals import PermissionMissing, Refusal
+from domain.refusals import Refusal
 from domain.rewards import (
     MAX_REWARD_DESCRIPTION_LENGTH,
     MAX_REWARD_NAME_LENGTH,
@@ -28,7 +28,7 @@ from domain.rewards import (
 from domain.users import MAX_USER_ID_LENGTH, UserId
 from entrypoints.http.credits import Amount
 from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import Gate
+from entrypoints.http.gate import PERMISSION, TELLS_DELETED, Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
@@ -173,7 +173,6 @@ def rewards_router(
 
     async def purchase_reward(request: RawRequest) -> Purchase:
         """Spend the caller's credits on one reward; the answer shows the price that was charged."""
-        await gate.count("write", request.exchange)
         if await request.body():
             await request.decoded(Nothing)
         now = clock.now()
@@ -186,10 +185,9 @@ def rewards_router(
         )
         return await purchase(Keyed(order, await request.idempotency_key(now)))
 
-    @post("/purchases", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, REFUSALS: (PermissionMissing,)})
+    @post("/purchases", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, PERMISSION: "purchases:batch"})
     async def purchase_rewards(request: ApiRequest, data: JSONBody[OrdersBody]) -> Outcomes:
-        """Buy for many users at once; the outcomes are in the order of the orders. Needs `purchases:batch`."""
-        request.user.require("purchases:batch")
+        """Buy for many users at once; the outcomes are in the order of the orders."""
         _check_orders(data.orders)
         now, correlation_id = clock.now(), exchange_of(request.scope).correlation_id
         orders = tuple(
@@ -212,6 +210,8 @@ def rewards_router(
     purchasing = raw_post(
         "/{reward_id:str}/purchase",
         purchase_reward,
+        gate=gate,
+        options={TELLS_DELETED: True},
         tag="Rewards",
         body=None,
         answer=Purchase,

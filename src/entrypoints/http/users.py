@@ -15,7 +15,6 @@ from domain.codes import normal_form
 from domain.ids import RANDOM_BYTES, uuid_v7
 from domain.loyalty import Tiers
 from domain.referrals import Arrival
-from domain.refusals import PermissionMissing
 from domain.standings import Standing
 from domain.users import (
     MAX_EMAIL_LENGTH,
@@ -32,7 +31,7 @@ from domain.users import (
 )
 from entrypoints.http.authentication import cookie
 from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import LIMIT, TELLS_DELETED, Gate
+from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
 from entrypoints.http.links import CLICK_COOKIE, Addresses
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.refusals import Fault, InvalidRequest, text_faults
@@ -130,12 +129,11 @@ def users_router(
             raise UserDeleted
         return _me(standing, addresses, tiers)
 
-    @get("/profiles/by-email", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    @get("/profiles/by-email", opt={PERMISSION: "profiles:read", REFUSALS: (UserNotFound,)})
     async def by_email(
-        request: ApiRequest, email: Annotated[str, QueryParameter(description="Compared without regard to case.")]
+        email: Annotated[str, QueryParameter(description="Compared without regard to case.")],
     ) -> FoundProfile:
-        """Return the living user with an e-mail address, with their current code. Needs `profiles:read`."""
-        request.user.require("profiles:read")
+        """Return the living user with an e-mail address, with their current code."""
         standing = await reads(lambda stores: stores.standings.by_email(email)) if is_email(email) else None
         if standing is None:
             raise UserNotFound

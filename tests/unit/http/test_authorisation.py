@@ -171,6 +171,18 @@ async def test_the_matrix_names_every_route_of_the_document(anyone: Caller) -> N
     assert set(MATRIX) == {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
 
 
+async def test_the_document_states_the_permission_of_every_route_that_staff_alone_may_call(anyone: Caller) -> None:
+    document = (await anyone.get("/schema/openapi.json")).json()
+    stated = {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if any(each.get("bearer") for each in operation.get("security", []))
+    }
+
+    assert stated == {route for route, who in MATRIX.items() if who["ada"] == who["bob"] == 403}
+
+
 @pytest.mark.parametrize(("method", "path"), MATRIX)
 async def test_everybody_gets_what_the_matrix_says(
     callers: dict[str, Caller], ids: dict[str, str], method: str, path: str

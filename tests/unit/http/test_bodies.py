@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
 
+from domain.identity import Permission
 from entrypoints.http import bodies
 from entrypoints.http.bodies import decode, parse
 from entrypoints.http.refusals import InvalidRequest
@@ -53,7 +54,7 @@ async def routes_with_bodies(anyone: Caller) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_what_is_malformed_is_refused_with_a_pointer_and_nothing_is_stored(anyone: Caller, name: str) -> None:
-    staff = anyone.named("ada", "profiles:read", "admin:read")
+    staff = anyone.named("ada", *get_args(Permission))
     routes = await routes_with_bodies(anyone)
     assert ("POST", "/api/users/upsert") in routes
 
@@ -68,7 +69,8 @@ async def test_what_is_malformed_is_refused_with_a_pointer_and_nothing_is_stored
 async def test_a_body_has_to_be_json_by_its_header(anyone: Caller) -> None:
     for method, path in await routes_with_bodies(anyone):
         for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
-            refused = await anyone.named("ada").call(method, path, raw=b"{}", headers={"content-type": content_type})
+            staff = anyone.named("ada", *get_args(Permission))
+            refused = await staff.call(method, path, raw=b"{}", headers={"content-type": content_type})
             assert (refused.status_code, refused.json()["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE"), content_type
 
 
