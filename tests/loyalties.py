@@ -1,5 +1,6 @@
 """Loyalty over one backend, in verbs and builders that name only what matters."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -116,6 +117,17 @@ class Loyalties(Invitations):
             correlation_id=self.new_id(),
             at=self.clock.now(),
         )
+
+    def former_award(self, player: str, points: int = 100, *, reward: str | None = None) -> Earning:
+        """Return an award as versions stored it whose keys had no prefix."""
+        given = self.award_command(player, points)
+        key = reward
+        if key is None:
+            day = given.at.date().isoformat()
+            facts = msgspec.json.encode([player, given.staff_id, points, given.reason, day])
+            key = hashlib.sha256(facts).hexdigest()
+        earning = self.earning(player, points, event=key, kind="manual_reward")
+        return msgspec.structs.replace(earning, staff_id=given.staff_id, reason=given.reason)
 
     async def accrue(self, *earnings: Earning, key: str | None = None) -> Credited:
         request = [(earning.player_id, earning.points, earning.event) for earning in earnings]

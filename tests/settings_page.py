@@ -39,6 +39,7 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
         "Webhooks": ("webhook_secrets", "webhook_bearer"),
         "Addresses": ("public_base_url", "app_url", "allowed_origins", "trusted_proxies"),
         "Rate limits": ("rate_limits", "rate_limit_storage"),
+        "Rewards": ("reward_offers",),
         "Loyalty": ("tiers", "games", "referral_points"),
         "Running": ("flags", "log_level", "reconcile_hour", "drain_seconds"),
     }

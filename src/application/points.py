@@ -10,7 +10,7 @@ from application.ports import Metrics
 from application.transactions import Stores
 from domain.flags import Flag, Flags
 from domain.ledger import Account, AccountKey, Entry, EventKey
-from domain.loyalty import Accrual, Earning, Player, PointsDisabled, Tiers, earn, receipt
+from domain.loyalty import Accrual, Earning, Player, PointsDisabled, Tiers, earn, is_same_award, receipt
 from domain.refusals import Refusal
 from domain.users import UserDeleted, UserId, UserNotFound
 
@@ -73,7 +73,7 @@ class PointsDesk:
         The refusals, in their order: IdempotencyMismatch, UserNotFound, UserDeleted, PointsDisabled, AccountFrozen,
         BalanceLimitExceeded.
         """
-        made = self._made.get(earning.key)
+        made = self._made.get(earning.key) or self._made_formerly(earning)
         if made is not None:
             return self._again(earning, made)
         player = self._players.get(earning.player_id)
@@ -114,6 +114,11 @@ class PointsDesk:
         """Store what was credited, in one statement."""
         await stores.ledger.post(list(self._new.values()))
 
+    def _made_formerly(self, earning: Earning) -> Entry | None:
+        """Return the entry that an earlier version made of the same award."""
+        made = self._made.get(earning.former_key) if earning.former_key is not None else None
+        return made if made is not None and is_same_award(earning, made) else None
+
     def _again(self, earning: Earning, made: Entry) -> Accrued:
         # Staff know an award by its name alone: whatever it is worth the second time, it was given.
         if made.amount != earning.points and earning.event.type != "manual_reward":
@@ -129,7 +134,7 @@ async def credit_all(
     """Credit earnings in their order, and store them; one refusal stops nobody else."""
     earnings = [earning for earning in asked if isinstance(earning, Earning)]
     desk = await points.desk(stores, {earning.player_id for earning in earnings}, are_on=are_on)
-    await desk.recall(stores, {earning.key for earning in earnings})
+    await desk.recall(stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None})
     outcomes = [_credit(desk, earning) if isinstance(earning, Earning) else earning for earning in asked]
     await desk.record(stores)
     return outcomes

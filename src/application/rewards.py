@@ -52,7 +52,7 @@ class OfferReward(msgspec.Struct, frozen=True):
 
 
 class ChangeReward(msgspec.Struct, frozen=True):
-    """Change one's own reward; None leaves a field as it is."""
+    """Change a reward; None leaves a field as it is."""
 
     user_id: UserId
     reward_id: RewardId
@@ -60,6 +60,8 @@ class ChangeReward(msgspec.Struct, frozen=True):
     description: str | None
     cost: int | None
     active: bool | None
+    is_manager: bool = False
+    """True where the caller may change the rewards of others too."""
 
 
 class PurchaseRewards:
@@ -89,7 +91,7 @@ class PurchaseBaskets:
 
 
 class OfferRewards:
-    """Put rewards on offer, and change them; only their owner can, and nobody who was deleted."""
+    """Put rewards on offer, and change them. Their owner can, and managers; a deleted user cannot."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
@@ -121,7 +123,7 @@ class OfferRewards:
         reward = await stores.rewards.lock(command.reward_id)
         if reward is None:
             return RewardNotFound()
-        if reward.owner_id != command.user_id:
+        if reward.owner_id != command.user_id and not command.is_manager:
             return NotYourReward() if reward.active else RewardNotFound()
         told = {name: getattr(command, name) for name in ("name", "description", "cost", "active")}
         changed = msgspec.structs.replace(reward, **{name: value for name, value in told.items() if value is not None})

@@ -23,6 +23,8 @@ Permission = Literal[
     "loyalty:recover",
     "profiles:read",
     "purchases:batch",
+    "rewards:manage",
+    "rewards:offer",
     "slips:write",
 ]
 

@@ -12,8 +12,15 @@ from domain.users import UserId
 Unit = Literal["credits", "points"]
 EventType: TypeAlias = str
 
-OWN_EVENTS = frozenset({"backfill", "grant", "purchase", "rating_slip", "referral_signup", "manual_reward"})
-"""Types of events that only a use case of their own may cause."""
+OWN_EVENTS = frozenset({"backfill", "grant", "purchase", "rating_slip", "referral_signup", "manual_reward"}) | {
+    "spend",
+    "reversal",
+    "refund",
+}
+"""Types of events that only a use case of their own may cause. Each has one name space of keys.
+
+Spends, reversals and refunds are reserved: a batch that had used their names would hide the real ones.
+"""
 
 MAX_AMOUNT = 1_000_000_000
 """The most that one event gives or takes."""

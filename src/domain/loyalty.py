@@ -15,6 +15,8 @@ from domain.users import UserId
 MAX_AWARD = 10_000
 """The most points that staff may award at a time."""
 
+_DAY, _REWARD_ID = "day:", "id:"
+_RESERVED = re.compile(rf"(?:{_REWARD_ID})*(?:{_DAY})?[0-9a-f]{{64}}\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 _THRESHOLD = re.compile(r"\d{1,15}\Z")
 
@@ -96,11 +98,18 @@ class Earning(msgspec.Struct, frozen=True):
     staff_id: UserId | None
     correlation_id: str
     at: datetime
+    former_event: Event | None = None
+    """The event under which an earlier version stored an award, where that differs."""
 
     @property
     def key(self) -> EventKey:
         """Which event it is for; it counts once."""
         return EventKey(self.player_id, "points", *self.event)
+
+    @property
+    def former_key(self) -> EventKey | None:
+        """Where an earlier version may have stored the same award."""
+        return EventKey(self.player_id, "points", *self.former_event) if self.former_event is not None else None
 
 
 class Accrual(msgspec.Struct, frozen=True):
@@ -182,13 +191,47 @@ def award(
 ) -> Earning:
     """Return what an award earns its player. The refusals, in their order: SelfAward, RewardLimitExceeded.
 
-    Where staff name no `reward_id`, the same award counts once on each day of UTC.
+    Where staff name no `reward_id`, the same award counts once on each day of UTC. The keys of the two kinds never
+    meet: a day key is `day:` and a hash, and a `reward_id` that looks like one is stored behind `id:`.
     """
     if player_id == staff_id:
         raise SelfAward
     if points > MAX_AWARD:
         raise RewardLimitExceeded
-    day = at.astimezone(UTC).date().isoformat()
-    told = msgspec.json.encode([player_id, staff_id, points, reason, day])
-    key = reward_id if reward_id is not None else hashlib.sha256(told).hexdigest()
-    return Earning(player_id, points, Event("manual_reward", key), reason, staff_id, correlation_id, at)
+    key, former = _award_keys(reward_id, _day_hash(player_id, staff_id, points, reason, at))
+    return Earning(
+        player_id=player_id,
+        points=points,
+        event=Event("manual_reward", key),
+        reason=reason,
+        staff_id=staff_id,
+        correlation_id=correlation_id,
+        at=at,
+        former_event=Event("manual_reward", former) if former is not None else None,
+    )
+
+
+def is_same_award(earning: Earning, stored: Entry) -> bool:
+    """Tell whether an entry under the former key of an award is that award.
+
+    Earlier versions stored both kinds of key without a prefix. An entry whose key is the hash of its own facts counted
+    once a day; every other one was named by a `reward_id`.
+    """
+    facts = (stored.user_id, stored.staff_id, stored.amount, stored.reason, stored.created_at)
+    was_counted_by_day = stored.event_key.removeprefix(_DAY) == _day_hash(*facts)
+    return was_counted_by_day == earning.event.key.startswith(_DAY)
+
+
+def _award_keys(reward_id: str | None, day_hash: str) -> tuple[str, str | None]:
+    """Return the key of an award, and the one that an earlier version stored it under, where that is another one."""
+    if reward_id is None:
+        return f"{_DAY}{day_hash}", day_hash
+    if not _RESERVED.match(reward_id):
+        return reward_id, None
+    # What begins with `id:` is a key that this version makes: no earlier version's `reward_id` is looked for there.
+    return f"{_REWARD_ID}{reward_id}", None if reward_id.startswith(_REWARD_ID) else reward_id
+
+
+def _day_hash(player_id: UserId, staff_id: UserId | None, points: int, reason: str | None, at: datetime) -> str:
+    facts = [player_id, staff_id, points, reason, at.astimezone(UTC).date().isoformat()]
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()

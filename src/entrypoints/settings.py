@@ -114,6 +114,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _says("Addresses and networks of the proxies whose `X-Forwarded-For` is believed, separated by spaces.")
     ] = ""
 
+    reward_offers: Annotated[
+        Literal["permitted", "anyone"],
+        _says("Who may offer rewards: callers with the permission `rewards:offer`, or every user, as in marketplaces."),
+    ] = "permitted"
+
     tiers: Annotated[str, _says("The tiers of loyalty and the lifetime points that each begins at, lowest first.")] = (
         "bronze=0; silver=1000; gold=5000; platinum=20000"
     )

@@ -99,7 +99,7 @@ from entrypoints.http.rating_slips import rating_slips_router, wire_completed, w
 from entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
 from entrypoints.http.replies import WireEncoder
 from entrypoints.http.resolver import resolver_router
-from entrypoints.http.rewards import rewards_router, wire_bought
+from entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_bought
 from entrypoints.http.sign_up import sign_up_router
 from entrypoints.http.users import users_router
 from entrypoints.http.webhooks import WebhookKeys, webhooks_router
@@ -437,6 +437,10 @@ class Wallets(Provider):
     @provide
     def complete(self, batch: CompleteSignUps, commits: Commits) -> Single[Keyed[SignUp], SignedUp]:
         return commits.of(batch, key=lambda keyed: keyed.command.redemption.code, name="complete_sign_ups")
+
+    @provide
+    def anyone_offers(self, settings: Settings) -> AnyoneOffers:
+        return AnyoneOffers(settings.reward_offers == "anyone")
 
     @provide
     def passwords(self, settings: Settings) -> Iterator[Passwords | None]:

@@ -10,6 +10,7 @@ from typing import get_args
 
 from adapters.telemetry import metrics
 from application.ports import CounterName, GaugeName, HistogramName, LimitGroup
+from domain.ledger import OWN_EVENTS
 from tests.integration import test_behaviours as on_postgres
 from tests.integration.http import test_routes as routes_on_postgres
 from tests.unit import test_behaviours as on_memory
@@ -90,3 +91,16 @@ def test_nothing_is_left_for_later() -> None:
 def test_every_module_says_what_it_is() -> None:
     for file in SOURCES:
         assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file
+
+
+def test_every_type_of_event_has_one_name_space_of_keys_and_is_reserved() -> None:
+    places: dict[str, set[str]] = {}
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event":
+                kind = node.args[0]
+                if isinstance(kind, ast.Constant):
+                    places.setdefault(str(kind.value), set()).add(str(file.relative_to(ROOT / "src")))
+
+    assert set(places) <= OWN_EVENTS
+    assert {kind for kind, files in places.items() if len(files) > 1} == set()

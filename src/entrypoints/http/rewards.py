@@ -1,7 +1,7 @@
 """Rewards: offered, listed, changed by their owner, and bought."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NewType
 
 import msgspec
 from litestar import Router, get, patch, post
@@ -37,6 +37,9 @@ from entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
 
 MAX_ORDERS = 1000
 MAX_BATCH_BYTES = 1024 * 1024
+
+AnyoneOffers = NewType("AnyoneOffers", bool)
+"""True where every user may offer rewards; else the permission `rewards:offer` is needed."""
 
 RewardName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REWARD_NAME_LENGTH)]
 RewardDescription = Annotated[str, msgspec.Meta(max_length=MAX_REWARD_DESCRIPTION_LENGTH)]
@@ -109,6 +112,7 @@ def rewards_router(
     offer: Single[Keyed[OfferReward | ChangeReward], Reward],
     purchase: Single[Keyed[Order], Purchase],
     purchase_baskets: Single[Keyed[Basket], Bought],
+    anyone_offers: AnyoneOffers,
     reads: Reads,
     gate: Gate,
     cursors: Cursors,
@@ -117,9 +121,11 @@ def rewards_router(
 ) -> Router:
     """Return the routes of rewards."""
 
-    @post("/", status_code=201)
+    @post("/", status_code=201, opt={REFUSALS: (PermissionMissing,)})
     async def offer_reward(request: ApiRequest, data: JSONBody[RewardBody]) -> Reward:
-        """Offer a reward; it is the caller's."""
+        """Offer a reward; it is the caller's. Needs `rewards:offer`, or `TALLYSTICK_REWARD_OFFERS=anyone`."""
+        if not anyone_offers:
+            request.user.require("rewards:offer")
         _check(data.name, data.description)
         now = clock.now()
         reward = Reward(
@@ -159,7 +165,7 @@ def rewards_router(
 
     @patch("/{reward_id:str}", opt={REFUSALS: (RewardNotFound, NotYourReward)})
     async def change_reward(request: ApiRequest, reward_id: FromPath[str], data: JSONBody[RewardChange]) -> Reward:
-        """Change one's own reward; whoever collected it keeps the price they paid."""
+        """Change a reward: one's own, or with `rewards:manage` anybody's. Collectors keep the price that they paid."""
         _check(data.name, data.description)
         command = ChangeReward(
             user_id=request.user.user_id,
@@ -168,6 +174,7 @@ def rewards_router(
             description=data.description,
             cost=data.cost,
             active=data.active,
+            is_manager="rewards:manage" in request.user.permissions,
         )
         return await offer(Keyed(command, await request.idempotency_key(clock.now())))
 

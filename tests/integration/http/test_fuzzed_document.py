@@ -12,7 +12,16 @@ from tests.services import JWT_SECRET, WEBHOOK_SECRET, bearer
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 EXAMPLES = "8"
 STAFF = (
-    *("profiles:read", "admin:read", "credits:grant", "purchases:batch", "invites:create", "invites:manage"),
+    *(
+        "profiles:read",
+        "admin:read",
+        "credits:grant",
+        "purchases:batch",
+        "rewards:offer",
+        "rewards:manage",
+        "invites:create",
+        "invites:manage",
+    ),
     *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write", "admin:flags"),
 )
 

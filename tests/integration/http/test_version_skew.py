@@ -27,7 +27,7 @@ CALLS = [
     ("POST", "/api/loyalty/manual-rewards", {"player_id": "cid", "points": 5, "reason": "r"}),
     ("POST", "/api/rating-slips", {"player_id": "cid", "game": "roulette", "average_bet": 100}),
 ]
-PERMISSIONS = ("credits:grant", "invites:create", "loyalty:award", "slips:write")
+PERMISSIONS = ("credits:grant", "invites:create", "loyalty:award", "rewards:offer", "slips:write")
 FLAGS = ("", "legacy_fallback_enabled=on; table_as_sot=off")
 
 

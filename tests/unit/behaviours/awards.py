@@ -75,6 +75,60 @@ class AwardPointsBehaviour:
         assert (again.accrual, again.was_there) == (first.accrual, True)
         assert await world.points_and_amounts("ada") == (100, [100])
 
+    async def test_a_reward_id_that_is_the_key_of_another_award_credits_on_its_own(self, world: World) -> None:
+        await world.a_player("ada")
+        await world.award("ada", 100)
+        (by_day,) = await world.point_entries("ada")
+        names = [by_day.event_key.removeprefix("day:"), by_day.event_key]
+
+        for _ in range(4):  # each name is the key that the one before it was stored under
+            named = await world.award("ada", 7, reward=names[-1])
+            assert not named.was_there
+            names.append((await world.point_entries("ada"))[0].event_key)
+        plain = await world.award("ada", 7, reward=names[0])
+
+        assert not plain.was_there
+        assert (await world.award("ada", 7, reward=names[0])).accrual == plain.accrual
+        assert (await world.award("ada", 100)).was_there
+        assert await world.points_and_amounts("ada") == (135, [100, 7, 7, 7, 7, 7])
+
+    async def test_an_award_whose_day_key_was_somebodys_reward_id_credits_on_its_own(self, world: World) -> None:
+        await world.a_player("ada")
+        await world.a_player("bob")
+        await world.award("bob", 100)
+        (by_day,) = await world.point_entries("bob")
+
+        for key in (by_day.event_key, by_day.event_key.removeprefix("day:")):
+            await world.award("ada", 7, reward=key)
+        await world.award("ada", 100)
+
+        assert await world.points_and_amounts("ada") == (114, [7, 7, 100])
+
+    async def test_a_retry_of_an_award_from_before_the_two_name_spaces_is_that_award(self, world: World) -> None:
+        await world.a_player("ada")
+        by_day = world.former_award("ada", 100)
+        names = ("christmas", "id:7", "day:7", "f" * 64, f"day:{'f' * 64}")
+        by_name = [world.former_award("ada", 5, reward=name) for name in names]
+        first = await world.accrue(by_day, *by_name)
+        world.pass_time(hours=1)
+
+        again = [await world.award("ada", 100), *[await world.award("ada", 5, reward=name) for name in names]]
+
+        assert [(each.accrual, each.was_there) for each in again] == [
+            (each.accrual, True) for each in first.results if isinstance(each, Accrued)
+        ]
+        assert await world.points_and_amounts("ada") == (125, [100, 5, 5, 5, 5, 5])
+
+    async def test_of_keys_from_before_the_two_name_spaces_each_kind_answers_its_own(self, world: World) -> None:
+        await world.a_player("ada")
+        by_day = world.former_award("ada", 100)
+        await world.accrue(by_day)
+
+        named = await world.award("ada", 7, reward=by_day.event.key)
+
+        assert (named.was_there, named.accrual.balance_after) == (False, 107)
+        assert (await world.award("ada", 100)).was_there
+
     async def test_other_points_staff_or_reasons_are_other_awards(self, world: World) -> None:
         await world.a_player("ada")
 

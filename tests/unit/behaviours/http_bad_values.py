@@ -18,6 +18,7 @@ def told(values: dict[str, Any]) -> dict[str, Any]:
 
 STAFF = (
     *("credits:grant", "invites:create", "purchases:batch", "loyalty:award", "loyalty:batch", "slips:write"),
+    "rewards:offer",
     "admin:flags",
 )
 NUMBERS: dict[str, Any] = {

@@ -4,6 +4,7 @@ from typing import Any
 
 from httpx2 import Response
 
+from domain.ledger import OWN_EVENTS
 from tests.services import Caller, Serve
 from tests.unit.behaviours.http_wallets import UTC_TIME, is_replay_of, said
 
@@ -268,7 +269,7 @@ class AccrualRouteBehaviour:
         await seen(anyone, "ada")
         till = anyone.named("till", "loyalty:batch")
 
-        for kind in ("grant", "purchase", "rating_slip", "referral_signup", "manual_reward"):
+        for kind in OWN_EVENTS:
             event = {"player_id": "ada", "points": 1, "event_type": kind, "event_key": "a"}
             refused = await till.post(ACCRUALS, {"events": [event]})
             assert said(refused) == [(400, "INVALID_REQUEST")]

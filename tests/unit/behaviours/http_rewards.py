@@ -1,6 +1,6 @@
 """The routes of rewards as clients see them."""
 
-from tests.services import Caller
+from tests.services import Caller, Serve
 from tests.unit.behaviours.http_wallets import (
     UTC_TIME,
     UUID,
@@ -19,7 +19,7 @@ class RewardRoutesBehaviour:
     async def test_an_offer_is_the_callers(self, anyone: Caller) -> None:
         offer = {"name": "A song", "description": "sung\nby me", "cost": 40}
 
-        answer = await anyone.named("ada").post("/api/rewards", offer)
+        answer = await anyone.named("ada", "rewards:offer").post("/api/rewards", offer)
 
         reward = answer.json()
         assert answer.status_code == 201
@@ -35,17 +35,21 @@ class RewardRoutesBehaviour:
         assert (await anyone.named("bob").get("/api/rewards")).json() == {"items": [reward], "next_cursor": None}
 
     async def test_a_description_may_be_absent(self, anyone: Caller) -> None:
-        reward = (await anyone.named("ada").post("/api/rewards", {"name": "A song", "cost": 1})).json()
+        ada = anyone.named("ada", "rewards:offer")
+
+        reward = (await ada.post("/api/rewards", {"name": "A song", "cost": 1})).json()
 
         assert reward["description"] is None
 
     async def test_nobody_offers_in_anothers_name(self, anyone: Caller) -> None:
-        refused = await anyone.named("ada").post("/api/rewards", {"name": "n", "cost": 1, "owner_id": "bob"})
+        ada = anyone.named("ada", "rewards:offer")
+
+        refused = await ada.post("/api/rewards", {"name": "n", "cost": 1, "owner_id": "bob"})
 
         assert said(refused) == [(400, "INVALID_REQUEST")]
 
     async def test_the_same_key_makes_one_reward(self, anyone: Caller) -> None:
-        ada = anyone.named("ada")
+        ada = anyone.named("ada", "rewards:offer")
         first = await ada.post("/api/rewards", {"name": "A song", "cost": 1}, key="k1")
 
         again = await ada.post("/api/rewards", {"name": "A song", "cost": 1}, key="k1")
@@ -89,6 +93,36 @@ class RewardRoutesBehaviour:
             (404, "REWARD_NOT_FOUND"),
         ]
         assert (await eve.get("/api/rewards")).json()["items"] == []
+
+    async def test_who_may_not_offer_is_refused_and_nothing_is_offered(self, anyone: Caller) -> None:
+        offer = {"name": "A song", "cost": 40}
+
+        refused = [
+            await anyone.named("ada", *permissions).post("/api/rewards", offer)
+            for permissions in ((), ("rewards:manage",), ("rewards", "REWARDS:OFFER"))
+        ]
+
+        assert said(*refused) == [(403, "FORBIDDEN")] * 3
+        assert {answer.json()["permission"] for answer in refused} == {"rewards:offer"}
+        assert (await anyone.named("bob").get("/api/rewards")).json()["items"] == []
+
+    async def test_in_a_marketplace_anyone_offers(self, serve: Serve) -> None:
+        anyone = await serve(reward_offers="anyone")
+
+        offered_by_ada = await anyone.named("ada").post("/api/rewards", {"name": "A song", "cost": 40})
+
+        assert (offered_by_ada.status_code, offered_by_ada.json()["owner_id"]) == (201, "ada")
+
+    async def test_staff_take_a_reward_off_sale_and_it_stays_its_owners(self, anyone: Caller) -> None:
+        ada, reward_id = await funded(anyone, "ada", 100), await offered(anyone, 40)
+        staff, path = anyone.named("staff", "rewards:manage"), f"/api/rewards/{reward_id}"
+
+        off = await staff.call("PATCH", path, body={"active": False})
+
+        assert (off.status_code, off.json()["owner_id"], off.json()["active"]) == (200, "owner", False)
+        assert said(await bought(ada, reward_id)) == [(404, "REWARD_NOT_FOUND")]
+        assert (await staff.call("PATCH", path, body={"active": True})).json()["active"] is True
+        assert (await bought(ada, reward_id)).status_code == 200
 
     async def test_what_the_caller_collected_is_listed_with_its_price(self, anyone: Caller) -> None:
         ada = await funded(anyone, "ada", 100)

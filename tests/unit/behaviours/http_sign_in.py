@@ -70,13 +70,13 @@ class SignInRouteBehaviour:
         cookie = by_cookie(await sign_in(anyone, "ada@example.org"))
 
         foreign = [
-            await anyone.post("/api/rewards", {"name": "n", "cost": 1}, headers={**cookie, **origin})
+            await anyone.post("/api/users/upsert", {"display_name": "A"}, headers={**cookie, **origin})
             for origin in ({}, {"origin": "https://evil.example.org"})
         ]
-        own = await anyone.post("/api/rewards", {"name": "n", "cost": 1}, headers={**cookie, "origin": BASE_URL})
+        own = await anyone.post("/api/users/upsert", {"display_name": "A"}, headers={**cookie, "origin": BASE_URL})
 
         assert said(*foreign) == [(403, "CSRF_REFUSED")] * 2
-        assert (own.status_code, own.json()["owner_id"]) == (201, "ada")
+        assert (own.status_code, own.json()["user_id"]) == (200, "ada")
 
     async def test_neither_carries_a_permission(self, anyone: Caller) -> None:
         await signed_up(anyone, "ada")

@@ -34,7 +34,7 @@ async def funded(anyone: Caller, user: str, balance: int) -> Caller:
 
 async def offered(anyone: Caller, cost: int, *, owner: str = "owner", name: str = "a name") -> str:
     """Return the id of a reward that somebody offers."""
-    reward = (await anyone.named(owner).post("/api/rewards", {"name": name, "cost": cost})).json()
+    reward = (await anyone.named(owner, "rewards:offer").post("/api/rewards", {"name": name, "cost": cost})).json()
     return str(reward["reward_id"])
 
 

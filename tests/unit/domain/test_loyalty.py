@@ -149,6 +149,20 @@ def test_another_award_is_another_event() -> None:
     assert awarded(reward="r").event == awarded(reward="r", at=NOW + timedelta(days=9)).event
 
 
+KEYS = st.one_of(
+    st.none(),
+    st.text(min_size=1, max_size=8),
+    st.sampled_from([awarded().event.key, awarded().event.key.removeprefix("day:")]),
+).flatmap(
+    lambda key: st.just(key) if key is None else st.sampled_from([key, f"id:{key}", f"day:{key}", f"id:id:{key}"])
+)
+
+
+@given(KEYS, KEYS)
+def test_two_awards_share_a_key_only_where_both_have_one_reward_id_or_none(one: str | None, other: str | None) -> None:
+    assert (awarded(reward=one).key == awarded(reward=other).key) == (one == other)
+
+
 def test_nobody_awards_themselves_and_nobody_too_much() -> None:
     assert awarded(points=10_000).points == 10_000
     with pytest.raises(RewardLimitExceeded):

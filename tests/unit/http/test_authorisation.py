@@ -20,6 +20,8 @@ STAFF = (
         "purchases:batch",
         "invites:create",
         "invites:manage",
+        "rewards:manage",
+        "rewards:offer",
     ),
     *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write"),
 )
@@ -62,10 +64,10 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/api/credits/entries"): OWN,
     ("POST", "/api/credits/grants"): BY_STAFF,
     ("GET", "/api/rewards"): OWN,
-    ("POST", "/api/rewards"): instead(OWN, MAKES),
+    ("POST", "/api/rewards"): instead(BY_STAFF, MAKES),
     ("GET", "/api/rewards/collected"): OWN,
-    # Ada offers it: she alone changes it, and everybody else may buy it but has no credits.
-    ("PATCH", "/api/rewards/{reward_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 403, "deleted": 410},
+    # Ada offers it: she changes it, and staff; everybody else may buy it but has no credits.
+    ("PATCH", "/api/rewards/{reward_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
     ("POST", "/api/rewards/{reward_id}/purchase"): {
         "nobody": 401,
         "ada": 403,
@@ -215,6 +217,7 @@ async def test_a_permission_is_one_of_its_own(anyone: Caller) -> None:
     [
         ("credits:grant", "/api/credits/grants"),
         ("purchases:batch", "/api/rewards/purchases"),
+        ("rewards:offer", "/api/rewards"),
         ("invites:create", "/api/invites"),
         ("loyalty:award", "/api/loyalty/manual-rewards"),
         ("loyalty:batch", "/api/loyalty/accruals"),

@@ -14,7 +14,7 @@ FROM_A_PAGE = {**CORRELATED, "origin": "https://elsewhere.example.org"}
 
 @pytest.fixture
 async def staff(anyone: Caller) -> Caller:
-    return anyone.named("staff", "credits:grant", "invites:create")
+    return anyone.named("staff", "credits:grant", "invites:create", "rewards:offer")
 
 
 async def both(caller: Caller, method: str, path: str, *, body: Any = None) -> tuple[Any, Any]:
