@@ -121,11 +121,9 @@ def rewards_router(
 ) -> Router:
     """Return the routes of rewards."""
 
-    @post("/", status_code=201, opt={REFUSALS: (PermissionMissing,)})
+    @post("/", status_code=201, opt={} if anyone_offers else {PERMISSION: "rewards:offer"})
     async def offer_reward(request: ApiRequest, data: JSONBody[RewardBody]) -> Reward:
-        """Offer a reward; it is the caller's. Needs `rewards:offer`, or `TALLYSTICK_REWARD_OFFERS=anyone`."""
-        if not anyone_offers:
-            request.user.require("rewards:offer")
+        """Offer a reward; it is the caller's."""
         _check(data.name, data.description)
         now = clock.now()
         reward = Reward(
