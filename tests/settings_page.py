@@ -83,9 +83,15 @@ With `DATABASE_URL` nothing is ever drawn. `serve` does not start, and names wha
 - without `TALLYSTICK_JWT_SECRET` or `TALLYSTICK_JWKS_URL`: no token could be verified;
 - without `TALLYSTICK_WEBHOOK_SECRETS` or `TALLYSTICK_WEBHOOK_BEARER`; `TALLYSTICK_WEBHOOK_SECRETS=off` does without
   webhooks;
-- without `TALLYSTICK_SESSION_SECRET`, where there is neither a JWT secret nor a webhook secret.
+- without `TALLYSTICK_SESSION_SECRET` or `TALLYSTICK_JWT_SECRET`: the keys of sessions, cursors and pseudonyms are
+  derived from the former or, where it is not set, from the latter, and never from a webhook secret, which a provider
+  holds. A session or JWT secret that is also a webhook secret is refused.
 
 Several instances of one service need the same secrets.
+
+JWT secrets, session secrets, webhook secrets and webhook bearers may each be several while they rotate, at most ten,
+separated by white space. A JWT secret, session secret or bearer that itself holds white space stands in double quotes;
+without quotes it is one secret only where each of its words is shorter than 16 characters, a passphrase.
 """
 
 LIMITS_OPENING = """\

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from adapters.identity.keys import read_secrets
 from adapters.identity.tokens import PUBLISHED_ALGORITHMS, SECRET_ALGORITHMS
 from adapters.rate_limits.limiter import read_limits
 from adapters.telemetry.logs import LogLevel
@@ -29,7 +30,8 @@ _SECRETS = frozenset({"database_url", "database_direct_url", "jwt_secret", "sess
     "webhook_bearer",
     "rate_limit_storage",
 }
-_SHORTEST_SECRET = 16
+_SEVERAL = ("jwt_secret", "session_secret", "webhook_bearer")
+"""Secrets of which there may be several while they rotate, separated by white space."""
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?")
 _LAST_PORT = 65535
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
@@ -64,7 +66,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "on"
 
     jwt_secret: Annotated[
-        str | None, _says("The secret that HS256 bearer tokens are signed with, at least 16 characters.")
+        str | None,
+        _says(
+            "The secret that HS256 bearer tokens are signed with, at least 16 characters; several while rotating, "
+            "separated by white space, of which each is taken."
+        ),
     ] = None
     jwks_url: Annotated[
         str | None, _says("Where the identity provider publishes the keys of its RS256 and ES256 tokens.")
@@ -78,7 +84,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_issuer: Annotated[str | None, _says("The `iss` that tokens must have, checked exactly where set.")] = None
     jwt_audience: Annotated[str | None, _says("The `aud` that tokens must have, checked exactly where set.")] = None
     session_secret: Annotated[
-        str | None, _says("What session cookies are signed with. Default: derived from the JWT secret.")
+        str | None,
+        _says(
+            "What keys of sessions, cursors and pseudonyms are derived from, at least 16 characters; several while "
+            "rotating, of which the first signs and the others verify. Default: the JWT secret."
+        ),
     ] = None
 
     identity: Annotated[
@@ -94,7 +104,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("`whsec_...` or `v1,whsec_...`, several separated by spaces while rotating, or `off`."),
     ] = None
     webhook_bearer: Annotated[
-        str | None, _says("Takes unsigned deliveries with `Authorization: Bearer` and this value, for Supabase.")
+        str | None,
+        _says(
+            "Takes unsigned deliveries with `Authorization: Bearer` and this value, for Supabase; several while "
+            "rotating, separated by white space."
+        ),
     ] = None
 
     public_base_url: Annotated[
@@ -167,10 +181,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return by_secret | (PUBLISHED_ALGORITHMS if self.jwks_url is not None else frozenset())
 
     @property
-    def root_secret(self) -> str:
-        """The secret that keys for sessions, cursors and pseudonyms are derived from."""
-        candidates = (self.session_secret, self.jwt_secret, self.webhook_secrets if self.takes_signed else None)
-        return next(secret for secret in (*candidates, self.webhook_bearer) if secret is not None)
+    def jwt_secrets(self) -> tuple[str, ...]:
+        """The secrets that HS256 bearer tokens may be signed with; the first is the one to sign with."""
+        return _secrets(self.jwt_secret)
+
+    @property
+    def webhook_bearers(self) -> tuple[str, ...]:
+        """What unsigned deliveries may be authorised by."""
+        return _secrets(self.webhook_bearer)
+
+    @property
+    def root_secrets(self) -> tuple[str, ...]:
+        """The secrets that keys are derived from, never those of webhooks; the first signs."""
+        secrets = _secrets(self.session_secret) or self.jwt_secrets
+        if not secrets:
+            raise SettingsError(f"{variable('session_secret')} is needed where there is no {variable('jwt_secret')}")
+        return secrets
 
     @property
     def takes_signed(self) -> bool:
@@ -243,8 +269,11 @@ def require_secrets(settings: Settings) -> None:
         raise SettingsError(
             "TALLYSTICK_WEBHOOK_SECRETS is needed with DATABASE_URL; write TALLYSTICK_WEBHOOK_SECRETS=off to do without"
         )
-    if settings.session_secret is None and settings.jwt_secret is None and not settings.takes_signed:
-        raise SettingsError("TALLYSTICK_SESSION_SECRET is needed where no other secret is set")
+    if settings.session_secret is None and settings.jwt_secret is None:
+        raise SettingsError(
+            "TALLYSTICK_SESSION_SECRET is needed with DATABASE_URL where there is no TALLYSTICK_JWT_SECRET; nothing is "
+            "derived from webhook secrets, which a provider holds"
+        )
 
 
 def _what_is_right(field: str, error: msgspec.ValidationError) -> str:
@@ -260,14 +289,11 @@ def _check(settings: Settings) -> None:
         raise SettingsError("DATABASE_DIRECT_URL is the way past a pooler to the same database: DATABASE_URL is needed")
     for name in ("jwks_url", "public_base_url", "app_url"):
         _check_web_address(name, getattr(settings, name))
-    for name in ("jwt_secret", "session_secret", "webhook_bearer"):
-        secret = getattr(settings, name)
-        if secret is not None and len(secret) < _SHORTEST_SECRET:
-            raise SettingsError(f"{variable(name)} needs at least {_SHORTEST_SECRET} characters")
     unknown = settings.algorithms - SECRET_ALGORITHMS - PUBLISHED_ALGORITHMS
     if unknown:
         raise SettingsError(f"{variable('jwt_algorithms')} may name HS256, RS256 and ES256")
     readers: Mapping[str, Callable[[Any], object]] = {
+        **dict.fromkeys(_SEVERAL, _secrets),
         "webhook_secrets": lambda text: None if text in {None, OFF} else WebhookSecrets.parse(text),
         "rate_limits": read_limits,
         "flags": _read_flags,
@@ -281,8 +307,27 @@ def _check(settings: Settings) -> None:
             read(getattr(settings, name))
         except ValueError as error:
             raise SettingsError(f"{variable(name)}: {error}") from None
+    _check_apart(settings)
     if settings.rate_limit_storage != "memory://":
         _check_scheme("rate_limit_storage", settings.rate_limit_storage, {"valkey", "valkeys", "redis", "rediss"})
+
+
+def _secrets(text: str | None) -> tuple[str, ...]:
+    return read_secrets(text) if text is not None else ()
+
+
+def _check_apart(settings: Settings) -> None:
+    """Refuse a secret of this service that is also a webhook secret: the provider holds it, and could sign with it."""
+    signed = (settings.webhook_secrets or "").split() if settings.takes_signed else []
+    shared = set(map(_unprefixed, (*signed, *settings.webhook_bearers)))
+    for name in ("jwt_secret", "session_secret"):
+        if not shared.isdisjoint(map(_unprefixed, _secrets(getattr(settings, name)))):
+            raise SettingsError(f"{variable(name)} is also a webhook secret, which a provider holds; draw another one")
+
+
+def _unprefixed(secret: str) -> str:
+    """Return a secret without what webhook secrets may begin with."""
+    return secret.removeprefix("v1,").removeprefix("whsec_").rstrip("=")
 
 
 def _check_scheme(name: str, url: str | None, schemes: set[str]) -> None:

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 
 from adapters.identity.claims import ClaimsCheck
 from adapters.identity.jwks import JwksCache, over_http
-from adapters.identity.keys import derive
+from adapters.identity.keys import KeyRing
 from adapters.identity.passwords import Argon2Passwords
 from adapters.identity.sessions import Bearers, Sessions
 from adapters.identity.tokens import JwtVerifier
@@ -257,36 +257,41 @@ class Identity(Provider):
     @provide
     def tokens(self, settings: Settings, clock: Clock, published: JwksCache | None) -> JwtVerifier:
         check = ClaimsCheck(clock, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-        return JwtVerifier(check, secret=settings.jwt_secret, published=published, algorithms=settings.algorithms)
+        return JwtVerifier(check, secrets=settings.jwt_secrets, published=published, algorithms=settings.algorithms)
 
     @provide
-    def sessions(self, settings: Settings, clock: Clock) -> Sessions:
-        return Sessions(derive(settings.root_secret, "session"), clock)
+    def keys(self, settings: Settings) -> KeyRing:
+        return KeyRing(settings.root_secrets)
 
     @provide
-    def bearers(self, settings: Settings, clock: Clock) -> Bearers:
-        return Bearers(Sessions(derive(settings.root_secret, "session"), clock, "bearer"))
+    def sessions(self, keys: KeyRing, clock: Clock) -> Sessions:
+        return Sessions(keys.keys("sessions"), clock)
+
+    @provide
+    def bearers(self, keys: KeyRing, clock: Clock) -> Bearers:
+        return Bearers(Sessions(keys.keys("bearers"), clock, "bearer"))
 
     @provide
     def authentication(
         self, tokens: JwtVerifier, bearers: Bearers, sessions: Sessions, settings: Settings
     ) -> Authentication:
         own = [settings.public_base_url or DEFAULT_ADDRESS, settings.app_url or "", *settings.origins]
-        given_out = [bearers] if settings.identity == "builtin" else []
-        return Authentication([tokens, *given_out], sessions, own)
+        if settings.identity == "external":
+            return Authentication([tokens], None, own)
+        return Authentication([tokens, bearers], sessions, own)
 
     @provide
     def webhook_keys(self, settings: Settings) -> WebhookKeys:
         secrets = WebhookSecrets.parse(settings.webhook_secrets or "") if settings.takes_signed else None
-        return WebhookKeys(secrets, settings.webhook_bearer)
+        return WebhookKeys(secrets, settings.webhook_bearers)
 
     @provide
-    def pseudonyms(self, settings: Settings) -> Pseudonyms:
-        return Pseudonyms(derive(settings.root_secret, "pseudonyms"))
+    def pseudonyms(self, keys: KeyRing) -> Pseudonyms:
+        return Pseudonyms(keys.key("pseudonyms"))
 
     @provide
-    def cursors(self, settings: Settings) -> Cursors:
-        return Cursors(derive(settings.root_secret, "cursors"))
+    def cursors(self, keys: KeyRing) -> Cursors:
+        return Cursors(keys.keys("cursors"))
 
     @provide
     def addresses(self, settings: Settings) -> Addresses:
@@ -294,8 +299,8 @@ class Identity(Provider):
         return Addresses(base, settings.app_url or base)
 
     @provide
-    def globe_key(self, settings: Settings) -> GlobeKey:
-        return GlobeKey(derive(settings.root_secret, "globe"))
+    def globe_key(self, keys: KeyRing) -> GlobeKey:
+        return GlobeKey(keys.key("globe"))
 
 
 class Referrals(Provider):
@@ -539,6 +544,7 @@ class Http(Provider):
         metrics: PrometheusMetrics,
         randomness: Randomness,
         pseudonyms: Pseudonyms,
+        keys: KeyRing,
         settings: Settings,
     ) -> App:
         return App(
@@ -548,7 +554,7 @@ class Http(Provider):
                 metrics=metrics,
                 randomness=randomness,
                 pseudonyms=pseudonyms,
-                fingerprint_key=derive(settings.root_secret, "fingerprints"),
+                fingerprint_key=keys.key("fingerprints"),
                 version=version("tallystick"),
                 allowed_origins=settings.origins,
                 is_talkative=settings.log_level == "debug",

@@ -1,10 +1,12 @@
 """Sessions of our own: a signed cookie that every instance understands."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Literal, NewType
 
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import OctKey
 
 from adapters.identity.claims import MAX_TOKEN_BYTES, ClaimsCheck
@@ -23,10 +25,11 @@ _ALGORITHM = "HS256"
 
 
 class Sessions:
-    """Issues and verifies session tokens, under a key that no bearer token is signed with."""
+    """Issues and verifies session tokens, under keys that no bearer token of an identity provider is signed with."""
 
-    def __init__(self, key: bytes, clock: Clock, form: Form = "cookie") -> None:
-        self._key, self._clock, self._audience = OctKey.import_key(key), clock, _AUDIENCE[form]
+    def __init__(self, keys: Sequence[bytes], clock: Clock, form: Form = "cookie") -> None:
+        """The first key signs; the others verify what they signed before the secrets were rotated."""
+        self._keys, self._clock, self._audience = [*map(OctKey.import_key, keys)], clock, _AUDIENCE[form]
         self._check = ClaimsCheck(clock, issuer=_ISSUER, audience=self._audience)
         self._registry = jws.JWSRegistry(algorithms=[_ALGORITHM])
 
@@ -40,16 +43,22 @@ class Sessions:
             "iat": int(now.timestamp()),
             "exp": int((now + LIFETIME).timestamp()),
         }
-        return jwt.encode({"alg": _ALGORITHM}, claims, self._key, registry=self._registry)
+        return jwt.encode({"alg": _ALGORITHM}, claims, self._keys[0], registry=self._registry)
 
     async def verify(self, token: str) -> Principal:
-        """Return whose session it is; Unauthenticated for anything but a valid one."""
+        """Return whose session it is; Unauthenticated for anything but a valid one. No other claim counts."""
         try:
             if len(token) > MAX_TOKEN_BYTES:
                 raise Unauthenticated
-            return self._check.principal(jwt.decode(token, self._key, registry=self._registry).claims)
+            return Principal(self._check.principal(self._claims(token)).user_id)
         except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated from error
+
+    def _claims(self, token: str) -> dict[str, object]:
+        for key in self._keys[:-1]:
+            with suppress(BadSignatureError):
+                return jwt.decode(token, key, registry=self._registry).claims
+        return jwt.decode(token, self._keys[-1], registry=self._registry).claims
 
 
 Bearers = NewType("Bearers", Sessions)

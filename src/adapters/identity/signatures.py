@@ -1,8 +1,9 @@
-"""Signatures of a shared secret, checked without the library where it has taken a token with the same header."""
+"""Signatures of shared secrets, checked without the library where it has taken a token with the same header."""
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 
 import msgspec
 from joserfc.util import urlsafe_b64decode
@@ -18,8 +19,8 @@ class SharedSecretSignatures:
     It only ever says yes: what it does not know or does not like, the library decides.
     """
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        self._secrets = tuple(secrets)
         self._headers: dict[str, str | None] = {}
 
     def remember(self, token: str, kid: str | None) -> None:
@@ -36,11 +37,15 @@ class SharedSecretSignatures:
         header, _, payload = signed.partition(".")
         if header not in self._headers:
             return None
-        right = urlsafe_b64encode(hmac.digest(self._secret, signed.encode(), hashlib.sha256)).rstrip(b"=")
-        if not hmac.compare_digest(right, signature.encode()):
+        text, given = signed.encode(), signature.encode()
+        if not any(hmac.compare_digest(_signature(secret, text), given) for secret in self._secrets):
             return None
         claims = _object(payload)
         return (self._headers[header], claims) if claims is not None else None
+
+
+def _signature(secret: bytes, text: bytes) -> bytes:
+    return urlsafe_b64encode(hmac.digest(secret, text, hashlib.sha256)).rstrip(b"=")
 
 
 def _object(part: str) -> dict[str, object] | None:

@@ -2,11 +2,12 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import Key, OctKey
 from joserfc.util import to_bytes, urlsafe_b64decode
 
@@ -45,15 +46,15 @@ class JwtVerifier:
         self,
         check: ClaimsCheck,
         *,
-        secret: str | None,
+        secrets: Sequence[str],
         published: PublishedKeys | None,
         algorithms: Collection[str],
     ) -> None:
         self._check = check
         # Ordered for its ends: finding the oldest of a dict whose first members are gone looks through their places.
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
-        self._secret = OctKey.import_key(secret) if secret is not None else None
-        self._signatures = SharedSecretSignatures(secret.encode()) if secret is not None else None
+        self._secrets = tuple(map(OctKey.import_key, secrets))
+        self._signatures = SharedSecretSignatures([secret.encode() for secret in secrets])
         self._published = published
         self._algorithms = frozenset(algorithms)
         # Providers put headers of their own beside the registered ones; `crit` is checked all the same.
@@ -67,7 +68,7 @@ class JwtVerifier:
             if (
                 verified is None
                 or self._check.is_over(verified.ends_at)
-                or await self._key(verified.algorithm, verified.kid) is not verified.key
+                or verified.key not in await self._keys(verified.algorithm, verified.kid)
             ):
                 verified = await self._verify(token)
         except (JoseError, ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -87,29 +88,36 @@ class JwtVerifier:
         return verified
 
     def _signed(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]] | None:
-        """Return what a token of the shared secret says; None where its header was in none that held."""
-        signed = self._signatures.claims(token) if self._signatures is not None else None
-        return (
-            ("HS256", signed[0], self._secret, signed[1]) if signed is not None and self._secret is not None else None
-        )
+        """Return what a token of a shared secret says; None where its header was in none that held."""
+        signed = self._signatures.claims(token)
+        return ("HS256", signed[0], self._secrets[0], signed[1]) if signed is not None else None
 
     async def _decode(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]]:
         """Return what a token says whose signature holds, as the library sees it."""
         algorithm, kid = _header(token)
-        key = await self._key(algorithm, kid)
-        if key is None:
+        keys = await self._keys(algorithm, kid)
+        if not keys:
             raise Unauthenticated
-        claims = jwt.decode(token, key, registry=self._registry).claims
-        if self._signatures is not None and algorithm == "HS256":
+        key, claims = self._decoded(token, keys)
+        if algorithm == "HS256":
             self._signatures.remember(token, kid)
         return algorithm, kid, key, claims
 
-    async def _key(self, algorithm: str, kid: str | None) -> Key | None:
+    def _decoded(self, token: str, keys: Sequence[Key]) -> tuple[Key, Mapping[str, object]]:
+        """Return the key that a token is signed with and its claims; JoseError where it is signed with none of them."""
+        for key in keys[:-1]:
+            with suppress(BadSignatureError):
+                return key, jwt.decode(token, key, registry=self._registry).claims
+        return keys[-1], jwt.decode(token, keys[-1], registry=self._registry).claims
+
+    async def _keys(self, algorithm: str, kid: str | None) -> Sequence[Key]:
+        """Return the keys that may have signed: every shared secret, or the published key that the token names."""
         if algorithm not in self._algorithms:
-            return None
+            return ()
         if algorithm in SECRET_ALGORITHMS:
-            return self._secret
-        return await self._published.key(kid, algorithm) if self._published is not None else None
+            return self._secrets
+        key = await self._published.key(kid, algorithm) if self._published is not None else None
+        return (key,) if key is not None else ()
 
 
 def _header(token: str) -> tuple[str, str | None]:

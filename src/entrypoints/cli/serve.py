@@ -56,7 +56,7 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
     if store == "memory" and workers > 1:
         refuse("--store memory lives in one process; leave --workers at 1", WRONG)
     try:
-        if settings.is_embedded or store == "memory":
+        if settings.is_embedded:
             settings = with_secrets(settings)
         else:
             require_secrets(settings)

@@ -35,7 +35,7 @@ def token(
     settings = settings_or_exit()
     if settings.is_embedded:
         settings = with_secrets(settings)
-    if settings.jwt_secret is None:
+    if not settings.jwt_secrets:
         refuse("TALLYSTICK_JWT_SECRET is not set: tokens are signed by the identity provider alone", WRONG)
     if not is_user_id(subject):
         refuse("--sub has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
@@ -51,7 +51,7 @@ def token(
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience is not None:
         claims["aud"] = settings.jwt_audience
-    signed = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secret))
+    signed = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secrets[0]))
     if as_json:
         say_json({"token": signed, "claims": claims})
     else:

@@ -25,7 +25,10 @@ class Authentication(ASGIMiddleware):
 
     exclude_opt_key = PUBLIC
 
-    def __init__(self, bearers: Sequence[TokenVerifier], sessions: TokenVerifier, own_origins: Collection[str]) -> None:
+    def __init__(
+        self, bearers: Sequence[TokenVerifier], sessions: TokenVerifier | None, own_origins: Collection[str]
+    ) -> None:
+        """Without `sessions` no cookie is taken: an identity provider signs users in."""
         self._bearers, self._sessions = bearers, sessions
         self._origins = frozenset(filter(None, map(origin_of, own_origins)))
 
@@ -45,7 +48,7 @@ class Authentication(ASGIMiddleware):
                 raise Unauthenticated
             return await self._bearer(token.strip(" "))
         token = cookie(headers, SESSION_COOKIE)
-        if not token:
+        if not token or self._sessions is None:
             raise Unauthenticated
         principal = await self._sessions.verify(token)
         if method not in _SAFE_METHODS and not self._is_from_here(headers):

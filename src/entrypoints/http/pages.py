@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
@@ -30,21 +32,28 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class Cursors:
     """Seals places in a list: the same place is the same text on every instance, and nobody else can read it."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESSIV(key)
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        """The first key seals; the others open what they sealed before the secrets were rotated."""
+        self._ciphers = [*map(AESSIV, keys)]
 
     def seal(self, listing: str, place: object) -> str:
         """Return the cursor for a place in a listing."""
-        sealed = self._cipher.encrypt(msgspec.msgpack.encode(place), [listing.encode()])
+        sealed = self._ciphers[0].encrypt(msgspec.msgpack.encode(place), [listing.encode()])
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, listing: str, cursor: str, expected: type[T]) -> T:
         """Return the place; InvalidRequest where the cursor is not one of this listing."""
         try:
             sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            return msgspec.msgpack.decode(self._cipher.decrypt(sealed, [listing.encode()]), type=expected)
+            return msgspec.msgpack.decode(self._opened(sealed, listing.encode()), type=expected)
         except (InvalidTag, binascii.Error, ValueError, msgspec.DecodeError):
             raise InvalidRequest.at("#cursor", "it is not a next_cursor of this listing") from None
+
+    def _opened(self, sealed: bytes, listing: bytes) -> bytes:
+        for cipher in self._ciphers[:-1]:
+            with suppress(InvalidTag):
+                return cipher.decrypt(sealed, [listing])
+        return self._ciphers[-1].decrypt(sealed, [listing])
 
 
 def clamp(limit: int) -> int:

@@ -34,7 +34,8 @@ class WebhookKeys(msgspec.Struct, frozen=True):
     """What a delivery is recognised by; None where that way is switched off."""
 
     secrets: WebhookSecrets | None
-    bearer: str | None
+    bearers: tuple[str, ...] = ()
+    """Several while they rotate; each of them is taken."""
 
 
 def webhooks_router(
@@ -58,9 +59,9 @@ def webhooks_router(
                 return Envelope(signed.message_id, signed.sent_at, now)
         except SignatureInvalid:
             raise SignatureRefused from None
-        if keys.bearer is None or not hmac.compare_digest(
-            texts.get("authorization", "").encode("latin-1"), f"Bearer {keys.bearer}".encode()
-        ):
+        given = texts.get("authorization", "").encode("latin-1")
+        # Every one is compared: how long it takes does not show which of them was sent.
+        if not sum(hmac.compare_digest(given, f"Bearer {bearer}".encode()) for bearer in keys.bearers):
             raise SignatureRefused
         # An unsigned delivery has no id: one with the same content is the same delivery.
         return Envelope(f"sha256:{hashlib.sha256(body).hexdigest()}", None, now)
@@ -72,7 +73,7 @@ def webhooks_router(
     )
     async def receive(request: ApiRequest) -> WebhookReceipt:
         """Take a delivery of the identity provider: users who come, change and go. Signed by Standard Webhooks."""
-        if not flags.enabled(Flag.WEBHOOK_ENABLED) or (keys.secrets is None and keys.bearer is None):
+        if not flags.enabled(Flag.WEBHOOK_ENABLED) or (keys.secrets is None and not keys.bearers):
             raise WebhooksDisabled
         body = await request.body()
         try:

@@ -22,7 +22,7 @@ def _signed(text: str) -> str:
 @pytest.fixture
 def signatures() -> SharedSecretSignatures:
     """Return what has seen the library take a token."""
-    seen = SharedSecretSignatures(JWT_SECRET.encode())
+    seen = SharedSecretSignatures([JWT_SECRET.encode()])
     seen.remember(token(HEADER, claims(), by_secret()), "first")
     return seen
 
@@ -67,7 +67,7 @@ def test_claims_under_another_signature_are_not_read(signatures: SharedSecretSig
 
 @pytest.mark.parametrize("more", [{"crit": ["exp"]}, {"b64": False}, {"x": 1}], ids=repr)
 def test_headers_that_may_change_the_meaning_are_not_remembered(more: dict[str, object]) -> None:
-    signatures, given = SharedSecretSignatures(JWT_SECRET.encode()), token({**HS256, **more}, claims(), by_secret())
+    signatures, given = SharedSecretSignatures([JWT_SECRET.encode()]), token({**HS256, **more}, claims(), by_secret())
 
     signatures.remember(given, None)
 
@@ -76,7 +76,7 @@ def test_headers_that_may_change_the_meaning_are_not_remembered(more: dict[str, 
 
 @pytest.mark.parametrize("header", [b'{"alg":"HS256","typ":NaN}', b'{"alg":"HS256","typ":"\\ud800"}', b"\xff\xfe{"])
 def test_headers_that_only_the_library_can_read_are_left_to_it(header: bytes) -> None:
-    signatures, given = SharedSecretSignatures(JWT_SECRET.encode()), token(header, claims(), by_secret())
+    signatures, given = SharedSecretSignatures([JWT_SECRET.encode()]), token(header, claims(), by_secret())
 
     signatures.remember(given, None)
 
@@ -84,7 +84,7 @@ def test_headers_that_only_the_library_can_read_are_left_to_it(header: bytes) ->
 
 
 def test_few_headers_are_remembered() -> None:
-    signatures = SharedSecretSignatures(JWT_SECRET.encode())
+    signatures = SharedSecretSignatures([JWT_SECRET.encode()])
     tokens = [token({**HS256, "kid": str(number)}, claims(), by_secret()) for number in range(100)]
     for number, given in enumerate(tokens):
         signatures.remember(given, str(number))

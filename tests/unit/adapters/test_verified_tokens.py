@@ -39,7 +39,7 @@ def provider() -> Provider:
 def verifier(clock: ManualClock, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> JwtVerifier:
     """Return a verifier to whom every algorithm is one of published keys."""
     monkeypatch.setattr(tokens, "SECRET_ALGORITHMS", frozenset())
-    return JwtVerifier(ClaimsCheck(clock), secret=None, published=provider, algorithms=["HS256"])
+    return JwtVerifier(ClaimsCheck(clock), secrets=(), published=provider, algorithms=["HS256"])
 
 
 def signed(clock: ManualClock, subject: str = "ada", seconds: int = 600) -> str:

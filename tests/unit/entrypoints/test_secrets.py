@@ -9,6 +9,7 @@ from tests.services import JWT_SECRET, WEBHOOK_SECRET
 
 DATABASE = "postgresql://ada@db.example.org/tally"
 BEARER = "a bearer for unsigned deliveries"
+FIRST, SECOND = "the-first-of-two-secrets", "the-second-of-two-secrets"
 SECRETS = {
     "DATABASE_URL": DATABASE,
     "DATABASE_DIRECT_URL": DATABASE,
@@ -56,7 +57,7 @@ def test_a_wrong_secret_in_a_file_is_refused_like_any_other(tmp_path: Path) -> N
     file = tmp_path / "secret"
     file.write_text("short", encoding="utf-8")
 
-    with pytest.raises(SettingsError, match="TALLYSTICK_JWT_SECRET needs at least 16 characters"):
+    with pytest.raises(SettingsError, match="TALLYSTICK_JWT_SECRET: a secret needs at least 16 characters"):
         load({"TALLYSTICK_JWT_SECRET_FILE": str(file)})
 
 
@@ -92,7 +93,11 @@ def test_which_of_a_variable_and_its_file_counts_does_not_hang_on_their_order(tm
         {"jwt_secret": JWT_SECRET, "webhook_secrets": WEBHOOK_SECRET},
         {"jwt_secret": JWT_SECRET, "webhook_secrets": "off"},
         {"jwt_secret": JWT_SECRET, "webhook_bearer": BEARER},
-        {"jwks_url": "https://id.example.org/keys", "webhook_secrets": WEBHOOK_SECRET},
+        {
+            "jwks_url": "https://id.example.org/keys",
+            "webhook_secrets": WEBHOOK_SECRET,
+            "session_secret": "sessions of their own",
+        },
         {
             "jwks_url": "https://id.example.org/keys",
             "webhook_secrets": "off",
@@ -108,7 +113,7 @@ def test_which_of_a_variable_and_its_file_counts_does_not_hang_on_their_order(tm
 def test_a_server_on_an_ordinary_database_may_start_with(enough: dict[str, str]) -> None:
     require_secrets(given(**enough))
 
-    assert given(**enough).root_secret
+    assert given(**enough).root_secrets
 
 
 def test_without_a_way_to_verify_tokens_both_ways_are_named() -> None:
@@ -123,7 +128,15 @@ def test_without_a_webhook_secret_the_setting_is_named_and_how_to_do_without() -
     assert "TALLYSTICK_WEBHOOK_SECRETS=off" in message
 
 
-@pytest.mark.parametrize("webhook", [{"webhook_secrets": "off"}, {"webhook_bearer": BEARER}])
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        {"webhook_secrets": "off"},
+        {"webhook_bearer": BEARER},
+        {"webhook_secrets": WEBHOOK_SECRET},
+        {"webhook_secrets": WEBHOOK_SECRET, "webhook_bearer": BEARER, "identity": "external"},
+    ],
+)
 def test_published_keys_alone_leave_nothing_to_sign_sessions_with(webhook: dict[str, str]) -> None:
     assert missing(jwks_url="https://id.example.org/keys", **webhook).startswith("TALLYSTICK_SESSION_SECRET ")
 
@@ -153,9 +166,62 @@ def test_the_database_is_our_own_where_none_is_given() -> None:
     assert not given().is_embedded
 
 
-def test_keys_are_derived_from_the_session_secret_before_the_jwt_secret_before_those_of_webhooks() -> None:
-    everything = {"webhook_bearer": BEARER}
-    for name, value in (("webhook_secrets", WEBHOOK_SECRET), ("jwt_secret", JWT_SECRET), ("session_secret", "s" * 16)):
-        everything[name] = value
+def test_keys_are_derived_from_the_session_secret_before_the_jwt_secret_and_from_nothing_else() -> None:
+    shared = {"webhook_bearer": BEARER, "webhook_secrets": WEBHOOK_SECRET}
 
-        assert given(**everything).root_secret == value
+    assert given(jwt_secret=JWT_SECRET, **shared).root_secrets == (JWT_SECRET,)
+    assert given(jwt_secret=JWT_SECRET, session_secret="s" * 16, **shared).root_secrets == ("s" * 16,)
+    with pytest.raises(SettingsError, match=r"^TALLYSTICK_SESSION_SECRET "):
+        _ = given(jwks_url="https://id.example.org/keys", **shared).root_secrets
+
+
+@pytest.mark.parametrize("name", ["jwt_secret", "session_secret"])
+@pytest.mark.parametrize(
+    ("shared", "secret"),
+    [
+        ({"webhook_secrets": WEBHOOK_SECRET}, WEBHOOK_SECRET),
+        ({"webhook_secrets": f"v1,{WEBHOOK_SECRET}"}, WEBHOOK_SECRET.removeprefix("whsec_")),
+        ({"webhook_secrets": "off", "webhook_bearer": BEARER}, BEARER),
+        ({"webhook_secrets": "off", "webhook_bearer": f"{FIRST} {SECOND}"}, f"{'s' * 16} {SECOND}"),
+    ],
+)
+def test_a_webhook_secret_is_no_secret_of_this_service(name: str, shared: dict[str, str], secret: str) -> None:
+    with pytest.raises(SettingsError, match=f"^TALLYSTICK_{name.upper()} is also a webhook secret") as refused:
+        given(**{**shared, name: secret})
+
+    assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["jwt_secret", "session_secret", "webhook_bearer"])
+class TestSeveralSecretsAtOnce:
+    @staticmethod
+    def read(name: str, text: str) -> tuple[str, ...]:
+        settings = given(**{name: text})
+        read = {"jwt_secret": "jwt_secrets", "session_secret": "root_secrets", "webhook_bearer": "webhook_bearers"}
+        secrets: tuple[str, ...] = getattr(settings, read[name])
+        return secrets
+
+    @pytest.mark.parametrize("gap", [" ", "\n", " \t "])
+    def test_white_space_separates_them_and_their_order_stays(self, name: str, gap: str) -> None:
+        assert self.read(name, f"{FIRST}{gap}{SECOND}") == (FIRST, SECOND)
+
+    def test_one_that_holds_white_space_stands_in_double_quotes(self, name: str) -> None:
+        assert self.read(name, f'"{JWT_SECRET}" {SECOND}') == (JWT_SECRET, SECOND)
+
+    def test_a_passphrase_of_short_words_is_one_secret(self, name: str) -> None:
+        assert self.read(name, JWT_SECRET) == (JWT_SECRET,)
+
+    @pytest.mark.parametrize("text", [f"{FIRST} short", f"short {SECOND}", f'{FIRST} "{"x" * 15}"', f'{FIRST} ""'])
+    def test_each_of_them_is_long_enough(self, name: str, text: str) -> None:
+        with pytest.raises(SettingsError, match=f"^TALLYSTICK_{name.upper()}: .*16 characters.*double quotes") as no:
+            given(**{name: text})
+
+        assert FIRST not in str(no.value)
+        assert SECOND not in str(no.value)
+
+    def test_there_are_ten_at_most(self, name: str) -> None:
+        ten = tuple(f"{FIRST}{number}" for number in range(10))
+
+        assert self.read(name, " ".join(ten)) == ten
+        with pytest.raises(SettingsError, match="at most 10"):
+            given(**{name: " ".join((*ten, SECOND))})

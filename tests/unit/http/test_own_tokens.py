@@ -32,12 +32,12 @@ async def is_taken(anyone: Caller, given: str) -> bool:
 def forged(key: bytes | None = None, **changes: object) -> str:
     """Return a token as the service would sign it, with changes; `...` leaves a claim out."""
     body = claims(**{"iat": seconds_from_now(0), **OF_OURS, **changes})
-    return token(HS256, body, by_secret(key or derive(JWT_SECRET, "session")))
+    return token(HS256, body, by_secret(key or derive(JWT_SECRET, "bearers")))
 
 
 FORGED: dict[str, Callable[[], str]] = {
     "signed with a key derived for something else": lambda: forged(derive(JWT_SECRET, "cursors")),
-    "signed with a key derived from another secret": lambda: forged(derive("another secret", "session")),
+    "signed with a key derived from another secret": lambda: forged(derive("another secret", "bearers")),
     "without an issuer": lambda: forged(iss=...),
     "of another issuer": lambda: forged(iss="somebody"),
     "without an audience": lambda: forged(aud=...),

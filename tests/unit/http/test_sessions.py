@@ -3,19 +3,20 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.keys import derive
-from adapters.identity.sessions import Sessions
+from adapters.identity.keys import Purpose, derive
+from adapters.identity.sessions import Form, Sessions
 from adapters.memory.ports import ManualClock
+from domain.identity import Permission
 from domain.refusals import Unauthenticated
 from domain.users import UserId
 from tests.replacements import stopped
-from tests.services import JWT_SECRET, Caller, bearer, running, settings
+from tests.services import BASE_URL, JWT_SECRET, Caller, bearer, running, settings
 from tests.tokens import (
     HS256,
     TURNED_AWAY,
@@ -31,6 +32,7 @@ from tests.tokens import (
 
 SESSION_SECRET = "a secret for the sessions"
 OF_A_SESSION = {"iss": "tallystick", "aud": "tallystick-session"}
+AUDIENCES: dict[Form, str] = {"cookie": "tallystick-session", "bearer": "tallystick-bearer"}
 WEEK = timedelta(days=7)
 
 Service = tuple[Caller, AsyncContainer]
@@ -63,11 +65,24 @@ async def is_taken(anyone: Caller, session: str) -> bool:
     return answer.status_code == 200
 
 
+def forged_as(form: Form, **changes: object) -> str:
+    """Return a session token with a valid signature, in one of its forms."""
+    purpose: Purpose = "sessions" if form == "cookie" else "bearers"
+    return forged(derive(JWT_SECRET, purpose), **{"aud": AUDIENCES[form], **changes})
+
+
+def carried(session: str, form: Form) -> dict[str, str]:
+    """Return the headers that a session travels in."""
+    if form == "cookie":
+        return {"cookie": f"tallystick_session={session}"}
+    return {"authorization": f"Bearer {session}"}
+
+
 def forged(key: bytes | None = None, **changes: object) -> str:
     """Return a session token as the service would sign it, with changes."""
     body = {**claims(iat=seconds_from_now(0), **OF_A_SESSION), **changes}
     kept = {name: value for name, value in body.items() if value is not ...}
-    return token(HS256, kept, by_secret(key or derive(JWT_SECRET, "session")))
+    return token(HS256, kept, by_secret(key or derive(JWT_SECRET, "sessions")))
 
 
 async def test_a_session_reads_as_its_user(service: Service) -> None:
@@ -110,6 +125,28 @@ async def test_a_session_carries_no_permissions(service: Service) -> None:
     assert (await anyone.get("/api/admin/invariants", headers=cookie)).status_code == 403
 
 
+PERMISSIONS = sorted(get_args(Permission))
+
+
+@pytest.mark.parametrize("form", ["cookie", "bearer"])
+async def test_a_session_says_who_it_is_and_no_other_claim_counts(anyone: Caller, form: Form) -> None:
+    more = {"permissions": PERMISSIONS, "phone_verified": True, "phone": "+15550100"}
+    headers = carried(forged_as(form, **more), form)
+
+    assert (await anyone.get("/api/admin/invariants", headers=headers)).status_code == 403
+    assert (await anyone.get("/api/admin/flags", headers=headers)).status_code == 403
+    arrived = await anyone.post("/api/users/upsert", {}, headers={**headers, "origin": BASE_URL})
+    assert (arrived.status_code, arrived.json()["otp_verified"]) == (200, False)
+
+
+@pytest.mark.parametrize("form", ["cookie", "bearer"])
+async def test_where_an_identity_provider_signs_users_in_no_session_is_taken(form: Form) -> None:
+    async with running(settings(identity="external"), "memory") as (anyone, _):
+        answer = await anyone.get("/api/referral", headers=carried(forged_as(form), form))
+
+    assert answer.status_code == 401
+
+
 async def test_a_deleted_user_is_told_so_in_a_living_session(service: Service) -> None:
     anyone, container = service
     session = await session_of(container, "gone")
@@ -121,7 +158,7 @@ async def test_a_deleted_user_is_told_so_in_a_living_session(service: Service) -
 FORGED: dict[str, Callable[[], str]] = {
     "signed with the secret of bearer tokens": lambda: forged(JWT_SECRET.encode()),
     "signed with a key derived for something else": lambda: forged(derive(JWT_SECRET, "cursors")),
-    "signed with a key derived from another secret": lambda: forged(derive("another secret", "session")),
+    "signed with a key derived from another secret": lambda: forged(derive("another secret", "sessions")),
     "without an issuer": lambda: forged(iss=...),
     "of another issuer": lambda: forged(iss="somebody"),
     "without an audience": lambda: forged(aud=...),
@@ -133,14 +170,14 @@ FORGED: dict[str, Callable[[], str]] = {
     "of somebody who cannot be": lambda: forged(sub="ada lovelace"),
     "unsigned": lambda: token({"alg": "none"}, claims(**OF_A_SESSION), lambda _text: b""),
     "under another algorithm": lambda: token(
-        {"alg": "HS512"}, claims(**OF_A_SESSION), by_secret(derive(JWT_SECRET, "session"), "sha512")
+        {"alg": "HS512"}, claims(**OF_A_SESSION), by_secret(derive(JWT_SECRET, "sessions"), "sha512")
     ),
     "with other claims": lambda: ".".join(
         [forged().split(".")[0], encoded(json.dumps(claims(sub="bob")).encode()), forged().split(".")[2]]
     ),
     "with a critical header that is a number": lambda: token({**HS256, "crit": 7}, {}, by_secret(b"any")),
     "with claims nested too deep": lambda: token(
-        HS256, b'{"sub":' + b"[" * 1500 + b"]" * 1500 + b"}", by_secret(derive(JWT_SECRET, "session"))
+        HS256, b'{"sub":' + b"[" * 1500 + b"]" * 1500 + b"}", by_secret(derive(JWT_SECRET, "sessions"))
     ),
     "past eight kilobytes": lambda: forged(filler="x" * 6000),
     "a bearer token": good_token,

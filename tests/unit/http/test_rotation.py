@@ -1,0 +1,112 @@
+"""Secrets while they rotate: what was signed with the old one is taken for as long as both are listed."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from dishka import AsyncContainer
+
+from adapters.identity.sessions import Bearers, Sessions
+from domain.users import UserId
+from entrypoints.http.pages import Cursors
+from entrypoints.http.refusals import InvalidRequest
+from tests.services import Caller, running, settings
+from tests.tokens import HS256, by_secret, claims, token
+
+OLD, NEW, OTHER = "the-secret-of-before-1", "the-secret-of-today-22", "nobody-listed-this-one"
+ROOTS: dict[str, dict[str, Any]] = {
+    "session secrets": {"session_secret": "{}"},
+    "JWT secrets alone": {"jwt_secret": "{}"},
+    "session secrets beside published keys": {
+        "session_secret": "{}",
+        "jwt_secret": None,
+        "jwks_url": "https://id.example.org/keys",
+    },
+}
+
+
+def listing(root: str, *secrets: str) -> dict[str, Any]:
+    """Return settings that list these secrets, in this order."""
+    return {name: value.format(" ".join(secrets)) if value is not None else None for name, value in ROOTS[root].items()}
+
+
+async def credentials(container: AsyncContainer) -> dict[str, dict[str, str]]:
+    """Return a session as a cookie and as a bearer token."""
+    cookie, bearer = await container.get(Sessions), await container.get(Bearers)
+    return {
+        "cookie": {"cookie": f"tallystick_session={cookie.issue(UserId('ada'))}"},
+        "bearer": {"authorization": f"Bearer {bearer.issue(UserId('ada'))}"},
+    }
+
+
+async def statuses(anyone: Caller, given: dict[str, dict[str, str]]) -> dict[str, int]:
+    return {form: (await anyone.get("/api/referral", headers=headers)).status_code for form, headers in given.items()}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("listed", [*permutations([OLD, NEW]), *permutations([OLD, NEW, OTHER])])
+async def test_a_session_of_the_old_secret_is_taken_while_it_is_listed(root: str, listed: tuple[str, ...]) -> None:
+    async with running(settings(**listing(root, OLD)), "memory") as (_, container):
+        given = await credentials(container)
+
+    async with running(settings(**listing(root, *listed)), "memory") as (anyone, _):
+        assert await statuses(anyone, given) == {"cookie": 200, "bearer": 200}
+    async with running(settings(**listing(root, NEW)), "memory") as (anyone, _):
+        assert await statuses(anyone, given) == {"cookie": 401, "bearer": 401}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+async def test_the_first_secret_signs(root: str) -> None:
+    async with running(settings(**listing(root, NEW, OLD)), "memory") as (_, container):
+        given = await credentials(container)
+
+    for listed, status in ((NEW, 200), (OLD, 401)):
+        async with running(settings(**listing(root, listed)), "memory") as (anyone, _):
+            assert await statuses(anyone, given) == {"cookie": status, "bearer": status}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+async def test_a_cursor_of_the_old_secret_opens_while_it_is_listed(root: str) -> None:
+    async with running(settings(**listing(root, OLD)), "memory") as (_, container):
+        cursor = (await container.get(Cursors)).seal("leaderboard", 7)
+
+    for listed in ((NEW, OLD), (OLD, NEW), (OTHER, OLD, NEW)):
+        async with running(settings(**listing(root, *listed)), "memory") as (_, container):
+            assert (await container.get(Cursors)).open("leaderboard", cursor, int) == 7
+    async with running(settings(**listing(root, NEW)), "memory") as (_, container):
+        with pytest.raises(InvalidRequest):
+            (await container.get(Cursors)).open("leaderboard", cursor, int)
+
+
+async def test_a_token_may_be_signed_with_any_of_the_jwt_secrets() -> None:
+    async with running(settings(jwt_secret=f"{NEW} {OLD}"), "memory") as (anyone, _):
+        taken = {
+            secret: [
+                (
+                    await anyone.get(
+                        "/api/referral",
+                        headers={"authorization": f"Bearer {token(HS256, claims(sub=user), by_secret(secret))}"},
+                    )
+                ).status_code
+                for user in ("ada", "bob")  # the second one has a header that was seen before
+            ]
+            for secret in (OLD, NEW, OTHER, f"{NEW} {OLD}")
+        }
+
+    assert taken == {OLD: [200, 200], NEW: [200, 200], OTHER: [401, 401], f"{NEW} {OLD}": [401, 401]}
+
+
+async def test_a_delivery_may_be_authorised_by_any_of_the_bearers() -> None:
+    async with running(settings(webhook_secrets="off", webhook_bearer=f"{NEW} {OLD}"), "memory") as (anyone, _):
+        statuses = [
+            (
+                await anyone.post(
+                    "/api/webhooks/auth",
+                    {"type": "user.created", "data": {"id": "ada"}},
+                    headers={"authorization": f"Bearer {bearer}"},
+                )
+            ).status_code
+            for bearer in (OLD, NEW, OTHER, f"{NEW} {OLD}")
+        ]
+
+    assert statuses == [200, 200, 401, 401]
