@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from adapters.embedded.cluster import Cluster, ClusterError
-from adapters.embedded.provision import OWNER, provision
+from adapters.embedded.provision import OWNER, SERVICE, provision
 from adapters.postgres.database import SERVICE_ROLE
 from bench.servers import PROGRAM, ServerFailed, clean_environment
 from entrypoints.cli.migrate import bring_up_to_date
@@ -41,7 +41,12 @@ class Database(NamedTuple):
 
     @property
     def url(self) -> str:
-        """How the service connects: as the owner, who becomes the service."""
+        """How the service connects."""
+        return self.cluster.dsn(SERVICE, self.name)
+
+    @property
+    def owner_url(self) -> str:
+        """How the owner connects, who migrates."""
         return self.cluster.dsn(OWNER, self.name)
 
     def environment(self, who: Who = "service") -> dict[str, str]:
@@ -111,9 +116,10 @@ def filled(made: Cluster, name: str, users: int) -> Database:
 
 def empty(made: Cluster, name: str) -> Database:
     """Make a migrated database with nobody in it, on durable settings."""
-    asyncio.run(provision(made.dsn("postgres", "postgres"), password=made.password, database=name))
+    superuser, password = made.dsn("postgres", "postgres"), made.password
+    asyncio.run(provision(superuser, password=password, service_password=password, database=name))
     database = Database(name, 0, made)
-    asyncio.run(bring_up_to_date(load({"DATABASE_URL": database.url})))
+    asyncio.run(bring_up_to_date(load({"DATABASE_URL": database.url, "DATABASE_DIRECT_URL": database.owner_url})))
     unsafe = database.run("SHOW fsync; SHOW synchronous_commit; SHOW full_page_writes;").split()
     if unsafe != ["on", "on", "on"]:
         raise ServerFailed(f"fsync, synchronous_commit and full_page_writes are {', '.join(unsafe)}, not on")

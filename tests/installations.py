@@ -13,6 +13,7 @@ import psutil
 from click.testing import CliRunner
 
 from adapters.embedded.cluster import Cluster
+from adapters.embedded.logins import known
 from entrypoints.cli.main import main
 from tests.processes import START_SECONDS, Process, run
 
@@ -62,6 +63,16 @@ class Installation:
     def code_of(self, subject: str, server: Process, **environment: str) -> str:
         """Return the code of a user."""
         return str(self.link_of(subject, server, **environment)["referral_code"])
+
+    @property
+    def owner_dsn(self) -> str:
+        """The DSN of the embedded database as its owner."""
+        return known(self.data, Cluster(self.data)).owner_url
+
+    @property
+    def service_dsn(self) -> str:
+        """The DSN of the embedded database as the login of the service."""
+        return known(self.data, Cluster(self.data)).service_url
 
     @property
     def postmaster(self) -> int | None:

@@ -22,6 +22,7 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
         "Database": (
             "database_url",
             "database_direct_url",
+            "single_login",
             "data_dir",
             "auto_migrate",
             "pool_size",

@@ -51,11 +51,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[
         str | None,
-        _says("PostgreSQL 15 or newer. Without it, `serve` runs its own in the data directory."),
+        _says(
+            "PostgreSQL 15 or newer, with the login of the service: a member of `tallystick_app` and of nothing else. "
+            "Without it, `serve` runs its own in the data directory."
+        ),
     ] = None
     database_direct_url: Annotated[
-        str | None, _says("The same database past a pooler, for migrations. Default: `DATABASE_URL`.")
+        str | None,
+        _says(
+            "The same database past a pooler, with the login of the owner: for migrations and for commands. "
+            "Default: `DATABASE_URL`."
+        ),
     ] = None
+    single_login: Annotated[
+        Literal["refuse", "accept"],
+        _says(
+            "Whether a service may be ready whose login owns the schema or stands above its rules. Accepting it is "
+            "weaker: who takes over the service's connection can drop everything."
+        ),
+    ] = "refuse"
     data_dir: Annotated[str, _says("Where the embedded database and generated secrets live.")] = ".tallystick"
     auto_migrate: Annotated[
         Literal["on", "off"], _says("Apply pending migrations at start. When off, `serve` refuses to start with any.")
@@ -171,6 +185,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def direct_url(self) -> str:
         """The way past a pooler, for what belongs to a session: locks, temporary tables, migrations, notifications."""
         return self.database_direct_url or self.database_url or ""
+
+    @property
+    def listen_url(self) -> str:
+        """Where notifications are listened for: past a pooler, and as the login of the service where there is none."""
+        service, direct = self.database_url or "", self.direct_url
+        return service if _place_of(service) == _place_of(direct) else direct
 
     @property
     def algorithms(self) -> frozenset[str]:
@@ -344,6 +364,12 @@ def _check_scheme(name: str, url: str | None, schemes: set[str]) -> None:
             f"{variable(name)} needs a port from 1 to 65535 where it names one; "
             "in a password / ? # @ are written as %2F %3F %23 %40"
         )
+
+
+def _place_of(url: str) -> tuple[str, str, str]:
+    """Return which database a URL names, without the login."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2], parts.path, parts.query
 
 
 def _is_host(text: str) -> bool:

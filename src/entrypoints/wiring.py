@@ -173,11 +173,12 @@ class PostgresStore(Provider):
 
     @provide
     def bell(self, settings: Settings, randomness: Randomness) -> Bell:
-        return Doorbell(settings.direct_url, CHANNEL, randomness)
+        return Doorbell(settings.listen_url, CHANNEL, randomness)
 
     @provide
-    def probe(self, database: Database, clock: Clock) -> ReadinessProbe:
-        return ReadinessProbe(DatabaseContract(database).breaches, clock)
+    def probe(self, database: Database, clock: Clock, settings: Settings) -> ReadinessProbe:
+        contract = DatabaseContract(database, accepts_single_login=settings.single_login == "accept")
+        return ReadinessProbe(contract.breaches, clock)
 
 
 class MemoryStore(Provider):

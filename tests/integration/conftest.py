@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import OWNER, provision
+from adapters.embedded.provision import OWNER, SERVICE, provision
 from adapters.postgres.database import Database
 from adapters.postgres.migrator import Migrator
 from adapters.postgres.transactions import PostgresTransactions
@@ -23,7 +23,7 @@ NewDatabase = Callable[[], Awaitable[str]]
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[tuple[str, str]]:
-    """Return a superuser's DSN of the server under test and the owner's password: embedded, given, or a container."""
+    """Return a superuser's DSN of the server under test, embedded, given or a container, and both logins' password."""
     given = os.environ.get("TALLYSTICK_TEST_DATABASE_URL")
     if given is not None:
         yield given, "tallystick"
@@ -50,7 +50,7 @@ async def new_database(server: tuple[str, str]) -> AsyncIterator[NewDatabase]:
     superuser, password = server
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     template = f"tallystick_template_{worker}"
-    await provision(superuser, password=password, database=template)
+    await provision(superuser, password=password, service_password=password, database=template)
     await Migrator(owner_of(superuser, password, template), now=lambda: datetime.now(UTC)).apply()
     administrator = await asyncpg.connect(superuser)
     clones: list[str] = []
@@ -78,6 +78,12 @@ def owner_of(superuser: str, password: str, database: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{OWNER}:{password}@{parts.netloc.rpartition('@')[2]}"))
 
 
+def service_of(owner_dsn: str) -> str:
+    """Return the DSN of the service's login for the database of the owner's DSN."""
+    parts = urlsplit(owner_dsn)
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f"{OWNER}:", f"{SERVICE}:", 1)))
+
+
 @pytest.fixture
 async def dsn(new_database: NewDatabase) -> str:
     """Return the owner's DSN of a fresh, migrated database."""
@@ -87,7 +93,7 @@ async def dsn(new_database: NewDatabase) -> str:
 @pytest.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """Return a pool on a fresh database, as the service has it."""
-    pool = Database(dsn)
+    pool = Database(service_of(dsn))
     await pool.open()
     yield pool
     await pool.close()
@@ -102,7 +108,7 @@ async def owner_dsn(new_database: NewDatabase) -> str:
 @pytest.fixture(scope="module")
 async def shared_database(owner_dsn: str) -> AsyncIterator[Database]:
     """Return a pool on the module's database."""
-    pool = Database(owner_dsn)
+    pool = Database(service_of(owner_dsn))
     await pool.open()
     yield pool
     await pool.close()

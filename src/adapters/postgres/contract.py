@@ -1,6 +1,6 @@
 """The contract with the database: what has to hold before anything is served."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
@@ -59,11 +59,29 @@ MAY_DELETE: frozenset[str] = frozenset(
 """Tables and columns that may change or shrink; everything else is history, and the service may only add to it."""
 
 
+_POWERS: Mapping[str, str] = {
+    "is_superuser": "is a superuser or may become one",
+    "is_owner": "owns the schema or the database, or may become their owner",
+    "is_above_policies": "may bypass row level security",
+    "may_create_roles": "may create roles",
+    "may_replicate": "may replicate the database",
+    "may_write_all": "may write every table or the server's files",
+}
+"""What a login must not have, in the order in which it is named: a superuser has every power below it, too."""
+
+
 class DatabaseContract:
     """Answers why the service must not serve on this database; nothing to say means that it may."""
 
-    def __init__(self, database: Database, migrations: Sequence[Migration] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        migrations: Sequence[Migration] | None = None,
+        *,
+        accepts_single_login: bool = False,
+    ) -> None:
         self._database = database
+        self._accepts_single_login = accepts_single_login
         self._migrations = list(migrations) if migrations is not None else shipped()
 
     async def breaches(self) -> list[str]:
@@ -73,6 +91,7 @@ class DatabaseContract:
                 return [
                     *await _server(connection),
                     *await _role(connection),
+                    *([] if self._accepts_single_login else await login_breaches(connection)),
                     *await self._schema(connection),
                 ]
         except TransactionAborted:
@@ -143,3 +162,18 @@ async def _role(connection: Connection) -> list[str]:
     if row is None or not row["is_service"]:
         return ["the service does not run as tallystick_app"]
     return ["the role tallystick_app stands above row level security"] if row["is_above_policies"] else []
+
+
+async def login_breaches(connection: Connection) -> list[str]:
+    """Return why the login itself has more power than the service needs, whatever role it speaks as now."""
+    row = await connection.fetchrow(_SQL.login)
+    if row is None:
+        raise AssertionError("an aggregate without GROUP BY returns a row")
+    powers = [said for power, said in _POWERS.items() if row[power]]
+    if not powers:
+        return []
+    advice = (
+        "connect as a login that is a member of tallystick_app and of nothing else, with the owner in "
+        "DATABASE_DIRECT_URL, or set TALLYSTICK_SINGLE_LOGIN=accept"
+    )
+    return [f"the login of the service {powers[0]}: {advice}"]

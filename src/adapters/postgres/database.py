@@ -38,6 +38,20 @@ class PoolSettings(msgspec.Struct, frozen=True):
     """Off behind PgBouncer before 1.21 in transaction mode."""
 
 
+def session_settings(settings: PoolSettings) -> dict[str, str]:
+    """Return what every session of the service is set to: its role, its plans and its time-outs."""
+    return {
+        "role": SERVICE_ROLE,
+        "search_path": "tallystick",
+        "jit": "off",  # short statements pay more for it than they gain
+        # A plan that was made while a table was empty outlives its first thousands of rows.
+        "enable_seqscan": "off",
+        "statement_timeout": str(int(settings.statement_seconds * 1000)),
+        "lock_timeout": str(int(settings.lock_seconds * 1000)),
+        "idle_in_transaction_session_timeout": str(int(settings.statement_seconds * 2000)),
+    }
+
+
 class Database:
     """Connections that speak as the service's role, and for no longer than a statement may take."""
 
@@ -64,17 +78,7 @@ class Database:
             statement_cache_size=1024 if settings.cache_statements else 0,
             max_cached_statement_lifetime=0,
             reset=_nothing_to_reset,
-            server_settings={
-                "role": SERVICE_ROLE,
-                "application_name": "tallystick",
-                "search_path": "tallystick",
-                "jit": "off",  # short statements pay more for it than they gain
-                # A plan that was made while a table was empty outlives its first thousands of rows.
-                "enable_seqscan": "off",
-                "statement_timeout": str(int(settings.statement_seconds * 1000)),
-                "lock_timeout": str(int(settings.lock_seconds * 1000)),
-                "idle_in_transaction_session_timeout": str(int(settings.statement_seconds * 2000)),
-            },
+            server_settings={"application_name": "tallystick", **session_settings(settings)},
         )
 
     async def close(self) -> None:

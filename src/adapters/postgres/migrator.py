@@ -65,14 +65,22 @@ class Migrator:
         """Run what is missing and return it.
 
         MigrationRefused where a migration that ran has changed since, where the database is newer than this version,
-        or where another migrator holds the lock for too long.
+        where the login may not migrate, or where another migrator holds the lock for too long. A login that may not
+        migrate is enough as long as nothing is missing.
         """
-        async with self._connected() as connection, self._locked(connection):
-            await connection.execute(_BOOK)
-            missing = self._missing(await _applied(connection))
-            for migration in missing:
-                await self._run(connection, migration)
-            return missing
+        async with self._connected() as connection:
+            if not self._missing(await _applied(connection)):
+                return []
+            await _refuse_others_than_owner(connection)
+            async with self._locked(connection):
+                return await self._apply_missing(connection)
+
+    async def _apply_missing(self, connection: Connection) -> list[Migration]:
+        await connection.execute(_BOOK)
+        missing = self._missing(await _applied(connection))
+        for migration in missing:
+            await self._run(connection, migration)
+        return missing
 
     async def take_back(self, version: str) -> None:
         """Run the way back of the newest migration, which has to be this one."""
@@ -145,10 +153,26 @@ class Migrator:
 
 
 async def _applied(connection: Connection) -> dict[str, str]:
-    if await connection.fetchval("SELECT to_regclass('tallystick.schema_migrations')") is None:
-        return {}
-    rows = await connection.fetch("SELECT version, checksum FROM tallystick.schema_migrations")
+    try:
+        if await connection.fetchval("SELECT to_regclass('tallystick.schema_migrations')") is None:
+            return {}
+        rows = await connection.fetch("SELECT version, checksum FROM tallystick.schema_migrations")
+    except asyncpg.InsufficientPrivilegeError:
+        return {}  # the first migration lets the service in
     return {row["version"]: row["checksum"] for row in rows}
+
+
+async def _refuse_others_than_owner(connection: Connection) -> None:
+    """Check that this login owns the schema, or may create it; MigrationRefused names the setting."""
+    may_migrate = await connection.fetchval(
+        "SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'tallystick'), "
+        "has_database_privilege(current_database(), 'CREATE'))"
+    )
+    if not may_migrate:
+        raise MigrationRefused(
+            "migrations are pending, and this login may not apply them: set DATABASE_DIRECT_URL to the owner of the "
+            "schema, and run 'tallystick migrate'"
+        )
 
 
 async def _one_by_one(connection: Connection, statements: str) -> None:

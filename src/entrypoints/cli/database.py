@@ -35,9 +35,12 @@ def migrated_database(settings: Settings, *errors: type[Exception]) -> Iterator[
 async def service_transactions(
     settings: Settings, *, statement_seconds: float = PoolSettings().statement_seconds
 ) -> AsyncIterator[PostgresTransactions]:
-    """Yield what opens transactions as the service, on a pool of its own."""
+    """Yield what opens transactions with the rights of the service, on a pool of its own.
+
+    It goes past a pooler, which may drop how long a statement of a command may take.
+    """
     pool = PoolSettings(size=2, statement_seconds=statement_seconds, cache_statements=settings.cache_statements == "on")
-    database = Database(settings.database_url or "", pool)
+    database = Database(settings.direct_url, pool)
     await database.open()
     try:
         yield PostgresTransactions(database)

@@ -2,9 +2,7 @@
 
 import asyncio
 import base64
-import os
 import secrets
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,8 @@ import asyncpg
 import msgspec
 
 from adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse
-from adapters.embedded.provision import DATABASE, OWNER, provision
+from adapters.embedded.logins import Logins, known, provided
+from adapters.embedded.secret_files import kept_secret
 from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.postgres.migrator import MigrationRefused
 from adapters.telemetry.logs import logger
@@ -32,12 +31,12 @@ def with_secrets(settings: Settings) -> Settings:
     folder = Path(settings.data_dir)
     changes: dict[str, str] = {}
     if settings.jwt_secret is None and settings.jwks_url is None:
-        changes["jwt_secret"] = _kept(folder / "jwt.secret", secrets.token_urlsafe(_SECRET_BYTES))
+        changes["jwt_secret"] = kept_secret(folder / "jwt.secret", secrets.token_urlsafe(_SECRET_BYTES))
     if settings.jwt_secret is None and settings.jwks_url is not None and settings.session_secret is None:
-        changes["session_secret"] = _kept(folder / "session.secret", secrets.token_urlsafe(_SECRET_BYTES))
+        changes["session_secret"] = kept_secret(folder / "session.secret", secrets.token_urlsafe(_SECRET_BYTES))
     if settings.webhook_secrets is None:
         drawn = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-        changes["webhook_secrets"] = _kept(folder / "webhook.secret", f"whsec_{drawn}")
+        changes["webhook_secrets"] = kept_secret(folder / "webhook.secret", f"whsec_{drawn}")
     return msgspec.structs.replace(settings, **changes)
 
 
@@ -50,15 +49,17 @@ def running_database(settings: Settings) -> Iterator[Settings]:
     if not settings.is_embedded:
         yield settings
         return
-    cluster = Cluster(Path(settings.data_dir))
+    folder = Path(settings.data_dir)
+    cluster = Cluster(folder)
     try:
         try:
             cluster.start()
-            asyncio.run(provision(cluster.dsn("postgres", "postgres"), password=cluster.password))
+            logins = asyncio.run(provided(folder, cluster))
         except ClusterInUse:
             if not cluster.is_ready():
                 raise
-        yield _connected(settings, cluster)
+            logins = known(folder, cluster)
+        yield _connected(settings, logins)
     finally:
         cluster.stop()
 
@@ -66,14 +67,15 @@ def running_database(settings: Settings) -> Iterator[Settings]:
 @contextmanager
 def own_database(settings: Settings) -> Iterator[Settings]:
     """Run the embedded database for a server: nobody else runs it, and it is started again when it dies."""
-    cluster = Cluster(Path(settings.data_dir))
+    folder = Path(settings.data_dir)
+    cluster = Cluster(folder)
     ended = threading.Event()
     keeper = threading.Thread(target=_keep_alive, args=(cluster, ended), name="keep the database alive")
     try:
         cluster.start()
-        asyncio.run(provision(cluster.dsn("postgres", "postgres"), password=cluster.password))
+        logins = asyncio.run(provided(folder, cluster))
         keeper.start()
-        yield _connected(settings, cluster)
+        yield _connected(settings, logins)
     finally:
         ended.set()
         if keeper.is_alive():
@@ -90,23 +92,5 @@ def _keep_alive(cluster: Cluster, ended: threading.Event) -> None:
             logger().error("the embedded database does not start", error=error)
 
 
-def _connected(settings: Settings, cluster: Cluster) -> Settings:
-    return msgspec.structs.replace(settings, database_url=cluster.dsn(OWNER, DATABASE))
-
-
-def _kept(path: Path, fresh: str) -> str:
-    """Return what the file holds; where that is nothing, put the fresh value there, for its owner's eyes only."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-    if path.exists() and (kept := path.read_text(encoding="ascii").strip()):
-        return kept
-    path.unlink(missing_ok=True)
-    # It appears whole: whoever starts at the same time finds nothing, or a secret.
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, encoding="ascii") as file:
-        file.write(fresh)
-        file.flush()
-        os.fsync(file.fileno())
-        try:
-            os.link(file.name, path)
-        except FileExistsError:
-            return path.read_text(encoding="ascii").strip()
-    return fresh
+def _connected(settings: Settings, logins: Logins) -> Settings:
+    return msgspec.structs.replace(settings, database_url=logins.service_url, database_direct_url=logins.owner_url)

@@ -13,7 +13,7 @@ import pytest
 from adapters.embedded.provision import provision
 from adapters.postgres.database import Database
 from tests.installations import Installation
-from tests.integration.conftest import owner_of, with_database
+from tests.integration.conftest import owner_of, service_of, with_database
 from tests.services import JWT_SECRET, WEBHOOK_SECRET
 
 Spoil = Callable[[str], Awaitable[None]]
@@ -38,7 +38,7 @@ async def unmigrated_dsn(server: tuple[str, str]) -> AsyncIterator[str]:
     """Return the owner's DSN of a database in which nothing was ever migrated; the roles are there."""
     superuser, password = server
     name = f"tallystick_new_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    await provision(superuser, password=password, database=name)
+    await provision(superuser, password=password, service_password=password, database=name)
     yield owner_of(superuser, password, name)
     administrator = await asyncpg.connect(superuser)
     await administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -76,5 +76,6 @@ def installed(environment: Mapping[str, str]) -> Iterator[Installation]:
 
 
 def on(dsn: str) -> dict[str, str]:
-    """Return the environment of an installation on an ordinary database."""
-    return {"DATABASE_URL": dsn, "TALLYSTICK_JWT_SECRET": JWT_SECRET, "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET}
+    """Return the environment of an installation on an ordinary database, of which this is the owner's DSN."""
+    logins = {"DATABASE_URL": service_of(dsn), "DATABASE_DIRECT_URL": dsn}
+    return {**logins, "TALLYSTICK_JWT_SECRET": JWT_SECRET, "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET}

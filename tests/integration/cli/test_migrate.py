@@ -60,7 +60,7 @@ def test_a_database_that_cannot_be_reached_or_entered_is_a_sentence(
     stranger = urlunsplit(parts._replace(netloc=f"nobody:hunter2@{parts.netloc.rpartition('@')[2]}"))
 
     for dsn in ("postgresql://ada:hunter2@127.0.0.1:1/tally", stranger, f"{unmigrated_dsn}&sslmode=banana"):
-        refused = unmigrated.run("migrate", DATABASE_URL=dsn)
+        refused = unmigrated.run("migrate", DATABASE_DIRECT_URL=dsn)
 
         assert refused.returncode in {1, 2}
         assert refused.stderr.startswith("tallystick: ")

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.integration.conftest import service_of
 from tests.integration.postgres.wires import Wire, wired
 from tests.services import Caller, running, settings
 from tests.worlds import World
@@ -19,7 +20,9 @@ async def wired_services(owner_dsn: str) -> AsyncIterator[list[tuple[Wire, Calle
         opened = []
         for _ in range(INSTANCES):
             wire = await stack.enter_async_context(wired(owner_dsn))
-            anyone, _ = await stack.enter_async_context(running(settings(database_url=wire.dsn), "postgres"))
+            anyone, _ = await stack.enter_async_context(
+                running(settings(database_url=service_of(wire.dsn)), "postgres")
+            )
             opened.append((wire, anyone))
         yield opened
 

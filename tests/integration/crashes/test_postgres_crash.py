@@ -14,6 +14,7 @@ from adapters.embedded.provision import DATABASE, OWNER, provision
 from adapters.postgres.database import Database
 from adapters.postgres.migrator import Migrator
 from adapters.postgres.transactions import PostgresTransactions
+from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings
 from tests.unit.behaviours.http_referrals import code_of
 from tests.worlds import World
@@ -36,7 +37,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 async def dsn(cluster: Cluster) -> str:
-    await provision(cluster.dsn("postgres", "postgres"), password=cluster.password)
+    await provision(cluster.dsn("postgres", "postgres"), password=cluster.password, service_password=cluster.password)
     owner = cluster.dsn(OWNER, DATABASE)
     await Migrator(owner, now=lambda: datetime.now(UTC)).apply()
     return owner
@@ -44,7 +45,7 @@ async def dsn(cluster: Cluster) -> str:
 
 @pytest.fixture
 async def world(dsn: str) -> AsyncIterator[World]:
-    database = Database(dsn)
+    database = Database(service_of(dsn))
     await database.open()
     yield World(PostgresTransactions(database))
     await database.close()
@@ -108,7 +109,7 @@ class Load:
 
 
 async def test_nothing_acknowledged_is_lost_and_the_service_heals(cluster: Cluster, dsn: str, world: World) -> None:
-    given = settings(database_url=dsn)
+    given = settings(database_url=service_of(dsn))
     async with running(given, "postgres") as (first, _), running(given, "postgres") as (second, _):
         load = Load((first, second), await code_of(first, "inviter"))
         clients = [asyncio.create_task(load.run(worker)) for worker in range(WORKERS)]

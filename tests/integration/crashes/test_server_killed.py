@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import DATABASE, OWNER
 from adapters.postgres.database import Database
 from adapters.postgres.transactions import PostgresTransactions
 from domain.rewards import RewardId
@@ -49,7 +47,7 @@ def server(installation: Installation) -> Process:
 @pytest.fixture
 async def world(installation: Installation, server: Process) -> AsyncIterator[World]:
     """Return the world that is stored in the installation."""
-    database = Database(Cluster(installation.data).dsn(OWNER, DATABASE))
+    database = Database(installation.service_dsn)
     await database.open()
     yield World(PostgresTransactions(database))
     await database.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import service_of
 from tests.services import Caller, Serve, running, settings
 from tests.worlds import World
 
@@ -16,7 +17,7 @@ async def serve(world: World, owner_dsn: str) -> AsyncIterator[Serve]:
     async with AsyncExitStack() as services:
 
         async def start(**changes: Any) -> Caller:
-            given = settings(database_url=owner_dsn, **changes)
+            given = settings(database_url=service_of(owner_dsn), **changes)
             caller, _ = await services.enter_async_context(running(given, "postgres"))
             return caller
 

@@ -6,6 +6,7 @@ import pytest
 from dishka import AsyncContainer
 
 from application.clicks import Clicks
+from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings
 from tests.worlds import World
 
@@ -17,7 +18,7 @@ async def service(world: World, owner_dsn: str) -> AsyncIterator[Service]:
     """Return a caller of a service that falls back on codes 1234 and 5678 of Ada, which were imported."""
     await world.imported("ada", "1234", aliases=["5678"])
     flags = "legacy_fallback_enabled=on; table_as_sot=off"
-    async with running(settings(database_url=owner_dsn, flags=flags), "postgres") as service:
+    async with running(settings(database_url=service_of(owner_dsn), flags=flags), "postgres") as service:
         yield service
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.postgres.migration_files import shipped
-from tests.integration.conftest import NewDatabase
+from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import session
 from tests.services import Caller, running, settings
@@ -33,7 +33,7 @@ FLAGS = ("", "legacy_fallback_enabled=on; table_as_sot=off")
 
 async def statuses(dsn: str, *, flags: str = "") -> tuple[int, dict[str, int]]:
     """Return what readiness says, and every call."""
-    async with running(settings(database_url=dsn, flags=flags), "postgres") as (anyone, _):
+    async with running(settings(database_url=service_of(dsn), flags=flags), "postgres") as (anyone, _):
         caller: Caller = anyone.named("ada", *PERMISSIONS)
         delivered = await anyone.deliver({"type": "user.created", "data": {"id": "cid"}})
         answers = {path: (await caller.call(method, path, body=body)).status_code for method, path, body in CALLS}

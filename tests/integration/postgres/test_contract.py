@@ -11,7 +11,7 @@ from adapters.embedded.provision import DATABASE, OWNER, provision
 from adapters.postgres.contract import DatabaseContract
 from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migration_files import shipped
-from tests.integration.conftest import with_database
+from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.clusters import empty
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import Session, database_name, superuser_of
@@ -19,11 +19,12 @@ from tests.integration.postgres.sessions import Session, database_name, superuse
 NEWEST = shipped()[-1].version
 
 
-async def breaches(dsn: str, settings: PoolSettings | None = None) -> list[str]:
-    database = Database(dsn, settings)
+async def breaches(dsn: str, settings: PoolSettings | None = None, *, accepts_single_login: bool = False) -> list[str]:
+    """Return why the service must not serve on the database of the owner's DSN."""
+    database = Database(service_of(dsn), settings)
     await database.open()
     try:
-        return await DatabaseContract(database).breaches()
+        return await DatabaseContract(database, accepts_single_login=accepts_single_login).breaches()
     finally:
         await database.close()
 
@@ -193,8 +194,9 @@ class TestRights:
         """As behind a pooler that passes the startup parameter by."""
         monkeypatch.setattr(adapters.postgres.database, "SERVICE_ROLE", "none")
 
-        assert await breaches(migrated_dsn) == ["the service does not run as tallystick_app"]
-        assert await breaches(superuser_of(server, migrated_dsn)) == ["the service does not run as tallystick_app"]
+        assert await breaches(superuser_of(server, migrated_dsn), accepts_single_login=True) == [
+            "the service does not run as tallystick_app"
+        ]
 
 
 class TestServer:
@@ -216,7 +218,9 @@ class TestServer:
         cluster = Cluster(cluster_folder, options={"fsync": "off", "full_page_writes": "off"})
         cluster.start()
         try:
-            await provision(cluster.dsn("postgres", "postgres"), password=cluster.password)
+            await provision(
+                cluster.dsn("postgres", "postgres"), password=cluster.password, service_password=cluster.password
+            )
             dsn = cluster.dsn(OWNER, DATABASE)
             await migrator(dsn).apply()
 

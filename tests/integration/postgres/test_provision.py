@@ -20,7 +20,7 @@ async def superuser_dsn(bare_server: Cluster) -> AsyncIterator[str]:
 
 
 async def test_the_owner_has_the_database_and_no_power_beyond_it(bare_server: Cluster, superuser_dsn: str) -> None:
-    await provision(superuser_dsn, password="secret")
+    await provision(superuser_dsn, password="secret", service_password="other secret")
 
     async with session(bare_server.dsn(OWNER, DATABASE, "secret")) as owner:
         role = await owner.fetchrow(
@@ -37,7 +37,7 @@ async def test_the_owner_has_the_database_and_no_power_beyond_it(bare_server: Cl
 
 
 async def test_the_other_roles_are_there_and_cannot_log_in(superuser_dsn: str) -> None:
-    await provision(superuser_dsn, password="secret")
+    await provision(superuser_dsn, password="secret", service_password="other secret")
 
     async with session(superuser_dsn) as administrator:
         rows = await administrator.fetch(
@@ -47,11 +47,11 @@ async def test_the_other_roles_are_there_and_cannot_log_in(superuser_dsn: str) -
 
 
 async def test_doing_it_again_changes_nothing_but_the_password(bare_server: Cluster, superuser_dsn: str) -> None:
-    await provision(superuser_dsn, password="secret")
+    await provision(superuser_dsn, password="secret", service_password="other secret")
     async with session(bare_server.dsn(OWNER, DATABASE, "secret")) as owner:
         await owner.execute("CREATE TABLE words (word text)")
 
-    await provision(superuser_dsn, password="another")
+    await provision(superuser_dsn, password="another", service_password="other secret")
 
     async with session(bare_server.dsn(OWNER, DATABASE, "another")) as owner:
         assert await owner.fetchval("SELECT to_regclass('words')") is not None
@@ -63,7 +63,7 @@ async def test_roles_that_were_there_before_are_taken_as_they_are(superuser_dsn:
     async with session(superuser_dsn) as administrator:
         await administrator.execute("CREATE ROLE anon NOLOGIN NOINHERIT")
 
-        await provision(superuser_dsn, password="secret")
+        await provision(superuser_dsn, password="secret", service_password="other secret")
 
         assert await administrator.fetchval("SELECT NOT rolinherit FROM pg_roles WHERE rolname = 'anon'")
 
@@ -73,7 +73,11 @@ async def test_several_at_once_do_not_trip_over_each_other(superuser_dsn: str) -
     databases = [f"tallystick_{number}" for number in range(5)]
 
     outcomes = await asyncio.gather(
-        *(provision(superuser_dsn, password="secret", database=name) for name in databases), return_exceptions=True
+        *(
+            provision(superuser_dsn, password="secret", service_password="other secret", database=name)
+            for name in databases
+        ),
+        return_exceptions=True,
     )
 
     assert outcomes == [None] * len(databases)

@@ -20,7 +20,7 @@ from domain.ledger import AccountKey
 from domain.refusals import Refusal
 from domain.rewards import CollectionKey, Reward
 from domain.users import UserId
-from tests.integration.conftest import _empty
+from tests.integration.conftest import _empty, service_of
 from tests.worlds import World
 
 Tell = Callable[[World], Awaitable[Any]]
@@ -32,7 +32,7 @@ class Twins:
     def __init__(self, dsn: str, superuser: str) -> None:
         self._superuser = superuser
         self._runner = asyncio.Runner()
-        self._database = Database(dsn)
+        self._database = Database(service_of(dsn))
         self._runner.run(self._database.open())
         self._worlds: tuple[World, ...] = ()
         self.told: Counter[str] = Counter()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings
 from tests.worlds import World
 
@@ -11,6 +12,6 @@ from tests.worlds import World
 @pytest.fixture
 async def instances(owner_dsn: str, world: World) -> AsyncIterator[tuple[Caller, Caller]]:
     """Return nameless callers of two instances on an empty database."""
-    given = settings(database_url=owner_dsn)
+    given = settings(database_url=service_of(owner_dsn))
     async with running(given, "postgres") as (first, _), running(given, "postgres") as (second, _):
         yield first, second

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from adapters.postgres.database import Database
-from tests.integration.conftest import with_database
+from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.sessions import Session, session
 from tests.integration.races.purses import balances, buy, give, in_waves, outcome, with_credits
 from tests.services import Caller, running, settings
@@ -19,7 +19,7 @@ async def test_users_who_are_given_to_and_buy_in_opposite_orders_neither_lock_up
 ) -> None:
     rewards = [await world.a_reward(cost=7) for _ in range(6)]
     await with_credits(world, USERS, 100)
-    given = settings(database_url=owner_dsn)
+    given = settings(database_url=service_of(owner_dsn))
 
     async def give_and_buy(instance: Caller, users: list[str], turn: int) -> list[str]:
         basket = [{"user_id": user, "reward_id": rewards[turn + 4].reward_id} for user in users]

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from tests.integration.conftest import NewDatabase
+from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.sessions import session
 from tests.services import running, settings
 from tests.unit.behaviours.http_loyalty import award, seen
@@ -15,7 +15,7 @@ from tests.unit.behaviours.http_loyalty import award, seen
 async def test_only_who_wants_it_is_refused(new_database: NewDatabase, place: int) -> None:
     dsn = await new_database()
     players = [f"player-{number}" for number in range(4)]
-    async with running(settings(database_url=dsn), "postgres") as (anyone, _), session(dsn) as owner:
+    async with running(settings(database_url=service_of(dsn)), "postgres") as (anyone, _), session(dsn) as owner:
         for player in players:
             await seen(anyone, player)
             await award(anyone, player, 1)

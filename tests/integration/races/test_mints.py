@@ -12,6 +12,7 @@ from application.minting import DrawCandidates, Minted, mint
 from domain.codes import Code, CodeEntry, draw_candidates
 from domain.refusals import Refusal
 from domain.users import UserId
+from tests.integration.conftest import service_of
 from tests.integration.postgres.sessions import connection_of
 from tests.services import Caller, running, settings
 from tests.worlds import World
@@ -60,7 +61,7 @@ async def test_with_an_alphabet_so_small_that_collisions_are_certain_no_code_is_
         provides=DrawCandidates,
         override=True,
     )
-    given = settings(database_url=owner_dsn)
+    given = settings(database_url=service_of(owner_dsn))
     async with running(given, "postgres", tiny) as (first, _), running(given, "postgres", tiny) as (second, _):
         links = await asyncio.gather(
             *(

@@ -31,6 +31,7 @@ def test_without_an_environment_everything_is_at_its_default() -> None:
     assert msgspec.structs.asdict(load({})) == {
         "database_url": None,
         "database_direct_url": None,
+        "single_login": "refuse",
         "data_dir": ".tallystick",
         "auto_migrate": "on",
         "pool_size": 10,
@@ -65,6 +66,7 @@ def test_every_setting_can_be_given() -> None:
     given = {
         "DATABASE_URL": DATABASE,
         "DATABASE_DIRECT_URL": f"{DATABASE}?sslmode=require",
+        "TALLYSTICK_SINGLE_LOGIN": "accept",
         "TALLYSTICK_DATA_DIR": "/var/lib/tallystick",
         "TALLYSTICK_AUTO_MIGRATE": "off",
         "TALLYSTICK_POOL_SIZE": "200",
@@ -281,3 +283,19 @@ def test_limits_that_are_off_are_none_at_all(text: str) -> None:
 def test_limits_that_say_nothing_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_limits(text)
+
+
+@pytest.mark.parametrize(
+    ("service", "direct", "listens"),
+    [
+        ("postgresql://svc:a@pooler:6432/app", "postgresql://own:b@pg:5432/app", "postgresql://own:b@pg:5432/app"),
+        ("postgresql://svc:a@pg:5432/app", "postgresql://own:b@pg:5432/app", "postgresql://svc:a@pg:5432/app"),
+        ("postgresql://svc:a@pg/app", None, "postgresql://svc:a@pg/app"),
+        ("postgresql://svc@/app?host=/run/a", "postgresql://own@/app?host=/run/b", "postgresql://own@/app?host=/run/b"),
+        ("postgresql://svc@/app?host=/run/a", "postgresql://own@/app?host=/run/a", "postgresql://svc@/app?host=/run/a"),
+    ],
+)
+def test_notifications_go_past_a_pooler_and_without_one_to_the_login_of_the_service(
+    service: str, direct: str | None, listens: str
+) -> None:
+    assert Settings(database_url=service, database_direct_url=direct).listen_url == listens

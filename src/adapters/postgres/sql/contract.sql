@@ -14,6 +14,27 @@ SELECT
 FROM pg_roles
 WHERE rolname = current_user;
 
+-- login()
+-- What the session's user is, or may become by SET ROLE, beyond tallystick_app.
+WITH reachable AS (
+    SELECT oid, rolname, rolsuper, rolbypassrls, rolcreaterole, rolreplication
+    FROM pg_roles
+    WHERE pg_has_role(session_user, oid, 'MEMBER')
+)
+
+SELECT
+    bool_or(rolsuper) AS is_superuser,
+    bool_or(rolbypassrls) AS is_above_policies,
+    bool_or(rolcreaterole) AS may_create_roles,
+    bool_or(rolreplication) AS may_replicate,
+    bool_or(rolname IN ('pg_write_all_data', 'pg_execute_server_program', 'pg_write_server_files')) AS may_write_all,
+    bool_or(
+        oid IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'tallystick')
+        OR oid IN (SELECT relowner FROM pg_class WHERE relnamespace = to_regnamespace('tallystick'))
+        OR oid IN (SELECT datdba FROM pg_database WHERE datname = current_database())
+    ) AS is_owner
+FROM reachable;
+
 -- migrations()
 SELECT version, checksum
 FROM tallystick.schema_migrations

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Runs once, on an empty volume: an owner who migrates, the login of the service, the roles and the database.
+# Neither login is a superuser, and the login of the service can become nothing but tallystick_app.
+set -eu
+psql --set ON_ERROR_STOP=1 --set owner="$OWNER_PASSWORD" --set service="$SERVICE_PASSWORD" \
+    --username postgres --dbname postgres <<'SQL'
+CREATE ROLE tallystick LOGIN NOINHERIT PASSWORD :'owner';
+CREATE ROLE tallystick_service LOGIN PASSWORD :'service';
+CREATE ROLE tallystick_app NOLOGIN;
+CREATE ROLE anon NOLOGIN;
+CREATE ROLE authenticated NOLOGIN;
+GRANT tallystick_app TO tallystick, tallystick_service;
+ALTER ROLE tallystick_service SET role = 'tallystick_app';
+CREATE DATABASE tallystick OWNER tallystick;
+SQL
