@@ -17,17 +17,24 @@ Sign = Callable[[bytes], bytes]
 Answer = tuple[int, str | None, str | None, bytes]
 
 HS256 = {"alg": "HS256", "typ": "JWT"}
-TURNED_AWAY: Answer = (
-    401,
-    "application/problem+json",
-    "Bearer",
-    (
+
+
+def _refusal(challenge: str, detail: bytes) -> Answer:
+    body = (
         b'{"type":"urn:tallystick:problem:unauthenticated","title":"Unauthenticated","status":401,'
-        b'"detail":"a valid bearer token or session cookie is needed","code":"UNAUTHENTICATED",'
-        b'"error":"a valid bearer token or session cookie is needed","correlation_id":"","retryable":false}'
-    ),
-)
-"""The answer to every bad token, without its correlation id."""
+        b'"detail":"%s","code":"UNAUTHENTICATED","error":"%s","correlation_id":"","retryable":false}'
+    )
+    return 401, "application/problem+json", challenge, body % (detail, detail)
+
+
+_NEEDED = b"a valid bearer token or session cookie is needed"
+INVALID_TOKEN = 'Bearer error="invalid_token"'
+TURNED_AWAY = _refusal(INVALID_TOKEN, _NEEDED)
+"""The answer to every bad token that has not expired, without its correlation id."""
+EXPIRED = _refusal(INVALID_TOKEN, b"the token has expired; sign in again")
+"""The answer to a token that was good."""
+NO_TOKEN = _refusal("Bearer", _NEEDED)
+"""The answer where no token came."""
 
 
 def encoded(raw: bytes) -> str:

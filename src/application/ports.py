@@ -25,12 +25,18 @@ CounterName = Literal[
     "metadata_mirror_write_failures",
     "referral_api_mint_attempts",
     "resolver_outcomes",
+    "token_refusals",
     "webhook_out_of_order",
     "webhook_replays",
     "webhook_refusals",
 ]
 HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
-GaugeName = Literal["legacy_drift", "missing_code_count", "pending_accruals", "pending_accruals_oldest_seconds"]
+GaugeName = Literal[
+    "legacy_drift",
+    "missing_code_count",
+    "pending_accruals",
+    "pending_accruals_oldest_seconds",
+]
 
 LimitGroup = Literal["award", "resolver", "sign_up", "webhook", "read", "write"]
 

@@ -69,9 +69,7 @@ class Principal(msgspec.Struct, frozen=True):
     permissions: frozenset[str] = frozenset()
     phone_verified: bool = False
     phone: str | None = None
-    """The user's number, as the token gives it."""
-    phone_disputed: bool = False
-    """True where the token says that it was not verified."""
+    """The user's number, as the token gives it; that it was verified only `phone_verified` says."""
 
     def require(self, permission: Permission) -> None:
         """Raise PermissionMissing for callers without it."""
@@ -136,7 +134,10 @@ class TokenVerifier(Protocol):
     """Bearer tokens of the identity provider, or sessions of our own."""
 
     async def verify(self, token: str) -> Principal:
-        """Return whom a token speaks for; Unauthenticated for anything but a valid one."""
+        """Return whom a token speaks for; TokenRefused for anything but a valid one.
+
+        IdentityKeysUnavailable where nobody can tell at the moment.
+        """
 
 
 def is_fit(password: str) -> bool:

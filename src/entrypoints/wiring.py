@@ -274,12 +274,12 @@ class Identity(Provider):
 
     @provide
     def authentication(
-        self, tokens: JwtVerifier, bearers: Bearers, sessions: Sessions, settings: Settings
+        self, tokens: JwtVerifier, bearers: Bearers, sessions: Sessions, settings: Settings, metrics: Metrics
     ) -> Authentication:
         own = [settings.public_base_url or DEFAULT_ADDRESS, settings.app_url or "", *settings.origins]
         if settings.identity == "external":
-            return Authentication([tokens], None, own)
-        return Authentication([tokens, bearers], sessions, own)
+            return Authentication([tokens], None, own, metrics)
+        return Authentication([tokens, bearers], sessions, own, metrics)
 
     @provide
     def webhook_keys(self, settings: Settings) -> WebhookKeys:

@@ -1,30 +1,36 @@
 """JSON Web Tokens: what a token has to say, once its signature holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TypeGuard, get_args
 
-from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
+import msgspec
 
 from application.ports import Clock
-from domain.identity import Principal
-from domain.refusals import Unauthenticated
+from domain.identity import Permission, Principal
+from domain.tokens import TokenFault, TokenRefused
 from domain.users import UserId, is_user_id
 
 LEEWAY_SECONDS = 30
-MAX_TOKEN_BYTES = 8192
-MAX_PERMISSIONS = 256
+_PERMISSIONS = frozenset(get_args(Permission))
+_FIRST_SECOND = datetime(2, 1, 1, tzinfo=UTC).timestamp()
+_END = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+_SUBJECT = "sub is 1 to 128 of A-Z a-z 0-9 _ . : | @ -"
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that a token has to be, and the fault of a token that is not."""
+
+    name: str
+    expected: str
+    fault: TokenFault | None = None
 
 
 class ClaimsCheck:
-    """Checks times, issuer, audience and subject, and reads who speaks with which permissions."""
+    """Checks issuer, audience, times and subject, and reads who speaks with which permissions."""
 
     def __init__(self, clock: Clock, *, issuer: str | None = None, audience: str | None = None) -> None:
-        self._clock = clock
-        options: dict[str, ClaimsOption] = {"exp": {"essential": True}, "sub": {"essential": True}}
-        if issuer is not None:
-            options["iss"] = {"essential": True, "value": issuer}
-        if audience is not None:
-            options["aud"] = {"essential": True, "value": audience}
-        self._registry = JWTClaimsRegistry(now=lambda: int(clock.now().timestamp()), leeway=LEEWAY_SECONDS, **options)
+        self._clock, self._issuer, self._audience = clock, issuer, audience
 
     def ends_at(self, claims: Mapping[str, object]) -> float:
         """Return when claims that hold now end, in seconds since 1970, the leeway included."""
@@ -36,18 +42,57 @@ class ClaimsCheck:
         return self._clock.now().timestamp() >= ends_at
 
     def principal(self, claims: Mapping[str, object]) -> Principal:
-        """Return the principal; JoseError or Unauthenticated where a claim does not hold."""
-        self._registry.validate(dict(claims))
-        subject = claims["sub"]
-        if not is_user_id(subject):
-            raise Unauthenticated
+        """Return the principal; TokenRefused names the first claim that does not hold."""
+        for check in self.checks(claims):
+            if check.fault is not None:
+                raise TokenRefused(check.fault, check.expected)
         permissions = claims.get("permissions")
         return Principal(
-            UserId(str(subject)),
-            frozenset(name for name in permissions[:MAX_PERMISSIONS] if isinstance(name, str))
+            UserId(str(claims["sub"])),
+            # A token may name any number of permissions: only those that mean something here are kept.
+            _PERMISSIONS.intersection(name for name in permissions if isinstance(name, str))
             if isinstance(permissions, list)
             else frozenset(),
             phone_verified=claims.get("phone_verified") is True,
-            phone_disputed=claims.get("phone_verified") is False,
             phone=phone if isinstance(phone := claims.get("phone"), str) and phone else None,
         )
+
+    def checks(self, claims: Mapping[str, object]) -> Iterator[Check]:
+        """Yield every check of the claims, the settings' ones first."""
+        if self._issuer is not None:
+            holds = claims.get("iss") == self._issuer
+            yield Check("issuer", f"iss is {self._issuer}", None if holds else "issuer")
+        if self._audience is not None:
+            audience = claims.get("aud")
+            holds = self._audience in audience if isinstance(audience, list) else audience == self._audience
+            yield Check("audience", f"aud is or names {self._audience}", None if holds else "audience")
+        yield self._expiry(claims.get("exp"))
+        for name, claim in (("not before", "nbf"), ("issued at", "iat")):
+            value = claims.get(claim)
+            if value is not None:
+                yield self._start(name, claim, value)
+        yield Check("subject", _SUBJECT, None if is_user_id(claims.get("sub")) else "subject")
+
+    def _expiry(self, value: object) -> Check:
+        if value is None:
+            return Check("expiry", "exp says when the token ends", "no_exp")
+        if not _is_time(value):
+            return Check("expiry", _times("exp"), "malformed")
+        is_over = self.is_over(value + LEEWAY_SECONDS)
+        return Check("expiry", f"exp ended at most {LEEWAY_SECONDS} s ago", "expired" if is_over else None)
+
+    def _start(self, name: str, claim: str, value: object) -> Check:
+        if not _is_time(value):
+            return Check(name, _times(claim), "malformed")
+        is_ahead = value > self._clock.now().timestamp() + LEEWAY_SECONDS
+        return Check(name, f"{claim} lies at most {LEEWAY_SECONDS} s in the future", "not_yet" if is_ahead else None)
+
+
+def _times(claim: str) -> str:
+    return f"{claim} is a number of seconds since 1970, in the years 2 to 9998"
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    """Tell whether a claim is a time that every part of the service can hold."""
+    # Neither NaN nor an infinity lies between the two; an integer of any length compares without being converted.
+    return isinstance(value, int | float) and not isinstance(value, bool) and _FIRST_SECOND <= value < _END

@@ -1,18 +1,16 @@
 """Sessions of our own: a signed cookie that every instance understands."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Literal, NewType
 
-from joserfc import jws, jwt
-from joserfc.errors import BadSignatureError, JoseError
+from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from adapters.identity.claims import MAX_TOKEN_BYTES, ClaimsCheck
+from adapters.identity.claims import ClaimsCheck
+from adapters.identity.signatures import jws_registry, signed_claims
 from application.ports import Clock
 from domain.identity import Principal
-from domain.refusals import Unauthenticated
 from domain.users import UserId
 
 Form = Literal["cookie", "bearer"]
@@ -31,7 +29,7 @@ class Sessions:
         """The first key signs; the others verify what they signed before the secrets were rotated."""
         self._keys, self._clock, self._audience = [*map(OctKey.import_key, keys)], clock, _AUDIENCE[form]
         self._check = ClaimsCheck(clock, issuer=_ISSUER, audience=self._audience)
-        self._registry = jws.JWSRegistry(algorithms=[_ALGORITHM])
+        self._registry = jws_registry([_ALGORITHM])
 
     def issue(self, user_id: UserId) -> str:
         """Return a session token for a user; it carries no permissions."""
@@ -46,19 +44,9 @@ class Sessions:
         return jwt.encode({"alg": _ALGORITHM}, claims, self._keys[0], registry=self._registry)
 
     async def verify(self, token: str) -> Principal:
-        """Return whose session it is; Unauthenticated for anything but a valid one. No other claim counts."""
-        try:
-            if len(token) > MAX_TOKEN_BYTES:
-                raise Unauthenticated
-            return Principal(self._check.principal(self._claims(token)).user_id)
-        except (JoseError, ValueError, TypeError, RecursionError) as error:
-            raise Unauthenticated from error
-
-    def _claims(self, token: str) -> dict[str, object]:
-        for key in self._keys[:-1]:
-            with suppress(BadSignatureError):
-                return jwt.decode(token, key, registry=self._registry).claims
-        return jwt.decode(token, self._keys[-1], registry=self._registry).claims
+        """Return whose session it is; TokenRefused for anything but a valid one. No other claim counts."""
+        _, claims = signed_claims(token, self._keys, self._registry, signer="a key of sessions")
+        return Principal(self._check.principal(claims).user_id)
 
 
 Bearers = NewType("Bearers", Sessions)

@@ -1,16 +1,61 @@
-"""Signatures of shared secrets, checked without the library where it has taken a token with the same header."""
+"""Signatures of tokens: by the library, or without it where it has taken a token with the same header."""
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
+from joserfc import jws, jwt
+from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
+from joserfc.jwk import Key
 from joserfc.util import urlsafe_b64decode
+
+from domain.tokens import TokenRefused
+
+FORM = "a signed JWT: header, claims and signature in base64url, separated by dots"
+"""What a token looks like."""
 
 _MOST_HEADERS = 64
 _PLAIN = {"alg", "typ", "kid"}
 _OBJECTS = msgspec.json.Decoder(dict[str, object])
+
+_LONGEST_PART = 1 << 20
+"""More than the headers of a request hold: their bound is the only one on tokens."""
+
+
+def jws_registry(algorithms: Collection[str], *, strict: bool = True) -> jws.JWSRegistry:
+    """Return what the library takes: these algorithms, and parts of any length. `crit` is checked in any case.
+
+    Where it is not strict, headers of the provider's own may stand beside the registered ones.
+    """
+    registry = jws.JWSRegistry(algorithms=list(algorithms), strict_check_header=strict)
+    registry.max_header_length = registry.max_payload_length = registry.max_signature_length = _LONGEST_PART
+    return registry
+
+
+def signed_claims(
+    token: str, keys: Sequence[Key], registry: jws.JWSRegistry, *, signer: str
+) -> tuple[Key, Mapping[str, object]]:
+    """Return the key that signed a token, and its claims; TokenRefused where none of them did.
+
+    `signer` says which keys they are, for the operator.
+    """
+    for key in keys:
+        try:
+            return key, jwt.decode(token, key, registry=registry).claims
+        except BadSignatureError:
+            continue
+        except UnsupportedAlgorithmError:
+            raise TokenRefused("algorithm", algorithms_expected(registry.allowed or ())) from None
+        except (JoseError, ValueError, TypeError, OverflowError, RecursionError):
+            raise TokenRefused("malformed", FORM) from None
+    raise TokenRefused("wrong_secret", f"signed with {signer}")
+
+
+def algorithms_expected(algorithms: Collection[str]) -> str:
+    """Return which algorithms would be taken."""
+    return f"alg is {' or '.join(sorted(algorithms))}"
 
 
 class SharedSecretSignatures:
@@ -52,5 +97,5 @@ def _object(part: str) -> dict[str, object] | None:
     """Return the JSON object of a part of a token; None where it is none, or not in the one form of base 64."""
     try:
         return _OBJECTS.decode(urlsafe_b64decode(part.encode()))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return None

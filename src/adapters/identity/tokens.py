@@ -3,22 +3,28 @@
 import json
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from joserfc import jws, jwt
-from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import Key, OctKey
 from joserfc.util import to_bytes, urlsafe_b64decode
 
-from adapters.identity.claims import MAX_TOKEN_BYTES, ClaimsCheck
-from adapters.identity.signatures import SharedSecretSignatures
+from adapters.identity.claims import ClaimsCheck
+from adapters.identity.signatures import (
+    FORM,
+    SharedSecretSignatures,
+    algorithms_expected,
+    jws_registry,
+    signed_claims,
+)
 from domain.identity import Principal
-from domain.refusals import Unauthenticated
+from domain.tokens import TokenRefused
 
 SECRET_ALGORITHMS = frozenset({"HS256"})
 PUBLISHED_ALGORITHMS = frozenset({"RS256", "ES256"})
 _MOST_VERIFIED = 4096
+_MOST_VERIFIED_BYTES = 16 << 20
+"""A token may be as long as the headers of a request."""
+_DOTS = 2
 
 
 class _Verified(NamedTuple):
@@ -36,7 +42,10 @@ class PublishedKeys(Protocol):
     """The provider's public keys."""
 
     async def key(self, kid: str | None, algorithm: str) -> Key | None:
-        """Return the key to verify with; None where there is none that fits."""
+        """Return the key to verify with; None where there is none that fits.
+
+        IdentityKeysUnavailable where nobody can tell at the moment.
+        """
 
 
 class JwtVerifier:
@@ -53,77 +62,85 @@ class JwtVerifier:
         self._check = check
         # Ordered for its ends: finding the oldest of a dict whose first members are gone looks through their places.
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
+        self._verified_bytes = 0
         self._secrets = tuple(map(OctKey.import_key, secrets))
         self._signatures = SharedSecretSignatures([secret.encode() for secret in secrets])
         self._published = published
         self._algorithms = frozenset(algorithms)
-        # Providers put headers of their own beside the registered ones; `crit` is checked all the same.
-        self._registry = jws.JWSRegistry(algorithms=list(self._algorithms), strict_check_header=False)
+        self._registry = jws_registry(self._algorithms, strict=False)
 
     async def verify(self, token: str) -> Principal:
-        """Return whom a token speaks for; Unauthenticated for anything but a valid one."""
-        try:
-            verified = self._verified.get(token)
-            # A token that held is good until it ends or its key is gone: nothing else about it can change.
-            if (
-                verified is None
-                or self._check.is_over(verified.ends_at)
-                or verified.key not in await self._keys(verified.algorithm, verified.kid)
-            ):
-                verified = await self._verify(token)
-        except (JoseError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            # What is wrong with a token is nobody's business but its issuer's.
-            raise Unauthenticated from error
+        """Return whom a token speaks for; TokenRefused for anything but a valid one.
+
+        IdentityKeysUnavailable where the provider's keys cannot be fetched.
+        """
+        verified = self._verified.get(token)
+        # A token that held is good until it ends or its key is gone: nothing else about it can change.
+        if (
+            verified is None
+            or self._check.is_over(verified.ends_at)
+            or verified.key not in await self._keys(verified.algorithm, verified.kid)
+        ):
+            self._forget(token)
+            verified = await self._verify(token)
+            self._remember(token, verified)
         return verified.principal
 
     async def _verify(self, token: str) -> _Verified:
-        self._verified.pop(token, None)
-        if len(token) > MAX_TOKEN_BYTES or not token.isascii():
-            raise Unauthenticated
         algorithm, kid, key, claims = self._signed(token) or await self._decode(token)
-        verified = _Verified(algorithm, kid, key, self._check.principal(claims), self._check.ends_at(claims))
-        if len(self._verified) >= _MOST_VERIFIED:
-            self._verified.popitem(last=False)
+        return _Verified(algorithm, kid, key, self._check.principal(claims), self._check.ends_at(claims))
+
+    def _remember(self, token: str, verified: _Verified) -> None:
+        self._forget(token)  # it may have been verified twice at a time
         self._verified[token] = verified
-        return verified
+        self._verified_bytes += len(token)
+        while len(self._verified) > _MOST_VERIFIED or self._verified_bytes > _MOST_VERIFIED_BYTES:
+            self._forget(next(iter(self._verified)))
+
+    def _forget(self, token: str) -> None:
+        if self._verified.pop(token, None) is not None:
+            self._verified_bytes -= len(token)
 
     def _signed(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]] | None:
         """Return what a token of a shared secret says; None where its header was in none that held."""
-        signed = self._signatures.claims(token)
+        signed = self._signatures.claims(token) if token.isascii() else None
         return ("HS256", signed[0], self._secrets[0], signed[1]) if signed is not None else None
 
     async def _decode(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]]:
         """Return what a token says whose signature holds, as the library sees it."""
-        algorithm, kid = _header(token)
+        algorithm, kid = read_header(token)
+        if algorithm not in self._algorithms:
+            raise TokenRefused("algorithm", algorithms_expected(self._algorithms))
         keys = await self._keys(algorithm, kid)
         if not keys:
-            raise Unauthenticated
-        key, claims = self._decoded(token, keys)
-        if algorithm == "HS256":
+            raise TokenRefused("unknown_kid", f"kid names a key for {algorithm} that TALLYSTICK_JWKS_URL publishes")
+        is_shared = algorithm in SECRET_ALGORITHMS
+        signer = "TALLYSTICK_JWT_SECRET" if is_shared else "the published key that kid names"
+        key, claims = signed_claims(token, keys, self._registry, signer=signer)
+        if is_shared:
             self._signatures.remember(token, kid)
         return algorithm, kid, key, claims
 
-    def _decoded(self, token: str, keys: Sequence[Key]) -> tuple[Key, Mapping[str, object]]:
-        """Return the key that a token is signed with and its claims; JoseError where it is signed with none of them."""
-        for key in keys[:-1]:
-            with suppress(BadSignatureError):
-                return key, jwt.decode(token, key, registry=self._registry).claims
-        return keys[-1], jwt.decode(token, keys[-1], registry=self._registry).claims
-
     async def _keys(self, algorithm: str, kid: str | None) -> Sequence[Key]:
         """Return the keys that may have signed: every shared secret, or the published key that the token names."""
-        if algorithm not in self._algorithms:
-            return ()
         if algorithm in SECRET_ALGORITHMS:
             return self._secrets
         key = await self._published.key(kid, algorithm) if self._published is not None else None
         return (key,) if key is not None else ()
 
 
-def _header(token: str) -> tuple[str, str | None]:
-    """Read which key a token asks for; nothing else of an unverified header counts."""
-    header = json.loads(urlsafe_b64decode(to_bytes(token.split(".", 1)[0])))
+def read_header(token: str) -> tuple[str, str | None]:
+    """Return the algorithm and the key that a token asks for; nothing else of an unverified header counts.
+
+    TokenRefused where it is no JWT.
+    """
+    if not token.isascii() or token.count(".") != _DOTS:
+        raise TokenRefused("malformed", FORM)
+    try:
+        header = json.loads(urlsafe_b64decode(to_bytes(token.split(".", 1)[0])))
+    except (ValueError, RecursionError):
+        raise TokenRefused("malformed", FORM) from None
     algorithm, kid = (header.get("alg"), header.get("kid")) if isinstance(header, dict) else (None, None)
     if not isinstance(algorithm, str) or not isinstance(kid, str | None):
-        raise Unauthenticated
+        raise TokenRefused("malformed", "the header names alg, and kid where there is one, as texts")
     return algorithm, kid

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -14,6 +15,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from application.ports import CounterName, GaugeName, HistogramName
+from domain.tokens import TokenFault
 
 _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "accrual_outcomes": ("Points that were to be credited, by what became of them.", "outcome"),
@@ -33,6 +35,7 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "metadata_mirror_write_failures": ("Users whose code could not be mirrored to the legacy metadata.", ""),
     "referral_api_mint_attempts": ("Reads through GET /api/referral that found no code and wrote none.", ""),
     "resolver_outcomes": ("Codes asked for, by what they stood for.", "outcome"),
+    "token_refusals": ("Tokens and sessions that were refused with 401, by what was wrong with them.", "reason"),
     "webhook_out_of_order": ("Deliveries that came after one they should have preceded.", ""),
     "webhook_refusals": ("Deliveries without a valid signature, or of unknown shape.", "reason"),
     "webhook_replays": ("Deliveries that had been taken before.", ""),
@@ -57,6 +60,7 @@ _GAUGES: Mapping[GaugeName, str] = {
     "pending_accruals_oldest_seconds": "For how long the oldest of them has waited; 0 where none waits.",
 }
 _LABELS: Mapping[str, Sequence[str]] = {
+    "token_refusals": get_args(TokenFault),
     "resolver_outcomes": ("canonical", "alias", "legacy", "unknown"),
     "legacy_drift_count": ("resolver", "referrals", "mints", "reconcile"),
     "accrual_outcomes": ("credited", "repeated", "refused", "pending", "recovered"),

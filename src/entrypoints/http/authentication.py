@@ -1,15 +1,17 @@
 """Authentication: a bearer token, or a session cookie under the CSRF rule, becomes the principal of the request."""
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from adapters.telemetry.logs import logger
+from application.ports import Metrics
 from domain.identity import Principal, TokenVerifier
 from domain.refusals import Unauthenticated
-from entrypoints.http.exchange import exchange_of
+from domain.tokens import TokenRefused
+from entrypoints.http.exchange import Exchange, exchange_of
 from entrypoints.http.refusals import CsrfRefused
 
 SESSION_COOKIE = "tallystick_session"
@@ -17,7 +19,7 @@ PUBLIC = "public"
 """The option of handlers that anyone may call."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_MAX_COOKIE_BYTES = 8192
+_NOT_BEARER = TokenRefused("malformed", "Authorization: Bearer TOKEN")
 
 
 class Authentication(ASGIMiddleware):
@@ -26,41 +28,68 @@ class Authentication(ASGIMiddleware):
     exclude_opt_key = PUBLIC
 
     def __init__(
-        self, bearers: Sequence[TokenVerifier], sessions: TokenVerifier | None, own_origins: Collection[str]
+        self,
+        bearers: Sequence[TokenVerifier],
+        sessions: TokenVerifier | None,
+        own_origins: Collection[str],
+        metrics: Metrics,
     ) -> None:
         """Without `sessions` no cookie is taken: an identity provider signs users in."""
-        self._bearers, self._sessions = bearers, sessions
+        self._bearers, self._sessions, self._metrics = bearers, sessions, metrics
         self._origins = frozenset(filter(None, map(origin_of, own_origins)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         exchange = exchange_of(scope)
-        principal = await self.principal(exchange.headers, str(scope.get("method", "")))
+        principal = await self.principal(exchange, str(scope.get("method", "")))
         exchange.principal = principal
         scope["user"], scope["auth"] = principal, None
         await next_app(scope, receive, send)
 
-    async def principal(self, headers: dict[bytes, bytes], method: str) -> Principal:
-        """Return who asks; Unauthenticated or CsrfRefused where nobody is known."""
-        authorization = headers.get(b"authorization")
-        if authorization is not None:
-            scheme, _, token = authorization.decode("latin-1").partition(" ")
-            if scheme.lower() != "bearer":
+    async def principal(self, exchange: Exchange, method: str) -> Principal:
+        """Return who asks; Unauthenticated or CsrfRefused where nobody is known.
+
+        IdentityKeysUnavailable where nobody can tell at the moment. The operator learns why a token was refused.
+        """
+        headers = exchange.headers
+        try:
+            if b"authorization" in headers:
+                return await self._by_bearer(exchange)
+            token = cookie(headers, SESSION_COOKIE)
+            if not token or self._sessions is None:
                 raise Unauthenticated
-            return await self._bearer(token.strip(" "))
-        token = cookie(headers, SESSION_COOKIE)
-        if not token or self._sessions is None:
-            raise Unauthenticated
-        principal = await self._sessions.verify(token)
+            principal = await self._sessions.verify(token)
+        except TokenRefused as refusal:
+            self._report(refusal, exchange)
+            raise
         if method not in _SAFE_METHODS and not self._is_from_here(headers):
             raise CsrfRefused
         return principal
 
-    async def _bearer(self, token: str) -> Principal:
+    async def _by_bearer(self, exchange: Exchange) -> Principal:
         """Return whom a token speaks for: the provider's, or one that sign-in gave out."""
-        for verifier in self._bearers[:-1]:
-            with suppress(Unauthenticated):
+        token = bearer_token(exchange.headers)
+        if token is None:
+            self._report(_NOT_BEARER, exchange)
+            raise Unauthenticated
+        refusals: list[TokenRefused] = []
+        for verifier in self._bearers:
+            try:
                 return await verifier.verify(token)
-        return await self._bearers[-1].verify(token)
+            except TokenRefused as refusal:
+                refusals.append(refusal)
+        # The verifier whose key signed the token knows best what is wrong with it.
+        raise next((refusal for refusal in refusals if refusal.is_signed), refusals[0])
+
+    def _report(self, refusal: TokenRefused, exchange: Exchange) -> None:
+        """Tell the operator why a token was refused, and nobody else."""
+        self._metrics.count("token_refusals", label=refusal.fault)
+        logger().info(
+            "token refused",
+            reason=refusal.fault,
+            expected=refusal.expected,
+            sent_as="bearer" if b"authorization" in exchange.headers else "session cookie",
+            correlation_id=exchange.correlation_id,
+        )
 
     def _is_from_here(self, headers: dict[bytes, bytes]) -> bool:
         """Tell whether a browser says that the request comes from the app itself or from an allowed origin."""
@@ -70,11 +99,19 @@ class Authentication(ASGIMiddleware):
         return headers.get(b"sec-fetch-site") == b"same-origin"
 
 
+def bearer_token(headers: dict[bytes, bytes]) -> str | None:
+    """Return the token of the Authorization header; None where it is missing or of another scheme.
+
+    Schemes are read without regard to case (RFC 9110).
+    """
+    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    token = token.strip(" ")
+    return token if token and scheme.lower() == "bearer" else None
+
+
 def cookie(headers: dict[bytes, bytes], name: str) -> str:
-    """Return a cookie's value, empty where it is missing or the header is none."""
+    """Return a cookie's value, empty where it is missing."""
     raw = headers.get(b"cookie", b"")
-    if not raw or len(raw) > _MAX_COOKIE_BYTES:
-        return ""
     for part in raw.decode("latin-1").split(";"):
         key, _, value = part.strip().partition("=")
         if key == name:

@@ -18,6 +18,7 @@ from litestar.static_files import create_static_files_router
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
+from domain.tokens import IdentityKeysUnavailable
 from domain.users import UserDeleted
 from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
 from entrypoints.http.gate import LIMIT, PERMISSION
@@ -43,7 +44,7 @@ PAGE_POLICY = (
 )
 
 _ALWAYS: tuple[type[Refusal], ...] = (InvalidRequest, UriTooLong, HeadersTooLarge, Overloaded, InternalError)
-_WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, UserDeleted)
+_WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, IdentityKeysUnavailable, UserDeleted)
 _WITH_BODY: tuple[type[Refusal], ...] = (BodyTooLarge, BodyTooSlow, UnsupportedMediaType, InvalidRequest)
 _WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress)
 _WITH_EFFECT: tuple[type[Refusal], ...] = (OutcomeUnknown, CsrfRefused)

@@ -26,6 +26,7 @@ from domain.rating_slips import (
 )
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
+from domain.tokens import IdentityKeysUnavailable, TokenRefused
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
 from entrypoints.http.exchange import send_reply
 from entrypoints.http.refusals import (
@@ -69,6 +70,7 @@ STATUS: Mapping[type[Refusal], int] = {
     IdempotencyInProgress: 409,
     IdempotencyMismatch: 422,
     IdentityExternal: 403,
+    IdentityKeysUnavailable: 503,
     IdentityMismatch: 403,
     ImpossibleTimes: 422,
     InsufficientFunds: 402,
@@ -98,6 +100,7 @@ STATUS: Mapping[type[Refusal], int] = {
     SlipLimitExceeded: 422,
     SlipNotFound: 404,
     SlipNotOpen: 409,
+    TokenRefused: 401,
     Unauthenticated: 401,
     UnsupportedMediaType: 415,
     UriTooLong: 414,
@@ -151,15 +154,20 @@ def problem_body(refusal: Refusal, correlation_id: str) -> bytes:
 def problem_headers(refusal: Refusal) -> dict[str, str]:
     """Return the headers that a refusal brings along."""
     status = status_of(refusal)
-    if isinstance(refusal, RateLimited):
+    if isinstance(refusal, RateLimited | IdentityKeysUnavailable):
         return {"retry-after": str(refusal.retry_after_seconds)}
     if isinstance(refusal, MethodNotAllowed) and refusal.allow is not None:
         return {"allow": refusal.allow}
-    if isinstance(refusal, Unauthenticated):
-        return {"www-authenticate": "Bearer"}
+    if status == 401:  # noqa: PLR2004  a status is its own name
+        return {"www-authenticate": 'Bearer error="invalid_token"' if _has_token(refusal) else "Bearer"}
     if status == 503 or isinstance(refusal, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name
         return {"retry-after": _RETRY_AFTER_SECONDS}
     return {}
+
+
+def _has_token(refusal: Refusal) -> bool:
+    """Tell whether a token came that was refused: RFC 6750 names an error only then."""
+    return isinstance(refusal, TokenRefused) or (isinstance(refusal, SignatureRefused) and refusal.has_token)
 
 
 async def send_problem(refusal: Refusal, correlation_id: str, send: Send) -> None:

@@ -127,8 +127,14 @@ class CsrfRefused(Refusal):
 class SignatureRefused(Refusal):
     code = "INVALID_SIGNATURE"
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_token: bool = False) -> None:
         super().__init__("the delivery is not signed by a known secret, or not of now")
+        self._has_token = has_token
+
+    @property
+    def has_token(self) -> bool:
+        """Tell whether a bearer token came with the delivery."""
+        return self._has_token
 
 
 class WebhooksDisabled(Refusal):

@@ -55,9 +55,7 @@ class Shortcut:
         )
         try:
             if not route.is_public:
-                exchange.principal = await self._authentication.principal(
-                    exchange.headers, str(scope.get("method", ""))
-                )
+                exchange.principal = await self._authentication.principal(exchange, str(scope.get("method", "")))
             await route.handle(scope=scope, receive=receive, send=send)
         except Refusal as refusal:
             await send_problem(refusal, exchange.correlation_id, send)

@@ -115,7 +115,7 @@ def sign_up_router(
                 now,
             ),
             Profile(data.email, data.username, data.display_name, data.phone),
-            phone_verified=principal.phone_verified or (principal.phone is not None and not principal.phone_disputed),
+            phone_verified=principal.phone_verified,
             password_hash=password_hash,
         )
         return await complete(Keyed(sign_up, key))

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from application.minting import DrawCandidates
 from application.ports import Clock, Metrics
 from domain.flags import Flag, Flags
 from domain.refusals import OutcomeUnknown
-from entrypoints.http.authentication import PUBLIC
+from entrypoints.http.authentication import PUBLIC, bearer_token
 from entrypoints.http.bodies import parse
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import LIMIT, Gate
@@ -59,10 +60,7 @@ def webhooks_router(
                 return Envelope(signed.message_id, signed.sent_at, now)
         except SignatureInvalid:
             raise SignatureRefused from None
-        given = texts.get("authorization", "").encode("latin-1")
-        # Every one is compared: how long it takes does not show which of them was sent.
-        if not sum(hmac.compare_digest(given, f"Bearer {bearer}".encode()) for bearer in keys.bearers):
-            raise SignatureRefused
+        _check_bearer(headers, keys.bearers)
         # An unsigned delivery has no id: one with the same content is the same delivery.
         return Envelope(f"sha256:{hashlib.sha256(body).hexdigest()}", None, now)
 
@@ -90,3 +88,14 @@ def webhooks_router(
         return WebhookReceipt(await receive_event(Notice(event, draw_candidates())))
 
     return Router("/api/webhooks", route_handlers=[receive], guards=[gate.guard], tags=["Webhooks"])
+
+
+def _check_bearer(headers: dict[bytes, bytes], bearers: Sequence[str]) -> None:
+    """Raise SignatureRefused where the bearer token is none of those that the provider was given."""
+    token = bearer_token(headers)
+    if token is None:
+        raise SignatureRefused
+    given = token.encode("latin-1")
+    # Every one is compared: how long it takes does not show which of them was sent.
+    if not sum(hmac.compare_digest(given, bearer.encode()) for bearer in bearers):
+        raise SignatureRefused(has_token=True)

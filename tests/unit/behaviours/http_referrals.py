@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.services import APP_URL, BASE_URL, Caller, Serve
 
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{8}\Z")
@@ -311,6 +313,17 @@ class ClickRoutesBehaviour:
         assert {"httponly", "secure", "samesite=lax"} <= {part.strip().lower() for part in cookie.split(";")}
         assert "set-cookie" not in second.headers
         assert second.headers["location"].endswith("ref=SECOND12")
+
+    @pytest.mark.parametrize("length", [9_113, 32_000])
+    async def test_a_first_click_is_kept_among_as_many_cookies_as_the_headers_may_hold(
+        self, anyone: Caller, length: int
+    ) -> None:
+        adas = await code_of(anyone, "ada")
+        cookies = f"x={'x' * length}"[: length - 24] + f"; tallystick_ref={adas}"
+
+        assert "set-cookie" not in (await anyone.get("/r/SECOND12", headers={"cookie": cookies})).headers
+        arrived = await anyone.named("bob").post("/api/users/upsert", {}, headers={"cookie": cookies})
+        assert arrived.json()["attribution"] == "recorded"
 
     async def test_a_cookie_that_is_no_code_is_replaced(self, anyone: Caller) -> None:
         click = await anyone.get("/r/FIRST123", headers={"cookie": "tallystick_ref=!"})

@@ -1,21 +1,28 @@
 """Tokens that are signed as they should be and do not say what they should say."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from tests.services import Caller, running, settings
-from tests.tokens import HS256, TURNED_AWAY, answer_to, by_secret, claims, good_token, seconds_from_now, token
+from tests.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, good_token, seconds_from_now, token
 
 ISSUER, AUDIENCE = "https://id.example.org", "tallystick-app"
+
+NO_TIMES: list[object] = [float("nan"), float("inf"), float("-inf"), -(10**18), 10**18, "0", True, [0], {}]
 
 BAD_CLAIMS: dict[str, Callable[[], object]] = {
     "no exp": lambda: claims(exp=...),
     "exp null": lambda: claims(exp=None),
-    "exp of a minute ago": lambda: claims(exp=seconds_from_now(-60)),
-    "exp exactly the leeway ago": lambda: claims(exp=seconds_from_now(-30)),
-    "exp zero": lambda: claims(exp=0),
-    "exp negative": lambda: claims(exp=-seconds_from_now(600)),
+    "exp before the year 2": lambda: claims(exp=datetime(2, 1, 1, tzinfo=UTC).timestamp() - 1),
+    "exp after the year 9998": lambda: claims(exp=int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())),
+    "exp in milliseconds": lambda: claims(exp=seconds_from_now(600) * 1000),
+    "exp of four hundred digits": lambda: claims(exp=10**400),
+    "exp minus four hundred digits": lambda: claims(exp=-(10**400)),
+    "exp minus without end": lambda: claims(exp=float("-inf")),
+    **{f"{claim} {value!r}": partial(claims, **{claim: value}) for claim in ("nbf", "iat") for value in NO_TIMES},
     "exp a string": lambda: claims(exp=str(seconds_from_now(600))),
     "exp true": lambda: claims(exp=True),
     "exp not a number": lambda: claims(exp=float("nan")),
@@ -50,6 +57,14 @@ BAD_CLAIMS: dict[str, Callable[[], object]] = {
     "claims nested too deep": lambda: (
         b'{"sub":"ada","exp":%d,"x":' % seconds_from_now(600) + b"[" * 1500 + b"]" * 1500 + b"}"
     ),
+}
+
+OVER: dict[str, Callable[[], int]] = {
+    "a minute ago": lambda: seconds_from_now(-60),
+    "exactly the leeway ago": lambda: seconds_from_now(-30),
+    "zero": lambda: 0,
+    "before 1970": lambda: -seconds_from_now(600),
+    "in the first second that a time may lie in": lambda: int(datetime(2, 1, 1, tzinfo=UTC).timestamp()),
 }
 
 BAD_PARTIES: dict[str, dict[str, object]] = {
@@ -88,6 +103,21 @@ async def test_a_token_that_says_too_little_or_too_much_is_turned_away(anyone: C
     signed = token(HS256, BAD_CLAIMS[row](), by_secret())
 
     assert await answer_to(anyone, f"Bearer {signed}") == TURNED_AWAY
+
+
+@pytest.mark.parametrize("row", OVER)
+async def test_whoever_had_a_good_token_learns_that_it_has_expired(anyone: Caller, row: str) -> None:
+    signed = token(HS256, claims(exp=OVER[row]()), by_secret())
+
+    assert await answer_to(anyone, f"Bearer {signed}") == EXPIRED
+
+
+async def test_a_token_may_end_in_the_last_second_of_the_year_9998(anyone: Caller) -> None:
+    last = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) - 1
+
+    status, *_ = await answer_to(anyone, f"Bearer {good_token(exp=last, nbf=0.5, iat=-1)}")
+
+    assert status == 200
 
 
 @pytest.mark.parametrize("row", BAD_PARTIES)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tests.services import Caller, running, settings
-from tests.tokens import TURNED_AWAY, answer_to, by_secret, claims, encoded, good_token, token
+from tests.tokens import NO_TOKEN, TURNED_AWAY, answer_to, by_secret, claims, encoded, good_token, token
 
 
 def header_of(text: str) -> str:
@@ -31,7 +31,6 @@ def raw_signature_of(text: str) -> bytes:
 
 
 BROKEN: dict[str, Callable[[str], str]] = {
-    "empty": lambda _: "",
     "one part": header_of,
     "two parts": lambda text: f"{header_of(text)}.{claims_of(text)}",
     "four parts": lambda text: f"{text}.{signature_of(text)}",
@@ -82,6 +81,10 @@ SENT_OTHERWISE: dict[str, Callable[[str], tuple[str, ...]]] = {
     "a scheme that begins alike": lambda text: (f"Bearers {text}",),
     "no space behind the scheme": lambda text: (f"Bearer{text}",),
     "a tab behind the scheme": lambda text: (f"Bearer\t{text}",),
+    "nothing at all": lambda _: (),
+}
+
+SENT_TWICE: dict[str, Callable[[str], tuple[str, ...]]] = {
     "scheme twice": lambda text: (f"Bearer Bearer {text}",),
     "token in quotes": lambda text: (f'Bearer "{text}"',),
     "token twice": lambda text: (f"Bearer {text} {text}",),
@@ -89,7 +92,6 @@ SENT_OTHERWISE: dict[str, Callable[[str], tuple[str, ...]]] = {
     "two headers": lambda text: (f"Bearer {text}", f"Bearer {text}"),
     "two headers, one of another scheme": lambda text: (f"Bearer {text}", "Basic YTpi"),
     "two headers, one empty": lambda text: (f"Bearer {text}", ""),
-    "nothing at all": lambda _: (),
 }
 
 
@@ -107,4 +109,9 @@ async def test_a_good_token_that_was_broken_is_turned_away(anyone: Caller, row: 
 
 @pytest.mark.parametrize("row", SENT_OTHERWISE)
 async def test_a_good_token_that_is_not_sent_as_a_bearer_token_is_turned_away(anyone: Caller, row: str) -> None:
-    assert await answer_to(anyone, *SENT_OTHERWISE[row](good_token())) == TURNED_AWAY
+    assert await answer_to(anyone, *SENT_OTHERWISE[row](good_token())) == NO_TOKEN
+
+
+@pytest.mark.parametrize("row", SENT_TWICE)
+async def test_a_good_token_with_something_beside_it_is_turned_away(anyone: Caller, row: str) -> None:
+    assert await answer_to(anyone, *SENT_TWICE[row](good_token())) == TURNED_AWAY

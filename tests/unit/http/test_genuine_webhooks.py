@@ -117,9 +117,10 @@ class TestIds:
 
 class TestBearers:
     @pytest.mark.parametrize("secrets", [WEBHOOK_SECRET, "off"], ids=["beside signatures", "alone"])
-    async def test_an_unsigned_delivery_is_taken_by_its_bearer(self, serve: Serve, secrets: str) -> None:
+    @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+    async def test_an_unsigned_delivery_is_taken_by_its_bearer(self, serve: Serve, secrets: str, scheme: str) -> None:
         anyone = await serve(webhook_secrets=secrets, webhook_bearer=BEARER)
-        authorization = {"authorization": f"Bearer {BEARER}"}
+        authorization = {"authorization": f"{scheme} {BEARER}"}
 
         receipt = await anyone.post("/api/webhooks/auth", CREATED, headers=authorization)
         again = await anyone.post("/api/webhooks/auth", CREATED, headers=authorization)

@@ -1,0 +1,76 @@
+"""Tokens that are refused: the operator learns why, the caller learns no more than that a token has expired."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from domain.refusals import Refusal, Unauthenticated
+
+TokenFault = Literal[
+    "wrong_secret",
+    "audience",
+    "issuer",
+    "expired",
+    "no_exp",
+    "not_yet",
+    "algorithm",
+    "unknown_kid",
+    "malformed",
+    "subject",
+]
+
+REMEDIES: Mapping[TokenFault, str] = {
+    "wrong_secret": "The signature does not fit the key. Give this service the secret or the JWKS URL of the issuer.",
+    "audience": "Set TALLYSTICK_JWT_AUDIENCE to the `aud` of your tokens, or have tokens issued for this service.",
+    "issuer": "Set TALLYSTICK_JWT_ISSUER to the `iss` of your tokens, to the last slash.",
+    "expired": "Ask the identity provider for a new token. If tokens are new, compare the clocks.",
+    "no_exp": "Have the identity provider put `exp` into its tokens: a token must end.",
+    "not_yet": "Compare the clocks: `nbf` or `iat` of the token lies in the future.",
+    "algorithm": "Set TALLYSTICK_JWT_SECRET for HS256, TALLYSTICK_JWKS_URL for RS256 and ES256; "
+    "TALLYSTICK_JWT_ALGORITHMS narrows them.",
+    "unknown_kid": "Compare the `kid` of the token with the keys that TALLYSTICK_JWKS_URL publishes.",
+    "malformed": "Send the JWT whole and unchanged, as Authorization: Bearer TOKEN; times are numbers of seconds.",
+    "subject": "Have the identity provider put the user's id into `sub`: 1 to 128 of A-Z a-z 0-9 _ . : | @ -",
+}
+"""What an operator can do about each fault."""
+
+_FAULTS_OF_CLAIMS = frozenset({"audience", "issuer", "expired", "no_exp", "not_yet", "subject"})
+_EXPIRED = "the token has expired; sign in again"
+
+
+class TokenRefused(Unauthenticated):
+    """A token or session came and does not hold."""
+
+    def __init__(self, fault: TokenFault, expected: str) -> None:
+        if fault == "expired":
+            super().__init__(_EXPIRED)
+        else:
+            super().__init__()
+        self._fault, self._expected = fault, expected
+
+    @property
+    def fault(self) -> TokenFault:
+        """Why it was refused; for operators alone."""
+        return self._fault
+
+    @property
+    def expected(self) -> str:
+        """What would have been right, out of the settings; never of the token, never a secret."""
+        return self._expected
+
+    @property
+    def is_signed(self) -> bool:
+        """Tell whether the signature held, so that this is the reason of the verifier that the token was meant for."""
+        return self._fault in _FAULTS_OF_CLAIMS
+
+
+class IdentityKeysUnavailable(Refusal):
+    """The provider's keys cannot be fetched, or may not be asked for yet: nobody can tell whether a token holds."""
+
+    code = "IDENTITY_KEYS_UNAVAILABLE"
+    retryable = True
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"the identity provider's keys cannot be fetched at the moment; ask again in {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
