@@ -1,6 +1,6 @@
 """A world to tell behaviours in: the use cases over one backend, with time and chance in the test's hand."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
@@ -20,7 +20,7 @@ from domain.ids import uuid_v7
 from domain.referrals import Arrival, Edge, Leader, ReferralPoints
 from domain.refusals import Refusal
 from domain.standings import Standing
-from domain.users import Profile, UserId
+from domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
 from tests.legacies import Legacies
 from tests.wallets import result
 
@@ -125,6 +125,8 @@ class World(Legacies):
         occurred_at: datetime | None = None,
         delivery: str | None = None,
         phone_confirmed: bool = False,
+        clears: Collection[ProfileField] = (),
+        proves: Collection[Claim] = CLAIMS,
     ) -> Notice:
         self._deliveries += 1
         now = self.clock.now()
@@ -136,6 +138,8 @@ class World(Legacies):
             sent_at=now,
             received_at=now,
             profile=profile or Profile(),
+            clears=frozenset(clears),
+            proves=frozenset(proves),
             phone_confirmed=phone_confirmed,
         )
         return Notice(event, self.candidates())

@@ -16,7 +16,7 @@ from domain.codes import Code
 from domain.identity import Verification
 from domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
 from domain.refusals import Refusal
-from domain.users import UserId
+from domain.users import CLAIMS, Profile, UserId
 
 Receipt = Literal["processed", "duplicate"]
 
@@ -106,24 +106,16 @@ class _File:
             self._new_verifications.append(Verification(event.user_id, "webhook", event.received_at))
 
     def _with_free_claims(self, event: IdentityEvent) -> IdentityEvent:
-        """Return the event without what a holder with newer word keeps; the other holders lose what it claims."""
-        by_email, by_username = self._roll.others(event.user_id, event.profile)
-        profile = event.profile
-        if by_email is not None:
-            if yields_claim(self._roll[by_email], event):
-                self._take_away(by_email, email=None)
+        """Return the event without the claims that others keep; holders lose the claims that it proves."""
+        for claim, holder_id in zip(CLAIMS, self._roll.others(event.user_id, event.profile), strict=True):
+            if holder_id is None:
+                continue
+            holder = self._roll[holder_id]
+            if yields_claim(holder, claim, event):
+                self._roll.keep(holder.merged_with(Profile(), clears={claim}))
             else:
-                profile = msgspec.structs.replace(profile, email=None)
-        if by_username is not None:
-            if yields_claim(self._roll[by_username], event):
-                self._take_away(by_username, username=None)
-            else:
-                profile = msgspec.structs.replace(profile, username=None)
-        return msgspec.structs.replace(event, profile=profile)
-
-    def _take_away(self, user_id: UserId, **claim: None) -> None:
-        holder = self._roll[user_id]
-        self._roll.keep(msgspec.structs.replace(holder, profile=msgspec.structs.replace(holder.profile, **claim)))
+                event = event.without(claim)
+        return event
 
     async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Refusal]:
         """Store what the events changed, and mint for those who live."""

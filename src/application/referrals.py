@@ -129,7 +129,7 @@ class _Book:
         if refusal is not None:
             return refusal
         self._roll.welcome(user.user_id)
-        self._roll.keep(user.told(introduction.profile))
+        self._roll.keep(user.merged_with(introduction.profile))
         if introduction.phone_verified and user.user_id not in self._verified:
             self._verified.add(user.user_id)
             self._new_verifications.append(Verification(user.user_id, "token", arrival.at))

@@ -110,7 +110,7 @@ class _Desk:
             return taken
         self._seats.keep(invite, use)
         self._roll.welcome(user.user_id)
-        self._roll.keep(user.told(sign_up.profile))
+        self._roll.keep(user.merged_with(sign_up.profile))
         self._enrol(sign_up)
         return SignedUp()
 

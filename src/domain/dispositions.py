@@ -43,6 +43,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
     {
         "users": {
             **_deleted("email", "email_key", "username", "display_name", "phone"),
+            **_deleted("email_proved_at", "username_proved_at"),
             **_kept(_WHOSE, "user_id"),
             **_kept("it orders the provider's deliveries", "profile_at"),
             **_kept("the number of edges that stay", "referrals"),

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from domain.users import Profile, User, UserId
+from domain.users import Claim, Profile, ProfileField, User, UserId
 
 EventKind = Literal["created", "updated", "deleted"]
 
@@ -23,7 +23,16 @@ class IdentityEvent(msgspec.Struct, frozen=True):
     """When the provider sent this delivery."""
     received_at: datetime
     profile: Profile = Profile()
+    clears: frozenset[ProfileField] = frozenset()
+    """The fields that become empty where the profile has no value for them."""
+    proves: frozenset[Claim] = frozenset()
+    """The claims of the profile that the provider has verified; the others take nothing from anybody."""
     phone_confirmed: bool = False
+
+    def without(self, claim: Claim) -> "IdentityEvent":
+        """Return the event without a claim that somebody else keeps."""
+        profile = msgspec.structs.replace(self.profile, **{claim: None})
+        return msgspec.structs.replace(self, profile=profile, proves=self.proves - {claim})
 
 
 class Deliveries(Protocol):
@@ -57,10 +66,15 @@ def apply(event: IdentityEvent, user: User) -> User:
     if event.kind == "deleted":
         return user.deleted(event.received_at)
     if carries_profile(event, user):
-        return msgspec.structs.replace(user.told(event.profile), profile_at=event.occurred_at)
+        merged = user.merged_with(event.profile, clears=event.clears, proves=event.proves, at=event.occurred_at)
+        return msgspec.structs.replace(merged, profile_at=event.occurred_at)
     return user
 
 
-def yields_claim(holder: User, event: IdentityEvent) -> bool:
-    """Tell whether a holder loses an e-mail address or username to the event: the provider's newest word counts."""
-    return holder.profile_at is None or holder.profile_at <= event.occurred_at
+def yields_claim(holder: User, claim: Claim, event: IdentityEvent) -> bool:
+    """Tell whether a holder loses an e-mail address or username to the event.
+
+    Only a proof takes it, and not from a holder for whom the provider proved it later.
+    """
+    proved_at = holder.proved_at(claim)
+    return claim in event.proves and (proved_at is None or proved_at <= event.occurred_at)

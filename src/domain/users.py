@@ -1,9 +1,9 @@
 """Users: who the identity provider says exists, what we hold of them, and how a profile changes."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import NewType, Protocol
+from typing import Literal, NewType, Protocol, get_args
 
 import msgspec
 
@@ -11,6 +11,11 @@ from domain.refusals import Refusal
 
 UserId = NewType("UserId", str)
 """Opaque text of the identity provider: 1 to 128 of `A-Z a-z 0-9 _ . : | @ -`."""
+
+ProfileField = Literal["email", "username", "display_name", "phone"]
+Claim = Literal["email", "username"]
+"""What one living user can hold at a time."""
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
 
 MAX_USER_ID_LENGTH = 128
 MAX_EMAIL_LENGTH = 254
@@ -80,16 +85,56 @@ class User(msgspec.Struct, frozen=True):
     """How many edges name this user as the inviter."""
     deleted_at: datetime | None = None
 
-    def told(self, profile: Profile) -> "User":
-        """Return the user with what was told; what was not told stays."""
-        changes = {name: value for name, value in msgspec.structs.asdict(profile).items() if value is not None}
-        return msgspec.structs.replace(self, profile=msgspec.structs.replace(self.profile, **changes))
+    email_proved_at: datetime | None = None
+    """The identity provider's time of the event that proved the e-mail address; None where nothing did."""
+    username_proved_at: datetime | None = None
+
+    def merged_with(
+        self,
+        profile: Profile,
+        *,
+        clears: Collection[ProfileField] = (),
+        proves: Collection[Claim] = (),
+        at: datetime | None = None,
+    ) -> "User":
+        """Return the user with the profile's values, those in `proves` proved at that time.
+
+        A field without a value stays as it is, or becomes empty where `clears` names it. A claim that changes without
+        a proof is not proved any more.
+        """
+        values = {
+            name: value if value is not None or name in clears else getattr(self.profile, name)
+            for name, value in msgspec.structs.asdict(profile).items()
+        }
+        merged = Profile(**values)
+        keeps_email = _is_same(email_key, merged.email, self.profile.email)
+        keeps_username = _is_same(str, merged.username, self.profile.username)
+        return msgspec.structs.replace(
+            self,
+            profile=merged,
+            email_proved_at=at
+            if "email" in proves and profile.email
+            else self.email_proved_at
+            if keeps_email
+            else None,
+            username_proved_at=at
+            if "username" in proves and profile.username
+            else self.username_proved_at
+            if keeps_username
+            else None,
+        )
+
+    def proved_at(self, claim: Claim) -> datetime | None:
+        """Return when the identity provider proved this claim; None where it did not."""
+        return self.email_proved_at if claim == "email" else self.username_proved_at
 
     def deleted(self, at: datetime) -> "User":
         """Return the user without anything that names a person; who was deleted before stays so since then."""
         if self.deleted_at is not None:
             return self
-        return msgspec.structs.replace(self, profile=Profile(), deleted_at=at)
+        return msgspec.structs.replace(
+            self, profile=Profile(), deleted_at=at, email_proved_at=None, username_proved_at=None
+        )
 
 
 class Users(Protocol):
@@ -128,6 +173,10 @@ def is_user_id(text: object) -> bool:
 def email_key(email: str) -> str:
     """Return what an e-mail address is compared by."""
     return email.lower()
+
+
+def _is_same(key: Callable[[str], str], one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and key(one) == key(other)
 
 
 def is_email(text: str) -> bool:

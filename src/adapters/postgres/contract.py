@@ -26,6 +26,8 @@ MAY_UPDATE: frozenset[str] = frozenset(
                 "profile_at",
                 "referrals",
                 "deleted_at",
+                "email_proved_at",
+                "username_proved_at",
             )
         ),
         *(f"referral_codes.{column}" for column in ("is_canonical", "demoted_at", "retired_at")),

@@ -53,6 +53,8 @@ class PostgresUsers:
             [user.profile_at for user in users],
             [user.referrals for user in users],
             [user.deleted_at for user in users],
+            [user.email_proved_at for user in users],
+            [user.username_proved_at for user in users],
         )
 
 
@@ -65,6 +67,8 @@ def user_from(row: asyncpg.Record) -> User:
         profile_at=row["profile_at"],
         referrals=row["referrals"],
         deleted_at=row["deleted_at"],
+        email_proved_at=row["email_proved_at"],
+        username_proved_at=row["username_proved_at"],
     )
 
 

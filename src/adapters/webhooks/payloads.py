@@ -1,38 +1,46 @@
-"""What identity providers send: Standard Webhooks with a plain user, Clerk's users, Supabase's database webhook."""
+"""What identity providers send: which provider, which event about which user, and what the body says and proves."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Literal
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Literal, assert_never
 
 import msgspec
+from msgspec import UNSET
 
+from adapters.webhooks.members import Fields, member
+from adapters.webhooks.times import read_time
+from adapters.webhooks.trust import TRUST, Proof, Provider, Source
 from domain.identity_events import EventKind, IdentityEvent
 from domain.users import (
+    CLAIMS,
     MAX_NAME_LENGTH,
     MAX_PHONE_LENGTH,
     Profile,
+    ProfileField,
     UserId,
     is_email,
     is_plain,
     is_user_id,
 )
 
-Fields = Mapping[str, object]
-
 _KINDS: Mapping[str, EventKind] = {
     "user.created": "created",
     "user.updated": "updated",
     "user.deleted": "deleted",
-    "INSERT": "created",
-    "UPDATE": "updated",
-    "DELETE": "deleted",
 }
-_MILLISECONDS_FROM = 100_000_000_000  # as seconds this would be the year 5138
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_ROW_KINDS: Mapping[str, EventKind] = {"INSERT": "created", "UPDATE": "updated", "DELETE": "deleted"}
+_AUTH0_PREFIX = "com.auth0."
+_ABOUT_USERS = re.compile(r"(?:^|[./:])users?[^a-z]?(?:created?|updated?|deleted?)\Z", re.IGNORECASE)
+"""Other spellings of the types that are understood."""
+_CLERK_MEMBERS = frozenset({"email_addresses", "phone_numbers", "primary_email_address_id", "primary_phone_number_id"})
+_STACK_AUTH_MEMBERS = frozenset({"primary_email", "primary_email_verified", "signed_up_at_millis"})
+_CLOCKS_APART = timedelta(days=1)
+"""How far ahead of ours a provider's clock may run before a time counts as one that has not come yet."""
 
 
 class UnknownShape(Exception):
-    """A JSON body that no known provider sends; the message names what is missing."""
+    """A JSON body that cannot be read; the message says what to send."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -44,106 +52,147 @@ class Envelope(msgspec.Struct, frozen=True):
     received_at: datetime
 
 
+class _Subject(msgspec.Struct, frozen=True):
+    """The user that a body is about, as one provider writes it."""
+
+    provider: Provider
+    kind: EventKind
+    user: Fields
+    sent_at: object = None
+    """The body's own time of the event, as it was written."""
+
+
 def read_event(body: object, envelope: Envelope) -> IdentityEvent | Literal["ignored"]:
-    """Return the event that a provider's body tells; UnknownShape says why there is none.
+    """Return the event that a provider's body stands for; UnknownShape says why there is none.
 
     Fields that do not fit (an address that is none, a name too long) are left out: the user matters more.
     """
     if not isinstance(body, Mapping):
-        raise UnknownShape("a JSON object is needed")
-    if "record" in body or "old_record" in body:
-        return _from_supabase(body, envelope)
+        raise UnknownShape("the body has to be a JSON object, as in docs/webhooks.md")
+    subject = _row_of_supabase(body, envelope) if "record" in body or "old_record" in body else _subject(body)
+    return "ignored" if subject is None else _event(subject, envelope)
+
+
+def _subject(body: Fields) -> _Subject | None:
     kind, data = body.get("type"), body.get("data")
     if not isinstance(kind, str):
-        raise UnknownShape("type: a string such as user.created is needed")
-    if kind not in _KINDS:
-        return "ignored"
+        raise UnknownShape("type has to be a text such as user.created")
+    plain_kind = kind.removeprefix(_AUTH0_PREFIX)
+    if plain_kind not in _KINDS:
+        if _ABOUT_USERS.search(kind):
+            raise UnknownShape("this type is not understood; send user.created, user.updated or user.deleted")
+        return None
     if not isinstance(data, Mapping):
-        raise UnknownShape("data: the user is needed")
-    times = (data.get("updated_at"), data.get("created_at"), body.get("timestamp"))
-    if "email_addresses" in data or "phone_numbers" in data:
-        return _event(_KINDS[kind], data, envelope, times, *_clerk_profile(data))
-    return _event(_KINDS[kind], data, envelope, times, *_plain_profile(data))
+        raise UnknownShape("data has to be an object with the user's id")
+    if kind != plain_kind or "specversion" in body:
+        user = data.get("object")
+        if not isinstance(user, Mapping):
+            raise UnknownShape("data.object has to be the user, as Auth0's event streams send it")
+        return _Subject("auth0", _KINDS[plain_kind], user, body.get("time"))
+    if _CLERK_MEMBERS & data.keys():
+        return _Subject("clerk", _KINDS[kind], data, body.get("timestamp"))
+    if _STACK_AUTH_MEMBERS & data.keys():
+        return _Subject("stack_auth", _KINDS[kind], data, body.get("timestamp"))
+    return _Subject("plain", _KINDS[kind], data, body.get("timestamp"))
 
 
-def _from_supabase(body: Fields, envelope: Envelope) -> IdentityEvent | Literal["ignored"]:
+def _row_of_supabase(body: Fields, envelope: Envelope) -> _Subject | None:
     kind = body.get("type")
-    if body.get("schema") != "auth" or body.get("table") != "users" or not isinstance(kind, str) or kind not in _KINDS:
-        return "ignored"
-    row = body.get("old_record") if kind == "DELETE" else body.get("record")
+    if body.get("schema") != "auth" or body.get("table") != "users":
+        return None
+    if not isinstance(kind, str):
+        raise UnknownShape("type has to be INSERT, UPDATE or DELETE")
+    if kind not in _ROW_KINDS:
+        if kind.upper() in _ROW_KINDS:
+            raise UnknownShape("type has to be INSERT, UPDATE or DELETE, in capitals")
+        return None
+    name = "old_record" if kind == "DELETE" else "record"
+    row = body.get(name)
     if not isinstance(row, Mapping):
-        raise UnknownShape("record: the row of auth.users is needed")
-    is_deleted = kind == "DELETE" or row.get("deleted_at") is not None
-    told = row.get("raw_user_meta_data")
-    told = told if isinstance(told, Mapping) else {}
-    names = (told.get("display_name"), told.get("full_name"), told.get("name"))
-    profile = Profile(
-        email=_email(row.get("email")),
-        username=_name(told.get("username")),
-        display_name=next(filter(None, map(_name, names)), None),
-        phone=_phone(row.get("phone")),
-    )
-    times = (row.get("updated_at"), row.get("created_at"))
-    is_confirmed = profile.phone is not None and row.get("phone_confirmed_at") is not None
-    return _event("deleted" if is_deleted else _KINDS[kind], row, envelope, times, profile, is_confirmed)
+        raise UnknownShape(f"{name} has to be the row of auth.users")
+    deleted_at = read_time(row.get("deleted_at"))
+    is_deleted = deleted_at is not None and _has_come(deleted_at, envelope)
+    return _Subject("supabase", "deleted" if is_deleted else _ROW_KINDS[kind], row)
 
 
-def _event(
-    kind: EventKind,
-    user: Fields,
-    envelope: Envelope,
-    times: tuple[object, ...],
-    profile: Profile,
-    phone_confirmed: bool,
-) -> IdentityEvent:
-    user_id = user.get("id", user.get("user_id"))
+def _event(subject: _Subject, envelope: Envelope) -> IdentityEvent:
+    user_id = subject.user.get("id", subject.user.get("user_id"))
     if not is_user_id(user_id):
-        raise UnknownShape("the user's id is needed: 1 to 128 of A-Z a-z 0-9 _ . : | @ -")
-    told = next(filter(None, map(_time, times)), None)
-    sent_at = envelope.sent_at or told or envelope.received_at
+        raise UnknownShape("the user's id has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -")
+    changed_at = _changed_at(subject)
+    sent_at = envelope.sent_at or changed_at or envelope.received_at
+    values, clears, proved = _read_profile(subject, envelope)
     return IdentityEvent(
         delivery_id=envelope.delivery_id,
-        kind=kind,
+        kind=subject.kind,
         user_id=UserId(str(user_id)),
         # A provider's clock that runs ahead must not make every later event look old.
-        occurred_at=min(told or sent_at, envelope.received_at),
+        occurred_at=min(changed_at or sent_at, envelope.received_at),
         sent_at=min(sent_at, envelope.received_at),
         received_at=envelope.received_at,
-        profile=profile,
-        phone_confirmed=phone_confirmed,
+        profile=Profile(**values),
+        clears=frozenset(clears),
+        proves=frozenset(claim for claim in CLAIMS if claim in proved),
+        phone_confirmed=_is_phone_confirmed(subject, proved, envelope),
     )
 
 
-def _plain_profile(user: Fields) -> tuple[Profile, bool]:
-    profile = Profile(
-        email=_email(user.get("email")),
-        username=_name(user.get("username")),
-        display_name=_name(user.get("display_name")) or _name(user.get("name")),
-        phone=_phone(user.get("phone")),
+def _changed_at(subject: _Subject) -> datetime | None:
+    trust = TRUST[subject.provider]
+    paths = trust.updated_at + (trust.created_at if subject.kind == "created" else ())
+    times = (*(member(subject.user, path) for path in paths), subject.sent_at)
+    return next(filter(None, map(read_time, times)), None)
+
+
+def _read_profile(
+    subject: _Subject, envelope: Envelope
+) -> tuple[dict[ProfileField, str], set[ProfileField], set[ProfileField]]:
+    """Return the values, the fields that become empty where they have no value, and the fields that are proved."""
+    values = dict[ProfileField, str]()
+    clears, proved = set[ProfileField](), set[ProfileField]()
+    for field, trust in TRUST[subject.provider].fields.items():
+        written = [member(subject.user, source.member) for source in trust.sources]
+        if trust.is_cleared_when_absent or any(value is None or value == "" for value in written):
+            clears.add(field)
+        for source, value in zip(trust.sources, map(_FIT[field], written), strict=True):
+            if value is not None:
+                values[field] = value
+                if source.is_kept_unique or _is_proved(subject.user, source, envelope):
+                    proved.add(field)
+                break
+    return values, clears, proved
+
+
+def _is_phone_confirmed(subject: _Subject, proved: set[ProfileField], envelope: Envelope) -> bool:
+    """Tell whether the phone was verified; a part of a user need not repeat the number."""
+    trust = TRUST[subject.provider]
+    if trust.is_full_state or "phone" in proved:
+        return "phone" in proved
+    return any(
+        member(subject.user, source.member) is UNSET and _is_proved(subject.user, source, envelope)
+        for source in trust.fields["phone"].sources
     )
-    is_confirmed = user.get("phone_verified") is True or user.get("phone_confirmed_at") is not None
-    return profile, is_confirmed
 
 
-def _clerk_profile(user: Fields) -> tuple[Profile, bool]:
-    address = _primary(user, "email_addresses", "primary_email_address_id")
-    number = _primary(user, "phone_numbers", "primary_phone_number_id")
-    verification = number.get("verification")
-    names = " ".join(filter(None, (_name(user.get("first_name")), _name(user.get("last_name")))))
-    profile = Profile(
-        email=_email(address.get("email_address")),
-        username=_name(user.get("username")),
-        display_name=_name(names),
-        phone=_phone(number.get("phone_number")),
-    )
-    return profile, isinstance(verification, Mapping) and verification.get("status") == "verified"
+def _is_proved(user: Fields, source: Source, envelope: Envelope) -> bool:
+    return any(_holds(proof, member(user, proof.member), envelope) for proof in source.proofs)
 
 
-def _primary(user: Fields, entries_name: str, id_name: str) -> Fields:
-    entries = user.get(entries_name)
-    entries = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
-    primary = [entry for entry in entries if entry.get("id") == user.get(id_name)]
-    return next(iter(primary + entries), {})
+def _holds(proof: Proof, value: object, envelope: Envelope) -> bool:
+    match proof.says:
+        case "true":
+            return value is True
+        case "verified":
+            return value == "verified"
+        case "time":
+            time = read_time(value)
+            return time is not None and _has_come(time, envelope)
+        case _:
+            assert_never(proof.says)
+
+
+def _has_come(time: datetime, envelope: Envelope) -> bool:
+    return time <= envelope.received_at + _CLOCKS_APART
 
 
 def _email(value: object) -> str | None:
@@ -155,20 +204,20 @@ def _name(value: object) -> str | None:
     return name if is_plain(name, longest=MAX_NAME_LENGTH) else None
 
 
+def _display_name(value: object) -> str | None:
+    """Return a name that may be shown: some providers call users by their e-mail address."""
+    name = _name(value)
+    return name if name is not None and not is_email(name) else None
+
+
 def _phone(value: object) -> str | None:
     return value if isinstance(value, str) and is_plain(value, longest=MAX_PHONE_LENGTH) else None
 
 
-def _time(value: object) -> datetime | None:
-    """Return a provider's time: RFC 3339, or seconds or milliseconds since 1970."""
-    try:
-        if isinstance(value, str):
-            time = datetime.fromisoformat(value)
-            time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            time = datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
-        else:
-            return None
-    except (ValueError, OverflowError, OSError):
-        return None
-    return time if time >= _EARLIEST else None
+_FIT: Mapping[ProfileField, Callable[[object], str | None]] = {
+    "email": _email,
+    "username": _name,
+    "display_name": _display_name,
+    "phone": _phone,
+}
+"""What makes a foreign value fit for a field; None for one that cannot be used."""

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from adapters.webhooks.payloads import Envelope, read_event
+from adapters.webhooks.trust import Provider
 from domain.identity_events import IdentityEvent
+from tests.providers import ABSENT, CONFIRMED_AT, NO_TIMES, NOT_TRUE, NOT_VERIFIED, body_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -52,6 +54,62 @@ def test_supabases_confirmation_needs_a_phone_that_was_confirmed(phone: object, 
 
 def test_supabases_phone_without_a_confirmation_is_not_confirmed() -> None:
     assert not read(supabase(phone="15555550100", phone_confirmed_at=None)).phone_confirmed
+
+
+NO_NUMBERS: tuple[Any, ...] = (None, "", 7, [], "\x00")
+PHONES: dict[Provider, tuple[str, str, tuple[Any, ...], Any]] = {
+    "plain": ("phone", "phone_verified", NOT_TRUE, True),
+    "supabase": ("phone", "phone_confirmed_at", NO_TIMES, CONFIRMED_AT),
+    "auth0": ("phone_number", "phone_verified", NOT_TRUE, True),
+}
+
+
+@pytest.mark.parametrize("provider", PHONES)
+def test_only_its_proof_confirms_a_phone(provider: Provider) -> None:
+    number, mark, not_proofs, proof = PHONES[provider]
+
+    for said in (*not_proofs, ABSENT):
+        assert not read(body_of(provider, "ada", **{number: "+15555550100", mark: said})).phone_confirmed, said
+    for no_number in NO_NUMBERS:
+        assert not read(body_of(provider, "ada", **{number: no_number, mark: proof})).phone_confirmed, no_number
+    assert read(body_of(provider, "ada", **{number: "+15555550100", mark: proof})).phone_confirmed
+
+
+@pytest.mark.parametrize("said", NO_TIMES)
+def test_a_plain_phone_is_not_confirmed_at_no_time(said: Any) -> None:
+    assert not read(plain(phone="+15555550100", phone_confirmed_at=said)).phone_confirmed
+
+
+@pytest.mark.parametrize("said", NOT_VERIFIED)
+def test_clerks_number_is_verified_by_its_status_alone(said: Any) -> None:
+    number = {"id": "idn_1", "phone_number": "+15555550100", "verification": {"status": said}}
+
+    assert not read(plain(phone_numbers=[number], primary_phone_number_id="idn_1")).phone_confirmed
+
+
+@pytest.mark.parametrize(
+    "time", ["1999-12-31T00:00:00Z", "2026-01-01 09:00:00+00", "2026-01-01T09:00:00-11:30", 1_600_000_000, 10**12]
+)
+def test_a_time_that_has_come_confirms_a_phone(time: object) -> None:
+    assert read(supabase(phone="15555550100", phone_confirmed_at=time)).phone_confirmed
+
+
+def test_a_part_of_a_plain_user_need_not_repeat_the_number() -> None:
+    assert read(plain(phone_verified=True)).phone_confirmed
+    assert read(plain(phone_confirmed_at=CONFIRMED_AT)).phone_confirmed
+
+
+def test_an_update_is_not_as_old_as_its_user() -> None:
+    assert read(plain(created_at="2020-01-01T00:00:00Z")).occurred_at == NOW
+    created = {"type": "user.created", "data": {"id": "ada", "created_at": "2020-01-01T00:00:00Z"}}
+    assert read(created).occurred_at == datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("provider", PHONES)
+def test_a_display_name_that_is_an_address_is_left_out(provider: Provider) -> None:
+    names: dict[str, Any] = {"name": "ada@example.org", "raw_user_meta_data": {"name": "ada@example.org"}}
+
+    assert read(body_of(provider, "ada", **names)).profile.display_name is None
 
 
 def test_a_clock_that_runs_ahead_makes_no_later_event_look_old() -> None:

@@ -1,11 +1,25 @@
 """How the identity provider's word is taken: once, in any order, and never backwards."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
-from domain.users import EmailTaken, Profile, UserDeleted
+from application.identity_events import ReceiveIdentityEvents
+from application.legacy_metadata import BringAlong
+from domain.codes import Code
+from domain.users import EmailTaken, Profile, UserDeleted, UserId
 from tests.worlds import World
+
+
+class Failure(Exception): ...
+
+
+class FailingAdoption(BringAlong):
+    """Fails inside the transaction of the events."""
+
+    async def __call__(self, *_: object, **__: object) -> Mapping[Code, UserId]:
+        raise Failure
 
 
 class ReceiveIdentityEventsBehaviour:
@@ -164,6 +178,80 @@ class ReceiveIdentityEventsBehaviour:
         assert await world.profile("squatter") == Profile()
         with pytest.raises(EmailTaken):
             await world.arrive("squatter", profile=Profile(email="ada@example.org"))
+
+    async def test_a_claim_without_proof_takes_nothing_from_anybody(self, world: World) -> None:
+        await world.arrive("ada", profile=Profile("same@example.org", "same"))
+        world.pass_time(seconds=1)
+
+        await world.tell("created", "mal", profile=Profile("Same@example.org", "same", "Mal"), proves=())
+
+        assert await world.profile("ada") == Profile("same@example.org", "same")
+        assert await world.profile("mal") == Profile(display_name="Mal")
+
+    async def test_an_older_proof_takes_what_was_told_after_a_newer_word_of_the_provider(self, world: World) -> None:
+        proved = world.clock.now()
+        world.pass_time(seconds=10)
+        await world.tell("created", "mal")
+        await world.arrive("mal", profile=Profile("ada@example.org", "ada"))
+
+        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"), occurred_at=proved)
+
+        assert await world.profile("mal") == Profile()
+        assert await world.profile("ada") == Profile("ada@example.org", "ada")
+
+    async def test_a_proof_goes_when_the_user_changes_the_claim(self, world: World) -> None:
+        earlier = world.clock.now()
+        world.pass_time(seconds=10)
+        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"))
+        await world.arrive("ada", profile=Profile("eve@example.org", "eve"))
+
+        await world.tell("created", "eve", profile=Profile("eve@example.org", "eve"), occurred_at=earlier)
+
+        assert await world.profile("eve") == Profile("eve@example.org", "eve")
+
+    async def test_a_proof_stays_when_the_same_claim_is_told_again(self, world: World) -> None:
+        earlier = world.clock.now()
+        world.pass_time(seconds=10)
+        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"))
+        await world.arrive("ada", profile=Profile("ADA@example.org", "ada"))
+        world.pass_time(seconds=1)
+        await world.tell("updated", "ada", profile=Profile("ada@example.org", "ada"), proves=())
+
+        await world.tell("created", "mal", profile=Profile("ada@example.org", "ada"), occurred_at=earlier)
+
+        assert await world.profile("ada") == Profile("ada@example.org", "ada")
+
+    async def test_what_an_event_clears_is_empty_and_free(self, world: World) -> None:
+        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
+        world.pass_time(seconds=1)
+
+        await world.tell("updated", "ada", clears=("email", "username", "display_name", "phone"))
+
+        assert await world.profile("ada") == Profile()
+        await world.arrive("bob", profile=Profile("ada@example.org", "ada"))
+        assert await world.profile("bob") == Profile("ada@example.org", "ada")
+
+    async def test_a_value_goes_before_the_clearing_of_its_field(self, world: World) -> None:
+        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"), clears=("email", "username"))
+
+        assert await world.profile("ada") == Profile("ada@example.org", "ada")
+
+    async def test_a_cleared_claim_that_somebody_else_keeps_is_empty(self, world: World) -> None:
+        await world.tell("created", "ada", profile=Profile(email="ada@example.org"))
+        await world.tell("created", "mal", profile=Profile(email="mal@example.org"))
+
+        await world.tell("updated", "mal", profile=Profile(email="ada@example.org"), proves=(), clears=("email",))
+
+        assert (await world.profile("ada")).email == "ada@example.org"
+        assert (await world.profile("mal")).email is None
+
+    async def test_an_effect_that_fails_leaves_no_mark_of_the_delivery(self, world: World) -> None:
+        failing = FailingAdoption(world.flags, world.metrics)
+        broken = ReceiveIdentityEvents(world.transactions, world.clock, world.metrics, failing, world.mirroring)
+        with pytest.raises(Failure):
+            await broken([world.notice("created", "ada", delivery="msg_a")])
+
+        assert await world.tell("created", "ada", delivery="msg_a") == "processed"
 
     async def test_a_stale_event_takes_nothing_from_anybody(self, world: World) -> None:
         earlier = world.clock.now()

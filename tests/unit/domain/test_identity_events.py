@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from domain.identity_events import EventKind, IdentityEvent, apply, is_out_of_order, yields_claim
-from domain.users import Profile, User, UserId
+from domain.users import CLAIMS, Claim, Profile, User, UserId
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -60,9 +61,21 @@ def test_an_event_is_late_when_it_should_have_come_before_another(
     assert is_out_of_order(an_event(kind, minutes), user) is late
 
 
-def test_a_claim_goes_to_the_newest_word_of_the_provider() -> None:
-    event = an_event("updated", 0)
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize(
+    ("proved_at", "is_proved", "yields"),
+    [
+        (None, True, True),
+        (NOON, True, True),
+        (NOON + timedelta(seconds=1), True, False),
+        (None, False, False),
+        (NOON - timedelta(seconds=1), False, False),
+    ],
+    ids=["nothing proved", "proved as late", "proved later", "nothing against nothing", "nothing against a proof"],
+)
+def test_a_claim_goes_to_the_newest_proof_and_to_nothing_else(
+    claim: Claim, proved_at: datetime | None, is_proved: bool, yields: bool
+) -> None:
+    event = msgspec.structs.replace(an_event("updated", 0), proves=frozenset({claim} if is_proved else ()))
 
-    assert yields_claim(a_user(), event)
-    assert yields_claim(a_user(profile_at=NOON), event)
-    assert not yields_claim(a_user(profile_at=NOON + timedelta(seconds=1)), event)
+    assert yields_claim(a_user(**{f"{claim}_proved_at": proved_at}), claim, event) is yields

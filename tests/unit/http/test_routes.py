@@ -3,6 +3,12 @@
 from tests.unit.behaviours.http_audit import AuditRoutesBehaviour
 from tests.unit.behaviours.http_bad_values import BadValuesBehaviour
 from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
+from tests.unit.behaviours.http_claims import (
+    ClaimsBehaviour,
+    EmptiedProfilesBehaviour,
+    LifeAtEachProviderBehaviour,
+    ProvedAddressBehaviour,
+)
 from tests.unit.behaviours.http_credits import CreditRoutesBehaviour, GrantRouteBehaviour
 from tests.unit.behaviours.http_deletion import DeletionRouteBehaviour
 from tests.unit.behaviours.http_exports import ExportRoutesBehaviour
@@ -47,6 +53,18 @@ class TestWebhookRoute(WebhookRouteBehaviour): ...
 
 
 class TestProviders(ProvidersBehaviour): ...
+
+
+class TestClaims(ClaimsBehaviour): ...
+
+
+class TestProvedAddress(ProvedAddressBehaviour): ...
+
+
+class TestEmptiedProfiles(EmptiedProfilesBehaviour): ...
+
+
+class TestLifeAtEachProvider(LifeAtEachProviderBehaviour): ...
 
 
 class TestCreditRoutes(CreditRoutesBehaviour): ...

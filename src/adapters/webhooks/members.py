@@ -1,0 +1,47 @@
+"""Members of a provider's body, found by the paths of the trust table."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+from msgspec import UNSET
+
+Fields = Mapping[str, object]
+
+
+class _Step(NamedTuple):
+    name: str
+    entry: str | None
+    """Which entry of the list that is meant: "0", or the member that holds its id."""
+
+
+def member(user: Fields, path: str) -> object:
+    """Return what stands at a path of the trust table; UNSET where nothing does."""
+    if " + " in path:
+        texts = [text for part in path.split(" + ") if isinstance(text := member(user, part), str) and text.strip()]
+        return " ".join(texts) if texts else UNSET
+    found: object = user
+    for step in _steps(path):
+        if not isinstance(found, Mapping) or step.name not in found:
+            return UNSET
+        found = found[step.name]
+        if step.entry is not None:
+            found = _entry(found, step.entry, user)
+    return found
+
+
+def _entry(entries: object, entry: str, user: Fields) -> object:
+    listed = [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
+    if entry == "0":
+        return listed[0] if listed else UNSET
+    wanted = user.get(entry)
+    return next((each for each in listed if wanted is not None and each.get("id") == wanted), UNSET)
+
+
+@cache
+def _steps(path: str) -> tuple[_Step, ...]:
+    steps = []
+    for word in path.split("."):
+        name, _, entry = word.partition("[")
+        steps.append(_Step(name, entry.removesuffix("]") or None))
+    return tuple(steps)
