@@ -88,6 +88,16 @@ class IdempotencyKeys(Protocol):
         """Drop every answer that these callers were given."""
 
 
+class FingerprintKeys(Protocol):
+    """The key of request fingerprints, the same for all instances for ever."""
+
+    async def find(self) -> bytes | None:
+        """Return the key; None before the first keyed request."""
+
+    async def keep(self, fresh: bytes, *, where_replies_are_stored: bytes) -> None:
+        """Store the first key, unless there is one: a fresh one, or the other where replies are stored already."""
+
+
 class ReplyStores(Protocol):
     """What answering once needs of the stores of a transaction."""
 

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from application.idempotency import IdempotencyKeys
+from application.idempotency import FingerprintKeys, IdempotencyKeys
 from application.invariants import Invariants
 from application.schedules import Schedules
 from domain.audit import Audit
@@ -38,6 +38,7 @@ class Stores:
     standings: Standings
     deliveries: Deliveries
     idempotency: IdempotencyKeys
+    fingerprint_keys: FingerprintKeys
     invariants: Invariants
     ledger: Ledger
     players: Players

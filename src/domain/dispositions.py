@@ -129,6 +129,7 @@ ABOUT_NOBODY: Mapping[str, str] = MappingProxyType(
         "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",
         "backfill_chunks": "how far backfills have come",
         "backfill_malformed": "lines that could not be read, by number, and why; nothing of what they hold",
+        "fingerprint_keys": "the key that requests with an idempotency key are hashed with",
         "schedules": "when something was done last",
         "webhook_deliveries": "ids of deliveries and when they came, for eight days; not whom they were about",
     }

@@ -32,6 +32,7 @@ from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
 from application.credits import Grant, GrantCredits, Granted
 from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
 from application.exports import ReadExport
+from application.fingerprints import Fingerprints
 from application.flags import FollowedFlags, SwitchFlags
 from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from application.idempotency import AnswerOnce, Keyed
@@ -295,6 +296,12 @@ class Identity(Provider):
         return Cursors(keys.keys("cursors"))
 
     @provide
+    def fingerprints(
+        self, transactions: Transactions, reads: Reads, randomness: Randomness, keys: KeyRing
+    ) -> Fingerprints:
+        return Fingerprints(transactions, reads, randomness, earlier_key=keys.key("fingerprints"))
+
+    @provide
     def addresses(self, settings: Settings) -> Addresses:
         base = settings.public_base_url or DEFAULT_ADDRESS
         return Addresses(base, settings.app_url or base)
@@ -545,7 +552,7 @@ class Http(Provider):
         metrics: PrometheusMetrics,
         randomness: Randomness,
         pseudonyms: Pseudonyms,
-        keys: KeyRing,
+        fingerprints: Fingerprints,
         settings: Settings,
     ) -> App:
         return App(
@@ -555,7 +562,7 @@ class Http(Provider):
                 metrics=metrics,
                 randomness=randomness,
                 pseudonyms=pseudonyms,
-                fingerprint_key=keys.key("fingerprints"),
+                fingerprints=fingerprints,
                 version=version("tallystick"),
                 allowed_origins=settings.origins,
                 is_talkative=settings.log_level == "debug",

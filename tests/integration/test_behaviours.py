@@ -8,6 +8,7 @@ from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.deletion import DeleteUsersBehaviour
 from tests.unit.behaviours.exports import ExportsBehaviour
+from tests.unit.behaviours.fingerprints import FingerprintsBehaviour
 from tests.unit.behaviours.flag_flips import FlippedFlagsBehaviour
 from tests.unit.behaviours.flags import FollowedFlagsBehaviour, SwitchFlagsBehaviour
 from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
@@ -151,6 +152,9 @@ class TestExports(ExportsBehaviour): ...
 
 
 class TestSwitchFlags(SwitchFlagsBehaviour): ...
+
+
+class TestFingerprints(FingerprintsBehaviour): ...
 
 
 class TestFollowedFlags(FollowedFlagsBehaviour): ...

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.memory.tables import View
-from application.idempotency import Claim, RequestKey, StoredReply
+from application.idempotency import Claim, FingerprintKeys, RequestKey, StoredReply
 from application.transactions import RivalStored
 from domain.users import UserId
 
@@ -38,3 +38,19 @@ class MemoryIdempotencyKeys:
         self._view.writing()
         for key in [key for key, _ in self._view.replies.values() if key.caller in callers]:
             self._view.replies.remove((key.caller, key.key))
+
+
+class MemoryFingerprintKeys(FingerprintKeys):
+    """The key of a view."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def find(self) -> bytes | None:
+        return self._view.fingerprint_keys.get("requests")
+
+    async def keep(self, fresh: bytes, *, where_replies_are_stored: bytes) -> None:
+        self._view.writing()
+        if await self.find() is None:
+            has_replies = any(True for _ in self._view.replies.values())
+            self._view.fingerprint_keys.put("requests", where_replies_are_stored if has_replies else fresh)

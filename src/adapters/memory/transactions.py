@@ -11,7 +11,7 @@ from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.directory import MemoryIdentityDirectory
 from adapters.memory.exports import MemoryExports
 from adapters.memory.flags import MemoryFlagBook
-from adapters.memory.idempotency import MemoryIdempotencyKeys
+from adapters.memory.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
 from adapters.memory.identity import MemoryVerifications
 from adapters.memory.identity_events import MemoryDeliveries
 from adapters.memory.invariants import MemoryInvariants
@@ -68,6 +68,7 @@ def _stores(view: View) -> Stores:
         standings=MemoryStandings(view),
         deliveries=MemoryDeliveries(view),
         idempotency=MemoryIdempotencyKeys(view),
+        fingerprint_keys=MemoryFingerprintKeys(view),
         invariants=MemoryInvariants(view),
         ledger=MemoryLedger(view),
         players=MemoryPlayers(view),

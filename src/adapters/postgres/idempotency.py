@@ -6,10 +6,11 @@ from datetime import datetime
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
-from application.idempotency import Claim, RequestKey, StoredReply
+from application.idempotency import Claim, FingerprintKeys, RequestKey, StoredReply
 from domain.users import UserId
 
 _SQL = Statements.load("idempotency")
+_REQUESTS = "requests"
 
 
 class PostgresIdempotencyKeys:
@@ -48,6 +49,20 @@ class PostgresIdempotencyKeys:
 
     async def drop(self, callers: Collection[UserId]) -> None:
         await self._connection.execute(_SQL.drop, list(callers))
+
+
+class PostgresFingerprintKeys(FingerprintKeys):
+    """The row of `fingerprint_keys`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def find(self) -> bytes | None:
+        row = await self._connection.fetchrow(_SQL.fingerprint_key, _REQUESTS)
+        return bytes(row["key"]) if row is not None else None
+
+    async def keep(self, fresh: bytes, *, where_replies_are_stored: bytes) -> None:
+        await self._connection.execute(_SQL.keep_fingerprint_key, _REQUESTS, fresh, where_replies_are_stored)
 
 
 def _lock_id(key: RequestKey) -> int:

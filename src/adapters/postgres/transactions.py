@@ -15,7 +15,7 @@ from adapters.postgres.directory import PostgresIdentityDirectory
 from adapters.postgres.errors import translated
 from adapters.postgres.exports import PostgresExports
 from adapters.postgres.flags import PostgresFlagBook
-from adapters.postgres.idempotency import PostgresIdempotencyKeys
+from adapters.postgres.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresVerifications
 from adapters.postgres.identity_events import PostgresDeliveries
 from adapters.postgres.invariants import PostgresInvariants
@@ -87,6 +87,7 @@ def stores_on(connection: Connection) -> Stores:
         standings=PostgresStandings(connection),
         deliveries=PostgresDeliveries(connection),
         idempotency=PostgresIdempotencyKeys(connection),
+        fingerprint_keys=PostgresFingerprintKeys(connection),
         invariants=PostgresInvariants(connection),
         ledger=PostgresLedger(connection),
         players=PostgresPlayers(connection),

@@ -77,6 +77,8 @@ GUARDS: frozenset[str] = frozenset(
         "invite_uses_invite_fkey",
         "flags_pkey",
         "flags_mint_in_referral_api_stays_off",
+        "fingerprint_keys_pkey",
+        "fingerprint_keys_length",
         "idempotency_keys_key_form",
         "idempotency_keys_status_final",
         "backfill_runs_pkey",

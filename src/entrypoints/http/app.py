@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 
 from adapters.telemetry.logs import Pseudonyms
 from adapters.telemetry.metrics import PrometheusMetrics
+from application.fingerprints import Fingerprints
 from application.ports import Randomness
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.bodies import MAX_BODY_BYTES
@@ -16,7 +17,7 @@ from entrypoints.http.documentation import openapi
 from entrypoints.http.edge import Edge
 from entrypoints.http.raw_routes import give_parameters
 from entrypoints.http.replies import exception_handlers
-from entrypoints.http.requests import FINGERPRINT_KEY, ApiRequest
+from entrypoints.http.requests import FINGERPRINTS, ApiRequest
 from entrypoints.http.shortcut import Shortcut
 
 
@@ -27,7 +28,7 @@ def build_app(
     metrics: PrometheusMetrics,
     randomness: Randomness,
     pseudonyms: Pseudonyms,
-    fingerprint_key: bytes,
+    fingerprints: Fingerprints,
     version: str,
     allowed_origins: Sequence[str],
     is_talkative: bool,
@@ -46,7 +47,7 @@ def build_app(
         middleware=[authentication],
         exception_handlers=exception_handlers(metrics),
         request_class=ApiRequest,
-        state=State({FINGERPRINT_KEY: fingerprint_key}),
+        state=State({FINGERPRINTS: fingerprints}),
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=configuration,
         cors_config=cors if allowed_origins else None,

@@ -1,7 +1,5 @@
 """Requests as handlers see them: the caller, a strict body, the idempotency key."""
 
-import hashlib
-import hmac
 import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -12,6 +10,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.types import HTTPScope
 
+from application.fingerprints import Fingerprints
 from application.idempotency import RequestKey
 from domain.identity import Principal
 from domain.refusals import Unauthenticated
@@ -19,8 +18,8 @@ from entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.refusals import InvalidRequest
 
-FINGERPRINT_KEY = "fingerprint_key"
-"""What the application's state holds the key of request fingerprints under."""
+FINGERPRINTS = "fingerprints"
+"""What the application's state holds the hashing of requests under."""
 
 MAX_BODY = "max_body_bytes"
 """The option of handlers that take more than 64 KiB."""
@@ -67,12 +66,12 @@ async def request_key(
         raise InvalidRequest.at("#Idempotency-Key", "1 to 255 visible ASCII characters are needed")
     if exchange.principal is None:
         raise Unauthenticated
+    fingerprints: Fingerprints = scope["litestar_app"].state[FINGERPRINTS]
     request = b"\n".join((scope["method"].encode(), scope["raw_path"], await body()))
     return RequestKey(
         caller=exchange.principal.user_id,
         key=given.decode(),
-        # Keyed, for a body may hold a password: who reads the stored digest cannot try passwords on it.
-        fingerprint=hmac.digest(scope["litestar_app"].state[FINGERPRINT_KEY], request, hashlib.sha256),
+        fingerprint=await fingerprints(request),
         success_status=success_status,
         correlation_id=exchange.correlation_id,
         at=at,

@@ -22,6 +22,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "code_conflicts": frozenset({"SELECT", "INSERT"}),
     "collected_rewards": frozenset({"SELECT", "INSERT"}),
     "credentials": frozenset({"SELECT", "INSERT", "UPDATE password_hash"}),
+    "fingerprint_keys": frozenset({"SELECT", "INSERT"}),
     "flags": frozenset({"SELECT", "INSERT", "UPDATE enabled", "UPDATE updated_at", "UPDATE updated_by"}),
     "idempotency_keys": frozenset({"SELECT", "INSERT", "DELETE"}),
     "invite_uses": frozenset({"SELECT", "INSERT"}),
@@ -96,6 +97,7 @@ ROWS: Mapping[str, str] = {
     "invites": "(code, invite_id, owner_id, max_uses, created_at) VALUES ('CODE{n}', 'invite{n}', 'inviter', 5, now())",
     "invite_uses": "(invite_id, user_id, attempt_id, used_at) VALUES ('invite1', 'user{n}', 'attempt{n}', now())",
     "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
+    "fingerprint_keys": "(purpose, key) VALUES ('purpose{n}', decode(repeat('00', 32), 'hex'))",
     "flags": "(name, enabled, updated_at, updated_by) VALUES ('flag{n}', true, now(), 'ada')",
     "backfill_runs": "(run, plan_hash, state, source_hash, plan, planned_at) "
     "VALUES ({n}, 'plan{n}', 'planned', 'source', '{{}}', now())",

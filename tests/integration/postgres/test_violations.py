@@ -17,6 +17,7 @@ CODE = "INSERT INTO referral_codes (code, user_id, is_canonical, created_at, dem
 EDGE = "INSERT INTO referral_edges (invitee_id, inviter_id, code, arrival_id, created_at) VALUES"
 DELIVERY = "INSERT INTO webhook_deliveries (delivery_id, kind, received_at) VALUES"
 REPLY = "INSERT INTO idempotency_keys (caller, key, fingerprint, status, body, created_at) VALUES"
+FINGERPRINT_KEY = "INSERT INTO fingerprint_keys (purpose, key) VALUES"
 ACCOUNT = "INSERT INTO ledger_accounts (user_id, unit, balance, version) VALUES"
 ENTRY = (
     "INSERT INTO ledger_entries (user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, "
@@ -82,6 +83,9 @@ BREAKING: Mapping[str, str] = {
     "referral_edges_code_fkey": f"{EDGE} ('ada', 'bob', 'LOST', gen_random_uuid(), now())",
     "webhook_deliveries_pkey": f"{DELIVERY} ('msg', 'created', now()), ('msg', 'deleted', now())",
     "webhook_deliveries_kind_known": f"{DELIVERY} ('msg', 'renamed', now())",
+    "fingerprint_keys_pkey": f"{FINGERPRINT_KEY} ('a', decode(repeat('00', 32), 'hex')), "
+    "('a', decode(repeat('00', 32), 'hex'))",
+    "fingerprint_keys_length": f"{FINGERPRINT_KEY} ('a', '')",
     "idempotency_keys_key_form": f"{REPLY} ('ada', 'a b', '', 200, '', now())",
     "idempotency_keys_status_final": f"{REPLY} ('ada', 'k', '', 503, '', now())",
     "ledger_accounts_pkey": f"{ACCOUNT} ('ada', 'credits', 0, 0)",

@@ -31,3 +31,16 @@ WHERE (caller, key) IN (
 -- drop(callers)
 DELETE FROM tallystick.idempotency_keys
 WHERE caller = ANY($1::text[]);
+
+-- fingerprint_key(purpose)
+SELECT key
+FROM tallystick.fingerprint_keys
+WHERE purpose = $1::text;
+
+-- keep_fingerprint_key(purpose, fresh, where_replies_are_stored)
+-- Replies that an older version stored stay comparable; the first instance decides for all.
+INSERT INTO tallystick.fingerprint_keys (purpose, key)
+SELECT
+    $1::text,
+    CASE WHEN EXISTS (SELECT FROM tallystick.idempotency_keys) THEN $3::bytea ELSE $2::bytea END
+ON CONFLICT (purpose) DO NOTHING;

@@ -1,0 +1,40 @@
+"""Fingerprints of requests: keyed hashes under a key that is stored beside the replies."""
+
+import hashlib
+import hmac
+
+from application.ports import Randomness
+from application.reads import Reads, run_again
+from application.transactions import Transactions
+
+KEY_BYTES = 32
+
+
+class Fingerprints:
+    """Hashes requests under one key for all instances, which no change of another secret changes.
+
+    The hash is keyed because a body may hold a password: whoever reads a stored fingerprint without the key cannot try
+    passwords on it.
+    """
+
+    def __init__(self, transactions: Transactions, reads: Reads, randomness: Randomness, *, earlier_key: bytes) -> None:
+        """`earlier_key` made the fingerprints that older versions stored; it stays the key where there are some."""
+        self._transactions, self._reads, self._randomness = transactions, reads, randomness
+        self._earlier_key = earlier_key
+        self._key: bytes | None = None
+
+    async def __call__(self, request: bytes) -> bytes:
+        """Return the fingerprint of a request; Overloaded where the key is needed first and cannot be read."""
+        if self._key is None:
+            self._key = await self._reads(lambda stores: stores.fingerprint_keys.find()) or await self._first_key()
+        return hmac.digest(self._key, request, hashlib.sha256)
+
+    async def _first_key(self) -> bytes:
+        drawn = self._randomness.bytes(KEY_BYTES)
+
+        async def store() -> bytes:
+            async with self._transactions.begin() as stores:
+                await stores.fingerprint_keys.keep(drawn, where_replies_are_stored=self._earlier_key)
+                return await stores.fingerprint_keys.find() or drawn
+
+        return await run_again(store, self._randomness)
