@@ -38,11 +38,11 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
             "identity",
         ),
         "Webhooks": ("webhook_secrets", "webhook_bearer"),
-        "Addresses": ("public_base_url", "app_url", "allowed_origins", "trusted_proxies"),
+        "Addresses": ("public_base_url", "app_url", "allowed_origins", "allowed_headers", "trusted_proxies"),
         "Rate limits": ("rate_limits", "rate_limit_storage"),
         "Rewards": ("reward_offers",),
         "Loyalty": ("tiers", "games", "referral_points"),
-        "Running": ("flags", "log_level", "reconcile_hour", "drain_seconds"),
+        "Running": ("flags", "log_level", "slow_request_ms", "log_writes", "reconcile_hour", "drain_seconds"),
     }
 )
 """Every setting stands under one of these; a new one needs its place here."""

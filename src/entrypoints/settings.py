@@ -35,7 +35,8 @@ _SEVERAL = ("jwt_secret", "session_secret", "webhook_bearer")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?")
 _LAST_PORT = 65535
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_ORIGIN = re.compile(r"(?:https?|capacitor|tauri|chrome-extension)://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 
 def _says(text: str) -> msgspec.Meta:
@@ -130,7 +131,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("Where this service is reached; share links start with it. Default: where it listens."),
     ] = None
     app_url: Annotated[str | None, _says("Where clicks on share links land. Default: the public base URL.")] = None
-    allowed_origins: Annotated[str, _says("Origins of web apps that may call from browsers, separated by spaces.")] = ""
+    allowed_origins: Annotated[
+        str,
+        _says(
+            "Origins of web apps that may call from browsers, separated by spaces: `https://app.example.org`, also "
+            "`capacitor://localhost`, `tauri://localhost` and `chrome-extension://` with an extension's id."
+        ),
+    ] = ""
+    allowed_headers: Annotated[
+        str,
+        _says(
+            "Names of request headers, separated by spaces, that pages of the allowed origins may send besides those "
+            "that the service knows."
+        ),
+    ] = ""
 
     rate_limits: Annotated[
         str, _says("`off`, or `group=expression; group=expression` over the defaults; an expression may be `off`.")
@@ -165,6 +179,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See below for what there is.")] = ""
     log_level: Annotated[LogLevel, _says("`debug` logs successful requests too.")] = "info"
+    slow_request_ms: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=600_000)],
+        _says("Successful requests that take at least this long are logged at `info`; others at `debug` only."),
+    ] = 1000
+    log_writes: Annotated[
+        Literal["on", "off"], _says("Log successful `POST`, `PUT`, `PATCH` and `DELETE` requests at `info` too.")
+    ] = "off"
     reconcile_hour: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=23)],
         _says(
@@ -244,6 +265,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.allowed_origins.split()
 
     @property
+    def cross_origin_headers(self) -> list[str]:
+        """The request headers that web apps may send besides those that the service knows."""
+        return self.allowed_headers.split()
+
+    @property
     def proxies(self) -> list[str]:
         """The networks of trusted proxies."""
         return self.trusted_proxies.split()
@@ -321,6 +347,7 @@ def _check(settings: Settings) -> None:
         "games": Games.parse,
         "trusted_proxies": lambda text: [ip_network(word, strict=False) for word in text.split()],
         "allowed_origins": _check_origins,
+        "allowed_headers": _check_headers,
     }
     for name, read in readers.items():
         try:
@@ -394,9 +421,14 @@ def _check_web_address(name: str, url: str | None) -> None:
 def _check_origins(text: str) -> None:
     if not all(_ORIGIN.fullmatch(origin) for origin in text.split()):
         raise ValueError(
-            "http:// or https:// and a host in lower case are needed, with no path and no slash behind it, "
-            "several separated by spaces"
+            "http://, https://, capacitor://, tauri:// or chrome-extension:// and a host in lower case are needed, "
+            "with no path and no slash behind it, several separated by spaces"
         )
+
+
+def _check_headers(text: str) -> None:
+    if not all(_HEADER.fullmatch(name) for name in text.split()):
+        raise ValueError("names of headers such as `x-app-version` are needed, separated by spaces")
 
 
 def _read_flags(text: str) -> dict[Flag, bool]:

@@ -84,6 +84,7 @@ from domain.users import UserId
 from entrypoints.http.app import build_app
 from entrypoints.http.audit import audit_router
 from entrypoints.http.authentication import Authentication
+from entrypoints.http.cors import Cors
 from entrypoints.http.credits import credits_router
 from entrypoints.http.deletion import deletion_router
 from entrypoints.http.exchange import TrustedProxies
@@ -99,6 +100,7 @@ from entrypoints.http.pending_accruals import pending_accruals_router
 from entrypoints.http.rating_slips import rating_slips_router, wire_completed, wire_slip
 from entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
 from entrypoints.http.replies import WireEncoder
+from entrypoints.http.request_log import LogRules
 from entrypoints.http.resolver import resolver_router
 from entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_bought
 from entrypoints.http.sign_up import sign_up_router
@@ -564,8 +566,12 @@ class Http(Provider):
                 pseudonyms=pseudonyms,
                 fingerprints=fingerprints,
                 version=version("tallystick"),
-                allowed_origins=settings.origins,
-                is_talkative=settings.log_level == "debug",
+                cors=Cors(settings.origins, settings.cross_origin_headers),
+                log_rules=LogRules(
+                    slow_seconds=settings.slow_request_ms / 1000,
+                    writes=settings.log_writes == "on",
+                    all_requests=settings.log_level == "debug",
+                ),
             )
         )
 

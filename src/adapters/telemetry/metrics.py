@@ -94,6 +94,12 @@ class PrometheusMetrics:
             buckets=_REQUEST_SECONDS,
             registry=self._registry,
         )
+        self._problems = Counter(
+            "http_problems",
+            "Problem documents answered, by route template and code.",
+            ["route", "code"],
+            registry=self._registry,
+        )
         # Looking a child up by its labels takes a lock and costs more than counting does.
         self._request_children: dict[tuple[str, str, int], Histogram] = {}
         self._counter_children: dict[tuple[CounterName, str], Counter] = {}
@@ -127,6 +133,10 @@ class PrometheusMetrics:
             child = self._requests.labels(method, route, str(status))
             self._request_children[method, route, status] = child
         child.observe(seconds)
+
+    def problem(self, route: str, code: str) -> None:
+        """Count one answered problem document."""
+        self._problems.labels(route, code).inc()
 
     def exposition(self) -> tuple[bytes, str]:
         """Return what a scrape gets, and its content type."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from litestar import Litestar, Router
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
@@ -13,10 +12,12 @@ from application.fingerprints import Fingerprints
 from application.ports import Randomness
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.bodies import MAX_BODY_BYTES
+from entrypoints.http.cors import Cors
 from entrypoints.http.documentation import openapi
 from entrypoints.http.edge import Edge
-from entrypoints.http.raw_routes import give_parameters
+from entrypoints.http.internals import RouteTable, give_parameters
 from entrypoints.http.replies import exception_handlers
+from entrypoints.http.request_log import LogRules, RequestLog
 from entrypoints.http.requests import FINGERPRINTS, ApiRequest
 from entrypoints.http.shortcut import Shortcut
 
@@ -30,18 +31,11 @@ def build_app(
     pseudonyms: Pseudonyms,
     fingerprints: Fingerprints,
     version: str,
-    allowed_origins: Sequence[str],
-    is_talkative: bool,
+    cors: Cors,
+    log_rules: LogRules,
 ) -> ASGIApp:
     """Return the ASGI application."""
     configuration, assets = openapi(version)
-    cors = CORSConfig(
-        allow_origins=list(allowed_origins),
-        allow_credentials=True,
-        allow_headers=["authorization", "content-type", "idempotency-key", "x-correlation-id"],
-        expose_headers=["x-correlation-id", "idempotency-hit", "retry-after", "ratelimit", "ratelimit-policy"],
-        max_age=600,
-    )
     litestar = Litestar(
         [*routers, assets],
         middleware=[authentication],
@@ -50,10 +44,14 @@ def build_app(
         state=State({FINGERPRINTS: fingerprints}),
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=configuration,
-        cors_config=cors if allowed_origins else None,
         logging_config=None,
         debug=False,
     )
     give_parameters(litestar)
-    shortcut = Shortcut(litestar, authentication, metrics)
-    return Edge(shortcut, metrics=metrics, randomness=randomness, pseudonyms=pseudonyms, is_talkative=is_talkative)
+    return Edge(
+        Shortcut(litestar, authentication, metrics),
+        log=RequestLog(metrics, pseudonyms, log_rules),
+        randomness=randomness,
+        cors=cors,
+        methods=RouteTable(litestar).methods,
+    )

@@ -20,6 +20,9 @@ PUBLIC = "public"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOT_BEARER = TokenRefused("malformed", "Authorization: Bearer TOKEN")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_ORIGIN_SCHEMES = frozenset({*_DEFAULT_PORTS, "capacitor", "tauri", "chrome-extension"})
+"""Pages of the web, and of apps that are made of web pages."""
 
 
 class Authentication(ASGIMiddleware):
@@ -126,8 +129,8 @@ def origin_of(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         return ""
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    if default is None or host is None:
+    if parts.scheme not in _ORIGIN_SCHEMES or host is None:
         return ""
+    default = _DEFAULT_PORTS.get(parts.scheme)
     address = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{address}" if port in {None, default} else f"{parts.scheme}://{address}:{port}"

@@ -30,9 +30,12 @@ from entrypoints.http.refusals import (
     CsrfRefused,
     Fault,
     HeadersTooLarge,
+    HeadTooSlow,
     InternalError,
     InvalidRequest,
+    MalformedRequest,
     RateLimited,
+    UnsupportedEncoding,
     UnsupportedMediaType,
     UriTooLong,
 )
@@ -43,9 +46,13 @@ PAGE_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_ALWAYS: tuple[type[Refusal], ...] = (InvalidRequest, UriTooLong, HeadersTooLarge, Overloaded, InternalError)
+_ALWAYS: tuple[type[Refusal], ...] = (
+    *(InvalidRequest, MalformedRequest, HeadTooSlow, UriTooLong, HeadersTooLarge, Overloaded, InternalError),
+)
 _WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, IdentityKeysUnavailable, UserDeleted)
-_WITH_BODY: tuple[type[Refusal], ...] = (BodyTooLarge, BodyTooSlow, UnsupportedMediaType, InvalidRequest)
+_WITH_BODY: tuple[type[Refusal], ...] = (
+    *(BodyTooLarge, BodyTooSlow, UnsupportedMediaType, UnsupportedEncoding, InvalidRequest),
+)
 _WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress)
 _WITH_EFFECT: tuple[type[Refusal], ...] = (OutcomeUnknown, CsrfRefused)
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})

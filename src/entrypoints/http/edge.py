@@ -1,27 +1,42 @@
 """The outermost layer: correlation, bounds, measurement, and an answer whatever happens inside."""
 
 import asyncio
+from collections.abc import Callable, Collection, Iterable
 from time import perf_counter
+from typing import cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from adapters.telemetry.logs import Pseudonyms, logger
-from adapters.telemetry.metrics import PrometheusMetrics
+from adapters.telemetry.logs import logger
 from application.ports import Randomness
 from domain.refusals import Overloaded, Refusal
 from entrypoints.http.bodies import ClientGone
-from entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES, Exchange, correlation_id_of, headers_of
+from entrypoints.http.cors import Cors
+from entrypoints.http.exchange import (
+    MAX_HEADER_BYTES,
+    MAX_TARGET_BYTES,
+    REFUSED_BY_SERVER,
+    Exchange,
+    correlation_id_of,
+    exchange_of,
+    headers_of,
+)
+from entrypoints.http.framing import framing_fault, whole_body
 from entrypoints.http.problems import send_problem
-from entrypoints.http.refusals import HeadersTooLarge, InternalError, UriTooLong
+from entrypoints.http.refusals import (
+    HeadersTooLarge,
+    InternalError,
+    RouteNotFound,
+    UriTooLong,
+)
+from entrypoints.http.request_log import RequestLog
 
 MAX_IN_FLIGHT = 8192
-_UNMATCHED = "unmatched"
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _DOCUMENTATION = "/schema"
-_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-_FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
+_METHOD_NOT_ALLOWED = 405
 
 
 class Edge:
@@ -31,13 +46,12 @@ class Edge:
         self,
         app: ASGIApp,
         *,
-        metrics: PrometheusMetrics,
+        log: RequestLog,
         randomness: Randomness,
-        pseudonyms: Pseudonyms,
-        is_talkative: bool = False,
+        cors: Cors,
+        methods: Callable[[str], Collection[str]],
     ) -> None:
-        self._app, self._metrics, self._randomness, self._pseudonyms = app, metrics, randomness, pseudonyms
-        self._is_talkative = is_talkative
+        self._app, self._log, self._randomness, self._cors, self._methods = app, log, randomness, cors, methods
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,13 +60,7 @@ class Edge:
             return
         started = perf_counter()
         headers, header_bytes = headers_of(scope)
-        correlation_id = correlation_id_of(headers) or self._randomness.bytes(16).hex()
-        client = scope["client"]
-        exchange = Exchange(correlation_id, headers, client[0] if client else "")
-        exchange.reply_headers += ((b"x-correlation-id", correlation_id.encode()), _NO_SNIFFING)
-        if not scope["path"].startswith(_DOCUMENTATION):
-            exchange.reply_headers.append(_NO_STORE)
-        scope.setdefault("state", {})["exchange"] = exchange
+        exchange = self._exchange(scope, headers)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -60,55 +68,97 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *exchange.reply_headers]
+                if status == _METHOD_NOT_ALLOWED:
+                    message["headers"] = self._with_allow(scope["path"], message["headers"])
             await send(message)
 
         self._in_flight += 1
         try:
-            refusal = self._refusal(scope, header_bytes)
+            refusal = self._refusal(scope, headers, header_bytes)
             if refusal is not None:
-                await send_problem(refusal, correlation_id, send_with_headers)
+                await send_problem(refusal, exchange, send_with_headers)
             else:
-                await self._app(scope, receive, send_with_headers)
+                await self._serve(scope, receive, send_with_headers)
         except ClientGone:
             pass
         except asyncio.CancelledError:
-            logger().warning("request cut off by the end of the server", correlation_id=correlation_id)
+            logger().warning("request cut off by the end of the server", correlation_id=exchange.correlation_id)
             raise
         except Exception as error:  # noqa: BLE001  nothing behind this line could answer
-            logger().error("request failed", correlation_id=correlation_id, error=error)
+            logger().error("request failed", correlation_id=exchange.correlation_id, error=error)
             if not status:
-                await send_problem(InternalError(), correlation_id, send_with_headers)
+                await send_problem(InternalError(), exchange, send_with_headers)
         finally:
             self._in_flight -= 1
-            self._tell(scope, exchange, status, perf_counter() - started)
+            self._log.record(scope, exchange, status, perf_counter() - started)
 
-    def _refusal(self, scope: HTTPScope, header_bytes: int) -> Refusal | None:
-        """Return why a request is not even looked at."""
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        receive = whole_body(receive, scope, exchange.headers)
+        if scope["method"] == "OPTIONS":
+            await self._answer_options(scope, exchange, send)
+        elif scope["method"] == "HEAD":
+            # HEAD is GET without its body. The server decides by its own scope, which therefore stays as it is.
+            inner = cast("HTTPScope", {**scope, "method": "GET"})
+            try:
+                await self._app(inner, receive, _without_body(send))
+            finally:
+                scope["path_template"] = inner.get("path_template", "")
+        else:
+            await self._app(scope, receive, send)
+
+    def _exchange(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> Exchange:
+        correlation_id = correlation_id_of(headers) or self._randomness.bytes(16).hex()
+        client = scope["client"]
+        exchange = Exchange(correlation_id, headers, client[0] if client else "")
+        exchange.reply_headers += ((b"x-correlation-id", correlation_id.encode()), _NO_SNIFFING)
+        exchange.reply_headers += self._cors.headers(headers.get(b"origin"))
+        if not scope["path"].startswith(_DOCUMENTATION):
+            exchange.reply_headers.append(_NO_STORE)
+        scope.setdefault("state", {})["exchange"] = exchange
+        return exchange
+
+    def _refusal(self, scope: HTTPScope, headers: dict[bytes, bytes], header_bytes: int) -> Refusal | None:
+        """Return why the application does not get to see a request."""
+        if REFUSED_BY_SERVER in scope["state"]:
+            return cast("Refusal", scope["state"][REFUSED_BY_SERVER])
         if self._in_flight > MAX_IN_FLIGHT:
             return Overloaded()
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             return UriTooLong(MAX_TARGET_BYTES)
         if header_bytes > MAX_HEADER_BYTES:
             return HeadersTooLarge(MAX_HEADER_BYTES)
-        return None
+        return framing_fault(scope["http_version"], headers)
 
-    def _tell(self, scope: HTTPScope, exchange: Exchange, status: int, seconds: float) -> None:
-        route = scope.get("path_template") or _UNMATCHED
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self._metrics.request(method, route, status, seconds)
-        is_failure = status >= _FIRST_FAILURE or not status
-        if not (is_failure or self._is_talkative or status >= _FIRST_REFUSAL):
+    async def _answer_options(self, scope: HTTPScope, exchange: Exchange, send: Send) -> None:
+        """Answer what a path takes, and to pages of allowed origins what they may send."""
+        preflight = self._cors.preflight(exchange.headers)
+        allow = self._allow(scope["path"])
+        if not allow and preflight is None:
+            await send_problem(RouteNotFound(), exchange, send)
             return
-        facts: dict[str, object] = {
-            "method": method,
-            "route": route,
-            "status": status,
-            "ms": round(seconds * 1000, 2),
-            "correlation_id": exchange.correlation_id,
-        }
-        if exchange.principal is not None:
-            facts["user"] = self._pseudonyms.of(exchange.principal.user_id)
-        if is_failure:
-            logger().warning("request", **facts)
-        else:
-            logger().info("request", **facts)
+        headers = [*([(b"allow", allow)] if allow else []), *(preflight or ())]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _with_allow(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        return [*(header for header in headers if header[0].lower() != b"allow"), (b"allow", self._allow(path))]
+
+    def _allow(self, path: str) -> bytes:
+        return ", ".join(sorted(self._methods(path))).encode()
+
+
+def _without_body(send: Send) -> Send:
+    """Return a `send` that ends an answer behind its headers, however long its body would be."""
+    is_over = False
+
+    async def send_head(message: Message) -> None:
+        nonlocal is_over
+        if is_over:
+            return
+        if message["type"] == "http.response.body":
+            is_over = True
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await send(message)
+
+    return send_head

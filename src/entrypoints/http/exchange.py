@@ -13,6 +13,8 @@ from domain.identity import Principal
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024
 JSON = b"application/json"
+REFUSED_BY_SERVER = "refused by the server"
+"""What a request's state holds the refusal under, where the server could not read the request."""
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
 _IPV6_SITE_BITS = 64
 
@@ -25,6 +27,8 @@ class Exchange:
     headers: dict[bytes, bytes]
     peer: str
     principal: Principal | None = None
+    code: str = ""
+    """The code of the problem that is answered; empty where the answer is not a problem."""
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 

@@ -28,18 +28,21 @@ from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refus
 from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from domain.tokens import IdentityKeysUnavailable, TokenRefused
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
-from entrypoints.http.exchange import send_reply
+from entrypoints.http.exchange import Exchange, send_reply
 from entrypoints.http.refusals import (
     BodyTooLarge,
     BodyTooSlow,
     CsrfRefused,
     HeadersTooLarge,
+    HeadTooSlow,
     InternalError,
     InvalidRequest,
+    MalformedRequest,
     MethodNotAllowed,
     RateLimited,
     RouteNotFound,
     SignatureRefused,
+    UnsupportedEncoding,
     UnsupportedMediaType,
     UriTooLong,
     WebhooksDisabled,
@@ -66,6 +69,7 @@ STATUS: Mapping[type[Refusal], int] = {
     FlagNotFound: 404,
     FlagPinned: 409,
     GameNotFound: 404,
+    HeadTooSlow: 408,
     HeadersTooLarge: 431,
     IdempotencyInProgress: 409,
     IdempotencyMismatch: 422,
@@ -82,6 +86,7 @@ STATUS: Mapping[type[Refusal], int] = {
     InviteNotFound: 404,
     InviteRevoked: 410,
     LimiterUnavailable: 503,
+    MalformedRequest: 400,
     MethodNotAllowed: 405,
     NotYourReward: 403,
     OutcomeUnknown: 503,
@@ -102,6 +107,7 @@ STATUS: Mapping[type[Refusal], int] = {
     SlipNotOpen: 409,
     TokenRefused: 401,
     Unauthenticated: 401,
+    UnsupportedEncoding: 415,
     UnsupportedMediaType: 415,
     UriTooLong: 414,
     UserDeleted: 410,
@@ -156,8 +162,8 @@ def problem_headers(refusal: Refusal) -> dict[str, str]:
     status = status_of(refusal)
     if isinstance(refusal, RateLimited | IdentityKeysUnavailable):
         return {"retry-after": str(refusal.retry_after_seconds)}
-    if isinstance(refusal, MethodNotAllowed) and refusal.allow is not None:
-        return {"allow": refusal.allow}
+    if isinstance(refusal, UnsupportedEncoding):
+        return {"accept-encoding": "identity"}
     if status == 401:  # noqa: PLR2004  a status is its own name
         return {"www-authenticate": 'Bearer error="invalid_token"' if _has_token(refusal) else "Bearer"}
     if status == 503 or isinstance(refusal, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name
@@ -170,8 +176,9 @@ def _has_token(refusal: Refusal) -> bool:
     return isinstance(refusal, TokenRefused) or (isinstance(refusal, SignatureRefused) and refusal.has_token)
 
 
-async def send_problem(refusal: Refusal, correlation_id: str, send: Send) -> None:
+async def send_problem(refusal: Refusal, exchange: Exchange, send: Send) -> None:
     """Answer with a refusal, outside the framework."""
+    exchange.code = refusal.code
     headers = [(name.encode(), value.encode()) for name, value in problem_headers(refusal).items()]
-    body = problem_body(refusal, correlation_id)
+    body = problem_body(refusal, exchange.correlation_id)
     await send_reply(send, status_of(refusal), PROBLEM_JSON.encode(), body, headers)

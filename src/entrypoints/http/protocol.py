@@ -1,66 +1,41 @@
-"""HTTP as uvicorn speaks it: heads are bounded in bytes and time, replies written at once and not for ever."""
+"""HTTP/1.1 on a connection: uvicorn's protocol, with bounded heads, without upgrades, and with our own refusals.
+
+This file overrides parts of uvicorn that its documentation does not promise; it was written for uvicorn 0.54 and
+httptools 0.9. tests/unit/http/test_protocol.py and tests/integration/cli/test_wire.py fail when those parts change.
+"""
 
 import asyncio
+from typing import Any
 
+import httptools
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from adapters.system import SystemRandomness
-from entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES
-from entrypoints.http.problems import PROBLEM_JSON, problem_body
-from entrypoints.http.refusals import HeadersTooLarge
+from domain.refusals import Refusal
+from entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES, REFUSED_BY_SERVER
+from entrypoints.http.joined_writes import JoinedWrites
+from entrypoints.http.refusals import HeadersTooLarge, HeadTooSlow, MalformedRequest
 
 HEAD_SECONDS = 15.0
 WRITE_SECONDS = 30.0
-"""How long a client may take to read what fills the buffers; who reads nothing is not waited for."""
-_MOST_JOINED_BYTES = 64 * 1024
+"""How long a client may take to read what fills the buffers."""
 MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_TARGET_BYTES + 8 * 1024
-"""Names, separators and what is too long by a little are told so further inside."""
-
-
-class JoinedWrites(asyncio.Transport):
-    """Sends what is written in one turn of the loop by one call: uvicorn writes a reply's head and body apart."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._transport, self._loop = transport, loop
-        self._written: list[bytes | bytearray | memoryview] = []
-        self._size = 0
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._written:
-            self._loop.call_soon(self._send)
-        self._written.append(data)
-        self._size += len(data)
-        if self._size > _MOST_JOINED_BYTES:  # whoever writes more has to learn that nobody reads it
-            self._send()
-
-    def close(self) -> None:
-        self._send()
-        self._transport.close()
-
-    def abort(self) -> None:
-        self._written.clear()
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def _send(self) -> None:
-        written = b"".join(self._written)
-        self._written.clear()
-        self._size = 0
-        if written and not self._transport.is_closing():  # the client may be gone by now
-            self._transport.write(written)
+"""More than both bounds together: a head that is too long by little is refused by the application, with its route."""
+_VERSIONS = frozenset({"1.0", "1.1"})
+_UPGRADE_TOKENS = frozenset({b"upgrade", b"http2-settings"})
+_NO_HTTP = "the request line is not one of HTTP/1.1"
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Closes connections whose head does not end: the parser would keep whatever it is sent."""
+    """One connection. What the parser refuses is answered by the application, as every other request is."""
 
+    _has_begun = False
     _is_head = True
     _began_here = False
     _head_bytes = 0
-    _patience: asyncio.TimerHandle | None = None
-    _reading: asyncio.TimerHandle | None = None
+    _is_refused = False
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -69,73 +44,206 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
-        self._stop_minding()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._reading = self.loop.call_later(WRITE_SECONDS, self._drop)
+        self._write_timer = self.loop.call_later(WRITE_SECONDS, self._drop)
 
     def resume_writing(self) -> None:
-        self._stop_minding()
+        self._stop_write_timer()
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        if self._is_refused:
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            self._refuse(MalformedRequest(_reason(error)))
+            return
         if not self._is_head:
-            self._mind_what_is_no_head()
+            self._time_what_is_no_head()
             return
         # What came before a head in the same read is not its own; one read is bounded by the transport.
         if not self._began_here:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse()
+                self._refuse(HeadersTooLarge(MAX_HEADER_BYTES))
+                return
         self._began_here = False
-        if self._patience is None:  # nearly every head comes whole, and no clock runs for it
+        if self._head_timer is None:  # nearly every head comes whole, and no timer runs for it
             self._wait_for_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_head, self._began_here, self._head_bytes = True, True, 0
+        self._has_begun, self._is_head, self._began_here, self._head_bytes = True, True, True, 0
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # the head is parsed again without its upgrade, see _feed
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise httptools.HttpParserInvalidStatusError
+        if not self.url.startswith(b"/"):
+            self.url = _origin_form(self.url)
+        super().on_headers_complete()
         self._is_head = False
         self._stop_waiting()
-        super().on_headers_complete()
 
-    def _mind_what_is_no_head(self) -> None:
-        """Run the clock for what came behind a reply without beginning a head: it stopped the one of idle times."""
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.response_complete and self._patience is None:
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["http_version"] == "1.0":
+            app = _without_chunks(app, cycle)
+        super()._start_asgi_task(cycle, app)
+
+    def _feed(self, data: bytes) -> None:
+        """Parse what was received; a request that asks for another protocol is parsed again without asking.
+
+        httptools ends such a message behind its head and drops the body (encode/uvicorn#2722). A server may ignore an
+        upgrade (RFC 9110, 7.8), and Java's and curl's clients offer `h2c` on every plain connection.
+        """
+        rest = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                self._restart(self._head_without_upgrade())
+            else:
+                return
+
+    def _restart(self, head: bytes) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.feed_data(head)
+
+    def _head_without_upgrade(self) -> bytes:
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise httptools.HttpParserInvalidMethodError("this server is not a proxy, and takes no CONNECT")
+        lines = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                kept = b", ".join(token for token in tokens if token.lower() not in _UPGRADE_TOKENS)
+                lines += [b"connection: " + kept] if kept else []
+            elif name not in _UPGRADE_TOKENS:
+                lines.append(name + b": " + value)
+        return b"\r\n".join((*lines, b"", b""))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what cannot be parsed, behind the answers that are still owed, and close the connection."""
+        self._is_refused = True
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        existing = self._latest_cycle()
+        if existing is not None and existing.more_body and not self._is_head:
+            self._refuse_body(existing, refusal)
+            return
+        state = {**self.app_state, REFUSED_BY_SERVER: refusal}
+        place: Any = {"method": "", "path": "/", "raw_path": b"/", "query_string": b"", "state": state}
+        self.cycle = RequestResponseCycle(
+            scope={**self.scope, **place},
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        self.cycle.more_body = False
+        if existing is None or existing.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _latest_cycle(self) -> RequestResponseCycle | None:
+        """Return the latest request; uvicorn's annotation leaves out that there may be none yet."""
+        return self.cycle
+
+    def _refuse_body(self, cycle: RequestResponseCycle, refusal: Refusal) -> None:
+        """Pass the refusal to the request whose body this is; its answer is the last one of the connection."""
+        if cycle.response_complete:
+            self.transport.close()
+            return
+        cycle.keep_alive = False
+        cycle.scope["state"][REFUSED_BY_SERVER] = refusal
+        cycle.more_body = False
+        cycle.message_event.set()
+
+    def _time_what_is_no_head(self) -> None:
+        """Start the timer for what came behind a reply without beginning a head: it stopped the one of idle times."""
+        cycle = self._latest_cycle()
+        if cycle is not None and cycle.response_complete and self._head_timer is None:
             self._wait_for_head()
 
     def _wait_for_head(self) -> None:
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _stop_minding(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _drop(self) -> None:
-        """Let go of who does not read; closing would wait for them to take what is in the buffers."""
+        """Drop a client that does not read; closing would wait until it has read what is in the buffers."""
         self.transport.abort()
 
     def _give_up(self) -> None:
-        self.transport.close()
+        """Refuse a head that was begun, and close a connection on which nothing was."""
+        if self._is_head and self._has_begun:
+            self._refuse(HeadTooSlow())
+        else:
+            self.transport.close()
 
-    def _refuse(self) -> None:
-        if self.transport.is_closing():
-            return
-        body = problem_body(HeadersTooLarge(MAX_HEADER_BYTES), SystemRandomness().bytes(16).hex())
-        head = (
-            "HTTP/1.1 431 Request Header Fields Too Large\r\n"
-            f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+
+def _reason(error: BaseException | None) -> str:
+    """Return the parser's words, where they are its own: other errors repeat what was sent."""
+    if isinstance(error, httptools.HttpParserCallbackError):
+        return _reason(error.__context__)
+    if isinstance(error, httptools.HttpParserError) and not isinstance(error, httptools.HttpParserInvalidURLError):
+        return str(error.args[0]) if error.args else _NO_HTTP
+    return _NO_HTTP
+
+
+def _origin_form(url: bytes) -> bytes:
+    """Return the path and query of an absolute URL, which a server has to take as well (RFC 9112, 3.2.2)."""
+    if url == b"*":
+        return url
+    parsed = httptools.parse_url(url)
+    return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+
+
+def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """Answer HTTP/1.0, which knows no chunks: a body of unknown length ends with the connection."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        is_bounded = True
+
+        async def send_whole(message: Message) -> None:
+            nonlocal is_bounded
+            if message["type"] == "http.response.start":
+                is_bounded = any(name.lower() == b"content-length" for name, _ in message["headers"])
+                cycle.chunked_encoding = None if is_bounded else False
+            elif message["type"] == "http.response.body" and not is_bounded:
+                cycle.expected_content_length = len(message["body"])
+            await send(message)
+
+        await app(scope, receive, send_whole)
+
+    return answer

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from litestar import Litestar, asgi
-from litestar._asgi.routing_trie.types import RouteTrieNode
+from litestar import asgi
 from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
@@ -100,27 +99,8 @@ def raw_post(
     @asgi(path, copy_scope=False, opt={OPERATION: documented, **options})
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
-            raise MethodNotAllowed("POST")
+            raise MethodNotAllowed
         await gate.check(scope, options)
         await send_reply(send, 200, JSON, msgspec.json.encode(await work(RawRequest(scope, receive))))
 
     return handle
-
-
-def give_parameters(app: Litestar) -> None:
-    """Let raw handlers have parameters in their paths."""
-    _give_parameters(app.asgi_router.root_route_map_node)
-
-
-def _give_parameters(node: RouteTrieNode) -> None:
-    if node.is_asgi:
-        node.path_parameters = _ForAnyMethod(node.path_parameters)
-    for child in node.children.values():
-        _give_parameters(child)
-
-
-class _ForAnyMethod(dict[Any, Any]):
-    """Litestar 2.25 keeps the parameters of an ASGI handler under `asgi`, and looks for them under the method."""
-
-    def __missing__(self, method: object) -> Any:
-        return self["asgi"]

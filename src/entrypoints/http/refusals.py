@@ -56,6 +56,13 @@ class UnsupportedMediaType(Refusal):
         super().__init__("a body has to be sent as Content-Type: application/json")
 
 
+class UnsupportedEncoding(Refusal):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+    def __init__(self) -> None:
+        super().__init__("a body has to be sent as it is, without a Content-Encoding")
+
+
 class BodyTooLarge(Refusal):
     code = "BODY_TOO_LARGE"
 
@@ -80,6 +87,23 @@ class UriTooLong(Refusal):
         self.limit_bytes = limit
 
 
+class MalformedRequest(Refusal):
+    """What came over the connection is not HTTP."""
+
+    code = "MALFORMED_REQUEST"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"this cannot be read as HTTP/1.1: {reason}")
+
+
+class HeadTooSlow(Refusal):
+    code = "HEAD_TOO_SLOW"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the request line and the headers did not arrive in time")
+
+
 class HeadersTooLarge(Refusal):
     code = "HEADERS_TOO_LARGE"
 
@@ -98,14 +122,8 @@ class RouteNotFound(Refusal):
 class MethodNotAllowed(Refusal):
     code = "METHOD_NOT_ALLOWED"
 
-    def __init__(self, allow: str | None = None) -> None:
-        super().__init__("this path does not take this method")
-        self._allow = allow
-
-    @property
-    def allow(self) -> str | None:
-        """The methods that the path takes, where they are known."""
-        return self._allow
+    def __init__(self) -> None:
+        super().__init__("this path does not take this method; the header Allow names those that it takes")
 
 
 class RateLimited(Refusal):

@@ -20,7 +20,7 @@ from application.idempotency import Replayed, RequestKey, StoredReply
 from application.ports import Metrics
 from domain.refusals import Refusal
 from entrypoints.http.bodies import MAX_BODY_BYTES, ClientGone
-from entrypoints.http.exchange import exchange_of, send_reply
+from entrypoints.http.exchange import Exchange, exchange_of, send_reply
 from entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
 from entrypoints.http.refusals import (
     BodyTooLarge,
@@ -35,8 +35,7 @@ HIT = {"idempotency-hit": "true"}
 RAW_HIT = (b"idempotency-hit", b"true")
 _LAST_STORED, _TOO_MANY = 499, 429
 _MISSING = re.compile(r"Missing required \w+ parameter '([A-Za-z_-]+)'")
-_BAD_HOST = "Invalid host header"
-_FIRST_FAILURE = 500
+_FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
 _TRANSLATED: Mapping[type[HTTPException], Callable[[], Refusal]] = {
     NotFoundException: RouteNotFound,
     MethodNotAllowedException: MethodNotAllowed,
@@ -71,14 +70,14 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
     def on_refusal(request: Request, refusal: Refusal) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         return _problem(request, refusal)
 
-    def on_replay(_request: Request, replay: Replayed) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+    def on_replay(request: Request, replay: Replayed) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         metrics.count("idempotency_hits")
         reply = replay.reply
+        exchange_of(request.scope).code = _code(reply)
         return Response(reply.body, status_code=reply.status, media_type=_media_type(reply), headers=HIT)
 
     def on_framework(request: Request, error: HTTPException) -> Response[bytes]:  # type: ignore[type-arg]  # any request
-        headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-        return _problem(request, _from_framework(error), headers)
+        return _problem(request, _from_framework(error))
 
     def on_anything(request: Request, error: Exception) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         if isinstance(error, ClientGone):
@@ -89,23 +88,36 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
     return {Refusal: on_refusal, Replayed: on_replay, HTTPException: on_framework, Exception: on_anything}
 
 
-async def send_replay(replay: Replayed, metrics: Metrics, send: Send) -> None:
+async def send_replay(replay: Replayed, metrics: Metrics, exchange: Exchange, send: Send) -> None:
     """Answer with a stored reply, outside the framework."""
     metrics.count("idempotency_hits")
     reply = replay.reply
+    exchange.code = _code(reply)
     await send_reply(send, reply.status, _media_type(reply).encode(), reply.body, [RAW_HIT])
 
 
+class _Coded(msgspec.Struct):
+    """The member of a stored problem that the log line repeats."""
+
+    code: str = ""
+
+
+def _code(reply: StoredReply) -> str:
+    return msgspec.json.decode(reply.body, type=_Coded).code if reply.status >= _FIRST_REFUSAL else ""
+
+
 def _media_type(reply: StoredReply) -> str:
-    return "application/json" if reply.status < 400 else PROBLEM_JSON  # noqa: PLR2004  its own name
+    return "application/json" if reply.status < _FIRST_REFUSAL else PROBLEM_JSON
 
 
-def _problem(request: Request, refusal: Refusal, headers: dict[str, str] | None = None) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+def _problem(request: Request, refusal: Refusal) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+    exchange = exchange_of(request.scope)
+    exchange.code = refusal.code
     return Response(
-        problem_body(refusal, exchange_of(request.scope).correlation_id),
+        problem_body(refusal, exchange.correlation_id),
         status_code=status_of(refusal),
         media_type=PROBLEM_JSON,
-        headers=problem_headers(refusal) | (headers or {}),
+        headers=problem_headers(refusal),
     )
 
 
@@ -123,8 +135,6 @@ def _unshaped(error: HTTPException) -> Fault:
     missing = _MISSING.match(error.detail)
     if missing is not None:
         return Fault(f"#{missing[1]}", "it is needed")
-    if error.detail == _BAD_HOST:
-        return Fault("#Host", "it is no host")
     return Fault("#", "the request cannot be understood")
 
 

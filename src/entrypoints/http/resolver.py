@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from litestar import Response, Router, asgi, route
+from litestar import Response, Router, asgi, get
 from litestar.datastructures import Cookie
-from litestar.enums import HttpMethod, MediaType, ScopeType
+from litestar.enums import MediaType, ScopeType
 from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
@@ -79,17 +79,16 @@ def resolver_router(
         opt={PUBLIC: True, OPERATION: RawOperation("GET", _OPERATION, _REFUSALS)},
     )
     async def resolve_code(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
-        if scope["type"] != ScopeType.HTTP or scope["method"] not in {"GET", "HEAD"}:
-            raise MethodNotAllowed("GET, HEAD")
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
+            raise MethodNotAllowed
         await gate.count("resolver", exchange_of(scope))
         code = normal_form(_asked(scope["query_string"])) or ""
         resolution = await resolve(code)
         metrics.count("resolver_outcomes", label=resolution)
         await send_reply(send, 200, JSON, reply(code, resolution))
 
-    @route(
+    @get(
         "/r/{code:path}",
-        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         status_code=302,
         media_type=MediaType.TEXT,
         opt={PUBLIC: True, REFUSALS: _REFUSALS},

@@ -4,10 +4,9 @@ import re
 from typing import NamedTuple
 
 from litestar import Litestar
-from litestar._asgi.utils import is_valid_host
 from litestar.enums import ScopeType
 from litestar.routes import ASGIRoute
-from litestar.types import AnyCallable, HTTPScope, Receive, Scope, Send
+from litestar.types import AnyCallable, Receive, Scope, Send
 
 from application.idempotency import Replayed
 from application.ports import Metrics
@@ -16,6 +15,7 @@ from entrypoints.http.authentication import PUBLIC, Authentication
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.problems import send_problem
 from entrypoints.http.raw_routes import OPERATION
+from entrypoints.http.refusals import MethodNotAllowed
 from entrypoints.http.replies import send_replay
 
 _PARAMETER = re.compile(r"\\{(\w+)\\}")
@@ -23,16 +23,13 @@ _PARAMETER = re.compile(r"\\{(\w+)\\}")
 
 class _Raw(NamedTuple):
     handle: AnyCallable
+    method: str
     template: str
     is_public: bool
 
 
 class Shortcut:
-    """Answers raw routes as the framework would, and leaves everything else to it.
-
-    So it does with what a browser sends from a page, for the framework knows which origins may read the answer, and
-    with a host that is none.
-    """
+    """Answers raw routes as the framework would, and leaves everything else to it."""
 
     def __init__(self, framework: Litestar, authentication: Authentication, metrics: Metrics) -> None:
         self._framework, self._authentication, self._metrics = framework, authentication, metrics
@@ -42,7 +39,7 @@ class Shortcut:
         self._with_parameters = [(_pattern(path), route) for path, route in routes.items() if "{" in path]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._find(scope) if scope["type"] == ScopeType.HTTP else None
+        found = self._at(scope["path"]) if scope["type"] == ScopeType.HTTP else None
         if found is None:
             await self._framework(scope, receive, send)
             return
@@ -54,20 +51,15 @@ class Shortcut:
             self._framework,
         )
         try:
+            if scope.get("method") != route.method:
+                raise MethodNotAllowed
             if not route.is_public:
                 exchange.principal = await self._authentication.principal(exchange, str(scope.get("method", "")))
             await route.handle(scope=scope, receive=receive, send=send)
         except Refusal as refusal:
-            await send_problem(refusal, exchange.correlation_id, send)
+            await send_problem(refusal, exchange, send)
         except Replayed as replay:
-            await send_replay(replay, self._metrics, send)
-
-    def _find(self, scope: HTTPScope) -> tuple[_Raw, dict[str, str]] | None:
-        found = self._at(scope["path"])
-        headers = exchange_of(scope).headers
-        if found is None or b"origin" in headers or not is_valid_host(headers.get(b"host", b"")):
-            return None
-        return found
+            await send_replay(replay, self._metrics, exchange, send)
 
     def _at(self, path: str) -> tuple[_Raw, dict[str, str]] | None:
         plain = self._plain.get(path)
@@ -81,7 +73,8 @@ class Shortcut:
 
 
 def _raw(route: ASGIRoute) -> _Raw:
-    return _Raw(route.route_handler.fn, route.path_format, PUBLIC in route.route_handler.opt)
+    handler = route.route_handler
+    return _Raw(handler.fn, handler.opt[OPERATION].method, route.path_format, PUBLIC in handler.opt)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

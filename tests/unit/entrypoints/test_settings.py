@@ -48,6 +48,7 @@ def test_without_an_environment_everything_is_at_its_default() -> None:
         "public_base_url": None,
         "app_url": None,
         "allowed_origins": "",
+        "allowed_headers": "",
         "rate_limits": "",
         "rate_limit_storage": "memory://",
         "trusted_proxies": "",
@@ -57,6 +58,8 @@ def test_without_an_environment_everything_is_at_its_default() -> None:
         "referral_points": 100,
         "flags": "",
         "log_level": "info",
+        "slow_request_ms": 1000,
+        "log_writes": "off",
         "reconcile_hour": 3,
         "drain_seconds": 20,
     }
@@ -83,6 +86,7 @@ def test_every_setting_can_be_given() -> None:
         "TALLYSTICK_PUBLIC_BASE_URL": "https://go.example.org",
         "TALLYSTICK_APP_URL": "http://localhost:3000/welcome?from=link",
         "TALLYSTICK_ALLOWED_ORIGINS": "https://app.example.org http://localhost:3000",
+        "TALLYSTICK_ALLOWED_HEADERS": "x-app-version X-Client",
         "TALLYSTICK_RATE_LIMITS": "read=10/second, 100/minute; write=off",
         "TALLYSTICK_RATE_LIMIT_STORAGE": "valkeys://cache.example.org:6380/1",
         "TALLYSTICK_TRUSTED_PROXIES": "10.0.0.7 2001:db8::/32",
@@ -92,6 +96,8 @@ def test_every_setting_can_be_given() -> None:
         "TALLYSTICK_REFERRAL_POINTS": "0",
         "TALLYSTICK_FLAGS": "ensure_on_read_enabled=off",
         "TALLYSTICK_LOG_LEVEL": "debug",
+        "TALLYSTICK_SLOW_REQUEST_MS": "250",
+        "TALLYSTICK_LOG_WRITES": "on",
         "TALLYSTICK_DRAIN_SECONDS": "0",
         "TALLYSTICK_RECONCILE_HOUR": "0",
     }
@@ -103,6 +109,7 @@ def test_every_setting_can_be_given() -> None:
         assert str(getattr(settings, name)) == given[variable(name)]
     assert settings.origins == ["https://app.example.org", "http://localhost:3000"]
     assert settings.proxies == ["10.0.0.7", "2001:db8::/32"]
+    assert settings.cross_origin_headers == ["x-app-version", "X-Client"]
 
 
 @pytest.mark.parametrize("value", ["x", ""])

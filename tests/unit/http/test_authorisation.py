@@ -44,7 +44,6 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/metrics"): OPEN,
     ("GET", "/api/referral/resolve"): OPEN,
     ("GET", "/r/{code}"): dict.fromkeys(OPEN, 302),
-    ("HEAD", "/r/{code}"): dict.fromkeys(OPEN, 302),
     ("POST", "/api/webhooks/auth"): dict.fromkeys(OPEN, 401),
     ("GET", "/api/my-referral-link"): OWN,
     ("GET", "/api/referral"): OWN,

@@ -214,7 +214,7 @@ async def test_a_client_that_goes_away_is_no_error(anyone: Caller, capsys: pytes
         "root_path": "",
         "scheme": "https",
         "http_version": "1.1",
-        "headers": [(b"authorization", authorization), (b"content-type", b"application/json")],
+        "headers": [(b"host", b"x"), (b"authorization", authorization), (b"content-type", b"application/json")],
         "client": ("203.0.113.7", 50000),
         "server": ("go.example.org", 443),
     }

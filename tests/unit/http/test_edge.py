@@ -167,7 +167,9 @@ async def test_a_host_that_is_none_is_named(anyone: Caller) -> None:
     refused = await anyone.get("/healthz", headers={"host": "a b"})
 
     assert refused.status_code == 400
-    assert refused.json()["errors"] == [{"pointer": "#Host", "detail": "it is no host"}]
+    assert refused.json()["errors"] == [
+        {"pointer": "#Host", "detail": "one host is needed, with a port where it has one"}
+    ]
 
 
 async def test_a_missing_parameter_is_named(anyone: Caller) -> None:

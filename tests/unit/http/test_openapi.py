@@ -73,7 +73,6 @@ async def test_every_operation_states_who_may_call(document: dict[str, Any]) -> 
         ("GET", "/metrics"),
         ("GET", "/api/referral/resolve"),
         ("GET", "/r/{code}"),
-        ("HEAD", "/r/{code}"),
         ("POST", "/api/webhooks/auth"),
         ("POST", "/api/invites/validate"),
         ("POST", "/api/auth/sign-in"),

@@ -92,11 +92,12 @@ async def test_a_silent_connection_is_closed(opened: tuple[HttpProtocol, Wire, T
     assert wire.closed
 
 
-async def test_a_head_that_is_only_begun_is_closed(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+async def test_a_head_that_is_only_begun_is_answered_and_closed(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, timers = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
 
     timers.let_pass()
+    await _settled()
 
     assert wire.closed
 
@@ -204,6 +205,7 @@ async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[Ht
     protocol.data_received(b"GET /healthz HTTP/1.1\r\n")
 
     timers.let_pass()
+    await _settled()
 
     assert wire.closed
 

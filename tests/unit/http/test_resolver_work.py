@@ -125,4 +125,4 @@ async def test_what_one_caller_is_told_about_origins_reaches_nobody_else() -> No
 async def test_a_method_that_it_does_not_take_is_told_which_it_does(anyone: Caller) -> None:
     refused = await anyone.post("/api/referral/resolve")
 
-    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

@@ -1,0 +1,59 @@
+"""What operators learn of each request: a measurement always, and a log line where something is worth reading."""
+
+from typing import NamedTuple
+
+from litestar.types import HTTPScope
+
+from adapters.telemetry.logs import Pseudonyms, logger
+from adapters.telemetry.metrics import PrometheusMetrics
+from entrypoints.http.exchange import Exchange
+
+_UNMATCHED = "unmatched"
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
+
+
+class LogRules(NamedTuple):
+    """Which successful requests are logged; refusals and failures always are."""
+
+    slow_seconds: float = 1.0
+    writes: bool = False
+    all_requests: bool = False
+
+
+class RequestLog:
+    """Measures requests and logs them."""
+
+    def __init__(self, metrics: PrometheusMetrics, pseudonyms: Pseudonyms, rules: LogRules) -> None:
+        self._metrics, self._pseudonyms, self._rules = metrics, pseudonyms, rules
+
+    def record(self, scope: HTTPScope, exchange: Exchange, status: int, seconds: float) -> None:
+        """Record an answered request; a status of 0 stands for one that was cut off before its answer began."""
+        route = scope.get("path_template") or _UNMATCHED
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        self._metrics.request(method, route, status, seconds)
+        if exchange.code:
+            self._metrics.problem(route, exchange.code)
+        is_failure = status >= _FIRST_FAILURE or not status
+        if not (is_failure or status >= _FIRST_REFUSAL or self._is_worth_a_line(method, seconds)):
+            return
+        facts: dict[str, object] = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            "correlation_id": exchange.correlation_id,
+        }
+        if exchange.code:
+            facts["code"] = exchange.code
+        if exchange.principal is not None:
+            facts["user"] = self._pseudonyms.of(exchange.principal.user_id)
+        if is_failure:
+            logger().warning("request", **facts)
+        else:
+            logger().info("request", **facts)
+
+    def _is_worth_a_line(self, method: str, seconds: float) -> bool:
+        rules = self._rules
+        return rules.all_requests or seconds >= rules.slow_seconds or (rules.writes and method in _WRITES)
