@@ -6,8 +6,8 @@ from typing import Any
 from dishka import Provider, Scope
 
 from adapters.identity.jwks import JwksCache
-from adapters.memory.ports import ManualClock
-from adapters.system import SystemClock
+from adapters.memory.ports import ManualClock, RecordedMetrics
+from adapters.system import SystemClock, SystemRandomness
 from application.flags import FollowedFlags
 from application.ports import Bell, Clock
 from entrypoints.worker.flags import FollowFlags
@@ -24,7 +24,7 @@ def published(document: Callable[[], bytes]) -> Provider:
     async def fetch() -> bytes:
         return document()
 
-    return _replacing(JwksCache | None, JwksCache(fetch, SystemClock()))
+    return _replacing(JwksCache | None, JwksCache(fetch, SystemClock(), RecordedMetrics(), SystemRandomness()))
 
 
 def following(bell: type[Bell] | None = None, *, look_seconds: float) -> Provider:

@@ -19,6 +19,7 @@ CounterName = Literal[
     "group_commit_shed",
     "group_commit_splits",
     "idempotency_hits",
+    "identity_key_fetches",
     "legacy_drift_count",
     "limit_hits",
     "limit_storage_failures",
@@ -32,6 +33,7 @@ CounterName = Literal[
 ]
 HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
 GaugeName = Literal[
+    "identity_keys_fetched_at_seconds",
     "legacy_drift",
     "missing_code_count",
     "pending_accruals",

@@ -93,7 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_algorithms: Annotated[
         str | None,
         _says(
-            "Which algorithms are taken, of HS256, RS256, ES256. Default: HS256 with a secret, the others with a URL."
+            "Which algorithms are taken, of HS256 (which needs a secret), RS256 and ES256 (which need a URL). "
+            "Default: all that there are keys for."
         ),
     ] = None
     jwt_issuer: Annotated[str | None, _says("The `iss` that tokens must have, checked exactly where set.")] = None
@@ -338,6 +339,7 @@ def _check(settings: Settings) -> None:
     unknown = settings.algorithms - SECRET_ALGORITHMS - PUBLISHED_ALGORITHMS
     if unknown:
         raise SettingsError(f"{variable('jwt_algorithms')} may name HS256, RS256 and ES256")
+    _check_keys(settings)
     readers: Mapping[str, Callable[[Any], object]] = {
         **dict.fromkeys(_SEVERAL, _secrets),
         "webhook_secrets": lambda text: None if text in {None, OFF} else WebhookSecrets.parse(text),
@@ -357,6 +359,23 @@ def _check(settings: Settings) -> None:
     _check_apart(settings)
     if settings.rate_limit_storage != "memory://":
         _check_scheme("rate_limit_storage", settings.rate_limit_storage, {"valkey", "valkeys", "redis", "rediss"})
+
+
+def _check_keys(settings: Settings) -> None:
+    """Refuse an algorithm whose keys are in no setting: every token that is signed with it would be refused."""
+    name = variable("jwt_algorithms")
+    named = settings.algorithms
+    if settings.jwt_algorithms is not None and not named:
+        raise SettingsError(f"{name} names no algorithm; leave it out, or name HS256, RS256 or ES256")
+    # Without either, the embedded mode draws a secret.
+    if settings.jwt_secret is None and settings.jwks_url is not None and named & SECRET_ALGORITHMS:
+        raise SettingsError(
+            f"{name} names HS256, which needs {variable('jwt_secret')}; "
+            f"tokens of {variable('jwks_url')} are signed with RS256 or ES256"
+        )
+    by_key = " and ".join(sorted(named & PUBLISHED_ALGORITHMS))
+    if settings.jwks_url is None and by_key:
+        raise SettingsError(f"{name} names {by_key}, which needs {variable('jwks_url')}; a secret signs with HS256")
 
 
 def _secrets(text: str | None) -> tuple[str, ...]:

@@ -179,9 +179,11 @@ class PostgresStore(Provider):
         return Doorbell(settings.listen_url, CHANNEL, randomness)
 
     @provide
-    def probe(self, database: Database, clock: Clock, settings: Settings) -> ReadinessProbe:
+    def probe(
+        self, database: Database, clock: Clock, settings: Settings, published: JwksCache | None
+    ) -> ReadinessProbe:
         contract = DatabaseContract(database, accepts_single_login=settings.single_login == "accept")
-        return ReadinessProbe(contract.breaches, clock)
+        return ReadinessProbe(_breaches(contract.breaches, published), clock)
 
 
 class MemoryStore(Provider):
@@ -195,8 +197,8 @@ class MemoryStore(Provider):
         return MemoryTransactions()
 
     @provide
-    def probe(self, clock: Clock) -> ReadinessProbe:
-        return ReadinessProbe(no_breaches, clock)
+    def probe(self, clock: Clock, published: JwksCache | None) -> ReadinessProbe:
+        return ReadinessProbe(_breaches(no_breaches, published), clock)
 
 
 class Machine(Provider):
@@ -252,8 +254,11 @@ class Identity(Provider):
     scope = Scope.APP
 
     @provide
-    async def published_keys(self, settings: Settings, clock: Clock) -> AsyncIterator[JwksCache | None]:
-        cache = JwksCache(over_http(settings.jwks_url), clock) if settings.jwks_url is not None else None
+    async def published_keys(
+        self, settings: Settings, clock: Clock, metrics: Metrics, randomness: Randomness
+    ) -> AsyncIterator[JwksCache | None]:
+        url = settings.jwks_url
+        cache = JwksCache(over_http(url), clock, metrics, randomness) if url is not None else None
         yield cache
         if cache is not None:
             await cache.close()
@@ -587,6 +592,19 @@ def _first_of(keyed: Keyed[Basket]) -> str:
 
 def _first_player_of(keyed: Keyed[Earnings]) -> UserId:
     return keyed.command.earnings[0].player_id
+
+
+def _breaches(
+    store: Callable[[], Awaitable[list[str]]], published: JwksCache | None
+) -> Callable[[], Awaitable[list[str]]]:
+    """Return what asks the store and, where there are any, the published keys, why requests cannot be served."""
+    if published is None:
+        return store
+
+    async def both() -> list[str]:
+        return [*await store(), *await published.breaches()]
+
+    return both
 
 
 async def no_breaches() -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.identity.jwks import JwksUnavailable, over_http
 from adapters.memory.ports import ManualClock
+from entrypoints.cli.check import key_breaches
 from entrypoints.settings import SettingsError, load
 from tests.replacements import stopped
 from tests.services import Caller, running, settings
@@ -77,21 +78,21 @@ async def test_a_document_of_one_mebibyte_is_read_to_its_end(site: Site) -> None
 async def test_one_byte_more_is_too_long(site: Site) -> None:
     site.publishes(b" " * (MEBIBYTE + 1))
 
-    with pytest.raises(JwksUnavailable, match="too long"):
+    with pytest.raises(JwksUnavailable, match="more than 1048576 bytes"):
         await over_http(site.url)()
 
 
 async def test_a_body_without_end_is_cut(site: Site) -> None:
     site.answer = itertools.chain([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"], SENT_FOR_EVER)
 
-    with pytest.raises(JwksUnavailable, match="too long"):
+    with pytest.raises(JwksUnavailable, match="more than 1048576 bytes"):
         await over_http(site.url)()
 
 
 async def test_what_is_small_on_the_wire_and_large_behind_it_is_too_long(site: Site) -> None:
     site.publishes(gzip.compress(b" " * (2 * MEBIBYTE)), "content-encoding: gzip")
 
-    with pytest.raises(JwksUnavailable, match="too long"):
+    with pytest.raises(JwksUnavailable, match="more than 1048576 bytes"):
         await over_http(site.url)()
 
 
@@ -159,6 +160,31 @@ async def test_a_proxy_of_the_environment_is_not_asked(site: Site, monkeypatch: 
         assert proxy.asked == []
 
 
+async def test_a_check_says_in_the_servers_words_why_there_are_no_keys(site: Site) -> None:
+    given = settings(jwks_url=site.url)
+    refused = "TALLYSTICK_JWKS_URL: the identity provider's keys cannot be fetched: "
+    site.publishes(b"", status="404 Not Found")
+    assert await key_breaches(given) == [f"{refused}it answers with status 404 Not Found"]
+    site.publishes(b"", "location: https://id.example.org/keys", status="302 Found")
+    assert await key_breaches(given) == [f"{refused}it answers with status 302 Found, and redirects are not followed"]
+    site.publishes(b'{"keys":[]}')
+    assert (await key_breaches(given))[0].startswith(f"{refused}it publishes no key for RS256")
+    site.publishes(b"<html>")
+    assert await key_breaches(given) == [f"{refused}it answers with something that is no JSON"]
+    site.publishes(Issuer("provider").document())
+    assert await key_breaches(given) == []
+    assert await key_breaches(settings()) == []
+
+
+async def test_a_check_says_that_nobody_listens() -> None:
+    async with listening() as gone:
+        pass
+
+    (reason,) = await key_breaches(settings(jwks_url=gone.url))
+
+    assert "ConnectError" in reason
+
+
 class TestRotationThroughTheService:
     """From the provider's document to the caller's status, with time moved by hand."""
 
@@ -183,10 +209,10 @@ class TestRotationThroughTheService:
     ) -> None:
         old, new = Issuer("old"), Issuer("new")
         site.publishes(old.document())
-        assert (await self.told(anyone, old), await self.told(anyone, new)) == ({200}, {401})
+        assert (await self.told(anyone, old), await self.told(anyone, new)) == ({200}, {503})
 
         site.publishes(new.document())
-        assert (await self.told(anyone, old), await self.told(anyone, new)) == ({200}, {401})
+        assert (await self.told(anyone, old), await self.told(anyone, new)) == ({200}, {503})
         clock.move(timedelta(seconds=30))
 
         assert (await self.told(anyone, new), await self.told(anyone, old)) == ({200}, {401})
@@ -211,14 +237,37 @@ class TestRotationThroughTheService:
 
     async def test_without_any_keys_a_caller_is_asked_to_come_again(self, site: Site, anyone: Caller) -> None:
         site.publishes(b"", status="500 Oh No")
+        reason = (
+            "the identity provider's keys cannot be fetched from TALLYSTICK_JWKS_URL: it answers with status 500 Oh No"
+        )
+        assert (await self.readiness(anyone)) == (503, [reason])
 
         refused = await anyone.call(
             "GET", "/api/referral", headers={"authorization": f"Bearer {Issuer('provider').token('ES256')}"}
         )
 
-        assert (refused.status_code, refused.json()["code"]) == (503, "OVERLOADED")
-        assert refused.json()["retryable"] is True
-        assert "retry-after" in refused.headers
+        assert (refused.status_code, refused.json()["code"]) == (503, "IDENTITY_KEYS_UNAVAILABLE")
+        assert (refused.json()["retryable"], refused.headers["retry-after"]) == (True, "1")
+        assert site.asked == ["/keys"]
+
+    async def test_the_service_is_ready_a_moment_after_the_provider_is_back(
+        self, site: Site, clock: ManualClock, anyone: Caller
+    ) -> None:
+        provider = Issuer("provider")
+        site.publishes(b"", status="500 Oh No")
+        assert await self.told(anyone, provider) == {503}
+
+        site.publishes(provider.document())
+        clock.move(timedelta(seconds=1))
+
+        assert await self.readiness(anyone) == (200, [])
+        assert await self.told(anyone, provider) == {200}
+        assert site.asked == ["/keys"] * 2
+
+    @staticmethod
+    async def readiness(anyone: Caller) -> tuple[int, list[str]]:
+        answer = await anyone.get("/readyz")
+        return answer.status_code, answer.json()["reasons"]
 
     async def test_a_token_that_needs_no_key_is_refused_without_one(self, site: Site, anyone: Caller) -> None:
         site.publishes(b"", status="500 Oh No")

@@ -2,63 +2,104 @@
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from math import ceil
+from typing import NamedTuple
 
 import httpx2
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey
 
-from application.ports import Clock
-from domain.refusals import Overloaded
+from adapters.telemetry.logs import logger
+from application.ports import Clock, Metrics, Randomness
+from domain.tokens import IdentityKeysUnavailable
 
 FRESH_SECONDS = 600.0
 USABLE_SECONDS = 86_400.0
 ASK_AGAIN_SECONDS = 30.0
+"""How long after a fetch an unknown key id may cause the next one; also the longest pause after a failure."""
+FIRST_PAUSE_SECONDS = 1.0
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_KEYS = 100
 _TIMEOUT_SECONDS = 5.0
+_READY_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 _SHORTEST_RSA_BITS = 2048
+_MOST_ABSENT, _LONGEST_ABSENT = 1000, 256
+
+NO_KEY = "it publishes no key for RS256 (RSA of 2048 bits or more) or ES256 (P-256)"
 
 Fetch = Callable[[], Awaitable[bytes]]
 
 
 class JwksUnavailable(Exception):
-    """The document of keys could not be had."""
+    """The document of keys could not be fetched, or holds no key; the message says why."""
+
+
+class Published(NamedTuple):
+    """What a document publishes."""
+
+    keys: list[Key]
+    """The keys that can be used here."""
+    kids: frozenset[str]
+    """The ids of all of its keys, usable here or not."""
 
 
 class JwksCache:
     """Keys by id. Young ones are used as they are, older ones while new ones are fetched, none after a day.
 
-    An unknown id asks for the document again, at most every 30 seconds and once for all who wait. Symmetric keys from
-    the net are refused: whoever can read them could sign.
+    After a failure the document is fetched again soon: after a second, then after pauses that double up to 30 seconds,
+    each with jitter. An id that was never asked for causes a fetch, at most one every 30 seconds and one for all who
+    wait, so that made-up ids cost the provider nothing. Known ids are found meanwhile. Symmetric keys from the net are
+    refused: everybody who can read them could sign.
     """
 
-    def __init__(self, fetch: Fetch, clock: Clock) -> None:
-        self._fetch, self._clock = fetch, clock
-        self._keys: list[Key] = []
+    def __init__(self, fetch: Fetch, clock: Clock, metrics: Metrics, randomness: Randomness) -> None:
+        self._fetch, self._clock, self._metrics, self._randomness = fetch, clock, metrics, randomness
+        self._published = Published([], frozenset())
+        self._absent: OrderedDict[str, None] = OrderedDict()
         self._fetched_at: float | None = None
-        self._asked_at: float | None = None
+        self._may_ask_at = float("-inf")
+        self._failures = 0
+        self._cause = "they were not fetched yet"
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None, algorithm: str) -> Key | None:
         """Return the key with this id, or the only one that fits where the token names none.
 
-        Overloaded where the document was never had, or not for a day.
+        IdentityKeysUnavailable where no keys are there, and where the id is new and may not be asked for yet.
         """
-        age = self._age()
-        if age is None or age > USABLE_SECONDS:
-            self._keys = []
-            await self._refresh()
-            age = self._age()
-            if age is None or age > USABLE_SECONDS:
-                raise Overloaded("the identity provider's keys cannot be had at the moment; ask again")
-        elif age > FRESH_SECONDS:
+        has_asked = False
+        if not self._is_usable():
+            await self._ask()
+            has_asked = True
+        elif self._age() > FRESH_SECONDS:
             self._start()
         found = self._find(kid, algorithm)
-        if found is None:
-            await self._refresh()
+        if found is None and kid is not None and self._is_new(kid):
+            if not has_asked:
+                await self._ask()
             found = self._find(kid, algorithm)
+            self._note_absent(kid)
         return found
+
+    async def breaches(self) -> list[str]:
+        """Return why tokens of published keys cannot be verified; empty where they can. A fetch that is due is made."""
+        if not self._is_usable():
+            task = self._start()
+            if task is not None:
+                await asyncio.wait({task}, timeout=_READY_SECONDS)
+        if self._is_usable():
+            return []
+        return [f"the identity provider's keys cannot be fetched from TALLYSTICK_JWKS_URL: {self._cause}"]
+
+    async def run(self) -> None:
+        """Keep the keys fresh until cancelled, whether or not anybody asks for one."""
+        while True:
+            if not self._is_usable() or self._age() > FRESH_SECONDS:
+                self._start()
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """Stop fetching."""
@@ -68,35 +109,85 @@ class JwksCache:
 
     def _find(self, kid: str | None, algorithm: str) -> Key | None:
         kind = {"RS256": "RSA", "ES256": "EC"}.get(algorithm)
-        fitting = [key for key in self._keys if key.key_type == kind and key.get("alg", algorithm) == algorithm]
+        fitting = [
+            key for key in self._published.keys if key.key_type == kind and key.get("alg", algorithm) == algorithm
+        ]
         if kid is not None:
             fitting = [key for key in fitting if key.kid == kid]
         return fitting[0] if len(fitting) == 1 else None
 
-    def _age(self) -> float | None:
-        return None if self._fetched_at is None else self._clock.monotonic() - self._fetched_at
+    def _is_new(self, kid: str) -> bool:
+        """Tell whether the provider may have published a key since it was asked."""
+        return kid not in self._published.kids and (kid not in self._absent or self._pause() <= 0)
+
+    def _note_absent(self, kid: str) -> None:
+        """Remember that the provider was asked for an id and does not have it: that is an answer, for a while."""
+        if kid not in self._published.kids and len(kid) <= _LONGEST_ABSENT:
+            self._absent[kid] = None
+            if len(self._absent) > _MOST_ABSENT:
+                self._absent.popitem(last=False)
+
+    def _age(self) -> float:
+        return float("inf") if self._fetched_at is None else self._clock.monotonic() - self._fetched_at
+
+    def _is_usable(self) -> bool:
+        return self._age() <= USABLE_SECONDS
+
+    def _pause(self) -> float:
+        """Return for how many seconds the provider may not be asked."""
+        return self._may_ask_at - self._clock.monotonic()
 
     def _start(self) -> asyncio.Task[None] | None:
-        """Fetch in the background, unless that was just done."""
-        now = self._clock.monotonic()
+        """Return the fetch that runs, or a new one; None where the provider may not be asked yet."""
         if self._fetching is None or self._fetching.done():
-            if self._asked_at is not None and now - self._asked_at < ASK_AGAIN_SECONDS:
+            if self._pause() > 0:
                 return None
-            self._asked_at = now
             self._fetching = asyncio.create_task(self._load(), name="fetch published keys")
         return self._fetching
 
-    async def _refresh(self) -> None:
+    async def _ask(self) -> None:
+        """Wait for a fetch; IdentityKeysUnavailable where it fails or may not be made yet."""
         task = self._start()
         if task is not None:
             await asyncio.shield(task)
+        if task is None or self._failures:
+            raise IdentityKeysUnavailable(max(1, ceil(self._pause())))
 
     async def _load(self) -> None:
         try:
-            self._keys = _parse(await self._fetch())
-        except JwksUnavailable:
-            return  # the old keys serve until they are a day old
-        self._fetched_at = self._clock.monotonic()
+            published = parse(await self._fetch())
+        except JwksUnavailable as error:
+            self._fail(str(error))  # the old keys serve until they are a day old
+            return
+        self._absent.update(dict.fromkeys(self._published.kids - published.kids))
+        self._published = published
+        if not published.keys:  # all of them were withdrawn
+            self._fetched_at = None
+            self._fail(NO_KEY)
+            return
+        if self._failures or self._fetched_at is None:
+            logger().info("the identity provider's keys were fetched", keys=len(published.keys))
+        now = self._clock.monotonic()
+        self._fetched_at, self._may_ask_at, self._failures = now, now + ASK_AGAIN_SECONDS, 0
+        self._metrics.count("identity_key_fetches", label="fetched")
+        self._metrics.gauge("identity_keys_fetched_at_seconds", self._clock.now().timestamp())
+
+    def _fail(self, cause: str) -> None:
+        self._cause = cause
+        longest = min(ASK_AGAIN_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10))
+        pause = longest * (1 + self._randomness.fraction()) / 2
+        self._failures += 1
+        self._may_ask_at = self._clock.monotonic() + pause
+        self._metrics.count("identity_key_fetches", label="failed")
+        logger().warning(
+            "the identity provider's keys cannot be fetched",
+            cause=cause,
+            setting="TALLYSTICK_JWKS_URL",
+            failures=self._failures,
+            asked_again_in_seconds=round(pause, 1),
+            known_keys_serve_for_seconds=round(max(0.0, USABLE_SECONDS - self._age())),
+            action="run `tallystick check` where this runs; new keys cannot be verified until a fetch succeeds",
+        )
 
 
 def over_http(url: str) -> Fetch:
@@ -112,29 +203,59 @@ def over_http(url: str) -> Fetch:
                 ) as response,
             ):
                 if response.status_code != httpx2.codes.OK:
-                    raise JwksUnavailable(f"status {response.status_code}")
+                    raise JwksUnavailable(_status(response))
                 document = b""
                 async for chunk in response.aiter_bytes():
                     document += chunk
                     if len(document) > MAX_DOCUMENT_BYTES:
-                        raise JwksUnavailable("too long")
+                        raise JwksUnavailable(f"it answers with more than {MAX_DOCUMENT_BYTES} bytes")
                 return document
-        except (httpx2.HTTPError, TimeoutError, OSError) as error:
-            raise JwksUnavailable(type(error).__name__) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError, ValueError) as error:
+            raise JwksUnavailable(_words(error)) from error
 
     return fetch
 
 
-def _parse(document: bytes) -> list[Key]:
+async def fetch_keys(url: str) -> list[Key]:
+    """Fetch the keys that can be used, once; JwksUnavailable says why there is none."""
+    keys = parse(await over_http(url)()).keys
+    if not keys:
+        raise JwksUnavailable(NO_KEY)
+    return keys
+
+
+def _status(response: httpx2.Response) -> str:
+    """Return the status in the server's words."""
+    words = "".join(letter for letter in response.reason_phrase if letter.isprintable())[:100]
+    text = f"it answers with status {response.status_code} {words}".rstrip()
+    return f"{text}, and redirects are not followed" if response.is_redirect else text
+
+
+def _words(error: Exception) -> str:
+    """Return the words of the operating system or the TLS library where there are some, else the kind of error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{type(error).__name__}: {cause.strerror}"
+        cause = cause.__cause__ or cause.__context__
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def parse(document: bytes) -> Published:
+    """Return what a document publishes; JwksUnavailable where it is none."""
     try:
         content = json.loads(document)
     except (ValueError, RecursionError) as error:
-        raise JwksUnavailable("no JSON") from error
+        raise JwksUnavailable("it answers with something that is no JSON") from error
     entries = content.get("keys") if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
-        raise JwksUnavailable("no document of keys")
-    keys = [_import(entry) for entry in entries[:MAX_KEYS] if isinstance(entry, dict)]
-    return [key for key in keys if key is not None]
+        raise JwksUnavailable("it answers with JSON that has no list of keys")
+    found = [entry for entry in entries if isinstance(entry, dict)]
+    if len(found) > MAX_KEYS:
+        logger().warning("the identity provider publishes more keys than are used", published=len(found), used=MAX_KEYS)
+    keys = [_import(entry) for entry in found[:MAX_KEYS]]
+    kids = frozenset(kid for entry in found if isinstance(kid := entry.get("kid"), str))
+    return Published([key for key in keys if key is not None], kids)
 
 
 def _import(entry: Mapping[object, object]) -> Key | None:

@@ -29,6 +29,7 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "group_commit_shed": ("Commands refused because too many waited, or for too long.", "use_case"),
     "group_commit_splits": ("Batches halved because one command failed the others.", "use_case"),
     "idempotency_hits": ("Requests answered with the first reply to their key.", ""),
+    "identity_key_fetches": ("Fetches of the identity provider's keys, by what became of them.", "outcome"),
     "legacy_drift_count": ("Differences between code book and legacy metadata, by who met them.", "met_by"),
     "limit_hits": ("Requests refused by a rate limit.", "group"),
     "limit_storage_failures": ("Requests whose shared counters were out of reach.", "group"),
@@ -54,12 +55,14 @@ _HISTOGRAMS: Mapping[HistogramName, tuple[str, str, Sequence[float]]] = {
     ),
 }
 _GAUGES: Mapping[GaugeName, str] = {
+    "identity_keys_fetched_at_seconds": "When the identity provider's keys were last fetched, in seconds since 1970.",
     "legacy_drift": "Differences between code book and legacy metadata, as the last reconciliation left them.",
     "missing_code_count": "Living users without a canonical code.",
     "pending_accruals": "Points of slips and referrals that wait for being credited, by event.",
     "pending_accruals_oldest_seconds": "For how long the oldest of them has waited; 0 where none waits.",
 }
 _LABELS: Mapping[str, Sequence[str]] = {
+    "identity_key_fetches": ("fetched", "failed"),
     "token_refusals": get_args(TokenFault),
     "resolver_outcomes": ("canonical", "alias", "legacy", "unknown"),
     "legacy_drift_count": ("resolver", "referrals", "mints", "reconcile"),

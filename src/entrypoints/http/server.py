@@ -13,6 +13,7 @@ from dishka import AsyncContainer
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
+from adapters.identity.jwks import JwksCache
 from entrypoints.http.operations import ReadinessProbe
 from entrypoints.wiring import App, Commits
 from entrypoints.worker.clicks import FlushClicks
@@ -55,6 +56,9 @@ class Server:
                 asyncio.create_task(nightly.run(), name="nightly"),
                 asyncio.create_task(clicks.run(), name="flush clicks"),
             ]
+            published = await container.get(JwksCache | None)
+            if published is not None:
+                background.append(asyncio.create_task(published.run(), name="keep published keys fresh"))
             _drain_at_sigterm(await container.get(ReadinessProbe))
             _end_with_parent()
             await send({"type": "lifespan.startup.complete"})

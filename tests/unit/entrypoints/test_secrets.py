@@ -149,7 +149,12 @@ def test_published_keys_alone_leave_nothing_to_sign_sessions_with(webhook: dict[
         ({"jwks_url": "https://id.example.org/keys"}, {"RS256", "ES256"}),
         ({"jwt_secret": JWT_SECRET, "jwks_url": "https://id.example.org/keys"}, {"HS256", "RS256", "ES256"}),
         ({"jwt_secret": JWT_SECRET, "jwks_url": "https://id.example.org/keys", "jwt_algorithms": "RS256"}, {"RS256"}),
-        ({"jwt_secret": JWT_SECRET, "jwt_algorithms": " HS256,ES256 "}, {"HS256", "ES256"}),
+        (
+            {"jwt_secret": JWT_SECRET, "jwks_url": "https://id.example.org/keys", "jwt_algorithms": " HS256,ES256 "},
+            {"HS256", "ES256"},
+        ),
+        ({"jwt_secret": JWT_SECRET, "jwt_algorithms": "HS256"}, {"HS256"}),
+        ({"jwt_algorithms": "HS256"}, {"HS256"}),
     ],
 )
 def test_tokens_may_be_signed_by_what_there_is_a_key_for(environment: dict[str, str], algorithms: set[str]) -> None:
@@ -225,3 +230,20 @@ class TestSeveralSecretsAtOnce:
         assert self.read(name, " ".join(ten)) == ten
         with pytest.raises(SettingsError, match="at most 10"):
             given(**{name: " ".join((*ten, SECOND))})
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({"jwks_url": "https://id.example.org/keys", "jwt_algorithms": "HS256"}, "TALLYSTICK_JWT_SECRET"),
+        ({"jwks_url": "https://id.example.org/keys", "jwt_algorithms": "RS256 HS256"}, "TALLYSTICK_JWT_SECRET"),
+        ({"jwt_secret": JWT_SECRET, "jwt_algorithms": "RS256"}, "TALLYSTICK_JWKS_URL"),
+        ({"jwt_secret": JWT_SECRET, "jwt_algorithms": "ES256"}, "TALLYSTICK_JWKS_URL"),
+        ({"jwt_secret": JWT_SECRET, "jwt_algorithms": "HS256 ES256"}, "TALLYSTICK_JWKS_URL"),
+        ({"jwt_algorithms": "RS256"}, "TALLYSTICK_JWKS_URL"),
+        ({"jwt_secret": JWT_SECRET, "jwt_algorithms": ","}, "leave it out"),
+    ],
+)
+def test_an_algorithm_without_its_key_is_refused(environment: dict[str, str], missing: str) -> None:
+    with pytest.raises(SettingsError, match=f"^TALLYSTICK_JWT_ALGORITHMS names .*{missing}"):
+        given(**environment)

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from dishka import Provider, Scope
 
+from adapters.identity.jwks import JwksUnavailable
 from entrypoints.http import server as module
 from entrypoints.http.server import Server
 from entrypoints.wiring import build
 from entrypoints.worker.upkeep import Upkeep
+from tests.replacements import published
 from tests.services import settings
 
 
@@ -49,3 +51,26 @@ async def test_it_ends_without_what_does_not_end(monkeypatch: pytest.MonkeyPatch
     finally:
         stubborn.may_end.set()
         await life
+
+
+async def test_it_starts_without_the_provider_and_asks_for_its_keys_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_drain_at_sigterm", lambda _probe: None)
+    asked = asyncio.Event()
+
+    def document() -> bytes:
+        asked.set()
+        raise JwksUnavailable("out of order")
+
+    given = settings(jwks_url="https://id.example.org/keys")
+    server = Server(partial(build, given, "memory", published(document)))
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    await told.put({"type": "lifespan.startup"})
+    life = asyncio.create_task(server({"type": "lifespan"}, told.get, said.put))  # type: ignore[arg-type]  # as servers do
+
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    async with asyncio.timeout(10):
+        await asked.wait()
+
+    await told.put({"type": "lifespan.shutdown"})
+    await life
