@@ -3,10 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-import msgspec
-
 from application.transactions import RivalStored, Stores
-from domain.users import EmailTaken, Profile, User, UserId, UsernameTaken, email_key
+from domain.usernames import username_key
+from domain.users import Claim, EmailTaken, Profile, User, UserId, UsernameTaken, email_key
 
 
 async def enter(stores: Stores, user_ids: Collection[UserId], at: datetime) -> dict[UserId, User]:
@@ -57,30 +56,33 @@ class Roll:
         old, new = before.profile, user.profile
         if old.email is not None and (new.email is None or email_key(new.email) != email_key(old.email)):
             self._by_email.pop(email_key(old.email), None)
-            self._release(before, email=None)
-        if old.username is not None and new.username != old.username:
-            self._by_username.pop(old.username, None)
-            self._release(before, username=None)
+            self._release(before, "email")
+        if before.username_key is not None and user.username_key != before.username_key:
+            self._by_username.pop(before.username_key, None)
+            self._release(before, "username")
         self._note(user)
         self._users[user.user_id] = self._changed[user.user_id] = user
 
-    def _release(self, before: User, **claim: None) -> None:
+    def _release(self, before: User, claim: Claim) -> None:
         stored = self._released.get(before.user_id, self._stored[before.user_id])
-        bare = msgspec.structs.replace(stored.profile, **claim)
-        self._released[before.user_id] = msgspec.structs.replace(stored, profile=bare)
+        self._released[before.user_id] = stored.merged_with(Profile(), clears={claim})
 
     def others(self, user_id: UserId, profile: Profile) -> tuple[UserId | None, UserId | None]:
         """Return who else holds the profile's e-mail address, and who else its username."""
         by_email = self._by_email.get(email_key(profile.email)) if profile.email is not None else None
-        by_username = self._by_username.get(profile.username) if profile.username is not None else None
+        by_username = self._by_username.get(username_key(profile.username)) if profile.username is not None else None
         return (None if by_email == user_id else by_email, None if by_username == user_id else by_username)
 
     def refusal(self, user_id: UserId, profile: Profile) -> EmailTaken | UsernameTaken | None:
-        """Return why this user cannot have the profile; None where nothing stands in the way."""
+        """Return why this user cannot have the profile; None where nothing stands in the way.
+
+        A username that the user has already is not claimed again, also where somebody else held it first.
+        """
         by_email, by_username = self.others(user_id, profile)
         if by_email is not None:
             return EmailTaken()
-        return UsernameTaken() if by_username is not None else None
+        is_own = profile.username == self._users[user_id].profile.username
+        return UsernameTaken() if by_username is not None and not is_own else None
 
     def welcome(self, user_id: UserId) -> None:
         """Let a user in who may be new; a newcomer who is not welcomed leaves no trace."""
@@ -106,5 +108,5 @@ class Roll:
     def _note(self, user: User) -> None:
         if user.profile.email is not None:
             self._by_email[email_key(user.profile.email)] = user.user_id
-        if user.profile.username is not None:
-            self._by_username[user.profile.username] = user.user_id
+        if user.username_key is not None:
+            self._by_username[user.username_key] = user.user_id

@@ -42,7 +42,7 @@ _CODE = "a code is one user's for ever: nobody else may be given it"
 DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
     {
         "users": {
-            **_deleted("email", "email_key", "username", "display_name", "phone"),
+            **_deleted("email", "email_key", "username", "username_key", "display_name", "phone"),
             **_deleted("email_proved_at", "username_proved_at"),
             **_kept(_WHOSE, "user_id"),
             **_kept("it orders the provider's deliveries", "profile_at"),
@@ -103,7 +103,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         },
         "invite_uses": _kept(_SEAT, "invite_id", "user_id", "attempt_id", "used_at"),
         "legacy_users": {
-            **_deleted("email", "email_key", "username", "display_name", "phone"),
+            **_deleted("email", "email_key", "username", "username_key", "display_name", "phone"),
             **_kept(_PLANNED, "run", "position", "user_id", "created_at", "phone_verified"),
             **_kept(_PLANNED, "inviter_id", "inviter_code", "points"),
         },

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from domain.codes import Code, normal_form
 from domain.ledger import MAX_BALANCE, Event
+from domain.usernames import username_form
 from domain.users import MAX_NAME_LENGTH, UserId, is_email, is_phone, is_plain, is_user_id
 
 CodeState = Literal["missing", "empty", "formless", "changed", "kept"]
@@ -134,7 +135,7 @@ def read_record(line: int, fields: Mapping[str, Value], absent: AbsentWords = NO
     display_name, phone = _text(fields, "display_name") or None, _text(fields, "phone") or None
     usable = (
         email if email is not None and is_email(email) else None,
-        username if username is not None and is_plain(username, longest=MAX_NAME_LENGTH) else None,
+        username_form(username) if username is not None else None,
         display_name if display_name is not None and is_plain(display_name, longest=MAX_NAME_LENGTH) else None,
         phone if phone is not None and is_phone(phone) else None,
     )

@@ -1,13 +1,15 @@
 """Users: who the identity provider says exists, what we hold of them, and how a profile changes."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+import unicodedata
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal, NewType, Protocol, get_args
 
 import msgspec
 
 from domain.refusals import Refusal
+from domain.usernames import is_visible, username_key
 
 UserId = NewType("UserId", str)
 """Opaque text of the identity provider: 1 to 128 of `A-Z a-z 0-9 _ . : | @ -`."""
@@ -88,6 +90,9 @@ class User(msgspec.Struct, frozen=True):
     email_proved_at: datetime | None = None
     """The identity provider's time of the event that proved the e-mail address; None where nothing did."""
     username_proved_at: datetime | None = None
+    username_key: str | None = None
+    """What the username is reserved under; None also for a name that was somebody's before names had keys, and that
+    another user held first."""
 
     def merged_with(
         self,
@@ -107,21 +112,19 @@ class User(msgspec.Struct, frozen=True):
             for name, value in msgspec.structs.asdict(profile).items()
         }
         merged = Profile(**values)
-        keeps_email = _is_same(email_key, merged.email, self.profile.email)
-        keeps_username = _is_same(str, merged.username, self.profile.username)
+        proved = {claim for claim in proves if getattr(profile, claim) is not None}
+        keeps_email = merged.email is not None and _is_same_email(merged.email, self.profile.email)
+        if merged.username == self.profile.username and "username" not in proved:
+            key = self.username_key
+        else:
+            key = username_key(merged.username) if merged.username is not None else None
+        keeps_username = key is not None and key == self.username_key
         return msgspec.structs.replace(
             self,
             profile=merged,
-            email_proved_at=at
-            if "email" in proves and profile.email
-            else self.email_proved_at
-            if keeps_email
-            else None,
-            username_proved_at=at
-            if "username" in proves and profile.username
-            else self.username_proved_at
-            if keeps_username
-            else None,
+            username_key=key,
+            email_proved_at=at if "email" in proved else self.email_proved_at if keeps_email else None,
+            username_proved_at=at if "username" in proved else self.username_proved_at if keeps_username else None,
         )
 
     def proved_at(self, claim: Claim) -> datetime | None:
@@ -133,7 +136,12 @@ class User(msgspec.Struct, frozen=True):
         if self.deleted_at is not None:
             return self
         return msgspec.structs.replace(
-            self, profile=Profile(), deleted_at=at, email_proved_at=None, username_proved_at=None
+            self,
+            profile=Profile(),
+            deleted_at=at,
+            email_proved_at=None,
+            username_proved_at=None,
+            username_key=None,
         )
 
 
@@ -159,7 +167,7 @@ class Users(Protocol):
         """Return those whom a row of another table names: staged, given to, offering, inviting, seated or at work."""
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
-        """Return the living users who hold one of these; e-mail addresses are compared without regard to case."""
+        """Return the living users who hold one of these, compared by `email_key` and `username_key`."""
 
     async def store(self, users: Sequence[User]) -> None:
         """Replace what is held of existing users."""
@@ -175,13 +183,18 @@ def email_key(email: str) -> str:
     return email.lower()
 
 
-def _is_same(key: Callable[[str], str], one: str | None, other: str | None) -> bool:
-    return one is not None and other is not None and key(one) == key(other)
+def _is_same_email(email: str, other: str | None) -> bool:
+    return other is not None and email_key(email) == email_key(other)
 
 
 def is_email(text: str) -> bool:
-    """Tell whether a text has the shape of an e-mail address, of at most 254 characters."""
-    return len(text) <= MAX_EMAIL_LENGTH and _EMAIL.match(text) is not None
+    """Tell whether a text has the shape of an e-mail address, of at most 254 characters.
+
+    Characters that cannot be seen, and compatibility forms of others, would make one address look like another.
+    """
+    if len(text) > MAX_EMAIL_LENGTH or _EMAIL.match(text) is None:
+        return False
+    return text.isascii() or (is_visible(text) and unicodedata.is_normalized("NFKC", text))
 
 
 def is_phone(text: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from adapters.memory.tables import GuardBroken, View
 from application.transactions import RivalStored
+from domain.usernames import username_key
 from domain.users import Profile, User, UserId, email_key, is_user_id
 
 
@@ -55,7 +56,7 @@ class MemoryUsers:
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
         ids = {self._view.emails.get(email_key(email)) for email in emails}
-        ids |= {self._view.usernames.get(username) for username in usernames}
+        ids |= {self._view.usernames.get(username_key(username)) for username in usernames}
         return list((await self.find({user_id for user_id in ids if user_id is not None})).values())
 
     async def store(self, users: Sequence[User]) -> None:
@@ -71,12 +72,14 @@ class MemoryUsers:
                 raise GuardBroken("users_deleted_are_nobody")
             if before.profile.email is not None:
                 self._view.emails.remove(email_key(before.profile.email))
-            if before.profile.username is not None:
-                self._view.usernames.remove(before.profile.username)
+            if user.username_key is not None and user.profile.username is None:
+                raise GuardBroken("users_key_has_username")
+            if before.username_key is not None:
+                self._view.usernames.remove(before.username_key)
             if user.profile.email is not None:
                 self._view.emails.put(email_key(user.profile.email), user.user_id)
-            if user.profile.username is not None:
-                self._view.usernames.put(user.profile.username, user.user_id)
+            if user.username_key is not None:
+                self._view.usernames.put(user.username_key, user.user_id)
             self._view.users.put(user.user_id, user)
 
     def _check_claims(self, users: Sequence[User]) -> None:
@@ -88,8 +91,7 @@ class MemoryUsers:
                 if email in emails or self._view.emails.get(email) not in {None, user.user_id}:
                     raise RivalStored("users_email_key")
                 emails.add(email)
-            if user.profile.username is not None:
-                username = user.profile.username
+            if (username := user.username_key) is not None:
                 if username in usernames or self._view.usernames.get(username) not in {None, user.user_id}:
-                    raise RivalStored("users_username_key")
+                    raise RivalStored("users_username_once")
                 usernames.add(username)

@@ -20,13 +20,15 @@ from adapters.postgres.checksums import checksum, edges_here, one_row, points_he
 from adapters.postgres.statements import Statements
 from domain.backfill import LISTED, Contest, LineFaults, Options, Plan, Run, plan_hash, settled
 from domain.legacy import CodeState
+from domain.usernames import username_key
 from domain.users import email_key
 
 _SQL = Statements.load("backfill_plan")
 
 _TEXT = 'text COLLATE "C"'
 _TOLD = f"""
-    created_at timestamptz, email text, email_key {_TEXT}, username {_TEXT}, display_name text, phone text,
+    created_at timestamptz, email text, email_key {_TEXT}, username {_TEXT}, username_key {_TEXT},
+    display_name text, phone text,
     phone_verified boolean, referred_by {_TEXT}, referred_code {_TEXT}, points bigint"""
 STAGING = f"""
 CREATE TEMP TABLE incoming (line bigint, user_id {_TEXT}, code {_TEXT}, {_TOLD});
@@ -97,6 +99,7 @@ class _Lines:
                     email,
                     email_key(email) if email is not None else None,
                     record.username,
+                    username_key(record.username) if record.username is not None else None,
                     record.display_name,
                     record.phone,
                     record.phone_verified,

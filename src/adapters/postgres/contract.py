@@ -28,6 +28,7 @@ MAY_UPDATE: frozenset[str] = frozenset(
                 "deleted_at",
                 "email_proved_at",
                 "username_proved_at",
+                "username_key",
             )
         ),
         *(f"referral_codes.{column}" for column in ("is_canonical", "demoted_at", "retired_at")),
@@ -50,7 +51,10 @@ MAY_UPDATE: frozenset[str] = frozenset(
         "credentials.password_hash",
         *(f"flags.{column}" for column in ("enabled", "updated_at", "updated_by")),
         *(f"backfill_runs.{column}" for column in ("state", "verification", "started_at", "finished_at")),
-        *(f"legacy_users.{column}" for column in ("email", "email_key", "username", "display_name", "phone")),
+        *(
+            f"legacy_users.{column}"
+            for column in ("email", "email_key", "username", "username_key", "display_name", "phone")
+        ),
         *(f"metadata_mirror.{column}" for column in ("code", "mirrored_at")),
         *(f"schedules.{column}" for column in ("leased_until", "last_done_at")),
     }

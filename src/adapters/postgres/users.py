@@ -7,6 +7,7 @@ import asyncpg
 
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
+from domain.usernames import username_key
 from domain.users import Profile, User, UserId, email_key
 
 _SQL = Statements.load("users")
@@ -37,8 +38,8 @@ class PostgresUsers:
         return {row["user_id"] for row in await self._connection.fetch(_SQL.named, list(user_ids))}
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
-        keys = [email_key(email) for email in emails]
-        return [user_from(row) for row in await self._connection.fetch(_SQL.holders, keys, list(usernames))]
+        email_keys, username_keys = [*map(email_key, emails)], [*map(username_key, usernames)]
+        return [user_from(row) for row in await self._connection.fetch(_SQL.holders, email_keys, username_keys)]
 
     async def store(self, users: Sequence[User]) -> None:
         profiles = [user.profile for user in users]
@@ -55,6 +56,7 @@ class PostgresUsers:
             [user.deleted_at for user in users],
             [user.email_proved_at for user in users],
             [user.username_proved_at for user in users],
+            [user.username_key for user in users],
         )
 
 
@@ -69,6 +71,7 @@ def user_from(row: asyncpg.Record) -> User:
         deleted_at=row["deleted_at"],
         email_proved_at=row["email_proved_at"],
         username_proved_at=row["username_proved_at"],
+        username_key=row["username_key"],
     )
 
 

@@ -3,7 +3,7 @@
 RACES: frozenset[str] = frozenset(
     {
         "users_email_key",
-        "users_username_key",
+        "users_username_once",
         "referral_edges_pkey",
         "referral_edges_no_cycle",
         "idempotency_keys_pkey",
@@ -34,6 +34,7 @@ GUARDS: frozenset[str] = frozenset(
         "users_pkey",
         "users_user_id_form",
         "users_email_has_key",
+        "users_key_has_username",
         "users_referrals_not_negative",
         "users_deleted_are_nobody",
         "phone_verifications_pkey",

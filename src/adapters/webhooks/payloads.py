@@ -12,6 +12,7 @@ from adapters.webhooks.members import Fields, member
 from adapters.webhooks.times import read_time
 from adapters.webhooks.trust import TRUST, Proof, Provider, Source
 from domain.identity_events import EventKind, IdentityEvent
+from domain.usernames import username_form
 from domain.users import (
     CLAIMS,
     MAX_NAME_LENGTH,
@@ -204,6 +205,10 @@ def _name(value: object) -> str | None:
     return name if is_plain(name, longest=MAX_NAME_LENGTH) else None
 
 
+def _username(value: object) -> str | None:
+    return username_form(value) if isinstance(value, str) else None
+
+
 def _display_name(value: object) -> str | None:
     """Return a name that may be shown: some providers call users by their e-mail address."""
     name = _name(value)
@@ -216,7 +221,7 @@ def _phone(value: object) -> str | None:
 
 _FIT: Mapping[ProfileField, Callable[[object], str | None]] = {
     "email": _email,
-    "username": _name,
+    "username": _username,
     "display_name": _display_name,
     "phone": _phone,
 }

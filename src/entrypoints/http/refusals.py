@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from domain.refusals import Refusal
+from domain.usernames import USERNAME_RULE, username_form
 from domain.users import is_plain, is_user_id
 
 
@@ -27,6 +28,12 @@ def text_faults(pointer: str, text: str | None, *, longest: int) -> Iterator[Fau
     """Yield what is wrong with a text that people read; nothing is wrong with one that is absent."""
     if text is not None and not is_plain(text, longest=longest):
         yield Fault(pointer, f"1 to {longest} characters without control characters are needed")
+
+
+def username_faults(pointer: str, text: str | None) -> Iterator[Fault]:
+    """Yield what is wrong with a username; nothing is wrong with one that is absent."""
+    if text is not None and username_form(text) is None:
+        yield Fault(pointer, USERNAME_RULE)
 
 
 class InvalidRequest(Refusal):

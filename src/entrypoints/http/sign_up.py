@@ -18,6 +18,7 @@ from domain.codes import normal_form
 from domain.identity import IdentityExternal, IdentityMismatch, Passwords, WeakPassword, is_fit
 from domain.ids import RANDOM_BYTES, uuid_v7
 from domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
+from domain.usernames import username_form
 from domain.users import (
     MAX_EMAIL_LENGTH,
     MAX_NAME_LENGTH,
@@ -34,7 +35,7 @@ from entrypoints.http.gate import LIMIT, Gate
 from entrypoints.http.invites import TypedCode
 from entrypoints.http.links import Addresses
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import Fault, InvalidRequest, text_faults
+from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, username_faults
 from entrypoints.http.requests import ApiRequest
 from entrypoints.http.users import Email, Name, Phone
 
@@ -114,7 +115,7 @@ def sign_up_router(
                 uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
                 now,
             ),
-            Profile(data.email, data.username, data.display_name, data.phone),
+            Profile(data.email, username_form(data.username), data.display_name, data.phone),
             phone_verified=principal.phone_verified,
             password_hash=password_hash,
         )
@@ -162,5 +163,5 @@ def _faults(body: SignUpBody, *, is_external: bool) -> Iterator[Fault]:
         yield Fault("/email", "an e-mail address is needed")
     if not is_phone(body.phone):
         yield Fault("/phone", "a phone number is needed")
-    for member, text in (("username", body.username), ("displayName", body.display_name)):
-        yield from text_faults(f"/{member}", text, longest=MAX_NAME_LENGTH)
+    yield from username_faults("/username", body.username)
+    yield from text_faults("/displayName", body.display_name, longest=MAX_NAME_LENGTH)

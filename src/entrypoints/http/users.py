@@ -16,6 +16,7 @@ from domain.ids import RANDOM_BYTES, uuid_v7
 from domain.loyalty import Tiers
 from domain.referrals import Arrival
 from domain.standings import Standing
+from domain.usernames import username_form
 from domain.users import (
     MAX_EMAIL_LENGTH,
     MAX_NAME_LENGTH,
@@ -34,7 +35,7 @@ from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
 from entrypoints.http.links import CLICK_COOKIE, Addresses
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import Fault, InvalidRequest, text_faults
+from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, username_faults
 from entrypoints.http.requests import ApiRequest
 
 Email = Annotated[str, msgspec.Meta(min_length=3, max_length=MAX_EMAIL_LENGTH, pattern=r"^[^\s@]+@[^\s@]+$")]
@@ -144,9 +145,8 @@ def users_router(
 
 def _profile(told: UpsertUser) -> Profile:
     faults = [
-        fault
-        for name, text in (("username", told.username), ("display_name", told.display_name))
-        for fault in text_faults(f"/{name}", text, longest=MAX_NAME_LENGTH)
+        *username_faults("/username", told.username),
+        *text_faults("/display_name", told.display_name, longest=MAX_NAME_LENGTH),
     ]
     if told.email is not None and not is_email(told.email):
         faults.append(Fault("/email", "an e-mail address is needed"))
@@ -154,7 +154,8 @@ def _profile(told: UpsertUser) -> Profile:
         faults.append(Fault("/phone", "a phone number is needed"))
     if faults:
         raise InvalidRequest(faults)
-    return Profile(told.email, told.username, told.display_name, told.phone)
+    username = username_form(told.username) if told.username is not None else None
+    return Profile(told.email, username, told.display_name, told.phone)
 
 
 def _me(standing: Standing, addresses: Addresses, tiers: Tiers) -> Me:

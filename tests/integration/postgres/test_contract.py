@@ -95,17 +95,19 @@ class TestConstraints:
         assert await breaches(migrated_dsn) == ["constraints are missing: users_referrals_not_negative"]
 
     async def test_a_unique_index_that_a_failed_build_left_invalid(self, migrated_dsn: str, owner: Session) -> None:
-        await owner.execute("DROP INDEX tallystick.users_username_key")
+        await owner.execute("DROP INDEX tallystick.users_username_once")
         async with owner.transaction():
             await owner.execute("SET LOCAL ROLE tallystick_app")
             await owner.execute(
-                "INSERT INTO tallystick.users (user_id, username, created_at) "
-                "VALUES ('ada', 'ada', now()), ('bob', 'ada', now())"
+                "INSERT INTO tallystick.users (user_id, username, username_key, created_at) "
+                "VALUES ('ada', 'ada', 'ada', now()), ('bob', 'ADA', 'ada', now())"
             )
         with pytest.raises(asyncpg.UniqueViolationError):
-            await owner.execute("CREATE UNIQUE INDEX CONCURRENTLY users_username_key ON tallystick.users (username)")
+            await owner.execute(
+                "CREATE UNIQUE INDEX CONCURRENTLY users_username_once ON tallystick.users (username_key)"
+            )
 
-        assert await breaches(migrated_dsn) == ["constraints are missing: users_username_key"]
+        assert await breaches(migrated_dsn) == ["constraints are missing: users_username_once"]
 
     async def test_an_index_of_that_name_that_is_not_unique(self, migrated_dsn: str, owner: Session) -> None:
         await owner.execute(

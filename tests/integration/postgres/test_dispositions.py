@@ -52,10 +52,13 @@ async def reader(world: World, owner_dsn: str, server: tuple[str, str]) -> Async
 BROUGHT = f"""
 INSERT INTO backfill_runs (run, plan_hash, state, source_hash, plan, planned_at)
 VALUES (1, 'plan', 'applied', 'source', '{{}}', now());
-INSERT INTO legacy_users (run, position, user_id, email, email_key, username, display_name, phone, phone_verified)
+INSERT INTO legacy_users (
+    run, position, user_id, email, email_key, username, username_key,
+    display_name, phone, phone_verified
+)
 VALUES (
-    1, 1, '{USER}', 'Leaver.Mail@tagged.example', 'leaver.mail@tagged.example', 'leaver name', 'Leaver Shown',
-    '+4599887766', true
+    1, 1, '{USER}', 'Leaver.Mail@tagged.example', 'leaver.mail@tagged.example', 'leaver name', 'leaver name',
+    'Leaver Shown', '+4599887766', true
 );
 INSERT INTO legacy_codes (run, position, code, user_id, is_canonical) VALUES (1, 1, 'LEGACY11', '{USER}', true);
 INSERT INTO code_conflicts (code, user_id, kept_by, reason, run, created_at)
@@ -81,6 +84,7 @@ async def fill(world: World, reader: Session) -> None:
     hers = await world.a_reward(owner=USER)
     await world.change(hers, name="reward of leaver", description="told by leaver")
     await world.arrive(USER, profile=profile, key="key-of-leaver")
+    await world.tell("updated", USER, profile=profile)
     await world.award(USER, 5)
     await world.complete(await world.a_slip(USER))
     await world.a_waiting_slip(USER)

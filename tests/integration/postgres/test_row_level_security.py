@@ -32,7 +32,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "ledger_entries": frozenset({"SELECT", "INSERT"}),
     "legacy_codes": frozenset({"SELECT", "INSERT"}),
     "legacy_users": frozenset({"SELECT", "INSERT"})
-    | {f"UPDATE {column}" for column in ("email", "email_key", "username", "display_name", "phone")},
+    | {f"UPDATE {column}" for column in ("email", "email_key", "username", "username_key", "display_name", "phone")},
     "metadata_mirror": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE code", "UPDATE mirrored_at"}),
     "pending_accruals": frozenset(
         {"SELECT", "INSERT", "DELETE", "UPDATE cause", "UPDATE tries", "UPDATE last_tried_at"}
@@ -68,6 +68,9 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
             "profile_at",
             "referrals",
             "deleted_at",
+            "email_proved_at",
+            "username_proved_at",
+            "username_key",
         )
     },
     "webhook_deliveries": frozenset({"SELECT", "INSERT", "DELETE"}),

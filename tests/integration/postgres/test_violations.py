@@ -58,7 +58,7 @@ WALLETS = (
 
 BREAKING: Mapping[str, str] = {
     "users_email_key": "UPDATE users SET email = user_id, email_key = 'a@example.org'",
-    "users_username_key": "UPDATE users SET username = 'ada'",
+    "users_username_once": "UPDATE users SET username = user_id, username_key = 'ada'",
     "referral_edges_pkey": f"{EDGE} ('ada', 'bob', NULL, gen_random_uuid(), now()), "
     "('ada', 'cid', NULL, gen_random_uuid(), now())",
     "referral_edges_no_cycle": f"{EDGE} ('ada', 'bob', NULL, gen_random_uuid(), now()), "
@@ -67,6 +67,7 @@ BREAKING: Mapping[str, str] = {
     "idempotency_keys_pkey": f"{REPLY} ('ada', 'k', '', 200, '', now()), ('ada', 'k', '', 404, '', now())",
     "users_pkey": PEOPLE,
     "users_user_id_form": "INSERT INTO users (user_id, created_at) VALUES ('a b', now())",
+    "users_key_has_username": "UPDATE users SET username_key = 'ada'",
     "users_email_has_key": "UPDATE users SET email = 'a@example.org'",
     "users_referrals_not_negative": "UPDATE users SET referrals = -1",
     "users_deleted_are_nobody": "UPDATE users SET deleted_at = now(), phone = '1'",

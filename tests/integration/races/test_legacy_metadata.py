@@ -179,7 +179,7 @@ async def test_a_user_who_is_still_to_be_applied_comes_with_what_was_imported(wo
     async with world.transactions.begin() as stores:
         await connection_of(stores).execute(
             "UPDATE legacy_users SET email = 'Ada@example.org', email_key = 'ada@example.org', username = 'ada', "
-            "display_name = 'Ada'"
+            "username_key = 'ada', display_name = 'Ada'"
         )
 
     await world.arrive("bob", "12340")
@@ -196,7 +196,9 @@ async def test_who_looks_at_their_link_before_their_run_reaches_them_comes_with_
     await world.imported("bob", "56780")
     await world.run_is("applying")
     async with world.transactions.begin() as stores:
-        await connection_of(stores).execute("UPDATE legacy_users SET username = user_id, display_name = user_id")
+        await connection_of(stores).execute(
+            "UPDATE legacy_users SET username = user_id, username_key = user_id, display_name = user_id"
+        )
 
     assert (await world.link("ada")).code == "12340"
     await world.tell("created", "bob", profile=Profile(email="bob@example.org"))
@@ -212,7 +214,7 @@ async def test_of_one_batch_who_claims_a_name_meets_who_was_just_brought_along_w
     world.fall_back()
     await world.imported("ada", "12340")
     async with world.transactions.begin() as stores:
-        await connection_of(stores).execute("UPDATE legacy_users SET username = 'star'")
+        await connection_of(stores).execute("UPDATE legacy_users SET username = 'star', username_key = 'star'")
     notices = [world.notice("created", "ada"), world.notice("created", "bob", profile=Profile(username="star"))]
 
     assert await world.receive_identity_events(notices) == ["processed", "processed"]

@@ -181,7 +181,7 @@ def test_who_has_a_time_of_deletion_is_deleted(told: object, is_deleted: bool) -
     ("column", "usable", "useless"),
     [
         ("email", ["a@b", "x" * 250 + "@b.c"], ["ada", "a@", "@b", "a b@c", "a@b@c", "x" * 251 + "@b.c"]),
-        ("username", ["a", "x" * 128, " "], ["x" * 129, "a\nb", "a\x7f"]),
+        ("username", ["a", "x" * 128, "Ada L."], ["x" * 129, "a\nb", "a\x7f", " ", "a\u200bb"]),
         ("display_name", ["A", "Å" * 128, 42], ["x" * 129, "\t"]),
         ("phone", ["123", "+45 12-34", 4512345678, "1" * 32], ["12", "none", "1" * 33, "123\n"]),
     ],

@@ -28,6 +28,7 @@ from tests.unit.behaviours.http_resolver import ResolverRouteBehaviour
 from tests.unit.behaviours.http_rewards import PurchaseRouteBehaviour, RewardRoutesBehaviour
 from tests.unit.behaviours.http_sign_in import SignInRouteBehaviour
 from tests.unit.behaviours.http_sign_up import ExternalIdentityBehaviour, SignUpRouteBehaviour
+from tests.unit.behaviours.http_usernames import UsernamesBehaviour
 from tests.unit.behaviours.http_webhooks import ProvidersBehaviour, WebhookRouteBehaviour
 
 
@@ -53,6 +54,9 @@ class TestWebhookRoute(WebhookRouteBehaviour): ...
 
 
 class TestProviders(ProvidersBehaviour): ...
+
+
+class TestUsernames(UsernamesBehaviour): ...
 
 
 class TestClaims(ClaimsBehaviour): ...

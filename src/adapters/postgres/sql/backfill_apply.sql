@@ -8,11 +8,11 @@ FOR SHARE;
 -- admit_new(run, first, last, at)
 -- Where everybody is new, as nearly always: what would give way to others has to say so, which costs as much again.
 INSERT INTO tallystick.users (
-    user_id, created_at, email, email_key, username, display_name, phone, backfill_run
+    user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
 )
 SELECT
     l.user_id, coalesce(l.created_at, $4::timestamptz),
-    l.email, l.email_key, l.username, l.display_name, l.phone, l.run
+    l.email, l.email_key, l.username, l.username_key, l.display_name, l.phone, l.run
 FROM tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
 ORDER BY l.position;
@@ -30,20 +30,21 @@ ORDER BY c.position;
 -- In the order of ids, as everywhere. What a profile claims and somebody has already stays theirs. Here and below, each
 -- look-up is one by key, whatever the tables are taken to hold: they grow by a chunk within a transaction.
 INSERT INTO tallystick.users (
-    user_id, created_at, email, email_key, username, display_name, phone, backfill_run
+    user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
 )
 SELECT
     l.user_id, coalesce(l.created_at, $4::timestamptz),
     CASE WHEN by_email.user_id IS NULL THEN l.email END,
     CASE WHEN by_email.user_id IS NULL THEN l.email_key END,
     CASE WHEN by_username.user_id IS NULL THEN l.username END,
+    CASE WHEN by_username.user_id IS NULL THEN l.username_key END,
     l.display_name, l.phone, l.run
 FROM tallystick.legacy_users AS l
 LEFT JOIN LATERAL (
     SELECT held.user_id FROM tallystick.users AS held WHERE held.email_key = l.email_key OFFSET 0
 ) AS by_email ON true
 LEFT JOIN LATERAL (
-    SELECT held.user_id FROM tallystick.users AS held WHERE held.username = l.username OFFSET 0
+    SELECT held.user_id FROM tallystick.users AS held WHERE held.username_key = l.username_key OFFSET 0
 ) AS by_username ON true
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
 ORDER BY l.position

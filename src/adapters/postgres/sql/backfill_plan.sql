@@ -15,14 +15,14 @@ FROM pg_temp.incoming AS i;
 -- One row a user, in the order of ids. Nearly everybody has one line; of several, the latest that tells counts, but for
 -- the inviter, who is the first one. Who was deleted here stays deleted.
 INSERT INTO pg_temp.people (
-    position, user_id, created_at, email, email_key, username, display_name, phone, phone_verified, referred_by,
-    referred_code, points, is_here
+    position, user_id, created_at, email, email_key, username, username_key, display_name, phone,
+    phone_verified, referred_by, referred_code, points, is_here
 )
 SELECT row_number() OVER (ORDER BY told.user_id), told.*, here.user_id IS NOT NULL
 FROM (
     SELECT
-        user_id, created_at, email, email_key, username, display_name, phone, phone_verified, referred_by,
-        referred_code, points
+        user_id, created_at, email, email_key, username, username_key, display_name, phone, phone_verified,
+        referred_by, referred_code, points
     FROM pg_temp.ranked
     WHERE lines = 1
     UNION ALL
@@ -32,6 +32,7 @@ FROM (
         (array_agg(email ORDER BY age) FILTER (WHERE email IS NOT NULL))[1],
         (array_agg(email_key ORDER BY age) FILTER (WHERE email IS NOT NULL))[1],
         (array_agg(username ORDER BY age) FILTER (WHERE username IS NOT NULL))[1],
+        (array_agg(username_key ORDER BY age) FILTER (WHERE username IS NOT NULL))[1],
         (array_agg(display_name ORDER BY age) FILTER (WHERE display_name IS NOT NULL))[1],
         (array_agg(phone ORDER BY age) FILTER (WHERE phone IS NOT NULL))[1],
         bool_or(phone_verified),
@@ -134,9 +135,9 @@ WHERE claimed.position = p.position AND claimed.place > 1;
 
 -- share_out_usernames()
 UPDATE pg_temp.people AS p
-SET username = NULL
+SET username = NULL, username_key = NULL
 FROM (
-    SELECT position, row_number() OVER (PARTITION BY username ORDER BY created_at, user_id) AS place
+    SELECT position, row_number() OVER (PARTITION BY username_key ORDER BY created_at, user_id) AS place
     FROM pg_temp.people
     WHERE username IS NOT NULL
 ) AS claimed
@@ -213,12 +214,12 @@ VALUES ($1, $2, 'planned', $3, $4, $5);
 
 -- record_users(run)
 INSERT INTO tallystick.legacy_users (
-    run, position, user_id, created_at, email, email_key, username, display_name, phone, phone_verified,
-    inviter_id, inviter_code, points
+    run, position, user_id, created_at, email, email_key, username, username_key, display_name, phone,
+    phone_verified, inviter_id, inviter_code, points
 )
 SELECT
-    $1::bigint, position, user_id, created_at, email, email_key, username, display_name, phone, phone_verified,
-    inviter_id, inviter_code, points
+    $1::bigint, position, user_id, created_at, email, email_key, username, username_key, display_name, phone,
+    phone_verified, inviter_id, inviter_code, points
 FROM pg_temp.people
 ORDER BY position;
 

@@ -91,13 +91,14 @@ ORDER BY mine.user_id, mine.is_canonical DESC, mine.code;
 -- admit(user_ids, at)
 -- As the run itself would create them. What a profile claims and somebody has already stays theirs.
 INSERT INTO tallystick.users (
-    user_id, created_at, email, email_key, username, display_name, phone, backfill_run
+    user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
 )
 SELECT
     l.user_id, coalesce(l.created_at, $2::timestamptz),
     CASE WHEN by_email.user_id IS NULL THEN l.email END,
     CASE WHEN by_email.user_id IS NULL THEN l.email_key END,
     CASE WHEN by_username.user_id IS NULL THEN l.username END,
+    CASE WHEN by_username.user_id IS NULL THEN l.username_key END,
     l.display_name, l.phone, l.run
 FROM (
     SELECT DISTINCT ON (s.user_id) s.*
@@ -107,7 +108,7 @@ FROM (
     ORDER BY s.user_id, s.run
 ) AS l
 LEFT JOIN tallystick.users AS by_email ON by_email.email_key = l.email_key
-LEFT JOIN tallystick.users AS by_username ON by_username.username = l.username
+LEFT JOIN tallystick.users AS by_username ON by_username.username_key = l.username_key
 ORDER BY l.user_id
 ON CONFLICT (user_id) DO NOTHING;
 
@@ -126,7 +127,7 @@ RETURNING code;
 
 -- forget(user_ids)
 UPDATE tallystick.legacy_users
-SET email = NULL, email_key = NULL, username = NULL, display_name = NULL, phone = NULL
+SET email = NULL, email_key = NULL, username = NULL, username_key = NULL, display_name = NULL, phone = NULL
 WHERE
     user_id = ANY($1::text[])
-    AND coalesce(email, email_key, username, display_name, phone) IS NOT NULL;
+    AND coalesce(email, email_key, username, username_key, display_name, phone) IS NOT NULL;

@@ -1,7 +1,7 @@
 -- of(user_ids)
 SELECT
     u.user_id, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.created_at, u.deleted_at,
-    u.email_proved_at, u.username_proved_at,
+    u.email_proved_at, u.username_proved_at, u.username_key,
     c.code,
     v.user_id IS NOT NULL AS otp_verified,
     e.invitee_id IS NOT NULL AS referred,
@@ -19,7 +19,7 @@ WHERE u.user_id = ANY($1::text[]);
 -- by_email(email_key)
 SELECT
     u.user_id, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.created_at, u.deleted_at,
-    u.email_proved_at, u.username_proved_at,
+    u.email_proved_at, u.username_proved_at, u.username_key,
     c.code,
     v.user_id IS NOT NULL AS otp_verified,
     e.invitee_id IS NOT NULL AS referred,

@@ -2,7 +2,7 @@
 -- Key order makes two batches queue instead of deadlocking. NO KEY: foreign keys to these rows need not wait.
 SELECT
     user_id, email, username, display_name, phone, profile_at, referrals, created_at, deleted_at,
-    email_proved_at, username_proved_at
+    email_proved_at, username_proved_at, username_key
 FROM tallystick.users
 WHERE user_id = ANY($1::text[])
 ORDER BY user_id
@@ -19,19 +19,19 @@ RETURNING user_id;
 -- find(user_ids)
 SELECT
     user_id, email, username, display_name, phone, profile_at, referrals, created_at, deleted_at,
-    email_proved_at, username_proved_at
+    email_proved_at, username_proved_at, username_key
 FROM tallystick.users
 WHERE user_id = ANY($1::text[]);
 
--- holders(email_keys, usernames)
+-- holders(email_keys, username_keys)
 -- Deleted users hold neither.
 SELECT
     user_id, email, username, display_name, phone, profile_at, referrals, created_at, deleted_at,
-    email_proved_at, username_proved_at
+    email_proved_at, username_proved_at, username_key
 FROM tallystick.users
-WHERE email_key = ANY($1::text[]) OR username = ANY($2::text[]);
+WHERE email_key = ANY($1::text[]) OR username_key = ANY($2::text[]);
 
--- store(user_ids, emails, email_keys, usernames, display_names, phones, profile_ats, referrals, deleted_ats, email_proved_ats, username_proved_ats)
+-- store(user_ids, emails, email_keys, usernames, display_names, phones, profile_ats, referrals, deleted_ats, email_proved_ats, username_proved_ats, username_keys)
 UPDATE tallystick.users AS held
 SET
     email = new.email,
@@ -43,13 +43,15 @@ SET
     referrals = new.referrals,
     deleted_at = new.deleted_at,
     email_proved_at = new.email_proved_at,
-    username_proved_at = new.username_proved_at
+    username_proved_at = new.username_proved_at,
+    username_key = new.username_key
 FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-    $7::timestamptz[], $8::bigint[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[]
+    $7::timestamptz[], $8::bigint[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[],
+    $12::text[]
 ) AS new (
     user_id, email, email_key, username, display_name, phone, profile_at, referrals, deleted_at,
-    email_proved_at, username_proved_at
+    email_proved_at, username_proved_at, username_key
 )
 WHERE held.user_id = new.user_id;
 

@@ -1,0 +1,54 @@
+"""Usernames: which texts are allowed, in which form they are kept, and which of them are the same name.
+
+The rule follows PRECIS's UsernameCaseMapped profile (RFC 8265) and is wider in three points: single spaces inside a
+name, symbols and compatibility characters are allowed; the last are replaced by what they stand for.
+"""
+
+import re
+import unicodedata
+
+MAX_USERNAME_LENGTH = 128
+
+_NEVER_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode's categories of control, format, surrogate, private and unassigned characters, and of line separators."""
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Characters of other categories that leave no mark: variation selectors, fillers, an empty braille pattern."""
+_MOST_UNFOLDED = 4 * MAX_USERNAME_LENGTH
+"""A longer text is refused before any work is spent on it."""
+
+USERNAME_RULE = (
+    "a username has 1 to 128 characters; no control, invisible or unassigned character is allowed, and no accent at "
+    "its start"
+)
+
+
+def username_form(text: str) -> str | None:
+    """Return the form in which a username is kept: compatibility characters replaced, spaces trimmed and single.
+
+    None where the text is not allowed as a username.
+    """
+    if len(text) > _MOST_UNFOLDED or not is_visible(text):
+        return None
+    # The Ogham space is the only one that normalisation does not turn into an ordinary space.
+    words = unicodedata.normalize("NFKC", text).replace("\u1680", " ").split(" ")
+    form = " ".join(word for word in words if word)
+    if not 1 <= len(form) <= MAX_USERNAME_LENGTH or not is_visible(form):
+        return None
+    # A combining mark would join whatever is shown before the name.
+    return None if any(unicodedata.category(word[0])[0] == "M" for word in form.split(" ")) else form
+
+
+def username_key(username: str) -> str:
+    """Return what usernames are compared by: two with the same key are one name."""
+    if username.isascii():
+        return username.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", username).casefold())
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether every character of a text can be seen: no control, format, unassigned or blank one."""
+    if text.isascii():
+        return text.isprintable()
+    return not _BLANK.search(text) and not any(unicodedata.category(character) in _NEVER_SHOWN for character in text)

@@ -1,0 +1,95 @@
+"""The migration that gives every username a key: as the service computes it, for the first of those who share one."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from adapters.postgres.migration_files import shipped
+from domain.usernames import username_form, username_key
+from tests.integration.conftest import NewDatabase
+from tests.integration.postgres.schemas import migrator
+from tests.integration.postgres.sessions import Session, session
+from tests.services import running, settings
+
+BEFORE = [migration for migration in shipped() if migration.version < "0019"]
+INSERT = (
+    "INSERT INTO tallystick.users (user_id, username, created_at) "
+    "SELECT n.user_id, n.username, '2026-01-01'::timestamptz + n.age * interval '1 s' "
+    "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (user_id, username, age)"
+)
+COLLIDING = {"zoe": "Ada", "ada": "ada ", "bob": "ａｄａ", "cid": "ada", "dan": "dan"}
+
+
+async def back_to_before(dsn: str) -> None:
+    for migration in reversed(shipped()[len(BEFORE) :]):
+        await migrator(dsn).take_back(migration.version)
+
+
+async def name(owner: Session, users: Sequence[tuple[str, str]]) -> None:
+    """Store users with names as they were stored before, the first one first."""
+    async with owner.transaction():
+        await owner.execute("SET LOCAL ROLE tallystick_app")
+        await owner.execute(INSERT, [user for user, _ in users], [name for _, name in users], [*range(len(users))])
+
+
+async def test_every_name_gets_the_key_that_the_service_computes(new_database: NewDatabase) -> None:
+    dsn = await new_database()
+    await back_to_before(dsn)
+    characters = [
+        chr(number)
+        for number in range(0x20, 0x20000)
+        if unicodedata.category(chr(number))[0] not in "CM"
+        and (username_key(chr(number)) != chr(number) or number % 97 == 0)
+    ]
+    texts = {f"user{number}": f"{number} x{character}X" for number, character in enumerate(characters)}
+    async with session(dsn) as owner:
+        await name(owner, [*texts.items()])
+
+    await migrator(dsn).apply()
+
+    async with session(dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        rows = await owner.fetch("SELECT user_id, username_key FROM tallystick.users")
+    expected = {user: username_key(form) for user, text in texts.items() if (form := username_form(text)) is not None}
+    assert len(expected) > 5_000
+    assert {row["user_id"]: row["username_key"] for row in rows if row["user_id"] in expected} == expected
+
+
+async def test_of_those_who_share_a_name_the_first_has_it_and_the_others_go_on(new_database: NewDatabase) -> None:
+    dsn = await new_database()
+    await back_to_before(dsn)
+    async with session(dsn) as owner:
+        await name(owner, [*COLLIDING.items()])
+
+    await migrator(dsn).apply()
+
+    async with running(settings(database_url=dsn), "postgres") as (anyone, _):
+        for user, username in COLLIDING.items():
+            told = await anyone.named(user).post("/api/users/upsert", {"username": username, "display_name": "D"})
+            assert told.status_code == (200 if username == username.strip() and username.isascii() else 409), user
+        assert (await anyone.named("eve").post("/api/users/upsert", {"username": "ADA"})).status_code == 409
+        assert (await anyone.named("cid").post("/api/users/upsert", {"username": "ADA"})).status_code == 409
+        await anyone.deliver({"type": "user.updated", "data": {"id": "cid", "display_name": "C", "username": "ada"}})
+        assert (await anyone.named("cid").get("/api/me")).json()["username"] == "ada"
+        clerk = {"id": "cid", "email_addresses": [], "username": "ada"}
+        receipt = await anyone.deliver({"type": "user.updated", "data": clerk}, message_id="clerk")
+        assert receipt.json() == {"status": "processed"}
+        names = {user: (await anyone.named(user).get("/api/me")).json()["username"] for user in COLLIDING}
+        assert names == {**COLLIDING, "zoe": None}
+
+
+async def test_the_way_back_keeps_the_names(new_database: NewDatabase) -> None:
+    dsn = await new_database()
+    await back_to_before(dsn)
+    async with session(dsn) as owner:
+        await name(owner, [*COLLIDING.items()])
+    await migrator(dsn).apply()
+    async with running(settings(database_url=dsn), "postgres") as (anyone, _):
+        for user, username in (("zoe", "zoe"), ("eve", "ada")):
+            assert (await anyone.named(user).post("/api/users/upsert", {"username": username})).status_code == 200
+
+    await back_to_before(dsn)
+
+    async with session(dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        rows = await owner.fetch("SELECT user_id, username FROM tallystick.users")
+    assert {row["user_id"]: row["username"] for row in rows} == {**COLLIDING, "zoe": "zoe", "eve": "ada", "cid": None}
