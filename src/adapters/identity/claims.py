@@ -22,6 +22,7 @@ class Check(msgspec.Struct, frozen=True):
     """One thing that a token has to be, and the fault of a token that is not."""
 
     name: str
+    """`form`, `signature`, or the member of the header or of the claims that was checked."""
     expected: str
     fault: TokenFault | None = None
 
@@ -61,31 +62,31 @@ class ClaimsCheck:
         """Yield every check of the claims, the settings' ones first."""
         if self._issuer is not None:
             holds = claims.get("iss") == self._issuer
-            yield Check("issuer", f"iss is {self._issuer}", None if holds else "issuer")
+            yield Check("iss", f"iss is {self._issuer}", None if holds else "issuer")
         if self._audience is not None:
             audience = claims.get("aud")
             holds = self._audience in audience if isinstance(audience, list) else audience == self._audience
-            yield Check("audience", f"aud is or names {self._audience}", None if holds else "audience")
+            yield Check("aud", f"aud is or names {self._audience}", None if holds else "audience")
         yield self._expiry(claims.get("exp"))
-        for name, claim in (("not before", "nbf"), ("issued at", "iat")):
+        for claim in ("nbf", "iat"):
             value = claims.get(claim)
             if value is not None:
-                yield self._start(name, claim, value)
-        yield Check("subject", _SUBJECT, None if is_user_id(claims.get("sub")) else "subject")
+                yield self._start(claim, value)
+        yield Check("sub", _SUBJECT, None if is_user_id(claims.get("sub")) else "subject")
 
     def _expiry(self, value: object) -> Check:
         if value is None:
-            return Check("expiry", "exp says when the token ends", "no_exp")
+            return Check("exp", "exp says when the token ends", "no_exp")
         if not _is_time(value):
-            return Check("expiry", _times("exp"), "malformed")
+            return Check("exp", _times("exp"), "malformed")
         is_over = self.is_over(value + LEEWAY_SECONDS)
-        return Check("expiry", f"exp ended at most {LEEWAY_SECONDS} s ago", "expired" if is_over else None)
+        return Check("exp", f"exp ended at most {LEEWAY_SECONDS} s ago", "expired" if is_over else None)
 
-    def _start(self, name: str, claim: str, value: object) -> Check:
+    def _start(self, claim: str, value: object) -> Check:
         if not _is_time(value):
-            return Check(name, _times(claim), "malformed")
+            return Check(claim, _times(claim), "malformed")
         is_ahead = value > self._clock.now().timestamp() + LEEWAY_SECONDS
-        return Check(name, f"{claim} lies at most {LEEWAY_SECONDS} s in the future", "not_yet" if is_ahead else None)
+        return Check(claim, f"{claim} lies at most {LEEWAY_SECONDS} s in the future", "not_yet" if is_ahead else None)
 
 
 def _times(claim: str) -> str:

@@ -1,16 +1,17 @@
 """Sessions of our own: a signed cookie that every instance understands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal, NewType
 
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from adapters.identity.claims import ClaimsCheck
+from adapters.identity.claims import Check, ClaimsCheck
 from adapters.identity.signatures import jws_registry, signed_claims
 from application.ports import Clock
 from domain.identity import Principal
+from domain.tokens import TokenRefused
 from domain.users import UserId
 
 Form = Literal["cookie", "bearer"]
@@ -20,6 +21,7 @@ LIFETIME = timedelta(days=7)
 _ISSUER = "tallystick"
 _AUDIENCE: dict["Form", str] = {"cookie": "tallystick-session", "bearer": "tallystick-bearer"}
 _ALGORITHM = "HS256"
+_SIGNER = "a key of sessions"
 
 
 class Sessions:
@@ -45,8 +47,18 @@ class Sessions:
 
     async def verify(self, token: str) -> Principal:
         """Return whose session it is; TokenRefused for anything but a valid one. No other claim counts."""
-        _, claims = signed_claims(token, self._keys, self._registry, signer="a key of sessions")
-        return Principal(self._check.principal(claims).user_id)
+        return Principal(self._check.principal(self._claims(token)).user_id)
+
+    async def checks(self, token: str) -> list[Check]:
+        """Return the checks of a session in the order in which they are made, as far as they can be made."""
+        try:
+            claims = self._claims(token)
+        except TokenRefused as refusal:
+            return [Check("signature", refusal.expected, refusal.fault)]
+        return [Check("signature", f"signed with {_SIGNER}"), *self._check.checks(claims)]
+
+    def _claims(self, token: str) -> Mapping[str, object]:
+        return signed_claims(token, self._keys, self._registry, signer=_SIGNER)[1]
 
 
 Bearers = NewType("Bearers", Sessions)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from joserfc.jwk import Key, OctKey
 from joserfc.util import to_bytes, urlsafe_b64decode
 
-from adapters.identity.claims import ClaimsCheck
+from adapters.identity.claims import Check, ClaimsCheck
 from adapters.identity.signatures import (
     FORM,
     SharedSecretSignatures,
@@ -86,6 +86,34 @@ class JwtVerifier:
             self._remember(token, verified)
         return verified.principal
 
+    async def checks(self, token: str) -> list[Check]:
+        """Return the checks of a token in the order in which `verify` makes them; the first fault is its reason.
+
+        Claims are checked whether or not the signature holds. IdentityKeysUnavailable as `verify` raises it.
+        """
+        try:
+            algorithm, kid = read_header(token)
+            claims = read_claims(token)
+        except TokenRefused as refusal:
+            return [Check("form", refusal.expected, refusal.fault)]
+        is_accepted = algorithm in self._algorithms
+        algorithms = algorithms_expected(self._algorithms)
+        made = [Check("form", FORM), Check("alg", algorithms, None if is_accepted else "algorithm")]
+        keys = await self._keys(algorithm, kid) if is_accepted else ()
+        if is_accepted and algorithm in PUBLISHED_ALGORITHMS:
+            made.append(Check("kid", _key_expected(algorithm), None if keys else "unknown_kid"))
+        if keys:
+            made.append(self._signature(token, algorithm, keys))
+        return [*made, *self._check.checks(claims)]
+
+    def _signature(self, token: str, algorithm: str, keys: Sequence[Key]) -> Check:
+        signer = _signer(algorithm)
+        try:
+            signed_claims(token, keys, self._registry, signer=signer)
+        except TokenRefused as refusal:
+            return Check("signature", refusal.expected, refusal.fault)
+        return Check("signature", f"signed with {signer}")
+
     async def _verify(self, token: str) -> _Verified:
         algorithm, kid, key, claims = self._signed(token) or await self._decode(token)
         return _Verified(algorithm, kid, key, self._check.principal(claims), self._check.ends_at(claims))
@@ -113,11 +141,9 @@ class JwtVerifier:
             raise TokenRefused("algorithm", algorithms_expected(self._algorithms))
         keys = await self._keys(algorithm, kid)
         if not keys:
-            raise TokenRefused("unknown_kid", f"kid names a key for {algorithm} that TALLYSTICK_JWKS_URL publishes")
-        is_shared = algorithm in SECRET_ALGORITHMS
-        signer = "TALLYSTICK_JWT_SECRET" if is_shared else "the published key that kid names"
-        key, claims = signed_claims(token, keys, self._registry, signer=signer)
-        if is_shared:
+            raise TokenRefused("unknown_kid", _key_expected(algorithm))
+        key, claims = signed_claims(token, keys, self._registry, signer=_signer(algorithm))
+        if algorithm in SECRET_ALGORITHMS:
             self._signatures.remember(token, kid)
         return algorithm, kid, key, claims
 
@@ -134,13 +160,34 @@ def read_header(token: str) -> tuple[str, str | None]:
 
     TokenRefused where it is no JWT.
     """
-    if not token.isascii() or token.count(".") != _DOTS:
-        raise TokenRefused("malformed", FORM)
-    try:
-        header = json.loads(urlsafe_b64decode(to_bytes(token.split(".", 1)[0])))
-    except (ValueError, RecursionError):
-        raise TokenRefused("malformed", FORM) from None
+    header = _part(token, 0)
     algorithm, kid = (header.get("alg"), header.get("kid")) if isinstance(header, dict) else (None, None)
     if not isinstance(algorithm, str) or not isinstance(kid, str | None):
         raise TokenRefused("malformed", "the header names alg, and kid where there is one, as texts")
     return algorithm, kid
+
+
+def read_claims(token: str) -> dict[str, object]:
+    """Return the claims of a token whose signature nobody has checked; TokenRefused where it is no JWT."""
+    claims = _part(token, 1)
+    if not isinstance(claims, dict):
+        raise TokenRefused("malformed", FORM)
+    return claims
+
+
+def _part(token: str, number: int) -> object:
+    if not token.isascii() or token.count(".") != _DOTS:
+        raise TokenRefused("malformed", FORM)
+    try:
+        part: object = json.loads(urlsafe_b64decode(to_bytes(token.split(".")[number])))
+    except (ValueError, RecursionError):
+        raise TokenRefused("malformed", FORM) from None
+    return part
+
+
+def _signer(algorithm: str) -> str:
+    return "TALLYSTICK_JWT_SECRET" if algorithm in SECRET_ALGORITHMS else "the published key that kid names"
+
+
+def _key_expected(algorithm: str) -> str:
+    return f"kid names a key for {algorithm} that TALLYSTICK_JWKS_URL publishes"

@@ -8,12 +8,14 @@ from adapters.system import SystemClock
 from domain.users import is_user_id
 from entrypoints.cli.embedded import with_secrets
 from entrypoints.cli.terminal import WRONG, refuse, say_json, settings_or_exit
+from entrypoints.settings import Settings
 
 _LONGEST_SECONDS = 30 * 24 * 3600
 
 
 @click.command()
-@click.option("--sub", "subject", required=True, help="The user whom the token speaks for.")
+@click.option("--sub", "subject", help="The user whom the token speaks for.")
+@click.option("--explain", metavar="JWT", help="Say why a token would be refused; - reads it from the standard input.")
 @click.option(
     "--permission",
     "permissions",
@@ -26,31 +28,44 @@ _LONGEST_SECONDS = 30 * 24 * 3600
 @click.option("--seconds", default=3600, show_default=True, type=click.IntRange(1, _LONGEST_SECONDS), help="Lifetime.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def token(
-    subject: str, permissions: tuple[str, ...], phone_verified: bool, phone: str | None, seconds: int, as_json: bool
+    subject: str | None,
+    explain: str | None,
+    permissions: tuple[str, ...],
+    phone_verified: bool,
+    phone: str | None,
+    seconds: int,
+    as_json: bool,
 ) -> None:
     """Sign a token with the configured secret, or with the generated one of the embedded mode.
 
     curl -H "Authorization: Bearer $(tallystick token --sub ada)" http://127.0.0.1:8000/api/my-referral-link
+
+    With --explain it signs nothing and lists every check of a token; the exit status is 1 where one fails:
+
+    pbpaste | tallystick token --explain -
     """
     settings = settings_or_exit()
+    if explain is not None:
+        from entrypoints.cli.token_explanation import explain_token  # noqa: PLC0415  the bounds of the web framework
+
+        explain_token(settings, explain, as_json=as_json)
+        return
+    if subject is None:
+        raise click.MissingParameter(param_hint="--sub", param_type="option")
     if settings.is_embedded:
         settings = with_secrets(settings)
     if not settings.jwt_secrets:
         refuse("TALLYSTICK_JWT_SECRET is not set: tokens are signed by the identity provider alone", WRONG)
     if not is_user_id(subject):
         refuse("--sub has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
-    now = int(SystemClock().now().timestamp())
-    claims: dict[str, object] = {"sub": subject, "iat": now, "exp": now + seconds}
+    about: dict[str, object] = {}
     if permissions:
-        claims["permissions"] = list(permissions)
+        about["permissions"] = list(permissions)
     if phone_verified:
-        claims["phone_verified"] = True
+        about["phone_verified"] = True
     if phone is not None:
-        claims["phone"] = phone
-    if settings.jwt_issuer is not None:
-        claims["iss"] = settings.jwt_issuer
-    if settings.jwt_audience is not None:
-        claims["aud"] = settings.jwt_audience
+        about["phone"] = phone
+    claims = _claims(settings, subject, seconds) | about
     signed = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secrets[0]))
     if as_json:
         say_json({"token": signed, "claims": claims})
@@ -62,3 +77,15 @@ def _named(permissions: tuple[str, ...]) -> tuple[str, ...]:
     if not all(permissions):
         raise click.BadParameter("a permission has a name")
     return permissions
+
+
+def _claims(settings: Settings, subject: str, seconds: int) -> dict[str, object]:
+    """Return the claims that every token needs here."""
+    now = int(SystemClock().now().timestamp())
+    parties = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
+    return {
+        "sub": subject,
+        "iat": now,
+        "exp": now + seconds,
+        **{name: value for name, value in parties.items() if value is not None},
+    }
