@@ -112,6 +112,18 @@ async def test_no_more_are_remembered_than_there_is_room_for(
     assert (await verifier.verify(issued[0])).user_id == "user0"
 
 
+async def test_nor_more_bytes_than_there_is_room_for(
+    clock: ManualClock, verifier: JwtVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = [signed(clock, f"user{number}") for number in range(5)]
+    monkeypatch.setattr(tokens, "_MOST_VERIFIED_BYTES", sum(map(len, issued[2:])))
+    for token in [*issued, *issued[2:]]:
+        await verifier.verify(token)
+
+    assert list(verifier._verified) == issued[2:]
+    assert (await verifier.verify(issued[0])).user_id == "user0"
+
+
 @pytest.mark.parametrize("ends", [10**400, -(10**400)])
 async def test_a_token_that_ends_beyond_all_numbers_is_none(verifier: JwtVerifier, ends: int) -> None:
     token = jwt.encode({"alg": "HS256"}, {"sub": "ada", "exp": ends}, SECRET)

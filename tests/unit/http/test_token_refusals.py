@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -188,6 +189,13 @@ def test_every_fault_has_a_row_and_a_remedy() -> None:
     assert {fault for fault, *_ in REFUSED.values()} == faults == set(REMEDIES)
     # Sessions have one key, and it has no name.
     assert {fault for fault, _ in SESSIONS.values()} == faults - {"unknown_kid"}
+
+
+def test_the_docs_say_what_to_do_about_every_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "authentication.md").read_text(encoding="utf-8")
+    rows = [f"| `{fault}` | {remedy.replace('|', chr(92) + '|')} |" for fault, remedy in REMEDIES.items()]
+
+    assert [row for row in rows if row not in page] == []
 
 
 async def test_another_scheme_is_logged_and_is_no_token(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
