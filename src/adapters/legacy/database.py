@@ -12,6 +12,8 @@ from domain.legacy import NO_WORDS, AbsentWords, LegacyRecord, MalformedRecord, 
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"
 
+_IS_CONFIRMED = "coalesce(phone_confirmed_at > 'epoch', false)"
+
 
 class SupabaseSource:
     """`auth.users` in one snapshot, in the order of ids; those who are deleted there are left out."""
@@ -87,7 +89,8 @@ def _query(present: set[str]) -> str:
         *(["created_at::text AS created_at"] if "created_at" in present else []),
         *(["email::text AS email"] if "email" in present else []),
         *(["phone::text AS phone"] if "phone" in present else []),
-        *(["phone_confirmed_at IS NOT NULL AS phone_verified"] if "phone_confirmed_at" in present else []),
+        # Go's zero time and the start of 1970 stand for "never".
+        *([f"{_IS_CONFIRMED} AS phone_verified"] if "phone_confirmed_at" in present else []),
     ]
     living = " WHERE deleted_at IS NULL" if "deleted_at" in present else ""
     return f"SELECT {', '.join(columns)} FROM auth.users{living} ORDER BY id"  # noqa: S608  our own words

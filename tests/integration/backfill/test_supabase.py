@@ -127,6 +127,26 @@ async def test_users_come_with_their_codes_and_what_else_is_known(supabase: Supa
 
 
 @pytest.mark.parametrize(
+    ("confirmed_at", "verified"),
+    [
+        (None, False),
+        (datetime(1, 1, 1, tzinfo=UTC), False),
+        (datetime(1970, 1, 1, tzinfo=UTC), False),
+        (datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), True),
+        (NOON, True),
+    ],
+)
+async def test_only_a_time_after_1970_says_that_a_phone_was_verified(
+    supabase: Supabase, confirmed_at: datetime | None, verified: bool
+) -> None:
+    await supabase.add(1, None, phone="4512345678", phone_confirmed_at=confirmed_at)
+
+    (record,), _ = await supabase.read()
+
+    assert record.phone_verified is verified
+
+
+@pytest.mark.parametrize(
     ("value", "state", "code"),
     [
         (12345678, "kept", "12345678"),
