@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from adapters.memory.ports import SwitchedFlags
 from application.idempotency import Keyed
 from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
+from application.points import Points
 from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
 from application.transactions import Transactions
 from domain.codes import Code, normal_form
 from domain.invites import Invite, InviteId, InviteUse
+from domain.loyalty import Tiers
+from domain.referral_points import ReferralPoints
 from domain.users import Profile, UserId
 from tests.wallets import Wallets, result
+
+TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000; platinum=20000")
 
 
 class PlainPasswords:
@@ -30,7 +36,9 @@ class Invitations(Wallets):
         super().__init__(transactions, seed=seed)
         self.make_invites = MakeInvites(transactions, self.once)
         self.redeem_invites = RedeemInvites(transactions, self.once)
-        self.complete_sign_ups = CompleteSignUps(transactions, self.once)
+        self.flags = SwitchedFlags()
+        self.points = Points(TIERS, self.flags, ReferralPoints(100))
+        self.complete_sign_ups = CompleteSignUps(transactions, self.points, self.metrics, self.once)
         self.sign_in = SignIn(self.reads, PlainPasswords())
 
     def new_invite(

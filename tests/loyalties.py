@@ -6,7 +6,6 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.memory.ports import SwitchedFlags
 from adapters.memory.transactions import MemoryTransactions
 from adapters.postgres.freezing import AccountFreezing
 from adapters.postgres.transactions import PostgresTransactions
@@ -14,7 +13,7 @@ from application.group_commit import GroupCommit
 from application.idempotency import Keyed
 from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
 from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
-from application.points import Accrued, Points
+from application.points import Accrued
 from application.rating_slips import (
     Completed,
     CompleteSlip,
@@ -28,14 +27,13 @@ from application.transactions import Transactions
 from domain.audit import Place, Question
 from domain.flags import Flag
 from domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
-from domain.loyalty import Accrual, Earning, Tiers
+from domain.loyalty import Accrual, Earning
 from domain.pending_accruals import Backlog, PendingAccrual
 from domain.rating_slips import Games, PartialCompletion, Slip, SlipId, SlipState
 from domain.users import UserId
 from tests.invitations import Invitations
 from tests.wallets import result
 
-TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000; platinum=20000")
 GAMES = Games.parse("blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10")
 
 
@@ -44,8 +42,6 @@ class Loyalties(Invitations):
 
     def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
         super().__init__(transactions, seed=seed)
-        self.flags = SwitchedFlags()
-        self.points = Points(TIERS, self.flags)
         self.award_points = AwardPoints(transactions, self.points, self.metrics, self.once)
         self.accrue_points = AccruePoints(transactions, self.points, self.metrics, self.once)
         self.open_slips = OpenSlips(transactions, GAMES, self.once)

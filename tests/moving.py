@@ -19,6 +19,7 @@ from application.points import Points
 from domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, Verification
 from domain.codes import Code, draw_candidates
 from domain.loyalty import Tiers
+from domain.referral_points import ReferralPoints
 from tests.worlds import World
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
@@ -38,7 +39,7 @@ class Moving:
         self.dsn, self.folder, self.world = dsn, folder, world
         self.randomness = SeededRandomness(7)
         self.flags = SwitchedFlags({})
-        self.points = Points(TIERS, self.flags)
+        self.points = Points(TIERS, self.flags, ReferralPoints(100))
         self.candidates: tuple[Code, ...] = ()
         """The new codes to be tried; those of chance where there are none."""
 

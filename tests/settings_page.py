@@ -41,7 +41,7 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
         "Addresses": ("public_base_url", "app_url", "allowed_origins", "allowed_headers", "trusted_proxies"),
         "Rate limits": ("rate_limits", "rate_limit_storage"),
         "Rewards": ("reward_offers",),
-        "Loyalty": ("tiers", "games", "referral_points"),
+        "Loyalty": ("tiers", "games", "referral_points", "referral_points_need", "referral_points_daily_cap"),
         "Running": ("flags", "log_level", "slow_request_ms", "log_writes", "reconcile_hour", "drain_seconds"),
     }
 )

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from adapters.identity.code_digests import CodeDigests
 from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
 from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
 from application.group_commit import GroupCommit
@@ -15,9 +16,11 @@ from application.referral_links import LinkState, PeekReferralLink, ReadReferral
 from application.referrals import Arrived, AttributeReferrals, Introduction
 from application.transactions import Transactions
 from domain.codes import CROCKFORD, Code, normal_form
+from domain.identity import Verification
 from domain.identity_events import EventKind, IdentityEvent
 from domain.ids import uuid_v7
-from domain.referrals import Arrival, Edge, Leader, ReferralPoints
+from domain.referral_points import ReferralNeed, ReferralPoints
+from domain.referrals import Arrival, AttributionAttempt, Edge, Leader
 from domain.refusals import Refusal
 from domain.standings import Standing
 from domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
@@ -36,11 +39,13 @@ class World(Legacies):
         self.remint_codes = RemintCodes(
             transactions, self.clock, self.metrics, self.once, self.bring_along, self.mirroring
         )
-        self.attribute_referrals = self._attributing(100)
+        self.attribute_referrals = AttributeReferrals(
+            transactions, self.adopt_codes, self.points, self.clock, self.metrics, self.once
+        )
         self.delete_users = DeleteUsers(transactions)
         self.finish_deletions = FinishDeletions(transactions, self.clock)
         self.receive_identity_events = ReceiveIdentityEvents(
-            transactions, self.clock, self.metrics, self.bring_along, self.mirroring
+            transactions, self.points, self.clock, self.metrics, self.bring_along, self.mirroring
         )
         self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
         self.tell_deleted = TellDeleted(transactions)
@@ -54,16 +59,11 @@ class World(Legacies):
         )
         self._read_link = ReadReferralLink(self.read_standing, self.minting, self.flags, self.clock, self.candidates)
         self._peek_link = PeekReferralLink(self.read_standing, self.metrics)
+        self.digests = CodeDigests([b"a key for tests"])
         self._deliveries = 0
 
-    def _attributing(self, referral_points: int) -> AttributeReferrals:
-        worth = ReferralPoints(referral_points)
-        return AttributeReferrals(
-            self.transactions, self.adopt_codes, self.points, worth, self.clock, self.metrics, self.once
-        )
-
-    def make_referrals_worth(self, referral_points: int) -> None:
-        self.attribute_referrals = self._attributing(referral_points)
+    def make_referrals_worth(self, points: int, *, need: ReferralNeed = "nothing", daily_cap: int = 0) -> None:
+        self.points.referrals = ReferralPoints(points, need, daily_cap)
 
     async def read_standing(self, user_id: UserId) -> Standing | None:
         return (await ReadStandings(self.transactions, self.flags)([user_id]))[0]
@@ -96,24 +96,24 @@ class World(Legacies):
         return standing.code
 
     def introduction(
-        self, user: str, code: str | None = None, *, profile: Profile | None = None, phone_verified: bool = False
+        self, user: str, *codes: str | None, profile: Profile | None = None, phone_verified: bool = False
     ) -> Introduction:
         now = self.clock.now()
         arrival_id = uuid_v7(now, self.randomness.bytes(10))
-        arrival = Arrival(UserId(user), normal_form(code) if code is not None else None, arrival_id, now)
+        sent = tuple(self.digests.sent(code) for code in codes if code is not None)
+        arrival = Arrival(UserId(user), sent, arrival_id, now)
         return Introduction(arrival, profile or Profile(), phone_verified, self.new_id())
 
     async def arrive(
         self,
         user: str,
-        code: str | None = None,
-        *,
+        *codes: str | None,
         profile: Profile | None = None,
         phone_verified: bool = False,
         key: str | None = None,
     ) -> Arrived:
-        introduction = self.introduction(user, code, profile=profile, phone_verified=phone_verified)
-        request = self.key(user, key, repr((code, profile)).encode()) if key else None
+        introduction = self.introduction(user, *codes, profile=profile, phone_verified=phone_verified)
+        request = self.key(user, key, repr((codes, profile)).encode()) if key else None
         return result((await self.attribute_referrals([Keyed(introduction, request)]))[0])
 
     def notice(
@@ -146,6 +146,11 @@ class World(Legacies):
 
     async def tell(self, kind: EventKind, user: str, **about: object) -> Receipt:
         return (await self.receive_identity_events([self.notice(kind, user, **about)]))[0]  # type: ignore[arg-type]  # passed through
+
+    async def bring_verification(self, user: str) -> None:
+        """Verify a phone as a backfill does it, beside all use cases."""
+        async with self.transactions.begin() as stores:
+            await stores.verifications.record([Verification(UserId(user), "backfill", self.clock.now())])
 
     async def delete(self, user: str) -> Deleted:
         return result((await self.delete_users([Deletion(UserId(user), self.clock.now())]))[0])
@@ -180,6 +185,10 @@ class World(Legacies):
     async def inviter(self, invitee: str) -> UserId | None:
         edge = await self.edge(invitee)
         return edge.inviter_id if edge is not None else None
+
+    async def attempts(self, user: str) -> list[AttributionAttempt]:
+        """Return the codes of a user that attributed nothing, newest first."""
+        return await self.reads(lambda stores: stores.attempts.of(UserId(user)))
 
     async def leaders(self, *, limit: int = 50, after: tuple[int, UserId] | None = None) -> list[Leader]:
         return await self.reads(lambda stores: stores.leaderboard.leaders(after=after, limit=limit))

@@ -85,6 +85,7 @@ async def depart(stores: Stores, user_ids: Sequence[UserId], at: datetime) -> No
     """Let those whose rows were emptied leave the other tables, as `domain/dispositions.py` says; safe to repeat."""
     if user_ids:
         await stores.codes.retire(user_ids, at)
+        await stores.attempts.forget(user_ids)
         await stores.mirror.erase(user_ids)
         await stores.legacy.forget(user_ids)
         await stores.directory.forget(user_ids)

@@ -9,6 +9,8 @@ import msgspec
 from application.deletion import depart
 from application.legacy_metadata import BringAlong, NoteCodes
 from application.minting import Minted, count_mints, milliseconds_between, mint
+from application.pending_accruals import credit_referrals
+from application.points import Points
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import Roll, enter, holders_of
@@ -32,9 +34,15 @@ class ReceiveIdentityEvents:
     """Take each delivery of the identity provider once: profile, verification, code and deletion in one transaction."""
 
     def __init__(
-        self, transactions: Transactions, clock: Clock, metrics: Metrics, bring: BringAlong, note: NoteCodes
+        self,
+        transactions: Transactions,
+        points: Points,
+        clock: Clock,
+        metrics: Metrics,
+        bring: BringAlong,
+        note: NoteCodes,
     ) -> None:
-        self._transactions, self._clock, self._metrics = transactions, clock, metrics
+        self._transactions, self._points, self._clock, self._metrics = transactions, points, clock, metrics
         self._bring, self._note = bring, note
 
     async def __call__(self, notices: Sequence[Notice]) -> list[Receipt]:
@@ -50,6 +58,8 @@ class ReceiveIdentityEvents:
                 if fresh.get(notice.event.delivery_id) is notice:
                     file.take(notice)
             minted = await file.record(stores, now)
+            credited = await credit_referrals(stores, self._points, verified=file.newly_verified, at=now)
+        credited.measure(self._metrics)
         self._note(minted)
         events = [notice.event for notice in fresh.values()]
         self._measure(events, minted, out_of_order=file.out_of_order, replays=len(notices) - len(fresh))
@@ -116,6 +126,11 @@ class _File:
             else:
                 event = event.without(claim)
         return event
+
+    @property
+    def newly_verified(self) -> list[UserId]:
+        """Those whose phone was verified by this batch."""
+        return [verification.user_id for verification in self._new_verifications]
 
     async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Refusal]:
         """Store what the events changed, and mint for those who live."""

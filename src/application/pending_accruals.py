@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +16,9 @@ from domain.ledger import EventKey
 from domain.loyalty import Earning, receipt
 from domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual, wait
 from domain.rating_slips import PartialCompletion, Slip, SlipId
+from domain.referral_points import referral_event
 from domain.refusals import Refusal
+from domain.users import UserId
 
 SWEEP_PAUSE = timedelta(seconds=55)
 """What was tried within this time is left alone: by the next round it is due."""
@@ -47,6 +50,8 @@ class RecoverAccruals:
         points = await self._points.desk(stores, {event.user_id for event in events})
         desk = await PendingDesk.open(stores, points, events)
         await points.recall(stores, [event for event in events if not desk.holds(event)])
+        referrals = [(r.event, r.at) for r in recoveries if r.event.type == "referral_signup" and desk.holds(r.event)]
+        await points.prepare_referrals(stores, referrals)
         outcomes = [desk.recover(recovery.event, recovery.at) for recovery in recoveries]
         await desk.record(stores)
         return outcomes
@@ -63,10 +68,13 @@ class SweepAccruals:
     async def __call__(self) -> list[tuple[PendingAccrual, Accrued | BaseException]]:
         """Return what was tried, and what came of it."""
         swept: list[tuple[PendingAccrual, Accrued | BaseException]] = []
+        needs_phone = self._points.referrals.need == "phone"
         for _ in range(MAX_BITES if self._points.are_on else 0):
             now = self._clock.now()
             async with self._transactions.begin() as stores:
-                due = await stores.pending.take_due(before=now - SWEEP_PAUSE, at=now, limit=BITE)
+                due = await stores.pending.take_due(
+                    before=now - SWEEP_PAUSE, at=now, limit=BITE, needs_phone=needs_phone
+                )
             # Each by itself through the group commit: one that fails for an unforeseen reason fails alone.
             tried = (self._recover(Keyed(Recovery(pending.event, now))) for pending in due)
             swept += zip(due, await asyncio.gather(*tried, return_exceptions=True), strict=True)
@@ -142,18 +150,46 @@ class PendingDesk:
             await stores.pending.remove(self._done)
 
 
-async def credit_or_wait(stores: Stores, points: Points, earnings: Sequence[Earning]) -> tuple[int, int]:
-    """Credit earnings, or let them wait where that is not possible now; return how many of each there were."""
-    counter = await points.desk(stores, {earning.player_id for earning in earnings})
-    desk, waiting = await PendingDesk.open(stores, counter, ()), 0
-    for earning in earnings:
+class ReferralsCredited(NamedTuple):
+    """How many referrals a transaction credited now, let wait, and credited after they had waited."""
+
+    credited: int = 0
+    waiting: int = 0
+    recovered: int = 0
+
+    def measure(self, metrics: Metrics) -> None:
+        """Count them, once they are committed."""
+        metrics.count("accrual_outcomes", self.credited, label="credited")
+        metrics.count("accrual_outcomes", self.waiting, label="pending")
+        metrics.count("accrual_outcomes", self.recovered, label="recovered")
+
+
+async def credit_referrals(
+    stores: Stores, points: Points, *, earned: Sequence[Earning] = (), verified: Collection[UserId] = (), at: datetime
+) -> ReferralsCredited:
+    """Credit what new edges earn, or let it wait where that is not possible now.
+
+    `verified` are invitees whose phone was verified in this transaction: what waits for it is credited with the rest.
+    """
+    new = {earning.key for earning in earned}
+    edges = await stores.edges.find(verified) if verified and points.referrals.need == "phone" else {}
+    waiting = sorted({referral_event(edge) for edge in edges.values()} - new)
+    if not earned and not waiting:
+        return ReferralsCredited()
+    counter = await points.desk(stores, {event.user_id for event in (*new, *waiting)})
+    desk = await PendingDesk.open(stores, counter, waiting)
+    times = [(earning.key, earning.at) for earning in earned] + [(event, at) for event in waiting]
+    await counter.prepare_referrals(stores, times)
+    recovered = sum(isinstance(desk.recover(event, at), Accrued) for event in waiting if desk.holds(event))
+    refused = 0
+    for earning in earned:
         try:
             counter.credit(earning)
         except Refusal as refusal:
             desk.begin(earning, refusal)
-            waiting += 1
+            refused += 1
     await desk.record(stores)
-    return len(earnings) - waiting, waiting
+    return ReferralsCredited(len(earned) - refused, refused, recovered)
 
 
 def count_recoveries(metrics: Metrics, outcomes: Sequence[object]) -> None:

@@ -7,10 +7,12 @@ import msgspec
 
 from application.idempotency import IdempotencyMismatch
 from application.ports import Metrics
+from application.referral_points import ReferralConditions
 from application.transactions import Stores
 from domain.flags import Flag, Flags
 from domain.ledger import Account, AccountKey, Entry, EventKey
 from domain.loyalty import Accrual, Earning, Player, PointsDisabled, Tiers, earn, is_same_award, receipt
+from domain.referral_points import ReferralPoints
 from domain.refusals import Refusal
 from domain.users import UserDeleted, UserId, UserNotFound
 
@@ -23,10 +25,10 @@ class Accrued(msgspec.Struct, frozen=True):
 
 
 class Points:
-    """How points are credited: by which tiers, and whether at all."""
+    """How points are credited: by which tiers, by which rules for referrals, and whether at all."""
 
-    def __init__(self, tiers: Tiers, flags: Flags) -> None:
-        self.tiers, self._flags = tiers, flags
+    def __init__(self, tiers: Tiers, flags: Flags, referrals: ReferralPoints) -> None:
+        self.tiers, self._flags, self.referrals = tiers, flags, referrals
 
     @property
     def are_on(self) -> bool:
@@ -45,16 +47,24 @@ class Points:
             # Behind the others' locks, once in a player's life: whoever opens accounts waits for no lock after it.
             await stores.ledger.open(bare)
             accounts |= await stores.ledger.lock(bare)
-        return PointsDesk(self.tiers, players, accounts, are_on=are_on)
+        return PointsDesk(self.tiers, self.referrals, players, accounts, are_on=are_on)
 
 
 class PointsDesk:
     """The locked accounts of a batch and the entries of its events, kept current while the batch is decided."""
 
     def __init__(
-        self, tiers: Tiers, players: dict[UserId, Player], accounts: dict[AccountKey, Account], *, are_on: bool
+        self,
+        tiers: Tiers,
+        referrals: ReferralPoints,
+        players: dict[UserId, Player],
+        accounts: dict[AccountKey, Account],
+        *,
+        are_on: bool,
     ) -> None:
         self._tiers, self._players, self._accounts, self._are_on = tiers, players, accounts, are_on
+        self._referrals = referrals
+        self._conditions: ReferralConditions | None = None
         self._made: dict[EventKey, Entry] = {}
         self._new: dict[EventKey, Entry] = {}
 
@@ -62,6 +72,10 @@ class PointsDesk:
         """Load what these events have made already. Behind the locks: what a rival stored is seen."""
         if events:
             self._made |= await stores.ledger.made_by(events)
+
+    async def prepare_referrals(self, stores: Stores, events: Collection[tuple[EventKey, datetime]]) -> None:
+        """Load what keeps referrals back, before any of these is credited at its time."""
+        self._conditions = await ReferralConditions.load(stores, self._referrals, events)
 
     def entry(self, event: EventKey) -> Entry | None:
         """Return what an event has made."""
@@ -71,7 +85,7 @@ class PointsDesk:
         """Credit points, or return the first accrual of the event.
 
         The refusals, in their order: IdempotencyMismatch, UserNotFound, UserDeleted, PointsDisabled, AccountFrozen,
-        BalanceLimitExceeded.
+        BalanceLimitExceeded; of referrals PhoneNotVerified and ReferralCapReached before AccountFrozen.
         """
         made = self._made.get(earning.key) or self._made_formerly(earning)
         if made is not None:
@@ -83,8 +97,13 @@ class PointsDesk:
             raise UserDeleted
         if not self._are_on:
             raise PointsDisabled
+        conditions = self._conditions_of(earning)
+        if conditions is not None:
+            conditions.check(earning)
         key = AccountKey(earning.player_id, "points")
         entry = earn(self._accounts[key], earning, self._tiers)
+        if conditions is not None:
+            conditions.count(earning)
         self._accounts[key] = self._accounts[key].after(entry)
         self._made[entry.event] = self._new[entry.event] = entry
         return Accrued(receipt(entry), was_there=False)
@@ -113,6 +132,13 @@ class PointsDesk:
     async def record(self, stores: Stores) -> None:
         """Store what was credited, in one statement."""
         await stores.ledger.post(list(self._new.values()))
+
+    def _conditions_of(self, earning: Earning) -> ReferralConditions | None:
+        if earning.event.type != "referral_signup":
+            return None
+        if self._conditions is None:
+            raise AssertionError("a referral is credited only behind its conditions")
+        return self._conditions
 
     def _made_formerly(self, earning: Earning) -> Entry | None:
         """Return the entry that an earlier version made of the same award."""

@@ -1,23 +1,40 @@
 """Arrivals: who came, what they told about themselves, and who invited them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.legacy_metadata import AdoptCodes
-from application.pending_accruals import credit_or_wait
+from application.pending_accruals import ReferralsCredited, credit_referrals
 from application.points import Points
 from application.ports import Clock, Metrics
-from application.transactions import Stores, Transactions
+from application.transactions import RivalStored, Stores, Transactions
 from application.users import Roll, holders_of
 from domain.codes import Code
 from domain.identity import Verification
 from domain.loyalty import Earning
-from domain.referrals import Arrival, Attribution, Edge, ReferralPoints, attribute, earning_of, is_overwrite
+from domain.referral_points import ReferralPoints
+from domain.referrals import (
+    MAX_ATTEMPTS,
+    MAX_RING,
+    Arrival,
+    Attribution,
+    AttributionAttempt,
+    AttributionReason,
+    Decision,
+    Edge,
+    attribute,
+    living_owner,
+    top_above,
+)
 from domain.refusals import Refusal
-from domain.users import Profile, UserDeleted, UserId
+from domain.users import Profile, User, UserDeleted, UserId
+
+_MAX_ROUNDS = 8
+"""How often a batch looks for the users above its owners anew, while others add inviters above them."""
 
 
 class Introduction(msgspec.Struct, frozen=True):
@@ -35,6 +52,15 @@ class Arrived(msgspec.Struct, frozen=True):
     user_id: UserId
     otp_verified: bool
     attribution: Attribution
+    attribution_reason: AttributionReason | UnsetType = UNSET
+    """Why no inviter was recorded now; absent where one was."""
+
+
+class TopsNotLocked(Exception):
+    """Users at the top of a chain of inviters have to be locked with the others, in key order: begin again."""
+
+    def __init__(self, user_ids: set[UserId]) -> None:
+        self.user_ids = user_ids
 
 
 class AttributeReferrals:
@@ -48,35 +74,45 @@ class AttributeReferrals:
         transactions: Transactions,
         adopt: AdoptCodes,
         points: Points,
-        referral_points: ReferralPoints,
         clock: Clock,
         metrics: Metrics,
         once: AnswerOnce,
     ) -> None:
-        self._transactions, self._adopt = transactions, adopt
-        self._points, self._referral_points = points, referral_points
+        self._transactions, self._adopt, self._points = transactions, adopt, points
         self._clock, self._metrics, self._once = clock, metrics, once
 
     async def __call__(self, introductions: Sequence[Keyed[Introduction]]) -> list[Arrived | Refusal | Replayed]:
-        overwrites, credited, waiting = 0, 0, 0
+        # An edge names a code of the code book: what only the legacy metadata knows is brought in first.
+        await self._adopt(_codes_of(keyed.command.arrival for keyed in introductions))
+        tops: set[UserId] = set()
+        for _ in range(_MAX_ROUNDS):
+            try:
+                return await self._attribute(introductions, tops)
+            except TopsNotLocked as found:
+                tops |= found.user_ids
+        raise RivalStored("others went on adding inviters above the owners of these codes")
+
+    async def _attribute(
+        self, introductions: Sequence[Keyed[Introduction]], tops: set[UserId]
+    ) -> list[Arrived | Refusal | Replayed]:
+        overwrites, credited = 0, ReferralsCredited()
 
         async def attribute_all(fresh: Sequence[Introduction]) -> list[Arrived | Refusal]:
-            nonlocal overwrites, credited, waiting
-            book = await _Book.open(stores, fresh, self._referral_points, self._clock.now())
+            nonlocal overwrites, credited
+            now = self._clock.now()
+            book = await _Book.open(stores, fresh, self._points.referrals, tops, now)
             outcomes = [book.enter(introduction) for introduction in fresh]
             await book.record(stores)
-            if book.earnings:
-                credited, waiting = await credit_or_wait(stores, self._points, book.earnings)
+            credited = await credit_referrals(
+                stores, self._points, earned=book.earnings, verified=book.newly_verified, at=now
+            )
             overwrites = book.overwrites
             return outcomes
 
-        # An edge names a code of the code book: what only the legacy metadata knows is brought in first.
-        await self._adopt({code for i in introductions if (code := i.command.arrival.referred_by) is not None})
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, introductions, attribute_all)
         self._metrics.count("attribution_overwrite_attempts", overwrites)
-        self._metrics.count("accrual_outcomes", credited, label="credited")
-        self._metrics.count("accrual_outcomes", waiting, label="pending")
+        credited.measure(self._metrics)
         return outcomes
 
 
@@ -88,36 +124,53 @@ class _Book:
         roll: Roll,
         owners: dict[Code, UserId],
         edges: dict[UserId, Edge],
+        inviters: dict[UserId, UserId],
         verified: set[UserId],
         referral_points: ReferralPoints,
     ) -> None:
         self._roll, self._owners, self._edges, self._verified = roll, owners, edges, verified
-        self._referral_points = referral_points
+        self._inviters, self._referral_points = inviters, referral_points
         self._new_edges: list[Edge] = []
         self._new_verifications: list[Verification] = []
+        self._attempts: dict[tuple[UserId, str, AttributionReason], AttributionAttempt] = {}
         self.earnings: list[Earning] = []
         """What the new edges earn their inviters."""
         self.overwrites = 0
 
     @classmethod
     async def open(
-        cls, stores: Stores, introductions: Sequence[Introduction], referral_points: ReferralPoints, at: datetime
+        cls,
+        stores: Stores,
+        introductions: Sequence[Introduction],
+        referral_points: ReferralPoints,
+        tops: set[UserId],
+        at: datetime,
     ) -> "_Book":
-        """Load and lock: the arrivals and the owners of the codes that they name, in one order."""
+        """Load and lock: the arrivals, the owners of the codes that they name and the users above, in one order."""
         arrivals = [introduction.arrival for introduction in introductions]
-        codes = {arrival.referred_by for arrival in arrivals if arrival.referred_by is not None}
+        codes = _codes_of(arrivals)
         entries = (await stores.codes.resolve(codes)).values() if codes else ()
         owners = {entry.code: entry.user_id for entry in entries}
         arriving = {arrival.user_id for arrival in arrivals}
-        users = await stores.users.lock(arriving | set(owners.values()))
+        users = await stores.users.lock(arriving | set(owners.values()) | tops)
         # Whoever a backfill brought and is being taken back with it owns nothing any more.
         owners = {code: owner for code, owner in owners.items() if owner in users}
         # Edges are read after the locks: two users who name each other at once queue on their rows.
         edges = await stores.edges.find(arriving | users.keys())
+        inviters = {edge.invitee_id: edge.inviter_id for edge in edges.values()}
+        below = _owners_who_may_close_a_ring(arrivals, users, owners, edges)
+        if below:
+            inviters |= await stores.edges.inviters_above(below, steps=MAX_RING)
+            _require_locked_tops(below, inviters, users)
         verified = await stores.verifications.verified(arriving)
         holders = await holders_of(stores, [introduction.profile for introduction in introductions])
         roll = Roll(users, holders, newcomers=arriving - users.keys(), at=at)
-        return cls(roll, owners, edges, verified, referral_points)
+        return cls(roll, owners, edges, inviters, verified, referral_points)
+
+    @property
+    def newly_verified(self) -> list[UserId]:
+        """Those whose phone was verified by this batch."""
+        return [verification.user_id for verification in self._new_verifications]
 
     def enter(self, introduction: Introduction) -> Arrived | Refusal:
         """Decide one introduction."""
@@ -133,23 +186,28 @@ class _Book:
         if introduction.phone_verified and user.user_id not in self._verified:
             self._verified.add(user.user_id)
             self._new_verifications.append(Verification(user.user_id, "token", arrival.at))
-        return Arrived(user.user_id, user.user_id in self._verified, self._attribute(introduction))
+        decision = self._attribute(introduction)
+        reason = decision.reason if decision.reason is not None else UNSET
+        return Arrived(user.user_id, user.user_id in self._verified, decision.attribution, reason)
 
-    def _attribute(self, introduction: Introduction) -> Attribution:
+    def _attribute(self, introduction: Introduction) -> Decision:
         arrival = introduction.arrival
-        owner_id = self._owners.get(arrival.referred_by) if arrival.referred_by is not None else None
-        owner = self._roll[owner_id] if owner_id is not None else None
-        self.overwrites += is_overwrite(self._edges.get(arrival.user_id), owner)
-        attribution, edge = attribute(arrival, owner=owner, edges=self._edges)
+        owners = {code: self._roll[self._owners[code]] for code in _codes_of([arrival]) if code in self._owners}
+        kept = self._edges.get(arrival.user_id)
+        decision = attribute(arrival, owners=owners, kept=kept, inviters=self._inviters)
+        self.overwrites += any(attempt.reason == "kept" for attempt in decision.attempts)
+        self._attempts |= {(each.user_id, each.code_digest, each.reason): each for each in decision.attempts}
+        edge = decision.edge
         if edge is not None:
             self._edges[edge.invitee_id] = edge
+            self._inviters[edge.invitee_id] = edge.inviter_id
             self._new_edges.append(edge)
             inviter = self._roll[edge.inviter_id]
             self._roll.keep(msgspec.structs.replace(inviter, referrals=inviter.referrals + 1))
-            earning = earning_of(edge, self._referral_points, introduction.correlation_id)
+            earning = self._referral_points.earning_of(edge, introduction.correlation_id)
             if earning is not None:
                 self.earnings.append(earning)
-        return attribution
+        return decision
 
     async def record(self, stores: Stores) -> None:
         """Store what was decided, one statement a table."""
@@ -158,3 +216,43 @@ class _Book:
             await stores.verifications.record(self._new_verifications)
         if self._new_edges:
             await stores.edges.record(self._new_edges)
+        if self._attempts:
+            await stores.attempts.record(self._attempts.values(), keep=MAX_ATTEMPTS)
+
+
+def _codes_of(arrivals: Iterable[Arrival]) -> set[Code]:
+    return {sent.code for arrival in arrivals for sent in arrival.codes if sent.code is not None}
+
+
+def _owners_who_may_close_a_ring(
+    arrivals: Sequence[Arrival],
+    users: Mapping[UserId, User],
+    owners: Mapping[Code, UserId],
+    edges: Mapping[UserId, Edge],
+) -> set[UserId]:
+    """Return the owners whose inviters have to be followed.
+
+    A user who never invited anybody is above nobody: no edge of theirs closes a ring. Their row is locked, and so
+    nobody names them meanwhile but the arrivals of this batch.
+    """
+    named = set(owners.values())
+    by_code = {code: users[owner] for code, owner in owners.items()}
+    found = set[UserId]()
+    for arrival in arrivals:
+        user = users.get(arrival.user_id)
+        has_invitees = (user is not None and user.referrals > 0) or arrival.user_id in named
+        owner = next(filter(None, (living_owner(sent, by_code) for sent in arrival.codes)), None)
+        if has_invitees and owner is not None and arrival.user_id not in edges:
+            found.add(owner.user_id)
+    return found
+
+
+def _require_locked_tops(owners: set[UserId], inviters: Mapping[UserId, UserId], users: Mapping[UserId, User]) -> None:
+    """Check that the user whom nobody invited is locked above each owner; TopsNotLocked where one is not.
+
+    Whoever joins two chains locks the tops of both: of several who would close a ring together, one comes last and sees
+    what the others stored.
+    """
+    tops = {top for owner in owners if (top := top_above(owner, inviters)) is not None}
+    if missing := tops - users.keys():
+        raise TopsNotLocked(missing)

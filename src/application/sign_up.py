@@ -6,6 +6,9 @@ import msgspec
 
 from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.invites import Redemption, Seats
+from application.pending_accruals import ReferralsCredited, credit_referrals
+from application.points import Points
+from application.ports import Metrics
 from application.reads import Reads
 from application.transactions import Stores, Transactions
 from application.users import Roll, holders_of
@@ -43,17 +46,24 @@ class SignedUp(msgspec.Struct, frozen=True):
 class CompleteSignUps:
     """Store who came by invite; whoever is refused leaves nothing behind, least of all a seat that is taken."""
 
-    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
-        self._transactions, self._once = transactions, once
+    def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
+        self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
 
     async def __call__(self, sign_ups: Sequence[Keyed[SignUp]]) -> list[SignedUp | Refusal | Replayed]:
-        async with self._transactions.begin() as stores:
-            return await self._once(stores, sign_ups, lambda fresh: self._complete(stores, fresh))
+        credited = ReferralsCredited()
 
-    async def _complete(self, stores: Stores, sign_ups: Sequence[SignUp]) -> list[SignedUp | Refusal]:
-        desk = await _Desk.open(stores, sign_ups)
-        outcomes = [desk.complete(sign_up) for sign_up in sign_ups]
-        await desk.record(stores)
+        async def complete(fresh: Sequence[SignUp]) -> list[SignedUp | Refusal]:
+            nonlocal credited
+            desk = await _Desk.open(stores, fresh)
+            outcomes = [desk.complete(sign_up) for sign_up in fresh]
+            await desk.record(stores)
+            at = fresh[0].redemption.at
+            credited = await credit_referrals(stores, self._points, verified=desk.newly_verified, at=at)
+            return outcomes
+
+        async with self._transactions.begin() as stores:
+            outcomes = await self._once(stores, sign_ups, complete)
+        credited.measure(self._metrics)
         return outcomes
 
 
@@ -121,6 +131,11 @@ class _Desk:
         if sign_up.phone_verified and user_id not in self._verified:
             self._verified.add(user_id)
             self._new_verifications.append(Verification(user_id, "token", at))
+
+    @property
+    def newly_verified(self) -> list[UserId]:
+        """Those whose phone was verified by this batch."""
+        return [verification.user_id for verification in self._new_verifications]
 
     async def record(self, stores: Stores) -> None:
         """Store what was decided, one statement a table."""

@@ -20,7 +20,7 @@ from domain.legacy_metadata import LegacyMetadata, MetadataMirror
 from domain.loyalty import Players
 from domain.pending_accruals import PendingAccruals
 from domain.rating_slips import RatingSlips
-from domain.referrals import Edges, Leaderboard
+from domain.referrals import AttributionAttempts, Edges, Leaderboard
 from domain.rewards import Rewards
 from domain.standings import Standings
 from domain.users import Users
@@ -33,6 +33,7 @@ class Stores:
     users: Users
     codes: ReferralCodes
     edges: Edges
+    attempts: AttributionAttempts
     leaderboard: Leaderboard
     verifications: Verifications
     standings: Standings

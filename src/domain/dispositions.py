@@ -67,6 +67,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept("a random id: a retry finds its own edge", "arrival_id"),
             **_kept(_BROUGHT, "backfill_run"),
         },
+        "attribution_attempts": _deleted("user_id", "code_digest", "reason", "attempted_at"),
         "ledger_accounts": _kept(
             _BOOKS, "user_id", "unit", "balance", "version", "lifetime", "updated_at", "frozen_at"
         ),

@@ -136,6 +136,18 @@ class Player(msgspec.Struct, frozen=True):
     """Their points; None where they never had any."""
 
 
+class PlayerDay(NamedTuple):
+    """A day of UTC of one player."""
+
+    player_id: UserId
+    begins_at: datetime
+
+    @classmethod
+    def of(cls, player_id: UserId, at: datetime) -> "PlayerDay":
+        """Return the day that a time is in."""
+        return cls(player_id, day_of(at))
+
+
 class Players(Protocol):
     """Users with their points."""
 
@@ -144,6 +156,14 @@ class Players(Protocol):
 
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
         """Lock the accounts of these in key order, and return them as `find` does."""
+
+    async def referrals_credited(self, days: Collection[PlayerDay]) -> dict[PlayerDay, int]:
+        """Return how many referrals were credited to these players on these days."""
+
+
+def day_of(at: datetime) -> datetime:
+    """Return the beginning of the day of UTC that a time is in."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def earn(account: Account, earning: Earning, tiers: Tiers) -> Entry:

@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from domain.ledger import Event, EventKey, EventType
-from domain.loyalty import Earning
+from domain.loyalty import Earning, day_of
+from domain.referral_points import PhoneNotVerified, ReferralCapReached
 from domain.refusals import Refusal
 from domain.users import UserDeleted, UserId
 
@@ -30,6 +31,10 @@ class AccrualPending(Refusal):
     def __init__(self, cause: str, correlation_id: str) -> None:
         super().__init__(f"the points still cannot be credited ({cause}); they go on waiting")
         self.cause, self.correlation_id = cause, correlation_id
+
+
+NOT_STUCK = frozenset({UserDeleted.code, PhoneNotVerified.code, ReferralCapReached.code})
+"""Causes that nobody has to mend: the measurements leave them out."""
 
 
 class PendingAccrual(msgspec.Struct, frozen=True):
@@ -55,8 +60,19 @@ class PendingAccrual(msgspec.Struct, frozen=True):
         return EventKey(self.player_id, "points", self.event_type, self.event_key)
 
     @property
-    def can_end(self) -> bool:
-        """False where the player was deleted: nobody will be credited, and it stays for who asks."""
+    def is_stuck(self) -> bool:
+        """True where something is to be mended before the points can be credited; it is measured.
+
+        False where the player was deleted, whom nobody credits any more, and where the rules of referrals say wait.
+        """
+        return self.cause not in NOT_STUCK
+
+    def is_due(self, at: datetime, *, is_verified: bool, needs_phone: bool) -> bool:
+        """Tell whether a try may succeed now: by the clock, and where referrals need a phone, by the invitee's."""
+        if self.cause == PhoneNotVerified.code:
+            return is_verified or not needs_phone
+        if self.cause == ReferralCapReached.code:
+            return self.last_tried_at < day_of(at)
         return self.cause != UserDeleted.code
 
     def earning(self, at: datetime) -> Earning:
@@ -91,17 +107,17 @@ class PendingAccruals(Protocol):
     async def remove(self, events: Collection[EventKey]) -> None:
         """Drop locked ones that were credited."""
 
-    async def take_due(self, *, before: datetime, at: datetime, limit: int) -> list[PendingAccrual]:
+    async def take_due(self, *, before: datetime, at: datetime, limit: int, needs_phone: bool) -> list[PendingAccrual]:
         """Mark as tried now, and return, at most so many that were not tried since then; the longest waiting first.
 
-        What another transaction is taking or crediting is left out, and what cannot end.
+        What another transaction is taking or crediting is left out, and what is not due: see `is_due`.
         """
 
     async def page(self, *, after: tuple[datetime, EventKey] | None, limit: int) -> list[PendingAccrual]:
         """Return what waits, oldest first, after (created at, event)."""
 
     async def backlog(self) -> Backlog:
-        """Count what waits and can end."""
+        """Count what is stuck."""
 
 
 def wait(earning: Earning, refusal: Refusal) -> PendingAccrual:

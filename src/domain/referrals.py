@@ -1,21 +1,25 @@
-"""Referrals: who invited whom, once and for ever."""
+"""Referrals: who invited whom, once and for ever, and what became of codes that attributed nothing."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NewType, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from domain.codes import Code
-from domain.ledger import Event
-from domain.loyalty import Earning
 from domain.users import User, UserId
 
 Attribution = Literal["recorded", "kept", "none"]
 """The edge was stored now; there was one already; there is none."""
 
-ReferralPoints = NewType("ReferralPoints", int)
-"""How many points an invitee earns their inviter; 0 for none."""
+AttributionReason = Literal["no_code", "not_found", "self", "cycle", "kept"]
+"""Why no edge was stored now: no code was sent; it is nobody's; it is the user's own; the owner was invited by the
+user, by somebody whom the user invited, and so on; the user has an inviter already."""
+
+MAX_RING = 32
+"""Rings of up to so many users are refused: the inviters of an inviter are followed that far."""
+MAX_ATTEMPTS = 20
+"""How many codes that attributed nothing are kept of one user: the last ones."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -30,13 +34,45 @@ class Edge(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class SentCode(msgspec.Struct, frozen=True):
+    """A referral code as it came with a sign-up, in the body or by a click."""
+
+    code: Code | None
+    """Its normal form; None where it has none."""
+    digest: str
+    """A keyed hash of it: support finds it again, and nobody reads it."""
+
+
 class Arrival(msgspec.Struct, frozen=True):
-    """A user at the door, maybe with somebody's code in hand."""
+    """A user who signs up or comes back, maybe with referral codes."""
 
     user_id: UserId
-    referred_by: Code | None
+    codes: tuple[SentCode, ...]
+    """In the order in which they are tried: the first one that belongs to a living user counts."""
     arrival_id: str
     at: datetime
+
+
+class AttributionAttempt(msgspec.Struct, frozen=True):
+    """A code that came with a sign-up and attributed nothing."""
+
+    user_id: UserId
+    code_digest: str
+    reason: AttributionReason
+    attempted_at: datetime
+    """When it was sent last."""
+
+
+class Decision(NamedTuple):
+    """What an arrival comes to."""
+
+    attribution: Attribution
+    reason: AttributionReason | None
+    """Why no edge is stored now; None where one is."""
+    edge: Edge | None
+    """The edge that is to be stored."""
+    attempts: tuple[AttributionAttempt, ...]
+    """The codes that were tried and attributed nothing."""
 
 
 class Leader(msgspec.Struct, frozen=True):
@@ -53,8 +89,24 @@ class Edges(Protocol):
     async def find(self, invitee_ids: Collection[UserId]) -> dict[UserId, Edge]:
         """Return the edges of those who were invited."""
 
+    async def inviters_above(self, user_ids: Collection[UserId], *, steps: int) -> dict[UserId, UserId]:
+        """Return who invited these users, who invited those, and so on, at most so many steps up, by invitee."""
+
     async def record(self, edges: Sequence[Edge]) -> None:
         """Store edges of invitees who have none."""
+
+
+class AttributionAttempts(Protocol):
+    """Codes that attributed nothing, by user: the last ones of each."""
+
+    async def record(self, attempts: Collection[AttributionAttempt], *, keep: int) -> None:
+        """Store attempts, each once by user, code and reason, with its last time; drop all but a user's last `keep`."""
+
+    async def of(self, user_id: UserId) -> list[AttributionAttempt]:
+        """Return the attempts of a user, newest first."""
+
+    async def forget(self, user_ids: Collection[UserId]) -> None:
+        """Drop what is kept of these users."""
 
 
 class Leaderboard(Protocol):
@@ -67,30 +119,63 @@ class Leaderboard(Protocol):
         """Return living users and their referrals, those without any at the end."""
 
 
-def attribute(arrival: Arrival, *, owner: User | None, edges: Mapping[UserId, Edge]) -> tuple[Attribution, Edge | None]:
-    """Decide whom an arrival is attributed to; the edge is given only where it is to be stored.
+def attribute(
+    arrival: Arrival, *, owners: Mapping[Code, User], kept: Edge | None, inviters: Mapping[UserId, UserId]
+) -> Decision:
+    """Decide whom an arrival is attributed to.
 
-    `owner` is whose code was named; `edges` holds the edges of the arrival and of the owner, where there are any.
+    `owners` holds the users whose codes were sent, `kept` is the user's edge where there is one, and `inviters` holds,
+    by invitee, the inviters above the owners as far as a ring could reach.
     """
-    kept = edges.get(arrival.user_id)
+    if kept is not None and kept.arrival_id == arrival.arrival_id:
+        return Decision("recorded", None, None, ())
+    missed: list[AttributionAttempt] = []
+    for sent in arrival.codes:
+        owner = living_owner(sent, owners)
+        if owner is not None:
+            reason = _reason_against(arrival.user_id, owner, kept, inviters)
+            if reason is None:
+                edge = Edge(arrival.user_id, owner.user_id, sent.code, arrival.arrival_id, arrival.at)
+                return Decision("recorded", None, edge, tuple(missed))
+            if kept is None or kept.inviter_id != owner.user_id:
+                missed.append(_attempt(arrival, sent, reason))
+            return Decision("none" if kept is None else "kept", reason, None, tuple(missed))
+        missed.append(_attempt(arrival, sent, "not_found"))
     if kept is not None:
-        return ("recorded" if kept.arrival_id == arrival.arrival_id else "kept"), None
-    if owner is None or owner.deleted_at is not None or owner.user_id == arrival.user_id:
-        return "none", None
-    owners_edge = edges.get(owner.user_id)
-    if owners_edge is not None and owners_edge.inviter_id == arrival.user_id:
-        return "none", None
-    return "recorded", Edge(arrival.user_id, owner.user_id, arrival.referred_by, arrival.arrival_id, arrival.at)
+        return Decision("kept", "kept", None, tuple(missed))
+    return Decision("none", "not_found" if arrival.codes else "no_code", None, tuple(missed))
 
 
-def earning_of(edge: Edge, points: ReferralPoints, correlation_id: str) -> Earning | None:
-    """Return what an edge earns its inviter, once for each invitee; None where that is nothing."""
-    if not points:
-        return None
-    event = Event("referral_signup", edge.invitee_id)
-    return Earning(edge.inviter_id, points, event, None, None, correlation_id, edge.created_at)
+def living_owner(sent: SentCode, owners: Mapping[Code, User]) -> User | None:
+    """Return the living user whose code was sent."""
+    owner = owners.get(sent.code) if sent.code is not None else None
+    return owner if owner is not None and owner.deleted_at is None else None
 
 
-def is_overwrite(kept: Edge | None, owner: User | None) -> bool:
-    """Tell whether an attribution would have replaced the inviter by another one."""
-    return kept is not None and owner is not None and owner.user_id != kept.inviter_id
+def line_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> Iterator[UserId]:
+    """Yield a user, their inviter, the inviter's inviter and so on: at most as many users as a ring may have."""
+    for _ in range(MAX_RING):
+        yield user_id
+        if user_id not in inviters:
+            return
+        user_id = inviters[user_id]
+
+
+def top_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> UserId | None:
+    """Return the user above a user whom nobody invited; None where that one is further up than a ring may reach."""
+    *_, top = line_above(user_id, inviters)
+    return top if top not in inviters else None
+
+
+def _reason_against(
+    user_id: UserId, owner: User, kept: Edge | None, inviters: Mapping[UserId, UserId]
+) -> AttributionReason | None:
+    if kept is not None:
+        return "kept"
+    if owner.user_id == user_id:
+        return "self"
+    return "cycle" if user_id in line_above(owner.user_id, inviters) else None
+
+
+def _attempt(arrival: Arrival, sent: SentCode, reason: AttributionReason) -> AttributionAttempt:
+    return AttributionAttempt(arrival.user_id, sent.digest, reason, arrival.at)

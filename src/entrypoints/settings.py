@@ -18,6 +18,7 @@ from domain.flags import DEFAULTS, LOCKED, Flag
 from domain.ledger import MAX_AMOUNT
 from domain.loyalty import Tiers
 from domain.rating_slips import Games
+from domain.referral_points import ReferralNeed, ReferralPoints
 
 Store = Literal["postgres", "memory"]
 """Where everything is kept."""
@@ -178,6 +179,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("The points that an inviter gets for each user they bring; 0 for none."),
     ] = 100
 
+    referral_points_need: Annotated[
+        ReferralNeed,
+        _says(
+            "What a referral needs before the inviter gets the points: with `phone` they wait until the phone of the "
+            "invitee is verified."
+        ),
+    ] = "nothing"
+    referral_points_daily_cap: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=MAX_AMOUNT)],
+        _says(
+            "For how many referrals one inviter gets points on a day of UTC; those above it wait for the next day. "
+            "0 for any number."
+        ),
+    ] = 0
+
     flags: Annotated[str, _says("Pins flags: `name=on; name=off`. See below for what there is.")] = ""
     log_level: Annotated[LogLevel, _says("`debug` logs successful requests too.")] = "info"
     slow_request_ms: Annotated[
@@ -254,6 +270,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def points_tiers(self) -> Tiers:
         """The tiers of loyalty."""
         return Tiers.parse(self.tiers)
+
+    @property
+    def referral_rules(self) -> ReferralPoints:
+        """The rules of referral points."""
+        return ReferralPoints(self.referral_points, self.referral_points_need, self.referral_points_daily_cap)
 
     @property
     def rated_games(self) -> Games:

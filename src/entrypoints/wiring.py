@@ -10,6 +10,7 @@ from litestar import Router
 from litestar.types import ASGIApp
 
 from adapters.identity.claims import ClaimsCheck
+from adapters.identity.code_digests import CodeDigests
 from adapters.identity.jwks import JwksCache, over_http
 from adapters.identity.keys import KeyRing
 from adapters.identity.passwords import Argon2Passwords
@@ -77,7 +78,7 @@ from domain.identity import Passwords
 from domain.invites import Invite
 from domain.loyalty import Tiers
 from domain.rating_slips import Games, Slip
-from domain.referrals import ReferralPoints
+from domain.referral_points import ReferralPoints
 from domain.rewards import Reward, RewardId
 from domain.standings import Standing
 from domain.users import UserId
@@ -309,6 +310,10 @@ class Identity(Provider):
         return Fingerprints(transactions, reads, randomness, earlier_key=keys.key("fingerprints"))
 
     @provide
+    def code_digests(self, keys: KeyRing) -> CodeDigests:
+        return CodeDigests(keys.keys("attempts"))
+
+    @provide
     def addresses(self, settings: Settings) -> Addresses:
         base = settings.public_base_url or DEFAULT_ADDRESS
         return Addresses(base, settings.app_url or base)
@@ -493,7 +498,7 @@ class Loyalty(Provider):
 
     @provide
     def referral_points(self, settings: Settings) -> ReferralPoints:
-        return ReferralPoints(settings.referral_points)
+        return settings.referral_rules
 
     @provide
     def games(self, settings: Settings) -> Games:

@@ -36,7 +36,12 @@ from tests.unit.behaviours.reconciliation import ReconcileMetadataBehaviour
 from tests.unit.behaviours.redemptions import RedeemInvitesBehaviour, RepeatedRedemptionsBehaviour
 from tests.unit.behaviours.referral_links import PeekReferralLinkBehaviour, ReadReferralLinkBehaviour
 from tests.unit.behaviours.referral_points import ReferralPointsBehaviour
-from tests.unit.behaviours.referrals import AttributeReferralsBehaviour, LeaderboardBehaviour, ProfilesBehaviour
+from tests.unit.behaviours.referrals import (
+    AttributeReferralsBehaviour,
+    AttributionAttemptsBehaviour,
+    LeaderboardBehaviour,
+    ProfilesBehaviour,
+)
 from tests.unit.behaviours.rewards import OfferRewardsBehaviour, PurchaseBasketsBehaviour, RewardPagesBehaviour
 from tests.unit.behaviours.schedules import SchedulesBehaviour
 from tests.unit.behaviours.sign_up import CompleteSignUpsBehaviour, SignInBehaviour, SignUpBatchesBehaviour
@@ -65,6 +70,9 @@ class TestPeekReferralLink(PeekReferralLinkBehaviour): ...
 
 
 class TestAttributeReferrals(AttributeReferralsBehaviour): ...
+
+
+class TestAttributionAttempts(AttributionAttemptsBehaviour): ...
 
 
 class TestProfiles(ProfilesBehaviour): ...

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-Purpose = Literal["sessions", "bearers", "accounts", "cursors", "pseudonyms", "globe", "fingerprints"]
+Purpose = Literal["sessions", "bearers", "accounts", "cursors", "pseudonyms", "globe", "fingerprints", "attempts"]
 
 MAX_SECRETS = 10
 SHORTEST_SECRET = 16

@@ -1,11 +1,12 @@
 """Players in memory."""
 
+from collections import Counter
 from collections.abc import Collection
 
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.tables import View
 from domain.ledger import AccountKey
-from domain.loyalty import Player
+from domain.loyalty import Player, PlayerDay
 from domain.users import UserId
 
 
@@ -19,6 +20,14 @@ class MemoryPlayers:
         players = await self.find(user_ids)
         await MemoryLedger(self._view).lock([AccountKey(user_id, "points") for user_id in players])
         return players
+
+    async def referrals_credited(self, days: Collection[PlayerDay]) -> dict[PlayerDay, int]:
+        made = Counter(
+            PlayerDay.of(entry.user_id, entry.created_at)
+            for entry in self._view.entries.values()
+            if entry.unit == "points" and entry.event_type == "referral_signup"
+        )
+        return {day: made[day] for day in days}
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
         users = {user_id: self._view.users.get(user_id) for user_id in user_ids}

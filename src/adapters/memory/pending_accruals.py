@@ -8,6 +8,7 @@ import msgspec
 from adapters.memory.tables import GuardBroken, View
 from domain.ledger import EventKey
 from domain.pending_accruals import Backlog, PendingAccrual
+from domain.users import UserId
 
 
 class MemoryPendingAccruals:
@@ -40,9 +41,14 @@ class MemoryPendingAccruals:
         for event in events:
             self._view.pending.remove(event)
 
-    async def take_due(self, *, before: datetime, at: datetime, limit: int) -> list[PendingAccrual]:
+    async def take_due(self, *, before: datetime, at: datetime, limit: int, needs_phone: bool) -> list[PendingAccrual]:
         self._view.writing()
-        due = [each for each in self._view.pending.values() if each.last_tried_at <= before and each.can_end]
+        due = [
+            each
+            for each in self._view.pending.values()
+            if each.last_tried_at <= before
+            and each.is_due(at, is_verified=UserId(each.event_key) in self._view.verifications, needs_phone=needs_phone)
+        ]
         due = sorted(due, key=lambda each: (each.last_tried_at, each.event))[:limit]
         taken = [msgspec.structs.replace(each, last_tried_at=at) for each in due]
         for each in taken:
@@ -54,7 +60,7 @@ class MemoryPendingAccruals:
         return [each for each in waiting if after is None or _place(each) > after][:limit]
 
     async def backlog(self) -> Backlog:
-        since = [each.created_at for each in self._view.pending.values() if each.can_end]
+        since = [each.created_at for each in self._view.pending.values() if each.is_stuck]
         return Backlog(len(since), min(since, default=None))
 
 

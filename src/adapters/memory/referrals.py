@@ -18,6 +18,18 @@ class MemoryEdges:
         found = {invitee_id: self._view.edges.get(invitee_id) for invitee_id in invitee_ids}
         return {invitee_id: edge for invitee_id, edge in found.items() if edge is not None}
 
+    async def inviters_above(self, user_ids: Collection[UserId], *, steps: int) -> dict[UserId, UserId]:
+        found: dict[UserId, UserId] = {}
+        for user_id in user_ids:
+            invitee_id: UserId = user_id
+            for _ in range(steps):
+                edge = self._view.edges.get(invitee_id)
+                if edge is None:
+                    break
+                found[invitee_id] = edge.inviter_id
+                invitee_id = edge.inviter_id
+        return found
+
     async def record(self, edges: Sequence[Edge]) -> None:
         self._view.writing()
         for edge in edges:

@@ -15,7 +15,7 @@ from domain.ledger import Account, AccountKey, Entry, EventKey, Unit
 from domain.legacy_metadata import Claim
 from domain.pending_accruals import PendingAccrual
 from domain.rating_slips import Slip, SlipId
-from domain.referrals import Edge
+from domain.referrals import AttributionAttempt, Edge
 from domain.rewards import Collected, CollectionKey, Reward, RewardId
 from domain.users import User, UserId
 
@@ -42,6 +42,7 @@ class Tables:
     codes_of: dict[UserId, tuple[str, ...]] = field(default_factory=dict)
     demotions: dict[str, tuple[float, int]] = field(default_factory=dict)
     edges: dict[UserId, Edge] = field(default_factory=dict)
+    attempts: dict[tuple[UserId, str, str], AttributionAttempt] = field(default_factory=dict)
     verifications: dict[UserId, Verification] = field(default_factory=dict)
     deliveries: dict[str, IdentityEvent] = field(default_factory=dict)
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class View:
         self.codes_of = Draft(tables.codes_of)
         self.demotions = Draft(tables.demotions)
         self.edges = Draft(tables.edges)
+        self.attempts = Draft(tables.attempts)
         self.verifications = Draft(tables.verifications)
         self.deliveries = Draft(tables.deliveries)
         self.accounts = Draft(tables.accounts)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
+from adapters.memory.attribution_attempts import MemoryAttributionAttempts
 from adapters.memory.audit import MemoryAudit
 from adapters.memory.clicks import MemoryClickedCodes
 from adapters.memory.codes import MemoryReferralCodes
@@ -63,6 +64,7 @@ def _stores(view: View) -> Stores:
         users=MemoryUsers(view),
         codes=MemoryReferralCodes(view),
         edges=MemoryEdges(view),
+        attempts=MemoryAttributionAttempts(view),
         leaderboard=MemoryLeaderboard(view),
         verifications=MemoryVerifications(view),
         standings=MemoryStandings(view),

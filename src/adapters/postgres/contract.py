@@ -32,6 +32,7 @@ MAY_UPDATE: frozenset[str] = frozenset(
             )
         ),
         *(f"referral_codes.{column}" for column in ("is_canonical", "demoted_at", "retired_at")),
+        "attribution_attempts.attempted_at",
         *(f"ledger_accounts.{column}" for column in ("balance", "version", "lifetime", "updated_at")),
         *(
             f"rating_slips.{column}"
@@ -60,7 +61,7 @@ MAY_UPDATE: frozenset[str] = frozenset(
     }
 )
 MAY_DELETE: frozenset[str] = frozenset(
-    {"webhook_deliveries", "idempotency_keys", "pending_accruals", "metadata_mirror"}
+    {"attribution_attempts", "webhook_deliveries", "idempotency_keys", "pending_accruals", "metadata_mirror"}
 )
 """Tables and columns that may change or shrink; everything else is history, and the service may only add to it."""
 

@@ -7,7 +7,7 @@ import asyncpg
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
 from domain.ledger import Account
-from domain.loyalty import Player
+from domain.loyalty import Player, PlayerDay
 from domain.users import UserId
 
 _SQL = Statements.load("loyalty")
@@ -24,6 +24,12 @@ class PostgresPlayers:
 
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
         return _by_id(await self._connection.fetch(_SQL.lock, list(user_ids)))
+
+    async def referrals_credited(self, days: Collection[PlayerDay]) -> dict[PlayerDay, int]:
+        rows = await self._connection.fetch(
+            _SQL.referrals_credited, [day.player_id for day in days], [day.begins_at for day in days]
+        )
+        return {PlayerDay(row["user_id"], row["begins_at"]): row["credited"] for row in rows}
 
 
 def _by_id(rows: Sequence[asyncpg.Record]) -> dict[UserId, Player]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
 from domain.ledger import EventKey
+from domain.loyalty import day_of
 from domain.pending_accruals import Backlog, PendingAccrual
 
 _SQL = Statements.load("pending_accruals")
@@ -49,8 +50,9 @@ class PostgresPendingAccruals:
     async def remove(self, events: Collection[EventKey]) -> None:
         await self._connection.execute(_SQL.remove, *_columns(events))
 
-    async def take_due(self, *, before: datetime, at: datetime, limit: int) -> list[PendingAccrual]:
-        return [PendingAccrual(*row) for row in await self._connection.fetch(_SQL.take_due, before, at, limit)]
+    async def take_due(self, *, before: datetime, at: datetime, limit: int, needs_phone: bool) -> list[PendingAccrual]:
+        rows = await self._connection.fetch(_SQL.take_due, before, at, limit, day_of(at), needs_phone)
+        return [PendingAccrual(*row) for row in rows]
 
     async def page(self, *, after: tuple[datetime, EventKey] | None, limit: int) -> list[PendingAccrual]:
         if after is None:

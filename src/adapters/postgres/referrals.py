@@ -25,6 +25,10 @@ class PostgresEdges:
             for row in rows
         }
 
+    async def inviters_above(self, user_ids: Collection[UserId], *, steps: int) -> dict[UserId, UserId]:
+        rows = await self._connection.fetch(_SQL.inviters_above, list(user_ids), steps)
+        return {row["invitee_id"]: row["inviter_id"] for row in rows}
+
     async def record(self, edges: Sequence[Edge]) -> None:
         await self._connection.execute(
             _SQL.record,

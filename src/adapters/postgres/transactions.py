@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 import asyncpg
 
+from adapters.postgres.attribution_attempts import PostgresAttributionAttempts
 from adapters.postgres.audit import PostgresAudit
 from adapters.postgres.clicks import PostgresClickedCodes
 from adapters.postgres.codes import PostgresReferralCodes
@@ -82,6 +83,7 @@ def stores_on(connection: Connection) -> Stores:
         users=PostgresUsers(connection),
         codes=PostgresReferralCodes(connection),
         edges=PostgresEdges(connection),
+        attempts=PostgresAttributionAttempts(connection),
         leaderboard=PostgresLeaderboard(connection),
         verifications=PostgresVerifications(connection),
         standings=PostgresStandings(connection),

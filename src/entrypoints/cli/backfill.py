@@ -189,7 +189,7 @@ def apply(
             with shown("reading the source once more", 1.0) as show:
                 await check_source(run, _source_of(run, elsewhere), show)
         application = BackfillApplication(
-            dsn, SystemClock().now, _draw, Points(settings.points_tiers, SwitchedFlags({}))
+            dsn, SystemClock().now, _draw, Points(settings.points_tiers, SwitchedFlags({}), settings.referral_rules)
         )
         phases = 1 + bool(run.plan.edges.rows) + bool(run.plan.points.rows)
         with shown("moving in", phases * run.plan.users, unit="users") as show:

@@ -1,13 +1,22 @@
-"""Share links, and where a click on one lands."""
+"""Share links, where a click on one lands, and which clicks a browser remembers."""
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from collections.abc import Sequence
+from urllib.parse import parse_qsl, quote_plus, urlsplit, urlunsplit
 
 import msgspec
 
-from domain.codes import Code
+from domain.codes import Code, normal_form
 
 CLICK_COOKIE = "tallystick_ref"
 CLICK_COOKIE_SECONDS = 90 * 24 * 3600
+MAX_CLICKS = 5
+"""How many clicks a browser remembers: the first ones."""
+
+MAX_PASSED_PARAMETERS = 32
+MAX_PASSED_BYTES = 2048
+"""How much of a click's query the app is given."""
+_BETWEEN_CLICKS = "."
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -20,15 +29,53 @@ class Addresses(msgspec.Struct, frozen=True):
         """Return the link that a user shares; empty while there is no code."""
         return f"{self.public_base_url.rstrip('/')}/r/{code}" if code is not None else ""
 
-    def landing(self, code: Code | None) -> str:
-        """Return where a click lands: the app, told which code was clicked where there is one."""
+    def landing(self, code: Code | None, query: str = "") -> str:
+        """Return where a click lands: the app, with the click's own parameters, and `ref` where there is a code.
+
+        Parameters of the app's own address stay. A click cannot replace them, and cannot name a `ref`.
+        """
         parts = urlsplit(self.app_url)
-        query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "ref"]
+        own = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not _is_ref(name)]
+        pairs = [_pair(name, value) for name, value in own] + _passed(query, {name for name, _ in own})
         if code is not None:
-            query.append(("ref", code))
-        return urlunsplit(parts._replace(query=urlencode(query)))
+            pairs.append(_pair("ref", code))
+        return urlunsplit(parts._replace(query="&".join(pairs)))
 
     @property
     def is_secure(self) -> bool:
         """Tell whether browsers reach this service over TLS."""
         return self.public_base_url.startswith("https://")
+
+
+def clicked_codes(cookie: str) -> tuple[Code, ...]:
+    """Return the codes that a click cookie remembers, the first click first; what is no code is left out."""
+    codes = (normal_form(part) for part in cookie.split(_BETWEEN_CLICKS)[:MAX_CLICKS])
+    return tuple(dict.fromkeys(code for code in codes if code is not None))
+
+
+def click_cookie(codes: Sequence[Code]) -> str:
+    """Return the value of the click cookie that remembers these codes."""
+    return _BETWEEN_CLICKS.join(codes)
+
+
+def _passed(query: str, taken: set[str]) -> list[str]:
+    """Return a click's parameters as they are passed on; what is not text, too many or too long is left out."""
+    pairs: list[str] = []
+    left = MAX_PASSED_BYTES
+    for part in query.split("&")[:MAX_PASSED_PARAMETERS]:
+        for name, value in parse_qsl(part, keep_blank_values=True, separator="&"):
+            pair = _pair(name, value)
+            is_text = _UNREADABLE not in name + value and (name + value).isprintable()
+            if is_text and not _is_ref(name) and name not in taken and len(pair) < left:
+                pairs.append(pair)
+                left -= len(pair) + 1
+    return pairs
+
+
+def _is_ref(name: str) -> bool:
+    """Tell whether some app would read a parameter as `ref`: whatever its case, or as `ref[]`."""
+    return name.strip().casefold().partition("[")[0].strip() == "ref"
+
+
+def _pair(name: str, value: str) -> str:
+    return f"{quote_plus(name)}={quote_plus(value)}"

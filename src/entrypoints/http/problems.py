@@ -24,6 +24,7 @@ from domain.rating_slips import (
     SlipNotFound,
     SlipNotOpen,
 )
+from domain.referral_points import PhoneNotVerified, ReferralCapReached
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from domain.tokens import IdentityKeysUnavailable, TokenRefused
@@ -93,8 +94,10 @@ STATUS: Mapping[type[Refusal], int] = {
     Overloaded: 503,
     PartialCompletion: 503,
     PermissionMissing: 403,
+    PhoneNotVerified: 409,
     PointsDisabled: 409,
     RateLimited: 429,
+    ReferralCapReached: 409,
     RewardLimitExceeded: 422,
     RewardNotFound: 404,
     RouteNotFound: 404,

@@ -19,7 +19,14 @@ from domain.codes import MAX_CODE_LENGTH, normal_form
 from entrypoints.http.authentication import PUBLIC, cookie
 from entrypoints.http.exchange import JSON, exchange_of, send_reply
 from entrypoints.http.gate import Gate
-from entrypoints.http.links import CLICK_COOKIE, CLICK_COOKIE_SECONDS, Addresses
+from entrypoints.http.links import (
+    CLICK_COOKIE,
+    CLICK_COOKIE_SECONDS,
+    MAX_CLICKS,
+    Addresses,
+    click_cookie,
+    clicked_codes,
+)
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import OPERATION, RawOperation
 from entrypoints.http.refusals import MethodNotAllowed, RateLimited
@@ -94,14 +101,20 @@ def resolver_router(
         opt={PUBLIC: True, REFUSALS: _REFUSALS},
     )
     async def follow_link(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
-        """Send a click to the app with `?ref=`, whether or not the code is anybody's, and remember the first one."""
+        """Send a click to the app with `?ref=`, whether or not the code is anybody's, and remember the first five.
+
+        Other query parameters, such as `utm_source`, are passed on to the app.
+        """
         await gate.count("resolver", exchange_of(request.scope))
         clicked = normal_form(code.removeprefix("/"))
+        cookies: list[Cookie] = []
         if clicked is not None:
             clicks.note(clicked)
-        remembered = normal_form(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
-        cookies = [] if clicked is None or remembered else [_click(clicked, is_secure=addresses.is_secure)]
-        return Response(b"", headers={"location": addresses.landing(clicked)}, cookies=cookies)
+            remembered = clicked_codes(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
+            if clicked not in remembered and len(remembered) < MAX_CLICKS:
+                cookies = [_click(click_cookie([*remembered, clicked]), is_secure=addresses.is_secure)]
+        location = addresses.landing(clicked, request.scope["query_string"].decode("latin-1"))
+        return Response(b"", headers={"location": location}, cookies=cookies)
 
     return Router("", route_handlers=[resolve_code, follow_link], tags=["Resolver"])
 
@@ -125,7 +138,7 @@ def _asked(query: bytes) -> str:
     return codes[0] if codes is not None and len(codes) == 1 else ""
 
 
-def _click(code: str, *, is_secure: bool) -> Cookie:
+def _click(codes: str, *, is_secure: bool) -> Cookie:
     return Cookie(
-        key=CLICK_COOKIE, value=code, max_age=CLICK_COOKIE_SECONDS, httponly=True, secure=is_secure, samesite="lax"
+        key=CLICK_COOKIE, value=codes, max_age=CLICK_COOKIE_SECONDS, httponly=True, secure=is_secure, samesite="lax"
     )

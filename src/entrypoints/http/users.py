@@ -6,12 +6,12 @@ import msgspec
 from litestar import Router, get, post
 from litestar.params import JSONBody, QueryParameter
 
+from adapters.identity.code_digests import CodeDigests
 from application.group_commit import Single
 from application.idempotency import Keyed
 from application.ports import Clock, Randomness
 from application.reads import Reads
 from application.referrals import Arrived, Introduction
-from domain.codes import normal_form
 from domain.ids import RANDOM_BYTES, uuid_v7
 from domain.loyalty import Tiers
 from domain.referrals import Arrival
@@ -33,7 +33,7 @@ from domain.users import (
 from entrypoints.http.authentication import cookie
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
-from entrypoints.http.links import CLICK_COOKIE, Addresses
+from entrypoints.http.links import CLICK_COOKIE, Addresses, clicked_codes
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, username_faults
 from entrypoints.http.requests import ApiRequest
@@ -51,7 +51,7 @@ class UpsertUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     display_name: Name | None = None
     phone: Phone | None = None
     referred_by: str | None = None
-    """A referral code, however it was typed; one that is nobody's changes nothing."""
+    """A referral code, however it was typed; it goes before clicks. One that is nobody's changes nothing."""
 
 
 class Me(msgspec.Struct, frozen=True):
@@ -91,6 +91,7 @@ def users_router(
     reads: Reads,
     gate: Gate,
     addresses: Addresses,
+    digests: CodeDigests,
     tiers: Tiers,
     clock: Clock,
     randomness: Randomness,
@@ -105,10 +106,10 @@ def users_router(
     async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> Arrived:
         """Store what the caller tells about themselves, and who invited them; the first inviter stays for ever."""
         now = clock.now()
-        clicked = cookie(exchange_of(request.scope).headers, CLICK_COOKIE)
+        clicked = clicked_codes(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
         arrival = Arrival(
             request.user.user_id,
-            normal_form(data.referred_by or clicked),
+            tuple(map(digests.sent, [data.referred_by] if data.referred_by else clicked)),
             uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
             now,
         )

@@ -17,6 +17,7 @@ WHOSE = {
     "idempotency_keys": "caller",
     "legacy_users": "user_id",
     "metadata_mirror": "user_id",
+    "attribution_attempts": "user_id",
 }
 """The column that says whose a row is, in the tables of which deletion takes something."""
 NAMED_BY = {"clicked_codes": "LEGACY11"}
@@ -83,7 +84,7 @@ async def fill(world: World, reader: Session) -> None:
     await world.purchase(USER, await world.a_reward(owner="friend"))
     hers = await world.a_reward(owner=USER)
     await world.change(hers, name="reward of leaver", description="told by leaver")
-    await world.arrive(USER, profile=profile, key="key-of-leaver")
+    await world.arrive(USER, code, profile=profile, key="key-of-leaver")
     await world.tell("updated", USER, profile=profile)
     await world.award(USER, 5)
     await world.complete(await world.a_slip(USER))

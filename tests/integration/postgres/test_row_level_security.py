@@ -31,6 +31,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     | {f"UPDATE {column}" for column in ("balance", "version", "lifetime", "updated_at")},
     "ledger_entries": frozenset({"SELECT", "INSERT"}),
     "legacy_codes": frozenset({"SELECT", "INSERT"}),
+    "attribution_attempts": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE attempted_at"}),
     "legacy_users": frozenset({"SELECT", "INSERT"})
     | {f"UPDATE {column}" for column in ("email", "email_key", "username", "username_key", "display_name", "phone")},
     "metadata_mirror": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE code", "UPDATE mirrored_at"}),
@@ -83,6 +84,7 @@ ROWS: Mapping[str, str] = {
     "referral_codes": "(code, user_id, is_canonical, created_at) VALUES ('CODE{n}', 'user{n}', true, now())",
     "referral_edges": "(invitee_id, inviter_id, code, arrival_id, created_at) "
     "VALUES ('user{n}', 'inviter', NULL, gen_random_uuid(), now())",
+    "attribution_attempts": "(user_id, code_digest, reason, attempted_at) VALUES ('user{n}', 'd', 'self', now())",
     "webhook_deliveries": "(delivery_id, kind, received_at) VALUES ('msg_{n}', 'created', now())",
     "idempotency_keys": "(caller, key, fingerprint, status, body, created_at) "
     "VALUES ('user{n}', 'k', '', 200, '', now())",

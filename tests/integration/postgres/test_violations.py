@@ -46,6 +46,7 @@ MALFORMED = "INSERT INTO backfill_malformed (run, line, reason) VALUES"
 LEGACY_USER = "INSERT INTO legacy_users (run, position, user_id, phone_verified, points) VALUES"
 LEGACY_CODE = "INSERT INTO legacy_codes (run, position, code, user_id, is_canonical) VALUES"
 CONFLICT = "INSERT INTO code_conflicts (code, user_id, kept_by, reason, run, created_at) VALUES"
+ATTEMPT = "INSERT INTO attribution_attempts (user_id, code_digest, reason, attempted_at) VALUES"
 MIRROR = "INSERT INTO metadata_mirror (user_id, code, mirrored_at) VALUES"
 WALLETS = (
     f"{ACCOUNT} ('ada', 'credits', 5, 0), ('bob', 'credits', 5, 0); "
@@ -82,6 +83,9 @@ BREAKING: Mapping[str, str] = {
     "referral_edges_invitee_fkey": f"{EDGE} ('nobody', 'ada', NULL, gen_random_uuid(), now())",
     "referral_edges_inviter_fkey": f"{EDGE} ('ada', 'nobody', NULL, gen_random_uuid(), now())",
     "referral_edges_code_fkey": f"{EDGE} ('ada', 'bob', 'LOST', gen_random_uuid(), now())",
+    "attribution_attempts_pkey": f"{ATTEMPT} ('ada', 'digest', 'self', now()), ('ada', 'digest', 'self', now())",
+    "attribution_attempts_user_fkey": f"{ATTEMPT} ('nobody', 'digest', 'self', now())",
+    "attribution_attempts_reason_known": f"{ATTEMPT} ('ada', 'digest', 'no_code', now())",
     "webhook_deliveries_pkey": f"{DELIVERY} ('msg', 'created', now()), ('msg', 'deleted', now())",
     "webhook_deliveries_kind_known": f"{DELIVERY} ('msg', 'renamed', now())",
     "fingerprint_keys_pkey": f"{FINGERPRINT_KEY} ('a', decode(repeat('00', 32), 'hex')), "

@@ -151,14 +151,39 @@ class ArrivalRoutesBehaviour:
         await bob.post("/api/users/upsert", {"referred_by": await code_of(anyone, "ada")})
 
         for referred_by in (await code_of(anyone, "carol"), "NOBODY99", "!", None):
-            assert (await bob.post("/api/users/upsert", {"referred_by": referred_by})).json()["attribution"] == "kept"
+            kept = (await bob.post("/api/users/upsert", {"referred_by": referred_by})).json()
+            assert (kept["attribution"], kept["attribution_reason"]) == ("kept", "kept")
 
-    async def test_codes_that_lead_nowhere_leave_none(self, anyone: Caller) -> None:
-        own = await code_of(anyone, "bob")
+    async def test_codes_that_lead_nowhere_leave_none_and_the_answer_says_why(self, anyone: Caller) -> None:
+        own, carols = await code_of(anyone, "bob"), await code_of(anyone, "carol")
+        await anyone.named("dan").post("/api/users/upsert", {"referred_by": own})
+        dans = await code_of(anyone, "dan")
+        await anyone.deliver({"type": "user.deleted", "data": {"id": "carol"}})
+        reasons = {
+            **dict.fromkeys(("NOBODY99", "!", "x" * 5000, "ＡＢＣＤ1234", carols), "not_found"),
+            "": "no_code",
+            own: "self",
+            dans: "cycle",
+        }
 
-        for referred_by in ("NOBODY99", "!", "", "x" * 5000, own, "ＡＢＣＤ1234"):
+        for referred_by, reason in reasons.items():
             arrived = await anyone.named("bob").post("/api/users/upsert", {"referred_by": referred_by})
-            assert (arrived.status_code, arrived.json()["attribution"]) == (200, "none")
+            assert arrived.status_code == 200
+            assert arrived.json() == {
+                "user_id": "bob",
+                "otp_verified": False,
+                "attribution": "none",
+                "attribution_reason": reason,
+            }
+        absent = await anyone.named("bob").post("/api/users/upsert", {})
+        assert absent.json()["attribution_reason"] == "no_code"
+
+    async def test_a_code_in_the_body_goes_before_the_click_even_where_it_is_nobodys(self, anyone: Caller) -> None:
+        cookie = {"cookie": f"tallystick_ref={await code_of(anyone, 'ada')}"}
+
+        arrived = await anyone.named("bob").post("/api/users/upsert", {"referred_by": "NOBODY99"}, headers=cookie)
+
+        assert (arrived.json()["attribution"], arrived.json()["attribution_reason"]) == ("none", "not_found")
 
     async def test_a_verified_phone_in_the_token_marks_the_otp_for_good(self, anyone: Caller) -> None:
         verified = await anyone.named("ada", phone_verified=True).post("/api/users/upsert", {})
@@ -303,16 +328,88 @@ class ClickRoutesBehaviour:
             assert (click.status_code, click.headers["location"]) == (302, APP_URL)
             assert "set-cookie" not in click.headers
 
-    async def test_the_first_click_is_remembered(self, anyone: Caller) -> None:
-        first = await anyone.get("/r/FIRST123")
-        cookie = first.headers["set-cookie"]
+    async def test_the_first_five_clicks_are_remembered_the_oldest_first(self, anyone: Caller) -> None:
+        cookie, codes = "", ["FIRST123", "SECOND12", "THIRD123", "FOURTH12", "FIFTH123"]
+        for number, code in enumerate(codes, start=1):
+            click = await anyone.get(f"/r/{code}", headers={"cookie": cookie} if cookie else None)
+            told = click.headers["set-cookie"]
+            assert told.startswith(f"tallystick_ref={'.'.join(codes[:number])};")
+            assert {"httponly", "secure", "samesite=lax"} <= {part.strip().lower() for part in told.split(";")}
+            cookie = told.split(";")[0]
 
-        second = await anyone.get("/r/SECOND12", headers={"cookie": cookie.split(";")[0]})
+        for code in ("SIXTH123", "FIRST123", "fifth-123"):
+            click = await anyone.get(f"/r/{code}", headers={"cookie": cookie})
+            assert "set-cookie" not in click.headers
+            assert click.headers["location"].endswith(f"ref={code.upper().replace('-', '')}")
 
-        assert cookie.startswith("tallystick_ref=FIRST123;")
-        assert {"httponly", "secure", "samesite=lax"} <= {part.strip().lower() for part in cookie.split(";")}
-        assert "set-cookie" not in second.headers
-        assert second.headers["location"].endswith("ref=SECOND12")
+    async def test_a_click_on_a_dead_code_blocks_no_later_one(self, anyone: Caller) -> None:
+        adas, carols = await code_of(anyone, "ada"), await code_of(anyone, "carol")
+        cookie = ""
+        for code in ("DEAD1234", adas, carols):
+            click = await anyone.get(f"/r/{code}", headers={"cookie": cookie} if cookie else None)
+            cookie = click.headers["set-cookie"].split(";")[0]
+
+        arrived = await anyone.named("bob").post("/api/users/upsert", {}, headers={"cookie": cookie})
+
+        assert arrived.json()["attribution"] == "recorded"
+        assert (await anyone.named("ada").get("/api/me")).json()["referrals"] == 1
+
+    async def test_a_cookie_from_before_there_were_several_still_counts(self, anyone: Caller) -> None:
+        cookie = {"cookie": f"tallystick_ref={await code_of(anyone, 'ada')}"}
+
+        appended = await anyone.get("/r/SECOND12", headers=cookie)
+        arrived = await anyone.named("bob").post("/api/users/upsert", {}, headers=cookie)
+
+        assert appended.headers["set-cookie"].startswith(f"{cookie['cookie']}.SECOND12;")
+        assert arrived.json()["attribution"] == "recorded"
+
+    @pytest.mark.parametrize("value", ["!", ".", "A.B.C", f"{'.' * 400}GOOD1234", "%2e", "x" * 4000])
+    async def test_a_cookie_that_was_tampered_with_harms_nobody(self, anyone: Caller, value: str) -> None:
+        cookie = {"cookie": f"tallystick_ref={value}"}
+
+        click = await anyone.get("/r/FIRST123", headers=cookie)
+        arrived = await anyone.named("bob").post("/api/users/upsert", {}, headers=cookie)
+
+        assert click.headers["set-cookie"].startswith("tallystick_ref=FIRST123;")
+        assert (arrived.status_code, arrived.json()["attribution_reason"]) == (200, "no_code")
+
+    async def test_other_parameters_are_passed_on(self, anyone: Caller) -> None:
+        click = await anyone.get("/r/FIRST123?utm_source=mail&utm_campaign=a%20b%26c&flag&q=%C3%A9%23x")
+
+        assert click.headers["location"] == (
+            f"{APP_URL}&utm_source=mail&utm_campaign=a+b%26c&flag=&q=%C3%A9%23x&ref=FIRST123"
+        )
+        without = await anyone.get("/r/!?utm_source=mail")
+        assert without.headers["location"] == f"{APP_URL}&utm_source=mail"
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *("ref=EVIL1234", "%72ef=EVIL1234", "REF=EVIL1234", "ref[]=EVIL1234", "ref%5B0%5D=EVIL1234"),
+            *("+ref=EVIL1234", "ref=EVIL1234&ref=EVIL1234", "ref", "%20ref%20=EVIL1234"),
+            *("from=EVIL1234", "a%0d%0aSet-Cookie:EVIL1234=1", "a=%0d%0aEVIL1234", "a=%00EVIL1234", "a=%ffEVIL1234"),
+        ],
+    )
+    async def test_nothing_is_smuggled_past_the_code_or_into_the_headers(self, anyone: Caller, query: str) -> None:
+        click = await anyone.get(f"/r/FIRST123?{query}&utm_source=mail")
+
+        assert click.status_code == 302
+        assert click.headers["location"] == f"{APP_URL}&utm_source=mail&ref=FIRST123"
+        assert "EVIL1234" not in str(click.headers)
+
+    async def test_a_separator_of_old_servers_stays_a_value(self, anyone: Caller) -> None:
+        click = await anyone.get("/r/FIRST123?a=1;ref=EVIL1234")
+
+        assert click.headers["location"] == f"{APP_URL}&a=1%3Bref%3DEVIL1234&ref=FIRST123"
+
+    async def test_what_is_passed_on_is_bounded(self, anyone: Caller) -> None:
+        many = "&".join(f"p{number}=1" for number in range(100))
+        long = f"a={'x' * 3000}&utm_source=mail&b={'%C3%A9' * 400}"
+
+        answers = [(await anyone.get(f"/r/FIRST123?{query}")).headers["location"] for query in (many, long)]
+
+        assert answers[0].count("&p") == 32
+        assert answers[1] == f"{APP_URL}&utm_source=mail&ref=FIRST123"
 
     @pytest.mark.parametrize("length", [9_113, 32_000])
     async def test_a_first_click_is_kept_among_as_many_cookies_as_the_headers_may_hold(
@@ -321,7 +418,8 @@ class ClickRoutesBehaviour:
         adas = await code_of(anyone, "ada")
         cookies = f"x={'x' * length}"[: length - 24] + f"; tallystick_ref={adas}"
 
-        assert "set-cookie" not in (await anyone.get("/r/SECOND12", headers={"cookie": cookies})).headers
+        click = await anyone.get("/r/SECOND12", headers={"cookie": cookies})
+        assert click.headers["set-cookie"].startswith(f"tallystick_ref={adas}.SECOND12;")
         arrived = await anyone.named("bob").post("/api/users/upsert", {}, headers={"cookie": cookies})
         assert arrived.json()["attribution"] == "recorded"
 

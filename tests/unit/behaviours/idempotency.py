@@ -96,7 +96,7 @@ class AnswerOnceBehaviour:
         await world.arrive("ada", key="k1", profile=Profile(display_name="Ada"))
         again = Keyed(
             world.introduction("ada", profile=Profile(display_name="Ada")),
-            world.key("ada", "k1", repr((None, Profile(display_name="Ada"))).encode()),
+            world.key("ada", "k1", repr(((), Profile(display_name="Ada"))).encode()),
         )
 
         replay, fresh = await world.attribute_referrals([again, Keyed(world.introduction("bob"))])

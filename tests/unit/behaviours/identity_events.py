@@ -247,7 +247,9 @@ class ReceiveIdentityEventsBehaviour:
 
     async def test_an_effect_that_fails_leaves_no_mark_of_the_delivery(self, world: World) -> None:
         failing = FailingAdoption(world.flags, world.metrics)
-        broken = ReceiveIdentityEvents(world.transactions, world.clock, world.metrics, failing, world.mirroring)
+        broken = ReceiveIdentityEvents(
+            world.transactions, world.points, world.clock, world.metrics, failing, world.mirroring
+        )
         with pytest.raises(Failure):
             await broken([world.notice("created", "ada", delivery="msg_a")])
 

@@ -4,7 +4,8 @@ import pytest
 
 from application.idempotency import Keyed, Replayed
 from domain.ledger import MAX_BALANCE, EventKey
-from domain.users import EmailTaken, Profile, UserId
+from domain.pending_accruals import AccrualPending
+from domain.users import EmailTaken, Profile, UserDeleted, UserId
 from tests.worlds import World
 
 
@@ -140,6 +141,173 @@ class ReferralPointsBehaviour:
         ]
         assert await world.points_and_amounts("bob") == (100, [100])
         assert await world.broken_promises() == []
+
+    async def test_where_a_phone_is_needed_points_wait_visibly_until_it_is_verified(self, world: World) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone")
+
+        await world.arrive("bob", code)
+
+        assert await world.inviter("bob") == "ada"
+        (pending,) = await world.pending()
+        assert (pending.event, pending.points, pending.cause) == (signup("ada", "bob"), 100, "PHONE_NOT_VERIFIED")
+        assert await world.points_and_amounts("ada") == (0, [])
+        assert (await world.backlog()).waiting == 0
+        with pytest.raises(AccrualPending):
+            await world.recover_event(pending.event)
+        assert await world.broken_promises() == []
+
+    @pytest.mark.parametrize("how", ["upsert", "webhook", "sign-up", "sweep"])
+    async def test_a_verified_phone_credits_what_waits_once_however_it_is_told(self, world: World, how: str) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone")
+        await world.arrive("bob", code)
+        (pending,) = await world.pending()
+
+        async def tell() -> None:
+            if how == "upsert":
+                await world.arrive("bob", phone_verified=True)
+            elif how == "webhook":
+                await world.tell("updated", "bob", phone_confirmed=True)
+            elif how == "sign-up":
+                invite = await world.an_invite()
+                await world.sign_up(world.sign_up_command("bob", invite.code, phone_verified=True))
+            else:
+                await world.bring_verification("bob")
+                world.pass_time(minutes=1)
+                assert await world.sweep() == ["bob"]
+
+        await tell()
+        credited = await world.point_entries("ada")
+        await world.arrive("bob", code, phone_verified=True)
+        await world.tell("updated", "bob", phone_confirmed=True)
+        world.pass_time(minutes=1)
+
+        assert await world.sweep() == []
+        assert await world.point_entries("ada") == credited
+        assert [(entry.event, entry.amount, entry.correlation_id) for entry in credited] == [
+            (pending.event, 100, pending.correlation_id)
+        ]
+        assert await world.pending() == []
+        assert await world.broken_promises() == []
+
+    async def test_who_comes_with_a_verified_phone_earns_their_inviter_points_at_once(self, world: World) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone")
+        await world.arrive("carol", phone_verified=True)
+
+        await world.arrive("bob", code, phone_verified=True)
+        await world.arrive("carol", code)
+        unverified, verified = world.introduction("dan", code), world.introduction("dan", phone_verified=True)
+        await world.attribute_referrals([Keyed(unverified), Keyed(verified)])
+
+        assert await world.points_and_amounts("ada") == (300, [100, 100, 100])
+        assert await world.pending() == []
+
+    async def test_a_sweep_leaves_alone_what_waits_for_a_phone(self, world: World) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone")
+        await world.arrive("bob", code)
+        before = await world.pending()
+        world.pass_time(hours=1)
+
+        assert await world.sweep() == []
+
+        assert await world.pending() == before
+
+    async def test_where_a_phone_is_needed_no_more_a_sweep_credits_what_waited(self, world: World) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone")
+        await world.arrive("bob", code)
+        world.make_referrals_worth(7)
+        world.pass_time(minutes=1)
+
+        assert await world.sweep() == ["bob"]
+        assert await world.points_and_amounts("ada") == (100, [100])
+
+    async def test_a_phone_that_is_verified_while_points_are_off_credits_once_they_are_on(self, world: World) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone")
+        await world.arrive("bob", code)
+        world.switch_points(on=False)
+        await world.arrive("bob", phone_verified=True)
+        assert [pending.cause for pending in await world.pending()] == ["POINTS_DISABLED"]
+
+        world.switch_points(on=True)
+        world.pass_time(minutes=1)
+
+        assert await world.sweep() == ["bob"]
+        assert await world.points_and_amounts("ada") == (100, [100])
+
+    async def test_above_the_daily_cap_points_wait_for_the_next_days(self, world: World) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, daily_cap=2)
+        introductions = [Keyed(world.introduction(f"user-{number}", code)) for number in range(3)]
+
+        await world.attribute_referrals(introductions)
+        await world.arrive("user-3", code)
+        await world.arrive("user-4", code)
+        world.pass_time(minutes=1)
+
+        assert await world.points_and_amounts("ada") == (200, [100, 100])
+        assert {pending.cause for pending in await world.pending()} == {"REFERRAL_CAP_REACHED"}
+        assert await world.sweep() == []
+        world.pass_time(hours=24)
+        assert len(await world.sweep()) == 2
+        world.pass_time(minutes=1)
+        assert await world.sweep() == []
+        with pytest.raises(AccrualPending):
+            await world.recover_event((await world.pending())[0].event)
+        world.pass_time(hours=24)
+        assert len(await world.sweep()) == 1
+        assert await world.points_and_amounts("ada") == (500, [100] * 5)
+        assert await world.broken_promises() == []
+
+    async def test_the_cap_is_each_inviters_own_and_ends_with_the_day_of_utc(self, world: World) -> None:
+        adas, bobs = await world.mint("ada"), await world.mint("bob")
+        world.make_referrals_worth(100, daily_cap=1)
+        world.pass_time(hours=23, minutes=59, seconds=59)
+
+        await world.arrive("a1", adas)
+        await world.arrive("b1", bobs)
+        await world.arrive("a2", adas)
+        world.pass_time(seconds=1)
+        await world.arrive("a3", adas)
+
+        assert await world.points_and_amounts("ada") == (200, [100, 100])
+        assert await world.points_and_amounts("bob") == (100, [100])
+        assert [pending.event_key for pending in await world.pending()] == ["a2"]
+
+    async def test_the_cap_counts_those_whose_phone_is_verified(self, world: World) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone", daily_cap=1)
+        for user in ("bob", "carol", "dan"):
+            await world.arrive(user, code)
+
+        for user in ("bob", "carol"):
+            await world.arrive(user, phone_verified=True)
+
+        assert await world.points_and_amounts("ada") == (100, [100])
+        assert {pending.event_key: pending.cause for pending in await world.pending()} == {
+            "carol": "REFERRAL_CAP_REACHED",
+            "dan": "PHONE_NOT_VERIFIED",
+        }
+
+    async def test_a_user_who_is_deleted_and_comes_again_under_their_id_earns_nobody_anything(
+        self, world: World
+    ) -> None:
+        code = await world.mint("ada")
+        world.make_referrals_worth(100, need="phone")
+        await world.arrive("bob", code)
+        await world.delete("bob")
+
+        with pytest.raises(UserDeleted):
+            await world.arrive("bob", code, phone_verified=True)
+        await world.tell("updated", "bob", phone_confirmed=True)
+        world.pass_time(hours=1)
+
+        assert await world.sweep() == []
+        assert await world.points_and_amounts("ada") == (0, [])
 
     async def test_a_sweep_credits_referrals_like_slips(self, world: World) -> None:
         code = await world.mint("ada")

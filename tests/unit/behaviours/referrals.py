@@ -1,8 +1,11 @@
 """How arrivals are stored and attributed."""
 
 import pytest
+from msgspec import UNSET
 
 from application.idempotency import Keyed
+from application.referrals import Arrived
+from domain.referrals import MAX_ATTEMPTS, MAX_RING
 from domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
 from tests.worlds import World
 
@@ -57,12 +60,79 @@ class AttributeReferralsBehaviour:
         assert (await world.arrive("ada", bobs)).attribution == "none"
         assert await world.inviter("ada") is None
 
-    async def test_a_cycle_of_three_is_no_cycle_of_two(self, world: World) -> None:
-        adas, bobs, carols = [await world.mint(user) for user in ("ada", "bob", "carol")]
+    @pytest.mark.parametrize("length", [3, 4, 10, MAX_RING])
+    async def test_a_ring_is_refused_wherever_it_would_be_closed(self, world: World, length: int) -> None:
+        users = [f"user-{number}" for number in range(length)]
+        codes = [await world.mint(user) for user in users]
+        for number in range(1, length):
+            assert (await world.arrive(users[number], codes[number - 1])).attribution == "recorded"
 
-        assert (await world.arrive("bob", adas)).attribution == "recorded"
-        assert (await world.arrive("carol", bobs)).attribution == "recorded"
-        assert (await world.arrive("ada", carols)).attribution == "recorded"
+        closing = await world.arrive(users[0], codes[-1])
+
+        assert (closing.attribution, closing.attribution_reason) == ("none", "cycle")
+        assert await world.inviter(users[0]) is None
+        assert (await world.arrive(users[0], await world.mint("somebody"))).attribution == "recorded"
+        assert await world.broken_promises() == []
+
+    async def test_two_chains_that_are_joined_make_no_ring(self, world: World) -> None:
+        codes = {user: await world.mint(user) for user in ("a1", "a2", "a3", "b1", "b2", "b3")}
+        for invitee, inviter in (("a2", "a1"), ("a3", "a2"), ("b2", "b1"), ("b3", "b2")):
+            await world.arrive(invitee, codes[inviter])
+
+        assert (await world.arrive("a1", codes["b3"])).attribution == "recorded"
+        assert (await world.arrive("b1", codes["a3"])).attribution_reason == "cycle"
+
+    @pytest.mark.parametrize("length", [3, 4, 7])
+    async def test_those_who_would_make_a_ring_in_one_batch_make_a_chain(self, world: World, length: int) -> None:
+        users = [f"user-{number}" for number in range(length)]
+        codes = [await world.mint(user) for user in users]
+        order = [*range(0, length, 2), *range(1, length, 2)]
+
+        outcomes = await world.attribute_referrals(
+            [Keyed(world.introduction(users[number], codes[number - 1])) for number in order]
+        )
+
+        reasons = [outcome.attribution_reason for outcome in outcomes if isinstance(outcome, Arrived)]
+        assert reasons == [UNSET] * (length - 1) + ["cycle"]
+        assert [await world.inviter(user) for user in users].count(None) == 1
+
+    async def test_a_ring_through_chains_from_before_the_batch_is_refused_in_it(self, world: World) -> None:
+        adas, bobs, deeps = [await world.mint(user) for user in ("ada", "bob", "deep")]
+        await world.arrive("mid", adas)
+        await world.arrive("deep", await world.mint("mid"))
+
+        outcomes = await world.attribute_referrals(
+            [Keyed(world.introduction("ada", bobs)), Keyed(world.introduction("bob", deeps))]
+        )
+
+        assert [outcome.attribution for outcome in outcomes if isinstance(outcome, Arrived)] == ["recorded", "none"]
+
+    async def test_why_nobody_was_recorded_is_answered(self, world: World) -> None:
+        adas, bobs = await world.mint("ada"), await world.mint("bob")
+        answers = [
+            await world.arrive("bob"),
+            await world.arrive("bob", "NONE1234"),
+            await world.arrive("bob", "!"),
+            await world.arrive("bob", bobs),
+            await world.arrive("bob", adas),
+            await world.arrive("bob", adas),
+            await world.arrive("ada", bobs),
+        ]
+
+        assert [answer.attribution_reason for answer in answers] == [
+            *("no_code", "not_found", "not_found", "self", UNSET, "kept", "cycle")
+        ]
+
+    async def test_of_several_codes_the_first_that_is_a_living_users_counts(self, world: World) -> None:
+        adas, carols = await world.mint("ada"), await world.mint("carol")
+        gone = await world.mint("gone")
+        await world.tell("deleted", "gone")
+
+        arrived = await world.arrive("bob", "NONE1234", gone, adas, carols)
+
+        assert arrived.attribution == "recorded"
+        assert await world.inviter("bob") == "ada"
+        assert [attempt.reason for attempt in await world.attempts("bob")] == ["not_found"] * 2
 
     async def test_two_who_name_each_other_in_one_batch_make_one_edge(self, world: World) -> None:
         adas, bobs = await world.mint("ada"), await world.mint("bob")
@@ -113,6 +183,78 @@ class AttributeReferralsBehaviour:
         assert standing is not None
         assert standing.user.referrals == 20
         assert await world.broken_promises() == []
+
+
+class AttributionAttemptsBehaviour:
+    async def test_a_code_that_attributed_nothing_leaves_why_and_when(self, world: World) -> None:
+        await world.arrive("bob", "none-1234")
+
+        (attempt,) = await world.attempts("bob")
+
+        assert (attempt.user_id, attempt.reason, attempt.attempted_at) == ("bob", "not_found", world.clock.now())
+        assert {attempt.code_digest} == world.digests.candidates(" NONE1234 ")
+        assert "NONE1234" not in attempt.code_digest
+
+    async def test_one_that_attributed_leaves_nothing(self, world: World) -> None:
+        code = await world.mint("ada")
+
+        await world.arrive("bob", code)
+        await world.arrive("bob", code)
+        await world.arrive("carol")
+
+        assert [await world.attempts(user) for user in ("bob", "carol")] == [[], []]
+
+    async def test_each_reason_is_told_apart(self, world: World) -> None:
+        adas, bobs, carols = [await world.mint(user) for user in ("ada", "bob", "carol")]
+        await world.arrive("ada", adas)
+        await world.arrive("bob", adas)
+        await world.arrive("ada", bobs)
+        await world.arrive("bob", carols)
+        await world.arrive("bob", "!")
+
+        assert {attempt.reason for attempt in await world.attempts("ada")} == {"self", "cycle"}
+        assert {attempt.reason for attempt in await world.attempts("bob")} == {"kept", "not_found"}
+
+    async def test_the_same_code_again_is_one_attempt_with_its_last_time(self, world: World) -> None:
+        await world.arrive("bob", "NONE1234")
+        world.pass_time(hours=1)
+        introduction = world.introduction("bob", "NONE1234", "none1234")
+
+        await world.attribute_referrals([Keyed(introduction), Keyed(introduction)])
+
+        (attempt,) = await world.attempts("bob")
+        assert attempt.attempted_at == world.clock.now()
+
+    async def test_the_last_ones_of_each_user_are_kept(self, world: World) -> None:
+        await world.arrive("carol", "NONE1234")
+        for number in range(MAX_ATTEMPTS + 5):
+            world.pass_time(seconds=1)
+            await world.arrive("bob", f"NONE{number:04}")
+
+        kept = await world.attempts("bob")
+
+        assert len(kept) == MAX_ATTEMPTS
+        assert [attempt.code_digest for attempt in kept] == [
+            world.digests.sent(f"NONE{number:04}").digest for number in reversed(range(5, MAX_ATTEMPTS + 5))
+        ]
+        assert len(await world.attempts("carol")) == 1
+
+    async def test_they_go_with_their_user(self, world: World) -> None:
+        await world.arrive("bob", "NONE1234")
+        await world.arrive("carol", "NONE1234")
+
+        await world.delete("bob")
+
+        assert await world.attempts("bob") == []
+        assert len(await world.attempts("carol")) == 1
+
+    async def test_a_refused_profile_leaves_none(self, world: World) -> None:
+        await world.arrive("ada", profile=Profile(username="queen"))
+
+        with pytest.raises(UsernameTaken):
+            await world.arrive("bob", "NONE1234", profile=Profile(username="queen"))
+
+        assert await world.attempts("bob") == []
 
 
 class ProfilesBehaviour:

@@ -158,6 +158,7 @@ WHERE
     AND NOT EXISTS (SELECT FROM tallystick.referral_codes AS x WHERE x.user_id = u.user_id)
     AND NOT EXISTS (SELECT FROM tallystick.referral_edges AS x WHERE x.invitee_id = u.user_id)
     AND NOT EXISTS (SELECT FROM tallystick.referral_edges AS x WHERE x.inviter_id = u.user_id)
+    AND NOT EXISTS (SELECT FROM tallystick.attribution_attempts AS x WHERE x.user_id = u.user_id)
     AND NOT EXISTS (SELECT FROM tallystick.ledger_accounts AS x WHERE x.user_id = u.user_id)
     AND NOT EXISTS (SELECT FROM tallystick.credentials AS x WHERE x.user_id = u.user_id)
     AND NOT EXISTS (SELECT FROM tallystick.rating_slips AS x WHERE x.player_id = u.user_id)

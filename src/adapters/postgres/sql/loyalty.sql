@@ -23,3 +23,14 @@ LEFT JOIN LATERAL (
     WHERE held.user_id = asked.user_id AND held.unit = 'points'
     FOR NO KEY UPDATE
 ) AS a ON TRUE;
+
+-- referrals_credited(user_ids, day_beginnings)
+-- Counted by an index of referrals alone: of a day there are no more than the daily cap.
+SELECT asked.user_id, asked.begins_at, (
+    SELECT count(*)
+    FROM tallystick.ledger_entries AS e
+    WHERE
+        e.user_id = asked.user_id AND e.unit = 'points' AND e.event_type = 'referral_signup'
+        AND e.created_at >= asked.begins_at AND e.created_at < asked.begins_at + interval '24 hours'
+) AS credited
+FROM unnest($1::text[], $2::timestamptz[]) AS asked (user_id, begins_at);

@@ -37,17 +37,26 @@ DELETE FROM tallystick.pending_accruals AS held
 USING unnest($1::text[], $2::text[], $3::text[]) AS done (player_id, event_type, event_key)
 WHERE held.player_id = done.player_id AND held.event_type = done.event_type AND held.event_key = done.event_key;
 
--- take_due(before, now, limit)
--- Whoever is taking or crediting one already is not waited for: locks are taken here in no order, and what an UPDATE
--- returns has no order either. Who was deleted is never credited: nobody tries, and nobody waits for it.
+-- take_due(before, now, limit, today, needs_phone)
+-- SKIP LOCKED: rows that another transaction takes or credits are left out, for locks are taken here in no order. What
+-- an UPDATE returns has no order either. Nobody credits a deleted player; what waits for a phone is tried once the phone
+-- is verified, and what was above the daily cap on the next day.
 WITH taken AS (
     UPDATE tallystick.pending_accruals AS held
     SET last_tried_at = $2::timestamptz
     FROM (
-        SELECT player_id, event_type, event_key, last_tried_at
-        FROM tallystick.pending_accruals
-        WHERE last_tried_at <= $1::timestamptz AND cause <> 'USER_DELETED'
-        ORDER BY last_tried_at, player_id, event_type, event_key
+        SELECT p.player_id, p.event_type, p.event_key, p.last_tried_at
+        FROM tallystick.pending_accruals AS p
+        WHERE
+            p.last_tried_at <= $1::timestamptz AND CASE p.cause
+                WHEN 'USER_DELETED' THEN false
+                WHEN 'REFERRAL_CAP_REACHED' THEN p.last_tried_at < $4::timestamptz
+                WHEN 'PHONE_NOT_VERIFIED' THEN NOT $5::boolean OR EXISTS (
+                    SELECT FROM tallystick.phone_verifications AS v WHERE v.user_id = p.event_key
+                )
+                ELSE true
+            END
+        ORDER BY p.last_tried_at, p.player_id, p.event_type, p.event_key
         LIMIT $3::bigint
         FOR UPDATE SKIP LOCKED
     ) AS due
@@ -80,4 +89,4 @@ LIMIT $5::bigint;
 -- backlog()
 SELECT count(*) AS waiting, min(created_at) AS oldest_at
 FROM tallystick.pending_accruals
-WHERE cause <> 'USER_DELETED';
+WHERE cause NOT IN ('USER_DELETED', 'PHONE_NOT_VERIFIED', 'REFERRAL_CAP_REACHED');

@@ -3,6 +3,22 @@ SELECT invitee_id, inviter_id, code, arrival_id, created_at
 FROM tallystick.referral_edges
 WHERE invitee_id = ANY($1::text[]);
 
+-- inviters_above(user_ids, steps)
+-- Bounded, so that rings that were imported end too.
+WITH RECURSIVE line AS (
+    SELECT e.invitee_id, e.inviter_id, 1 AS step
+    FROM tallystick.referral_edges AS e
+    WHERE e.invitee_id = ANY($1::text[])
+    UNION
+    SELECT e.invitee_id, e.inviter_id, line.step + 1
+    FROM line
+    INNER JOIN tallystick.referral_edges AS e ON e.invitee_id = line.inviter_id
+    WHERE line.step < $2::int
+)
+
+SELECT DISTINCT invitee_id, inviter_id
+FROM line;
+
 -- record(invitee_ids, inviter_ids, codes, arrival_ids, created_ats)
 INSERT INTO tallystick.referral_edges (invitee_id, inviter_id, code, arrival_id, created_at)
 SELECT new.invitee_id, new.inviter_id, new.code, new.arrival_id, new.created_at

@@ -1,0 +1,30 @@
+"""Keyed hashes of referral codes: support finds an attempt by the code that a user names, and nobody reads the code."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from domain.codes import normal_form
+from domain.referrals import SentCode
+
+
+class CodeDigests:
+    """Turns codes, however they were typed, into keyed hashes of 64 hexadecimal digits."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        """The first key makes the hashes; the others find those from before the secrets were rotated."""
+        self._keys = tuple(keys)
+
+    def sent(self, text: str) -> SentCode:
+        """Return a code as it came with a sign-up."""
+        return SentCode(normal_form(text), _digest(self._keys[0], text))
+
+    def candidates(self, text: str) -> set[str]:
+        """Return every hash under which an attempt with this code may be kept."""
+        return {_digest(key, text) for key in self._keys}
+
+
+def _digest(key: bytes, text: str) -> str:
+    """Hash the normal form, so that every spelling of a code has one hash; of other texts, the trimmed text."""
+    told = normal_form(text) or text.strip()
+    return hmac.digest(key, told.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
