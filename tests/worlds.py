@@ -5,7 +5,8 @@ from datetime import datetime
 
 from adapters.identity.code_digests import CodeDigests
 from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
-from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
+from application.deletion import Deleted, DeleteUsers, Deletion
+from application.erasures import EraseTraces, FinishErasures
 from application.group_commit import GroupCommit
 from application.idempotency import Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
@@ -43,7 +44,8 @@ class World(Legacies):
             transactions, self.adopt_codes, self.points, self.clock, self.metrics, self.once
         )
         self.delete_users = DeleteUsers(transactions)
-        self.finish_deletions = FinishDeletions(transactions, self.clock)
+        self.erase_traces = EraseTraces(transactions)
+        self.finish_erasures = FinishErasures(transactions, self.clock, self.erase_traces)
         self.receive_identity_events = ReceiveIdentityEvents(
             transactions, self.points, self.clock, self.metrics, self.bring_along, self.mirroring
         )

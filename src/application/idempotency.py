@@ -1,6 +1,6 @@
 """Idempotency keys: the first answer again, byte for byte, stored in the transaction of its effect."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -84,8 +84,8 @@ class IdempotencyKeys(Protocol):
     async def forget(self, *, before: datetime, limit: int) -> int:
         """Drop at most `limit` answers older than that and return how many."""
 
-    async def drop(self, callers: Collection[UserId]) -> None:
-        """Drop every answer that these callers were given."""
+    async def drop(self, caller: UserId, *, after: str, limit: int) -> str | None:
+        """Drop a caller's first answers behind the key `after`; return the last key, None where there are no more."""
 
 
 class FingerprintKeys(Protocol):

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from application.deletion import depart
+from application.erasures import EraseTraces, erase_single_rows
 from application.legacy_metadata import BringAlong, NoteCodes
 from application.minting import Minted, count_mints, milliseconds_between, mint
 from application.pending_accruals import credit_referrals
@@ -44,6 +44,7 @@ class ReceiveIdentityEvents:
     ) -> None:
         self._transactions, self._points, self._clock, self._metrics = transactions, points, clock, metrics
         self._bring, self._note = bring, note
+        self._erase = EraseTraces(transactions)
 
     async def __call__(self, notices: Sequence[Notice]) -> list[Receipt]:
         now = self._clock.now()
@@ -60,6 +61,7 @@ class ReceiveIdentityEvents:
             minted = await file.record(stores, now)
             credited = await credit_referrals(stores, self._points, verified=file.newly_verified, at=now)
         credited.measure(self._metrics)
+        await self._erase.begin(file.gone(), now)
         self._note(minted)
         events = [notice.event for notice in fresh.values()]
         self._measure(events, minted, out_of_order=file.out_of_order, replays=len(notices) - len(fresh))
@@ -132,10 +134,14 @@ class _File:
         """Those whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
+    def gone(self) -> list[UserId]:
+        """Return those whom the events deleted."""
+        return self._roll.gone()
+
     async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Refusal]:
         """Store what the events changed, and mint for those who live."""
         await self._roll.store(stores)
-        await depart(stores, self._roll.gone(), at)
+        await erase_single_rows(stores, self._roll.gone(), at)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         return await mint(stores, self._candidates, at)

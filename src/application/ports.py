@@ -38,6 +38,8 @@ GaugeName = Literal[
     "missing_code_count",
     "pending_accruals",
     "pending_accruals_oldest_seconds",
+    "pending_erasures",
+    "pending_erasures_oldest_seconds",
 ]
 
 LimitGroup = Literal["award", "resolver", "sign_up", "webhook", "read", "write"]

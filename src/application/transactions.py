@@ -10,6 +10,7 @@ from application.schedules import Schedules
 from domain.audit import Audit
 from domain.clicks import ClickedCodes
 from domain.codes import ReferralCodes
+from domain.erasures import Erasures
 from domain.exports import Exports
 from domain.flags import FlagBook
 from domain.identity import IdentityDirectory, Verifications
@@ -47,6 +48,7 @@ class Stores:
     pending: PendingAccruals
     audit: Audit
     exports: Exports
+    erasures: Erasures
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory

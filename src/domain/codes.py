@@ -53,7 +53,7 @@ class ReferralCodes(Protocol):
         """Return the canonical codes of those who have one."""
 
     async def resolve(self, codes: Collection[str]) -> dict[str, CodeEntry]:
-        """Return the entries of these codes, canonical or alias; those of deleted users are left out."""
+        """Return the entries of these codes, canonical or alias, but for those of deleted users."""
 
     async def newest_aliases(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
         """Return the alias that was canonical last, of those who have one."""
@@ -68,7 +68,10 @@ class ReferralCodes(Protocol):
         """Turn canonical codes into aliases."""
 
     async def retire(self, user_ids: Collection[UserId], at: datetime) -> None:
-        """Let nothing of these users resolve from now on."""
+        """Retire the canonical codes of these users."""
+
+    async def retire_aliases(self, user_id: UserId, at: datetime, *, after: str, limit: int) -> str | None:
+        """Retire the first aliases of a user behind `after`; return the last one, None where there are no more."""
 
 
 def normal_form(text: str) -> Code | None:

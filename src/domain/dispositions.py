@@ -48,6 +48,9 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept("it orders the provider's deliveries", "profile_at"),
             **_kept("the number of edges that stay", "referrals"),
             **_kept("when the account began and ended", "created_at", "deleted_at"),
+            **_kept(
+                "that rows of the user are still to be erased; it is emptied with the last of them", "erasing_since"
+            ),
             **_kept(_BROUGHT, "backfill_run"),
         },
         "phone_verifications": _kept(

@@ -97,7 +97,7 @@ class Desk(NamedTuple):
     """What purchases are decided on."""
 
     offers: dict[RewardId, Offer]
-    """The rewards that exist, inactive ones included."""
+    """The rewards that exist, inactive ones included; one whose owner was deleted is inactive."""
     collected: dict[CollectionKey, Collected]
     deleted: set[UserId]
     """The buyers who were deleted."""
@@ -115,11 +115,17 @@ class Rewards(Protocol):
     async def store(self, reward: Reward) -> None:
         """Replace a locked reward."""
 
-    async def withdraw(self, owner_ids: Collection[UserId]) -> None:
-        """Take what these users offer out of the offer, and drop what they wrote about it."""
+    async def withdraw(self, owner_id: UserId, *, after: str, limit: int) -> str | None:
+        """Deactivate the first rewards of a user behind `after`, and drop what the user wrote about them.
+
+        Return the id of the last one, None where there are no more.
+        """
 
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
-        """Return the newest active rewards, those whose id is below `before`."""
+        """Return the newest active rewards, those whose id is below `before`.
+
+        Those that a deleted user offered are withdrawn in steps: until then they count, and are returned as inactive.
+        """
 
     async def desk(self, keys: Collection[CollectionKey]) -> Desk:
         """Return what these purchases are decided on."""

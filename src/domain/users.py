@@ -160,7 +160,7 @@ class Users(Protocol):
     async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
         """Return those who were deleted, without a lock."""
 
-    async def leavers(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
+    async def deleted_since(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
         """Return who was deleted, and when, in that order, behind (deleted at, user id)."""
 
     async def named(self, user_ids: Collection[UserId]) -> set[UserId]:

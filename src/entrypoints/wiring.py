@@ -31,7 +31,8 @@ from adapters.webhooks.signatures import WebhookSecrets
 from application.clicks import Clicks
 from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
 from application.credits import Grant, GrantCredits, Granted
-from application.deletion import Deleted, DeleteUsers, Deletion, FinishDeletions
+from application.deletion import Deleted, DeleteUsers, Deletion
+from application.erasures import EraseTraces, FinishErasures
 from application.exports import ReadExport
 from application.fingerprints import Fingerprints
 from application.flags import FollowedFlags, SwitchFlags
@@ -332,7 +333,8 @@ class Referrals(Provider):
     attribute_referrals = provide(AttributeReferrals)
     receive_identity_events = provide(ReceiveIdentityEvents)
     delete_users = provide(DeleteUsers)
-    finish_deletions = provide(FinishDeletions)
+    erase_traces = provide(EraseTraces)
+    finish_erasures = provide(FinishErasures)
     resolve_codes = provide(ResolveCodes)
     tell_deleted = provide(TellDeleted)
     read_standings = provide(ReadStandings)

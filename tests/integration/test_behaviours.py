@@ -7,6 +7,7 @@ from tests.unit.behaviours.clicks import ClickedCodesBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
 from tests.unit.behaviours.deletion import DeleteUsersBehaviour
+from tests.unit.behaviours.erasures import EraseTracesBehaviour
 from tests.unit.behaviours.exports import ExportsBehaviour
 from tests.unit.behaviours.fingerprints import FingerprintsBehaviour
 from tests.unit.behaviours.flag_flips import FlippedFlagsBehaviour
@@ -154,6 +155,9 @@ class TestReferralPoints(ReferralPointsBehaviour): ...
 
 
 class TestAudit(AuditBehaviour): ...
+
+
+class TestEraseTraces(EraseTracesBehaviour): ...
 
 
 class TestExports(ExportsBehaviour): ...

@@ -21,7 +21,7 @@ class MemoryReferralCodes:
 
     async def resolve(self, codes: Collection[str]) -> dict[str, CodeEntry]:
         found = {code: self._view.codes.get(code) for code in codes}
-        return {code: entry for code, entry in found.items() if entry is not None and entry.retired_at is None}
+        return {code: entry for code, entry in found.items() if entry is not None and self._resolves(entry)}
 
     async def newest_aliases(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
         aliases = [entry for entry in self._entries(user_ids) if not entry.is_canonical]
@@ -49,8 +49,24 @@ class MemoryReferralCodes:
     async def retire(self, user_ids: Collection[UserId], at: datetime) -> None:
         self._view.writing()
         for entry in list(self._entries(user_ids)):
-            if entry.retired_at is None:
-                self._view.codes.put(entry.code, msgspec.structs.replace(entry, retired_at=at))
+            if entry.is_canonical:
+                self._retire(entry, at)
+
+    async def retire_aliases(self, user_id: UserId, at: datetime, *, after: str, limit: int) -> str | None:
+        self._view.writing()
+        aliases = {e.code: e for e in self._entries([user_id]) if not e.is_canonical and e.code > after}
+        page = sorted(aliases)[:limit]
+        for code in page:
+            self._retire(aliases[code], at)
+        return page[-1] if len(page) == limit else None
+
+    def _retire(self, entry: CodeEntry, at: datetime) -> None:
+        if entry.retired_at is None:
+            self._view.codes.put(entry.code, msgspec.structs.replace(entry, retired_at=at))
+
+    def _resolves(self, entry: CodeEntry) -> bool:
+        user = self._view.users.get(entry.user_id)
+        return entry.retired_at is None and user is not None and user.deleted_at is None
 
     def put(self, entry: CodeEntry) -> None:
         """Store a new entry."""

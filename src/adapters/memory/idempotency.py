@@ -1,6 +1,6 @@
 """Idempotent replies in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.memory.tables import View
@@ -34,10 +34,12 @@ class MemoryIdempotencyKeys:
             self._view.replies.remove((key.caller, key.key))
         return len(old[:limit])
 
-    async def drop(self, callers: Collection[UserId]) -> None:
+    async def drop(self, caller: UserId, *, after: str, limit: int) -> str | None:
         self._view.writing()
-        for key in [key for key, _ in self._view.replies.values() if key.caller in callers]:
-            self._view.replies.remove((key.caller, key.key))
+        held = sorted(key.key for key, _ in self._view.replies.values() if key.caller == caller and key.key > after)
+        for key in held[:limit]:
+            self._view.replies.remove((caller, key))
+        return held[limit - 1] if len(held) >= limit else None
 
 
 class MemoryFingerprintKeys(FingerprintKeys):

@@ -44,7 +44,11 @@ class MemoryInvariants:
         return sum(1 for user_id, count in canonical.items() if count != 1 and self._is_living(user_id))
 
     def _wrongly_resolving(self) -> int:
-        return sum((entry.retired_at is None) != self._is_living(entry.user_id) for entry in self._view.codes.values())
+        return sum(
+            (entry.retired_at is None) != self._is_living(entry.user_id)
+            and (entry.retired_at is not None or entry.user_id not in self._view.erasing)
+            for entry in self._view.codes.values()
+        )
 
     def _verified_nobodies(self) -> int:
         return sum(verified.user_id not in self._view.users for verified in self._view.verifications.values())

@@ -36,11 +36,13 @@ class MemoryRewards:
             raise GuardBroken("a reward changed hands")
         self._view.rewards.put(reward.reward_id, reward)
 
-    async def withdraw(self, owner_ids: Collection[UserId]) -> None:
+    async def withdraw(self, owner_id: UserId, *, after: str, limit: int) -> str | None:
         self._view.writing()
-        for reward in [reward for reward in self._view.rewards.values() if reward.owner_id in owner_ids]:
-            withdrawn = msgspec.structs.replace(reward, name=WITHDRAWN, description=None, active=False)
-            self._view.rewards.put(reward.reward_id, withdrawn)
+        offered = [each for each in self._view.rewards.values() if each.owner_id == owner_id and each.reward_id > after]
+        page = sorted(offered, key=lambda reward: reward.reward_id)[:limit]
+        for reward in page:
+            self._view.rewards.put(reward.reward_id, _withdrawn(reward))
+        return page[-1].reward_id if len(page) == limit else None
 
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
         on_offer = [
@@ -48,16 +50,25 @@ class MemoryRewards:
             for reward in self._view.rewards.values()
             if reward.active and (before is None or reward.reward_id < before)
         ]
-        return sorted(on_offer, key=lambda reward: reward.reward_id, reverse=True)[:limit]
+        newest = sorted(on_offer, key=lambda reward: reward.reward_id, reverse=True)[:limit]
+        return [_withdrawn(reward) if self._is_gone(reward.owner_id) else reward for reward in newest]
 
     async def desk(self, keys: Collection[CollectionKey]) -> Desk:
         rewards = (self._view.rewards.get(key.reward_id) for key in keys)
         collected = {key: self._view.collected.get(key) for key in keys}
         return Desk(
-            {each.reward_id: Offer(each.reward_id, each.owner_id, each.cost, each.active) for each in rewards if each},
+            {each.reward_id: self._offer(each) for each in rewards if each is not None},
             {key: each for key, each in collected.items() if each is not None},
             await MemoryUsers(self._view).deleted({key.user_id for key in keys}),
         )
+
+    def _offer(self, reward: Reward) -> Offer:
+        is_active = reward.active and not self._is_gone(reward.owner_id)
+        return Offer(reward.reward_id, reward.owner_id, reward.cost, is_active)
+
+    def _is_gone(self, user_id: UserId) -> bool:
+        user = self._view.users.get(user_id)
+        return user is not None and user.deleted_at is not None
 
     async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:
         self._collect([collected for collected, _ in sales])
@@ -79,6 +90,10 @@ class MemoryRewards:
         own = [each for each in self._view.collected.values() if each.user_id == user_id]
         own.sort(key=_place, reverse=True)
         return [each for each in own if before is None or _place(each) < before][:limit]
+
+
+def _withdrawn(reward: Reward) -> Reward:
+    return msgspec.structs.replace(reward, name=WITHDRAWN, description=None, active=False)
 
 
 def _place(collected: Collected) -> tuple[datetime, RewardId]:

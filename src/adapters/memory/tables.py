@@ -67,6 +67,7 @@ class Tables:
     mirrored: dict[UserId, tuple[Code, datetime]] = field(default_factory=dict)
     clicked: dict[str, datetime] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
+    erasing: dict[UserId, tuple[UserId, datetime]] = field(default_factory=dict)
 
 
 class View:
@@ -104,6 +105,7 @@ class View:
         self.mirrored = Draft(tables.mirrored)
         self.clicked = Draft(tables.clicked)
         self.leases = Draft(tables.leases)
+        self.erasing = Draft(tables.erasing)
         self.locked: set[UserId] = set()
         self.locked_accounts: set[AccountKey] = set()
         self.locked_slips: set[SlipId] = set()

@@ -10,6 +10,7 @@ from adapters.memory.audit import MemoryAudit
 from adapters.memory.clicks import MemoryClickedCodes
 from adapters.memory.codes import MemoryReferralCodes
 from adapters.memory.directory import MemoryIdentityDirectory
+from adapters.memory.erasures import MemoryErasures
 from adapters.memory.exports import MemoryExports
 from adapters.memory.flags import MemoryFlagBook
 from adapters.memory.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
@@ -78,6 +79,7 @@ def _stores(view: View) -> Stores:
         pending=MemoryPendingAccruals(view),
         audit=MemoryAudit(view),
         exports=MemoryExports(view),
+        erasures=MemoryErasures(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),

@@ -38,7 +38,7 @@ class MemoryUsers:
     async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
         return {user_id for user_id, user in (await self.find(user_ids)).items() if user.deleted_at is not None}
 
-    async def leavers(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
+    async def deleted_since(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
         gone = [(user.deleted_at, user.user_id) for user in self._view.users.values() if user.deleted_at is not None]
         return sorted(place for place in gone if place > after)[:limit]
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.postgres.database import Connection
+from adapters.postgres.erasures import last_key
 from adapters.postgres.statements import Statements
 from domain.codes import Code, CodeEntry
 from domain.users import UserId
@@ -42,3 +43,6 @@ class PostgresReferralCodes:
 
     async def retire(self, user_ids: Collection[UserId], at: datetime) -> None:
         await self._connection.execute(_SQL.retire, list(user_ids), at)
+
+    async def retire_aliases(self, user_id: UserId, at: datetime, *, after: str, limit: int) -> str | None:
+        return last_key(await self._connection.fetchrow(_SQL.retire_aliases, user_id, at, after, limit), limit)

@@ -29,6 +29,7 @@ MAY_UPDATE: frozenset[str] = frozenset(
                 "email_proved_at",
                 "username_proved_at",
                 "username_key",
+                "erasing_since",
             )
         ),
         *(f"referral_codes.{column}" for column in ("is_canonical", "demoted_at", "retired_at")),

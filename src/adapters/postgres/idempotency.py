@@ -1,10 +1,11 @@
 """Idempotent replies on PostgreSQL."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.postgres.database import Connection
+from adapters.postgres.erasures import last_key
 from adapters.postgres.statements import Statements
 from application.idempotency import Claim, FingerprintKeys, RequestKey, StoredReply
 from domain.users import UserId
@@ -47,8 +48,8 @@ class PostgresIdempotencyKeys:
     async def forget(self, *, before: datetime, limit: int) -> int:
         return int((await self._connection.execute(_SQL.forget, before, limit)).removeprefix("DELETE "))
 
-    async def drop(self, callers: Collection[UserId]) -> None:
-        await self._connection.execute(_SQL.drop, list(callers))
+    async def drop(self, caller: UserId, *, after: str, limit: int) -> str | None:
+        return last_key(await self._connection.fetchrow(_SQL.drop_of, caller, after, limit), limit)
 
 
 class PostgresFingerprintKeys(FingerprintKeys):

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.postgres.database import Connection
+from adapters.postgres.erasures import last_key
 from adapters.postgres.statements import Statements
 from domain.dispositions import WITHDRAWN
 from domain.ledger import Entry
@@ -40,8 +41,8 @@ class PostgresRewards:
             _SQL.store, reward.reward_id, reward.name, reward.description, reward.cost, reward.active
         )
 
-    async def withdraw(self, owner_ids: Collection[UserId]) -> None:
-        await self._connection.execute(_SQL.withdraw, list(owner_ids), WITHDRAWN)
+    async def withdraw(self, owner_id: UserId, *, after: str, limit: int) -> str | None:
+        return last_key(await self._connection.fetchrow(_SQL.withdraw, owner_id, WITHDRAWN, after, limit), limit)
 
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
         if before is None:

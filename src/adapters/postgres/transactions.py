@@ -13,6 +13,7 @@ from adapters.postgres.clicks import PostgresClickedCodes
 from adapters.postgres.codes import PostgresReferralCodes
 from adapters.postgres.database import Connection, Database, is_lost, terminate
 from adapters.postgres.directory import PostgresIdentityDirectory
+from adapters.postgres.erasures import PostgresErasures
 from adapters.postgres.errors import translated
 from adapters.postgres.exports import PostgresExports
 from adapters.postgres.flags import PostgresFlagBook
@@ -97,6 +98,7 @@ def stores_on(connection: Connection) -> Stores:
         pending=PostgresPendingAccruals(connection),
         audit=PostgresAudit(connection),
         exports=PostgresExports(connection),
+        erasures=PostgresErasures(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),

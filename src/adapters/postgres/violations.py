@@ -38,6 +38,7 @@ GUARDS: frozenset[str] = frozenset(
         "users_key_has_username",
         "users_referrals_not_negative",
         "users_deleted_are_nobody",
+        "users_erased_are_deleted",
         "phone_verifications_pkey",
         "phone_verifications_source_known",
         "referral_codes_pkey",

@@ -60,6 +60,8 @@ _GAUGES: Mapping[GaugeName, str] = {
     "missing_code_count": "Living users without a canonical code.",
     "pending_accruals": "Points of slips and referrals that wait for being credited, by event.",
     "pending_accruals_oldest_seconds": "For how long the oldest of them has waited; 0 where none waits.",
+    "pending_erasures": "Deleted users whose rows are still being erased.",
+    "pending_erasures_oldest_seconds": "For how long the first of them has waited; 0 where none waits.",
 }
 _LABELS: Mapping[str, Sequence[str]] = {
     "identity_key_fetches": ("fetched", "failed"),

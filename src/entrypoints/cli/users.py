@@ -7,7 +7,9 @@ import rich_click as click
 from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.deletion import Deleted, DeleteUsers, Deletion
+from application.erasures import EraseTraces
 from application.group_commit import GroupCommit
+from application.reads import run_again
 from domain.refusals import OutcomeUnknown, Overloaded
 from domain.users import UserId, UserNotFound, is_user_id
 from entrypoints.cli.database import database_of, migrated_database, service_transactions
@@ -29,7 +31,8 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
 
     Deleted are e-mail address, names, phone, password, stored replies, and what they wrote about rewards, which are
     taken off the offer. Their codes stop resolving, and their tokens. Kept are the id, the books of credits and points,
-    play, who invited whom, and taken seats: docs/privacy.md names every column. Again, it says when it was done.
+    play, who invited whom, and taken seats: docs/privacy.md names every column. The command ends when the last row is
+    erased; one that was stopped in between can be run again. Again, it says when it was done.
     """
     settings = settings_or_exit()
     if not is_user_id(user):
@@ -45,15 +48,17 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
 
 
 async def _delete(settings: Settings, user_id: UserId) -> Deleted:
-    clock = SystemClock()
+    clock, randomness = SystemClock(), SystemRandomness()
     async with service_transactions(settings) as transactions:
         # As the server does it: again where the connection was lost, and never a failure where nobody can tell.
         deleting = GroupCommit(
             DeleteUsers(transactions),
             key=lambda deletion: deletion.user_id,
             clock=clock,
-            randomness=SystemRandomness(),
+            randomness=randomness,
             metrics=PrometheusMetrics(),
             name="delete_users",
         )
-        return await deleting(Deletion(user_id, clock.now()))
+        deleted = await deleting(Deletion(user_id, clock.now()))
+        await run_again(lambda: EraseTraces(transactions)(user_id, clock.now()), randomness)
+        return deleted

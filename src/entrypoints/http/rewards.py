@@ -139,12 +139,17 @@ def rewards_router(
 
     @get("/")
     async def rewards(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> RewardPage:
-        """Return everybody's rewards that can be bought, newest first."""
+        """Return everybody's rewards that can be bought, newest first.
+
+        A page may be shorter than its limit, and even empty, where a user was deleted a moment ago: only an answer
+        without `next_cursor` is the last one.
+        """
         wanted = clamp(limit)
         before = RewardId(cursors.open("rewards", cursor, str)) if cursor else None
         found = await reads(lambda stores: stores.rewards.page(before=before, limit=wanted + 1))
         page = found[:wanted]
-        return RewardPage(page, cursors.seal("rewards", page[-1].reward_id) if len(found) > wanted else None)
+        on_offer = [reward for reward in page if reward.active]
+        return RewardPage(on_offer, cursors.seal("rewards", page[-1].reward_id) if len(found) > wanted else None)
 
     @get("/collected")
     async def collected(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> CollectedPage:

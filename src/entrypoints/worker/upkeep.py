@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from adapters.telemetry.logs import logger
-from application.deletion import FinishDeletions
+from application.erasures import FinishErasures
 from application.pending_accruals import SweepAccruals
 from application.points import Accrued
 from application.ports import Clock, Metrics, Randomness
@@ -30,13 +30,13 @@ class Upkeep:
         transactions: Transactions,
         reads: Reads,
         sweep: SweepAccruals,
-        finish_deletions: FinishDeletions,
+        finish_erasures: FinishErasures,
         clock: Clock,
         randomness: Randomness,
         metrics: Metrics,
     ) -> None:
         self._transactions, self._reads, self._sweep, self._clock = transactions, reads, sweep, clock
-        self._finish_deletions, self._randomness, self._metrics = finish_deletions, randomness, metrics
+        self._finish_erasures, self._randomness, self._metrics = finish_erasures, randomness, metrics
 
     async def run(self) -> None:
         """Go round until cancelled; a failed round is logged, and the next one comes."""
@@ -50,15 +50,15 @@ class Upkeep:
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
 
     async def go_round(self) -> None:
-        """Forget, finish deletions, credit what waits, and measure, once."""
+        """Forget, credit what waits, finish erasures, and measure, once."""
         await self._forget(self._clock.now())
-        await self._finish_deletions()
         for pending, outcome in await self._sweep():
             facts = {"event_type": pending.event_type, "correlation_id": pending.correlation_id}
             if isinstance(outcome, Accrued):
                 logger().info("pending accrual credited", **facts)
             elif not isinstance(outcome, AccrualPending):
                 logger().error("pending accrual failed", error=outcome, **facts)
+        await self._finish_erasures()
         await self._measure_backlog(self._clock.now())
         # Last, for it looks at every user: where that takes too long, the rest was done.
         self._metrics.gauge("missing_code_count", await self._reads(lambda stores: stores.standings.missing_codes()))
@@ -68,6 +68,10 @@ class Upkeep:
         age = (now - backlog.oldest_at).total_seconds() if backlog.oldest_at is not None else 0.0
         self._metrics.gauge("pending_accruals", backlog.waiting)
         self._metrics.gauge("pending_accruals_oldest_seconds", max(0.0, age))
+        erasures = await self._reads(lambda stores: stores.erasures.backlog())
+        age = (now - erasures.oldest_since).total_seconds() if erasures.oldest_since is not None else 0.0
+        self._metrics.gauge("pending_erasures", erasures.waiting)
+        self._metrics.gauge("pending_erasures_oldest_seconds", max(0.0, age))
 
     async def _forget(self, now: datetime) -> None:
         for _ in range(MAX_BITES):

@@ -66,15 +66,27 @@ async def test_every_page_reads_its_index_and_sorts_nothing(filled: Session) -> 
         assert "Sort" not in plan, f"{name}\n{plan}"
 
 
-async def test_whoever_leaves_withdraws_by_an_index(filled: Session) -> None:
-    plan = await plan_of(filled, "withdraw", Statements.load("rewards").withdraw, "ARRAY['user7'], 'withdrawn'")
+@pytest.mark.parametrize(
+    ("capability", "name", "arguments", "index"),
+    [
+        ("codes", "retire_aliases", "'user0', now(), '', 1000", "referral_codes_aliases"),
+        ("rewards", "withdraw", "'user7', 'withdrawn', '', 1000", "rewards_of_owner"),
+        ("idempotency", "drop_of", "'user7', '', 1000", "idempotency_keys_pkey"),
+        ("erasures", "waiting", "'', 1000", "users_being_erased"),
+    ],
+)
+async def test_a_step_of_an_erasure_reads_a_range_of_an_index(
+    filled: Session, capability: str, name: str, arguments: str, index: str
+) -> None:
+    plan = await plan_of(filled, name, getattr(Statements.load(capability), name), arguments)
 
-    assert "rewards_of_owner" in plan
-    assert "Seq Scan" not in plan
+    assert index in plan, plan
+    assert "Seq Scan" not in plan, plan
 
 
 async def test_whoever_left_a_moment_ago_is_found_by_an_index(filled: Session) -> None:
-    plan = await plan_of(filled, "leavers", Statements.load("users").leavers, "now() - interval '1 hour', '', 1000")
+    sql = Statements.load("users").deleted_since
+    plan = await plan_of(filled, "deleted_since", sql, "now() - interval '1 hour', '', 1000")
 
     assert "users_by_deletion" in plan
     assert "Seq Scan" not in plan

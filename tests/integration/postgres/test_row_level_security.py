@@ -72,6 +72,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
             "email_proved_at",
             "username_proved_at",
             "username_key",
+            "erasing_since",
         )
     },
     "webhook_deliveries": frozenset({"SELECT", "INSERT", "DELETE"}),

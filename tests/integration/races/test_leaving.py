@@ -137,7 +137,7 @@ async def test_what_nobody_could_wait_for_goes_with_the_next_round(world: World)
     assert not [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     assert (await left(world, late)) == (1, [("a name", None, True)])
 
-    await world.finish_deletions()
+    await world.finish_erasures()
 
     assert await left(world, late) == (0, [(WITHDRAWN, None, False)])
     assert await world.balance_and_amounts(ADA) == (0, [40, -40])

@@ -203,7 +203,7 @@ class DeleteUsersBehaviour:
         living = await world.a_reward(owner="dan")
         world.pass_time(minutes=14, microseconds=1)
 
-        await world.finish_deletions(bite=1)
+        await world.finish_erasures(batch_users=1)
 
         left = {user: await reward_of(world, reward) for user, reward in late.items()}
         assert [user for user, reward in left.items() if reward is not None and reward.active] == ["ada"]

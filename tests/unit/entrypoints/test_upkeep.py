@@ -86,7 +86,7 @@ def upkeep_of(
     transactions: Transactions | None = None,
 ) -> Upkeep:
     """Return the upkeep of a world."""
-    sweep, finish = world.sweep_accruals, world.finish_deletions
+    sweep, finish = world.sweep_accruals, world.finish_erasures
     return Upkeep(transactions or world.transactions, reads, sweep, finish, world.clock, randomness, metrics)
 
 
@@ -186,7 +186,7 @@ async def test_a_failed_round_is_followed_by_the_next_one(
 ) -> None:
     await remember(world, "old")
     world.pass_time(days=9)
-    failing, rounds = Failing(transactions, [failure]), Rounds(9)  # each of three rounds sets three gauges
+    failing, rounds = Failing(transactions, [failure]), Rounds(15)  # each of three rounds sets five gauges
     reads = Reads(failing, NoPause())
     upkeep = upkeep_of(world, reads, NoPause(), rounds, failing)
 

@@ -4,10 +4,21 @@ FROM tallystick.referral_codes
 WHERE user_id = ANY($1::text[]) AND is_canonical;
 
 -- resolve(codes)
--- One index look-up a code, found or not, for every kind of answer.
-SELECT code, user_id, is_canonical, created_at
-FROM tallystick.referral_codes
-WHERE code = ANY($1::text[]) AND retired_at IS NULL;
+-- Two index look-ups a code, found or not, for every kind of answer: a user who was deleted a moment ago may still have
+-- aliases that are not retired yet. A code that is not found is looked up with a user id that nobody has.
+SELECT met.code, met.user_id, met.is_canonical, met.created_at
+FROM (
+    SELECT c.code, c.user_id, c.is_canonical, c.created_at, c.retired_at, u.deleted_at
+    FROM unnest($1::text[]) AS asked (code)
+    LEFT JOIN LATERAL (
+        SELECT held.* FROM tallystick.referral_codes AS held WHERE held.code = asked.code OFFSET 0
+    ) AS c ON true
+    LEFT JOIN LATERAL (
+        SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = coalesce(c.user_id, '') OFFSET 0
+    ) AS u ON true
+    OFFSET 0
+) AS met
+WHERE met.code IS NOT NULL AND met.retired_at IS NULL AND met.deleted_at IS NULL;
 
 -- newest_aliases(user_ids)
 SELECT DISTINCT ON (user_id) user_id, code
@@ -37,7 +48,23 @@ SET is_canonical = false, demoted_at = $2::timestamptz
 WHERE user_id = ANY($1::text[]) AND is_canonical;
 
 -- retire(user_ids, at)
--- Canonical codes and aliases have an index each, and both are named for that.
 UPDATE tallystick.referral_codes
 SET retired_at = $2::timestamptz
-WHERE user_id = ANY($1::text[]) AND (is_canonical OR NOT is_canonical) AND retired_at IS NULL;
+WHERE user_id = ANY($1::text[]) AND is_canonical AND retired_at IS NULL;
+
+-- retire_aliases(user_id, at, after, limit)
+-- A page by key, retired before or not: a step reads no row that an earlier one read.
+WITH page AS (
+    SELECT code, retired_at
+    FROM tallystick.referral_codes
+    WHERE user_id = $1::text AND NOT is_canonical AND code > $3::text
+    ORDER BY code
+    LIMIT $4::bigint
+), retired AS (
+    UPDATE tallystick.referral_codes AS held
+    SET retired_at = $2::timestamptz
+    FROM page
+    WHERE held.code = page.code AND page.retired_at IS NULL
+)
+SELECT count(*) AS rows, max(code) AS last
+FROM page;

@@ -28,9 +28,21 @@ WHERE (caller, key) IN (
     LIMIT $2::bigint
 );
 
--- drop(callers)
-DELETE FROM tallystick.idempotency_keys
-WHERE caller = ANY($1::text[]);
+-- drop_of(caller, after, limit)
+-- A page by key: a step passes over none of the rows that earlier ones removed.
+WITH page AS (
+    SELECT key
+    FROM tallystick.idempotency_keys
+    WHERE caller = $1::text AND key > $2::text
+    ORDER BY key
+    LIMIT $3::bigint
+), dropped AS (
+    DELETE FROM tallystick.idempotency_keys AS held
+    USING page
+    WHERE held.caller = $1::text AND held.key = page.key
+)
+SELECT count(*) AS rows, max(key) AS last
+FROM page;
 
 -- fingerprint_key(purpose)
 SELECT key

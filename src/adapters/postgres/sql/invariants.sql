@@ -11,7 +11,7 @@ WHERE u.deleted_at IS NULL AND EXISTS (
 SELECT count(*)
 FROM tallystick.referral_codes AS c
 INNER JOIN tallystick.users AS u ON u.user_id = c.user_id
-WHERE (c.retired_at IS NULL) <> (u.deleted_at IS NULL);
+WHERE (c.retired_at IS NULL) <> (u.deleted_at IS NULL) AND (c.retired_at IS NOT NULL OR u.erasing_since IS NULL);
 
 -- verified_users_exist()
 SELECT count(*)

@@ -14,45 +14,88 @@ UPDATE tallystick.rewards
 SET name = $2::text, description = $3::text, cost = $4::bigint, active = $5::boolean
 WHERE reward_id = $1::text;
 
--- withdraw(owner_ids, name)
--- In key order: two who leave at once queue instead of deadlocking.
-WITH offered AS (
-    SELECT reward_id
+-- withdraw(owner_id, name, after, limit)
+-- A page by key, withdrawn before or not: a step reads no row that an earlier one read. In key order: whoever else
+-- locks rewards queues instead of deadlocking.
+WITH page AS (
+    SELECT reward_id, active, description, name
     FROM tallystick.rewards
-    WHERE owner_id = ANY($1::text[]) AND (active OR description IS NOT NULL OR name <> $2::text)
+    WHERE owner_id = $1::text AND reward_id > $3::text
     ORDER BY reward_id
+    LIMIT $4::bigint
     FOR NO KEY UPDATE
+), withdrawn AS (
+    UPDATE tallystick.rewards AS held
+    SET name = $2::text, description = NULL, active = false
+    FROM page
+    WHERE
+        held.reward_id = page.reward_id
+        AND (page.active OR page.description IS NOT NULL OR page.name <> $2::text)
 )
-
-UPDATE tallystick.rewards AS held
-SET name = $2::text, description = NULL, active = false
-FROM offered
-WHERE held.reward_id = offered.reward_id;
+SELECT count(*) AS rows, max(reward_id) AS last
+FROM page;
 
 -- page(limit)
-SELECT reward_id, owner_id, name, description, cost, active, created_at
-FROM tallystick.rewards
-WHERE active
-ORDER BY reward_id DESC
-LIMIT $1::bigint;
+-- What a user who was deleted a moment ago offered is shown as it will be: the rows change in steps.
+SELECT
+    r.reward_id, r.owner_id,
+    CASE WHEN gone.user_id IS NULL THEN r.name ELSE 'withdrawn' END AS name,
+    CASE WHEN gone.user_id IS NULL THEN r.description END AS description,
+    r.cost, r.active AND gone.user_id IS NULL AS active, r.created_at
+FROM (
+    SELECT reward_id, owner_id, name, description, cost, active, created_at
+    FROM tallystick.rewards
+    WHERE active
+    ORDER BY reward_id DESC
+    LIMIT $1::bigint
+) AS r
+LEFT JOIN LATERAL (
+    SELECT held.user_id
+    FROM tallystick.users AS held
+    WHERE held.user_id = r.owner_id AND held.deleted_at IS NOT NULL
+    OFFSET 0
+) AS gone ON true
+ORDER BY r.reward_id DESC;
 
 -- page_before(reward_id, limit)
-SELECT reward_id, owner_id, name, description, cost, active, created_at
-FROM tallystick.rewards
-WHERE active AND reward_id < $1::text
-ORDER BY reward_id DESC
-LIMIT $2::bigint;
+SELECT
+    r.reward_id, r.owner_id,
+    CASE WHEN gone.user_id IS NULL THEN r.name ELSE 'withdrawn' END AS name,
+    CASE WHEN gone.user_id IS NULL THEN r.description END AS description,
+    r.cost, r.active AND gone.user_id IS NULL AS active, r.created_at
+FROM (
+    SELECT reward_id, owner_id, name, description, cost, active, created_at
+    FROM tallystick.rewards
+    WHERE active AND reward_id < $1::text
+    ORDER BY reward_id DESC
+    LIMIT $2::bigint
+) AS r
+LEFT JOIN LATERAL (
+    SELECT held.user_id
+    FROM tallystick.users AS held
+    WHERE held.user_id = r.owner_id AND held.deleted_at IS NOT NULL
+    OFFSET 0
+) AS gone ON true
+ORDER BY r.reward_id DESC;
 
 -- desk(user_ids, reward_ids)
--- The reward of each order, whether its buyer was deleted, and what the buyer collected of it already, in one trip.
+-- The reward of each order, whether its owner or its buyer was deleted, and what the buyer collected of it already, in
+-- one trip. What a deleted user offered is withdrawn in steps, and cannot be bought from the first moment.
 -- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
 SELECT
-    r.reward_id, r.owner_id, r.cost, r.active, asked.user_id, gone.user_id IS NOT NULL AS is_deleted,
+    r.reward_id, r.owner_id, r.cost, r.active AND owner.user_id IS NULL AS active, asked.user_id,
+    gone.user_id IS NOT NULL AS is_deleted,
     c.user_id, c.reward_id, c.cost, c.balance_before, c.balance_after, c.order_id, c.collected_at
 FROM unnest($1::text[], $2::text[]) AS asked (user_id, reward_id)
 LEFT JOIN LATERAL (
     SELECT * FROM tallystick.rewards AS held WHERE held.reward_id = asked.reward_id OFFSET 0
 ) AS r ON TRUE
+LEFT JOIN LATERAL (
+    SELECT held.user_id
+    FROM tallystick.users AS held
+    WHERE held.user_id = r.owner_id AND held.deleted_at IS NOT NULL
+    OFFSET 0
+) AS owner ON TRUE
 LEFT JOIN LATERAL (
     SELECT held.user_id
     FROM tallystick.users AS held

@@ -81,7 +81,7 @@ WHERE
         OFFSET 0
     );
 
--- leavers(deleted_at, user_id, limit)
+-- deleted_since(deleted_at, user_id, limit)
 SELECT deleted_at, user_id
 FROM tallystick.users
 WHERE deleted_at IS NOT NULL AND (deleted_at, user_id) > ($1::timestamptz, $2::text)

@@ -1,0 +1,45 @@
+"""Erasures in memory."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from adapters.memory.tables import GuardBroken, View
+from domain.erasures import ErasureBacklog, Erasures
+from domain.rewards import RewardId
+from domain.users import UserId
+
+
+class MemoryErasures(Erasures):
+    """The users of a view who are being erased."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def begin(self, user_ids: Collection[UserId], at: datetime) -> None:
+        self._view.writing()
+        for user_id in user_ids:
+            user = self._view.users.get(user_id)
+            if user is None or user.deleted_at is None:
+                raise GuardBroken("users_erased_are_deleted")
+            if user_id not in self._view.erasing:
+                self._view.erasing.put(user_id, (user_id, at))
+
+    async def lock(self, user_id: UserId) -> bool:
+        self._view.writing()
+        return user_id in self._view.erasing
+
+    async def end(self, user_id: UserId) -> None:
+        self._view.writing()
+        self._view.erasing.remove(user_id)
+
+    async def waiting(self, *, after: UserId, limit: int) -> list[UserId]:
+        return sorted(user_id for user_id, _ in self._view.erasing.values() if user_id > after)[:limit]
+
+    async def left_behind(self, user_ids: Collection[UserId], *, newest: RewardId) -> set[UserId]:
+        held = {key.caller for key, _ in self._view.replies.values()}
+        held |= {r.owner_id for r in self._view.rewards.values() if r.active and r.reward_id > newest}
+        return held & set(user_ids)
+
+    async def backlog(self) -> ErasureBacklog:
+        since = [at for _, at in self._view.erasing.values()]
+        return ErasureBacklog(len(since), min(since, default=None))

@@ -1,0 +1,131 @@
+"""Erasures: what a deleted user held goes in steps, each a transaction of its own and bounded in rows."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime, timedelta
+
+from application.ports import Clock
+from application.transactions import CommitUncertain, Stores, StoreUnavailable, TransactionAborted, Transactions
+from domain.ids import RANDOM_BYTES, uuid_v7
+from domain.rewards import RewardId
+from domain.users import UserId
+
+UNDER_WAY = timedelta(minutes=15)
+"""Much longer than a request may take, and than clocks of instances differ."""
+STEP_ROWS = 1000
+"""How many rows of one table a step erases at most."""
+BATCH_USERS = 1000
+MAX_STEPS = 2000
+"""How many steps one round makes at most: it has an end, and the next round goes on."""
+AT_ONCE = 16
+"""For how many users a batch of deletions makes the first step itself; the others wait for the next round."""
+
+_Eraser = Callable[[Stores, UserId, datetime, str, int], Awaitable[str | None]]
+"""Erases the first rows of a user behind a key, and returns the last key, or None where that was all."""
+
+
+async def _retire(stores: Stores, user_id: UserId, at: datetime, after: str, limit: int) -> str | None:
+    return await stores.codes.retire_aliases(user_id, at, after=after, limit=limit)
+
+
+async def _withdraw(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int) -> str | None:
+    return await stores.rewards.withdraw(user_id, after=after, limit=limit)
+
+
+async def _drop(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int) -> str | None:
+    return await stores.idempotency.drop(user_id, after=after, limit=limit)
+
+
+ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop)
+"""Every table of which one user may hold many rows that a deletion changes or removes."""
+
+
+async def erase_single_rows(stores: Stores, user_ids: Collection[UserId], at: datetime) -> None:
+    """In the transaction that marks these locked users as deleted, erase what each has few rows of.
+
+    The rest waits for `EraseTraces`, under a mark that outlives a crash.
+    """
+    if user_ids:
+        ordered = sorted(user_ids)
+        await stores.codes.retire(ordered, at)
+        await stores.attempts.forget(ordered)
+        await stores.mirror.erase(ordered)
+        await stores.legacy.forget(ordered)
+        await stores.directory.forget(ordered)
+        await stores.erasures.begin(ordered, at)
+
+
+class EraseTraces:
+    """Erase what deleted users hold, by steps that any instance can take up where another one stopped."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def begin(self, user_ids: Collection[UserId], at: datetime) -> None:
+        """Make the first step for a few of these users, which is the last one for nearly everybody.
+
+        Nothing that happens here is a failure of the deletion: the mark stays, and the next round goes on.
+        """
+        for user_id in sorted(user_ids)[:AT_ONCE]:
+            try:
+                await self(user_id, at, max_steps=1)
+            except (TransactionAborted, StoreUnavailable, CommitUncertain):
+                return
+
+    async def __call__(self, user_id: UserId, at: datetime, *, max_steps: int | None = None) -> int:
+        """Make steps until nothing is left or there were enough of them; return how many were made."""
+        after: list[str | None] = [""] * len(ERASERS)
+        made = 0
+        while max_steps is None or made < max_steps:
+            async with self._transactions.begin() as stores:
+                # Who erases at the same time waits here, and finds the mark gone.
+                if not await stores.erasures.lock(user_id):
+                    return made
+                for number, erase in enumerate(ERASERS):
+                    key = after[number]
+                    if key is not None:
+                        after[number] = await erase(stores, user_id, at, key, STEP_ROWS)
+                is_last = not any(key is not None for key in after)
+                if is_last:
+                    await stores.erasures.end(user_id)
+            made += 1
+            if is_last:
+                break
+        return made
+
+
+class FinishErasures:
+    """Finish what deletions left to do, on whichever instance; safe to repeat, and after a crash at any step.
+
+    Requests that were under way while their caller was deleted may store a reply or a reward behind the deletion. It
+    is looked for until a quarter of an hour after the deletion.
+    """
+
+    def __init__(self, transactions: Transactions, clock: Clock, erase: EraseTraces) -> None:
+        self._transactions, self._clock, self._erase = transactions, clock, erase
+
+    async def __call__(self, *, batch_users: int = BATCH_USERS) -> None:
+        now = self._clock.now()
+        await self._mark_late_rows(now, batch_users)
+        after, left = UserId(""), MAX_STEPS
+        while left > 0:
+            async with self._transactions.reading() as stores:
+                waiting = await stores.erasures.waiting(after=after, limit=batch_users)
+            for user_id in waiting:
+                left -= await self._erase(user_id, now, max_steps=left)
+                if left <= 0:
+                    return
+            if len(waiting) < batch_users:
+                return
+            after = waiting[-1]
+
+    async def _mark_late_rows(self, now: datetime, batch_users: int) -> None:
+        newest = RewardId(uuid_v7(now - 2 * UNDER_WAY, bytes(RANDOM_BYTES)))
+        after: tuple[datetime, UserId] | None = (now - UNDER_WAY, UserId(""))
+        while after is not None:
+            async with self._transactions.begin() as stores:
+                deleted = await stores.users.deleted_since(after=after, limit=batch_users)
+                late = await stores.erasures.left_behind([user_id for _, user_id in deleted], newest=newest)
+                if late:
+                    # In key order: two instances that do it at once queue instead of deadlocking.
+                    await stores.erasures.begin(await stores.users.lock(sorted(late)), now)
+            after = deleted[-1] if len(deleted) == batch_users else None
