@@ -33,6 +33,10 @@ class Reads:
         return await run_again(read, self._randomness)
 
 
+class SlowReads(Reads):
+    """Reads of whole tables, on connections that no other request waits for."""
+
+
 async def run_again(run: Callable[[], Awaitable[T]], randomness: Randomness) -> T:
     """Run what does no harm twice until it goes through; Overloaded where it does not, or cannot now."""
     pause = _FIRST_PAUSE_SECONDS

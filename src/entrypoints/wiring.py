@@ -55,7 +55,7 @@ from application.rating_slips import (
     RecoverSlip,
     RecoverSlips,
 )
-from application.reads import Reads, ReadStandings, TellDeleted
+from application.reads import Reads, ReadStandings, SlowReads, TellDeleted
 from application.reconciliation import ReconcileMetadata
 from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
@@ -125,6 +125,10 @@ _HOT = Bounds(lanes=1)
 _READS = Bounds(lanes=1)
 """All who ask at once share one statement, and the next one is sent when it is answered."""
 
+_SLOW_CONNECTIONS = 3
+"""Beside the pool: one for the count of broken promises, two that exports read their pages on in turn."""
+_SLOW_STATEMENT_SECONDS = 60.0
+
 
 class Commits:
     """Every group commit of the process, so that they can be closed before what they need."""
@@ -177,6 +181,18 @@ class PostgresStore(Provider):
         await database.close()
 
     @provide
+    async def slow_reads(self, settings: Settings, randomness: Randomness) -> AsyncIterator[SlowReads]:
+        pool = PoolSettings(
+            size=_SLOW_CONNECTIONS,
+            statement_seconds=_SLOW_STATEMENT_SECONDS,
+            cache_statements=settings.cache_statements == "on",
+        )
+        database = Database(settings.database_url or "", pool)
+        await database.open()
+        yield SlowReads(PostgresTransactions(database), randomness)
+        await database.close()
+
+    @provide
     def bell(self, settings: Settings, randomness: Randomness) -> Bell:
         return Doorbell(settings.listen_url, CHANNEL, randomness)
 
@@ -199,6 +215,10 @@ class MemoryStore(Provider):
         return MemoryTransactions()
 
     @provide
+    def slow_reads(self, transactions: Transactions, randomness: Randomness) -> SlowReads:
+        return SlowReads(transactions, randomness)
+
+    @provide
     def probe(self, clock: Clock, published: JwksCache | None) -> ReadinessProbe:
         return ReadinessProbe(_breaches(no_breaches, published), clock)
 
@@ -215,7 +235,10 @@ class Machine(Provider):
     commits = provide(Commits)
     upkeep = provide(Upkeep)
     reads = provide(Reads)
-    read_export = provide(ReadExport)
+
+    @provide
+    def read_export(self, reads: SlowReads) -> ReadExport:
+        return ReadExport(reads)
 
     @provide
     async def limiter(self, settings: Settings, clock: Clock, metrics: Metrics) -> AsyncIterator[RateLimiter]:

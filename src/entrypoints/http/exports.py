@@ -1,5 +1,6 @@
 """Exports: streamed page by page, as fast as the caller reads them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,8 +12,12 @@ from litestar.response import Stream
 
 from application.exports import ReadExport
 from domain.exports import ExportKind, ExportRow
+from domain.refusals import Overloaded
 from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.renderings import MEDIA_TYPES, Format, Rendering
+
+MAX_EXPORTS = 8
+"""How many exports one process sends at once."""
 
 AskedFormat = Annotated[Format, QueryParameter(description="JSON Lines, or CSV (RFC 4180).")]
 
@@ -30,6 +35,7 @@ class _Streamed(Operation):
 
 def exports_router(read_export: ReadExport, gate: Gate) -> Router:
     """Return the route of exports."""
+    places = asyncio.Semaphore(MAX_EXPORTS)
 
     @get("/{kind:str}", operation_class=_Streamed, opt={PERMISSION: "admin:export"})
     async def export(
@@ -38,13 +44,16 @@ def exports_router(read_export: ReadExport, gate: Gate) -> Router:
     ) -> Stream:
         """Return every row of a kind, by its key, those of deleted users among them.
 
-        An answer that ends without its last chunk is not the whole export.
+        An answer that ends without its last chunk is not the whole export. Where eight exports are being sent already,
+        the answer is 503 `OVERLOADED`.
         """
+        if places.locked():
+            raise Overloaded(f"{MAX_EXPORTS} exports are being sent already; ask again when one has ended")
         rendering, pages = Rendering(kind, format), read_export(kind)
         # Before the answer begins: a refusal is still an answer of its own.
         first: Sequence[ExportRow] = await anext(pages, [])
         return Stream(
-            _rendered(rendering, first, pages),
+            _rendered(rendering, first, pages, places),
             media_type=MEDIA_TYPES[format],
             headers={"content-disposition": f'attachment; filename="tallystick-{kind}.{format}"'},
         )
@@ -53,8 +62,13 @@ def exports_router(read_export: ReadExport, gate: Gate) -> Router:
 
 
 async def _rendered(
-    rendering: Rendering, first: Sequence[ExportRow], others: AsyncIterator[Sequence[ExportRow]]
+    rendering: Rendering,
+    first: Sequence[ExportRow],
+    others: AsyncIterator[Sequence[ExportRow]],
+    places: asyncio.Semaphore,
 ) -> AsyncIterator[bytes]:
-    yield rendering.opening() + rendering.lines(first)
-    async for page in others:
-        yield rendering.lines(page)
+    # Taken when the answer begins, so that one that never begins keeps no place.
+    async with places:
+        yield rendering.opening() + rendering.lines(first)
+        async for page in others:
+            yield rendering.lines(page)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from importlib.metadata import version
 from typing import Literal
 
@@ -12,7 +13,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.invariants import Invariant
 from application.ports import Clock
-from application.reads import Reads
+from application.reads import SlowReads
+from application.shared_answers import SharedAnswer
 from entrypoints.http.authentication import PUBLIC
 from entrypoints.http.documentation import PATH
 from entrypoints.http.gate import PERMISSION, Gate
@@ -42,10 +44,14 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class PromiseReport(msgspec.Struct, frozen=True):
-    """Every promise and how often it is broken."""
+    """Every promise and how often it is broken, as of when it was last counted."""
 
     kept: bool
     items: list[Invariant]
+    checked_at: datetime
+    """When the count began."""
+    age_seconds: float
+    """How long ago that is."""
 
 
 class ReadinessProbe:
@@ -103,13 +109,23 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics) -> Rout
     return Router("", route_handlers=[about, healthz, readyz, scrape], tags=["Operations"])
 
 
-def administration_router(reads: Reads, gate: Gate) -> Router:
+def administration_router(reads: SlowReads, gate: Gate, clock: Clock) -> Router:
     """Return the routes of administrators."""
+
+    async def count() -> list[Invariant]:
+        return list(await reads(lambda stores: stores.invariants.count()))
+
+    # Counted anew for each request, but one at a time, and for half of the time at most where a count takes long.
+    shared_count = SharedAnswer(count, clock, fresh_seconds=0.0, stale_seconds=0.0)
 
     @get("/invariants", opt={PERMISSION: "admin:read"})
     async def invariants() -> PromiseReport:
-        """Count broken promises; slow on large tables."""
-        counted = list(await reads(lambda stores: stores.invariants.count()))
-        return PromiseReport(not any(invariant.violations for invariant in counted), counted)
+        """Count broken promises; slow on large tables.
+
+        One count runs at a time, on a connection of its own. Who asks meanwhile gets the last one: see `age_seconds`.
+        """
+        counted = await shared_count()
+        kept = not any(invariant.violations for invariant in counted.value)
+        return PromiseReport(kept, counted.value, counted.computed_at, round(counted.age_seconds, 3))
 
     return Router("/api/admin", route_handlers=[invariants], guards=[gate.guard], tags=["Administration"])

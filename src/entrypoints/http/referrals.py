@@ -2,11 +2,13 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable
+from functools import lru_cache
 from math import asin, degrees
-from typing import NewType
+from typing import NewType, cast
 
 import msgspec
-from litestar import Router, get, post
+from litestar import Response, Router, get, post
 from litestar.params import JSONBody
 
 from application.codes import Remint, Reminted
@@ -16,6 +18,7 @@ from application.minting import DrawCandidates
 from application.ports import Clock
 from application.reads import Reads
 from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink
+from application.shared_answers import SharedAnswer
 from domain.codes import CodesExhausted
 from domain.refusals import OutcomeUnknown
 from domain.users import UserId
@@ -26,6 +29,8 @@ from entrypoints.http.problems import REFUSALS
 from entrypoints.http.requests import ApiRequest, Nothing
 
 MAX_GLOBE_NODES = 1000
+GLOBE_FRESH_SECONDS = 60.0
+GLOBE_STALE_SECONDS = 600.0
 
 GlobeKey = NewType("GlobeKey", bytes)
 """What places on the globe are derived with."""
@@ -130,11 +135,24 @@ def referrals_router(
         more = len(leaders) > wanted
         return Leaderboard(ranked, cursors.seal("leaderboard", place) if more and place is not None else None)
 
-    @get("/globe")
-    async def globe() -> Globe:
-        """Return users as places on the globe; neither id nor place tells who they are, and a remint moves nothing."""
+    place = _places(globe_key)
+
+    async def encoded_globe() -> bytes:
         users = await reads(lambda stores: stores.leaderboard.most_connected(MAX_GLOBE_NODES))
-        return Globe([_node(globe_key, user_id, referrals) for user_id, referrals in users])
+        return msgspec.json.encode(Globe([GlobeNode(*place(user_id), referrals) for user_id, referrals in users]))
+
+    shared_globe = SharedAnswer(
+        encoded_globe, clock, fresh_seconds=GLOBE_FRESH_SECONDS, stale_seconds=GLOBE_STALE_SECONDS
+    )
+
+    @get("/globe")
+    async def globe() -> Response[Globe]:
+        """Return users as places on the globe; neither id nor place tells who they are, and a remint moves nothing.
+
+        The globe is computed once a minute for everybody: a new user, and one who was deleted, may show a minute late.
+        """
+        body = (await shared_globe()).value
+        return Response(cast("Globe", body), media_type="application/json")  # bytes are sent as they are
 
     return Router(
         "/api",
@@ -150,9 +168,15 @@ def wire_reminted(reminted: Reminted, addresses: Addresses) -> RemintedLink:
     return RemintedLink(url, reminted.code, reminted.otp_verified, pending=False, alias=alias)
 
 
-def _node(key: bytes, user_id: UserId, referrals: int) -> GlobeNode:
-    digest = hmac.digest(key, user_id.encode(), hashlib.sha256)
-    up, round_ = (int.from_bytes(digest[start : start + 6], "big") / 2**48 for start in (8, 14))
-    # The arc sine spreads places evenly over the sphere, without a crowd at the poles.
-    latitude, longitude = degrees(asin(2 * up - 1)), 360 * round_ - 180
-    return GlobeNode(digest[:8].hex(), round(latitude, 4), round(longitude, 4), referrals)
+def _places(key: bytes) -> Callable[[UserId], tuple[str, float, float]]:
+    """Return the function from a user to their id and place on the globe, which never change."""
+
+    @lru_cache(maxsize=2 * MAX_GLOBE_NODES)
+    def place(user_id: UserId) -> tuple[str, float, float]:
+        digest = hmac.digest(key, user_id.encode(), hashlib.sha256)
+        up, round_ = (int.from_bytes(digest[start : start + 6], "big") / 2**48 for start in (8, 14))
+        # The arc sine spreads places evenly over the sphere, without a crowd at the poles.
+        latitude, longitude = degrees(asin(2 * up - 1)), 360 * round_ - 180
+        return digest[:8].hex(), round(latitude, 4), round(longitude, 4)
+
+    return place

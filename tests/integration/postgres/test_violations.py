@@ -72,6 +72,7 @@ BREAKING: Mapping[str, str] = {
     "users_email_has_key": "UPDATE users SET email = 'a@example.org'",
     "users_referrals_not_negative": "UPDATE users SET referrals = -1",
     "users_deleted_are_nobody": "UPDATE users SET deleted_at = now(), phone = '1'",
+    "users_erased_are_deleted": "UPDATE users SET erasing_since = now()",
     "phone_verifications_pkey": f"{VERIFICATION} ('ada', 'token', now()), ('ada', 'webhook', now())",
     "phone_verifications_user_fkey": f"{VERIFICATION} ('nobody', 'token', now())",
     "phone_verifications_source_known": f"{VERIFICATION} ('ada', 'hearsay', now())",

@@ -1,0 +1,60 @@
+"""Slow reads by a real server: they run one at a time beside the pool, and nobody else waits for them."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.installations import Installation
+from tests.integration.conftest import with_database
+from tests.integration.postgres.sessions import Session, database_name, session
+from tests.services import JWT_SECRET, WEBHOOK_SECRET, Caller
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+def address(migrated_dsn: str) -> Iterator[str]:
+    """Return where a server with the smallest pool listens."""
+    environment = {
+        "DATABASE_URL": migrated_dsn,
+        "TALLYSTICK_JWT_SECRET": JWT_SECRET,
+        "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+        "TALLYSTICK_POOL_SIZE": "2",
+    }
+    installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-test-")), environment)
+    yield installation.serve().address
+    installation.end()
+    shutil.rmtree(installation.folder)
+
+
+@pytest.fixture
+async def superuser(migrated_dsn: str, server: tuple[str, str]) -> AsyncIterator[Session]:
+    async with session(with_database(server[0], database_name(migrated_dsn))) as connection:
+        yield connection
+
+
+async def test_twenty_counts_at_once_are_one_and_the_pool_is_free_meanwhile(
+    address: str, superuser: Session, migrated_dsn: str
+) -> None:
+    async with httpx2.AsyncClient(base_url=address, trust_env=False, timeout=60) as http:
+        anyone = Caller(http)
+        staff, ada = anyone.named("staff", "admin:read"), anyone.named("ada")
+        locked = superuser.transaction()
+        await locked.start()
+        await superuser.execute("LOCK TABLE tallystick.invites IN ACCESS EXCLUSIVE MODE")
+        counts = [asyncio.create_task(staff.get("/api/admin/invariants")) for _ in range(20)]
+        while not (waiting := await superuser.fetchval(WAITING, database_name(migrated_dsn))):  # noqa: ASYNC110  the server does not tell
+            await asyncio.sleep(0.01)
+
+        written = [await ada.post("/api/users/upsert", {}) for _ in range(20)]
+        waiting = max(waiting, await superuser.fetchval(WAITING, database_name(migrated_dsn)))
+        await locked.rollback()
+
+        assert {answer.status_code for answer in written} == {200}
+        assert waiting == 1
+        assert {answer.status_code for answer in await asyncio.gather(*counts)} == {200}
