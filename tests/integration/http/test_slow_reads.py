@@ -18,10 +18,10 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_eve
 
 
 @pytest.fixture
-def address(migrated_dsn: str) -> Iterator[str]:
+def address(owner_dsn: str) -> Iterator[str]:
     """Return where a server with the smallest pool listens."""
     environment = {
-        "DATABASE_URL": migrated_dsn,
+        "DATABASE_URL": owner_dsn,
         "TALLYSTICK_JWT_SECRET": JWT_SECRET,
         "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
         "TALLYSTICK_POOL_SIZE": "2",
@@ -33,13 +33,13 @@ def address(migrated_dsn: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def superuser(migrated_dsn: str, server: tuple[str, str]) -> AsyncIterator[Session]:
-    async with session(with_database(server[0], database_name(migrated_dsn))) as connection:
+async def superuser(owner_dsn: str, server: tuple[str, str]) -> AsyncIterator[Session]:
+    async with session(with_database(server[0], database_name(owner_dsn))) as connection:
         yield connection
 
 
 async def test_twenty_counts_at_once_are_one_and_the_pool_is_free_meanwhile(
-    address: str, superuser: Session, migrated_dsn: str
+    address: str, superuser: Session, owner_dsn: str
 ) -> None:
     async with httpx2.AsyncClient(base_url=address, trust_env=False, timeout=60) as http:
         anyone = Caller(http)
@@ -48,11 +48,11 @@ async def test_twenty_counts_at_once_are_one_and_the_pool_is_free_meanwhile(
         await locked.start()
         await superuser.execute("LOCK TABLE tallystick.invites IN ACCESS EXCLUSIVE MODE")
         counts = [asyncio.create_task(staff.get("/api/admin/invariants")) for _ in range(20)]
-        while not (waiting := await superuser.fetchval(WAITING, database_name(migrated_dsn))):  # noqa: ASYNC110  the server does not tell
+        while not (waiting := await superuser.fetchval(WAITING, database_name(owner_dsn))):  # noqa: ASYNC110  the server does not tell
             await asyncio.sleep(0.01)
 
         written = [await ada.post("/api/users/upsert", {}) for _ in range(20)]
-        waiting = max(waiting, await superuser.fetchval(WAITING, database_name(migrated_dsn)))
+        waiting = max(waiting, await superuser.fetchval(WAITING, database_name(owner_dsn)))
         await locked.rollback()
 
         assert {answer.status_code for answer in written} == {200}

@@ -36,6 +36,8 @@ INSERT INTO code_conflicts (code, user_id, kept_by, reason, run, created_at)
 SELECT 'C' || 1000 + n / 2, 'user' || n, 'user0', 'duplicate', 1, now() FROM generate_series(1, 20000) AS n;
 INSERT INTO rewards (reward_id, owner_id, name, cost, active, created_at)
 SELECT 'reward' || n, 'user' || n % 5000, 'name', 1, true, now() FROM generate_series(1, 20000) AS n;
+INSERT INTO idempotency_keys (caller, key, fingerprint, status, body, created_at)
+SELECT 'user' || n % 5000, 'key' || n, '', 200, '', now() FROM generate_series(1, 20000) AS n;
 """
 
 
