@@ -39,7 +39,11 @@ KEYS = "ARRAY['user7', 'user8']"
 CODES = "ARRAY['CODE7', 'CODE8']"
 ASKED: Mapping[tuple[str, str], tuple[str, set[str]]] = {
     ("codes", "assign"): (f"{CODES}, {KEYS}, now()", {"legacy_codes_one_keeper"}),
-    ("codes", "retire"): (f"{KEYS}, now()", {"referral_codes_one_canonical", "referral_codes_aliases"}),
+    ("codes", "retire"): (f"{KEYS}, now()", {"referral_codes_one_canonical"}),
+    ("codes", "retire_aliases"): ("'user7', now(), '', 1000", {"referral_codes_aliases", "referral_codes_pkey"}),
+    ("rewards", "withdraw"): ("'user7', 'withdrawn', '', 1000", {"rewards_of_owner"}),
+    ("idempotency", "drop_of"): ("'user7', '', 1000", {"idempotency_keys_pkey"}),
+    ("erasures", "left_behind"): (f"{KEYS}, ''", {"idempotency_keys_pkey", "rewards_of_owner"}),
     ("legacy_metadata", "resolve"): (CODES, {"legacy_codes_one_keeper", "referral_codes_pkey", "users_pkey"}),
     ("legacy_metadata", "codes_of"): (KEYS, {"legacy_users_once", "legacy_codes_pkey"}),
     ("legacy_metadata", "claims_of"): (KEYS, {"legacy_users_once", "legacy_codes_pkey", "referral_codes_pkey"}),
@@ -78,13 +82,22 @@ async def test_every_look_up_is_one_by_index(superuser: Session, is_filled: bool
         assert {index for index in indexes if index not in text} == set(), f"{name}\n{text}"
 
 
-async def test_a_code_is_looked_up_as_often_whatever_it_stands_for(superuser: Session) -> None:
+@pytest.mark.parametrize(
+    ("capability", "tables"),
+    [
+        ("codes", ["referral_codes", "users"]),
+        ("legacy_metadata", ["backfill_runs", "legacy_codes", "referral_codes", "users"]),
+    ],
+)
+async def test_a_code_is_looked_up_as_often_whatever_it_stands_for(
+    superuser: Session, capability: str, tables: list[str]
+) -> None:
     await superuser.execute("SET session_replication_role = replica; SET search_path = tallystick")
     await superuser.execute(FILLING)
     await superuser.execute("UPDATE users SET deleted_at = now() WHERE user_id IN ('user9', 'user10')")
     await superuser.execute("UPDATE referral_codes SET retired_at = now() WHERE code = 'CODE9'")
     await superuser.execute("ANALYZE; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
-    await superuser.execute(f"PREPARE resolve AS {Statements.load('legacy_metadata').resolve}")
+    await superuser.execute(f"PREPARE resolve AS {Statements.load(capability).resolve}")
 
     work = {}
     for kind, code in KINDS.items():
@@ -92,7 +105,7 @@ async def test_a_code_is_looked_up_as_often_whatever_it_stands_for(superuser: Se
         ((plan,),) = await superuser.fetch(explain)
         work[kind] = sorted(look_ups(json.loads(plan)[0]["Plan"]))
 
-    assert [table for table, _ in work["unknown"]] == ["backfill_runs", "legacy_codes", "referral_codes", "users"]
+    assert [table for table, _ in work["unknown"]] == tables
     assert {kind: done for kind, done in work.items() if done != work["unknown"]} == {}
 
 

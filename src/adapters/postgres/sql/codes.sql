@@ -53,7 +53,8 @@ SET retired_at = $2::timestamptz
 WHERE user_id = ANY($1::text[]) AND is_canonical AND retired_at IS NULL;
 
 -- retire_aliases(user_id, at, after, limit)
--- A page by key, retired before or not: a step reads no row that an earlier one read.
+-- A page by key, retired before or not: a step reads no row that an earlier one read. An array keeps it at one look by
+-- key for each: a join that was planned for a few rows would read all of a table that grew since.
 WITH page AS (
     SELECT code, retired_at
     FROM tallystick.referral_codes
@@ -63,8 +64,7 @@ WITH page AS (
 ), retired AS (
     UPDATE tallystick.referral_codes AS held
     SET retired_at = $2::timestamptz
-    FROM page
-    WHERE held.code = page.code AND page.retired_at IS NULL
+    WHERE held.code = ANY(ARRAY(SELECT page.code FROM page WHERE page.retired_at IS NULL))
 )
 SELECT count(*) AS rows, max(code) AS last
 FROM page;

@@ -38,8 +38,7 @@ WITH page AS (
     LIMIT $3::bigint
 ), dropped AS (
     DELETE FROM tallystick.idempotency_keys AS held
-    USING page
-    WHERE held.caller = $1::text AND held.key = page.key
+    WHERE held.caller = $1::text AND held.key = ANY(ARRAY(SELECT page.key FROM page))
 )
 SELECT count(*) AS rows, max(key) AS last
 FROM page;

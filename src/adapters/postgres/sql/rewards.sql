@@ -27,10 +27,9 @@ WITH page AS (
 ), withdrawn AS (
     UPDATE tallystick.rewards AS held
     SET name = $2::text, description = NULL, active = false
-    FROM page
-    WHERE
-        held.reward_id = page.reward_id
-        AND (page.active OR page.description IS NOT NULL OR page.name <> $2::text)
+    WHERE held.owner_id = $1::text AND held.reward_id = ANY(ARRAY(
+        SELECT page.reward_id FROM page WHERE page.active OR page.description IS NOT NULL OR page.name <> $2::text
+    ))
 )
 SELECT count(*) AS rows, max(reward_id) AS last
 FROM page;
