@@ -159,8 +159,9 @@ class JwksCache:
         except JwksUnavailable as error:
             self._fail(str(error))  # the old keys serve until they are a day old
             return
-        self._absent.update(dict.fromkeys(self._published.kids - published.kids))
-        self._published = published
+        withdrawn, self._published = self._published.kids - published.kids, published
+        for kid in withdrawn:
+            self._note_absent(kid)
         if not published.keys:  # all of them were withdrawn
             self._fetched_at = None
             self._fail(NO_KEY)
