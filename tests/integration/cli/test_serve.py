@@ -7,6 +7,7 @@ import socket
 import stat
 from urllib.parse import urlsplit
 
+import httpx2
 import psutil
 import pytest
 
@@ -187,6 +188,10 @@ def test_published_keys_alone_are_enough_for_the_embedded_mode(installation: Ins
 
     process = psutil.Process(server.pid)
 
-    until_true(lambda: has_ended(process) or answer(server.address, "/readyz") is not None)
+    until_true(lambda: has_ended(process) or answer(server.address, "/healthz") is not None)
 
     assert not has_ended(process), server.output
+    # Nobody listens there: it serves, and is not ready for tokens of these keys.
+    readiness = httpx2.get(f"{server.address}/readyz", trust_env=False)
+    assert (readiness.status_code, len(readiness.json()["reasons"])) == (503, 1)
+    assert "TALLYSTICK_JWKS_URL: ConnectError: " in readiness.json()["reasons"][0]
