@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from application.ports import Clock, Metrics, Randomness
-from application.transactions import CommitUncertain, LockHeld, RivalStored, StoreUnavailable, TransactionAborted
-from domain.refusals import OutcomeUnknown, Overloaded, Refusal
+from application.transactions import (
+    CommitUncertain,
+    LockHeld,
+    RivalStored,
+    StoreFailure,
+    StoreUnavailable,
+    TransactionAborted,
+)
+from domain.refusals import Cause, OutcomeUnknown, Overloaded, Refusal
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -21,7 +28,7 @@ Batch = Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
 
 _APART_AT_ONCE = 4
 _Verdict = Literal["done", "again", "rival", "held", "stop"]
-_VERDICTS: Mapping[type[TransactionAborted], _Verdict] = {RivalStored: "rival", LockHeld: "held"}
+_VERDICTS: Mapping[type[StoreFailure], _Verdict] = {RivalStored: "rival", LockHeld: "held", StoreUnavailable: "stop"}
 
 
 class Single(Protocol[C_contra, R_co]):
@@ -50,6 +57,8 @@ class _Waiting(Generic[C, R]):
     deadline: float
     maybe_stored: bool = False
     """A commit of this command was lost sight of: from then on no failure may claim that nothing was done."""
+    failure: StoreFailure | None = None
+    """How the store failed this command the last time that it was tried."""
 
     def settle(self, outcome: R | Exception) -> None:
         """Answer with what the batch came to: a result, a refusal, or an earlier answer."""
@@ -59,6 +68,11 @@ class _Waiting(Generic[C, R]):
             self.reply.set_exception(outcome)
         else:
             self.reply.set_result(outcome)
+
+    def shed(self, detail: str, cause: Cause) -> None:
+        """Answer that nothing was done, and why: the last failure of the store, or this cause where there is none."""
+        failure = self.failure or StoreFailure(cause=cause)
+        self.fail(Overloaded(f"{detail}; nothing was done, ask again", cause=failure.cause, sqlstate=failure.sqlstate))
 
     def fail(self, error: Exception) -> None:
         """Answer that the batch came to nothing."""
@@ -105,7 +119,7 @@ class GroupCommit(Generic[C, R]):
         """Return the command's result, after its commit; raise its Refusal, Overloaded or OutcomeUnknown."""
         if self._closed or self._queued >= self._bounds.queue_length:
             self._metrics.count("group_commit_shed", label=self._name)
-            raise Overloaded
+            raise Overloaded(cause="shutdown" if self._closed else "queue_full")
         if self._loop is None:
             self._loop = asyncio.get_running_loop()  # which costs a system call: once is enough
         reply: asyncio.Future[R] = self._loop.create_future()
@@ -124,7 +138,7 @@ class GroupCommit(Generic[C, R]):
             await asyncio.wait(workers, timeout=grace_seconds)
         for lane in self._lanes:
             while lane:
-                lane.popleft().fail(Overloaded("shutting down; nothing was done, ask again"))
+                lane.popleft().shed("shutting down", "shutdown")
                 self._queued -= 1
         for worker in workers:
             worker.cancel()
@@ -160,7 +174,7 @@ class GroupCommit(Generic[C, R]):
         for waiting in taken:
             if waiting.deadline <= until:
                 self._metrics.count("group_commit_shed", label=self._name)
-                waiting.fail(Overloaded("it waited too long; nothing was done, ask again"))
+                waiting.shed("it waited too long", "waited")
         return [waiting for waiting in taken if waiting.deadline > until]
 
     async def _settle(self, taken: Sequence[_Waiting[C, R]]) -> None:
@@ -181,28 +195,27 @@ class GroupCommit(Generic[C, R]):
             self._metrics.count("group_commit_retries", label=self._name)
             await asyncio.sleep(wait)
             pause *= 2
-        overloaded = Overloaded("the database cannot take it now; nothing was done, ask again")
         # A rival whom the rule does not see, however often it looks, is met by one command: the others go on.
         if verdict == "rival" and len(taken) > 1:
-            await self._split(taken, overloaded)
+            await self._split(taken, None)
             return
         if verdict == "held" and await self._settle_apart(taken):
             return
         for waiting in taken:
-            waiting.fail(overloaded)
+            waiting.shed("the database cannot take it now", "database")
 
     async def _try(self, taken: Sequence[_Waiting[C, R]]) -> _Verdict:
         """Run the batch once: everybody has an answer, or it may be run again, or there is no use in that now."""
         try:
             outcomes = await self._run(taken)
-        except CommitUncertain:
+        except CommitUncertain as failure:
             for waiting in taken:
-                waiting.maybe_stored = True
+                waiting.maybe_stored, waiting.failure = True, failure
             return "again"
-        except TransactionAborted as aborted:
-            return _VERDICTS.get(type(aborted), "again")
-        except StoreUnavailable:
-            return "stop"
+        except (TransactionAborted, StoreUnavailable) as failure:
+            for waiting in taken:
+                waiting.failure = failure
+            return _VERDICTS.get(type(failure), "again")
         except Exception as error:  # noqa: BLE001  the boundary between the batch and its callers
             await self._split(taken, error)
             return "done"
@@ -236,9 +249,9 @@ class GroupCommit(Generic[C, R]):
         await asyncio.gather(*(settle(group) for group in by_key.values()))
         return True
 
-    async def _split(self, taken: Sequence[_Waiting[C, R]], error: Exception) -> None:
+    async def _split(self, taken: Sequence[_Waiting[C, R]], error: Exception | None) -> None:
         """One command fails the others, by a constraint or by a bug; which one is known only where there is one."""
-        if len(taken) == 1:
+        if len(taken) == 1 and error is not None:
             taken[0].fail(error)
             return
         self._metrics.count("group_commit_splits", label=self._name)

@@ -27,6 +27,7 @@ CounterName = Literal[
     "referral_api_mint_attempts",
     "resolver_outcomes",
     "token_refusals",
+    "unavailable_replies",
     "webhook_out_of_order",
     "webhook_replays",
     "webhook_refusals",
@@ -34,6 +35,7 @@ CounterName = Literal[
 HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
 GaugeName = Literal[
     "identity_keys_fetched_at_seconds",
+    "clock_difference_seconds",
     "legacy_drift",
     "missing_code_count",
     "pending_accruals",
@@ -93,6 +95,7 @@ class LimiterUnavailable(Refusal):
 
     code = "LIMITER_UNAVAILABLE"
     retryable = True
+    _failure_cause = "limiter_storage"
 
     def __init__(self) -> None:
         super().__init__("requests cannot be counted at the moment; nothing was done, ask again")

@@ -7,7 +7,14 @@ from typing import TypeVar
 import msgspec
 
 from application.ports import Randomness
-from application.transactions import CommitUncertain, Stores, StoreUnavailable, TransactionAborted, Transactions
+from application.transactions import (
+    CommitUncertain,
+    StoreFailure,
+    Stores,
+    StoreUnavailable,
+    TransactionAborted,
+    Transactions,
+)
 from domain.flags import Flag, Flags
 from domain.refusals import Overloaded
 from domain.standings import Standing
@@ -40,15 +47,20 @@ class SlowReads(Reads):
 async def run_again(run: Callable[[], Awaitable[T]], randomness: Randomness) -> T:
     """Run what does no harm twice until it goes through; Overloaded where it does not, or cannot now."""
     pause = _FIRST_PAUSE_SECONDS
+    failure = StoreFailure()
     for _ in range(TRIES):
         try:
             return await run()
-        except (TransactionAborted, CommitUncertain):
+        except (TransactionAborted, CommitUncertain) as error:
+            failure = error
             await asyncio.sleep(pause * randomness.fraction())
             pause *= 2
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            failure = error
             break
-    raise Overloaded("the database cannot answer now; ask again")
+    raise Overloaded(
+        "the database cannot answer now; ask again", cause=failure.cause, sqlstate=failure.sqlstate
+    ) from failure
 
 
 class ReadStandings:

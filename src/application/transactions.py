@@ -22,6 +22,7 @@ from domain.loyalty import Players
 from domain.pending_accruals import PendingAccruals
 from domain.rating_slips import RatingSlips
 from domain.referrals import AttributionAttempts, Edges, Leaderboard
+from domain.refusals import Cause
 from domain.rewards import Rewards
 from domain.standings import Standings
 from domain.users import Users
@@ -72,7 +73,16 @@ class Transactions(Protocol):
         """Open the stores for reads that need no common snapshot. Raises TransactionAborted or StoreUnavailable."""
 
 
-class TransactionAborted(Exception):
+class StoreFailure(Exception):
+    """The store could not do what was asked; the cause and the SQLSTATE, where there is one, are for operators."""
+
+    def __init__(self, message: str = "", *, cause: Cause = "database", sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.sqlstate = sqlstate
+
+
+class TransactionAborted(StoreFailure):
     """Certainly nothing was stored, and the same transaction may well succeed at once: run it again as a whole."""
 
 
@@ -84,9 +94,9 @@ class RivalStored(TransactionAborted):
     """A constraint says that somebody stored it first: run again, and the rule sees them."""
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(StoreFailure):
     """Certainly nothing was stored, and running it again at once would not help: shed it."""
 
 
-class CommitUncertain(Exception):
+class CommitUncertain(StoreFailure):
     """The connection was lost at the commit: run it again, and it finds what it stored, if it did."""

@@ -30,6 +30,7 @@ class CodesExhausted(Refusal):
 
     code = "CODES_EXHAUSTED"
     retryable = True
+    _failure_cause = "codes"
 
     def __init__(self) -> None:
         super().__init__(f"{MAX_CANDIDATES} new codes in a row were taken already; ask again")

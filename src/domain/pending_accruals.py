@@ -27,6 +27,7 @@ class AccrualPending(Refusal):
 
     code = "ACCRUAL_PENDING"
     retryable = True
+    _failure_cause = "pending"
 
     def __init__(self, cause: str, correlation_id: str) -> None:
         super().__init__(f"the points still cannot be credited ({cause}); they go on waiting")

@@ -73,6 +73,7 @@ class PartialCompletion(Refusal):
 
     code = "PARTIAL_COMPLETION"
     retryable = True
+    _failure_cause = "pending"
 
     def __init__(self, slip_id: SlipId, correlation_id: str) -> None:
         super().__init__("the slip is closed, and its points could not be credited yet; they will be, or recover them")

@@ -1,8 +1,36 @@
 """Refusals: the definite noes of the domain."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 Fact = str | int | bool | None
+
+Cause = Literal[
+    "codes",
+    "commit_lost",
+    "conflict",
+    "connections",
+    "database",
+    "disk_full",
+    "flag",
+    "identity_keys",
+    "in_flight",
+    "limiter_storage",
+    "lock",
+    "login",
+    "lost",
+    "memory",
+    "passwords",
+    "pending",
+    "pool",
+    "queue_full",
+    "read_only",
+    "schema",
+    "shutdown",
+    "time_out",
+    "unreachable",
+    "waited",
+]
+"""Why a request could not be served now, for logs and metrics: a closed set, which callers never see."""
 
 
 class Refusal(Exception):
@@ -14,6 +42,18 @@ class Refusal(Exception):
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
     """True where the same request may succeed later without being changed."""
+    _failure_cause: Cause | None = None
+    _sqlstate: str | None = None
+
+    @property
+    def failure_cause(self) -> Cause | None:
+        """Why it could not be served now, for operators; None where the request itself is the reason."""
+        return self._failure_cause
+
+    @property
+    def sqlstate(self) -> str | None:
+        """The SQLSTATE behind the cause, where the database gave one."""
+        return self._sqlstate
 
     @property
     def detail(self) -> str:
@@ -50,8 +90,15 @@ class Overloaded(Refusal):
     code = "OVERLOADED"
     retryable = True
 
-    def __init__(self, detail: str = "too much is waiting; nothing was done, ask again") -> None:
+    def __init__(
+        self,
+        detail: str = "too much is waiting; nothing was done, ask again",
+        *,
+        cause: Cause = "queue_full",
+        sqlstate: str | None = None,
+    ) -> None:
         super().__init__(detail)
+        self._failure_cause, self._sqlstate = cause, sqlstate
 
 
 class OutcomeUnknown(Refusal):
@@ -59,6 +106,7 @@ class OutcomeUnknown(Refusal):
 
     code = "OUTCOME_UNKNOWN"
     retryable = True
+    _failure_cause = "commit_lost"
 
     def __init__(self) -> None:
         super().__init__("the database was lost at the commit; ask again with the same Idempotency-Key")

@@ -68,6 +68,7 @@ class IdentityKeysUnavailable(Refusal):
 
     code = "IDENTITY_KEYS_UNAVAILABLE"
     retryable = True
+    _failure_cause = "identity_keys"
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(

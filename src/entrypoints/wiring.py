@@ -1,7 +1,7 @@
 """Wiring: the whole graph, built once at start-up; every choice is one line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from importlib.metadata import version
 from typing import NewType
 
@@ -55,6 +55,7 @@ from application.rating_slips import (
     RecoverSlip,
     RecoverSlips,
 )
+from application.readiness import Check
 from application.reads import Reads, ReadStandings, SlowReads, TellDeleted
 from application.reconciliation import ReconcileMetadata
 from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
@@ -198,10 +199,11 @@ class PostgresStore(Provider):
 
     @provide
     def probe(
-        self, database: Database, clock: Clock, settings: Settings, published: JwksCache | None
+        self, database: Database, clock: Clock, settings: Settings, metrics: Metrics, published: JwksCache | None
     ) -> ReadinessProbe:
-        contract = DatabaseContract(database, accepts_single_login=settings.single_login == "accept")
-        return ReadinessProbe(_breaches(contract.breaches, published), clock)
+        accepts = settings.single_login == "accept"
+        contract = DatabaseContract(database, clock, accepts_single_login=accepts, metrics=metrics)
+        return ReadinessProbe([contract.faults, *_checks_of(published)], clock)
 
 
 class MemoryStore(Provider):
@@ -220,7 +222,7 @@ class MemoryStore(Provider):
 
     @provide
     def probe(self, clock: Clock, published: JwksCache | None) -> ReadinessProbe:
-        return ReadinessProbe(_breaches(no_breaches, published), clock)
+        return ReadinessProbe(_checks_of(published), clock)
 
 
 class Machine(Provider):
@@ -624,22 +626,8 @@ def _first_player_of(keyed: Keyed[Earnings]) -> UserId:
     return keyed.command.earnings[0].player_id
 
 
-def _breaches(
-    store: Callable[[], Awaitable[list[str]]], published: JwksCache | None
-) -> Callable[[], Awaitable[list[str]]]:
-    """Return what asks the store and, where there are any, the published keys, why requests cannot be served."""
-    if published is None:
-        return store
-
-    async def both() -> list[str]:
-        return [*await store(), *await published.breaches()]
-
-    return both
-
-
-async def no_breaches() -> list[str]:
-    """Memory has no contract to break."""
-    return []
+def _checks_of(published: JwksCache | None) -> Sequence[Check]:
+    return [published.faults] if published is not None else []
 
 
 def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncContainer:

@@ -11,8 +11,8 @@ import pytest
 
 from adapters.identity.jwks import JwksUnavailable, over_http
 from adapters.memory.ports import ManualClock
-from entrypoints.cli.check import key_breaches
-from entrypoints.settings import SettingsError, load
+from entrypoints.cli.check import of_the_keys
+from entrypoints.settings import Settings, SettingsError, load
 from tests.replacements import stopped
 from tests.services import Caller, running, settings
 from tests.tokens import TURNED_AWAY, Issuer, answer_to, seconds_from_now
@@ -160,27 +160,32 @@ async def test_a_proxy_of_the_environment_is_not_asked(site: Site, monkeypatch: 
         assert proxy.asked == []
 
 
+async def key_faults(given: Settings) -> list[str]:
+    """Return what `tallystick check` says about the published keys."""
+    return [fault.explained for fault in await of_the_keys(given)]
+
+
 async def test_a_check_says_in_the_servers_words_why_there_are_no_keys(site: Site) -> None:
     given = settings(jwks_url=site.url)
     refused = "TALLYSTICK_JWKS_URL: the identity provider's keys cannot be fetched: "
     site.publishes(b"", status="404 Not Found")
-    assert await key_breaches(given) == [f"{refused}it answers with status 404 Not Found"]
+    assert await key_faults(given) == [f"{refused}it answers with status 404 Not Found"]
     site.publishes(b"", "location: https://id.example.org/keys", status="302 Found")
-    assert await key_breaches(given) == [f"{refused}it answers with status 302 Found, and redirects are not followed"]
+    assert await key_faults(given) == [f"{refused}it answers with status 302 Found, and redirects are not followed"]
     site.publishes(b'{"keys":[]}')
-    assert (await key_breaches(given))[0].startswith(f"{refused}it publishes no key for RS256")
+    assert (await key_faults(given))[0].startswith(f"{refused}it publishes no key for RS256")
     site.publishes(b"<html>")
-    assert await key_breaches(given) == [f"{refused}it answers with something that is no JSON"]
+    assert await key_faults(given) == [f"{refused}it answers with something that is no JSON"]
     site.publishes(Issuer("provider").document())
-    assert await key_breaches(given) == []
-    assert await key_breaches(settings()) == []
+    assert await key_faults(given) == []
+    assert await key_faults(settings()) == []
 
 
 async def test_a_check_says_that_nobody_listens() -> None:
     async with listening() as gone:
         pass
 
-    (reason,) = await key_breaches(settings(jwks_url=gone.url))
+    (reason,) = await key_faults(settings(jwks_url=gone.url))
 
     assert "ConnectError" in reason
 

@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, Key, RSAKey
 
 from adapters.telemetry.logs import logger
 from application.ports import Clock, Metrics, Randomness
+from application.readiness import Fault
 from domain.tokens import IdentityKeysUnavailable
 
 FRESH_SECONDS = 600.0
@@ -84,7 +85,7 @@ class JwksCache:
             self._note_absent(kid)
         return found
 
-    async def breaches(self) -> list[str]:
+    async def faults(self) -> list[Fault]:
         """Return why tokens of published keys cannot be verified; empty where they can. A fetch that is due is made."""
         if not self._is_usable():
             task = self._start()
@@ -92,7 +93,8 @@ class JwksCache:
                 await asyncio.wait({task}, timeout=_READY_SECONDS)
         if self._is_usable():
             return []
-        return [f"the identity provider's keys cannot be fetched from TALLYSTICK_JWKS_URL: {self._cause}"]
+        reason = f"the identity provider's keys cannot be fetched from TALLYSTICK_JWKS_URL: {self._cause}"
+        return [Fault("identity keys", reason)]
 
     async def run(self) -> None:
         """Keep the keys fresh until cancelled, whether or not anybody asks for one."""

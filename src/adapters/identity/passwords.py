@@ -41,7 +41,7 @@ class Argon2Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
-            raise Overloaded
+            raise Overloaded(cause="passwords")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -1,18 +1,23 @@
 """The contract with the database: what has to hold before anything is served."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 
 import asyncpg
 
+from adapters.postgres.connecting import explained
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.migration_files import Migration, shipped
 from adapters.postgres.statements import Statements
 from adapters.postgres.violations import GUARDS, RACES
+from application.ports import Clock, Metrics
+from application.readiness import Fault
 from application.transactions import TransactionAborted
 
 _SQL = Statements.load("contract")
 
 OLDEST_VERSION = 150000
+LARGEST_CLOCK_DIFFERENCE_SECONDS = 30.0
 MAY_UPDATE: frozenset[str] = frozenset(
     {
         *(
@@ -79,31 +84,43 @@ _POWERS: Mapping[str, str] = {
 
 
 class DatabaseContract:
-    """Answers why the service must not serve on this database; nothing to say means that it may."""
+    """Answers why the service must not serve on this database; no fault means that it may."""
 
     def __init__(
         self,
         database: Database,
-        migrations: Sequence[Migration] | None = None,
+        clock: Clock,
         *,
         accepts_single_login: bool = False,
+        migrations: Sequence[Migration] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
+        self._clock = clock
         self._accepts_single_login = accepts_single_login
         self._migrations = list(migrations) if migrations is not None else shipped()
+        self._metrics = metrics
 
-    async def breaches(self) -> list[str]:
-        """Return what is not as it has to be, one sentence each."""
+    async def faults(self) -> list[Fault]:
+        """Return what is not as it has to be."""
+        return await self._ask(self._all)
+
+    async def session_faults(self) -> list[Fault]:
+        """Return which settings of a session are not those that were asked for, as behind a pooler that drops them."""
+        return await self._ask(self._session)
+
+    async def _ask(self, question: Callable[[Connection], Awaitable[list[Fault]]]) -> list[Fault]:
         try:
             async with self._database.connection() as connection:
-                return [
-                    *await _server(connection),
-                    *await _role(connection),
-                    *([] if self._accepts_single_login else await login_breaches(connection)),
-                    *await self._schema(connection),
-                ]
-        except TransactionAborted:
-            return ["the database cannot be reached"]
+                return await question(connection)
+        except TransactionAborted as error:
+            origin = error.__cause__ or error
+            said = (
+                "every connection of the pool is in use"
+                if error.cause == "pool"
+                else explained(origin, self._database.dsn)
+            )
+            return [Fault("connection", "the database cannot be reached", said)]
         except (
             TimeoutError,
             OSError,
@@ -112,7 +129,49 @@ class DatabaseContract:
             asyncpg.InternalClientError,
         ) as error:
             state = getattr(error, "sqlstate", None) or type(error).__name__
-            return [f"the database does not answer ({state})"]
+            said = explained(error, self._database.dsn)
+            return [Fault("connection", f"the database does not answer ({state})", said)]
+
+    async def _all(self, connection: Connection) -> list[Fault]:
+        return [
+            *(Fault("server", reason) for reason in await _server(connection)),
+            *(Fault("role", reason) for reason in await _role(connection)),
+            *(Fault("login", reason) for reason in await self._login(connection)),
+            *(Fault("clock", reason) for reason in await self._clocks(connection)),
+            *(Fault("schema", reason) for reason in await self._schema(connection)),
+        ]
+
+    async def _login(self, connection: Connection) -> list[str]:
+        return [] if self._accepts_single_login else await login_breaches(connection)
+
+    async def _clocks(self, connection: Connection) -> list[str]:
+        before = self._clock.now()
+        theirs: datetime = await connection.fetchval(_SQL.clock)
+        after = self._clock.now()
+        ahead = (before + (after - before) / 2 - theirs).total_seconds()
+        if self._metrics is not None:
+            self._metrics.gauge("clock_difference_seconds", ahead)
+        if abs(ahead) <= LARGEST_CLOCK_DIFFERENCE_SECONDS:
+            return []
+        where = "ahead of" if ahead > 0 else "behind"
+        allowed = f"{LARGEST_CLOCK_DIFFERENCE_SECONDS:.0f} s are allowed: synchronise both"
+        return [f"this machine's clock is {abs(ahead):.0f} s {where} the database's, {allowed}"]
+
+    async def _session(self, connection: Connection) -> list[Fault]:
+        wanted = self._database.session_settings
+        rows = await connection.fetch(_SQL.session_settings, list(wanted))
+        found = {row["name"]: row["setting"] for row in rows}
+        dropped = sorted(name for name in found if found[name] != wanted[name])
+        if not dropped:
+            return []
+        told = ", ".join(f"{name} is {found[name] or 'empty'} and not {wanted[name]}" for name in dropped)
+        return [
+            Fault(
+                "session",
+                f"a pooler, or the login's own settings, changes what the service asks for: {told}; give the login "
+                "these values by ALTER ROLE ... SET",
+            )
+        ]
 
     async def _schema(self, connection: Connection) -> list[str]:
         applied = await _applied(connection)

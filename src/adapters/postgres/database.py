@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import msgspec
 
+from adapters.postgres.connecting import Unreachable, explained
+from adapters.postgres.errors import cause_of
 from application.transactions import TransactionAborted
+from domain.refusals import Cause
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -61,6 +64,16 @@ class Database:
         self._pool: Pool | None = None
 
     @property
+    def dsn(self) -> str:
+        """How it connects, with the password in it: nothing of it may be shown."""
+        return self._dsn
+
+    @property
+    def session_settings(self) -> dict[str, str]:
+        """What every session is asked to be set to."""
+        return session_settings(self._settings)
+
+    @property
     def name(self) -> str:
         """The database's name, as the DSN gives it."""
         return urlsplit(self._dsn).path.removeprefix("/")
@@ -81,6 +94,15 @@ class Database:
             server_settings={"application_name": "tallystick", **session_settings(settings)},
         )
 
+    async def enter(self) -> None:
+        """Make a first connection; Unreachable says, in the server's words, why there is none."""
+        try:
+            async with self.connection():
+                pass
+        except TransactionAborted as error:
+            said = explained(error.__cause__ or error, self._dsn)
+            raise Unreachable(f"the database cannot be reached: {said}") from error
+
     async def close(self) -> None:
         """Close the connections, by force where one does not answer."""
         if self._pool is None:
@@ -98,10 +120,13 @@ class Database:
             raise RuntimeError("the database was not opened")
         try:
             connection = await self._pool.acquire(timeout=self._settings.acquire_seconds)
-        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-            raise TransactionAborted("no connection could be had") from error
-        except asyncpg.PostgresError as error:
-            raise TransactionAborted(error.sqlstate or "") from error
+        except TimeoutError as error:
+            # Every connection is lent out, or the server takes too long to accept another one.
+            cause: Cause = "pool" if self._pool.get_size() >= self._settings.size else "unreachable"
+            raise TransactionAborted("no connection could be had", cause=cause) from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            state = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+            raise TransactionAborted("no connection could be had", cause=cause_of(error), sqlstate=state) from error
         try:
             yield connection
         finally:

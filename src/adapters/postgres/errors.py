@@ -6,8 +6,8 @@ from typing import Literal
 import asyncpg
 
 from adapters.postgres.violations import RACES
-from application.transactions import LockHeld, RivalStored, StoreUnavailable, TransactionAborted
-from domain.refusals import Refusal
+from application.transactions import LockHeld, RivalStored, StoreFailure, StoreUnavailable, TransactionAborted
+from domain.refusals import Cause, Refusal
 
 Meaning = Literal["aborted", "held", "unavailable"]
 
@@ -30,6 +30,38 @@ MEANINGS: Mapping[str, Meaning] = {
 """Every SQLSTATE that is foreseen; a constraint that is not in RACES and everything else is a bug."""
 
 
+CAUSES: Mapping[str, Cause] = {
+    "40P01": "lock",
+    "55P03": "lock",
+    "40": "conflict",
+    "23": "conflict",
+    "0A": "schema",
+    "42": "schema",
+    "53300": "connections",
+    "53100": "disk_full",
+    "53200": "memory",
+    "57014": "time_out",
+    "57P03": "unreachable",
+    "25006": "read_only",
+    "08": "lost",
+    "57": "lost",
+    "28": "login",
+    "3D": "login",
+    "42501": "login",
+}
+"""What operators call an SQLSTATE, or a whole class of them by its first two characters."""
+
+
+def cause_of(error: BaseException) -> Cause:
+    """Return what operators call an error of the database or of the way to it."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return CAUSES.get(state) or CAUSES.get(state[:2], "database")
+    if isinstance(error, TimeoutError):
+        return "time_out"
+    return "lost" if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) else "unreachable"
+
+
 class InvalidText(Refusal):
     """A value that no text of the database can hold came past the checks at the door."""
 
@@ -48,28 +80,29 @@ def translated(error: BaseException, *, connection_lost: bool) -> BaseException:
     if isinstance(error, asyncpg.PostgresError):
         return _meaning(error)
     if isinstance(error, TimeoutError):  # command_timeout: the statement was cancelled, and COMMIT never sent
-        return StoreUnavailable("a statement took too long")
+        return StoreUnavailable("a statement took too long", cause="time_out")
     # An internal error of the client is said of a connection whose other end went away in the middle of something.
     if isinstance(error, OSError | asyncpg.InternalClientError) or (
         connection_lost and isinstance(error, asyncpg.InterfaceError)
     ):
-        return TransactionAborted("the connection was lost before the commit")
+        return TransactionAborted("the connection was lost before the commit", cause="lost")
     return error
 
 
 def _meaning(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
+    cause = cause_of(error)
     if state.startswith("23") and getattr(error, "constraint_name", None) in RACES:
-        return RivalStored(state)
+        return RivalStored(state, cause=cause, sqlstate=state)
     if state in _UNSTORABLE:
         return InvalidText()
     if state.startswith("08"):
-        return TransactionAborted(state)
+        return TransactionAborted(state, cause=cause, sqlstate=state)
     meaning = MEANINGS.get(state)
-    return _ERRORS[meaning](state) if meaning is not None else error
+    return _ERRORS[meaning](state, cause=cause, sqlstate=state) if meaning is not None else error
 
 
-_ERRORS: Mapping[Meaning, type[Exception]] = {
+_ERRORS: Mapping[Meaning, type[StoreFailure]] = {
     "aborted": TransactionAborted,
     "held": LockHeld,
     "unavailable": StoreUnavailable,

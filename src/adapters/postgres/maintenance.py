@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from adapters.postgres.connecting import connect
 from adapters.postgres.database import SERVICE_ROLE
 
 _LOCK = 0x7461_6C6C_7966_727A
@@ -12,15 +13,13 @@ _LOCK = 0x7461_6C6C_7966_727A
 
 @asynccontextmanager
 async def owner_session(dsn: str, *, name: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Connect as the owner for as long as it takes, under a name that the server shows."""
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+    """Connect as the owner for as long as it takes, under a name that the server shows; Unreachable says why not."""
+    connection = await connect(
         dsn,
-        timeout=10,
-        statement_cache_size=0,
-        server_settings={
-            "application_name": f"tallystick {name}",
+        name=f"tallystick {name}",
+        settings={
             "search_path": "tallystick",
-            # Statements look at whole tables, and who keeps a lock is idle for as long as others work.
+            # Statements look at whole tables, and a session that keeps a lock is idle for as long as others work.
             "statement_timeout": "0",
             "idle_session_timeout": "0",
         },

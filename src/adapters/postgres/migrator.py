@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from adapters.postgres.advisory_locks import session_lock
+from adapters.postgres.connecting import Unreachable, connect
 from adapters.postgres.migration_files import Migration, shipped
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class Migrator:
         async with self._connected() as connection:
             return self._missing(await _applied(connection))
 
+    async def may_migrate(self) -> bool:
+        """Tell whether the login owns the schema, or may create it; MigrationRefused where it cannot connect."""
+        async with self._connected() as connection:
+            return await _may_migrate(connection)
+
     async def apply(self) -> list[Migration]:
         """Run what is missing and return it.
 
@@ -71,7 +77,11 @@ class Migrator:
         async with self._connected() as connection:
             if not self._missing(await _applied(connection)):
                 return []
-            await _refuse_others_than_owner(connection)
+            if not await _may_migrate(connection):
+                raise MigrationRefused(
+                    "migrations are pending, and this login may not apply them: set DATABASE_DIRECT_URL to the owner "
+                    "of the schema, and run 'tallystick migrate'"
+                )
             async with self._locked(connection):
                 return await self._apply_missing(connection)
 
@@ -126,17 +136,9 @@ class Migrator:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
         try:
-            connection: Connection = await asyncpg.connect(
-                self._dsn,
-                timeout=10,
-                server_settings={"application_name": "tallystick migrate"},
-                statement_cache_size=0,
-            )
-        except asyncpg.InterfaceError as error:  # the driver does not understand the URL
-            raise MigrationRefused(f"DATABASE_URL or DATABASE_DIRECT_URL is wrong: {error}") from None
-        except OSError as error:
-            why = error.strerror or str(error) or type(error).__name__
-            raise MigrationRefused(f"the database cannot be reached, see DATABASE_URL: {why}") from None
+            connection: Connection = await connect(self._dsn, name="tallystick migrate")
+        except Unreachable as error:
+            raise MigrationRefused(str(error)) from None
         try:
             yield connection
         finally:
@@ -162,17 +164,14 @@ async def _applied(connection: Connection) -> dict[str, str]:
     return {row["version"]: row["checksum"] for row in rows}
 
 
-async def _refuse_others_than_owner(connection: Connection) -> None:
-    """Check that this login owns the schema, or may create it; MigrationRefused names the setting."""
-    may_migrate = await connection.fetchval(
-        "SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'tallystick'), "
-        "has_database_privilege(current_database(), 'CREATE'))"
-    )
-    if not may_migrate:
-        raise MigrationRefused(
-            "migrations are pending, and this login may not apply them: set DATABASE_DIRECT_URL to the owner of the "
-            "schema, and run 'tallystick migrate'"
+async def _may_migrate(connection: Connection) -> bool:
+    """Tell whether this login owns the schema, or may create it."""
+    return bool(
+        await connection.fetchval(
+            "SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'tallystick'), "
+            "has_database_privilege(current_database(), 'CREATE'))"
         )
+    )
 
 
 async def _one_by_one(connection: Connection, statements: str) -> None:

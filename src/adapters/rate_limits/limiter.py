@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from limits import RateLimitItem, parse_many
 from limits.aio.storage import RedisStorage
 from limits.errors import StorageError
-from valkey.asyncio import BlockingConnectionPool
+from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.exceptions import ValkeyError
 
 from adapters.rate_limits.counters import LocalCounters
 from adapters.telemetry.logs import logger
@@ -24,6 +25,7 @@ DEFAULTS: Mapping[LimitGroup, str] = {
 NEVER_UNCOUNTED: frozenset[LimitGroup] = frozenset({"resolver", "sign_up"})
 """Groups that answer 503 rather than go without a count: codes could be enumerated, sign-ups made by the thousand."""
 
+IN_MEMORY = "memory://"
 _STORAGE_SECONDS = 0.5
 _MAX_CONNECTIONS = 32
 
@@ -40,7 +42,7 @@ class SlidingWindows:
     """Counts requests. Where shared counters fail, groups that may be counted here are counted here."""
 
     def __init__(
-        self, limits: Mapping[LimitGroup, str], clock: Clock, metrics: Metrics, *, storage: str = "memory://"
+        self, limits: Mapping[LimitGroup, str], clock: Clock, metrics: Metrics, *, storage: str = IN_MEMORY
     ) -> None:
         self._limits: dict[LimitGroup, list[RateLimitItem]] = {
             group: parse_many(expression) for group, expression in limits.items()
@@ -51,7 +53,7 @@ class SlidingWindows:
         self._shared: _Counters = self._local
         self._is_failing = False
         self._pool: BlockingConnectionPool | None = None
-        if storage != "memory://":
+        if storage != IN_MEMORY:
             self._pool = _connections(storage)
             # The pool is handed over as an option, whose type knows only plain values.
             options: dict[str, Any] = {"connection_pool": self._pool}
@@ -102,6 +104,20 @@ class SlidingWindows:
         if not allowed:
             self._metrics.count("limit_hits", label=group)
         return Allowance(allowed, self._policies[group], remaining if allowed else 0, max(1, ceil(reset)))
+
+
+async def storage_fault(storage: str) -> str | None:
+    """Return why shared counters cannot be reached; None where they can, or where requests are counted in memory."""
+    if storage == IN_MEMORY:
+        return None
+    pool = _connections(storage)
+    try:
+        await Valkey(connection_pool=pool).ping()
+    except (ValkeyError, OSError) as error:
+        return f"{type(error).__name__}, see TALLYSTICK_RATE_LIMIT_STORAGE for host, port and password"
+    finally:
+        await pool.aclose()
+    return None
 
 
 def read_limits(text: str) -> dict[LimitGroup, str]:

@@ -15,6 +15,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from application.ports import CounterName, GaugeName, HistogramName
+from domain.refusals import Cause
 from domain.tokens import TokenFault
 
 _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
@@ -37,6 +38,7 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "referral_api_mint_attempts": ("Reads through GET /api/referral that found no code and wrote none.", ""),
     "resolver_outcomes": ("Codes asked for, by what they stood for.", "outcome"),
     "token_refusals": ("Tokens and sessions that were refused with 401, by what was wrong with them.", "reason"),
+    "unavailable_replies": ("Requests answered with 503, by cause.", "cause"),
     "webhook_out_of_order": ("Deliveries that came after one they should have preceded.", ""),
     "webhook_refusals": ("Deliveries without a valid signature, or of unknown shape.", "reason"),
     "webhook_replays": ("Deliveries that had been taken before.", ""),
@@ -56,6 +58,7 @@ _HISTOGRAMS: Mapping[HistogramName, tuple[str, str, Sequence[float]]] = {
 }
 _GAUGES: Mapping[GaugeName, str] = {
     "identity_keys_fetched_at_seconds": "When the identity provider's keys were last fetched, in seconds since 1970.",
+    "clock_difference_seconds": "How far this machine's clock is ahead of the database's; readiness turns red past 30.",
     "legacy_drift": "Differences between code book and legacy metadata, as the last reconciliation left them.",
     "missing_code_count": "Living users without a canonical code.",
     "pending_accruals": "Points of slips and referrals that wait for being credited, by event.",
@@ -70,6 +73,7 @@ _LABELS: Mapping[str, Sequence[str]] = {
     "legacy_drift_count": ("resolver", "referrals", "mints", "reconcile"),
     "accrual_outcomes": ("credited", "repeated", "refused", "pending", "recovered"),
     "limit_hits": ("award", "resolver", "sign_up", "webhook", "read", "write"),
+    "unavailable_replies": get_args(Cause),
     "webhook_refusals": ("signature", "shape"),
 }
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -1,26 +1,40 @@
-"""`tallystick check`: would a server start here, and if not, why."""
+"""`tallystick check`: would a server start here and become ready, and if not, why."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Literal, get_args
 
 import msgspec
 import rich_click as click
+from rich.table import Table
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.identity.jwks import JwksUnavailable, fetch_keys
 from adapters.postgres.contract import DatabaseContract
 from adapters.postgres.database import Database, PoolSettings
-from entrypoints.cli.embedded import running_database
-from entrypoints.cli.terminal import NO, OUT, WRONG, named_errors, refuse, say_json, settings_or_exit
+from adapters.postgres.migrator import MigrationRefused, Migrator
+from adapters.rate_limits.limiter import IN_MEMORY, storage_fault
+from adapters.system import SystemClock
+from application.readiness import Fault, Topic
+from entrypoints.cli.embedded import FORESEEN, running_database
+from entrypoints.cli.terminal import ERR, NO, WRONG, named_errors, refuse, say_json, say_table, settings_or_exit
 from entrypoints.settings import Settings, SettingsError, require_secrets, variable
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What a check came to: as it has to be, not, or worth knowing."""
+
+    check: Topic
+    state: Literal["ok", "no", "note"]
+    reasons: list[str]
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(as_json: bool) -> None:
-    """Check settings, connection, schema, roles, durability and the identity provider's keys.
+    """Ask everything that the start of a server and its first request would ask, and change nothing.
 
-    Nothing is changed but a data directory that is new.
+    Settings, connection, durability of the server, roles and logins, time-outs that a pooler drops, clocks, schema, the
+    owner's login, the identity provider's keys, and the storage of rate limits. Exits with 1 where one is not right.
     """
     settings = settings_or_exit()
     try:
@@ -28,47 +42,122 @@ def check(as_json: bool) -> None:
             require_secrets(settings)
     except SettingsError as error:
         refuse(str(error), WRONG)
-    with named_errors(ClusterError, NoUnprivilegedUser, OSError), running_database(settings) as connected:
-        breaches = asyncio.run(_breaches(connected)) + asyncio.run(key_breaches(settings))
+    with named_errors(*FORESEEN), running_database(settings) as connected:
+        faults = asyncio.run(_faults(connected))
+    rows = list(_rows(faults, list(notes(settings))))
     if as_json:
-        say_json({"ok": not breaches, "reasons": breaches})
-    elif breaches:
-        for breach in breaches:
-            OUT.print(f"[red]no[/]  {breach}")
+        reasons = [fault.explained for fault in faults]
+        say_json({"ok": not faults, "reasons": reasons, "checks": rows})
     else:
-        OUT.print(
-            "[green]ok[/]  settings, connection, schema, roles, durability and published keys are as they have to be"
-        )
-    if breaches:
+        _show(rows)
+    if faults:
         raise SystemExit(NO)
 
 
 async def refuse_unsafe(settings: Settings) -> None:
     """Refuse to start on a database that could lose acknowledged work, or is not as it has to be.
 
-    A login with too much power is no reason not to start: readiness stays red, which says why.
+    A login with too much power and time-outs that a pooler drops are warnings: readiness says the former, too.
     """
-    breaches = await _breaches(msgspec.structs.replace(settings, single_login="accept"))
-    if breaches:
-        refuse("; ".join(breaches))
+    faults = await _of_the_database(settings)
+    warnings = [fault for fault in faults if fault.topic in {"login", "session"}]
+    if stopping := [fault for fault in faults if fault not in warnings]:
+        refuse("; ".join(fault.explained for fault in stopping))
+    for fault in warnings:
+        ERR.print(f"[yellow]warning:[/] {fault.explained}")
 
 
-async def key_breaches(settings: Settings) -> list[str]:
+def notes(settings: Settings, *, workers: int | None = None) -> Iterator[Fault]:
+    """Yield what is right in one set-up and wrong in another, which only the operator knows."""
+    if settings.rate_limit_storage == IN_MEMORY:
+        each = "each process" if workers is None else f"each of {workers} processes"
+        yield Fault(
+            "rate limits",
+            f"{each} counts requests by itself and grants the whole limit: with several workers or instances, set "
+            "TALLYSTICK_RATE_LIMIT_STORAGE to a Valkey or Redis",
+        )
+    if not settings.proxies:
+        yield Fault(
+            "proxies",
+            "X-Forwarded-For is believed from nobody: behind a proxy, all callers without a token share one limit; "
+            "name the proxy in TALLYSTICK_TRUSTED_PROXIES",
+        )
+    if settings.single_login == "accept":
+        yield Fault("login", "one login for the service and the owner is accepted: it can drop every table")
+
+
+async def _of_the_database(settings: Settings) -> list[Fault]:
+    pool = PoolSettings(size=2, cache_statements=settings.cache_statements == "on")
+    database = Database(settings.database_url or "", pool)
+    await database.open()
+    try:
+        accepts = settings.single_login == "accept"
+        contract = DatabaseContract(database, SystemClock(), accepts_single_login=accepts)
+        faults = await contract.faults()
+        is_reached = not any(fault.topic == "connection" for fault in faults)
+        return [*faults, *(await contract.session_faults() if is_reached else ())]
+    finally:
+        await database.close()
+
+
+async def _of_the_owner(settings: Settings) -> list[Fault]:
+    if settings.direct_url == settings.database_url:
+        return []
+    try:
+        if await Migrator(settings.direct_url, now=SystemClock().now).may_migrate():
+            return []
+    except MigrationRefused as refusal:
+        return [Fault("owner", "DATABASE_DIRECT_URL cannot be used", str(refusal))]
+    return [Fault("owner", "the login of DATABASE_DIRECT_URL does not own the schema, and cannot migrate")]
+
+
+async def of_the_keys(settings: Settings) -> list[Fault]:
     """Return why tokens of the identity provider's published keys could not be verified, in its server's words."""
     if settings.jwks_url is None:
         return []
     try:
         await fetch_keys(settings.jwks_url)
     except JwksUnavailable as error:
-        return [f"{variable('jwks_url')}: the identity provider's keys cannot be fetched: {error}"]
+        reason = f"{variable('jwks_url')}: the identity provider's keys cannot be fetched"
+        return [Fault("identity keys", reason, str(error))]
     return []
 
 
-async def _breaches(settings: Settings) -> list[str]:
-    database = Database(settings.database_url or "", PoolSettings(cache_statements=settings.cache_statements == "on"))
-    await database.open()
-    try:
-        contract = DatabaseContract(database, accepts_single_login=settings.single_login == "accept")
-        return await contract.breaches()
-    finally:
-        await database.close()
+async def _of_the_limits(settings: Settings) -> list[Fault]:
+    why = await storage_fault(settings.rate_limit_storage)
+    return [] if why is None else [Fault("rate limits", "TALLYSTICK_RATE_LIMIT_STORAGE is out of reach", why)]
+
+
+CHECKS: Sequence[Callable[[Settings], Awaitable[list[Fault]]]] = (
+    _of_the_database,
+    _of_the_owner,
+    of_the_keys,
+    _of_the_limits,
+)
+"""What is asked, each by itself: a new check is one more function, with a topic of its own where none fits."""
+
+
+async def _faults(settings: Settings) -> list[Fault]:
+    return [fault for ask in CHECKS for fault in await ask(settings)]
+
+
+def _rows(faults: Sequence[Fault], hints: Sequence[Fault]) -> Iterator[Row]:
+    is_reached = not any(fault.topic == "connection" for fault in faults)
+    for topic in get_args(Topic):
+        reasons = [fault.explained for fault in faults if fault.topic == topic]
+        worth_knowing = [hint.reason for hint in hints if hint.topic == topic]
+        if reasons:
+            yield Row(topic, "no", reasons)
+        elif worth_knowing:
+            yield Row(topic, "note", worth_knowing)
+        elif is_reached or topic not in {"server", "role", "login", "session", "clock", "schema"}:
+            yield Row(topic, "ok", [])
+
+
+def _show(rows: Sequence[Row]) -> None:
+    colours = {"ok": "green", "no": "red", "note": "yellow"}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for row in rows:
+        for reason in row.reasons or [""]:
+            table.add_row(f"[{colours[row.state]}]{row.state}[/]", row.check, reason)
+    say_table(table)

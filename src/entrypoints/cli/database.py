@@ -43,6 +43,7 @@ async def service_transactions(
     database = Database(settings.direct_url, pool)
     await database.open()
     try:
+        await database.enter()
         yield PostgresTransactions(database)
     finally:
         await database.close()

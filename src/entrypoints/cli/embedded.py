@@ -15,11 +15,12 @@ from adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse
 from adapters.embedded.logins import Logins, known, provided
 from adapters.embedded.secret_files import kept_secret
 from adapters.embedded.unprivileged import NoUnprivilegedUser
+from adapters.postgres.connecting import Unreachable
 from adapters.postgres.migrator import MigrationRefused
 from adapters.telemetry.logs import logger
 from entrypoints.settings import Settings
 
-FORESEEN = (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError, asyncpg.PostgresError)
+FORESEEN = (ClusterError, NoUnprivilegedUser, MigrationRefused, Unreachable, OSError, asyncpg.PostgresError)
 """What may go wrong with the database of a command."""
 
 _SECRET_BYTES = 32

@@ -20,10 +20,10 @@ from adapters.embedded.cluster import ClusterError
 from adapters.embedded.unprivileged import NoUnprivilegedUser
 from adapters.postgres.migrator import MigrationRefused
 from adapters.telemetry.logs import configure
-from entrypoints.cli.check import refuse_unsafe
+from entrypoints.cli.check import notes, refuse_unsafe
 from entrypoints.cli.embedded import own_database, with_secrets
 from entrypoints.cli.migrate import bring_up_to_date
-from entrypoints.cli.terminal import OUT, WRONG, refuse, settings_or_exit
+from entrypoints.cli.terminal import ERR, OUT, WRONG, refuse, settings_or_exit
 from entrypoints.settings import Settings, SettingsError, Store, require_secrets
 
 _BACKLOG = 2048
@@ -63,6 +63,9 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
         listener = _listen(host, port)
         base = settings.public_base_url or _address(host, listener)
         settings = msgspec.structs.replace(settings, public_base_url=base)
+        if workers > 1:
+            for note in notes(settings, workers=workers):
+                ERR.print(f"[yellow]warning:[/] {note.reason}")
         if store == "memory":
             _run(settings, store, listener, workers)
             return

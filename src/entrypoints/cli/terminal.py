@@ -58,7 +58,9 @@ def named_errors(*errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         # PostgreSQL's details repeat the row.
-        told = error.args[0] if isinstance(error, asyncpg.PostgresError) and error.args else str(error)
+        told = (
+            f"{error.args[0]} (SQLSTATE {error.sqlstate})" if isinstance(error, asyncpg.PostgresError) else str(error)
+        )
         refuse(told or type(error).__name__)
 
 

@@ -86,7 +86,7 @@ async def _explain(settings: Settings, token: str) -> Explanation:
     try:
         made = await provider.checks(token)
     except IdentityKeysUnavailable:
-        reasons = await published.breaches() if published is not None else []
+        reasons = [fault.explained for fault in await published.faults()] if published is not None else []
         return Explanation(valid=False, reason="keys_unavailable", remedy="; ".join(reasons))
     if settings.identity == "builtin" and (settings.session_secret or settings.jwt_secret):
         sessions = Sessions(KeyRing(settings.root_secrets).keys("bearers"), clock, "bearer")

@@ -123,7 +123,7 @@ class Edge:
         if REFUSED_BY_SERVER in scope["state"]:
             return cast("Refusal", scope["state"][REFUSED_BY_SERVER])
         if self._in_flight > MAX_IN_FLIGHT:
-            return Overloaded()
+            return Overloaded(cause="in_flight")
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             return UriTooLong(MAX_TARGET_BYTES)
         if header_bytes > MAX_HEADER_BYTES:

@@ -9,6 +9,7 @@ from typing import cast
 from litestar.types import HTTPScope, Scope, Send
 
 from domain.identity import Principal
+from domain.refusals import Cause, Refusal
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024
@@ -29,7 +30,14 @@ class Exchange:
     principal: Principal | None = None
     code: str = ""
     """The code of the problem that is answered; empty where the answer is not a problem."""
+    cause: Cause | None = None
+    """Why the request could not be served now, which operators learn and callers do not."""
+    sqlstate: str | None = None
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Keep for the log why the request is refused."""
+        self.code, self.cause, self.sqlstate = refusal.code, refusal.failure_cause, refusal.sqlstate
 
 
 async def send_reply(

@@ -48,7 +48,8 @@ def exports_router(read_export: ReadExport, gate: Gate) -> Router:
         the answer is 503 `OVERLOADED`.
         """
         if places.locked():
-            raise Overloaded(f"{MAX_EXPORTS} exports are being sent already; ask again when one has ended")
+            said = f"{MAX_EXPORTS} exports are being sent already; ask again when one has ended"
+            raise Overloaded(said, cause="in_flight")
         rendering, pages = Rendering(kind, format), read_export(kind)
         # Before the answer begins: a refusal is still an answer of its own.
         first: Sequence[ExportRow] = await anext(pages, [])

@@ -1,7 +1,7 @@
 """What operators and their machines ask: alive, ready, measured, and are the promises kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Literal
@@ -10,9 +10,11 @@ import msgspec
 from litestar import Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 
+from adapters.telemetry.logs import logger
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.invariants import Invariant
 from application.ports import Clock
+from application.readiness import Check, Fault
 from application.reads import SlowReads
 from application.shared_answers import SharedAnswer
 from entrypoints.http.authentication import PUBLIC
@@ -55,10 +57,13 @@ class PromiseReport(msgspec.Struct, frozen=True):
 
 
 class ReadinessProbe:
-    """Asks the store whether it can be served from, at most once a second, and says no while draining."""
+    """Asks everything that the service depends on, at most once a second, and says no while draining.
 
-    def __init__(self, breaches: Callable[[], Awaitable[list[str]]], clock: Clock) -> None:
-        self._breaches, self._clock = breaches, clock
+    What changes in its answer is logged, with the details that callers do not see.
+    """
+
+    def __init__(self, checks: Sequence[Check], clock: Clock) -> None:
+        self._checks, self._clock = checks, clock
         self._turn = asyncio.Lock()
         self._answered_at = float("-inf")
         self._reasons: list[str] = []
@@ -74,9 +79,20 @@ class ReadinessProbe:
             return ["the process is shutting down"]
         async with self._turn:
             if self._clock.monotonic() - self._answered_at >= _READY_SECONDS:
-                self._reasons = await self._breaches()
+                found = [fault for check in self._checks for fault in await check()]
                 self._answered_at = self._clock.monotonic()
+                self._turn_to(found)
         return self._reasons
+
+    def _turn_to(self, faults: Sequence[Fault]) -> None:
+        reasons = [fault.reason for fault in faults]
+        if reasons == self._reasons:
+            return
+        if reasons:
+            logger().warning("not ready", reasons=[fault.explained for fault in faults])
+        else:
+            logger().info("ready again", reasons=[], after=self._reasons)
+        self._reasons = reasons
 
 
 def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics) -> Router:

@@ -181,7 +181,7 @@ def _has_token(refusal: Refusal) -> bool:
 
 async def send_problem(refusal: Refusal, exchange: Exchange, send: Send) -> None:
     """Answer with a refusal, outside the framework."""
-    exchange.code = refusal.code
+    exchange.refuse(refusal)
     headers = [(name.encode(), value.encode()) for name, value in problem_headers(refusal).items()]
     body = problem_body(refusal, exchange.correlation_id)
     await send_reply(send, status_of(refusal), PROBLEM_JSON.encode(), body, headers)

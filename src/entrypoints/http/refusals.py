@@ -165,6 +165,7 @@ class SignatureRefused(Refusal):
 class WebhooksDisabled(Refusal):
     code = "WEBHOOK_DISABLED"
     retryable = True
+    _failure_cause = "flag"
 
     def __init__(self) -> None:
         super().__init__("webhooks are switched off at the moment; deliver again later")

@@ -112,7 +112,7 @@ def _media_type(reply: StoredReply) -> str:
 
 def _problem(request: Request, refusal: Refusal) -> Response[bytes]:  # type: ignore[type-arg]  # any request
     exchange = exchange_of(request.scope)
-    exchange.code = refusal.code
+    exchange.refuse(refusal)
     return Response(
         problem_body(refusal, exchange.correlation_id),
         status_code=status_of(refusal),

@@ -35,6 +35,8 @@ class RequestLog:
         self._metrics.request(method, route, status, seconds)
         if exchange.code:
             self._metrics.problem(route, exchange.code)
+        if exchange.cause is not None:
+            self._metrics.count("unavailable_replies", label=exchange.cause)
         is_failure = status >= _FIRST_FAILURE or not status
         if not (is_failure or status >= _FIRST_REFUSAL or self._is_worth_a_line(method, seconds)):
             return
@@ -47,6 +49,10 @@ class RequestLog:
         }
         if exchange.code:
             facts["code"] = exchange.code
+        if exchange.cause is not None:
+            facts["cause"] = exchange.cause
+        if exchange.sqlstate is not None:
+            facts["sqlstate"] = exchange.sqlstate
         if exchange.principal is not None:
             facts["user"] = self._pseudonyms.of(exchange.principal.user_id)
         if is_failure:

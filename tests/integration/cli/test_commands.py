@@ -133,7 +133,7 @@ def test_commands_share_the_database_of_a_server_that_runs(installation: Install
     reconciled = installation.run("reconcile", "invites", "--json")
 
     assert json.loads(migrated.stdout) == {"applied": []}
-    assert json.loads(checked.stdout) == {"ok": True, "reasons": []}
+    assert json.loads(checked.stdout)["ok"] is True
     assert json.loads(counted.stdout)["kept"] is True
     assert json.loads(reconciled.stdout) == {"repaired": False, "has_key": True, "items": []}
     assert installation.postmaster == postmaster

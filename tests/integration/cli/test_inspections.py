@@ -1,32 +1,42 @@
 """`tallystick check` and `tallystick invariants`: would a server start here, and are the promises kept."""
 
 import json
+from typing import get_args
 
 import pytest
 
 from application.invariants import PROMISES
+from application.readiness import Topic
 from tests.installations import Installation
 from tests.integration.cli.conftest import Spoil
+from tests.integration.postgres.sessions import login_of
 from tests.services import JWT_SECRET
 
+CHECKS = get_args(Topic)
 UNGUARDED = "ALTER TABLE tallystick.users NO FORCE ROW LEVEL SECURITY"
 MISCOUNTED = "INSERT INTO tallystick.users (user_id, referrals, created_at) VALUES ('ada', 3, now())"
 BROKEN = "referrals_are_edges"
 
 
+def states(output: str) -> dict[str, str]:
+    """Return what each check came to, as the table says."""
+    return {
+        topic: line.split()[0] for topic in CHECKS for line in output.splitlines() if line[4:].strip().startswith(topic)
+    }
+
+
 async def test_a_sound_database_is_ok_and_a_spoilt_one_is_not(connected: Installation, spoil: Spoil) -> None:
     sound = connected.run("check")
     assert sound.returncode == 0
-    assert sound.stdout.startswith("ok  ")
+    assert states(sound.stdout) == {**dict.fromkeys(CHECKS, "ok"), "rate limits": "note", "proxies": "note"}
 
     await spoil(f"{UNGUARDED}; GRANT TRUNCATE ON tallystick.referral_edges TO tallystick_app")
 
     spoilt = connected.run("check")
     assert spoilt.returncode == 1
-    assert spoilt.stdout.splitlines() == [
-        "no  row level security is not forced on: users",
-        "no  the service may change what is history: referral_edges",
-    ]
+    assert states(spoilt.stdout)["schema"] == "no"
+    assert "row level security is not forced on: users" in spoilt.stdout
+    assert "the service may change what is history: referral_edges" in spoilt.stdout
 
 
 async def test_machines_are_told_the_reasons_in_json(connected: Installation, spoil: Spoil) -> None:
@@ -35,7 +45,9 @@ async def test_machines_are_told_the_reasons_in_json(connected: Installation, sp
     spoilt = connected.run("check", "--json")
 
     assert spoilt.returncode == 1
-    assert json.loads(spoilt.stdout) == {"ok": False, "reasons": ["row level security is not forced on: users"]}
+    told = json.loads(spoilt.stdout)
+    assert (told["ok"], told["reasons"]) == (False, ["row level security is not forced on: users"])
+    assert [row["check"] for row in told["checks"] if row["state"] == "no"] == ["schema"]
 
 
 def test_a_check_names_the_secret_that_a_server_would_miss(installation: Installation, dsn: str) -> None:
@@ -56,8 +68,39 @@ def test_a_check_of_a_database_that_is_out_of_reach_says_so(connected: Installat
     refused = connected.run("check", "--json", DATABASE_URL="postgresql://ada:hunter2@127.0.0.1:1/tally")
 
     assert refused.returncode == 1
-    assert json.loads(refused.stdout) == {"ok": False, "reasons": ["the database cannot be reached"]}
-    assert "hunter2" not in refused.stderr
+    (reason,) = json.loads(refused.stdout)["reasons"]
+    assert reason.startswith("the database cannot be reached: ")
+    assert "check the host, the port and the firewall" in reason
+    assert "hunter2" not in refused.stdout + refused.stderr
+
+
+def test_a_check_quotes_the_server_where_it_refuses_the_login(connected: Installation, dsn: str) -> None:
+    stranger = login_of(dsn, "nobody", "hunter2")
+
+    refused = [connected.run(command, DATABASE_DIRECT_URL=stranger) for command in ("migrate", "check")]
+    refused.append(connected.run("check", "--json", DATABASE_URL=stranger))
+
+    for ran in refused:
+        assert ran.returncode == 1
+        assert 'password authentication failed for user "nobody"' in (ran.stdout + ran.stderr).replace("\\", "")
+        assert "SQLSTATE 28P01" in ran.stdout + ran.stderr
+        assert "check the user and the password" in ran.stdout + ran.stderr
+        assert "hunter2" not in ran.stdout + ran.stderr
+
+
+def test_a_check_asks_the_storage_of_rate_limits(connected: Installation) -> None:
+    refused = connected.run("check", TALLYSTICK_RATE_LIMIT_STORAGE="valkey://:hunter2@127.0.0.1:1")
+
+    assert refused.returncode == 1
+    assert states(refused.stdout)["rate limits"] == "no"
+    assert "TALLYSTICK_RATE_LIMIT_STORAGE is out of reach" in refused.stdout
+    assert "hunter2" not in refused.stdout
+
+
+def test_a_check_says_which_proxies_are_believed(connected: Installation) -> None:
+    checked = connected.run("check", TALLYSTICK_TRUSTED_PROXIES="10.0.0.0/8")
+
+    assert states(checked.stdout)["proxies"] == "ok"
 
 
 async def test_promises_that_are_kept_and_broken_are_counted(connected: Installation, spoil: Spoil) -> None:

@@ -11,6 +11,7 @@ from adapters.embedded.provision import DATABASE, OWNER, provision
 from adapters.postgres.contract import DatabaseContract
 from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migration_files import shipped
+from adapters.system import SystemClock
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.clusters import empty
 from tests.integration.postgres.schemas import migrator
@@ -24,7 +25,12 @@ async def breaches(dsn: str, settings: PoolSettings | None = None, *, accepts_si
     database = Database(service_of(dsn), settings)
     await database.open()
     try:
-        return await DatabaseContract(database, accepts_single_login=accepts_single_login).breaches()
+        return [
+            fault.reason
+            for fault in await DatabaseContract(
+                database, SystemClock(), accepts_single_login=accepts_single_login
+            ).faults()
+        ]
     finally:
         await database.close()
 

@@ -10,6 +10,7 @@ from adapters.postgres.contract import DatabaseContract
 from adapters.postgres.database import Database, PoolSettings, session_settings
 from adapters.postgres.migration_files import shipped
 from adapters.postgres.migrator import MigrationRefused
+from adapters.system import SystemClock
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import a_table, migrator
 from tests.integration.postgres.sessions import Session, login_of, session, superuser_of
@@ -79,7 +80,8 @@ async def breaches(dsn: str, *, accepts_single_login: bool = False) -> list[str]
     database = Database(dsn)
     await database.open()
     try:
-        return await DatabaseContract(database, accepts_single_login=accepts_single_login).breaches()
+        contract = DatabaseContract(database, SystemClock(), accepts_single_login=accepts_single_login)
+        return [fault.reason for fault in await contract.faults()]
     finally:
         await database.close()
 

@@ -210,7 +210,7 @@ class TestAges:
 
         with pytest.raises(IdentityKeysUnavailable):
             await cache.key("k1", "ES256")
-        assert len(await cache.breaches()) == 1
+        assert len(await cache.faults()) == 1
 
 
 class TestDiagnosis:
@@ -242,26 +242,26 @@ class TestDiagnosis:
     async def test_a_cache_that_never_had_keys_says_why_and_asks_for_them(
         self, cache: JwksCache, publisher: Publisher, clock: ManualClock
     ) -> None:
-        (reason,) = await cache.breaches()
-        assert reason == "the identity provider's keys cannot be fetched from TALLYSTICK_JWKS_URL: out of order"
+        (fault,) = await cache.faults()
+        assert fault.reason == "the identity provider's keys cannot be fetched from TALLYSTICK_JWKS_URL: out of order"
 
         publisher.publishes(a_key("k1"))
         pass_time(clock, 1)
 
-        assert await cache.breaches() == []
+        assert await cache.faults() == []
         assert publisher.asked == 2
 
     async def test_keys_that_were_fetched_once_serve_without_the_provider(
         self, cache: JwksCache, publisher: Publisher, clock: ManualClock
     ) -> None:
         publisher.publishes(a_key("k1"))
-        await cache.breaches()
+        await cache.faults()
         publisher.fails()
 
         pass_time(clock, 24 * HOUR)
-        assert await cache.breaches() == []
+        assert await cache.faults() == []
         pass_time(clock, 1)
-        assert len(await cache.breaches()) == 1
+        assert len(await cache.faults()) == 1
 
     async def test_keys_are_kept_fresh_whether_or_not_anybody_asks(
         self, publisher: Publisher, clock: ManualClock, monkeypatch: pytest.MonkeyPatch

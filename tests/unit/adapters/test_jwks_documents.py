@@ -119,8 +119,8 @@ async def test_a_document_without_a_key_for_us_is_none() -> None:
 
     with pytest.raises(IdentityKeysUnavailable):
         await cache.key("k1", "ES256")
-    (reason,) = await cache.breaches()
-    assert reason.endswith(": it publishes no key for RS256 (RSA of 2048 bits or more) or ES256 (P-256)")
+    (fault,) = await cache.faults()
+    assert fault.reason.endswith(": it publishes no key for RS256 (RSA of 2048 bits or more) or ES256 (P-256)")
 
 
 async def test_without_an_id_only_a_key_without_rivals_serves() -> None:

@@ -119,4 +119,6 @@ class TestFilesAndStores:
     def test_no_statement_reads_the_clock(self, capability: str) -> None:
         clock = re.compile(r"\b(now\(|\w+_timestamp\b|current_(date|time)\b|localtime)", re.IGNORECASE)
 
-        assert [name for name, sql in Statements.load(capability) if clock.search(sql)] == []
+        # The contract compares the database's clock with this machine's: one statement has to read it.
+        readers = ["clock"] if capability == "contract" else []
+        assert [name for name, sql in Statements.load(capability) if clock.search(sql)] == readers

@@ -15,7 +15,7 @@ def test_details_of_the_database_stay_there(capsys: pytest.CaptureFixture[str]) 
         raise error
 
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "tallystick: duplicate key value [users_email_key]\n"
+    assert capsys.readouterr().err == "tallystick: duplicate key value [users_email_key] (SQLSTATE 23505)\n"
 
 
 @pytest.mark.parametrize(

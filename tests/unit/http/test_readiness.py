@@ -1,9 +1,13 @@
 """The readiness probe by itself: asked seldom, by many at once, and unready while the process drains."""
 
 import asyncio
+import io
+import json
 from datetime import timedelta
 
 from adapters.memory.ports import ManualClock
+from adapters.telemetry.logs import configure
+from application.readiness import Fault
 from entrypoints.http.operations import ReadinessProbe
 
 DRAINING = ["the process is shutting down"]
@@ -14,19 +18,21 @@ class Contract:
 
     def __init__(self) -> None:
         self.breaches: list[str] = []
+        self.details: list[str] = []
         self.asked = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self) -> list[str]:
+    async def __call__(self) -> list[Fault]:
         self.asked += 1
         await self.gate.wait()
-        return list(self.breaches)
+        details = self.details or [""] * len(self.breaches)
+        return [Fault("server", reason, detail) for reason, detail in zip(self.breaches, details, strict=True)]
 
 
 async def test_what_is_broken_is_told_and_what_is_whole_is_ready() -> None:
     contract, clock = Contract(), ManualClock()
-    probe = ReadinessProbe(contract, clock)
+    probe = ReadinessProbe([contract], clock)
     assert await probe.reasons() == []
 
     contract.breaches = ["the database is read-only"]
@@ -40,7 +46,7 @@ async def test_what_is_broken_is_told_and_what_is_whole_is_ready() -> None:
 
 async def test_the_store_is_asked_once_a_second_at_most() -> None:
     contract, clock = Contract(), ManualClock()
-    probe = ReadinessProbe(contract, clock)
+    probe = ReadinessProbe([contract], clock)
 
     for _ in range(10):
         await probe.reasons()
@@ -54,7 +60,7 @@ async def test_the_store_is_asked_once_a_second_at_most() -> None:
 async def test_many_who_ask_at_once_share_one_question() -> None:
     contract = Contract()
     contract.gate.clear()
-    probe = ReadinessProbe(contract, ManualClock())
+    probe = ReadinessProbe([contract], ManualClock())
 
     async with asyncio.TaskGroup() as together:
         askers = [together.create_task(probe.reasons()) for _ in range(20)]
@@ -67,7 +73,7 @@ async def test_many_who_ask_at_once_share_one_question() -> None:
 
 async def test_a_draining_process_is_unready_at_once_and_for_good() -> None:
     contract, clock = Contract(), ManualClock()
-    probe = ReadinessProbe(contract, clock)
+    probe = ReadinessProbe([contract], clock)
     assert await probe.reasons() == []
 
     probe.drain()
@@ -81,7 +87,7 @@ async def test_a_draining_process_is_unready_at_once_and_for_good() -> None:
 async def test_draining_does_not_wait_for_a_store_that_does_not_answer() -> None:
     contract = Contract()
     contract.gate.clear()
-    probe = ReadinessProbe(contract, ManualClock())
+    probe = ReadinessProbe([contract], ManualClock())
     asking = asyncio.create_task(probe.reasons())
     await asyncio.sleep(0)
 
@@ -90,3 +96,35 @@ async def test_draining_does_not_wait_for_a_store_that_does_not_answer() -> None
     assert await asyncio.wait_for(probe.reasons(), 5) == DRAINING
     contract.gate.set()
     await asking
+
+
+async def test_every_change_of_the_reasons_is_logged_once_with_the_details_that_callers_do_not_see() -> None:
+    contract, clock, lines = Contract(), ManualClock(), io.StringIO()
+    configure("info", lines)
+    probe = ReadinessProbe([contract], clock)
+
+    async def asked(*breaches: str, details: tuple[str, ...] = ()) -> list[str]:
+        contract.breaches, contract.details = list(breaches), list(details)
+        clock.move(timedelta(seconds=1))
+        return await probe.reasons()
+
+    assert await asked() == []
+    assert await asked("it is away", details=("the server said so (SQLSTATE 28P01)",)) == ["it is away"]
+    assert await asked("it is away", details=("the server said so (SQLSTATE 28P01)",)) == ["it is away"]
+    assert await asked("it is read-only") == ["it is read-only"]
+    assert await asked() == []
+    assert await asked() == []
+
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["level"], line["event"], line["reasons"]) for line in told] == [
+        ("warning", "not ready", ["it is away: the server said so (SQLSTATE 28P01)"]),
+        ("warning", "not ready", ["it is read-only"]),
+        ("info", "ready again", []),
+    ]
+
+
+async def test_every_check_is_asked_and_adds_its_reasons() -> None:
+    first, second = Contract(), Contract()
+    first.breaches, second.breaches = ["one"], ["two", "three"]
+
+    assert await ReadinessProbe([first, second], ManualClock()).reasons() == ["one", "two", "three"]

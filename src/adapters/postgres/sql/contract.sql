@@ -7,6 +7,14 @@ SELECT
     current_setting('full_page_writes') = 'on' AS full_page_writes,
     current_setting('server_version_num')::integer AS version;
 
+-- clock()
+SELECT clock_timestamp() AS now;
+
+-- session_settings(names)
+SELECT name, setting
+FROM pg_settings
+WHERE name = ANY($1::text[]);
+
 -- role()
 SELECT
     current_user = 'tallystick_app' AS is_service,

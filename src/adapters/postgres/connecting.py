@@ -1,0 +1,77 @@
+"""Why a database cannot be reached or entered: the server's own sentence, and what to do about it."""
+
+import ssl
+from collections.abc import Mapping
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+
+POOLER_ADVICE = (
+    "behind PgBouncer, set ignore_startup_parameters = role, search_path, jit, enable_seqscan, statement_timeout, "
+    "lock_timeout, idle_in_transaction_session_timeout, idle_session_timeout"
+)
+_ADVICE: Mapping[str, str] = {
+    "28P01": "check the user and the password",
+    "28000": "check that the login exists, may log in, and may come from this address",
+    "3D000": "create this database, or name another one",
+    "42501": "give the login the right to connect to this database",
+    "53300": "lower TALLYSTICK_POOL_SIZE, end other sessions, or raise max_connections of the server",
+    "57P03": "wait until the server has started",
+    "08P01": POOLER_ADVICE,
+}
+_LONGEST = 300
+_CONNECT_SECONDS = 10.0
+
+
+class Unreachable(Exception):
+    """The database cannot be reached or entered; the message is the server's sentence and advice, without secrets."""
+
+
+async def connect(
+    dsn: str, *, name: str, settings: Mapping[str, str] | None = None
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect outside the pool, for one command or one migration; Unreachable says why that is not possible."""
+    try:
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            dsn,
+            timeout=_CONNECT_SECONDS,
+            statement_cache_size=0,
+            server_settings={"application_name": name, **(settings or {})},
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        raise Unreachable(f"the database cannot be reached: {explained(error, dsn)}") from None
+    return connection
+
+
+def explained(error: BaseException, dsn: str) -> str:
+    """Return what the server or the network said, the SQLSTATE where there is one, and what to do."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        # A server's error has more lines than its message, which may hold rows.
+        sentence = f"{_first_line(error.args[0] if error.args else '')} (SQLSTATE {state})"
+        advice = _ADVICE.get(state, "")
+    elif isinstance(error, TimeoutError):
+        sentence, advice = "no answer in time", "check the host, the port and the firewall"
+    elif isinstance(error, ssl.SSLError) or "SSL" in str(error):
+        sentence = f"TLS failed: {_first_line(str(error))}"
+        advice = "check sslmode in the URL, and the certificate of the server"
+    elif isinstance(error, OSError):
+        sentence, advice = _first_line(error.strerror or str(error)), "check the host, the port and the firewall"
+    else:
+        sentence, advice = _first_line(str(error)), "check the URL"
+    words = _without_secrets(sentence or type(error).__name__, dsn)
+    return f"{words}; {advice}" if advice else words
+
+
+def _first_line(text: object) -> str:
+    return str(text).partition("\n")[0].strip()[:_LONGEST]
+
+
+def _without_secrets(text: str, dsn: str) -> str:
+    """Return a text in which neither the DSN nor its password is left."""
+    parts = urlsplit(dsn)
+    written = parts.netloc.rpartition("@")[0].partition(":")[2]
+    secrets = {dsn, written, unquote(written), *parse_qs(parts.query).get("password", ())} - {""}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,108 @@
+"""Every command and the server, behind PgBouncer in transaction mode."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.embedded.provision import SERVICE
+from tests.installations import Installation
+from tests.integration.cli.conftest import installed, on
+from tests.integration.poolers import IGNORED, Pooler, pooling
+from tests.integration.postgres.sessions import Session, database_name, session, superuser_of
+from tests.moving import a_user
+
+
+@pytest.fixture(scope="module")
+def pooler(server: tuple[str, str]) -> Iterator[Pooler]:
+    with pooling(*server) as pooler:
+        yield pooler
+
+
+@pytest.fixture
+def pooled(pooler: Pooler, dsn: str) -> Iterator[Installation]:
+    """Return an installation whose service goes through the pooler, and whose owner goes past it."""
+    through = {"DATABASE_URL": pooler.dsn(SERVICE, database_name(dsn)), "TALLYSTICK_CACHE_STATEMENTS": "off"}
+    with installed({**on(dsn), **through}) as installation:
+        yield installation
+
+
+def test_the_server_serves_and_is_ready(pooled: Installation) -> None:
+    server = pooled.serve()
+
+    code = pooled.code_of("ada", server)
+
+    assert pooled.code_of("ada", server) == code
+    assert server.end() == 0
+
+
+def test_every_command_works(pooled: Installation, tmp_path: Path, dsn: str) -> None:
+    source = tmp_path / "users.jsonl"
+    source.write_text("".join(json.dumps(a_user(name, f"CODE{name.upper()}")) + "\n" for name in ("ada", "ben")))
+
+    def ran(*arguments: str) -> str:
+        done = pooled.run(*arguments)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout
+
+    ran("migrate")
+    ran("migrate", "--check")
+    ran("check")
+    planned = json.loads(ran("backfill", "plan", "--source", str(source), "--json"))
+    plan = planned["plan_hash"]
+    for word in ("apply", "verify", "status"):
+        ran("backfill", word, "--plan", plan, *(["--yes"] if word == "apply" else []))
+    ran("backfill", "rollback", "--plan", plan, "--yes")
+    ran("invariants")
+    ran("flags")
+    ran("flags", "set", "points_enabled", "on")
+    ran("export", "codes", "--output", str(tmp_path / "codes.jsonl"))
+    ran("reconcile", "invites")
+    ran("reconcile", "metadata")
+    server = pooled.serve()
+    pooled.code_of("eve", server)
+    ran("probe", server.address)
+    ran("freeze", "eve")
+    ran("thaw", "eve")
+    ran("users", "delete", "eve", "--yes")
+    assert server.end() == 0
+
+
+@pytest.fixture
+async def superuser(server: tuple[str, str], dsn: str) -> AsyncIterator[Session]:
+    async with session(superuser_of(server, dsn)) as connection:
+        yield connection
+
+
+async def test_time_outs_that_the_pooler_drops_are_found_by_check(pooled: Installation, superuser: Session) -> None:
+    """The settings of the login stand in for startup parameters that the pooler ignores: here they are taken away."""
+    await superuser.execute(f"ALTER ROLE {SERVICE} RESET ALL")
+    await superuser.execute(f"ALTER ROLE {SERVICE} SET role = 'tallystick_app'")
+    try:
+        checked = pooled.run("check", "--json")
+    finally:
+        await superuser.execute(f"ALTER ROLE {SERVICE} SET statement_timeout = '5000'")
+
+    assert checked.returncode == 1
+    (reason,) = json.loads(checked.stdout)["reasons"]
+    assert "statement_timeout is 0 and not 5000" in reason
+    assert "lock_timeout is 0 and not 1500" in reason
+
+
+def test_a_pooler_that_refuses_a_parameter_is_quoted_and_the_setting_is_named(
+    server: tuple[str, str], dsn: str
+) -> None:
+    strict = [name for name in IGNORED if name != "jit"]
+    with pooling(*server, ignored=strict) as pooler, installed({}) as installation:
+        through = {**on(dsn), "DATABASE_URL": pooler.dsn(SERVICE, database_name(dsn))}
+
+        refused = [installation.run(*command, **through) for command in (["check"], ["serve", "--port", "0"])]
+        alone = {name: value for name, value in through.items() if name != "DATABASE_DIRECT_URL"}
+        refused.append(installation.run("flags", **{**alone, "DATABASE_URL": pooler.dsn(SERVICE, database_name(dsn))}))
+
+    for ran in refused:
+        said = ran.stdout + ran.stderr
+        assert ran.returncode == 1, said
+        assert "unsupported startup parameter" in said
+        assert "ignore_startup_parameters = role, search_path, jit" in said

@@ -1,0 +1,90 @@
+"""PgBouncer in transaction mode in front of the server under test, as Debian packages it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from adapters.embedded.provision import OWNER, SERVICE
+from adapters.embedded.unprivileged import identity_for
+
+IGNORED = (
+    "role",
+    "search_path",
+    "jit",
+    "enable_seqscan",
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+)
+"""The startup parameters that the documentation tells operators to let PgBouncer ignore."""
+_START_SECONDS = 15.0
+
+
+class Pooler:
+    """A running PgBouncer."""
+
+    def __init__(self, port: int, password: str) -> None:
+        self._port, self._password = port, password
+
+    def dsn(self, user: str, database: str) -> str:
+        """Return how a login connects to a database through it."""
+        return f"postgresql://{user}:{self._password}@127.0.0.1:{self._port}/{database}"
+
+
+@contextmanager
+def pooling(superuser_dsn: str, password: str, *, ignored: Sequence[str] = IGNORED) -> Iterator[Pooler]:
+    """Run PgBouncer in front of the server of a DSN, with both logins."""
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    assert Path(program).exists(), "PgBouncer is missing: apt-get install pgbouncer"
+    folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
+    parts = urlsplit(superuser_dsn)
+    place = f"host={parse_qs(parts.query).get('host', [parts.hostname or ''])[0]} port={parts.port or 5432}"
+    port = _free_port()
+    users = folder / "users.txt"
+    users.write_text("".join(f'"{user}" "{password}"\n' for user in (OWNER, SERVICE)), encoding="ascii")
+    configuration = folder / "pgbouncer.ini"
+    configuration.write_text(
+        f"[databases]\n* = {place}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\nserver_login_retry = 1\n"
+        f"ignore_startup_parameters = {', '.join(ignored)}\nlogfile = {folder / 'log'}\n",
+        encoding="ascii",
+    )
+    # It refuses root, as PostgreSQL does, and has to reach the socket of the embedded server: it runs as that does.
+    identity = identity_for(folder, Path(program).parent)
+    if identity.uid is not None:
+        for path in (folder, users, configuration):
+            os.chown(path, identity.uid, -1)
+    process = identity.run([program, "-q", str(configuration)], folder, subprocess.DEVNULL)
+    try:
+        _until_open(port, process)
+        yield Pooler(port, password)
+    finally:
+        process.terminate()
+        process.wait(_START_SECONDS)
+        shutil.rmtree(folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "PgBouncer has ended"
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("PgBouncer does not listen")

@@ -1,0 +1,75 @@
+"""What an operator reads when the database cannot be reached: the server's own words and advice, without secrets."""
+
+import re
+import ssl
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from adapters.postgres.connecting import POOLER_ADVICE, explained
+from adapters.postgres.database import PoolSettings, session_settings
+
+DSN = "postgresql://ada:hunter%2F2@db.example.org:5432/app?password=other-secret"
+
+
+def server_error(state: str, message: str) -> asyncpg.PostgresError:
+    error = asyncpg.PostgresError.new({"S": "FATAL", "C": state, "M": message, "D": "a row"})
+    assert isinstance(error, asyncpg.PostgresError)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "advice"),
+    [
+        ("28P01", 'password authentication failed for user "ada"', "check the user and the password"),
+        ("28000", 'role "ada" does not exist', "check that the login exists"),
+        ("28000", 'no pg_hba.conf entry for host "10.0.0.7", user "ada", no encryption', "this address"),
+        ("3D000", 'database "app" does not exist', "create this database"),
+        ("53300", "sorry, too many clients already", "TALLYSTICK_POOL_SIZE"),
+        ("57P03", "the database system is starting up", "wait"),
+        ("08P01", "unsupported startup parameter: jit", "ignore_startup_parameters = role, search_path, jit,"),
+        ("42501", 'permission denied for database "app"', "the right to connect"),
+        ("XX000", "something else", ""),
+    ],
+)
+def test_the_server_is_quoted_with_its_state_and_what_to_do(state: str, message: str, advice: str) -> None:
+    said = explained(server_error(state, message), DSN)
+
+    assert said.startswith(f"{message} (SQLSTATE {state})")
+    assert advice in said
+    assert "a row" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError(), "no answer in time; check the host"),
+        (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"), "Connect call failed ('127.0.0.1', 1)"),
+        (OSError(-2, "Name or service not known"), "Name or service not known; check the host"),
+        (ConnectionError('PostgreSQL server at "h:5432" rejected SSL upgrade'), "TLS failed: PostgreSQL server"),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "TLS failed: "),
+        (asyncpg.InterfaceError("invalid DSN"), "invalid DSN; check the URL"),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_what_the_network_or_the_driver_says_is_a_sentence(error: Exception, said: str) -> None:
+    assert explained(error, DSN).startswith(said)
+
+
+@pytest.mark.parametrize("secret", ["hunter%2F2", "hunter/2", "other-secret", DSN])
+def test_no_secret_is_repeated_however_it_is_written(secret: str) -> None:
+    for error in (server_error("28P01", f"no entry for {secret}"), asyncpg.InterfaceError(f"cannot read {secret}")):
+        assert secret not in explained(error, DSN)
+
+
+def test_the_documentation_names_every_setting_that_a_pooler_drops() -> None:
+    page = (Path(__file__).parents[3] / "docs/operations.md").read_text(encoding="utf-8")
+    (ignored,) = re.findall(r"ignore_startup_parameters = (.+)", page)
+    (advised,) = re.findall(r"ignore_startup_parameters = (.+)", POOLER_ADVICE)
+    wanted = session_settings(PoolSettings())
+
+    assert ignored == advised
+    assert set(wanted) <= set(ignored.split(", "))
+    for name, value in wanted.items():
+        assert f"ALTER ROLE tallystick_service SET {name} = '{value}';" in page
