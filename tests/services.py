@@ -20,6 +20,7 @@ from entrypoints.wiring import App, Commits, build
 
 JWT_SECRET = "a shared secret for tests, long enough"
 WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'a webhook secret for the tests..').decode()}"
+METRICS_TOKEN = "a-token-for-those-who-measure"
 BASE_URL = "https://go.example.org"
 APP_URL = "https://app.example.org/welcome?from=link"
 
@@ -32,6 +33,7 @@ def settings(**changes: Any) -> Settings:
         "public_base_url": BASE_URL,
         "app_url": APP_URL,
         "rate_limits": "off",
+        "metrics_token": METRICS_TOKEN,
     }
     return Settings(**{**given, **changes})
 
@@ -75,6 +77,8 @@ class Caller:
     ) -> httpx2.Response:
         """Send a request; `body` goes out as JSON, `raw` as it is."""
         sent = dict(headers or {})
+        if path == "/metrics":
+            sent.setdefault("authorization", f"Bearer {METRICS_TOKEN}")
         if self._authorization is not None:
             sent.setdefault("authorization", self._authorization)
         if body is not None:

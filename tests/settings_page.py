@@ -42,7 +42,10 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
         "Rate limits": ("rate_limits", "rate_limit_storage"),
         "Rewards": ("reward_offers",),
         "Loyalty": ("tiers", "games", "referral_points", "referral_points_need", "referral_points_daily_cap"),
-        "Running": ("flags", "log_level", "slow_request_ms", "log_writes", "reconcile_hour", "drain_seconds"),
+        "Running": (
+            *("flags", "reconcile_hour", "drain_seconds"),
+            *("log_level", "slow_request_ms", "log_writes", "metrics_address", "metrics_token"),
+        ),
     }
 )
 """Every setting stands under one of these; a new one needs its place here."""

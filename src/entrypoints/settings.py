@@ -29,13 +29,15 @@ _UNPREFIXED = {"database_url": "DATABASE_URL", "database_direct_url": "DATABASE_
 _FOR_TESTS = "TALLYSTICK_TEST_"
 _SECRETS = frozenset({"database_url", "database_direct_url", "jwt_secret", "session_secret", "webhook_secrets"}) | {
     "webhook_bearer",
+    "metrics_token",
     "rate_limit_storage",
 }
-_SEVERAL = ("jwt_secret", "session_secret", "webhook_bearer")
+_SEVERAL = ("jwt_secret", "session_secret", "webhook_bearer", "metrics_token")
 """Secrets of which there may be several while they rotate, separated by white space."""
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?")
 _LAST_PORT = 65535
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _ORIGIN = re.compile(r"(?:https?|capacitor|tauri|chrome-extension)://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
@@ -210,6 +212,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "`legacy_fallback_enabled` is on."
         ),
     ] = 3
+    metrics_address: Annotated[
+        str | None,
+        _says(
+            "Where `/metrics` has a listener of its own, such as `127.0.0.1:9100` or `[::1]:9100`. It is not served "
+            "beside the API then."
+        ),
+    ] = None
+    metrics_token: Annotated[
+        str | None,
+        _says(
+            "The bearer token that `/metrics` asks for; several separated by white space while they rotate. Without it "
+            "and without a listener of its own, `/metrics` answers requests of the same machine alone."
+        ),
+    ] = None
     drain_seconds: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=600)], _says("How long requests may take to finish after SIGTERM.")
     ] = 20
@@ -292,6 +308,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.allowed_headers.split()
 
     @property
+    def metrics_tokens(self) -> tuple[str, ...]:
+        """The bearer tokens that `/metrics` takes."""
+        return _secrets(self.metrics_token)
+
+    @property
+    def metrics_place(self) -> tuple[str, int] | None:
+        """The host and port of the listener for measurements."""
+        return _read_address(self.metrics_address) if self.metrics_address is not None else None
+
+    @property
     def proxies(self) -> list[str]:
         """The networks of trusted proxies."""
         return self.trusted_proxies.split()
@@ -371,6 +397,7 @@ def _check(settings: Settings) -> None:
         "trusted_proxies": lambda text: [ip_network(word, strict=False) for word in text.split()],
         "allowed_origins": _check_origins,
         "allowed_headers": _check_headers,
+        "metrics_address": lambda text: None if text is None else _read_address(text),
     }
     for name, read in readers.items():
         try:
@@ -464,6 +491,13 @@ def _check_origins(text: str) -> None:
             "http://, https://, capacitor://, tauri:// or chrome-extension:// and a host in lower case are needed, "
             "with no path and no slash behind it, several separated by spaces"
         )
+
+
+def _read_address(text: str) -> tuple[str, int]:
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[3]) > _LAST_PORT:
+        raise ValueError("a host and a port from 0 to 65535 are needed, as in 127.0.0.1:9100 or [::1]:9100")
+    return found[1] or found[2], int(found[3])
 
 
 def _check_headers(text: str) -> None:

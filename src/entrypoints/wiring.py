@@ -87,16 +87,18 @@ from domain.users import UserId
 from entrypoints.http.app import build_app
 from entrypoints.http.audit import audit_router
 from entrypoints.http.authentication import Authentication
+from entrypoints.http.clients import TrustedProxies
 from entrypoints.http.cors import Cors
 from entrypoints.http.credits import credits_router
 from entrypoints.http.deletion import deletion_router
-from entrypoints.http.exchange import TrustedProxies
 from entrypoints.http.exports import exports_router
 from entrypoints.http.flags import flags_router
 from entrypoints.http.gate import Gate
 from entrypoints.http.invites import invites_router, wire_invite
 from entrypoints.http.links import Addresses
 from entrypoints.http.loyalty import loyalty_router, wire_credited
+from entrypoints.http.metrics_access import MetricsAccess
+from entrypoints.http.metrics_listener import metrics_app
 from entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
 from entrypoints.http.pages import Cursors
 from entrypoints.http.pending_accruals import pending_accruals_router
@@ -117,6 +119,7 @@ from entrypoints.worker.nightly import Nightly
 from entrypoints.worker.upkeep import Upkeep
 
 App = NewType("App", ASGIApp)  # type: ignore[valid-newtype]  # a key of the graph; a callable at run time
+MetricsApp = NewType("MetricsApp", ASGIApp)  # type: ignore[valid-newtype]  # as above
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 _BASKETS = Bounds(lanes=2, batch_size=4, queue_length=64)
@@ -584,6 +587,18 @@ class Http(Provider):
         return Gate(limiter, is_deleted, TrustedProxies(settings.proxies))
 
     @provide
+    def metrics_access(self, settings: Settings) -> MetricsAccess:
+        return MetricsAccess(settings.metrics_tokens, has_listener=settings.metrics_place is not None)
+
+    @provide
+    def log_rules(self, settings: Settings) -> LogRules:
+        return LogRules(
+            slow_seconds=settings.slow_request_ms / 1000,
+            writes=settings.log_writes == "on",
+            all_requests=settings.log_level == "debug",
+        )
+
+    @provide
     def app(
         self,
         routers: list[Router],
@@ -593,6 +608,7 @@ class Http(Provider):
         pseudonyms: Pseudonyms,
         fingerprints: Fingerprints,
         settings: Settings,
+        log_rules: LogRules,
     ) -> App:
         return App(
             build_app(
@@ -604,12 +620,21 @@ class Http(Provider):
                 fingerprints=fingerprints,
                 version=version("tallystick"),
                 cors=Cors(settings.origins, settings.cross_origin_headers),
-                log_rules=LogRules(
-                    slow_seconds=settings.slow_request_ms / 1000,
-                    writes=settings.log_writes == "on",
-                    all_requests=settings.log_level == "debug",
-                ),
+                log_rules=log_rules,
             )
+        )
+
+    @provide
+    def metrics_app(
+        self,
+        metrics: PrometheusMetrics,
+        access: MetricsAccess,
+        randomness: Randomness,
+        pseudonyms: Pseudonyms,
+        log_rules: LogRules,
+    ) -> MetricsApp:
+        return MetricsApp(
+            metrics_app(metrics, access, randomness=randomness, pseudonyms=pseudonyms, log_rules=log_rules)
         )
 
 

@@ -24,6 +24,7 @@ from entrypoints.cli.check import notes, refuse_unsafe
 from entrypoints.cli.embedded import own_database, with_secrets
 from entrypoints.cli.migrate import bring_up_to_date
 from entrypoints.cli.terminal import ERR, OUT, WRONG, refuse, settings_or_exit
+from entrypoints.http.listening import listen
 from entrypoints.settings import Settings, SettingsError, Store, require_secrets
 
 _BACKLOG = 2048
@@ -60,19 +61,21 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
             settings = with_secrets(settings)
         else:
             require_secrets(settings)
-        listener = _listen(host, port)
+        listener = listen(host, port)
+        place = settings.metrics_place
+        metrics_listener = listen(*place) if place is not None else None
         base = settings.public_base_url or _address(host, listener)
         settings = msgspec.structs.replace(settings, public_base_url=base)
         if workers > 1:
             for note in notes(settings, workers=workers):
                 ERR.print(f"[yellow]warning:[/] {note.reason}")
         if store == "memory":
-            _run(settings, store, listener, workers)
+            _run(settings, store, listener, metrics_listener, workers)
             return
         with own_database(settings) if settings.is_embedded else nullcontext(settings) as connected:
             asyncio.run(bring_up_to_date(connected))
             asyncio.run(refuse_unsafe(connected))
-            _run(connected, store, listener, workers)
+            _run(connected, store, listener, metrics_listener, workers)
     except SettingsError as error:
         refuse(str(error), WRONG)
     except (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError) as error:
@@ -92,12 +95,14 @@ def graph(settings: Settings, store: Store) -> AsyncContainer:
     return container
 
 
-def _run(settings: Settings, store: Store, listener: socket.socket, workers: int) -> None:
+def _run(
+    settings: Settings, store: Store, listener: socket.socket, metrics_listener: socket.socket | None, workers: int
+) -> None:
     from entrypoints.http.protocol import HttpProtocol  # noqa: PLC0415  as above
     from entrypoints.http.server import Server  # noqa: PLC0415  as above
 
     config = uvicorn.Config(
-        Server(partial(graph, settings, store)),
+        Server(partial(graph, settings, store), metrics_listener),
         interface="asgi3",
         workers=workers,
         loop="uvloop",
@@ -115,6 +120,9 @@ def _run(settings: Settings, store: Store, listener: socket.socket, workers: int
     configure(settings.log_level)
     listener.listen(_BACKLOG)  # who reads the address may connect at once, and is answered when all is built
     OUT.print(f"Tallystick listens on {_address('', listener)}  ({store}; documentation at /schema)")
+    if metrics_listener is not None:
+        metrics_listener.listen(_BACKLOG)
+        OUT.print(f"Measurements are at {_address('', metrics_listener)}/metrics")
     sys.stdout.flush()
     if workers == 1:
         uvicorn.Server(config).run(sockets=[listener])
@@ -122,18 +130,6 @@ def _run(settings: Settings, store: Store, listener: socket.socket, workers: int
         with tempfile.TemporaryDirectory(prefix="tallystick-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             Multiprocess(config, sockets=[listener]).run()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    listener.set_inheritable(True)
-    return listener
 
 
 def _address(host: str, listener: socket.socket) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import cast
 
 from litestar.types import HTTPScope, Scope, Send
@@ -17,7 +16,6 @@ JSON = b"application/json"
 REFUSED_BY_SERVER = "refused by the server"
 """What a request's state holds the refusal under, where the server could not read the request."""
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
-_IPV6_SITE_BITS = 64
 
 
 @dataclass(slots=True)
@@ -70,34 +68,3 @@ def correlation_id_of(headers: dict[bytes, bytes]) -> str | None:
     """Return the caller's correlation id where it is one."""
     given = headers.get(b"x-correlation-id")
     return given.decode() if given is not None and _CORRELATION_ID.match(given) else None
-
-
-class TrustedProxies:
-    """Finds the client behind the proxies that are listed, counting from the right; nobody else is believed."""
-
-    def __init__(self, networks: list[str]) -> None:
-        self._networks = [ip_network(network, strict=False) for network in networks]
-
-    def client(self, exchange: Exchange) -> str:
-        """Return what a caller without a name is counted by: an address, or the site of an IPv6 one."""
-        address = _address(exchange.peer)
-        if self._networks and address is not None:
-            hops = exchange.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-            while hops and any(address in network for network in self._networks):
-                hop = _address(hops.pop().strip())
-                if hop is None:
-                    break
-                address = hop
-        if isinstance(address, IPv6Address):
-            return str(ip_network((address, _IPV6_SITE_BITS), strict=False))
-        return str(address) if address is not None else exchange.peer
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address; an IPv4 one as itself, also where a listener for both kinds shows it as an IPv6 one."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

@@ -11,7 +11,8 @@ from application.group_commit import Single
 from application.ports import LimitGroup, RateLimiter
 from domain.refusals import Unauthenticated
 from domain.users import UserDeleted, UserId
-from entrypoints.http.exchange import Exchange, TrustedProxies, exchange_of
+from entrypoints.http.clients import TrustedProxies
+from entrypoints.http.exchange import Exchange, exchange_of
 from entrypoints.http.refusals import RateLimited
 
 LIMIT = "limit"

@@ -17,9 +17,16 @@ from application.ports import Clock
 from application.readiness import Check, Fault
 from application.reads import SlowReads
 from application.shared_answers import SharedAnswer
+from domain.refusals import Unauthenticated
 from entrypoints.http.authentication import PUBLIC
 from entrypoints.http.documentation import PATH
+from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import PERMISSION, Gate
+from entrypoints.http.metrics_access import PATH as METRICS_PATH
+from entrypoints.http.metrics_access import MetricsAccess
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.refusals import MetricsRefused, RouteNotFound
+from entrypoints.http.requests import ApiRequest
 
 _READY_SECONDS = 1.0
 
@@ -95,7 +102,7 @@ class ReadinessProbe:
         self._reasons = reasons
 
 
-def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics) -> Router:
+def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access: MetricsAccess) -> Router:
     """Return the routes that machines ask."""
 
     @get("/", opt={PUBLIC: True})
@@ -116,9 +123,14 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics) -> Rout
             return Response(Readiness("not ready", reasons), status_code=503)
         return Response(Readiness("ready", []))
 
-    @get("/metrics", opt={PUBLIC: True}, media_type="text/plain")
-    async def scrape() -> Response[bytes]:
-        """Return the measurements in the text format of Prometheus."""
+    @get(
+        METRICS_PATH,
+        opt={PUBLIC: True, REFUSALS: (MetricsRefused, Unauthenticated, RouteNotFound)},
+        media_type="text/plain",
+    )
+    async def scrape(request: ApiRequest) -> Response[bytes]:
+        """Return the measurements in the text format of Prometheus; with a token, or on the machine itself."""
+        access.check(exchange_of(request.scope))
         body, content_type = metrics.exposition()
         return Response(body, media_type=content_type)
 

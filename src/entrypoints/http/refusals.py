@@ -142,6 +142,16 @@ class RateLimited(Refusal):
         self.retry_after_seconds = retry_after_seconds
 
 
+class MetricsRefused(Refusal):
+    code = "METRICS_REFUSED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "measurements are read on the machine of the service alone, unless TALLYSTICK_METRICS_TOKEN or "
+            "TALLYSTICK_METRICS_ADDRESS is set"
+        )
+
+
 class CsrfRefused(Refusal):
     code = "CSRF_REFUSED"
 

@@ -4,8 +4,10 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from types import FrameType
 from typing import cast
 
@@ -14,8 +16,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from adapters.identity.jwks import JwksCache
+from entrypoints.http.metrics_listener import serving
 from entrypoints.http.operations import ReadinessProbe
-from entrypoints.wiring import App, Commits
+from entrypoints.wiring import App, Commits, MetricsApp
 from entrypoints.worker.clicks import FlushClicks
 from entrypoints.worker.flags import FollowFlags
 from entrypoints.worker.nightly import Nightly
@@ -29,8 +32,8 @@ _Handler = Callable[[int, FrameType | None], object] | int | None
 class Server:
     """An ASGI application whose whole graph lives from the lifespan's start to its end."""
 
-    def __init__(self, build: Callable[[], AsyncContainer]) -> None:
-        self._build = build
+    def __init__(self, build: Callable[[], AsyncContainer], metrics_listener: socket.socket | None = None) -> None:
+        self._build, self._metrics_listener = build, metrics_listener
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,8 +64,13 @@ class Server:
                 background.append(asyncio.create_task(published.run(), name="keep published keys fresh"))
             _drain_at_sigterm(await container.get(ReadinessProbe))
             _end_with_parent()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
+            async with AsyncExitStack() as listeners:
+                if self._metrics_listener is not None:
+                    await listeners.enter_async_context(
+                        serving(await container.get(MetricsApp), self._metrics_listener)
+                    )
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
             for task in background:
                 task.cancel()
             await asyncio.gather(

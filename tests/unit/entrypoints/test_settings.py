@@ -62,6 +62,8 @@ def test_without_an_environment_everything_is_at_its_default() -> None:
         "log_level": "info",
         "slow_request_ms": 1000,
         "log_writes": "off",
+        "metrics_address": None,
+        "metrics_token": None,
         "reconcile_hour": 3,
         "drain_seconds": 20,
     }
@@ -102,6 +104,8 @@ def test_every_setting_can_be_given() -> None:
         "TALLYSTICK_LOG_LEVEL": "debug",
         "TALLYSTICK_SLOW_REQUEST_MS": "250",
         "TALLYSTICK_LOG_WRITES": "on",
+        "TALLYSTICK_METRICS_ADDRESS": "[::1]:9100",
+        "TALLYSTICK_METRICS_TOKEN": "a-fourth-sixteen",
         "TALLYSTICK_DRAIN_SECONDS": "0",
         "TALLYSTICK_RECONCILE_HOUR": "0",
     }
@@ -113,6 +117,7 @@ def test_every_setting_can_be_given() -> None:
         assert str(getattr(settings, name)) == given[variable(name)]
     assert settings.origins == ["https://app.example.org", "http://localhost:3000"]
     assert settings.proxies == ["10.0.0.7", "2001:db8::/32"]
+    assert settings.metrics_place == ("::1", 9100)
     assert settings.cross_origin_headers == ["x-app-version", "X-Client"]
 
 

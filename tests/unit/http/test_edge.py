@@ -133,6 +133,44 @@ async def test_what_succeeds_is_logged_for_debugging_alone(anyone: Caller, capsy
     assert [(line["route"], line["status"]) for line in lines] == [("/api/me", 401), ("/api/users/upsert", 400)]
 
 
+async def test_a_refusal_is_logged_and_counted_by_its_code(anyone: Caller, capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
+    ada = anyone.named("ada")
+    await ada.post("/api/users/upsert", {"more": 1}, key="k")  # refused by a handler of the framework
+    await ada.post("/api/invites/redeem", {"code": "NONESUCH"}, key="r")  # by a raw one
+    await ada.post("/api/invites/redeem", {"code": "NONESUCH"}, key="r")  # by a stored reply
+    await anyone.get("/api/me")  # in front of both
+    await anyone.get("/nowhere")
+    await anyone.get("/healthz", headers={"host": ""})
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    codes = ["INVALID_REQUEST", *["INVITE_NOT_FOUND"] * 2, "UNAUTHENTICATED", "NOT_FOUND", "INVALID_REQUEST"]
+    assert [line["code"] for line in lines if line["event"] == "request"] == codes
+    scrape = (await anyone.get("/metrics")).text
+    assert 'http_problems_total{code="INVITE_NOT_FOUND",route="/api/invites/redeem"} 2.0' in scrape
+    assert 'http_problems_total{code="NOT_FOUND",route="unmatched"} 1.0' in scrape
+
+
+async def test_what_succeeds_slowly_is_logged(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    slow = await serve(slow_request_ms=0)
+    configure("info")
+    await slow.get("/healthz")
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["level"], line["route"], line["status"]) == ("info", "/healthz", 200)
+
+
+async def test_writes_are_logged_on_request(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    anyone = await serve(log_writes="on")
+    configure("info")
+    await anyone.named("ada").post("/api/users/upsert", {})
+    await anyone.named("ada").get("/api/me")
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["level"], line["method"], line["route"]) == ("info", "POST", "/api/users/upsert")
+
+
 async def test_requests_are_measured_by_route_template(anyone: Caller) -> None:
     await anyone.get("/r/ABCD1234")
     await anyone.get("/nowhere/at/all")

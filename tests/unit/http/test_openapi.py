@@ -13,7 +13,6 @@ from tests.services import Caller
 
 STANDARD = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 NOT_ON_A_ROUTE = {
-    "NOT_FOUND": "a path that is no route",
     "METHOD_NOT_ALLOWED": "a method that is no operation",
     "PHONE_NOT_VERIFIED": "why the points of a referral wait",
     "REFERRAL_CAP_REACHED": "why the points of a referral wait",

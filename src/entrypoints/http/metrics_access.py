@@ -1,0 +1,50 @@
+"""Who may read the measurements: on a listener of their own, with a token, or on this machine alone."""
+
+import hmac
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from domain.refusals import Unauthenticated
+from entrypoints.http.exchange import Exchange
+from entrypoints.http.refusals import MetricsRefused, RouteNotFound
+
+PATH = "/metrics"
+_FORWARDED = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")
+
+
+class MetricsAccess(NamedTuple):
+    """How `/metrics` is guarded."""
+
+    tokens: tuple[str, ...] = ()
+    """Several while they rotate; each is enough."""
+    has_listener: bool = False
+
+    def check(self, exchange: Exchange) -> None:
+        """Check a request on the address of the API; RouteNotFound, Unauthenticated or MetricsRefused."""
+        if self.has_listener:
+            raise RouteNotFound
+        if self.tokens:
+            self.check_token(exchange)
+        elif not _is_local(exchange.peer, exchange.headers):
+            raise MetricsRefused
+
+    def check_token(self, exchange: Exchange) -> None:
+        """Check a request on the listener of their own, which is as open as its address where there is no token."""
+        if not self.tokens:
+            return
+        scheme, _, given = exchange.headers.get(b"authorization", b"").partition(b" ")
+        given = given.strip(b" ")
+        is_known = any(hmac.compare_digest(given, token.encode()) for token in self.tokens)
+        if scheme.lower() != b"bearer" or not is_known:
+            raise Unauthenticated("the bearer token of TALLYSTICK_METRICS_TOKEN is needed")
+
+
+def _is_local(peer: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request was made on this machine; what a proxy forwards was not."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback) and not any(name in headers for name in _FORWARDED)

@@ -1,0 +1,86 @@
+"""The listener of the measurements: a port of their own, served by the process that serves the API."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from litestar.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from adapters.telemetry.logs import Pseudonyms
+from adapters.telemetry.metrics import PrometheusMetrics
+from application.ports import Randomness
+from domain.refusals import Refusal
+from entrypoints.http.cors import Cors
+from entrypoints.http.edge import Edge
+from entrypoints.http.exchange import exchange_of, send_reply
+from entrypoints.http.metrics_access import PATH, MetricsAccess
+from entrypoints.http.problems import send_problem
+from entrypoints.http.protocol import HttpProtocol
+from entrypoints.http.refusals import MethodNotAllowed, RouteNotFound
+from entrypoints.http.request_log import LogRules, RequestLog
+
+
+def metrics_app(
+    metrics: PrometheusMetrics,
+    access: MetricsAccess,
+    *,
+    randomness: Randomness,
+    pseudonyms: Pseudonyms,
+    log_rules: LogRules,
+) -> ASGIApp:
+    """Return the application of the listener: one path, and problems for all others."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
+        exchange = exchange_of(scope)
+        try:
+            if scope["path"] != PATH:
+                raise RouteNotFound
+            scope["path_template"] = PATH
+            if scope.get("method") != "GET":
+                raise MethodNotAllowed
+            access.check_token(exchange)
+        except Refusal as refusal:
+            await send_problem(refusal, exchange, send)
+            return
+        body, content_type = metrics.exposition()
+        await send_reply(send, 200, f"{content_type}; charset=utf-8".encode(), body)
+
+    return Edge(
+        app,
+        log=RequestLog(metrics, pseudonyms, log_rules),
+        randomness=randomness,
+        cors=Cors((), ()),
+        methods=lambda path: ("GET", "HEAD", "OPTIONS") if path == PATH else (),
+    )
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve an application on a socket while the context is open.
+
+    With several workers each of them accepts from the same socket; whichever does shows the sums of all.
+    """
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        http=HttpProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+    )
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: HttpProtocol(config, state, {}), sock=listener)
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
