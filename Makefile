@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install run test storm check format bench lock clean
+.PHONY: help install run test storm faults check format bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,9 @@ test: check ## every check and every test, on memory and on a real PostgreSQL
 
 storm: install ## flip flags every 200 ms for a minute under traffic; the tests do it for six seconds
 	TALLYSTICK_TEST_FLIP_SECONDS=60 $(BIN)/pytest tests/integration/races/test_flag_storm.py
+
+faults: install ## run callers who try to cost the others something against a started server, for a few minutes
+	$(BIN)/python -m bench.faults
 
 check: install ## format, lint, types, layers, dependencies, SQL
 	$(BIN)/ruff format --check --quiet .

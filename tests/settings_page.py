@@ -40,6 +40,7 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
         "Webhooks": ("webhook_secrets", "webhook_bearer"),
         "Addresses": ("public_base_url", "app_url", "allowed_origins", "allowed_headers", "trusted_proxies"),
         "Rate limits": ("rate_limits", "rate_limit_storage"),
+        "Bounds": ("bounds",),
         "Rewards": ("reward_offers",),
         "Loyalty": ("tiers", "games", "referral_points", "referral_points_need", "referral_points_daily_cap"),
         "Running": (
@@ -114,6 +115,12 @@ With a `TALLYSTICK_RATE_LIMIT_STORAGE` other than memory, all instances share th
 a group is counted by each instance by itself, or answers 503 where it must not go without its count.
 """
 
+BOUNDS_OPENING = """\
+`TALLYSTICK_BOUNDS` changes some of them and leaves the others at their defaults: `rewards=5000; aliases=20`. A user at
+a bound keeps what is there, also where it is more than the bound, and a request for one more is refused with 409
+`BOUND_REACHED`; [limits](limits.md) has names and defaults.
+"""
+
 FLAGS_OPENING = """\
 Flags switch flows while the service runs: `tallystick flags` shows them and `tallystick flags set` switches them, as do
 `GET /api/admin/flags` and `PUT /api/admin/flags/{name}`; see [operations](operations.md#flags). `TALLYSTICK_FLAGS` pins
@@ -140,6 +147,8 @@ def _parts() -> Iterator[str]:
             head = ("group", "default", "routes", "while shared counts are out of reach")
             yield _table(head, [_limit(group) for group in LIMITS])
             yield LIMITS_END
+        if theme == "Bounds":
+            yield BOUNDS_OPENING
     yield SECRETS_OPENING
     yield "".join(f"- `{variable(name)}`\n" for name in Settings.__struct_fields__ if _may_be_in_a_file(name))
     yield SECRETS_END

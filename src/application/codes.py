@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from application.bounds import Room
 from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.legacy_metadata import BringAlong, NoteCodes
 from application.minting import Minted, count_mints, mint
 from application.ports import Clock, Metrics
 from application.transactions import Stores, Transactions
 from application.users import enter
+from domain.bounds import DEFAULT_BOUNDS, UserBounds
 from domain.codes import Code
 from domain.refusals import Refusal
 from domain.users import UserDeleted, UserId
@@ -78,9 +80,10 @@ class RemintCodes:
         once: AnswerOnce,
         bring: BringAlong,
         note: NoteCodes,
+        bounds: UserBounds = DEFAULT_BOUNDS,
     ) -> None:
         self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
-        self._bring, self._note = bring, note
+        self._bring, self._note, self._bounds = bring, note, bounds
 
     async def __call__(self, remints: Sequence[Keyed[Remint]]) -> list[Reminted | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
@@ -93,16 +96,18 @@ class RemintCodes:
         user_ids = {command.user_id for command in remints}
         await self._bring(stores, user_ids, now)
         users = await enter(stores, user_ids, now)
+        # The users are locked: nobody else makes an alias of theirs.
+        room = await Room.open(stores, "aliases", user_ids, self._bounds, locked=True)
         # One after the other, for one user may ask twice in a batch; nobody remints by the thousand.
         return [
             UserDeleted()
             if users[command.user_id].deleted_at
             # Each at an instant of its own: which alias is the newest can be told.
-            else await self._remint_one(stores, command, now + timedelta(microseconds=number))
+            else await self._remint_one(stores, command, now + timedelta(microseconds=number), room)
             for number, command in enumerate(remints)
         ]
 
-    async def _remint_one(self, stores: Stores, command: Remint, now: datetime) -> Reminted | Refusal:
+    async def _remint_one(self, stores: Stores, command: Remint, now: datetime, room: Room) -> Reminted | Refusal:
         user_id = command.user_id
         verified = user_id in await stores.verifications.verified([user_id])
         held = (await stores.codes.canonical([user_id])).get(user_id)
@@ -111,6 +116,8 @@ class RemintCodes:
         if own is not None and held is not None:  # committed by an earlier try whose answer was lost
             alias = own if own != held else (await stores.codes.newest_aliases([user_id])).get(user_id)
             return Reminted(held, alias, verified)
+        if held is not None and not room.take(user_id):
+            return room.refusal
         await stores.codes.demote([user_id], now)
         minted = (await mint(stores, {user_id: command.candidates}, now))[user_id]
         if isinstance(minted, Refusal):

@@ -1,11 +1,12 @@
 """Idempotency keys: the first answer again, byte for byte, stored in the transaction of its effect."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from domain.bounds import DEFAULT_BOUNDS, BoundReached, UserBounds
 from domain.refusals import Refusal
 from domain.users import UserDeleted, UserId, Users
 
@@ -72,14 +73,26 @@ class Replayed(Exception):
 Claim = Literal["fresh", "running"] | StoredReply
 
 
+class ReplyTotals(NamedTuple):
+    """How many replies of a caller are stored, and how many bytes they have."""
+
+    replies: int = 0
+    bytes: int = 0
+
+
 class IdempotencyKeys(Protocol):
     """Answers by caller and key, kept for a week and a day."""
 
     async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
         """Take keys for the length of the transaction: fresh, running in another one, or answered before."""
 
-    async def record(self, replies: Sequence[tuple[RequestKey, StoredReply]]) -> None:
-        """Store the answers of claimed keys."""
+    async def totals(self, callers: Collection[UserId]) -> dict[UserId, ReplyTotals]:
+        """Return what callers of the last claim have stored, as it saw them; a caller without replies is left out."""
+
+    async def record(
+        self, replies: Sequence[tuple[RequestKey, StoredReply]], bounds: UserBounds = DEFAULT_BOUNDS
+    ) -> None:
+        """Store the answers of claimed keys; RivalStored where a caller has come to a bound since the claim."""
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """Drop at most `limit` answers older than that and return how many."""
@@ -118,8 +131,8 @@ class ReplyEncoder(Protocol):
 class AnswerOnce:
     """Runs the commands of a batch that were not answered before, and stores their answers with their effects."""
 
-    def __init__(self, encode: ReplyEncoder) -> None:
-        self._encode = encode
+    def __init__(self, encode: ReplyEncoder, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
+        self._encode, self._bounds = encode, bounds
 
     async def __call__(
         self,
@@ -130,7 +143,8 @@ class AnswerOnce:
         """Return the outcomes in order.
 
         A repeated key yields Replayed, IdempotencyMismatch or IdempotencyInProgress; UserDeleted for a caller who was
-        deleted since.
+        deleted since. A new key yields BoundReached where no reply can be stored for it: what cannot be answered once
+        is not run.
         """
         asked: dict[tuple[UserId, str], RequestKey] = {}
         for request in requests:
@@ -139,7 +153,13 @@ class AnswerOnce:
         if not asked:
             return list(await work([request.command for request in requests]))
         claims = dict(zip(asked, await stores.idempotency.claim(list(asked.values())), strict=True))
-        first = [number for number, request in enumerate(requests) if _is_to_run(request, claims, asked)]
+        full = await self._without_room(stores, asked, claims)
+        first = [
+            number
+            for number, request in enumerate(requests)
+            if _is_to_run(request, claims, asked)
+            and (request.key is None or (request.key.caller, request.key.key) not in full)
+        ]
         worked = await work([requests[number].command for number in first]) if first else []
         outcomes = dict(zip(first, worked, strict=True))
         replies: dict[tuple[UserId, str], StoredReply] = {}
@@ -148,13 +168,33 @@ class AnswerOnce:
             reply = self._encode(outcomes[number], key) if key is not None else None
             if key is not None and reply is not None:
                 replies[key.caller, key.key] = reply
-        await stores.idempotency.record([(asked[name], reply) for name, reply in replies.items()])
+        await stores.idempotency.record([(asked[name], reply) for name, reply in replies.items()], self._bounds)
         repeated = {r.key.caller for n, r in enumerate(requests) if n not in outcomes and r.key is not None}
         deleted = await stores.users.deleted(repeated) if repeated else set[UserId]()
         return [
-            outcomes[number] if number in outcomes else _again(request.key, claims, replies, deleted)
+            outcomes[number] if number in outcomes else _again(request.key, claims, replies, deleted, full)
             for number, request in enumerate(requests)
         ]
+
+    async def _without_room(
+        self,
+        stores: ReplyStores,
+        asked: Mapping[tuple[UserId, str], RequestKey],
+        claims: Mapping[tuple[UserId, str], Claim],
+    ) -> dict[tuple[UserId, str], BoundReached]:
+        """Return the new keys whose callers may store no more replies."""
+        fresh = [name for name in asked if claims[name] == "fresh"]
+        totals = await stores.idempotency.totals({caller for caller, _ in fresh})
+        full: dict[tuple[UserId, str], BoundReached] = {}
+        for name in fresh:
+            held = totals.get(name[0], ReplyTotals())
+            if held.replies >= self._bounds.replies:
+                full[name] = BoundReached("replies", limit=self._bounds.replies)
+            elif held.bytes >= self._bounds.reply_bytes:
+                full[name] = BoundReached("reply_bytes", limit=self._bounds.reply_bytes)
+            else:
+                totals[name[0]] = held._replace(replies=held.replies + 1)
+        return full
 
 
 def _is_to_run(
@@ -170,12 +210,15 @@ def _again(
     claims: Mapping[tuple[UserId, str], Claim],
     replies: Mapping[tuple[UserId, str], StoredReply],
     deleted: set[UserId],
+    full: Mapping[tuple[UserId, str], BoundReached],
 ) -> Refusal | Replayed:
     if key is None:
         raise AssertionError("a command without a key always runs")
     if key.caller in deleted:
         return UserDeleted()
     name = (key.caller, key.key)
+    if name in full:
+        return full[name]
     claim = claims[name]
     reply = claim if isinstance(claim, StoredReply) else replies.get(name)
     if reply is None:

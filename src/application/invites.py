@@ -5,8 +5,10 @@ from datetime import datetime
 
 import msgspec
 
+from application.bounds import Room
 from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.transactions import Stores, Transactions
+from domain.bounds import DEFAULT_BOUNDS, UserBounds
 from domain.codes import Code, CodesExhausted
 from domain.invites import (
     CodeTaken,
@@ -66,8 +68,8 @@ class Redeemed(msgspec.Struct, frozen=True):
 class MakeInvites:
     """Make invites, and take them back; nobody who was deleted makes one."""
 
-    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
-        self._transactions, self._once = transactions, once
+    def __init__(self, transactions: Transactions, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
+        self._transactions, self._once, self._bounds = transactions, once, bounds
 
     async def __call__(self, commands: Sequence[Keyed[NewInvite | RevokeInvite]]) -> list[Invite | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
@@ -77,17 +79,21 @@ class MakeInvites:
         # Without a lock: an invite of somebody who is deleted a moment later stays valid, like all of theirs.
         owners = {command.owner_id for command in commands if isinstance(command, NewInvite)}
         deleted = await stores.users.deleted(owners) if owners else set[UserId]()
+        room = await Room.open(stores, "invites", owners - deleted, self._bounds)
         # One after the other: nobody makes invites by the thousand.
         return [
-            await self._make(stores, command, deleted)
+            await self._make(stores, command, deleted, room)
             if isinstance(command, NewInvite)
             else await self._revoke(stores, command)
             for command in commands
         ]
 
-    async def _make(self, stores: Stores, command: NewInvite, deleted: set[UserId]) -> Invite | Refusal:
+    async def _make(self, stores: Stores, command: NewInvite, deleted: set[UserId], room: Room) -> Invite | Refusal:
         if command.owner_id in deleted:
             return UserDeleted()
+        if not room.take(command.owner_id):
+            # An earlier try whose answer was lost may have stored it as the last one that there was room for.
+            return await stores.invites.find(command.invite_id) or room.refusal
         for code in command.codes:
             invite = Invite(
                 invite_id=command.invite_id,

@@ -5,11 +5,13 @@ from datetime import datetime
 
 import msgspec
 
+from application.bounds import Room
 from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.pending_accruals import PendingDesk, count_recoveries
 from application.points import Accrued, Points, PointsDesk
 from application.ports import Metrics
 from application.transactions import Stores, Transactions
+from domain.bounds import DEFAULT_BOUNDS, UserBounds
 from domain.ledger import Account, AccountKey
 from domain.loyalty import Accrual, receipt
 from domain.pending_accruals import AccrualPending
@@ -66,8 +68,10 @@ class Completed(msgspec.Struct, frozen=True):
 class OpenSlips:
     """Open slips for players who are known, with the settings that their games have now."""
 
-    def __init__(self, transactions: Transactions, games: Games, once: AnswerOnce) -> None:
-        self._transactions, self._games, self._once = transactions, games, once
+    def __init__(
+        self, transactions: Transactions, games: Games, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS
+    ) -> None:
+        self._transactions, self._games, self._once, self._bounds = transactions, games, once, bounds
 
     async def __call__(self, commands: Sequence[Keyed[NewSlip]]) -> list[Slip | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
@@ -75,15 +79,25 @@ class OpenSlips:
 
     async def _open(self, stores: Stores, commands: Sequence[NewSlip]) -> list[Slip | Refusal]:
         players = await stores.players.find({command.player_id for command in commands})
+        living = {player_id for player_id, player in players.items() if not player.is_deleted}
+        room = await Room.open(stores, "slips", living, self._bounds)
         outcomes: list[Slip | Refusal] = []
         for command in commands:
             player = players.get(command.player_id)
             if player is None or player.is_deleted:
                 outcomes.append(UserNotFound() if player is None else UserDeleted())
             else:
-                outcomes.append(self._decide(command))
+                outcomes.append(await self._with_room(stores, self._decide(command), room))
         await stores.slips.add([slip for slip in outcomes if isinstance(slip, Slip)])
         return outcomes
+
+    @staticmethod
+    async def _with_room(stores: Stores, slip: Slip | Refusal, room: Room) -> Slip | Refusal:
+        """Return the slip where its player may have one more."""
+        if isinstance(slip, Refusal) or room.take(slip.player_id):
+            return slip
+        # An earlier try whose answer was lost may have stored it as the last one that there was room for.
+        return (await stores.slips.find([slip.slip_id])).get(slip.slip_id) or room.refusal
 
     def _decide(self, command: NewSlip) -> Slip | Refusal:
         try:

@@ -5,8 +5,10 @@ from datetime import datetime
 
 import msgspec
 
+from application.bounds import Room
 from application.idempotency import AnswerOnce, Keyed, Replayed
 from application.transactions import Stores, Transactions
+from domain.bounds import DEFAULT_BOUNDS, UserBounds
 from domain.ledger import Account, AccountKey, Entry
 from domain.refusals import Refusal
 from domain.rewards import Collected, CollectionKey, Desk, NotYourReward, Reward, RewardId, RewardNotFound, purchase
@@ -93,8 +95,8 @@ class PurchaseBaskets:
 class OfferRewards:
     """Put rewards on offer, and change them. Their owner can, and managers; a deleted user cannot."""
 
-    def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
-        self._transactions, self._once = transactions, once
+    def __init__(self, transactions: Transactions, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
+        self._transactions, self._once, self._bounds = transactions, once, bounds
 
     async def __call__(
         self, commands: Sequence[Keyed[OfferReward | ChangeReward]]
@@ -107,15 +109,20 @@ class OfferRewards:
         # those who finish deletions.
         users = await stores.users.lock({_offering(command) for command in commands})
         deleted = {user.user_id for user in users.values() if user.deleted_at is not None}
+        owners = {command.reward.owner_id for command in commands if isinstance(command, OfferReward)}
+        room = await Room.open(stores, "rewards", owners - deleted, self._bounds)
         # One after the other: nobody offers by the thousand.
         return [
-            UserDeleted() if _offering(command) in deleted else await self._settle(stores, command)
+            UserDeleted() if _offering(command) in deleted else await self._decide_one(stores, command, room)
             for command in commands
         ]
 
-    async def _settle(self, stores: Stores, command: OfferReward | ChangeReward) -> Reward | Refusal:
+    async def _decide_one(self, stores: Stores, command: OfferReward | ChangeReward, room: Room) -> Reward | Refusal:
         if isinstance(command, ChangeReward):
             return await self._change(stores, command)
+        if not room.take(command.reward.owner_id):
+            # An earlier try whose answer was lost may have stored it as the last one that there was room for.
+            return await stores.rewards.lock(command.reward.reward_id) or room.refusal
         await stores.rewards.add(command.reward)
         return command.reward
 

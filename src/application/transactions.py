@@ -8,6 +8,7 @@ from application.idempotency import FingerprintKeys, IdempotencyKeys
 from application.invariants import Invariants
 from application.schedules import Schedules
 from domain.audit import Audit
+from domain.bounds import Holdings
 from domain.clicks import ClickedCodes
 from domain.codes import ReferralCodes
 from domain.erasures import Erasures
@@ -50,6 +51,7 @@ class Stores:
     audit: Audit
     exports: Exports
     erasures: Erasures
+    holdings: Holdings
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory

@@ -122,7 +122,8 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         ),
         "metadata_mirror": _deleted("user_id", "code", "mirrored_at"),
         "flags": _kept("who answers for how a flow is switched", "name", "enabled", "updated_at", "updated_by"),
-        "idempotency_keys": _deleted("caller", "key", "fingerprint", "status", "body", "created_at"),
+        "idempotency_keys": _deleted("caller", "key", "fingerprint", "status", "body", "created_at", "is_counted"),
+        "reply_totals": _deleted("caller", "replies", "bytes"),
     }
 )
 """Every column of every table that holds rows of users: a new column needs its line here."""

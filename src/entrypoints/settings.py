@@ -14,6 +14,7 @@ from adapters.identity.tokens import PUBLISHED_ALGORITHMS, SECRET_ALGORITHMS
 from adapters.rate_limits.limiter import read_limits
 from adapters.telemetry.logs import LogLevel
 from adapters.webhooks.signatures import WebhookSecrets
+from domain.bounds import UserBounds
 from domain.flags import DEFAULTS, LOCKED, Flag
 from domain.ledger import MAX_AMOUNT
 from domain.loyalty import Tiers
@@ -152,6 +153,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     rate_limits: Annotated[
         str, _says("`off`, or `group=expression; group=expression` over the defaults; an expression may be `off`.")
+    ] = ""
+    bounds: Annotated[
+        str, _says("How much of each thing one user may hold: `name=number; name=number` over the defaults.")
     ] = ""
     rate_limit_storage: Annotated[
         str, _says("`memory://`, or `valkey://...` or `redis://...` to share counts between instances.")
@@ -293,6 +297,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return ReferralPoints(self.referral_points, self.referral_points_need, self.referral_points_daily_cap)
 
     @property
+    def user_bounds(self) -> UserBounds:
+        """How much of each thing one user may hold."""
+        return UserBounds.parse(self.bounds)
+
+    @property
     def rated_games(self) -> Games:
         """The games that slips can be opened for."""
         return Games.parse(self.games)
@@ -394,6 +403,7 @@ def _check(settings: Settings) -> None:
         "flags": _read_flags,
         "tiers": Tiers.parse,
         "games": Games.parse,
+        "bounds": UserBounds.parse,
         "trusted_proxies": lambda text: [ip_network(word, strict=False) for word in text.split()],
         "allowed_origins": _check_origins,
         "allowed_headers": _check_headers,

@@ -73,6 +73,7 @@ from application.rewards import (
 )
 from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
 from application.transactions import Transactions
+from domain.bounds import UserBounds
 from domain.codes import draw_candidates
 from domain.exports import EntryView
 from domain.flags import Flags, FlagState, Pins, Switch
@@ -370,7 +371,11 @@ class Referrals(Provider):
     peek_link = provide(PeekReferralLink)
 
     @provide
-    def once(self, addresses: Addresses) -> AnswerOnce:
+    def bounds(self, settings: Settings) -> UserBounds:
+        return settings.user_bounds
+
+    @provide
+    def once(self, addresses: Addresses, bounds: UserBounds) -> AnswerOnce:
         return AnswerOnce(
             WireEncoder(
                 {
@@ -383,7 +388,8 @@ class Referrals(Provider):
                     Bought: wire_bought,
                     Invite: wire_invite,
                 }
-            )
+            ),
+            bounds,
         )
 
     @provide

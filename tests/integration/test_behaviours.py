@@ -3,6 +3,7 @@
 from tests.unit.behaviours.accruals import AccruePointsBehaviour
 from tests.unit.behaviours.audit import AuditBehaviour
 from tests.unit.behaviours.awards import AwardPointsBehaviour
+from tests.unit.behaviours.bounds import ReplyBoundsBehaviour, UserBoundsBehaviour
 from tests.unit.behaviours.clicks import ClickedCodesBehaviour
 from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
 from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
@@ -158,6 +159,12 @@ class TestAudit(AuditBehaviour): ...
 
 
 class TestEraseTraces(EraseTracesBehaviour): ...
+
+
+class TestUserBounds(UserBoundsBehaviour): ...
+
+
+class TestReplyBounds(ReplyBoundsBehaviour): ...
 
 
 class TestExports(ExportsBehaviour): ...

@@ -1,11 +1,12 @@
 """Idempotent replies in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.memory.tables import View
-from application.idempotency import Claim, FingerprintKeys, RequestKey, StoredReply
+from application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
 from application.transactions import RivalStored
+from domain.bounds import DEFAULT_BOUNDS, UserBounds
 from domain.users import UserId
 
 
@@ -20,9 +21,20 @@ class MemoryIdempotencyKeys:
         stored = [self._view.replies.get((key.caller, key.key)) for key in keys]
         return ["fresh" if reply is None else reply[1] for reply in stored]
 
-    async def record(self, replies: Sequence[tuple[RequestKey, StoredReply]]) -> None:
+    async def totals(self, callers: Collection[UserId]) -> dict[UserId, ReplyTotals]:
+        return {caller: total for caller in callers if (total := self._view.reply_totals.get(caller)) is not None}
+
+    async def record(
+        self, replies: Sequence[tuple[RequestKey, StoredReply]], bounds: UserBounds = DEFAULT_BOUNDS
+    ) -> None:
         self._view.writing()
+        before = await self.totals({key.caller for key, _ in replies})
+        if any(total.bytes >= bounds.reply_bytes for total in before.values()):
+            raise RivalStored("reply_totals")
         for key, reply in replies:
+            self._count(key.caller, 1, len(reply.body))
+            if self._total(key.caller).replies > bounds.replies:
+                raise RivalStored("reply_totals")
             if (key.caller, key.key) in self._view.replies:
                 raise RivalStored("idempotency_keys_pkey")
             self._view.replies.put((key.caller, key.key), (key, reply))
@@ -31,15 +43,31 @@ class MemoryIdempotencyKeys:
         self._view.writing()
         old = [key for key, _ in self._view.replies.values() if key.at < before]
         for key in old[:limit]:
-            self._view.replies.remove((key.caller, key.key))
+            self._remove(key.caller, key.key)
         return len(old[:limit])
 
     async def drop(self, caller: UserId, *, after: str, limit: int) -> str | None:
         self._view.writing()
         held = sorted(key.key for key, _ in self._view.replies.values() if key.caller == caller and key.key > after)
         for key in held[:limit]:
+            self._remove(caller, key)
+        if len(held) < limit:
+            self._view.reply_totals.remove(caller)
+            return None
+        return held[limit - 1]
+
+    def _remove(self, caller: UserId, key: str) -> None:
+        stored = self._view.replies.get((caller, key))
+        if stored is not None:
+            self._count(caller, -1, -len(stored[1].body))
             self._view.replies.remove((caller, key))
-        return held[limit - 1] if len(held) >= limit else None
+
+    def _total(self, caller: UserId) -> ReplyTotals:
+        return self._view.reply_totals.get(caller) or ReplyTotals()
+
+    def _count(self, caller: UserId, replies: int, size: int) -> None:
+        total = self._total(caller)
+        self._view.reply_totals.put(caller, ReplyTotals(total.replies + replies, total.bytes + size))
 
 
 class MemoryFingerprintKeys(FingerprintKeys):

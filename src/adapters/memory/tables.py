@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from adapters.memory.drafts import Draft
-from application.idempotency import RequestKey, StoredReply
+from application.idempotency import ReplyTotals, RequestKey, StoredReply
 from domain.codes import Code, CodeEntry
 from domain.flags import Flag, Switch
 from domain.identity import Credentials, Verification
@@ -59,6 +59,7 @@ class Tables:
     credentials: dict[UserId, Credentials] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
     fingerprint_keys: dict[str, bytes] = field(default_factory=dict)
+    reply_totals: dict[UserId, ReplyTotals] = field(default_factory=dict)
     flags: dict[Flag, Switch] = field(default_factory=dict)
     runs: dict[int, str] = field(default_factory=dict)
     claims: dict[tuple[int, str, UserId], tuple[Claim, UserId | None]] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class View:
         self.credentials = Draft(tables.credentials)
         self.replies = Draft(tables.replies)
         self.fingerprint_keys = Draft(tables.fingerprint_keys)
+        self.reply_totals = Draft(tables.reply_totals)
         self.flags = Draft(tables.flags)
         self.runs = Draft(tables.runs)
         self.claims = Draft(tables.claims)

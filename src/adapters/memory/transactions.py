@@ -13,6 +13,7 @@ from adapters.memory.directory import MemoryIdentityDirectory
 from adapters.memory.erasures import MemoryErasures
 from adapters.memory.exports import MemoryExports
 from adapters.memory.flags import MemoryFlagBook
+from adapters.memory.holdings import MemoryHoldings
 from adapters.memory.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
 from adapters.memory.identity import MemoryVerifications
 from adapters.memory.identity_events import MemoryDeliveries
@@ -80,6 +81,7 @@ def _stores(view: View) -> Stores:
         audit=MemoryAudit(view),
         exports=MemoryExports(view),
         erasures=MemoryErasures(view),
+        holdings=MemoryHoldings(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
         directory=MemoryIdentityDirectory(view),

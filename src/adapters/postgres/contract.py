@@ -63,11 +63,19 @@ MAY_UPDATE: frozenset[str] = frozenset(
             for column in ("email", "email_key", "username", "username_key", "display_name", "phone")
         ),
         *(f"metadata_mirror.{column}" for column in ("code", "mirrored_at")),
+        *(f"reply_totals.{column}" for column in ("replies", "bytes")),
         *(f"schedules.{column}" for column in ("leased_until", "last_done_at")),
     }
 )
 MAY_DELETE: frozenset[str] = frozenset(
-    {"attribution_attempts", "webhook_deliveries", "idempotency_keys", "pending_accruals", "metadata_mirror"}
+    {
+        "attribution_attempts",
+        "webhook_deliveries",
+        "idempotency_keys",
+        "reply_totals",
+        "pending_accruals",
+        "metadata_mirror",
+    }
 )
 """Tables and columns that may change or shrink; everything else is history, and the service may only add to it."""
 

@@ -1,13 +1,15 @@
 """Idempotent replies on PostgreSQL."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.postgres.database import Connection
 from adapters.postgres.erasures import last_key
 from adapters.postgres.statements import Statements
-from application.idempotency import Claim, FingerprintKeys, RequestKey, StoredReply
+from application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
+from application.transactions import RivalStored
+from domain.bounds import DEFAULT_BOUNDS, UserBounds
 from domain.users import UserId
 
 _SQL = Statements.load("idempotency")
@@ -19,13 +21,19 @@ class PostgresIdempotencyKeys:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._totals: dict[UserId, ReplyTotals] = {}
 
     async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
         locks = await self._connection.fetch(_SQL.lock, [_lock_id(key) for key in keys])
         callers, names = [key.caller for key in keys], [key.key for key in keys]
+        found = await self._connection.fetch(_SQL.find, callers, names)
         stored = {
             (row["caller"], row["key"]): StoredReply(row["fingerprint"], row["status"], row["body"])
-            for row in await self._connection.fetch(_SQL.find, callers, names)
+            for row in found
+            if row["status"] is not None
+        }
+        self._totals = {
+            row["caller"]: ReplyTotals(row["replies"], row["bytes"]) for row in found if row["replies"] is not None
         }
         claims: list[Claim] = []
         for key, lock in zip(keys, locks, strict=True):
@@ -33,9 +41,14 @@ class PostgresIdempotencyKeys:
             claims.append(reply if reply is not None else "fresh" if lock["locked"] else "running")
         return claims
 
-    async def record(self, replies: Sequence[tuple[RequestKey, StoredReply]]) -> None:
+    async def totals(self, callers: Collection[UserId]) -> dict[UserId, ReplyTotals]:
+        return {caller: self._totals[caller] for caller in callers if caller in self._totals}
+
+    async def record(
+        self, replies: Sequence[tuple[RequestKey, StoredReply]], bounds: UserBounds = DEFAULT_BOUNDS
+    ) -> None:
         if replies:
-            await self._connection.execute(
+            counted = await self._connection.fetchval(
                 _SQL.record,
                 [key.caller for key, _ in replies],
                 [key.key for key, _ in replies],
@@ -43,10 +56,14 @@ class PostgresIdempotencyKeys:
                 [reply.status for _, reply in replies],
                 [reply.body for _, reply in replies],
                 [key.at for key, _ in replies],
+                bounds.replies,
+                bounds.reply_bytes,
             )
+            if counted != len({key.caller for key, _ in replies}):
+                raise RivalStored("reply_totals")
 
     async def forget(self, *, before: datetime, limit: int) -> int:
-        return int((await self._connection.execute(_SQL.forget, before, limit)).removeprefix("DELETE "))
+        return int(await self._connection.fetchval(_SQL.forget, before, limit))
 
     async def drop(self, caller: UserId, *, after: str, limit: int) -> str | None:
         return last_key(await self._connection.fetchrow(_SQL.drop_of, caller, after, limit), limit)

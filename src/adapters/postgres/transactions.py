@@ -17,6 +17,7 @@ from adapters.postgres.erasures import PostgresErasures
 from adapters.postgres.errors import translated
 from adapters.postgres.exports import PostgresExports
 from adapters.postgres.flags import PostgresFlagBook
+from adapters.postgres.holdings import PostgresHoldings
 from adapters.postgres.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
 from adapters.postgres.identity import PostgresVerifications
 from adapters.postgres.identity_events import PostgresDeliveries
@@ -99,6 +100,7 @@ def stores_on(connection: Connection) -> Stores:
         audit=PostgresAudit(connection),
         exports=PostgresExports(connection),
         erasures=PostgresErasures(connection),
+        holdings=PostgresHoldings(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
         directory=PostgresIdentityDirectory(connection),

@@ -17,6 +17,7 @@ from litestar.static_files import create_static_files_router
 
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
+from domain.bounds import BoundReached
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.tokens import IdentityKeysUnavailable
 from domain.users import UserDeleted
@@ -53,7 +54,7 @@ _WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, IdentityKeysUnavaila
 _WITH_BODY: tuple[type[Refusal], ...] = (
     *(BodyTooLarge, BodyTooSlow, UnsupportedMediaType, UnsupportedEncoding, InvalidRequest),
 )
-_WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress)
+_WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress, BoundReached)
 _WITH_EFFECT: tuple[type[Refusal], ...] = (OutcomeUnknown, CsrfRefused)
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REPEATABLE = frozenset({"DELETE"})

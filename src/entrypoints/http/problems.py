@@ -9,6 +9,7 @@ from adapters.postgres.errors import InvalidText
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
 from application.sign_up import SignInRefused
+from domain.bounds import BoundReached
 from domain.codes import CodesExhausted
 from domain.flags import FlagLocked, FlagNotFound, FlagPinned
 from domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
@@ -62,6 +63,7 @@ STATUS: Mapping[type[Refusal], int] = {
     AlreadyUsed: 409,
     BalanceLimitExceeded: 422,
     BodyTooLarge: 413,
+    BoundReached: 409,
     BodyTooSlow: 408,
     CodeTaken: 409,
     CodesExhausted: 503,

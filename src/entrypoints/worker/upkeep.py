@@ -58,7 +58,9 @@ class Upkeep:
                 logger().info("pending accrual credited", **facts)
             elif not isinstance(outcome, AccrualPending):
                 logger().error("pending accrual failed", error=outcome, **facts)
+        await self._measure_erasures(self._clock.now())
         await self._finish_erasures()
+        await self._measure_erasures(self._clock.now())
         await self._measure_backlog(self._clock.now())
         # Last, for it looks at every user: where that takes too long, the rest was done.
         self._metrics.gauge("missing_code_count", await self._reads(lambda stores: stores.standings.missing_codes()))
@@ -68,6 +70,8 @@ class Upkeep:
         age = (now - backlog.oldest_at).total_seconds() if backlog.oldest_at is not None else 0.0
         self._metrics.gauge("pending_accruals", backlog.waiting)
         self._metrics.gauge("pending_accruals_oldest_seconds", max(0.0, age))
+
+    async def _measure_erasures(self, now: datetime) -> None:
         erasures = await self._reads(lambda stores: stores.erasures.backlog())
         age = (now - erasures.oldest_since).total_seconds() if erasures.oldest_since is not None else 0.0
         self._metrics.gauge("pending_erasures", erasures.waiting)

@@ -15,6 +15,7 @@ WHOSE = {
     "credentials": "user_id",
     "rewards": "owner_id",
     "idempotency_keys": "caller",
+    "reply_totals": "caller",
     "legacy_users": "user_id",
     "metadata_mirror": "user_id",
     "attribution_attempts": "user_id",

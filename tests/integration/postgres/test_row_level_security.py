@@ -55,6 +55,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "referral_codes": frozenset({"SELECT", "INSERT", "UPDATE is_canonical", "UPDATE demoted_at", "UPDATE retired_at"}),
     "referral_edges": frozenset({"SELECT", "INSERT"}),
     "rewards": frozenset({"SELECT", "INSERT", "UPDATE name", "UPDATE description", "UPDATE cost", "UPDATE active"}),
+    "reply_totals": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE replies", "UPDATE bytes"}),
     "schedules": frozenset({"SELECT", "INSERT", "UPDATE leased_until", "UPDATE last_done_at"}),
     "schema_migrations": frozenset({"SELECT"}),
     "users": frozenset({"SELECT", "INSERT"})
@@ -89,6 +90,7 @@ ROWS: Mapping[str, str] = {
     "webhook_deliveries": "(delivery_id, kind, received_at) VALUES ('msg_{n}', 'created', now())",
     "idempotency_keys": "(caller, key, fingerprint, status, body, created_at) "
     "VALUES ('user{n}', 'k', '', 200, '', now())",
+    "reply_totals": "(caller, replies, bytes) VALUES ('user{n}', 1, 1)",
     "ledger_accounts": "(user_id, unit) VALUES ('user{n}', 'credits')",
     "ledger_entries": "(user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, "
     "correlation_id, created_at) VALUES ('user1', 'credits', {n}, 5, 0, 5, 'grant', 'event {n}', '', now())",

@@ -186,7 +186,7 @@ async def test_a_failed_round_is_followed_by_the_next_one(
 ) -> None:
     await remember(world, "old")
     world.pass_time(days=9)
-    failing, rounds = Failing(transactions, [failure]), Rounds(15)  # each of three rounds sets five gauges
+    failing, rounds = Failing(transactions, [failure]), Rounds(21)  # each of three rounds sets seven gauges
     reads = Reads(failing, NoPause())
     upkeep = upkeep_of(world, reads, NoPause(), rounds, failing)
 

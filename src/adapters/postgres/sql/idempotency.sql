@@ -5,28 +5,86 @@ FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (lock_id, n)
 ORDER BY asked.n;
 
 -- find(callers, keys)
--- After the locks, in a statement of its own: it sees what the previous holder of a lock committed.
-SELECT held.caller, held.key, held.fingerprint, held.status, held.body
-FROM tallystick.idempotency_keys AS held
-INNER JOIN unnest($1::text[], $2::text[]) AS asked (caller, key)
-ON held.caller = asked.caller AND held.key = asked.key;
+-- After the locks, in a statement of its own: it sees what the previous holder of a lock committed. A row for each key
+-- that is stored, and one for each caller who has stored any.
+SELECT asked.caller, held.key, held.fingerprint, held.status, held.body, total.replies, total.bytes
+FROM unnest($1::text[], $2::text[]) AS asked (caller, key)
+LEFT JOIN LATERAL (
+    SELECT k.key, k.fingerprint, k.status, k.body
+    FROM tallystick.idempotency_keys AS k
+    WHERE k.caller = asked.caller AND k.key = asked.key
+    OFFSET 0
+) AS held ON true
+LEFT JOIN LATERAL (
+    SELECT t.replies, t.bytes FROM tallystick.reply_totals AS t WHERE t.caller = asked.caller OFFSET 0
+) AS total ON true
+WHERE held.key IS NOT NULL OR total.replies IS NOT NULL;
 
--- record(callers, keys, fingerprints, statuses, bodies, created_ats)
-INSERT INTO tallystick.idempotency_keys (caller, key, fingerprint, status, body, created_at)
-SELECT new.caller, new.key, new.fingerprint, new.status, new.body, new.created_at
-FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bytea[], $6::timestamptz[])
-AS new (caller, key, fingerprint, status, body, created_at)
-ORDER BY new.caller, new.key;
+-- record(callers, keys, fingerprints, statuses, bodies, created_ats, most_replies, most_bytes)
+-- The counter of a caller is the last row that a request locks. A caller who has come to a bound is counted no more, and
+-- is missing from what is returned: how many callers were counted.
+WITH new AS (
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bytea[], $6::timestamptz[])
+    AS given (caller, key, fingerprint, status, body, created_at)
+),
+
+stored AS (
+    INSERT INTO tallystick.idempotency_keys (caller, key, fingerprint, status, body, created_at, is_counted)
+    SELECT caller, key, fingerprint, status, body, created_at, true
+    FROM new
+    ORDER BY caller, key
+),
+
+counted AS (
+    INSERT INTO tallystick.reply_totals AS held (caller, replies, bytes)
+    SELECT caller, count(*), sum(octet_length(body))
+    FROM new
+    GROUP BY caller
+    ORDER BY caller
+    ON CONFLICT (caller) DO UPDATE
+    SET replies = held.replies + excluded.replies, bytes = held.bytes + excluded.bytes
+    WHERE held.replies + excluded.replies <= $7::bigint AND held.bytes < $8::bigint
+    RETURNING caller
+)
+
+SELECT count(*) FROM counted;
 
 -- forget(before, limit)
-DELETE FROM tallystick.idempotency_keys
-WHERE (caller, key) IN (
-    SELECT caller, key
-    FROM tallystick.idempotency_keys
-    WHERE created_at < $1::timestamptz
-    ORDER BY created_at
-    LIMIT $2::bigint
-);
+-- Counters are locked in the order of their callers, as those who store replies lock them.
+WITH forgotten AS (
+    DELETE FROM tallystick.idempotency_keys
+    WHERE (caller, key) IN (
+        SELECT caller, key
+        FROM tallystick.idempotency_keys
+        WHERE created_at < $1::timestamptz
+        ORDER BY created_at
+        LIMIT $2::bigint
+    )
+    RETURNING caller, octet_length(body) AS bytes, is_counted
+),
+
+fewer AS (
+    SELECT caller, count(*) AS replies, sum(bytes) AS bytes FROM forgotten WHERE is_counted GROUP BY caller
+),
+
+locked AS (
+    SELECT caller
+    FROM tallystick.reply_totals
+    WHERE caller = ANY(ARRAY(SELECT fewer.caller FROM fewer))
+    ORDER BY caller
+    FOR NO KEY UPDATE
+),
+
+uncounted AS (
+    UPDATE tallystick.reply_totals AS held
+    SET replies = held.replies - fewer.replies, bytes = held.bytes - fewer.bytes
+    FROM locked
+    INNER JOIN fewer ON fewer.caller = locked.caller
+    WHERE held.caller = locked.caller
+)
+
+SELECT count(*) FROM forgotten;
 
 -- drop_of(caller, after, limit)
 -- A page by key: a step passes over none of the rows that earlier ones removed.
@@ -39,6 +97,9 @@ WITH page AS (
 ), dropped AS (
     DELETE FROM tallystick.idempotency_keys AS held
     WHERE held.caller = $1::text AND held.key = ANY(ARRAY(SELECT page.key FROM page))
+), uncounted AS (
+    DELETE FROM tallystick.reply_totals
+    WHERE caller = $1::text AND (SELECT count(*) FROM page) < $3::bigint
 )
 SELECT count(*) AS rows, max(key) AS last
 FROM page;

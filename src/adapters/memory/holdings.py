@@ -1,0 +1,29 @@
+"""Holdings in memory."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from adapters.memory.tables import View
+from domain.bounds import CountedName, Holdings
+from domain.users import UserId
+
+
+class MemoryHoldings(Holdings):
+    """What the users of a view hold. Transactions take turns, so that nobody has to wait for a lock."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def lock(self, user_ids: Collection[UserId]) -> None:  # noqa: ARG002  there is nothing to lock
+        self._view.writing()
+
+    async def count(self, name: CountedName, user_ids: Collection[UserId], *, up_to: int) -> dict[UserId, int]:
+        view = self._view
+        holders: Mapping[CountedName, Callable[[], Iterator[UserId]]] = {
+            "rewards": lambda: (reward.owner_id for reward in view.rewards.values()),
+            "aliases": lambda: (entry.user_id for entry in view.codes.values() if not entry.is_canonical),
+            "invites": lambda: (invite.owner_id for invite in view.invites.values()),
+            "slips": lambda: (slip.player_id for slip in view.slips.values() if slip.state != "closed"),
+        }
+        held = Counter(holders[name]())
+        return {user_id: min(held[user_id], up_to) for user_id in user_ids}

@@ -1,0 +1,30 @@
+"""Holdings on PostgreSQL."""
+
+import hashlib
+from collections.abc import Collection
+
+from adapters.postgres.database import Connection
+from adapters.postgres.statements import Statements
+from domain.bounds import CountedName, Holdings
+from domain.users import UserId
+
+_SQL = Statements.load("holdings")
+
+
+class PostgresHoldings(Holdings):
+    """Ranges of the tables that hold rows of users, each counted by the statement of its name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def lock(self, user_ids: Collection[UserId]) -> None:
+        await self._connection.fetch(_SQL.lock, sorted({_lock_id(user_id) for user_id in user_ids}))
+
+    async def count(self, name: CountedName, user_ids: Collection[UserId], *, up_to: int) -> dict[UserId, int]:
+        rows = await self._connection.fetch(getattr(_SQL, name), list(user_ids), up_to)
+        return {row["user_id"]: row["count"] for row in rows}
+
+
+def _lock_id(user_id: UserId) -> int:
+    """Return the advisory lock of a user's holdings; two users who share one by chance only wait for each other."""
+    return int.from_bytes(hashlib.sha256(f"holdings\x00{user_id}".encode()).digest()[:8], "big", signed=True)

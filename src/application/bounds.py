@@ -1,0 +1,46 @@
+"""Bounds inside a transaction: how much more of a thing its users may hold, kept current while a batch is decided."""
+
+from collections.abc import Collection
+
+from application.transactions import Stores
+from domain.bounds import BoundReached, CountedName, UserBounds
+from domain.users import UserId
+
+
+class Room:
+    """How much more of one thing users may hold."""
+
+    def __init__(self, name: CountedName, limit: int, held: dict[UserId, int]) -> None:
+        self._name, self._limit, self._held = name, limit, held
+
+    @classmethod
+    async def open(
+        cls,
+        stores: Stores,
+        name: CountedName,
+        user_ids: Collection[UserId],
+        bounds: UserBounds,
+        *,
+        locked: bool = False,
+    ) -> "Room":
+        """Count what these users hold, under a lock: their holdings are locked here where their rows are not."""
+        limit = bounds.of(name)
+        if not user_ids:
+            return cls(name, limit, {})
+        if not locked:
+            await stores.holdings.lock(user_ids)
+        # Behind the lock, in a statement of its own: it sees what the previous holder of the lock committed.
+        return cls(name, limit, await stores.holdings.count(name, user_ids, up_to=limit))
+
+    def take(self, user_id: UserId) -> bool:
+        """Count one more; False where the user holds as much as one user may."""
+        held = self._held.get(user_id, 0)
+        if held >= self._limit:
+            return False
+        self._held[user_id] = held + 1
+        return True
+
+    @property
+    def refusal(self) -> BoundReached:
+        """What a user is told for whom there is no room."""
+        return BoundReached(self._name, limit=self._limit)

@@ -1,0 +1,128 @@
+"""Bounds: how much of each thing one user may hold, so that no user costs the others anything."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol, get_args
+
+import msgspec
+
+from domain.refusals import Refusal
+from domain.users import UserId
+
+CountedName = Literal["rewards", "aliases", "invites", "slips"]
+"""What is counted where it is stored, up to the bound."""
+BoundName = Literal[CountedName, "replies", "reply_bytes"]
+
+MAX_REPLY_BYTES = 1024 * 1024
+"""The most bytes of one stored reply."""
+
+
+class Bound(NamedTuple):
+    """A bound on what one user may hold."""
+
+    default: int
+    largest: int
+    """The largest value of the setting. What is counted is counted up to it, in the request that stores one more."""
+    counts: str
+    """What is counted."""
+    instead: str
+    """What a user at the bound can do."""
+
+
+BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
+    {
+        "rewards": Bound(
+            1000,
+            100_000,
+            "rewards that a user offered, active or not",
+            "change one of them, or reactivate it",
+        ),
+        "aliases": Bound(
+            100,
+            100_000,
+            "older codes of a user that still resolve",
+            "keep the present code: an older code is never dropped",
+        ),
+        "invites": Bound(
+            1000, 100_000, "invites that a user made, used and revoked ones included", "share one of them"
+        ),
+        "slips": Bound(
+            100,
+            100_000,
+            "rating slips of a player that are open, or whose points wait",
+            "complete or recover one of them first",
+        ),
+        "replies": Bound(
+            2_000_000,
+            1_000_000_000_000,
+            "stored replies to idempotency keys of a caller",
+            "wait until replies are forgotten, eight days after they were stored",
+        ),
+        "reply_bytes": Bound(
+            1024**3,
+            1_000_000_000_000_000,
+            "bytes of stored replies of a caller",
+            "wait until replies are forgotten, eight days after they were stored",
+        ),
+    }
+)
+"""Every bound on what one user may hold; `docs/limits.md` is rendered from it."""
+
+
+class BoundReached(Refusal):
+    """The user holds as much of it as one user may; nothing was stored, and what is there stays."""
+
+    code = "BOUND_REACHED"
+
+    def __init__(self, bound: BoundName, *, limit: int) -> None:
+        super().__init__(f"{limit} {BOUNDS[bound].counts} is the most; {BOUNDS[bound].instead}")
+        self.bound, self.limit = bound, limit
+
+
+class UserBounds(msgspec.Struct, frozen=True):
+    """The bounds of this service."""
+
+    rewards: int = BOUNDS["rewards"].default
+    aliases: int = BOUNDS["aliases"].default
+    invites: int = BOUNDS["invites"].default
+    slips: int = BOUNDS["slips"].default
+    replies: int = BOUNDS["replies"].default
+    reply_bytes: int = BOUNDS["reply_bytes"].default
+
+    def of(self, name: BoundName) -> int:
+        """Return a bound by its name."""
+        bound: int = getattr(self, name)
+        return bound
+
+    @classmethod
+    def parse(cls, text: str) -> "UserBounds":
+        """Read `name=number; name=number` over the defaults; ValueError says what is wrong."""
+        bounds: dict[str, int] = {}
+        for part in filter(None, (part.strip() for part in text.split(";"))):
+            name, _, number = (word.strip() for word in part.partition("="))
+            if name not in BOUNDS or not (number.isascii() and number.isdigit()):
+                raise ValueError(f"{part!r}: name=number is needed, the names are {', '.join(BOUNDS)}")
+            largest = next(bound.largest for known, bound in BOUNDS.items() if known == name)
+            if not 1 <= int(number[:20]) <= largest:
+                raise ValueError(f"{name} is from 1 to {largest}")
+            if name in bounds:
+                raise ValueError(f"{name} is there twice")
+            bounds[name] = int(number)
+        return cls(**bounds)
+
+
+DEFAULT_BOUNDS = UserBounds()
+COUNTED: tuple[CountedName, ...] = get_args(CountedName)
+
+
+class Holdings(Protocol):
+    """What users hold, counted where it is stored."""
+
+    async def lock(self, user_ids: Collection[UserId]) -> None:
+        """Keep others who lock these users' holdings waiting until the end of the transaction.
+
+        It needs no row of the user. LockHeld where somebody holds one for too long.
+        """
+
+    async def count(self, name: CountedName, user_ids: Collection[UserId], *, up_to: int) -> dict[UserId, int]:
+        """Return how much of it each of these users holds, at most `up_to`."""

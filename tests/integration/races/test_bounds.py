@@ -1,0 +1,56 @@
+"""Two instances at the line: what one user may hold is never passed, whoever commits first."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from application.group_commit import GroupCommit
+from application.idempotency import AnswerOnce, Keyed
+from domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
+from tests.unit.behaviours.bounds import Holder, a_user, held
+from tests.wallets import encode_for_test
+from tests.worlds import World
+
+
+@pytest.mark.parametrize("name", COUNTED)
+async def test_many_instances_at_the_line_never_pass_it(world: World, name: CountedName) -> None:
+    await a_user(world, "ada")
+    instances = [Holder(world, **{name: 5}) for _ in range(8)]
+
+    outcomes = await asyncio.gather(*(instance.hold(name, "ada", times=2) for instance in instances))
+
+    assert Counter(isinstance(each, BoundReached) for some in outcomes for each in some) == {False: 5, True: 11}
+    assert await held(world, name, "ada") == 5
+
+
+async def test_many_instances_never_store_more_replies_than_a_caller_may_have(world: World) -> None:
+    ran: list[str] = []
+
+    async def run(requests: Sequence[Keyed[str]]) -> list[object]:
+        async def work(commands: Sequence[str]) -> Sequence[str]:
+            return commands
+
+        async with world.transactions.begin() as stores:
+            outcomes: list[object] = list(
+                await AnswerOnce(encode_for_test, UserBounds(replies=5))(stores, requests, work)
+            )
+        ran.extend(each for each in outcomes if isinstance(each, str))
+        return outcomes
+
+    def instance() -> GroupCommit[Keyed[str], object]:
+        return GroupCommit(
+            run,
+            key=lambda keyed: keyed.command,
+            clock=world.clock,
+            randomness=world.randomness,
+            metrics=world.metrics,
+            name="test",
+        )
+
+    asked = [instance()(world.keyed("ada", f"c{number}", f"k{number}")) for number in range(16)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert Counter(type(each).__name__ for each in outcomes) == {"str": 5, "BoundReached": 11}
+    assert len(ran) == 5

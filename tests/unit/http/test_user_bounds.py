@@ -1,0 +1,105 @@
+"""Bounds over HTTP: every one is refused by its name, is documented, and is on the page of limits."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx2 import Response
+
+from domain.bounds import BOUNDS, BoundName, UserBounds
+from tests.limits_page import COSTS, render
+from tests.services import Caller, Serve
+from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.http_wallets import said
+
+PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
+
+
+async def _offer(anyone: Caller) -> Response:
+    return await anyone.named("ada", "rewards:offer").post("/api/rewards", {"name": "a name", "cost": 1})
+
+
+async def _remint(anyone: Caller) -> Response:
+    return await anyone.named("ada").post("/api/referral/remint")
+
+
+async def _invite(anyone: Caller) -> Response:
+    return await anyone.named("ada", "invites:create").post("/api/invites", {"max_uses": 1})
+
+
+async def _open(anyone: Caller) -> Response:
+    body = {"player_id": "ada", "game": "blackjack", "average_bet": 100}
+    return await anyone.named("pit", "slips:write").post("/api/rating-slips", body)
+
+
+class Keyed:
+    """Sends a request under a new key each time."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+
+    async def __call__(self, anyone: Caller) -> Response:
+        self._sent += 1
+        return await anyone.named("ada").post("/api/users/upsert", {}, key=f"key{self._sent}")
+
+
+ONE_MORE: Mapping[BoundName, Callable[[], Callable[[Caller], Awaitable[Response]]]] = {
+    "rewards": lambda: _offer,
+    "aliases": lambda: _remint,
+    "invites": lambda: _invite,
+    "slips": lambda: _open,
+    "replies": Keyed,
+    "reply_bytes": Keyed,
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+async def test_one_more_than_the_bound_is_refused_by_its_name(serve: Serve, name: BoundName) -> None:
+    limit = 100 if name == "reply_bytes" else 2
+    anyone = await serve(bounds=f"{name}={limit}")
+    await code_of(anyone, "ada")
+    send = ONE_MORE[name]()
+
+    answers = [await send(anyone) for _ in range(4)]
+
+    assert [answer.status_code < 300 for answer in answers] == [True, True, False, False]
+    refused = answers[-1].json()
+    assert said(answers[-1]) == [(409, "BOUND_REACHED")]
+    assert (refused["bound"], refused["limit"], refused["retryable"]) == (name, limit, False)
+    assert BOUNDS[name].instead in refused["detail"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("rewards", "rewards=", "rewards=0", "rewards=-1", "rewards=1.5", "rewards=100001", "cars=5"),
+        *("rewards=1; rewards=2", "rewards=٣", "aliases=" + "9" * 5000),
+    ],
+)
+def test_a_bad_bound_is_refused_with_what_is_right(text: str) -> None:
+    with pytest.raises(ValueError, match=r"needed|from 1 to|twice"):
+        UserBounds.parse(text)
+
+
+def test_bounds_are_read_over_the_defaults() -> None:
+    bounds = UserBounds.parse(" rewards = 5 ; replies=7;")
+
+    assert (bounds.rewards, bounds.replies, bounds.aliases) == (5, 7, BOUNDS["aliases"].default)
+    assert UserBounds.parse("") == UserBounds()
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), ".venv/bin/python -m tests.limits_page > docs/limits.md"
+
+
+async def test_the_page_says_of_every_route_what_it_may_cost(anyone: Caller) -> None:
+    document: dict[str, Any] = (await anyone.get("/schema/openapi.json")).json()
+    routes = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+
+    assert routes - set(COSTS) == set(), "tests/limits_page.py has to say what it may cost"
