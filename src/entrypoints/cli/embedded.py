@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse
+from adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, has_cluster
 from adapters.embedded.logins import Logins, known, provided
 from adapters.embedded.secret_files import kept_secret
 from adapters.embedded.unprivileged import NoUnprivilegedUser
@@ -27,9 +27,14 @@ _SECRET_BYTES = 32
 _LOOK_SECONDS = 0.5
 
 
-def with_secrets(settings: Settings) -> Settings:
-    """Return the settings with secrets for all that were not given, kept in the data directory."""
+def with_secrets(settings: Settings, *, may_create: bool = False) -> Settings:
+    """Return the settings with secrets for all that were not given, kept in the data directory.
+
+    ClusterError where the directory does not exist and may not be created.
+    """
     folder = Path(settings.data_dir)
+    if not may_create and not folder.is_dir():
+        raise _missing(folder)
     changes: dict[str, str] = {}
     if settings.jwt_secret is None and settings.jwks_url is None:
         changes["jwt_secret"] = kept_secret(folder / "jwt.secret", secrets.token_urlsafe(_SECRET_BYTES))
@@ -42,15 +47,17 @@ def with_secrets(settings: Settings) -> Settings:
 
 
 @contextmanager
-def running_database(settings: Settings) -> Iterator[Settings]:
+def running_database(settings: Settings, *, may_create: bool = False) -> Iterator[Settings]:
     """Run the embedded database for as long as it is needed, or use the one that a server runs here.
 
-    An ordinary database is used as it is.
+    An ordinary database is used as it is. ClusterError where there is no embedded database and none may be created.
     """
     if not settings.is_embedded:
         yield settings
         return
     folder = Path(settings.data_dir)
+    if not may_create and not has_cluster(folder):
+        raise _missing(folder)
     cluster = Cluster(folder)
     try:
         try:
@@ -91,6 +98,14 @@ def _keep_alive(cluster: Cluster, ended: threading.Event) -> None:
                 logger().warning("the embedded database had ended; it was started again")
         except ClusterError as error:
             logger().error("the embedded database does not start", error=error)
+
+
+def _missing(folder: Path) -> ClusterError:
+    return ClusterError(
+        f"there is no data directory of a server in {folder.resolve()}: run this where 'tallystick serve' runs, set "
+        "TALLYSTICK_DATA_DIR to its data directory, or set DATABASE_URL; 'tallystick serve' and 'tallystick migrate' "
+        "create one"
+    )
 
 
 def _connected(settings: Settings, logins: Logins) -> Settings:

@@ -21,7 +21,7 @@ def migrate(only_check: bool, as_json: bool) -> None:
     Connects to DATABASE_DIRECT_URL, or DATABASE_URL, or the embedded database.
     """
     settings = settings_or_exit()
-    with named_errors(*FORESEEN), running_database(settings) as connected:
+    with named_errors(*FORESEEN), running_database(settings, may_create=not only_check) as connected:
         migrator = _migrator(connected)
         found = asyncio.run(migrator.pending() if only_check else migrator.apply())
     names = [f"{migration.version}_{migration.name}" for migration in found]

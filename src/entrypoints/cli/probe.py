@@ -21,12 +21,13 @@ class _Readiness(msgspec.Struct):
 
 @click.command()
 @click.argument("url", default="http://127.0.0.1:8000")
+@click.option("--port", type=click.IntRange(1, 65535), help="Ask this port of this machine instead of URL.")
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 60), help="How long to wait.")
 @click.option("--json", "as_json", is_flag=True, help="Print the server's answer.")
-def probe(url: str, seconds: float, as_json: bool) -> None:
+def probe(url: str, port: int | None, seconds: float, as_json: bool) -> None:
     """Ask the server at URL whether it is ready; exits with 1 and the reasons where it is not."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(f"http://127.0.0.1:{port}" if port is not None else url)
         host, port = parts.hostname, parts.port
     except ValueError:
         refuse("URL needs a host, and a port from 1 to 65535 where it names one", WRONG)

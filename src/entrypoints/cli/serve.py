@@ -9,6 +9,7 @@ import sys
 import tempfile
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import rich_click as click
@@ -58,7 +59,7 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
         refuse("--store memory lives in one process; leave --workers at 1", WRONG)
     try:
         if settings.is_embedded:
-            settings = with_secrets(settings)
+            settings = with_secrets(settings, may_create=True)
         else:
             require_secrets(settings)
         listener = listen(host, port)
@@ -69,6 +70,8 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
         if workers > 1:
             for note in notes(settings, workers=workers):
                 ERR.print(f"[yellow]warning:[/] {note.reason}")
+        if settings.is_embedded:
+            OUT.print(f"data directory: {Path(settings.data_dir).resolve()}", markup=False)
         if store == "memory":
             _run(settings, store, listener, metrics_listener, workers)
             return

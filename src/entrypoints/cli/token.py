@@ -4,10 +4,11 @@ import rich_click as click
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from adapters.embedded.cluster import ClusterError
 from adapters.system import SystemClock
 from domain.users import is_user_id
 from entrypoints.cli.embedded import with_secrets
-from entrypoints.cli.terminal import WRONG, refuse, say_json, settings_or_exit
+from entrypoints.cli.terminal import WRONG, named_errors, refuse, say_json, settings_or_exit
 from entrypoints.settings import Settings
 
 _LONGEST_SECONDS = 30 * 24 * 3600
@@ -52,8 +53,9 @@ def token(
         return
     if subject is None:
         raise click.MissingParameter(param_hint="--sub", param_type="option")
-    if settings.is_embedded:
-        settings = with_secrets(settings)
+    if settings.is_embedded and not settings.jwt_secrets and settings.jwks_url is None:
+        with named_errors(ClusterError):
+            settings = with_secrets(settings)
     if not settings.jwt_secrets:
         refuse("TALLYSTICK_JWT_SECRET is not set: tokens are signed by the identity provider alone", WRONG)
     if not is_user_id(subject):

@@ -30,9 +30,8 @@ def tour() -> str:
         script = script.replace(line, "")
     port = free_port()
     for plain, ported in (
-        ("tallystick serve &", f"tallystick serve --port {port} &"),
-        ("tallystick probe;", f"tallystick probe http://127.0.0.1:{port};"),
-        ("HOST=http://127.0.0.1:8000", f"HOST=http://127.0.0.1:{port}"),
+        ("tallystick serve --port 8017 &", f"tallystick serve --port {port} &"),
+        ("HOST=http://127.0.0.1:8017", f"HOST=http://127.0.0.1:{port}"),
     ):
         assert plain in script
         script = script.replace(plain, ported)
