@@ -11,13 +11,13 @@ import msgspec
 import psutil
 import rich_click as click
 
-from bench import loyalty, moving, referrals, wallets
+from bench import bodies, loyalty, moving, referrals, wallets
 from bench.client import WrongAnswer
 from bench.drivers import wrk
 from bench.report import Report, Row, Say, progress, show
 from bench.servers import ServerFailed
 
-PARTS = ("referrals", "wallets", "loyalty", "moving")
+PARTS = ("bodies", "referrals", "wallets", "loyalty", "moving")
 
 
 @click.command()
@@ -27,8 +27,9 @@ PARTS = ("referrals", "wallets", "loyalty", "moving")
 def main(parts: tuple[str, ...], quick: bool, as_json: bool) -> None:
     """Measure the service side by side with what it is compared with, all of it started for this.
 
-    PARTS are referrals, next to the empty route of the framework; wallets, next to the database driven directly and to
-    what users write instead; loyalty, next to the database driven directly. All of them where none is named.
+    PARTS are bodies, how long the worst ones hold the event loop next to what they may; referrals, next to the empty
+    route of the framework; wallets, next to the database driven directly and to what users write instead; loyalty, next
+    to the database driven directly. All of them where none is named.
 
     Exit status: 0 done, whatever the figures are; 1 a server did not start, or an answer was wrong.
     """
@@ -52,7 +53,9 @@ def _measure(say: Say, parts: tuple[str, ...], *, is_quick: bool) -> Report:
         folder.chmod(0o711)  # passable, for the database of root may run as another user
         for part in parts:
             (folder / part).mkdir(mode=0o711)
-            if part == "referrals":
+            if part == "bodies":
+                rows += bodies.measure(say, bodies.QUICK if is_quick else bodies.FULL)
+            elif part == "referrals":
                 rows += referrals.measure(folder / part, say, referrals.QUICK if is_quick else referrals.FULL)
             elif part == "loyalty":
                 rows += loyalty.measure(folder / part, say, loyalty.QUICK if is_quick else loyalty.FULL)

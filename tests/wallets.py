@@ -1,7 +1,7 @@
 """Credits and rewards over one backend, in verbs and builders that name only what matters."""
 
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
 from application.credits import Grant, GrantCredits, Granted
@@ -121,19 +121,9 @@ class Wallets:
         reward: Reward,
         *,
         by: str | None = None,
-        name: str | None = None,
-        description: str | None = None,
-        cost: int | None = None,
-        active: bool | None = None,
+        **changes: Any,
     ) -> Reward:
-        changed = ChangeReward(
-            UserId(by or reward.owner_id),
-            reward.reward_id,
-            name=name,
-            description=description,
-            cost=cost,
-            active=active,
-        )
+        changed = ChangeReward(UserId(by or reward.owner_id), reward.reward_id, **changes)
         return result((await self.offer_rewards([Keyed(changed)]))[0])
 
     def order(self, user: str, reward: Reward, *, order_id: str | None = None) -> Order:

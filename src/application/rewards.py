@@ -54,14 +54,14 @@ class OfferReward(msgspec.Struct, frozen=True):
 
 
 class ChangeReward(msgspec.Struct, frozen=True):
-    """Change a reward; None leaves a field as it is."""
+    """Change a reward; UNSET leaves a field as it is, and a description of None clears it."""
 
     user_id: UserId
     reward_id: RewardId
-    name: str | None
-    description: str | None
-    cost: int | None
-    active: bool | None
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    cost: int | msgspec.UnsetType = msgspec.UNSET
+    active: bool | msgspec.UnsetType = msgspec.UNSET
     is_manager: bool = False
     """True where the caller may change the rewards of others too."""
 
@@ -132,8 +132,9 @@ class OfferRewards:
             return RewardNotFound()
         if reward.owner_id != command.user_id and not command.is_manager:
             return NotYourReward() if reward.active else RewardNotFound()
-        told = {name: getattr(command, name) for name in ("name", "description", "cost", "active")}
-        changed = msgspec.structs.replace(reward, **{name: value for name, value in told.items() if value is not None})
+        fields = {name: getattr(command, name) for name in ("name", "description", "cost", "active")}
+        changes = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+        changed = msgspec.structs.replace(reward, **changes)
         await stores.rewards.store(changed)
         return changed
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from domain.codes import Code, normal_form
 from domain.ledger import MAX_BALANCE, Event
+from domain.times import in_utc
 from domain.usernames import username_form
 from domain.users import MAX_NAME_LENGTH, UserId, is_email, is_phone, is_plain, is_user_id
 
@@ -56,7 +57,6 @@ _TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "
 _LONGEST_REFERENCE = 256
 _PADDING = 8
 """White space around a word that is still taken for it."""
-_FIRST_YEAR, _LAST_YEAR = 2, 9998
 _MOST_BITS = 1024
 """Of a number that is read as a text; the texts are shorter by far."""
 
@@ -185,12 +185,12 @@ def _time(fields: Mapping[str, Value], name: Column) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
-        # Beyond these years are the infinities of drivers and databases.
-        if isinstance(time, datetime) and _FIRST_YEAR <= time.year <= _LAST_YEAR:
-            # Without an offset it is UTC; with one it may leave the calendar, which is an OverflowError.
-            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
+    except ValueError:
+        time = None
+    if isinstance(time, datetime):
+        in_bounds = in_utc(time.replace(tzinfo=UTC) if time.tzinfo is None else time)  # without an offset it is UTC
+        if in_bounds is not None:
+            return in_bounds
     raise MalformedRecord(f"{name} has to be a time as in 2024-05-31T08:30:00Z")
 
 

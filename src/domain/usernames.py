@@ -19,7 +19,7 @@ _MOST_UNFOLDED = 4 * MAX_USERNAME_LENGTH
 """A longer text is refused before any work is spent on it."""
 
 USERNAME_RULE = (
-    "a username has 1 to 128 characters; no control, invisible or unassigned character is allowed, and no accent at "
+    "a username of 1 to 128 characters, without control, invisible or unassigned characters and without an accent at "
     "its start"
 )
 

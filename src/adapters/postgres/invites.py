@@ -3,10 +3,14 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+import asyncpg
+import msgspec
+
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
 from domain.codes import Code
 from domain.invites import Invite, InviteId, InviteUse, SeatKey
+from domain.times import bounded
 from domain.users import UserId
 
 _SQL = Statements.load("invites")
@@ -33,13 +37,13 @@ class PostgresInvites:
 
     async def find(self, invite_id: InviteId) -> Invite | None:
         row = await self._connection.fetchrow(_SQL.find, invite_id)
-        return Invite(*row) if row is not None else None
+        return _invite(row) if row is not None else None
 
     async def by_code(self, codes: Collection[Code]) -> dict[Code, Invite]:
-        return {row["code"]: Invite(*row) for row in await self._connection.fetch(_SQL.by_code, list(codes))}
+        return {row["code"]: _invite(row) for row in await self._connection.fetch(_SQL.by_code, list(codes))}
 
     async def lock(self, codes: Collection[Code]) -> dict[Code, Invite]:
-        return {row["code"]: Invite(*row) for row in await self._connection.fetch(_SQL.lock, list(codes))}
+        return {row["code"]: _invite(row) for row in await self._connection.fetch(_SQL.lock, list(codes))}
 
     async def store(self, invites: Sequence[Invite]) -> None:
         await self._connection.execute(
@@ -77,3 +81,10 @@ class PostgresInvites:
         else:
             rows = await self._connection.fetch(_SQL.uses_of_after, invite_id, *after, limit)
         return [InviteUse(*row) for row in rows]
+
+
+def _invite(row: asyncpg.Record) -> Invite:
+    invite = Invite(*row)
+    if invite.expires_at is None or invite.expires_at.tzinfo is not None:
+        return invite
+    return msgspec.structs.replace(invite, expires_at=bounded(invite.expires_at))

@@ -2,9 +2,13 @@
 
 from collections.abc import Collection, Sequence
 
+import asyncpg
+import msgspec
+
 from adapters.postgres.database import Connection
 from adapters.postgres.statements import Statements
 from domain.rating_slips import Slip, SlipId, SlipState
+from domain.times import bounded
 
 _SQL = Statements.load("rating_slips")
 _BEHIND_ALL = "~"
@@ -32,10 +36,10 @@ class PostgresRatingSlips:
             )
 
     async def find(self, slip_ids: Collection[SlipId]) -> dict[SlipId, Slip]:
-        return {row["slip_id"]: Slip(*row) for row in await self._connection.fetch(_SQL.find, list(slip_ids))}
+        return {row["slip_id"]: _slip(row) for row in await self._connection.fetch(_SQL.find, list(slip_ids))}
 
     async def lock(self, slip_ids: Collection[SlipId]) -> dict[SlipId, Slip]:
-        return {row["slip_id"]: Slip(*row) for row in await self._connection.fetch(_SQL.lock, list(slip_ids))}
+        return {row["slip_id"]: _slip(row) for row in await self._connection.fetch(_SQL.lock, list(slip_ids))}
 
     async def store(self, slips: Sequence[Slip]) -> None:
         await self._connection.execute(
@@ -56,4 +60,12 @@ class PostgresRatingSlips:
             rows = await self._connection.fetch(_SQL.page, end, limit)
         else:
             rows = await self._connection.fetch(_SQL.page_of_state, state, end, limit)
-        return [Slip(*row) for row in rows]
+        return [_slip(row) for row in rows]
+
+
+def _slip(row: asyncpg.Record) -> Slip:
+    slip = Slip(*row)
+    if slip.opened_at.tzinfo is not None and (slip.closed_at is None or slip.closed_at.tzinfo is not None):
+        return slip
+    closed_at = bounded(slip.closed_at) if slip.closed_at is not None else None
+    return msgspec.structs.replace(slip, opened_at=bounded(slip.opened_at), closed_at=closed_at)

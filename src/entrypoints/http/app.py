@@ -16,6 +16,7 @@ from entrypoints.http.cors import Cors
 from entrypoints.http.documentation import openapi
 from entrypoints.http.edge import Edge
 from entrypoints.http.internals import RouteTable, give_parameters
+from entrypoints.http.parameters import give_shapes
 from entrypoints.http.replies import exception_handlers
 from entrypoints.http.request_log import LogRules, RequestLog
 from entrypoints.http.requests import FINGERPRINTS, ApiRequest
@@ -48,6 +49,7 @@ def build_app(
         debug=False,
     )
     give_parameters(litestar)
+    give_shapes(litestar)
     return Edge(
         Shortcut(litestar, authentication, metrics),
         log=RequestLog(metrics, pseudonyms, log_rules),

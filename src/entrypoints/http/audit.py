@@ -82,7 +82,9 @@ def audit_router(reads: Reads, gate: Gate, cursors: Cursors) -> Router:
         """
         question = _question(player_id, correlation_id, staff_id, event_type)
         if question.is_open:
-            raise InvalidRequest.at("#", "one of player_id, correlation_id, staff_id and event_type is needed")
+            raise InvalidRequest.query(
+                "player_id", "one of player_id, correlation_id, staff_id and event_type is needed"
+            )
         return await paged(question, limit, cursor)
 
     return Router("/api", route_handlers=[loyalty_entries, point_entries], guards=[gate.guard], tags=["Loyalty"])

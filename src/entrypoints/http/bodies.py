@@ -1,31 +1,22 @@
 """Request bodies: bounded in size and time, strict JSON, decoded to the type that a handler asks for."""
 
 import asyncio
-import json
-import re
-from collections.abc import Awaitable, Coroutine, Generator, Mapping
-from typing import Any, NoReturn, TypeVar, cast
+from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar.types import Receive
 
+from entrypoints.http.faults import faults_of
 from entrypoints.http.refusals import BodyTooLarge, BodyTooSlow, Fault, InvalidRequest, UnsupportedMediaType
+from entrypoints.http.rules import keeps_rules
+from entrypoints.http.strict_json import parse
 
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 15.0
-MAX_NESTING = 32
 _MOST_DIGITS = 20
-
-# A string without an end is taken whole: trying again behind each of its quotes would be quadratic.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-_PLACE = re.compile(r" - at `([^`]*)`\Z")
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
-# A field's name is repeated where it can be one; an address, a number or a code is none.
-_TICKED = re.compile(r"`([^`]*)`")
-_NAME = re.compile(r"[a-z][A-Za-z_]{0,63}(?: \| [a-z]{1,16})*\Z")
-_QUOTED_VALUE = re.compile(r"'[^']*'")
 
 
 class ClientGone(Exception):
@@ -46,7 +37,7 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, limit: 
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         event = await receive()
         if event["type"] != "http.request":
@@ -55,7 +46,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
         if len(body) > limit:
             raise BodyTooLarge(limit)
         if not event.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 async def _in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
@@ -96,73 +87,25 @@ def is_json(content_type: bytes) -> bool:
     return content_type.split(b";", 1)[0].strip().lower() == b"application/json"
 
 
-def decode(body: bytes, expected: type[T]) -> T:
-    """Return the body as the type that is expected; InvalidRequest names where it is not."""
+def decode(body: bytes, expected: type[T], *, others: Sequence[Fault] = ()) -> T:
+    """Return the body as the type that is expected.
+
+    InvalidRequest lists every fault of the body, behind `others`: the faults of the request that are known already.
+    """
     try:
-        return msgspec.convert(parse(body), expected)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest([_fault(str(error))]) from None
-
-
-def parse(body: bytes) -> object:
-    """Return strict JSON: UTF-8, no duplicate keys, no NUL, no half characters, at most 32 levels."""
+        value = parse(body)
+    except InvalidRequest as refused:
+        raise InvalidRequest([*others, *refused.errors]) from None
     try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest.at("", "it is not UTF-8") from None
-    if text.count("{") + text.count("[") > MAX_NESTING and _depth(text) > MAX_NESTING:
-        raise InvalidRequest.at("", f"it is nested more than {MAX_NESTING} deep")
-    try:
-        value: object = _STRICT.decode(text)
-    except (ValueError, RecursionError):
-        raise InvalidRequest.at("", "it is not valid JSON") from None
-    if "\\u" in text and not _is_storable(value):
-        raise InvalidRequest.at("", "it holds NUL, or half of a surrogate pair")
-    return value
+        converted = msgspec.convert(value, expected)
+    except msgspec.ValidationError:
+        raise InvalidRequest([*others, *_faults(value, expected)]) from None
+    if not keeps_rules(converted, expected):
+        raise InvalidRequest([*others, *_faults(value, expected)])
+    if others:
+        raise InvalidRequest(others)
+    return converted
 
 
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        found = match[0]
-        if found in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif found in "]}":
-            depth -= 1
-    return deepest
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise InvalidRequest.at("", "an object has the same key twice")
-    return members
-
-
-def _no_constant(_name: str) -> NoReturn:
-    raise ValueError
-
-
-_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
-
-
-def _is_storable(value: object) -> bool:
-    """Tell whether every text of a value is one that UTF-8 and PostgreSQL can hold."""
-    if isinstance(value, str):
-        return "\x00" not in value and value.encode("utf-8", "ignore").decode() == value
-    if isinstance(value, dict):
-        return all(_is_storable(key) and _is_storable(member) for key, member in value.items())
-    return all(_is_storable(member) for member in value) if isinstance(value, list) else True
-
-
-def _fault(message: str) -> Fault:
-    """Turn msgspec's words into a pointer and a sentence that repeats no value."""
-    place = _PLACE.search(message)
-    steps = _STEP.findall(place[1]) if place is not None else []
-    pointer = "".join(f"/{(name or number).replace('~', '~0').replace('/', '~1')}" for name, number in steps)
-    return Fault(pointer, _TICKED.sub(_name_or_nothing, _QUOTED_VALUE.sub("value", _PLACE.sub("", message))))
-
-
-def _name_or_nothing(ticked: re.Match[str]) -> str:
-    return ticked[0] if _NAME.match(ticked[1]) else "that cannot be a name"
+def _faults(value: object, expected: Any) -> list[Fault]:
+    return faults_of(value, expected) or [Fault.at("", "it does not have the shape that the documentation states")]

@@ -1,7 +1,5 @@
 """Credits: the caller's balance and entries, and grants by those who may."""
 
-from typing import Annotated
-
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.params import JSONBody
@@ -12,30 +10,25 @@ from application.idempotency import Keyed
 from application.ports import Clock
 from application.reads import Reads
 from domain.exports import EntryView
-from domain.ledger import MAX_AMOUNT, AccountFrozen, AccountKey, BalanceLimitExceeded
-from domain.users import MAX_USER_ID_LENGTH, UserDeleted, UserId
+from domain.ledger import AccountFrozen, AccountKey, BalanceLimitExceeded
+from domain.users import UserDeleted, UserId
 from entrypoints.http.entries import Entries
 from entrypoints.http.exchange import exchange_of
+from entrypoints.http.fields import Amount, EventName, Reason, UserIdText
 from entrypoints.http.gate import PERMISSION, Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import InvalidRequest, text_faults, user_id_faults
 from entrypoints.http.replies import HIT
 from entrypoints.http.requests import ApiRequest
-
-MAX_REASON_LENGTH = 500
-MAX_EVENT_KEY_LENGTH = 200
-
-Amount = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
 
 
 class GrantBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Credits for a user, who need not have been seen; the same event key again is the same grant."""
 
-    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
+    user_id: UserIdText
     amount: Amount
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_LENGTH)]
-    event_key: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_KEY_LENGTH)]
+    reason: Reason
+    event_key: EventName
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -73,7 +66,6 @@ def credits_router(
     )
     async def grant_credits(request: ApiRequest, data: JSONBody[GrantBody]) -> Response[EntryView]:
         """Give a user credits; each event key counts once."""
-        _check(data)
         now = clock.now()
         command = Grant(
             user_id=UserId(data.user_id),
@@ -88,13 +80,3 @@ def credits_router(
         return Response(EntryView.of(granted.entry), status_code=200, headers=HIT if granted.was_there else None)
 
     return Router("/api", route_handlers=[balance, entries, grant_credits], guards=[gate.guard], tags=["Credits"])
-
-
-def _check(grant: GrantBody) -> None:
-    faults = [
-        *user_id_faults("/user_id", grant.user_id),
-        *text_faults("/reason", grant.reason, longest=MAX_REASON_LENGTH),
-        *text_faults("/event_key", grant.event_key, longest=MAX_EVENT_KEY_LENGTH),
-    ]
-    if faults:
-        raise InvalidRequest(faults)

@@ -9,6 +9,7 @@ from litestar.types import HTTPScope, Scope, Send
 
 from domain.identity import Principal
 from domain.refusals import Cause, Refusal
+from entrypoints.http.refusals import Fault
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024
@@ -32,6 +33,8 @@ class Exchange:
     """Why the request could not be served now, which operators learn and callers do not."""
     sqlstate: str | None = None
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    """What is wrong with the parameters, while the body has still to be checked."""
 
     def refuse(self, refusal: Refusal) -> None:
         """Keep for the log why the request is refused."""

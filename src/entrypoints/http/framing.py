@@ -25,12 +25,12 @@ def framing_fault(http_version: str, headers: Mapping[bytes, bytes]) -> Refusal 
     host = headers.get(b"host")
     if host is None:
         if http_version == "1.1":
-            return InvalidRequest.at("#Host", "HTTP/1.1 needs this header, once")
+            return InvalidRequest.header("Host", "HTTP/1.1 needs this header, once")
     elif not _HOST.match(host):
-        return InvalidRequest.at("#Host", "one host is needed, with a port where it has one")
+        return InvalidRequest.header("Host", "one host is needed, with a port where it has one")
     coding = headers.get(b"transfer-encoding")
     if coding is not None and (http_version == "1.0" or coding.lower() != b"chunked"):
-        return InvalidRequest.at("#Transfer-Encoding", "only `chunked` is taken, and only with HTTP/1.1")
+        return InvalidRequest.header("Transfer-Encoding", "only `chunked` is taken, and only with HTTP/1.1")
     encoding = headers.get(b"content-encoding")
     if encoding is not None and is_body_announced(headers) and not _is_identity(encoding):
         return UnsupportedEncoding()

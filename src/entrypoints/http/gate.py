@@ -1,11 +1,11 @@
-"""The gate that every route stands behind: limit, deleted callers and permission are checked before a body is read."""
+"""The gate that every route stands behind: it checks limit, caller, permission and parameters before a body is read."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
-from litestar.types import Scope
+from litestar.types import HTTPScope
 
 from application.group_commit import Single
 from application.ports import LimitGroup, RateLimiter
@@ -13,7 +13,8 @@ from domain.refusals import Unauthenticated
 from domain.users import UserDeleted, UserId
 from entrypoints.http.clients import TrustedProxies
 from entrypoints.http.exchange import Exchange, exchange_of
-from entrypoints.http.refusals import RateLimited
+from entrypoints.http.parameters import SHAPE, RequestShape, parameter_faults
+from entrypoints.http.refusals import InvalidRequest, RateLimited
 
 LIMIT = "limit"
 """The option of handlers that names their limit group; by default `read` for GET and `write` for the rest."""
@@ -43,12 +44,13 @@ class Gate:
         """Litestar's guard for routers: `check` with the options of the handler."""
 
     async def _guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        await self.check(connection.scope, handler.opt)
+        await self.check(cast("HTTPScope", connection.scope), handler.opt)
 
-    async def check(self, scope: Scope, options: Mapping[str, Any]) -> None:
+    async def check(self, scope: HTTPScope, options: Mapping[str, Any]) -> None:
         """Let a request in by the options of its handler, before anything of its body is read.
 
-        The refusals, in their order: RateLimited, UserDeleted, PermissionMissing.
+        The refusals, in their order: RateLimited, UserDeleted, PermissionMissing, InvalidRequest for what is wrong
+        with the parameters; where a body is decoded next, its faults are to be added to those.
         """
         exchange = exchange_of(scope)
         await self.count(_group(scope, options), exchange)
@@ -60,6 +62,10 @@ class Gate:
             if principal is None:
                 raise Unauthenticated
             principal.require(permission)
+        shape: RequestShape = options[SHAPE]
+        exchange.faults = parameter_faults(scope, exchange.headers, shape)
+        if exchange.faults and not shape.has_body:
+            raise InvalidRequest(exchange.faults)
 
     async def count(self, group: LimitGroup, exchange: Exchange) -> None:
         """Count a request by its user, or by its address where nobody is known; RateLimited past the limit."""
@@ -74,7 +80,7 @@ class Gate:
             raise RateLimited(allowance.reset_seconds)
 
 
-def _group(scope: Scope, options: Mapping[str, Any]) -> LimitGroup:
-    by_method: LimitGroup = "read" if scope.get("method") in {"GET", "HEAD"} else "write"
+def _group(scope: HTTPScope, options: Mapping[str, Any]) -> LimitGroup:
+    by_method: LimitGroup = "read" if scope["method"] in {"GET", "HEAD"} else "write"
     group: LimitGroup = options.get(LIMIT, by_method)
     return group

@@ -1,7 +1,7 @@
 """Invites: made, shown to whoever holds a code, redeemed, listed and taken back."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -29,24 +29,23 @@ from domain.invites import (
     InviteNotFound,
     InviteRevoked,
 )
+from domain.times import in_utc
 from domain.users import UserId
 from entrypoints.http.authentication import PUBLIC
+from entrypoints.http.fields import ChosenCode, Time, TypedCode
 from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.refusals import InvalidRequest
 from entrypoints.http.requests import ApiRequest, Nothing
-
-TypedCode = Annotated[str, msgspec.Meta(max_length=1024)]
 
 
 class InviteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An invite to make; without a code one is drawn."""
 
     max_uses: Annotated[int, msgspec.Meta(ge=1, le=MAX_USES)]
-    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    code: TypedCode | None = None
+    expires_at: Time | None = None
+    code: ChosenCode | None = None
 
 
 class InviteView(msgspec.Struct, frozen=True):
@@ -114,8 +113,6 @@ def invites_router(
     async def make_invite(request: ApiRequest, data: JSONBody[InviteBody]) -> InviteView:
         """Make an invite; it is the caller's."""
         chosen = normal_form(data.code) if data.code is not None else None
-        if data.code is not None and chosen is None:
-            raise InvalidRequest.at("/code", "4 to 32 of 0-9 and A-Z are needed; hyphens and spaces are dropped")
         now = clock.now()
         command = NewInvite(
             invite_id=InviteId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
@@ -123,7 +120,7 @@ def invites_router(
             codes=(chosen,) if chosen is not None else draw_candidates(),
             is_chosen=chosen is not None,
             max_uses=data.max_uses,
-            expires_at=_in_utc(data.expires_at),
+            expires_at=data.expires_at and in_utc(data.expires_at),
             at=now,
         )
         return wire_invite(await make(Keyed(command, await request.idempotency_key(now, success_status=201))))
@@ -138,9 +135,9 @@ def invites_router(
             return Validity(is_valid=False, invite=None)
         return Validity(is_valid=True, invite=OpenInvite(invite.code, invite.remaining, invite.expires_at))
 
-    async def redeem_invite(request: RawRequest) -> Redeemed:
+    async def redeem_invite(request: RawRequest, data: CodeBody) -> Redeemed:
         """Take a seat; each user has at most one in each invite."""
-        code = normal_form((await request.decoded(CodeBody)).code)
+        code = normal_form(data.code)
         now = clock.now()
         redemption = Redemption(request.principal.user_id, code, uuid_v7(now, randomness.bytes(RANDOM_BYTES)), now)
         return await redeem(Keyed(redemption, await request.idempotency_key(now)))
@@ -215,10 +212,3 @@ def wire_invite(invite: Invite) -> InviteView:
 
 def _manages(principal: Principal) -> bool:
     return "invites:manage" in principal.permissions
-
-
-def _in_utc(expires_at: datetime | None) -> datetime | None:
-    try:
-        return expires_at.astimezone(UTC) if expires_at is not None else None
-    except OverflowError:
-        raise InvalidRequest.at("/expires_at", "it is out of range") from None

@@ -1,7 +1,5 @@
 """Loyalty: where players stand, awards by staff, and batches of points that other services count."""
 
-import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -15,34 +13,26 @@ from application.loyalty import Award, Credited, Earnings
 from application.points import Accrued
 from application.ports import Clock
 from application.reads import Reads
-from domain.ledger import OWN_EVENTS, Account, AccountFrozen, BalanceLimitExceeded, Event
+from domain.ledger import Account, AccountFrozen, BalanceLimitExceeded, Event
 from domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
 from domain.refusals import PermissionMissing, Refusal
-from domain.users import MAX_USER_ID_LENGTH, UserId, UserNotFound
-from entrypoints.http.credits import MAX_EVENT_KEY_LENGTH, MAX_REASON_LENGTH, Amount
+from domain.users import UserId, UserNotFound
 from entrypoints.http.exchange import exchange_of
+from entrypoints.http.fields import Amount, EventName, ForeignEventType, Reason, UserIdText
 from entrypoints.http.gate import LIMIT, PERMISSION, Gate
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, user_id_faults
 from entrypoints.http.replies import RAW_HIT
 from entrypoints.http.requests import MAX_BODY, ApiRequest
 from entrypoints.http.rewards import MAX_BATCH_BYTES
 
 MAX_EVENTS = 1000
-MAX_EVENT_TYPE_LENGTH = 64
-_MAX_FAULTS = 20
-_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
-
-PlayerId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_LENGTH)]
-EventName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_KEY_LENGTH)]
 
 
 class AwardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Points for a player; the same award counts once a day, or once for ever under a `reward_id`."""
 
-    player_id: PlayerId
+    player_id: UserIdText
     points: Amount
     reason: Reason
     reward_id: EventName | None = None
@@ -51,9 +41,9 @@ class AwardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AccrualEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Points for a player, for one event; type and key name it, and it counts once."""
 
-    player_id: PlayerId
+    player_id: UserIdText
     points: Amount
-    event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_TYPE_LENGTH)]
+    event_type: ForeignEventType
     event_key: EventName
     reason: Reason | None = None
 
@@ -128,16 +118,8 @@ def loyalty_router(
             version=account.version,
         )
 
-    async def award_points(request: RawRequest) -> Accrual:
+    async def award_points(request: RawRequest, data: AwardBody) -> Accrual:
         """Give a player points in the caller's name, at most 10,000 at a time."""
-        data = await request.decoded(AwardBody)
-        faults = [
-            *user_id_faults("/player_id", data.player_id),
-            *text_faults("/reason", data.reason, longest=MAX_REASON_LENGTH),
-            *text_faults("/reward_id", data.reward_id, longest=MAX_EVENT_KEY_LENGTH),
-        ]
-        if faults:
-            raise InvalidRequest(faults)
         now = clock.now()
         command = Award(
             player_id=UserId(data.player_id),
@@ -156,9 +138,6 @@ def loyalty_router(
     @post("/accruals", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, PERMISSION: "loyalty:batch"})
     async def accrue_points(request: ApiRequest, data: JSONBody[AccrualEvents]) -> AccrualOutcomes:
         """Credit many events at once; the outcomes are in the order of the events."""
-        faults = [fault for number, event in enumerate(data.events) for fault in _event_faults(number, event)]
-        if faults:
-            raise InvalidRequest(faults[:_MAX_FAULTS])
         now, correlation_id = clock.now(), exchange_of(request.scope).correlation_id
         earnings = tuple(
             Earning(
@@ -206,14 +185,3 @@ def _outcome(result: Accrued | Refusal) -> AccrualOutcome:
     if isinstance(result, Refusal):
         return AccrualOutcome("refused", code=result.code, detail=result.detail)
     return AccrualOutcome("accrued", **msgspec.structs.asdict(result.accrual), repeated=result.was_there)
-
-
-def _event_faults(number: int, event: AccrualEvent) -> Iterator[Fault]:
-    place = f"/events/{number}"
-    yield from user_id_faults(f"{place}/player_id", event.player_id)
-    yield from text_faults(f"{place}/event_key", event.event_key, longest=MAX_EVENT_KEY_LENGTH)
-    yield from text_faults(f"{place}/reason", event.reason, longest=MAX_REASON_LENGTH)
-    if not _EVENT_TYPE.match(event.event_type):
-        yield Fault(f"{place}/event_type", "1 to 64 of a-z 0-9 _ are needed, a letter first")
-    elif event.event_type in OWN_EVENTS:
-        yield Fault(f"{place}/event_type", f"{', '.join(sorted(OWN_EVENTS))} are events of other routes")

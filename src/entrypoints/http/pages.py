@@ -47,7 +47,7 @@ class Cursors:
             sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             return msgspec.msgpack.decode(self._opened(sealed, listing.encode()), type=expected)
         except (InvalidTag, binascii.Error, ValueError, msgspec.DecodeError):
-            raise InvalidRequest.at("#cursor", "it is not a next_cursor of this listing") from None
+            raise InvalidRequest.query("cursor", "a next_cursor of this listing is needed") from None
 
     def _opened(self, sealed: bytes, listing: bytes) -> bytes:
         for cipher in self._ciphers[:-1]:

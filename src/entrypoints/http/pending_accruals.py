@@ -1,7 +1,6 @@
 """Pending accruals: listed for staff, and finished where they ask for it."""
 
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get, post
@@ -17,8 +16,8 @@ from domain.ledger import EventKey
 from domain.loyalty import Accrual
 from domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual
 from domain.users import UserId
+from entrypoints.http.fields import EventName, EventType, UserIdText
 from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.loyalty import MAX_EVENT_TYPE_LENGTH, EventName, PlayerId
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.replies import HIT
@@ -28,8 +27,8 @@ from entrypoints.http.requests import ApiRequest
 class PendingEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which event's points are to be credited, as the list names it."""
 
-    player_id: PlayerId
-    event_type: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_TYPE_LENGTH)]
+    player_id: UserIdText
+    event_type: EventType
     event_key: EventName
 
 

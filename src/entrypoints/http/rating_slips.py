@@ -1,6 +1,6 @@
 """Rating slips: opened, shown, completed and recovered by those who rate play."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -26,25 +26,23 @@ from domain.rating_slips import (
     SlipNotOpen,
     SlipState,
 )
+from domain.times import in_utc
 from domain.users import UserId, UserNotFound
-from entrypoints.http.credits import Amount
 from entrypoints.http.exchange import exchange_of
+from entrypoints.http.fields import Amount, Time, UserIdText
 from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.loyalty import PlayerId
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import InvalidRequest, user_id_faults
 from entrypoints.http.replies import HIT
 from entrypoints.http.requests import ApiRequest, Nothing
 
-Time = Annotated[datetime, msgspec.Meta(tz=True)]
 State = Annotated[SlipState | None, QueryParameter(name="state", description="Only slips in this state.")]
 
 
 class SlipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A slip to open; money in minor units."""
 
-    player_id: PlayerId
+    player_id: UserIdText
     game: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     average_bet: Amount
     opened_at: Time | None = None
@@ -103,16 +101,13 @@ def rating_slips_router(
     )
     async def open_rating_slip(request: ApiRequest, data: JSONBody[SlipBody]) -> SlipView:
         """Open a slip with the game's settings of now."""
-        faults = [*user_id_faults("/player_id", data.player_id)]
-        if faults:
-            raise InvalidRequest(faults)
         now = clock.now()
         command = NewSlip(
             slip_id=SlipId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
             player_id=UserId(data.player_id),
             game=data.game,
             average_bet=data.average_bet,
-            opened_at=_in_utc("opened_at", data.opened_at),
+            opened_at=data.opened_at and in_utc(data.opened_at),
             at=now,
         )
         return wire_slip(await open_one(Keyed(command, await request.idempotency_key(now, success_status=201))))
@@ -155,7 +150,7 @@ def rating_slips_router(
         command = CompleteSlip(
             slip_id=SlipId(slip_id),
             average_bet=told.average_bet,
-            closed_at=_in_utc("closed_at", told.closed_at),
+            closed_at=told.closed_at and in_utc(told.closed_at),
             staff_id=request.user.user_id,
             correlation_id=exchange_of(request.scope).correlation_id,
             at=now,
@@ -207,10 +202,3 @@ def wire_slip(slip: Slip) -> SlipView:
 def wire_completed(completed: Completed) -> Completion:
     """Return a completion as the wire shows it."""
     return Completion(wire_slip(completed.slip), completed.accrual)
-
-
-def _in_utc(name: str, time: datetime | None) -> datetime | None:
-    try:
-        return time.astimezone(UTC) if time is not None else None
-    except OverflowError:
-        raise InvalidRequest.at(f"/{name}", "it is out of range") from None

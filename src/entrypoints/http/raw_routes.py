@@ -1,5 +1,6 @@
 """Routes that thousands call at once: ASGI handlers below the framework's own, and what the document says of them."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,13 +17,12 @@ from domain.refusals import Refusal, Unauthenticated
 from entrypoints.http.bodies import decode, read_body
 from entrypoints.http.exchange import JSON, exchange_of, send_reply
 from entrypoints.http.gate import Gate
-from entrypoints.http.refusals import MethodNotAllowed
+from entrypoints.http.parameters import SHAPE, RequestShape
+from entrypoints.http.refusals import InvalidRequest, MethodNotAllowed
 from entrypoints.http.requests import request_key
 
 OPERATION = "operation"
 """The option of raw handlers that holds their operation."""
-
-T = TypeVar("T")
 
 
 class RawOperation(msgspec.Struct, frozen=True):
@@ -37,8 +37,13 @@ class RawOperation(msgspec.Struct, frozen=True):
     """None where the operation describes it itself."""
 
 
+B = TypeVar("B", bound=msgspec.Struct)
+
+_PARAMETER = re.compile(r"\{(\w+):")
+
+
 class RawRequest:
-    """A POST as raw handlers see it: the caller, a strict body, the idempotency key."""
+    """A POST as raw handlers see it: the caller, the raw body, the idempotency key."""
 
     def __init__(self, scope: HTTPScope, receive: Receive) -> None:
         self._scope, self._receive = scope, receive
@@ -63,9 +68,14 @@ class RawRequest:
             self._body = await read_body(self._receive, self.exchange.headers)
         return self._body
 
-    async def decoded(self, expected: type[T]) -> T:
-        """Return the body as the type that is expected; InvalidRequest names what is wrong."""
-        return decode(await self.body(), expected)
+    async def decoded(self, expected: type[B], *, may_be_absent: bool) -> B:
+        """Return the body as the type that is expected; InvalidRequest names what is wrong in it and elsewhere."""
+        body, faults = await self.body(), self.exchange.faults
+        if body or not may_be_absent:
+            return decode(body, expected, others=faults)
+        if faults:
+            raise InvalidRequest(faults)
+        return expected()
 
     async def idempotency_key(self, at: datetime) -> RequestKey | None:
         """Return the key that makes this request one that is answered once; None where the client sent none."""
@@ -74,18 +84,19 @@ class RawRequest:
 
 def raw_post(
     path: str,
-    work: Callable[[RawRequest], Awaitable[msgspec.Struct]],
+    work: Callable[[RawRequest, B], Awaitable[msgspec.Struct]],
     *,
     gate: Gate,
     options: Mapping[str, Any],
     tag: str,
-    body: type[msgspec.Struct] | None,
+    body: type[B],
     answer: type[msgspec.Struct],
     refusals: Sequence[type[Refusal]],
+    may_be_absent: bool = False,
 ) -> ASGIRouteHandler:
-    """Return a handler that answers POST with 200 and what `work` returns, as JSON.
+    """Return a handler that answers POST with 200 and what `work` returns of a request and its body, as JSON.
 
-    `options` are those that the gate reads of other handlers.
+    `options` are those that the gate reads of other handlers. Where a body `may_be_absent`, no body is an empty object.
     """
     operation = {
         "tags": [tag],
@@ -94,13 +105,17 @@ def raw_post(
         "operationId": work.__name__,
         "responses": {"200": {"description": (answer.__doc__ or "").partition("\n")[0]}},
     }
-    documented = RawOperation("POST", operation, refusals, body, answer)
+    documented = RawOperation("POST", operation, refusals, None if may_be_absent else body, answer)
+    shape = RequestShape(path=frozenset(_PARAMETER.findall(path)), has_body=True, takes_key=True)
+    checked = {**options, SHAPE: shape}
 
-    @asgi(path, copy_scope=False, opt={OPERATION: documented, **options})
+    @asgi(path, copy_scope=False, opt={OPERATION: documented, **checked})
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
             raise MethodNotAllowed
-        await gate.check(scope, options)
-        await send_reply(send, 200, JSON, msgspec.json.encode(await work(RawRequest(scope, receive))))
+        await gate.check(scope, checked)
+        request = RawRequest(scope, receive)
+        answered = await work(request, await request.decoded(body, may_be_absent=may_be_absent))
+        await send_reply(send, 200, JSON, msgspec.json.encode(answered))
 
     return handle

@@ -1,39 +1,34 @@
 """Refusals that only the wire knows: what a request may look like, before it means anything."""
 
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import msgspec
 
 from domain.refusals import Refusal
-from domain.usernames import USERNAME_RULE, username_form
-from domain.users import is_plain, is_user_id
+
+MAX_FAULTS = 100
+"""How many faults one answer lists."""
+_MOST_IN_DETAIL = 3
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """One thing that is wrong with a request, and where."""
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that is wrong with a request: where it is, and what would be right, without the value itself."""
 
-    pointer: str
-    """A JSON pointer into the body, or the name of a parameter or header behind `#`."""
-    detail: str
+    where: Literal["body", "query", "path", "header"] = msgspec.field(name="in")
+    pointer: str | None = None
+    """A JSON pointer into the body; empty for the body as a whole. Absent where the fault is not in the body."""
+    name: str | None = None
+    """The name of the parameter or header. Absent where the fault is in the body."""
+    message: str = ""
 
+    @classmethod
+    def at(cls, pointer: str, message: str) -> "Fault":
+        """Return a fault of the body."""
+        return cls("body", pointer=pointer, message=message)
 
-def user_id_faults(pointer: str, text: str) -> Iterator[Fault]:
-    """Yield what is wrong with a text that is to name a user."""
-    if not is_user_id(text):
-        yield Fault(pointer, "1 to 128 of A-Z a-z 0-9 _ . : | @ - are needed")
-
-
-def text_faults(pointer: str, text: str | None, *, longest: int) -> Iterator[Fault]:
-    """Yield what is wrong with a text that people read; nothing is wrong with one that is absent."""
-    if text is not None and not is_plain(text, longest=longest):
-        yield Fault(pointer, f"1 to {longest} characters without control characters are needed")
-
-
-def username_faults(pointer: str, text: str | None) -> Iterator[Fault]:
-    """Yield what is wrong with a username; nothing is wrong with one that is absent."""
-    if text is not None and username_form(text) is None:
-        yield Fault(pointer, USERNAME_RULE)
+    def __str__(self) -> str:
+        return f"{self.name or self.pointer or f'the {self.where}'}: {self.message}"
 
 
 class InvalidRequest(Refusal):
@@ -42,17 +37,29 @@ class InvalidRequest(Refusal):
     code = "INVALID_REQUEST"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("; ".join(f"{fault.pointer or 'the body'}: {fault.detail}" for fault in faults))
-        self._faults = tuple(faults)
+        self._faults = tuple(faults[:MAX_FAULTS])
+        others = len(faults) - _MOST_IN_DETAIL
+        more = [f"and {others} more"] if others > 0 else []
+        super().__init__("; ".join([*map(str, faults[:_MOST_IN_DETAIL]), *more]))
 
     @classmethod
-    def at(cls, pointer: str, detail: str) -> "InvalidRequest":
-        """Return the refusal for one fault."""
-        return cls([Fault(pointer, detail)])
+    def at(cls, pointer: str, message: str) -> "InvalidRequest":
+        """Return the refusal for one fault of the body."""
+        return cls([Fault.at(pointer, message)])
+
+    @classmethod
+    def query(cls, name: str, message: str) -> "InvalidRequest":
+        """Return the refusal for one fault of a query parameter."""
+        return cls([Fault("query", name=name, message=message)])
+
+    @classmethod
+    def header(cls, name: str, message: str) -> "InvalidRequest":
+        """Return the refusal for one fault of a header."""
+        return cls([Fault("header", name=name, message=message)])
 
     @property
     def errors(self) -> tuple[Fault, ...]:
-        """Every fault that was found."""
+        """Every fault that was found, at most a hundred."""
         return self._faults
 
 

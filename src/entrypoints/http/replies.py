@@ -1,6 +1,5 @@
 """Replies: exceptions become problem documents, and stored replies go out byte for byte."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +9,6 @@ from litestar.exceptions import (
     HTTPException,
     MethodNotAllowedException,
     NotFoundException,
-    ValidationException,
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap, Send
@@ -34,7 +32,6 @@ from entrypoints.http.refusals import (
 HIT = {"idempotency-hit": "true"}
 RAW_HIT = (b"idempotency-hit", b"true")
 _LAST_STORED, _TOO_MANY = 499, 429
-_MISSING = re.compile(r"Missing required \w+ parameter '([A-Za-z_-]+)'")
 _FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
 _TRANSLATED: Mapping[type[HTTPException], Callable[[], Refusal]] = {
     NotFoundException: RouteNotFound,
@@ -126,20 +123,6 @@ def _from_framework(error: HTTPException) -> Refusal:
     for kind, refusal in _TRANSLATED.items():
         if isinstance(error, kind):
             return refusal()
-    if isinstance(error, ValidationException) and isinstance(error.extra, list):
-        return InvalidRequest([_fault(entry) for entry in error.extra if isinstance(entry, dict)])
-    return InvalidRequest([_unshaped(error)]) if error.status_code < _FIRST_FAILURE else InternalError()
-
-
-def _unshaped(error: HTTPException) -> Fault:
-    missing = _MISSING.match(error.detail)
-    if missing is not None:
-        return Fault(f"#{missing[1]}", "it is needed")
-    return Fault("#", "the request cannot be understood")
-
-
-def _fault(entry: dict[str, object]) -> Fault:
-    source, key = str(entry.get("source", "")), str(entry.get("key", ""))
-    if source == "body" or key == "data":
-        return Fault("", "a JSON object is needed")
-    return Fault(f"#{key}", str(entry.get("message", "")).partition(" - at")[0])
+    if error.status_code < _FIRST_FAILURE:
+        return InvalidRequest([Fault("path", name="", message="the request cannot be understood")])
+    return InternalError()

@@ -1,6 +1,5 @@
 """Requests as handlers see them: the caller, a strict body, the idempotency key."""
 
-import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,7 @@ from domain.identity import Principal
 from domain.refusals import Unauthenticated
 from entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
 from entrypoints.http.exchange import exchange_of
-from entrypoints.http.refusals import InvalidRequest
+from entrypoints.http.refusals import Fault, InvalidRequest
 
 FINGERPRINTS = "fingerprints"
 """What the application's state holds the hashing of requests under."""
@@ -24,7 +23,8 @@ FINGERPRINTS = "fingerprints"
 MAX_BODY = "max_body_bytes"
 """The option of handlers that take more than 64 KiB."""
 
-_KEY = re.compile(rb"[!-~]{1,255}\Z")
+STRICTER = "stricter"
+"""The option of handlers that names a stricter type than the one they take; their body has to be of both."""
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,14 @@ class ApiRequest(Request[Principal, None, State]):
         state = self._connection_state
         if not isinstance(state.body, bytes):
             limit = self.route_handler.opt.get(MAX_BODY, MAX_BODY_BYTES)
-            state.body = await read_body(self.receive, exchange_of(self.scope).headers, limit=limit)
+            exchange = exchange_of(self.scope)
+            body = await read_body(self.receive, exchange.headers, limit=limit)
+            field = self.route_handler.parsed_data_field
+            if not body and field is not None:
+                missing = [] if field.is_optional else [Fault.at("", "a JSON object is needed")]
+                if exchange.faults or missing:
+                    raise InvalidRequest([*exchange.faults, *missing])
+            state.body = body
         return state.body
 
     async def json(self) -> Any:
@@ -47,7 +54,10 @@ class ApiRequest(Request[Principal, None, State]):
         field = self.route_handler.parsed_data_field
         if field is None:
             raise AssertionError("a handler without data decodes no body")
-        return decode(await self.body(), field.annotation)
+        body, faults = await self.body(), exchange_of(self.scope).faults
+        if STRICTER in self.route_handler.opt:
+            decode(body, self.route_handler.opt[STRICTER], others=faults)
+        return decode(body, field.annotation, others=faults)
 
     async def idempotency_key(self, at: datetime, *, success_status: int = 200) -> RequestKey | None:
         """Return the key that makes this request one that is answered once; None where the client sent none."""
@@ -57,13 +67,11 @@ class ApiRequest(Request[Principal, None, State]):
 async def request_key(
     scope: HTTPScope, body: Callable[[], Awaitable[bytes]], *, at: datetime, success_status: int
 ) -> RequestKey | None:
-    """Return the idempotency key of a caller's request; None where the client sent none."""
+    """Return the idempotency key of a caller's request, which the gate has checked; None where the client sent none."""
     exchange = exchange_of(scope)
     given = exchange.headers.get(b"idempotency-key")
     if given is None:
         return None
-    if not _KEY.match(given):
-        raise InvalidRequest.at("#Idempotency-Key", "1 to 255 visible ASCII characters are needed")
     if exchange.principal is None:
         raise Unauthenticated
     fingerprints: Fingerprints = scope["litestar_app"].state[FINGERPRINTS]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NewType
 import msgspec
 from litestar import Router, get, patch, post
 from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, UnsetType
 
 from application.group_commit import Single
 from application.idempotency import Keyed
@@ -16,8 +17,6 @@ from domain.ids import RANDOM_BYTES, uuid_v7
 from domain.ledger import AccountFrozen, InsufficientFunds
 from domain.refusals import Refusal
 from domain.rewards import (
-    MAX_REWARD_DESCRIPTION_LENGTH,
-    MAX_REWARD_NAME_LENGTH,
     AlreadyCollected,
     NotYourReward,
     Reward,
@@ -25,14 +24,13 @@ from domain.rewards import (
     RewardNotFound,
     SelfPurchase,
 )
-from domain.users import MAX_USER_ID_LENGTH, UserId
-from entrypoints.http.credits import Amount
+from domain.users import UserId
 from entrypoints.http.exchange import exchange_of
+from entrypoints.http.fields import Amount, RewardDescription, RewardIdText, RewardName, UserIdText
 from entrypoints.http.gate import PERMISSION, TELLS_DELETED, Gate
 from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.refusals import InvalidRequest, text_faults, user_id_faults
 from entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
 
 MAX_ORDERS = 1000
@@ -40,9 +38,6 @@ MAX_BATCH_BYTES = 1024 * 1024
 
 AnyoneOffers = NewType("AnyoneOffers", bool)
 """True where every user may offer rewards; else the permission `rewards:offer` is needed."""
-
-RewardName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REWARD_NAME_LENGTH)]
-RewardDescription = Annotated[str, msgspec.Meta(max_length=MAX_REWARD_DESCRIPTION_LENGTH)]
 
 
 class RewardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,12 +49,12 @@ class RewardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RewardChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to change; what is absent or null stays as it is."""
+    """What is to change; what is absent stays as it is, and null clears the description."""
 
-    name: RewardName | None = None
-    description: RewardDescription | None = None
-    cost: Amount | None = None
-    active: bool | None = None
+    name: RewardName | UnsetType = UNSET
+    description: RewardDescription | UnsetType | None = UNSET
+    cost: Amount | UnsetType = UNSET
+    active: bool | UnsetType = UNSET
 
 
 class RewardPage(Page[Reward], frozen=True):
@@ -73,8 +68,8 @@ class CollectedPage(Page[Purchase], frozen=True):
 class OrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One order: who buys what."""
 
-    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID_LENGTH)]
-    reward_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    user_id: UserIdText
+    reward_id: RewardIdText
 
 
 class OrdersBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +119,6 @@ def rewards_router(
     @post("/", status_code=201, opt={} if anyone_offers else {PERMISSION: "rewards:offer"})
     async def offer_reward(request: ApiRequest, data: JSONBody[RewardBody]) -> Reward:
         """Offer a reward; it is the caller's."""
-        _check(data.name, data.description)
         now = clock.now()
         reward = Reward(
             reward_id=RewardId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
@@ -169,7 +163,6 @@ def rewards_router(
     @patch("/{reward_id:str}", opt={REFUSALS: (RewardNotFound, NotYourReward)})
     async def change_reward(request: ApiRequest, reward_id: FromPath[str], data: JSONBody[RewardChange]) -> Reward:
         """Change a reward: one's own, or with `rewards:manage` anybody's. Collectors keep the price that they paid."""
-        _check(data.name, data.description)
         command = ChangeReward(
             user_id=request.user.user_id,
             reward_id=RewardId(reward_id),
@@ -181,10 +174,8 @@ def rewards_router(
         )
         return await offer(Keyed(command, await request.idempotency_key(clock.now())))
 
-    async def purchase_reward(request: RawRequest) -> Purchase:
+    async def purchase_reward(request: RawRequest, _data: Nothing) -> Purchase:
         """Spend the caller's credits on one reward; the answer shows the price that was charged."""
-        if await request.body():
-            await request.decoded(Nothing)
         now = clock.now()
         order = Order(
             request.principal.user_id,
@@ -198,7 +189,6 @@ def rewards_router(
     @post("/purchases", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, PERMISSION: "purchases:batch"})
     async def purchase_rewards(request: ApiRequest, data: JSONBody[OrdersBody]) -> Outcomes:
         """Buy for many users at once; the outcomes are in the order of the orders."""
-        _check_orders(data.orders)
         now, correlation_id = clock.now(), exchange_of(request.scope).correlation_id
         orders = tuple(
             Order(
@@ -223,7 +213,8 @@ def rewards_router(
         gate=gate,
         options={TELLS_DELETED: True},
         tag="Rewards",
-        body=None,
+        body=Nothing,
+        may_be_absent=True,
         answer=Purchase,
         refusals=(RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds, AccountFrozen),
     )
@@ -248,21 +239,3 @@ def _outcome(result: Purchase | Refusal) -> Outcome:
         balance_after=result.balance_after,
         collected_at=result.collected_at,
     )
-
-
-def _check(name: str | None, description: str | None) -> None:
-    faults = [*text_faults("/name", name, longest=MAX_REWARD_NAME_LENGTH)]
-    if faults:
-        raise InvalidRequest(faults)
-    if description is not None and "\x00" in description:
-        raise InvalidRequest.at("/description", "it holds NUL")
-
-
-def _check_orders(orders: list[OrderBody]) -> None:
-    faults = [
-        fault
-        for number, order in enumerate(orders)
-        for fault in user_id_faults(f"/orders/{number}/user_id", order.user_id)
-    ]
-    if faults:
-        raise InvalidRequest(faults[:20])

@@ -1,6 +1,5 @@
 """Sign-up by invite and sign-in, for apps without an identity provider that does both."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -21,35 +20,47 @@ from domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNo
 from domain.usernames import username_form
 from domain.users import (
     MAX_EMAIL_LENGTH,
-    MAX_NAME_LENGTH,
     MAX_USER_ID_LENGTH,
     EmailTaken,
     Profile,
     UsernameTaken,
-    is_email,
-    is_phone,
     phone_digits,
 )
 from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
+from entrypoints.http.fields import Email, Name, Phone, TypedCode, Username, rule
 from entrypoints.http.gate import LIMIT, Gate
-from entrypoints.http.invites import TypedCode
 from entrypoints.http.links import Addresses
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, username_faults
-from entrypoints.http.requests import ApiRequest
-from entrypoints.http.users import Email, Name, Phone
+from entrypoints.http.requests import STRICTER, ApiRequest
+
+LeftOut = Annotated[
+    str | None, msgspec.Meta(extra=rule(lambda value: value is None, "no value (the identity provider holds it)"))
+]
 
 
 class SignUpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Who signs up, and by which invite. Where an identity provider holds them, e-mail and password are refused."""
+    """Who signs up, and by which invite.
+
+    E-mail and password are needed; where an identity provider holds them, they are refused.
+    """
 
     user_id: Annotated[str, msgspec.Meta(max_length=MAX_USER_ID_LENGTH)]
-    username: Name
+    username: Username
     display_name: Name
     invite_code: TypedCode
     phone: Phone
     email: Email | None = None
     password: str | None = None
+
+
+class _SignUpHere(SignUpBody, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    email: Email
+    password: str
+
+
+class _SignUpElsewhere(SignUpBody, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    email: LeftOut = None
+    password: LeftOut = None
 
 
 class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +95,7 @@ def sign_up_router(
         guards=[gate.guard],
         opt={
             LIMIT: "sign_up",
+            STRICTER: _SignUpHere if passwords is not None else _SignUpElsewhere,
             REFUSALS: (
                 IdentityMismatch,
                 WeakPassword,
@@ -102,7 +114,8 @@ def sign_up_router(
         principal = request.user
         if data.user_id != principal.user_id:
             raise IdentityMismatch("userId")
-        _check(data, is_external=passwords is None)
+        if data.password is not None and not is_fit(data.password):
+            raise WeakPassword
         if principal.phone is not None and phone_digits(principal.phone) != phone_digits(data.phone):
             raise IdentityMismatch("phone")
         now = clock.now()
@@ -143,25 +156,3 @@ def sign_up_router(
         return Response(SignedIn(bearers.issue(user_id)), status_code=200, cookies=[cookie])
 
     return Router("/api/auth", route_handlers=[complete_phone_signup, sign_in_user], tags=["Sign-up"])
-
-
-def _check(body: SignUpBody, *, is_external: bool) -> None:
-    faults = [*_faults(body, is_external=is_external)]
-    if faults:
-        raise InvalidRequest(faults)
-    if body.password is not None and not is_fit(body.password):
-        raise WeakPassword
-
-
-def _faults(body: SignUpBody, *, is_external: bool) -> Iterator[Fault]:
-    for member, text in (("email", body.email), ("password", body.password)):
-        if is_external and text is not None:
-            yield Fault(f"/{member}", "the identity provider holds it; leave it out")
-        if not is_external and text is None:
-            yield Fault(f"/{member}", "it is needed")
-    if body.email is not None and not is_email(body.email):
-        yield Fault("/email", "an e-mail address is needed")
-    if not is_phone(body.phone):
-        yield Fault("/phone", "a phone number is needed")
-    yield from username_faults("/username", body.username)
-    yield from text_faults("/displayName", body.display_name, longest=MAX_NAME_LENGTH)

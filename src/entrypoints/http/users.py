@@ -18,9 +18,6 @@ from domain.referrals import Arrival
 from domain.standings import Standing
 from domain.usernames import username_form
 from domain.users import (
-    MAX_EMAIL_LENGTH,
-    MAX_NAME_LENGTH,
-    MAX_PHONE_LENGTH,
     EmailTaken,
     Profile,
     UserDeleted,
@@ -28,26 +25,21 @@ from domain.users import (
     UsernameTaken,
     UserNotFound,
     is_email,
-    is_phone,
 )
 from entrypoints.http.authentication import cookie
 from entrypoints.http.exchange import exchange_of
+from entrypoints.http.fields import Email, Name, Phone, Username
 from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
 from entrypoints.http.links import CLICK_COOKIE, Addresses, clicked_codes
 from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import Fault, InvalidRequest, text_faults, username_faults
 from entrypoints.http.requests import ApiRequest
-
-Email = Annotated[str, msgspec.Meta(min_length=3, max_length=MAX_EMAIL_LENGTH, pattern=r"^[^\s@]+@[^\s@]+$")]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
-Phone = Annotated[str, msgspec.Meta(max_length=MAX_PHONE_LENGTH, pattern=r"^\+?[0-9 ().-]{3,31}$")]
 
 
 class UpsertUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a user tells about themselves; what is absent or null stays as it is."""
 
     email: Email | None = None
-    username: Name | None = None
+    username: Username | None = None
     display_name: Name | None = None
     phone: Phone | None = None
     referred_by: str | None = None
@@ -115,7 +107,7 @@ def users_router(
         )
         introduction = Introduction(
             arrival,
-            _profile(data),
+            Profile(data.email, data.username and username_form(data.username), data.display_name, data.phone),
             phone_verified=request.user.phone_verified,
             correlation_id=exchange_of(request.scope).correlation_id,
         )
@@ -142,21 +134,6 @@ def users_router(
         return _found(standing, addresses)
 
     return Router("/api", route_handlers=[upsert, me, by_email], guards=[gate.guard], tags=["Users"])
-
-
-def _profile(told: UpsertUser) -> Profile:
-    faults = [
-        *username_faults("/username", told.username),
-        *text_faults("/display_name", told.display_name, longest=MAX_NAME_LENGTH),
-    ]
-    if told.email is not None and not is_email(told.email):
-        faults.append(Fault("/email", "an e-mail address is needed"))
-    if told.phone is not None and not is_phone(told.phone):
-        faults.append(Fault("/phone", "a phone number is needed"))
-    if faults:
-        raise InvalidRequest(faults)
-    username = username_form(told.username) if told.username is not None else None
-    return Profile(told.email, username, told.display_name, told.phone)
 
 
 def _me(standing: Standing, addresses: Addresses, tiers: Tiers) -> Me:

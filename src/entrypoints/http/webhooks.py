@@ -17,12 +17,12 @@ from application.ports import Clock, Metrics
 from domain.flags import Flag, Flags
 from domain.refusals import OutcomeUnknown
 from entrypoints.http.authentication import PUBLIC, bearer_token
-from entrypoints.http.bodies import parse
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.gate import LIMIT, Gate
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.refusals import InvalidRequest, SignatureRefused, WebhooksDisabled
 from entrypoints.http.requests import ApiRequest
+from entrypoints.http.strict_json import parse
 
 
 class WebhookReceipt(msgspec.Struct, frozen=True):

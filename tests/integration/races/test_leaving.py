@@ -31,7 +31,7 @@ def _offer(world: World, _hers: Reward) -> OfferReward:
 
 
 def _change(_world: World, hers: Reward) -> ChangeReward:
-    return ChangeReward(ADA, hers.reward_id, name="Coffee with Ada", description="+4512345678", cost=None, active=True)
+    return ChangeReward(ADA, hers.reward_id, name="Coffee with Ada", description="+4512345678", active=True)
 
 
 OFFERINGS = pytest.mark.parametrize("offering", [_offer, _change])

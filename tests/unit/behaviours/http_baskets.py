@@ -102,8 +102,8 @@ class PurchaseBatchRouteBehaviour:
 
         for pointer, wrong in {
             "/orders/1/user_id": {**good, "user_id": "ada lovelace"},
-            "/orders/1/reward_id": {**good, "reward_id": 7},
-            "/orders/1": {"user_id": "ada"},
+            "/orders/1/reward_id": {"user_id": "ada"},
+            "/orders/1/more": {**good, "more": 7},
         }.items():
             refused = await till.post(BATCH, {"orders": [good, wrong]})
             assert said(refused) == [(400, "INVALID_REQUEST")]

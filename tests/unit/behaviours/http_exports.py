@@ -74,8 +74,8 @@ class ExportRoutesBehaviour:
         refused = await exporter(anyone).get(f"{EXPORT}/{asked}")
 
         assert said(refused) == [(400, "INVALID_REQUEST")]
-        pointer = "#format" if "entries" in asked else "#kind"
-        assert [fault["pointer"] for fault in refused.json()["errors"]] == [pointer]
+        name = "format" if "entries" in asked else "kind"
+        assert [fault["name"] for fault in refused.json()["errors"]] == [name]
 
     async def test_nobody_exports_without_the_permission(self, anyone: Caller) -> None:
         await funded(anyone, "ada", 1)

@@ -140,9 +140,9 @@ class AwardRouteBehaviour:
             assert said(await award(anyone, "ada", 1, **spoofed)) == [(400, "INVALID_REQUEST")]
         staff = anyone.named("staff", "loyalty:award")
         sent = {"x-staff-id": "boss", "x-user-id": "boss"}
-        await staff.call(
-            "POST", f"{AWARDS}?staff_id=boss", body={"player_id": "ada", "points": 1, "reason": "r"}, headers=sent
-        )
+        body = {"player_id": "ada", "points": 1, "reason": "r"}
+        assert said(await staff.call("POST", f"{AWARDS}?staff_id=boss", body=body)) == [(400, "INVALID_REQUEST")]
+        await staff.call("POST", AWARDS, body=body, headers=sent)
 
         assert await points(anyone, "ada") == 1
 

@@ -9,8 +9,9 @@ import pytest
 
 from domain.identity import Permission
 from entrypoints.http import bodies
-from entrypoints.http.bodies import decode, parse
+from entrypoints.http.bodies import decode
 from entrypoints.http.refusals import InvalidRequest
+from entrypoints.http.strict_json import parse
 from tests.services import Caller
 
 KIB_64 = 64 * 1024
@@ -62,7 +63,7 @@ async def test_what_is_malformed_is_refused_with_a_pointer_and_nothing_is_stored
         refused = await staff.call(method, path, raw=MALFORMED[name])
         assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST"), (path, refused.text)
         assert refused.headers["content-type"] == "application/problem+json"
-        assert all(set(fault) == {"pointer", "detail"} for fault in refused.json()["errors"])
+        assert all(set(fault) == {"in", "pointer", "message"} for fault in refused.json()["errors"])
     assert (await staff.get("/api/me")).status_code == 404
 
 
@@ -235,6 +236,7 @@ async def test_a_content_length_that_is_none_is_refused(anyone: Caller) -> None:
 
 
 async def test_a_wrong_type_is_named_beside_the_right_one(anyone: Caller) -> None:
-    refused = await anyone.named("ada").post("/api/users/upsert", {"username": 1})
+    refused = await anyone.named("ada").post("/api/users/upsert", {"display_name": 1})
 
-    assert refused.json()["errors"] == [{"pointer": "/username", "detail": "Expected `str | null`, got `int`"}]
+    needed = "a text of 1 to 128 characters, none a control character, or null, is needed"
+    assert refused.json()["errors"] == [{"in": "body", "pointer": "/display_name", "message": needed}]

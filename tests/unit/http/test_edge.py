@@ -206,7 +206,7 @@ async def test_a_host_that_is_none_is_named(anyone: Caller) -> None:
 
     assert refused.status_code == 400
     assert refused.json()["errors"] == [
-        {"pointer": "#Host", "detail": "one host is needed, with a port where it has one"}
+        {"in": "header", "name": "Host", "message": "one host is needed, with a port where it has one"}
     ]
 
 
@@ -214,7 +214,13 @@ async def test_a_missing_parameter_is_named(anyone: Caller) -> None:
     refused = await anyone.named("ada", "profiles:read").get("/api/profiles/by-email")
 
     assert refused.status_code == 400
-    assert refused.json()["errors"] == [{"pointer": "#email", "detail": "it is needed"}]
+    assert refused.json()["errors"] == [
+        {
+            "in": "query",
+            "name": "email",
+            "message": "this parameter is missing: a text is needed",
+        }
+    ]
 
 
 @pytest.mark.parametrize("length", ["0" * 5000 + "2", "9" * 5000, "9" * 19])

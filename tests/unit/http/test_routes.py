@@ -16,6 +16,7 @@ from tests.unit.behaviours.http_flag_states import FlagStatesBehaviour
 from tests.unit.behaviours.http_flags import FlagRoutesBehaviour
 from tests.unit.behaviours.http_invites import InviteRoutesBehaviour, RedeemRouteBehaviour, ValidateRouteBehaviour
 from tests.unit.behaviours.http_loyalty import AccrualRouteBehaviour, AwardRouteBehaviour, LoyaltyRouteBehaviour
+from tests.unit.behaviours.http_parameters import ParametersBehaviour
 from tests.unit.behaviours.http_rating_slips import PendingRoutesBehaviour, SlipRoutesBehaviour
 from tests.unit.behaviours.http_referrals import (
     ArrivalRoutesBehaviour,
@@ -135,3 +136,6 @@ class TestFlagRoutes(FlagRoutesBehaviour): ...
 
 
 class TestFlagStates(FlagStatesBehaviour): ...
+
+
+class TestParameters(ParametersBehaviour): ...

@@ -1,0 +1,140 @@
+"""What fields of bodies and parameters may hold: for each kind of value its bounds, its rule and the rule in words."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from domain.codes import normal_form
+from domain.ledger import MAX_AMOUNT, OWN_EVENTS
+from domain.rewards import MAX_REWARD_DESCRIPTION_LENGTH, MAX_REWARD_NAME_LENGTH
+from domain.times import BOUNDS, in_utc
+from domain.usernames import USERNAME_RULE, username_form
+from domain.users import (
+    MAX_EMAIL_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_PHONE_LENGTH,
+    MAX_USER_ID_LENGTH,
+    is_email,
+    is_phone,
+    is_plain,
+    is_user_id,
+)
+
+MAX_REASON_LENGTH = 500
+MAX_EVENT_KEY_LENGTH = 200
+MAX_EVENT_TYPE_LENGTH = 64
+_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+
+
+class Rule(NamedTuple):
+    """What a value has to be, beyond what its type says."""
+
+    holds: Callable[[Any], bool]
+    needs: str
+    """What is needed, as in "... is needed": words for people, never a pattern."""
+
+
+def rule(holds: Callable[[Any], bool], needs: str) -> dict[str, Rule]:
+    """Return a rule as `msgspec.Meta(extra=...)` carries it."""
+    return {"rule": Rule(holds, needs)}
+
+
+def _plain(longest: int) -> dict[str, Rule]:
+    return rule(
+        lambda text: is_plain(text, longest=longest), f"a text of 1 to {longest} characters, none a control character,"
+    )
+
+
+def _is_event_type(text: str) -> bool:
+    return _EVENT_TYPE.match(text) is not None
+
+
+Amount = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
+UserIdText = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MAX_USER_ID_LENGTH,
+        extra=rule(is_user_id, f"a user id of 1 to {MAX_USER_ID_LENGTH} letters (A to Z), digits and _ . : | @ -"),
+    ),
+]
+RewardIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_LENGTH, extra=_plain(MAX_REASON_LENGTH))]
+EventName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_KEY_LENGTH, extra=_plain(MAX_EVENT_KEY_LENGTH))
+]
+EventType = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MAX_EVENT_TYPE_LENGTH,
+        extra=rule(_is_event_type, "an event type of 1 to 64 small letters, digits and _, a letter first,"),
+    ),
+]
+ForeignEventType = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MAX_EVENT_TYPE_LENGTH,
+        extra=rule(
+            lambda text: _is_event_type(text) and text not in OWN_EVENTS,
+            "an event type of 1 to 64 small letters, digits and _, a letter first, and none of those that other "
+            f"routes count ({', '.join(sorted(OWN_EVENTS))}),",
+        ),
+    ),
+]
+Email = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=3,
+        max_length=MAX_EMAIL_LENGTH,
+        pattern=r"^[^\s@]+@[^\s@]+$",
+        extra=rule(is_email, f"an e-mail address of at most {MAX_EMAIL_LENGTH} characters"),
+    ),
+]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH, extra=_plain(MAX_NAME_LENGTH))]
+Username = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        extra=rule(lambda text: username_form(text) is not None, f"{USERNAME_RULE},"),
+    ),
+]
+Phone = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=MAX_PHONE_LENGTH,
+        pattern=r"^\+?[0-9 ().-]{3,31}$",
+        extra=rule(is_phone, "a phone number of at least 3 digits, with spaces, brackets, dots or hyphens between,"),
+    ),
+]
+TypedCode = Annotated[str, msgspec.Meta(max_length=1024)]
+"""A code as somebody typed it; one that has no normal form is nobody's."""
+ChosenCode = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=1024,
+        extra=rule(
+            lambda text: normal_form(text) is not None,
+            "a code of 4 to 32 digits and letters (A to Z), without regard to hyphens and spaces,",
+        ),
+    ),
+]
+Time = Annotated[
+    datetime,
+    msgspec.Meta(
+        tz=True,
+        extra=rule(
+            lambda time: in_utc(time) is not None,
+            f"a time with its zone, such as 2030-01-31T12:00:00Z, {BOUNDS},",
+        ),
+    ),
+]
+RewardName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_REWARD_NAME_LENGTH, extra=_plain(MAX_REWARD_NAME_LENGTH))
+]
+RewardDescription = Annotated[str, msgspec.Meta(max_length=MAX_REWARD_DESCRIPTION_LENGTH)]

@@ -1,0 +1,161 @@
+"""Parameters of paths, queries and headers: each name means the same on every route, and is checked at the door."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import QueryParameter
+from litestar.routes import HTTPRoute
+from litestar.types import HTTPScope
+from msgspec import inspect
+
+from domain.exports import ExportKind
+from domain.rating_slips import SlipState
+from entrypoints.http.authentication import PUBLIC
+from entrypoints.http.faults import is_right
+from entrypoints.http.fields import EventType, UserIdText, rule
+from entrypoints.http.refusals import Fault
+from entrypoints.http.words import needs
+from entrypoints.renderings import Format
+
+SHAPE = "shape"
+"""The option of handlers that holds the shape of their requests; the application sets it for every handler."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_PARAMETERS = 32
+_INTEGER = re.compile(r"[+-]?[0-9]{1,64}\Z")
+_KEY = re.compile(rb"[!-~]{1,255}\Z")
+_KEY_NEEDS = "1 to 255 visible ASCII characters are needed"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
+
+
+def _text(pattern: str, words: str) -> Any:
+    compiled = re.compile(pattern)
+    return Annotated[str, msgspec.Meta(extra=rule(lambda text: compiled.fullmatch(text) is not None, words))]
+
+
+_Id = _text(r"[A-Za-z0-9_-]{1,64}", "an id of 1 to 64 letters (A to Z), digits, hyphens and underscores")
+
+PARAMETERS: Mapping[str, Any] = {
+    "correlation_id": _text(
+        r"[A-Za-z0-9_-]{1,64}", "a correlation id of 1 to 64 letters (A to Z), digits, hyphens and underscores"
+    ),
+    "cursor": _text(r"|[A-Za-z0-9_=-]{22,4096}", "a next_cursor of this listing"),
+    "email": str,  # what is no address is nobody's, and so not found
+    "event_type": EventType,
+    "format": Format,
+    "invite_id": _Id,
+    "kind": ExportKind,
+    "limit": int,
+    "name": _text(r"[a-z_]{1,64}", "a name of 1 to 64 small letters and underscores"),
+    "player_id": UserIdText,
+    "reward_id": _Id,
+    "slip_id": _Id,
+    "staff_id": UserIdText,
+    "state": SlipState,
+    "user_id": UserIdText,
+}
+"""What each parameter holds, wherever it stands."""
+
+_KINDS: Mapping[str, inspect.Type] = {name: inspect.type_info(kind) for name, kind in PARAMETERS.items()}
+
+
+class RequestShape(msgspec.Struct, frozen=True):
+    """What a route takes beside its body."""
+
+    path: frozenset[str] = frozenset()
+    query: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    """The query parameters that have to be there."""
+    has_body: bool = False
+    """True where the body is decoded next: faults of the parameters are then listed together with those of the body."""
+    takes_key: bool = False
+    """True where an Idempotency-Key counts."""
+
+
+def give_shapes(app: Litestar) -> None:
+    """Let the gate know the shape of the requests of every handler that it guards."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                if handler.resolve_guards():
+                    handler.opt[SHAPE] = _shape(handler, route.path_parameters)
+
+
+def _shape(handler: HTTPRouteHandler, path: Collection[str]) -> RequestShape:
+    """Return the shape of a handler's requests; a parameter that the table does not know is an AssertionError."""
+    parameters = handler.parsed_fn_signature.parameters.items()
+    query = {
+        field.kwarg_definition.name or name: field.is_required
+        for name, field in parameters
+        if isinstance(field.kwarg_definition, QueryParameter)
+    }
+    return RequestShape(
+        path=_known(path),
+        query=_known(query),
+        required=frozenset(name for name, is_required in query.items() if is_required),
+        has_body=handler.parsed_data_field is not None,
+        takes_key=PUBLIC not in handler.opt and not handler.http_methods <= _SAFE_METHODS,
+    )
+
+
+def parameter_faults(scope: HTTPScope, headers: Mapping[bytes, bytes], shape: RequestShape) -> list[Fault]:
+    """Return what is wrong with the parameters of a request and with its Idempotency-Key."""
+    values = scope["path_params"]
+    faults = [_fault("path", name) for name in shape.path if not is_right(values[name], _KINDS[name])]
+    if shape.required or scope["query_string"]:
+        faults += _query_faults(scope["query_string"], shape)
+    key = headers.get(b"idempotency-key") if shape.takes_key else None
+    if key is not None and not _KEY.match(key):
+        faults.append(Fault("header", name="Idempotency-Key", message=_KEY_NEEDS))
+    return faults
+
+
+def _query_faults(query: bytes, shape: RequestShape) -> Iterator[Fault]:
+    try:
+        given = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+        )
+    except ValueError:
+        yield Fault(
+            "query", name="", message=f"at most {_MOST_PARAMETERS} parameters in percent-encoded UTF-8 are needed"
+        )
+        return
+    seen = dict.fromkeys(name for name, _ in given)
+    for name in seen:
+        values = [value for each, value in given if each == name]
+        if name not in shape.query:
+            yield _unknown(name, shape.query)
+        elif len(values) > 1:
+            yield Fault("query", name=name, message="this parameter is given more than once")
+        elif not _is_query_value(values[0], _KINDS[name]):
+            yield _fault("query", name)
+    for name in sorted(shape.required - seen.keys()):
+        yield Fault("query", name=name, message=f"this parameter is missing: {needs(_KINDS[name])} is needed")
+
+
+def _is_query_value(text: str, kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.IntType):
+        return _INTEGER.match(text) is not None
+    return is_right(text, kind)
+
+
+def _fault(where: Literal["path", "query"], name: str) -> Fault:
+    return Fault(where, name=name, message=f"{needs(_KINDS[name])} is needed")
+
+
+def _unknown(name: str, known: Collection[str]) -> Fault:
+    names = ", ".join(sorted(known)) or "none"
+    shown = name if _NAME.match(name) else ""
+    return Fault("query", name=shown, message=f"this parameter is not known here; known are: {names}")
+
+
+def _known(names: Collection[str]) -> frozenset[str]:
+    unknown = set(names) - PARAMETERS.keys()
+    if unknown:
+        raise AssertionError(f"PARAMETERS says nothing of {', '.join(sorted(unknown))}")
+    return frozenset(names)
