@@ -31,6 +31,9 @@ def username_form(text: str) -> str | None:
     """
     if len(text) > _MOST_UNFOLDED or not is_visible(text):
         return None
+    if text.isascii():
+        form = " ".join(text.split())
+        return form if 1 <= len(form) <= MAX_USERNAME_LENGTH else None
     # The Ogham space is the only one that normalisation does not turn into an ordinary space.
     words = unicodedata.normalize("NFKC", text).replace("\u1680", " ").split(" ")
     form = " ".join(word for word in words if word)

@@ -1,12 +1,11 @@
 """Members of a provider's body, found by the paths of the trust table."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
 from msgspec import UNSET
 
-Fields = Mapping[str, object]
+Fields = dict[str, object]
 
 
 class _Step(NamedTuple):
@@ -17,12 +16,15 @@ class _Step(NamedTuple):
 
 def member(user: Fields, path: str) -> object:
     """Return what stands at a path of the trust table; UNSET where nothing does."""
-    if " + " in path:
+    steps = _steps(path)
+    if steps is None:
+        return user.get(path, UNSET)
+    if not steps:
         texts = [text for part in path.split(" + ") if isinstance(text := member(user, part), str) and text.strip()]
         return " ".join(texts) if texts else UNSET
     found: object = user
-    for step in _steps(path):
-        if not isinstance(found, Mapping) or step.name not in found:
+    for step in steps:
+        if not isinstance(found, dict) or step.name not in found:
             return UNSET
         found = found[step.name]
         if step.entry is not None:
@@ -31,7 +33,7 @@ def member(user: Fields, path: str) -> object:
 
 
 def _entry(entries: object, entry: str, user: Fields) -> object:
-    listed = [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
+    listed = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
     if entry == "0":
         return listed[0] if listed else UNSET
     wanted = user.get(entry)
@@ -39,7 +41,12 @@ def _entry(entries: object, entry: str, user: Fields) -> object:
 
 
 @cache
-def _steps(path: str) -> tuple[_Step, ...]:
+def _steps(path: str) -> tuple[_Step, ...] | None:
+    """Return the steps of a path; None for a member of the user itself, no step for texts that are joined."""
+    if " + " in path:
+        return ()
+    if "." not in path and "[" not in path:
+        return None
     steps = []
     for word in path.split("."):
         name, _, entry = word.partition("[")

@@ -68,7 +68,7 @@ def read_event(body: object, envelope: Envelope) -> IdentityEvent | Literal["ign
 
     Fields that do not fit (an address that is none, a name too long) are left out: the user matters more.
     """
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise UnknownShape("the body has to be a JSON object, as in docs/webhooks.md")
     subject = _row_of_supabase(body, envelope) if "record" in body or "old_record" in body else _subject(body)
     return "ignored" if subject is None else _event(subject, envelope)
@@ -83,11 +83,11 @@ def _subject(body: Fields) -> _Subject | None:
         if _ABOUT_USERS.search(kind):
             raise UnknownShape("this type is not understood; send user.created, user.updated or user.deleted")
         return None
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         raise UnknownShape("data has to be an object with the user's id")
     if kind != plain_kind or "specversion" in body:
         user = data.get("object")
-        if not isinstance(user, Mapping):
+        if not isinstance(user, dict):
             raise UnknownShape("data.object has to be the user, as Auth0's event streams send it")
         return _Subject("auth0", _KINDS[plain_kind], user, body.get("time"))
     if _CLERK_MEMBERS & data.keys():
@@ -109,7 +109,7 @@ def _row_of_supabase(body: Fields, envelope: Envelope) -> _Subject | None:
         return None
     name = "old_record" if kind == "DELETE" else "record"
     row = body.get(name)
-    if not isinstance(row, Mapping):
+    if not isinstance(row, dict):
         raise UnknownShape(f"{name} has to be the row of auth.users")
     deleted_at = read_time(row.get("deleted_at"))
     is_deleted = deleted_at is not None and _has_come(deleted_at, envelope)
@@ -151,16 +151,21 @@ def _read_profile(
     """Return the values, the fields that become empty where they have no value, and the fields that are proved."""
     values = dict[ProfileField, str]()
     clears, proved = set[ProfileField](), set[ProfileField]()
+    if subject.kind == "deleted":
+        return values, clears, proved
     for field, trust in TRUST[subject.provider].fields.items():
-        written = [member(subject.user, source.member) for source in trust.sources]
-        if trust.is_cleared_when_absent or any(value is None or value == "" for value in written):
-            clears.add(field)
-        for source, value in zip(trust.sources, map(_FIT[field], written), strict=True):
-            if value is not None:
+        fit, is_emptied = _FIT[field], trust.is_cleared_when_absent
+        for source in trust.sources:
+            written = member(subject.user, source.member)
+            if written is None or written == "":
+                is_emptied = True
+            elif (value := fit(written)) is not None:
                 values[field] = value
                 if source.is_kept_unique or _is_proved(subject.user, source, envelope):
                     proved.add(field)
                 break
+        if is_emptied:
+            clears.add(field)
     return values, clears, proved
 
 
