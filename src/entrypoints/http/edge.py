@@ -12,6 +12,7 @@ from adapters.telemetry.logs import logger
 from application.ports import Randomness
 from domain.refusals import Overloaded, Refusal
 from entrypoints.http.bodies import ClientGone
+from entrypoints.http.caching import NO_STORE, stored_for_a_while
 from entrypoints.http.cors import Cors
 from entrypoints.http.exchange import (
     MAX_HEADER_BYTES,
@@ -33,7 +34,6 @@ from entrypoints.http.refusals import (
 from entrypoints.http.request_log import RequestLog
 
 MAX_IN_FLIGHT = 8192
-_NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _DOCUMENTATION = "/schema"
 _METHOD_NOT_ALLOWED = 405
@@ -62,6 +62,7 @@ class Edge:
         headers, header_bytes = headers_of(scope)
         exchange = self._exchange(scope, headers)
         status = 0
+        send = stored_for_a_while(send, headers) if _is_documentation(scope) else send
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -113,8 +114,8 @@ class Edge:
         exchange = Exchange(correlation_id, headers, client[0] if client else "")
         exchange.reply_headers += ((b"x-correlation-id", correlation_id.encode()), _NO_SNIFFING)
         exchange.reply_headers += self._cors.headers(headers.get(b"origin"))
-        if not scope["path"].startswith(_DOCUMENTATION):
-            exchange.reply_headers.append(_NO_STORE)
+        if not _is_documentation(scope):
+            exchange.reply_headers.append(NO_STORE)
         scope.setdefault("state", {})["exchange"] = exchange
         return exchange
 
@@ -146,6 +147,10 @@ class Edge:
 
     def _allow(self, path: str) -> bytes:
         return ", ".join(sorted(self._methods(path))).encode()
+
+
+def _is_documentation(scope: HTTPScope) -> bool:
+    return scope["path"].startswith(_DOCUMENTATION)
 
 
 def _without_body(send: Send) -> Send:

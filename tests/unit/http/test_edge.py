@@ -201,6 +201,26 @@ async def test_no_answer_is_kept_by_a_cache(anyone: Caller, path: str) -> None:
     assert (await anyone.get(path)).headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/schema", "/schema/openapi.json", "/schema/assets/swagger-ui.css"])
+async def test_the_documentation_may_be_kept_for_a_while(anyone: Caller, path: str) -> None:
+    assert (await anyone.get(path)).headers["cache-control"] == "public, max-age=300"
+    assert (await anyone.get(f"{path}/nowhere")).headers["cache-control"] == "no-store"
+
+
+async def test_a_cache_that_has_a_file_is_told_so(anyone: Caller) -> None:
+    path = "/schema/assets/swagger-ui.css"
+    whole = (await anyone.get(path)).headers
+    etag, changed = whole["etag"], whole["last-modified"]
+
+    for known in ({"if-none-match": etag}, {"if-none-match": f'"x", W/{etag}'}, {"if-modified-since": changed}):
+        for method in ("GET", "HEAD"):
+            answer = await anyone.call(method, path, headers=known)
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+            assert "content-length" not in answer.headers
+    for other in ({"if-none-match": '"x"'}, {"if-none-match": '"x"', "if-modified-since": changed}):
+        assert (await anyone.get(path, headers=other)).status_code == 200
+
+
 async def test_a_host_that_is_none_is_named(anyone: Caller) -> None:
     refused = await anyone.get("/healthz", headers={"host": "a b"})
 
