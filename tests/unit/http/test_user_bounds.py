@@ -1,13 +1,20 @@
 """Bounds over HTTP: every one is refused by its name, is documented, and is on the page of limits."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from httpx2 import Response
 
-from domain.bounds import BOUNDS, BoundName, UserBounds
+from domain.bounds import BOUNDS, MAX_REPLY_BYTES, BoundName, UserBounds
+from domain.ledger import MAX_BALANCE
+from domain.rewards import RewardId
+from domain.users import MAX_USER_ID_LENGTH
+from entrypoints.http.loyalty import AccrualOutcome
+from entrypoints.http.rewards import MAX_ORDERS, Outcome
 from tests.limits_page import COSTS, render
 from tests.services import Caller, Serve
 from tests.unit.behaviours.http_referrals import code_of
@@ -80,6 +87,23 @@ async def test_one_more_than_the_bound_is_refused_by_its_name(serve: Serve, name
 def test_a_bad_bound_is_refused_with_what_is_right(text: str) -> None:
     with pytest.raises(ValueError, match=r"needed|from 1 to|twice"):
         UserBounds.parse(text)
+
+
+LONGEST = "x" * MAX_USER_ID_LENGTH
+NOW = datetime(2026, 1, 1, 1, 1, 1, 111111, tzinfo=UTC)
+NUMBER = MAX_BALANCE
+LARGEST_RESULTS = [
+    Outcome("purchased", RewardId(LONGEST), NUMBER, NUMBER, NUMBER, NOW),
+    Outcome("refused", cost=NUMBER, code=LONGEST, detail=LONGEST * 2, balance=NUMBER),
+    AccrualOutcome("accrued", LONGEST, NUMBER, NUMBER, LONGEST, LONGEST, NUMBER, NUMBER, NOW, False, True),
+    AccrualOutcome("refused", code=LONGEST, detail=LONGEST * 2),
+]
+"""Every text is an id of at most 128 characters, the name of a tier, a code or one sentence."""
+
+
+@pytest.mark.parametrize("largest", LARGEST_RESULTS)
+def test_the_reply_to_the_largest_batch_can_be_stored(largest: Outcome | AccrualOutcome) -> None:
+    assert len(msgspec.json.encode({"results": [largest] * MAX_ORDERS})) <= MAX_REPLY_BYTES
 
 
 def test_bounds_are_read_over_the_defaults() -> None:
