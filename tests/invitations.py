@@ -7,12 +7,24 @@ from adapters.memory.ports import SwitchedFlags
 from application.idempotency import Keyed
 from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
 from application.points import Points
-from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
+from application.sessions import (
+    ChangePasswords,
+    CheckPassword,
+    Done,
+    EndSessions,
+    NewSession,
+    PasswordChange,
+    SignIn,
+    SignOut,
+    StartSessions,
+)
+from application.sign_up import CompleteSignUps, SignedUp, SignUp
 from application.transactions import Transactions
 from domain.codes import Code, normal_form
 from domain.invites import Invite, InviteId, InviteUse
 from domain.loyalty import Tiers
 from domain.referral_points import ReferralPoints
+from domain.sessions import Session
 from domain.users import Profile, UserId
 from tests.wallets import Wallets, result
 
@@ -39,7 +51,11 @@ class Invitations(Wallets):
         self.flags = SwitchedFlags()
         self.points = Points(TIERS, self.flags, ReferralPoints(100))
         self.complete_sign_ups = CompleteSignUps(transactions, self.points, self.metrics, self.once)
-        self.sign_in = SignIn(self.reads, PlainPasswords())
+        self.start_sessions = StartSessions(transactions)
+        self.end_sessions = EndSessions(transactions, self.once)
+        self.change_passwords = ChangePasswords(transactions, self.once)
+        self.check_password = CheckPassword(self.reads, PlainPasswords())
+        self.sign_in = SignIn(self.reads, PlainPasswords(), self.start_session, self.clock, self.randomness)
 
     def new_invite(
         self,
@@ -127,6 +143,23 @@ class Invitations(Wallets):
     async def sign_up_together(self, *sign_ups: SignUp) -> list[object]:
         """Return the outcomes of sign-ups that were decided in one batch."""
         return list(await self.complete_sign_ups([Keyed(sign_up) for sign_up in sign_ups]))
+
+    async def start_session(self, command: NewSession) -> Session:
+        return result((await self.start_sessions([command]))[0])
+
+    async def sign_out(self, session: Session, *, everywhere: bool = False) -> Done:
+        return result((await self.end_sessions([Keyed(SignOut(session.key, everywhere))]))[0])
+
+    async def change_password(self, session: Session, current: str, new: str, *, key: str | None = None) -> Done:
+        change = await self.check_password(session.key, current=current, new=new)
+        return result((await self.change_passwords([self.keyed(session.user_id, change, key, current, new)]))[0])
+
+    async def change_passwords_together(self, *changes: PasswordChange) -> list[object]:
+        """Return the outcomes of changes that were decided in one batch."""
+        return list(await self.change_passwords([Keyed(change) for change in changes]))
+
+    async def sessions_of(self, user: str) -> list[Session]:
+        return await self.reads(lambda stores: stores.sessions.find([UserId(user)]))
 
     async def has_credentials(self, user: str) -> bool:
         return UserId(user) in await self.reads(lambda stores: stores.directory.find([UserId(user)]))

@@ -15,12 +15,17 @@ from joserfc.jwk import OctKey
 from standardwebhooks.webhooks import Webhook
 
 from adapters.webhooks.signatures import WebhookSecrets
+from application.ports import Clock
+from application.transactions import Transactions
+from domain.sessions import LIFETIME, Session, SessionId
+from domain.users import UserId
 from entrypoints.settings import Settings, Store
 from entrypoints.wiring import App, Commits, build
 
 JWT_SECRET = "a shared secret for tests, long enough"
 WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'a webhook secret for the tests..').decode()}"
 METRICS_TOKEN = "a-token-for-those-who-measure"
+SESSION_ID = "0123456789abcdef" * 2
 BASE_URL = "https://go.example.org"
 APP_URL = "https://app.example.org/welcome?from=link"
 
@@ -132,6 +137,15 @@ def signature_headers(
         f"{prefix}-timestamp": str(int(at.timestamp())),
         f"{prefix}-signature": signature,
     }
+
+
+async def signed_in(container: AsyncContainer, user: str = "ada", *, session_id: str = SESSION_ID) -> Session:
+    """Start a session for a user, as sign-in does."""
+    now = (await container.get(Clock)).now()
+    session = Session(UserId(user), SessionId(session_id), now, now + LIFETIME)
+    async with (await container.get(Transactions)).begin() as stores:
+        await stores.sessions.start([session])
+    return session
 
 
 @asynccontextmanager

@@ -53,9 +53,11 @@ THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
 
 ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
     {
+        "account": "sign-in by e-mail address and change of a password by user, which `sign_up` counts too",
         "award": "`POST /api/loyalty/manual-rewards`",
         "resolver": "`GET /api/referral/resolve`, `GET /r/{code}` and `POST /api/invites/validate`",
-        "sign_up": "`POST /api/users/upsert`, `POST /api/auth/complete-phone-signup` and `POST /api/auth/sign-in`",
+        "sign_up": "`POST /api/users/upsert`, `POST /api/auth/complete-phone-signup`, `POST /api/auth/sign-in` and "
+        "`POST /api/auth/password`",
         "webhook": "`POST /api/webhooks/auth`",
         "read": "every other `GET` under `/api`",
         "write": "every other `POST`, `PUT`, `PATCH` and `DELETE` under `/api`",

@@ -12,7 +12,7 @@ from application.idempotency import Keyed
 from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from application.invariants import Invariant
 from application.minting import Minted
-from application.reads import ReadStandings, TellDeleted
+from application.reads import CheckCallers, ReadStandings
 from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
 from application.transactions import Transactions
@@ -50,7 +50,7 @@ class World(Legacies):
             transactions, self.points, self.clock, self.metrics, self.bring_along, self.mirroring
         )
         self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
-        self.tell_deleted = TellDeleted(transactions)
+        self.check_callers = CheckCallers(transactions)
         self.minting = GroupCommit(
             self.mint_codes,
             key=lambda command: command.user_id,

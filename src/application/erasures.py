@@ -51,6 +51,8 @@ async def erase_single_rows(stores: Stores, user_ids: Collection[UserId], at: da
         await stores.mirror.erase(ordered)
         await stores.legacy.forget(ordered)
         await stores.directory.forget(ordered)
+        # After the credentials, under whose lock sessions start.
+        await stores.sessions.end([session.key for session in await stores.sessions.find(ordered)])
         await stores.erasures.begin(ordered, at)
 
 

@@ -44,7 +44,7 @@ GaugeName = Literal[
     "pending_erasures_oldest_seconds",
 ]
 
-LimitGroup = Literal["award", "resolver", "sign_up", "webhook", "read", "write"]
+LimitGroup = Literal["account", "award", "resolver", "sign_up", "webhook", "read", "write"]
 
 
 class Clock(Protocol):

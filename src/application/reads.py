@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -16,7 +16,9 @@ from application.transactions import (
     Transactions,
 )
 from domain.flags import Flag, Flags
+from domain.identity import Principal
 from domain.refusals import Overloaded
+from domain.sessions import SessionKey
 from domain.standings import Standing
 from domain.users import UserId
 
@@ -95,13 +97,28 @@ async def _as_the_legacy_field_shows(stores: Stores, standings: Mapping[UserId, 
     }
 
 
-class TellDeleted:
-    """Tell which callers were deleted, whatever their tokens say: one statement for all who ask at once."""
+CallerState = Literal["known", "deleted", "signed_out"]
+
+
+class CheckCallers:
+    """Look up which callers were deleted or signed out, whatever their tokens say: in one read for all at once.
+
+    A session that lives says that its user does: users are looked up only for tokens and for sessions that ended.
+    """
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def __call__(self, user_ids: Sequence[UserId]) -> list[bool]:
+    async def __call__(self, callers: Sequence[Principal]) -> list[CallerState]:
+        sessions = {caller.session for caller in callers if caller.session is not None}
         async with self._transactions.reading() as stores:
-            deleted = await stores.users.deleted(set(user_ids))
-        return [user_id in deleted for user_id in user_ids]
+            living = await stores.sessions.living(sessions) if sessions else set[SessionKey]()
+            doubtful = {caller.user_id for caller in callers if caller.session not in living}
+            deleted = await stores.users.deleted(doubtful) if doubtful else set[UserId]()
+        return [_state(caller, living, deleted) for caller in callers]
+
+
+def _state(caller: Principal, living: set[SessionKey], deleted: set[UserId]) -> CallerState:
+    if caller.user_id in deleted:
+        return "deleted"
+    return "known" if caller.session is None or caller.session in living else "signed_out"

@@ -1,4 +1,4 @@
-"""Sign-up by invite: profile, credentials and seat in one transaction, or none of them; and sign-in afterwards."""
+"""Sign-up by invite: profile, credentials and seat in one transaction, or none of them."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,12 @@ from application.invites import Redemption, Seats
 from application.pending_accruals import ReferralsCredited, credit_referrals
 from application.points import Points
 from application.ports import Metrics
-from application.reads import Reads
 from application.transactions import Stores, Transactions
 from application.users import Roll, holders_of
-from domain.identity import Credentials, Passwords, Verification
+from domain.identity import Credentials, Verification
 from domain.invites import AlreadyUsed
 from domain.refusals import Refusal
 from domain.users import Profile, UserDeleted, UserId
-
-
-class SignInRefused(Refusal):
-    """Nobody signs in with these, for whatever reason."""
-
-    code = "SIGN_IN_REFUSED"
-
-    def __init__(self) -> None:
-        super().__init__("e-mail address and password do not belong together")
 
 
 class SignUp(msgspec.Struct, frozen=True):
@@ -65,20 +55,6 @@ class CompleteSignUps:
             outcomes = await self._once(stores, sign_ups, complete)
         credited.measure(self._metrics)
         return outcomes
-
-
-class SignIn:
-    """Tell whose e-mail address and password these are, in the same time for everybody."""
-
-    def __init__(self, reads: Reads, passwords: Passwords) -> None:
-        self._reads, self._passwords = reads, passwords
-
-    async def __call__(self, email: str, password: str) -> UserId:
-        credentials = await self._reads(lambda stores: stores.directory.by_email(email))
-        known = credentials.password_hash if credentials is not None else None
-        if not await self._passwords.matches(password, known) or credentials is None:
-            raise SignInRefused
-        return credentials.user_id
 
 
 class _Desk:

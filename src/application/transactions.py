@@ -25,6 +25,7 @@ from domain.rating_slips import RatingSlips
 from domain.referrals import AttributionAttempts, Edges, Leaderboard
 from domain.refusals import Cause
 from domain.rewards import Rewards
+from domain.sessions import Sessions
 from domain.standings import Standings
 from domain.users import Users
 
@@ -55,6 +56,7 @@ class Stores:
     rewards: Rewards
     invites: Invites
     directory: IdentityDirectory
+    sessions: Sessions
     flags: FlagBook
     legacy: LegacyMetadata
     mirror: MetadataMirror

@@ -60,6 +60,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_deleted("password_hash"),
             **_kept("nobody signs up twice under one id", "user_id", "created_at"),
         },
+        "sessions": _deleted("user_id", "session_id", "created_at", "expires_at"),
         "referral_codes": {
             **_kept(_CODE, "code", "user_id", "is_canonical", "created_at", "demoted_at"),
             **_kept("from then on the code resolves to nobody", "retired_at"),

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from domain.refusals import PermissionMissing, Refusal
+from domain.sessions import SessionKey
 from domain.users import UserId
 
 Permission = Literal[
@@ -70,6 +71,8 @@ class Principal(msgspec.Struct, frozen=True):
     phone_verified: bool = False
     phone: str | None = None
     """The user's number, as the token gives it; that it was verified only `phone_verified` says."""
+    session: SessionKey | None = None
+    """The session that the caller signed in with; None where a token of the identity provider came."""
 
     def require(self, permission: Permission) -> None:
         """Raise PermissionMissing for callers without it."""
@@ -112,6 +115,12 @@ class IdentityDirectory(Protocol):
 
     async def by_email(self, email: str) -> Credentials | None:
         """Return the credentials of the living user with this e-mail address."""
+
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Credentials]:
+        """Lock and return the credentials of those who signed up here, in key order."""
+
+    async def replace(self, credentials: Sequence[Credentials]) -> None:
+        """Store other passwords of users whose credentials are locked."""
 
     async def forget(self, user_ids: Collection[UserId]) -> None:
         """Drop what these users sign in with; that they signed up stays."""

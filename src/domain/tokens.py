@@ -16,6 +16,7 @@ TokenFault = Literal[
     "unknown_kid",
     "malformed",
     "subject",
+    "session_ended",
 ]
 
 REMEDIES: Mapping[TokenFault, str] = {
@@ -30,10 +31,11 @@ REMEDIES: Mapping[TokenFault, str] = {
     "unknown_kid": "Compare the `kid` of the token with the keys that TALLYSTICK_JWKS_URL publishes.",
     "malformed": "Send the JWT whole and unchanged, as Authorization: Bearer TOKEN; times are numbers of seconds.",
     "subject": "Have the identity provider put the user's id into `sub`: 1 to 128 of A-Z a-z 0-9 _ . : | @ -",
+    "session_ended": "Nothing to mend: the user signed out, changed their password, or has signed in too often since.",
 }
 """What an operator can do about each fault."""
 
-_FAULTS_OF_CLAIMS = frozenset({"audience", "issuer", "expired", "no_exp", "not_yet", "subject"})
+_FAULTS_OF_CLAIMS = frozenset({"audience", "issuer", "expired", "no_exp", "not_yet", "subject", "session_ended"})
 _EXPIRED = "the token has expired; sign in again"
 
 

@@ -441,12 +441,15 @@ def _secrets(text: str | None) -> tuple[str, ...]:
 
 
 def _check_apart(settings: Settings) -> None:
-    """Refuse a secret of this service that is also a webhook secret: the provider holds it, and could sign with it."""
+    """Refuse a secret of this service that somebody else holds, who could sign with it."""
     signed = (settings.webhook_secrets or "").split() if settings.takes_signed else []
     shared = set(map(_unprefixed, (*signed, *settings.webhook_bearers)))
+    scraped = set(settings.metrics_tokens)
     for name in ("jwt_secret", "session_secret"):
         if not shared.isdisjoint(map(_unprefixed, _secrets(getattr(settings, name)))):
             raise SettingsError(f"{variable(name)} is also a webhook secret, which a provider holds; draw another one")
+        if not scraped.isdisjoint(_secrets(getattr(settings, name))):
+            raise SettingsError(f"{variable(name)} is also {variable('metrics_token')}; draw another one")
 
 
 def _unprefixed(secret: str) -> str:

@@ -14,7 +14,7 @@ from adapters.identity.code_digests import CodeDigests
 from adapters.identity.jwks import JwksCache, over_http
 from adapters.identity.keys import KeyRing
 from adapters.identity.passwords import Argon2Passwords
-from adapters.identity.sessions import Bearers, Sessions
+from adapters.identity.sessions import Bearers, SessionTokens
 from adapters.identity.tokens import JwtVerifier
 from adapters.memory.flags import SilentBell
 from adapters.memory.transactions import MemoryTransactions
@@ -56,7 +56,7 @@ from application.rating_slips import (
     RecoverSlips,
 )
 from application.readiness import Check
-from application.reads import Reads, ReadStandings, SlowReads, TellDeleted
+from application.reads import CallerState, CheckCallers, Reads, ReadStandings, SlowReads
 from application.reconciliation import ReconcileMetadata
 from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from application.referrals import Arrived, AttributeReferrals, Introduction
@@ -71,18 +71,30 @@ from application.rewards import (
     PurchaseBaskets,
     PurchaseRewards,
 )
-from application.sign_up import CompleteSignUps, SignedUp, SignIn, SignUp
+from application.sessions import (
+    ChangePasswords,
+    CheckPassword,
+    Done,
+    EndSessions,
+    NewSession,
+    PasswordChange,
+    SignIn,
+    SignOut,
+    StartSessions,
+)
+from application.sign_up import CompleteSignUps, SignedUp, SignUp
 from application.transactions import Transactions
 from domain.bounds import UserBounds
 from domain.codes import draw_candidates
 from domain.exports import EntryView
 from domain.flags import Flags, FlagState, Pins, Switch
-from domain.identity import Passwords
+from domain.identity import Passwords, Principal
 from domain.invites import Invite
 from domain.loyalty import Tiers
 from domain.rating_slips import Games, Slip
 from domain.referral_points import ReferralPoints
 from domain.rewards import Reward, RewardId
+from domain.sessions import Session
 from domain.standings import Standing
 from domain.users import UserId
 from entrypoints.http.app import build_app
@@ -109,6 +121,7 @@ from entrypoints.http.replies import WireEncoder
 from entrypoints.http.request_log import LogRules
 from entrypoints.http.resolver import resolver_router
 from entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_bought
+from entrypoints.http.sessions import AccountHashes, sessions_router
 from entrypoints.http.sign_up import sign_up_router
 from entrypoints.http.users import users_router
 from entrypoints.http.webhooks import WebhookKeys, webhooks_router
@@ -304,16 +317,16 @@ class Identity(Provider):
         return KeyRing(settings.root_secrets)
 
     @provide
-    def sessions(self, keys: KeyRing, clock: Clock) -> Sessions:
-        return Sessions(keys.keys("sessions"), clock)
+    def session_tokens(self, keys: KeyRing, clock: Clock) -> SessionTokens:
+        return SessionTokens(keys.keys("sessions"), clock)
 
     @provide
     def bearers(self, keys: KeyRing, clock: Clock) -> Bearers:
-        return Bearers(Sessions(keys.keys("bearers"), clock, "bearer"))
+        return Bearers(SessionTokens(keys.keys("bearers"), clock, "bearer"))
 
     @provide
     def authentication(
-        self, tokens: JwtVerifier, bearers: Bearers, sessions: Sessions, settings: Settings, metrics: Metrics
+        self, tokens: JwtVerifier, bearers: Bearers, sessions: SessionTokens, settings: Settings, metrics: Metrics
     ) -> Authentication:
         own = [settings.public_base_url or DEFAULT_ADDRESS, settings.app_url or "", *settings.origins]
         if settings.identity == "external":
@@ -365,7 +378,7 @@ class Referrals(Provider):
     erase_traces = provide(EraseTraces)
     finish_erasures = provide(FinishErasures)
     resolve_codes = provide(ResolveCodes)
-    tell_deleted = provide(TellDeleted)
+    check_callers = provide(CheckCallers)
     read_standings = provide(ReadStandings)
     read_link = provide(ReadReferralLink)
     peek_link = provide(PeekReferralLink)
@@ -421,8 +434,8 @@ class Referrals(Provider):
         return commits.of(batch, key=lambda _user_id: 0, name="read_standings", bounds=_READS)
 
     @provide
-    def is_deleted(self, batch: TellDeleted, commits: Commits) -> Single[UserId, bool]:
-        return commits.of(batch, key=lambda _user_id: 0, name="tell_deleted", bounds=_READS)
+    def check_caller(self, batch: CheckCallers, commits: Commits) -> Single[Principal, CallerState]:
+        return commits.of(batch, key=lambda _principal: 0, name="check_callers", bounds=_READS)
 
 
 class LegacyMetadata(Provider):
@@ -469,6 +482,9 @@ class Wallets(Provider):
     make_invites = provide(MakeInvites)
     redeem_invites = provide(RedeemInvites)
     complete_sign_ups = provide(CompleteSignUps)
+    start_sessions = provide(StartSessions)
+    end_sessions = provide(EndSessions)
+    change_passwords = provide(ChangePasswords)
 
     @provide
     def grant(self, batch: GrantCredits, commits: Commits) -> Single[Keyed[Grant], Granted]:
@@ -511,8 +527,35 @@ class Wallets(Provider):
             passwords.close()
 
     @provide
-    def sign_in(self, reads: Reads, passwords: Passwords | None) -> SignIn | None:
-        return SignIn(reads, passwords) if passwords is not None else None
+    def start_session(self, batch: StartSessions, commits: Commits) -> Single[NewSession, Session]:
+        return commits.of(batch, key=lambda command: command.session.user_id, name="start_sessions")
+
+    @provide
+    def end_session(self, batch: EndSessions, commits: Commits) -> Single[Keyed[SignOut], Done]:
+        return commits.of(batch, key=lambda keyed: keyed.command.session.user_id, name="end_sessions")
+
+    @provide
+    def change_password(self, batch: ChangePasswords, commits: Commits) -> Single[Keyed[PasswordChange], Done]:
+        return commits.of(batch, key=lambda keyed: keyed.command.session.user_id, name="change_passwords")
+
+    @provide
+    def sign_in(
+        self,
+        reads: Reads,
+        passwords: Passwords | None,
+        start: Single[NewSession, Session],
+        clock: Clock,
+        randomness: Randomness,
+    ) -> SignIn | None:
+        return SignIn(reads, passwords, start, clock, randomness) if passwords is not None else None
+
+    @provide
+    def check_password(self, reads: Reads, passwords: Passwords | None) -> CheckPassword | None:
+        return CheckPassword(reads, passwords) if passwords is not None else None
+
+    @provide
+    def accounts(self, keys: KeyRing) -> AccountHashes:
+        return AccountHashes(Pseudonyms(keys.key("accounts")))
 
 
 class Loyalty(Provider):
@@ -580,6 +623,7 @@ class Http(Provider):
     rating_slips = provide(staticmethod(rating_slips_router))
     pending_accruals = provide(staticmethod(pending_accruals_router))
     sign_up = provide(staticmethod(sign_up_router))
+    sessions = provide(staticmethod(sessions_router))
     webhooks = provide(staticmethod(webhooks_router))
     operations = provide(staticmethod(operations_router))
     administration = provide(staticmethod(administration_router))
@@ -589,8 +633,10 @@ class Http(Provider):
     routers = collect(Router)
 
     @provide
-    def gate(self, limiter: RateLimiter, is_deleted: Single[UserId, bool], settings: Settings) -> Gate:
-        return Gate(limiter, is_deleted, TrustedProxies(settings.proxies))
+    def gate(
+        self, limiter: RateLimiter, check_caller: Single[Principal, CallerState], settings: Settings, metrics: Metrics
+    ) -> Gate:
+        return Gate(limiter, check_caller, TrustedProxies(settings.proxies), metrics)
 
     @provide
     def metrics_access(self, settings: Settings) -> MetricsAccess:

@@ -46,6 +46,7 @@ from tests.unit.behaviours.referrals import (
 )
 from tests.unit.behaviours.rewards import OfferRewardsBehaviour, PurchaseBasketsBehaviour, RewardPagesBehaviour
 from tests.unit.behaviours.schedules import SchedulesBehaviour
+from tests.unit.behaviours.sessions import ChangePasswordsBehaviour, SessionsBehaviour
 from tests.unit.behaviours.sign_up import CompleteSignUpsBehaviour, SignInBehaviour, SignUpBatchesBehaviour
 from tests.unit.behaviours.transactions import TransactionsBehaviour
 from tests.worlds import World
@@ -132,6 +133,12 @@ class TestRepeatedRedemptions(RepeatedRedemptionsBehaviour): ...
 
 
 class TestCompleteSignUps(CompleteSignUpsBehaviour): ...
+
+
+class TestSessions(SessionsBehaviour): ...
+
+
+class TestChangePasswords(ChangePasswordsBehaviour): ...
 
 
 class TestSignIn(SignInBehaviour): ...

@@ -23,6 +23,16 @@ class MemoryIdentityDirectory:
         holder = self._view.emails.get(email_key(email))
         return self._view.credentials.get(holder) if holder is not None else None
 
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Credentials]:
+        self._view.writing()
+        return await self.find(user_ids)
+
+    async def replace(self, credentials: Sequence[Credentials]) -> None:
+        self._view.writing()
+        for each in credentials:
+            if each.user_id in self._view.credentials:
+                self._view.credentials.put(each.user_id, each)
+
     async def forget(self, user_ids: Collection[UserId]) -> None:
         self._view.writing()
         for user_id, credentials in (await self.find(user_ids)).items():

@@ -17,6 +17,7 @@ from domain.pending_accruals import PendingAccrual
 from domain.rating_slips import Slip, SlipId
 from domain.referrals import AttributionAttempt, Edge
 from domain.rewards import Collected, CollectionKey, Reward, RewardId
+from domain.sessions import Session, SessionKey
 from domain.users import User, UserId
 
 
@@ -57,6 +58,7 @@ class Tables:
     invite_codes: dict[InviteId, Code] = field(default_factory=dict)
     invite_uses: dict[SeatKey, InviteUse] = field(default_factory=dict)
     credentials: dict[UserId, Credentials] = field(default_factory=dict)
+    sessions: dict[SessionKey, Session] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
     fingerprint_keys: dict[str, bytes] = field(default_factory=dict)
     reply_totals: dict[UserId, ReplyTotals] = field(default_factory=dict)
@@ -97,6 +99,7 @@ class View:
         self.invite_codes = Draft(tables.invite_codes)
         self.invite_uses = Draft(tables.invite_uses)
         self.credentials = Draft(tables.credentials)
+        self.sessions = Draft(tables.sessions)
         self.replies = Draft(tables.replies)
         self.fingerprint_keys = Draft(tables.fingerprint_keys)
         self.reply_totals = Draft(tables.reply_totals)

@@ -28,6 +28,7 @@ from adapters.memory.rating_slips import MemoryRatingSlips
 from adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
 from adapters.memory.rewards import MemoryRewards
 from adapters.memory.schedules import MemorySchedules
+from adapters.memory.sessions import MemorySessions
 from adapters.memory.standings import MemoryStandings
 from adapters.memory.tables import Tables, View
 from adapters.memory.users import MemoryUsers
@@ -84,6 +85,7 @@ def _stores(view: View) -> Stores:
         holdings=MemoryHoldings(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
+        sessions=MemorySessions(view),
         directory=MemoryIdentityDirectory(view),
         flags=MemoryFlagBook(view),
         legacy=MemoryLegacyMetadata(view),

@@ -75,6 +75,7 @@ MAY_DELETE: frozenset[str] = frozenset(
         "reply_totals",
         "pending_accruals",
         "metadata_mirror",
+        "sessions",
     }
 )
 """Tables and columns that may change or shrink; everything else is history, and the service may only add to it."""

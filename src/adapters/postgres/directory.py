@@ -24,6 +24,16 @@ class PostgresIdentityDirectory:
         row = await self._connection.fetchrow(_SQL.by_email, email_key(email))
         return Credentials(*row) if row is not None else None
 
+    async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Credentials]:
+        rows = await self._connection.fetch(_SQL.lock, list(user_ids))
+        return {row["user_id"]: Credentials(*row) for row in rows}
+
+    async def replace(self, credentials: Sequence[Credentials]) -> None:
+        if credentials:
+            await self._connection.execute(
+                _SQL.replace, [each.user_id for each in credentials], [each.password_hash for each in credentials]
+            )
+
     async def forget(self, user_ids: Collection[UserId]) -> None:
         await self._connection.execute(_SQL.forget, list(user_ids))
 

@@ -32,6 +32,7 @@ from adapters.postgres.rating_slips import PostgresRatingSlips
 from adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
 from adapters.postgres.rewards import PostgresRewards
 from adapters.postgres.schedules import PostgresSchedules
+from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.standings import PostgresStandings
 from adapters.postgres.users import PostgresUsers
 from application.transactions import CommitUncertain, Stores, TransactionAborted
@@ -103,6 +104,7 @@ def stores_on(connection: Connection) -> Stores:
         holdings=PostgresHoldings(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
+        sessions=PostgresSessions(connection),
         directory=PostgresIdentityDirectory(connection),
         flags=PostgresFlagBook(connection),
         legacy=PostgresLegacyMetadata(connection),

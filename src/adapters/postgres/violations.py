@@ -111,6 +111,8 @@ GUARDS: frozenset[str] = frozenset(
         "clicked_codes_pkey",
         "metadata_mirror_pkey",
         "metadata_mirror_user_fkey",
+        "sessions_pkey",
+        "sessions_times_ordered",
         "schedules_pkey",
         "schema_migrations_pkey",
     }

@@ -15,6 +15,7 @@ from adapters.telemetry.logs import logger
 from application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics
 
 DEFAULTS: Mapping[LimitGroup, str] = {
+    "account": "10/minute, 100/hour",
     "award": "60/minute",
     "resolver": "120/minute",
     "sign_up": "30/minute",
@@ -22,8 +23,11 @@ DEFAULTS: Mapping[LimitGroup, str] = {
     "read": "600/minute",
     "write": "120/minute",
 }
-NEVER_UNCOUNTED: frozenset[LimitGroup] = frozenset({"resolver", "sign_up"})
-"""Groups that answer 503 rather than go without a count: codes could be enumerated, sign-ups made by the thousand."""
+NEVER_UNCOUNTED: frozenset[LimitGroup] = frozenset({"account", "resolver", "sign_up"})
+"""Groups that answer 503 rather than go without a count.
+
+Codes could be enumerated, passwords guessed, sign-ups made by the thousand.
+"""
 
 IN_MEMORY = "memory://"
 _STORAGE_SECONDS = 0.5

@@ -73,7 +73,7 @@ _LABELS: Mapping[str, Sequence[str]] = {
     "resolver_outcomes": ("canonical", "alias", "legacy", "unknown"),
     "legacy_drift_count": ("resolver", "referrals", "mints", "reconcile"),
     "accrual_outcomes": ("credited", "repeated", "refused", "pending", "recovered"),
-    "limit_hits": ("award", "resolver", "sign_up", "webhook", "read", "write"),
+    "limit_hits": ("account", "award", "resolver", "sign_up", "webhook", "read", "write"),
     "unavailable_replies": get_args(Cause),
     "webhook_refusals": ("signature", "shape"),
 }

@@ -13,7 +13,7 @@ import rich_click as click
 from adapters.identity.claims import Check, ClaimsCheck
 from adapters.identity.jwks import JwksCache, over_http
 from adapters.identity.keys import KeyRing
-from adapters.identity.sessions import Sessions
+from adapters.identity.sessions import SessionTokens
 from adapters.identity.tokens import JwtVerifier, read_claims, read_header
 from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.logs import configure
@@ -89,7 +89,7 @@ async def _explain(settings: Settings, token: str) -> Explanation:
         reasons = [fault.explained for fault in await published.faults()] if published is not None else []
         return Explanation(valid=False, reason="keys_unavailable", remedy="; ".join(reasons))
     if settings.identity == "builtin" and (settings.session_secret or settings.jwt_secret):
-        sessions = Sessions(KeyRing(settings.root_secrets).keys("bearers"), clock, "bearer")
+        sessions = SessionTokens(KeyRing(settings.root_secrets).keys("bearers"), clock, "bearer")
         of_sign_in = await sessions.checks(token)
         # A token that sign-in gave out is signed with another key than those of the provider.
         if of_sign_in[0].fault is None:

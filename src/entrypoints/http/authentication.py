@@ -62,7 +62,7 @@ class Authentication(ASGIMiddleware):
                 raise Unauthenticated
             principal = await self._sessions.verify(token)
         except TokenRefused as refusal:
-            self._report(refusal, exchange)
+            report(refusal, exchange, self._metrics)
             raise
         if method not in _SAFE_METHODS and not self._is_from_here(headers):
             raise CsrfRefused
@@ -72,7 +72,7 @@ class Authentication(ASGIMiddleware):
         """Return whom a token speaks for: the provider's, or one that sign-in gave out."""
         token = bearer_token(exchange.headers)
         if token is None:
-            self._report(_NOT_BEARER, exchange)
+            report(_NOT_BEARER, exchange, self._metrics)
             raise Unauthenticated
         refusals: list[TokenRefused] = []
         for verifier in self._bearers:
@@ -83,23 +83,24 @@ class Authentication(ASGIMiddleware):
         # The verifier whose key signed the token knows best what is wrong with it.
         raise next((refusal for refusal in refusals if refusal.is_signed), refusals[0])
 
-    def _report(self, refusal: TokenRefused, exchange: Exchange) -> None:
-        """Tell the operator why a token was refused, and nobody else."""
-        self._metrics.count("token_refusals", label=refusal.fault)
-        logger().info(
-            "token refused",
-            reason=refusal.fault,
-            expected=refusal.expected,
-            sent_as="bearer" if b"authorization" in exchange.headers else "session cookie",
-            correlation_id=exchange.correlation_id,
-        )
-
     def _is_from_here(self, headers: dict[bytes, bytes]) -> bool:
         """Tell whether a browser says that the request comes from the app itself or from an allowed origin."""
         origin = headers.get(b"origin")
         if origin is not None:
             return origin.decode("latin-1") in self._origins
         return headers.get(b"sec-fetch-site") == b"same-origin"
+
+
+def report(refusal: TokenRefused, exchange: Exchange, metrics: Metrics) -> None:
+    """Log and count why a token was refused, for the operator alone."""
+    metrics.count("token_refusals", label=refusal.fault)
+    logger().info(
+        "token refused",
+        reason=refusal.fault,
+        expected=refusal.expected,
+        sent_as="bearer" if b"authorization" in exchange.headers else "session cookie",
+        correlation_id=exchange.correlation_id,
+    )
 
 
 def bearer_token(headers: dict[bytes, bytes]) -> str | None:

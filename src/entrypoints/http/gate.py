@@ -8,9 +8,13 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.types import HTTPScope
 
 from application.group_commit import Single
-from application.ports import LimitGroup, RateLimiter
+from application.ports import LimitGroup, Metrics, RateLimiter
+from application.reads import CallerState
+from domain.identity import Principal
 from domain.refusals import Unauthenticated
-from domain.users import UserDeleted, UserId
+from domain.tokens import TokenRefused
+from domain.users import UserDeleted
+from entrypoints.http.authentication import report
 from entrypoints.http.clients import TrustedProxies
 from entrypoints.http.exchange import Exchange, exchange_of
 from entrypoints.http.parameters import SHAPE, RequestShape, parameter_faults
@@ -31,10 +35,16 @@ A route that its owner may use without a permission has no such option, and its 
 
 
 class Gate:
-    """Counts requests by caller, and checks that the caller was not deleted and has the permission of the route."""
+    """Counts requests by caller, and checks that the caller was not deleted or signed out and has the permission."""
 
-    def __init__(self, limiter: RateLimiter, tell_deleted: Single[UserId, bool], proxies: TrustedProxies) -> None:
-        self._limiter, self._tell_deleted, self._proxies = limiter, tell_deleted, proxies
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        check_caller: Single[Principal, CallerState],
+        proxies: TrustedProxies,
+        metrics: Metrics,
+    ) -> None:
+        self._limiter, self._check_caller, self._proxies, self._metrics = limiter, check_caller, proxies, metrics
 
         async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
             await self._guard(connection, handler)
@@ -49,14 +59,16 @@ class Gate:
     async def check(self, scope: HTTPScope, options: Mapping[str, Any]) -> None:
         """Let a request in by the options of its handler, before anything of its body is read.
 
-        The refusals, in their order: RateLimited, UserDeleted, PermissionMissing, InvalidRequest for what is wrong
-        with the parameters; where a body is decoded next, its faults are to be added to those.
+        The refusals, in their order: RateLimited, UserDeleted, TokenRefused (signed out), PermissionMissing,
+        InvalidRequest for what is wrong with the parameters; where a body is decoded next, its faults are to be added
+        to those.
         """
         exchange = exchange_of(scope)
         await self.count(_group(scope, options), exchange)
         principal = exchange.principal
-        if principal is not None and TELLS_DELETED not in options and await self._tell_deleted(principal.user_id):
-            raise UserDeleted
+        # A use case that refuses deleted callers by itself knows nothing of sessions that ended.
+        if principal is not None and (principal.session is not None or TELLS_DELETED not in options):
+            await self._refuse_ended(principal, exchange)
         permission = options.get(PERMISSION)
         if permission is not None:
             if principal is None:
@@ -71,6 +83,13 @@ class Gate:
         """Count a request by its user, or by its address where nobody is known; RateLimited past the limit."""
         principal = exchange.principal
         identity = f"user {principal.user_id}" if principal is not None else self._proxies.client(exchange)
+        await self._count(group, identity, exchange)
+
+    async def count_account(self, account: str, exchange: Exchange) -> None:
+        """Count an attempt at the password of an account, whether or not there is one; RateLimited past the limit."""
+        await self._count("account", account, exchange)
+
+    async def _count(self, group: LimitGroup, identity: str, exchange: Exchange) -> None:
         allowance = await self._limiter.hit(group, identity)
         if allowance is None:
             return
@@ -78,6 +97,15 @@ class Gate:
         exchange.reply_headers += ((b"ratelimit-policy", allowance.policy), (b"ratelimit", remaining.encode()))
         if not allowance.allowed:
             raise RateLimited(allowance.reset_seconds)
+
+    async def _refuse_ended(self, principal: Principal, exchange: Exchange) -> None:
+        state = await self._check_caller(principal)
+        if state == "deleted":
+            raise UserDeleted
+        if state == "signed_out":
+            refusal = TokenRefused("session_ended", "the session has not ended")
+            report(refusal, exchange, self._metrics)
+            raise refusal
 
 
 def _group(scope: HTTPScope, options: Mapping[str, Any]) -> LimitGroup:

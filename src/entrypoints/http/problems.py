@@ -8,7 +8,7 @@ from litestar.types import Send
 from adapters.postgres.errors import InvalidText
 from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from application.ports import LimiterUnavailable
-from application.sign_up import SignInRefused
+from application.sessions import SignInRefused
 from domain.bounds import BoundReached
 from domain.codes import CodesExhausted
 from domain.flags import FlagLocked, FlagNotFound, FlagPinned
@@ -28,6 +28,7 @@ from domain.rating_slips import (
 from domain.referral_points import PhoneNotVerified, ReferralCapReached
 from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
 from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
+from domain.sessions import SessionRequired, WrongPassword
 from domain.tokens import IdentityKeysUnavailable, TokenRefused
 from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
 from entrypoints.http.exchange import Exchange, send_reply
@@ -107,6 +108,7 @@ STATUS: Mapping[type[Refusal], int] = {
     RouteNotFound: 404,
     SelfAward: 403,
     SelfPurchase: 403,
+    SessionRequired: 403,
     SignInRefused: 401,
     SignatureRefused: 401,
     SlipLimitExceeded: 422,
@@ -122,6 +124,7 @@ STATUS: Mapping[type[Refusal], int] = {
     UsernameTaken: 409,
     WeakPassword: 422,
     WebhooksDisabled: 503,
+    WrongPassword: 403,
 }
 
 _RETRY_AFTER_SECONDS = "1"

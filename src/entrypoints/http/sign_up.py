@@ -1,35 +1,30 @@
-"""Sign-up by invite and sign-in, for apps without an identity provider that does both."""
+"""Sign-up by invite, for apps whose users sign in here or with an identity provider."""
 
 from typing import Annotated
 
 import msgspec
-from litestar import Response, Router, post
-from litestar.datastructures import Cookie
+from litestar import Router, post
 from litestar.params import JSONBody
 
-from adapters.identity.sessions import LIFETIME, Bearers, Sessions
 from application.group_commit import Single
 from application.idempotency import Keyed
 from application.invites import Redemption
 from application.ports import Clock, Randomness
-from application.sign_up import SignedUp, SignIn, SignInRefused, SignUp
+from application.sign_up import SignedUp, SignUp
 from domain.codes import normal_form
-from domain.identity import IdentityExternal, IdentityMismatch, Passwords, WeakPassword, is_fit
+from domain.identity import IdentityMismatch, Passwords, WeakPassword, is_fit
 from domain.ids import RANDOM_BYTES, uuid_v7
 from domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
 from domain.usernames import username_form
 from domain.users import (
-    MAX_EMAIL_LENGTH,
     MAX_USER_ID_LENGTH,
     EmailTaken,
     Profile,
     UsernameTaken,
     phone_digits,
 )
-from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
 from entrypoints.http.fields import Email, Name, Phone, TypedCode, Username, rule
 from entrypoints.http.gate import LIMIT, Gate
-from entrypoints.http.links import Addresses
 from entrypoints.http.problems import REFUSALS
 from entrypoints.http.requests import STRICTER, ApiRequest
 
@@ -63,31 +58,14 @@ class _SignUpElsewhere(SignUpBody, frozen=True, forbid_unknown_fields=True, rena
     password: LeftOut = None
 
 
-class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user signs in with."""
-
-    email: Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_LENGTH)]
-    password: str
-
-
-class SignedIn(msgspec.Struct, frozen=True):
-    """A bearer token that stands for the session; browsers have a cookie."""
-
-    token: str
-
-
 def sign_up_router(
     complete: Single[Keyed[SignUp], SignedUp],
-    sign_in: SignIn | None,
     passwords: Passwords | None,
-    sessions: Sessions,
-    bearers: Bearers,
     gate: Gate,
-    addresses: Addresses,
     clock: Clock,
     randomness: Randomness,
 ) -> Router:
-    """Return the routes of sign-up and sign-in; without `passwords` an identity provider holds the credentials."""
+    """Return the route of sign-up; without `passwords` an identity provider holds the credentials."""
 
     @post(
         "/complete-phone-signup",
@@ -134,25 +112,4 @@ def sign_up_router(
         )
         return await complete(Keyed(sign_up, key))
 
-    @post(
-        "/sign-in",
-        status_code=200,
-        guards=[gate.guard],
-        opt={LIMIT: "sign_up", PUBLIC: True, REFUSALS: (SignInRefused, IdentityExternal)},
-    )
-    async def sign_in_user(data: JSONBody[SignInBody]) -> Response[SignedIn]:
-        """Start a session: as a cookie for browsers, as a bearer token for everybody else."""
-        if sign_in is None:
-            raise IdentityExternal
-        user_id = await sign_in(data.email, data.password)
-        cookie = Cookie(
-            key=SESSION_COOKIE,
-            value=sessions.issue(user_id),
-            max_age=int(LIFETIME.total_seconds()),
-            httponly=True,
-            secure=addresses.is_secure,
-            samesite="lax",
-        )
-        return Response(SignedIn(bearers.issue(user_id)), status_code=200, cookies=[cookie])
-
-    return Router("/api/auth", route_handlers=[complete_phone_signup, sign_in_user], tags=["Sign-up"])
+    return Router("/api/auth", route_handlers=[complete_phone_signup], tags=["Sign-up"])

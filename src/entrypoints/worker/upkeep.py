@@ -17,6 +17,8 @@ KEEP_REPLIES = timedelta(days=8)
 """Longer than the week that callers are promised."""
 KEEP_DELIVERIES = timedelta(days=8)
 """Much longer than a signature stays valid."""
+KEEP_SESSIONS = timedelta(days=1)
+"""How long a session that expired is kept: much longer than clocks of instances differ."""
 BITE = 1000
 MAX_BITES = 100
 ROUND_SECONDS = 60.0
@@ -82,5 +84,6 @@ class Upkeep:
             async with self._transactions.begin() as stores:
                 forgotten = await stores.idempotency.forget(before=now - KEEP_REPLIES, limit=BITE)
                 forgotten += await stores.deliveries.forget(before=now - KEEP_DELIVERIES, limit=BITE)
+                forgotten += await stores.sessions.forget(before=now - KEEP_SESSIONS, limit=BITE)
             if forgotten < BITE:
                 return

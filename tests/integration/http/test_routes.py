@@ -27,6 +27,7 @@ from tests.unit.behaviours.http_referrals import (
 )
 from tests.unit.behaviours.http_resolver import ResolverRouteBehaviour
 from tests.unit.behaviours.http_rewards import PurchaseRouteBehaviour, RewardRoutesBehaviour
+from tests.unit.behaviours.http_sessions import AccountLimitBehaviour, PasswordRouteBehaviour, SignOutRouteBehaviour
 from tests.unit.behaviours.http_sign_in import SignInRouteBehaviour
 from tests.unit.behaviours.http_sign_up import ExternalIdentityBehaviour, SignUpRouteBehaviour
 from tests.unit.behaviours.http_usernames import UsernamesBehaviour
@@ -100,6 +101,15 @@ class TestExternalIdentity(ExternalIdentityBehaviour): ...
 
 
 class TestSignUpRoute(SignUpRouteBehaviour): ...
+
+
+class TestSignOutRoute(SignOutRouteBehaviour): ...
+
+
+class TestPasswordRoute(PasswordRouteBehaviour): ...
+
+
+class TestAccountLimit(AccountLimitBehaviour): ...
 
 
 class TestSignInRoute(SignInRouteBehaviour): ...

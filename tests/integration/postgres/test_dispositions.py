@@ -13,6 +13,7 @@ USER = UserId("leaver")
 WHOSE = {
     "users": "user_id",
     "credentials": "user_id",
+    "sessions": "user_id",
     "rewards": "owner_id",
     "idempotency_keys": "caller",
     "reply_totals": "caller",
@@ -87,6 +88,7 @@ async def fill(world: World, reader: Session) -> None:
     await world.change(hers, name="reward of leaver", description="told by leaver")
     await world.arrive(USER, code, profile=profile, key="key-of-leaver")
     await world.tell("updated", USER, profile=profile)
+    await world.sign_in("leaver.mail@tagged.example", "leaver pass")
     await world.award(USER, 5)
     await world.complete(await world.a_slip(USER))
     await world.a_waiting_slip(USER)

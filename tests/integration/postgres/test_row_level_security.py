@@ -58,6 +58,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "reply_totals": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE replies", "UPDATE bytes"}),
     "schedules": frozenset({"SELECT", "INSERT", "UPDATE leased_until", "UPDATE last_done_at"}),
     "schema_migrations": frozenset({"SELECT"}),
+    "sessions": frozenset({"SELECT", "INSERT", "DELETE"}),
     "users": frozenset({"SELECT", "INSERT"})
     | {
         f"UPDATE {column}"
@@ -106,6 +107,8 @@ ROWS: Mapping[str, str] = {
     "invite_uses": "(invite_id, user_id, attempt_id, used_at) VALUES ('invite1', 'user{n}', 'attempt{n}', now())",
     "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
     "fingerprint_keys": "(purpose, key) VALUES ('purpose{n}', decode(repeat('00', 32), 'hex'))",
+    "sessions": "(user_id, session_id, created_at, expires_at) "
+    "VALUES ('user{n}', 'session{n}', now(), now() + interval '1 s')",
     "flags": "(name, enabled, updated_at, updated_by) VALUES ('flag{n}', true, now(), 'ada')",
     "backfill_runs": "(run, plan_hash, state, source_hash, plan, planned_at) "
     "VALUES ({n}, 'plan{n}', 'planned', 'source', '{{}}', now())",

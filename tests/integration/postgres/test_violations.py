@@ -31,6 +31,7 @@ COLLECTED = (
 INVITE = "INSERT INTO invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
 USE = "INSERT INTO invite_uses (invite_id, user_id, attempt_id, used_at) VALUES"
 CREDENTIALS = "INSERT INTO credentials (user_id, password_hash, created_at) VALUES"
+SESSION = "INSERT INTO sessions (user_id, session_id, created_at, expires_at) VALUES"
 FLAG = "INSERT INTO flags (name, enabled, updated_at, updated_by) VALUES"
 SLIP = (
     "INSERT INTO rating_slips (slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, "
@@ -146,6 +147,9 @@ BREAKING: Mapping[str, str] = {
     "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
     "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",
     "credentials_user_fkey": f"{CREDENTIALS} ('nobody', 'hash', now())",
+    "sessions_pkey": f"{SESSION} ('ada', 's', now(), now() + interval '1 s'), "
+    "('ada', 's', now(), now() + interval '1 s')",
+    "sessions_times_ordered": f"{SESSION} ('ada', 's', now(), now())",
     "backfill_runs_pkey": f"{RUN} (1, 'another plan', 'planned', 'source', '', now())",
     "backfill_runs_plan_hash_key": f"{RUN} (2, 'plan', 'planned', 'source', '', now())",
     "backfill_runs_state_known": "UPDATE backfill_runs SET state = 'lost'",

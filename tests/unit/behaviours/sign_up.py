@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from application.idempotency import Replayed
-from application.sign_up import SignedUp, SignInRefused
+from application.sessions import SignInRefused
+from application.sign_up import SignedUp
 from domain.invites import AlreadyUsed, Invite, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
 from domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
 from tests.worlds import World
@@ -214,7 +215,7 @@ class SignInBehaviour:
         invite = await world.an_invite()
         await world.sign_up(world.sign_up_command("ada", invite.code, email="Ada@example.org", password="my password"))
 
-        assert await world.sign_in("ada@EXAMPLE.org", "my password") == "ada"
+        assert (await world.sign_in("ada@EXAMPLE.org", "my password")).user_id == "ada"
 
     @pytest.mark.parametrize(
         ("email", "password"),
@@ -248,6 +249,6 @@ class SignInBehaviour:
         await world.sign_up(world.sign_up_command("ada", invite.code, password="my password"))
         await world.arrive("ada", profile=Profile(email="new@example.org"))
 
-        assert await world.sign_in("new@example.org", "my password") == "ada"
+        assert (await world.sign_in("new@example.org", "my password")).user_id == "ada"
         with pytest.raises(SignInRefused):
             await world.sign_in("ada@example.org", "my password")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.identity import Principal
 from domain.users import UserId
 from tests.worlds import World
 
@@ -45,4 +46,8 @@ class TransactionsBehaviour:
         await world.mint("ada")
         await world.tell("deleted", "bob")
 
-        assert await world.tell_deleted([UserId("bob"), UserId("ada"), UserId("nobody")]) == [True, False, False]
+        assert await world.check_callers([Principal(UserId(name)) for name in ("bob", "ada", "nobody")]) == [
+            "deleted",
+            "known",
+            "known",
+        ]

@@ -197,6 +197,12 @@ def test_a_webhook_secret_is_no_secret_of_this_service(name: str, shared: dict[s
     assert secret not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["jwt_secret", "session_secret"])
+def test_neither_is_the_token_of_metrics(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^TALLYSTICK_{name.upper()} is also TALLYSTICK_METRICS_TOKEN"):
+        given(**{name: f"{FIRST} {SECOND}", "metrics_token": SECOND})
+
+
 @pytest.mark.parametrize("name", ["jwt_secret", "session_secret", "webhook_bearer"])
 class TestSeveralSecretsAtOnce:
     @staticmethod

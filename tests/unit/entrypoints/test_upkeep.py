@@ -149,6 +149,20 @@ async def test_deliveries_are_kept_for_longer_than_their_signatures_are_valid(wo
     assert [await world.receive_identity_events([notice]) for notice in (old, young)] == [["processed"], ["duplicate"]]
 
 
+async def test_sessions_are_forgotten_a_day_after_they_expired(world: World, upkeep: Upkeep) -> None:
+    invite = await world.an_invite()
+    await world.sign_up(world.sign_up_command("ada", invite.code))
+    await world.sign_in("ada@example.org", "a good password")
+
+    world.pass_time(days=8)
+    await upkeep.go_round()
+    assert len(await world.sessions_of("ada")) == 1
+
+    world.pass_time(seconds=1)
+    await upkeep.go_round()
+    assert await world.sessions_of("ada") == []
+
+
 async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
     world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

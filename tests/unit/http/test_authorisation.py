@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.services import Caller
+from tests.services import BASE_URL, Caller
+from tests.tokens import INVALID_TOKEN
 from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.http_sign_in import by_cookie, by_token, sign_in, signed_up
 from tests.unit.behaviours.http_sign_up import who
 from tests.unit.behaviours.http_wallets import invited, offered
 
@@ -36,6 +38,9 @@ def instead(who: dict[str, int], changes: dict[int, int]) -> dict[str, int]:
     """Return the same row with other statuses in the place of some."""
     return {name: changes.get(status, status) for name, status in who.items()}
 
+
+BY_SESSION = {"nobody": 401, "ada": 403, "bob": 403, "staff": 403, "deleted": 410}
+"""Those who come with a token of the identity provider have no session of ours."""
 
 MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/"): OPEN,
@@ -102,6 +107,8 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
         "staff": 403,
         "deleted": 410,
     },
+    ("POST", "/api/auth/sign-out"): BY_SESSION,
+    ("POST", "/api/auth/password"): BY_SESSION,
     ("POST", "/api/auth/sign-in"): dict.fromkeys(OPEN, 401),
 }
 QUERIES = {
@@ -126,6 +133,7 @@ BODIES: dict[str, Any] = {
     "/api/invites/redeem": {"code": "SEATS123"},
     "/api/admin/flags/{name}": {"enabled": False},
     "/api/auth/complete-phone-signup": who("ada", "SEATS123"),
+    "/api/auth/password": {"current": "a good password", "new": "a better password"},
     "/api/auth/sign-in": {"email": "bob@example.org", "password": "a good password"},
 }
 
@@ -181,7 +189,7 @@ async def test_the_document_states_the_permission_of_every_route_that_staff_alon
         if any(each.get("bearer") for each in operation.get("security", []))
     }
 
-    assert stated == {route for route, who in MATRIX.items() if who["ada"] == who["bob"] == 403}
+    assert stated == {route for route, who in MATRIX.items() if who["ada"] == who["bob"] == 403 != who["staff"]}
 
 
 @pytest.mark.parametrize(("method", "path"), MATRIX)
@@ -194,6 +202,22 @@ async def test_everybody_gets_what_the_matrix_says(
     statuses = {name: (await caller.call(method, target, body=body)).status_code for name, caller in callers.items()}
 
     assert statuses == MATRIX[method, path]
+
+
+@pytest.mark.parametrize("form", ["cookie", "bearer"])
+@pytest.mark.parametrize(("method", "path"), [route for route, who in MATRIX.items() if who["ada"] != who["nobody"]])
+async def test_a_session_that_ended_opens_no_route(
+    anyone: Caller, ids: dict[str, str], method: str, path: str, form: str
+) -> None:
+    await signed_up(anyone, "eve")
+    answer = await sign_in(anyone, "eve@example.org")
+    headers = {**(by_cookie if form == "cookie" else by_token)(answer), "origin": BASE_URL}
+    assert (await anyone.post("/api/auth/sign-out", headers=headers)).status_code == 200
+
+    target = path.format(**ids) + QUERIES.get(path, "")
+    refused = await anyone.call(method, target, body=BODIES.get(path) if method != "GET" else None, headers=headers)
+
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, INVALID_TOKEN)
 
 
 async def test_a_callers_answers_are_about_the_caller(callers: dict[str, Caller]) -> None:

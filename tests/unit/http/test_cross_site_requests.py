@@ -6,9 +6,8 @@ import httpx2
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.sessions import Sessions
-from domain.users import UserId
-from tests.services import BASE_URL, Caller, bearer, running, settings
+from adapters.identity.sessions import SessionTokens
+from tests.services import BASE_URL, Caller, bearer, running, settings, signed_in
 
 APP, LOCAL_APP = "https://app.example.org", "http://localhost:3000"
 Header = tuple[str, str | bytes]
@@ -31,7 +30,7 @@ def anyone(service: tuple[Caller, AsyncContainer]) -> Caller:
 
 
 async def cookie_of(container: AsyncContainer) -> str:
-    return f"tallystick_session={(await container.get(Sessions)).issue(UserId('ada'))}"
+    return f"tallystick_session={(await container.get(SessionTokens)).issue(await signed_in(container))}"
 
 
 async def write(anyone: Caller, cookie: str, *headers: Header) -> httpx2.Response:

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adapters.identity.sessions import Sessions
-from domain.users import UserId
-from tests.services import BASE_URL, Caller, running, settings
+from adapters.identity.sessions import SessionTokens
+from tests.services import BASE_URL, Caller, running, settings, signed_in
 
 APP, MOBILE, EXTENSION = "https://app.example.org", "capacitor://localhost", "chrome-extension://abcdefghijklmnop"
 EVIL = "https://evil.example"
@@ -51,7 +50,7 @@ async def served() -> AsyncIterator[Served]:
     async with running(given, "memory") as (anyone, container):
         document = (await anyone.get("/schema/openapi.json")).json()
         routes = {path: {method.upper() for method in operations} for path, operations in document["paths"].items()}
-        session = (await container.get(Sessions)).issue(UserId("ada"))
+        session = (await container.get(SessionTokens)).issue(await signed_in(container))
         pages = {"/schema": {"GET"}, "/schema/openapi.json": {"GET"}}
         yield Served(anyone, {**routes, **pages}, f"tallystick_session={session}")
 

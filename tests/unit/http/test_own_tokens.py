@@ -1,6 +1,6 @@
 """Tokens that sign-in gives out: whom they speak for, for how long, and which ones are made up."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import pytest
@@ -9,17 +9,24 @@ from dishka import AsyncContainer
 from adapters.identity.keys import derive
 from adapters.identity.sessions import Bearers
 from adapters.memory.ports import ManualClock
-from domain.users import UserId
 from tests.replacements import stopped
-from tests.services import JWT_SECRET, Caller, running, settings
+from tests.services import JWT_SECRET, SESSION_ID, Caller, running, settings, signed_in
 from tests.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, seconds_from_now, token
 
 OF_OURS = {"iss": "tallystick", "aud": "tallystick-bearer"}
 PUBLISHED = {"jwt_secret": None, "session_secret": "a secret for the sessions", "jwks_url": "https://id.example.org/k"}
 
 
+@pytest.fixture
+async def anyone() -> AsyncIterator[Caller]:
+    """Return a caller without a name, where a session of Ada's lives."""
+    async with running(settings(), "memory") as (caller, container):
+        await signed_in(container)
+        yield caller
+
+
 async def token_of(container: AsyncContainer, user: str = "ada") -> str:
-    return (await container.get(Bearers)).issue(UserId(user))
+    return (await container.get(Bearers)).issue(await signed_in(container, user))
 
 
 async def is_taken(anyone: Caller, given: str) -> bool:
@@ -31,7 +38,7 @@ async def is_taken(anyone: Caller, given: str) -> bool:
 
 def forged(key: bytes | None = None, **changes: object) -> str:
     """Return a token as the service would sign it, with changes; `...` leaves a claim out."""
-    body = claims(**{"iat": seconds_from_now(0), **OF_OURS, **changes})
+    body = claims(**{"iat": seconds_from_now(0), "sid": SESSION_ID, **OF_OURS, **changes})
     return token(HS256, body, by_secret(key or derive(JWT_SECRET, "bearers")))
 
 

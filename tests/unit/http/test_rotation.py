@@ -1,16 +1,17 @@
 """Secrets while they rotate: what was signed with the old one is taken for as long as both are listed."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import permutations
 from typing import Any
 
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.sessions import Bearers, Sessions
-from domain.users import UserId
+from adapters.identity.sessions import Bearers, SessionTokens
 from entrypoints.http.pages import Cursors
 from entrypoints.http.refusals import InvalidRequest
-from tests.services import Caller, running, settings
+from tests.services import Caller, running, settings, signed_in
 from tests.tokens import HS256, by_secret, claims, token
 
 OLD, NEW, OTHER = "the-secret-of-before-1", "the-secret-of-today-22", "nobody-listed-this-one"
@@ -30,12 +31,21 @@ def listing(root: str, *secrets: str) -> dict[str, Any]:
     return {name: value.format(" ".join(secrets)) if value is not None else None for name, value in ROOTS[root].items()}
 
 
+@asynccontextmanager
+async def instance(root: str, *secrets: str) -> AsyncIterator[tuple[Caller, AsyncContainer]]:
+    """Run an instance that lists these secrets, where a session of Ada's lives."""
+    async with running(settings(**listing(root, *secrets)), "memory") as (anyone, container):
+        await signed_in(container)
+        yield anyone, container
+
+
 async def credentials(container: AsyncContainer) -> dict[str, dict[str, str]]:
     """Return a session as a cookie and as a bearer token."""
-    cookie, bearer = await container.get(Sessions), await container.get(Bearers)
+    cookie, bearer = await container.get(SessionTokens), await container.get(Bearers)
+    session = await signed_in(container)
     return {
-        "cookie": {"cookie": f"tallystick_session={cookie.issue(UserId('ada'))}"},
-        "bearer": {"authorization": f"Bearer {bearer.issue(UserId('ada'))}"},
+        "cookie": {"cookie": f"tallystick_session={cookie.issue(session)}"},
+        "bearer": {"authorization": f"Bearer {bearer.issue(session)}"},
     }
 
 
@@ -46,34 +56,34 @@ async def statuses(anyone: Caller, given: dict[str, dict[str, str]]) -> dict[str
 @pytest.mark.parametrize("root", ROOTS)
 @pytest.mark.parametrize("listed", [*permutations([OLD, NEW]), *permutations([OLD, NEW, OTHER])])
 async def test_a_session_of_the_old_secret_is_taken_while_it_is_listed(root: str, listed: tuple[str, ...]) -> None:
-    async with running(settings(**listing(root, OLD)), "memory") as (_, container):
+    async with instance(root, OLD) as (_, container):
         given = await credentials(container)
 
-    async with running(settings(**listing(root, *listed)), "memory") as (anyone, _):
+    async with instance(root, *listed) as (anyone, _):
         assert await statuses(anyone, given) == {"cookie": 200, "bearer": 200}
-    async with running(settings(**listing(root, NEW)), "memory") as (anyone, _):
+    async with instance(root, NEW) as (anyone, _):
         assert await statuses(anyone, given) == {"cookie": 401, "bearer": 401}
 
 
 @pytest.mark.parametrize("root", ROOTS)
 async def test_the_first_secret_signs(root: str) -> None:
-    async with running(settings(**listing(root, NEW, OLD)), "memory") as (_, container):
+    async with instance(root, NEW, OLD) as (_, container):
         given = await credentials(container)
 
     for listed, status in ((NEW, 200), (OLD, 401)):
-        async with running(settings(**listing(root, listed)), "memory") as (anyone, _):
+        async with instance(root, listed) as (anyone, _):
             assert await statuses(anyone, given) == {"cookie": status, "bearer": status}
 
 
 @pytest.mark.parametrize("root", ROOTS)
 async def test_a_cursor_of_the_old_secret_opens_while_it_is_listed(root: str) -> None:
-    async with running(settings(**listing(root, OLD)), "memory") as (_, container):
+    async with instance(root, OLD) as (_, container):
         cursor = (await container.get(Cursors)).seal("leaderboard", 7)
 
     for listed in ((NEW, OLD), (OLD, NEW), (OTHER, OLD, NEW)):
-        async with running(settings(**listing(root, *listed)), "memory") as (_, container):
+        async with instance(root, *listed) as (_, container):
             assert (await container.get(Cursors)).open("leaderboard", cursor, int) == 7
-    async with running(settings(**listing(root, NEW)), "memory") as (_, container):
+    async with instance(root, NEW) as (_, container):
         with pytest.raises(InvalidRequest):
             (await container.get(Cursors)).open("leaderboard", cursor, int)
 

@@ -10,12 +10,11 @@ import pytest
 from dishka import AsyncContainer
 
 from adapters.identity.keys import Purpose, derive
-from adapters.identity.sessions import Form, Sessions
+from adapters.identity.sessions import Form, SessionTokens
 from adapters.memory.ports import ManualClock
 from domain.identity import Permission
-from domain.users import UserId
 from tests.replacements import stopped
-from tests.services import BASE_URL, JWT_SECRET, Caller, bearer, running, settings
+from tests.services import BASE_URL, JWT_SECRET, SESSION_ID, Caller, bearer, running, settings, signed_in
 from tests.tokens import (
     EXPIRED,
     HS256,
@@ -42,6 +41,7 @@ Service = tuple[Caller, AsyncContainer]
 @pytest.fixture(scope="module")
 async def service() -> AsyncIterator[Service]:
     async with running(settings(), "memory") as (caller, container):
+        await signed_in(container)
         yield caller, container
 
 
@@ -51,7 +51,7 @@ def anyone(service: Service) -> Caller:
 
 
 async def session_of(container: AsyncContainer, user: str = "ada") -> str:
-    return (await container.get(Sessions)).issue(UserId(user))
+    return (await container.get(SessionTokens)).issue(await signed_in(container, user))
 
 
 async def read(anyone: Caller, cookie: str) -> httpx2.Response:
@@ -84,7 +84,7 @@ def carried(session: str, form: Form) -> dict[str, str]:
 
 def forged(key: bytes | None = None, **changes: object) -> str:
     """Return a session token as the service would sign it, with changes."""
-    body = {**claims(iat=seconds_from_now(0), **OF_A_SESSION), **changes}
+    body = {**claims(iat=seconds_from_now(0), sid=SESSION_ID, **OF_A_SESSION), **changes}
     kept = {name: value for name, value in body.items() if value is not ...}
     return token(HS256, kept, by_secret(key or derive(JWT_SECRET, "sessions")))
 
@@ -177,6 +177,11 @@ FORGED: dict[str, Callable[[], str]] = {
     "issued in the future": lambda: forged(iat=seconds_from_now(120)),
     "of nobody": lambda: forged(sub=...),
     "of somebody who cannot be": lambda: forged(sub="ada lovelace"),
+    "without a name": lambda: forged(sid=...),
+    "with a name that is none": lambda: forged(sid="x" * 32),
+    "with a number for a name": lambda: forged(sid=7),
+    "that was never started": lambda: forged(sid="f" * 32),
+    "of somebody else": lambda: forged(sub="carol"),
     "unsigned": lambda: token({"alg": "none"}, claims(**OF_A_SESSION), lambda _text: b""),
     "under another algorithm": lambda: token(
         {"alg": "HS512"}, claims(**OF_A_SESSION), by_secret(derive(JWT_SECRET, "sessions"), "sha512")
@@ -266,8 +271,9 @@ async def test_a_session_holds_on_every_instance_with_its_secret(
 ) -> None:
     async with (
         running(settings(**here), "memory") as (_, container),
-        running(settings(**there), "memory") as (elsewhere, _),
+        running(settings(**there), "memory") as (elsewhere, other),
     ):
+        await signed_in(other)
         assert await is_taken(elsewhere, await session_of(container)) is holds
 
 

@@ -44,7 +44,7 @@ def signed(**changes: object) -> str:
 def of_ours(purpose: Purpose, **changes: object) -> str:
     """Return a session as the service signs it, as a cookie or as a bearer token, with changes."""
     audience = {"sessions": "tallystick-session", "bearers": "tallystick-bearer"}[purpose]
-    body = claims(**{"iat": seconds_from_now(0), "iss": "tallystick", "aud": audience, **changes})
+    body = claims(**{"iat": seconds_from_now(0), "iss": "tallystick", "aud": audience, "sid": "f" * 32, **changes})
     return token(HS256, body, by_secret(derive(SESSION_SECRET, purpose)))
 
 
@@ -88,6 +88,7 @@ REFUSED: dict[str, tuple[TokenFault, str, Callable[[], str]]] = {
         lambda: of_ours("bearers", exp=seconds_from_now(-60)),
     ),
     "a token of sign-in for something else": ("audience", "tallystick-bearer", lambda: of_ours("bearers", aud="x")),
+    "a token of sign-in whose session has ended": ("session_ended", "has not ended", lambda: of_ours("bearers")),
 }
 
 SESSIONS: dict[str, tuple[TokenFault, Callable[[], str]]] = {
@@ -101,6 +102,7 @@ SESSIONS: dict[str, tuple[TokenFault, Callable[[], str]]] = {
     "alg none": ("algorithm", lambda: token({"alg": "none"}, claims(), lambda _: b"")),
     "no JWT": ("malformed", lambda: "ada"),
     "no sub": ("subject", lambda: of_ours("sessions", sub=...)),
+    "one that has ended": ("session_ended", lambda: of_ours("sessions")),
 }
 
 ROUTES = ("/api/referral", "/api/rewards/r1/purchase")

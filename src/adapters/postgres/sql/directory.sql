@@ -3,6 +3,14 @@ SELECT user_id, password_hash, created_at
 FROM tallystick.credentials
 WHERE user_id = ANY($1::text[]);
 
+-- lock(user_ids)
+-- Sessions of a user start and end one after the other under this lock.
+SELECT user_id, password_hash, created_at
+FROM tallystick.credentials
+WHERE user_id = ANY($1::text[])
+ORDER BY user_id
+FOR NO KEY UPDATE;
+
 -- by_email(email_key)
 -- Deleted users hold no address.
 SELECT c.user_id, c.password_hash, c.created_at
@@ -20,3 +28,9 @@ ORDER BY new.user_id;
 UPDATE tallystick.credentials
 SET password_hash = NULL
 WHERE user_id = ANY($1::text[]) AND password_hash IS NOT NULL;
+
+-- replace(user_ids, password_hashes)
+UPDATE tallystick.credentials AS held
+SET password_hash = new.password_hash
+FROM unnest($1::text[], $2::text[]) AS new (user_id, password_hash)
+WHERE held.user_id = new.user_id;

@@ -1,0 +1,83 @@
+"""Sessions: who is signed in, since when and until when. A session that is not stored has ended."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, NewType, Protocol
+
+import msgspec
+
+from domain.refusals import Refusal
+from domain.users import UserId
+
+SessionId = NewType("SessionId", str)
+"""32 hexadecimal digits of a CSPRNG. It proves nothing by itself: the token around it is signed."""
+
+ID_BYTES = 16
+LIFETIME = timedelta(days=7)
+MAX_SESSIONS = 50
+"""How many sessions a user has at most; one more ends the oldest."""
+
+
+class SessionKey(NamedTuple):
+    """Which session of which user."""
+
+    user_id: UserId
+    session_id: SessionId
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One sign-in, as a cookie and as a bearer token alike."""
+
+    user_id: UserId
+    session_id: SessionId
+    created_at: datetime
+    expires_at: datetime
+
+    @property
+    def key(self) -> SessionKey:
+        """What the session is found by."""
+        return SessionKey(self.user_id, self.session_id)
+
+
+class SessionRequired(Refusal):
+    """The caller came with a token of the identity provider, which ends its own sessions."""
+
+    code = "SESSION_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__("a session that sign-in started is needed; tokens of the identity provider end there")
+
+
+class WrongPassword(Refusal):
+    """The current password is another one."""
+
+    code = "WRONG_PASSWORD"
+
+    def __init__(self) -> None:
+        super().__init__("the current password is not this one")
+
+
+class Sessions(Protocol):
+    """Sessions by user and id."""
+
+    async def find(self, user_ids: Collection[UserId]) -> list[Session]:
+        """Return the sessions of these users, oldest first."""
+
+    async def living(self, keys: Collection[SessionKey]) -> set[SessionKey]:
+        """Return those that have not ended, and whose users were not deleted."""
+
+    async def start(self, sessions: Sequence[Session]) -> None:
+        """Store sessions; one that is stored already stays as it is."""
+
+    async def end(self, keys: Collection[SessionKey]) -> None:
+        """Remove these sessions, where they are."""
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        """Remove at most `limit` sessions that expired before that, and return how many."""
+
+
+def surplus(held: Sequence[Session], starting: Sequence[Session]) -> list[Session]:
+    """Return the oldest of one user's sessions that have to end where these start."""
+    known = {session.key for session in starting}
+    others = [session for session in held if session.key not in known]
+    return others[: max(0, len(others) + len(known) - MAX_SESSIONS)]

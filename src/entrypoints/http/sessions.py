@@ -1,0 +1,139 @@
+"""Signing in and out, and changing one's password, for apps without an identity provider that does so."""
+
+from typing import Annotated, NewType
+
+import msgspec
+from litestar import Response, Router, post
+from litestar.datastructures import Cookie
+from litestar.params import JSONBody
+
+from adapters.identity.sessions import Bearers, SessionTokens
+from adapters.telemetry.logs import Pseudonyms
+from application.group_commit import Single
+from application.idempotency import Keyed
+from application.ports import Clock
+from application.sessions import CheckPassword, Done, PasswordChange, SignIn, SignInRefused, SignOut
+from domain.identity import IdentityExternal, WeakPassword, is_fit
+from domain.sessions import LIFETIME, SessionKey, SessionRequired, WrongPassword
+from domain.users import MAX_EMAIL_LENGTH, email_key
+from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
+from entrypoints.http.exchange import exchange_of
+from entrypoints.http.gate import LIMIT, Gate
+from entrypoints.http.links import Addresses
+from entrypoints.http.problems import REFUSALS
+from entrypoints.http.requests import ApiRequest
+
+AccountHashes = NewType("AccountHashes", Pseudonyms)
+"""Keyed hashes that attempts at an account's password are counted by."""
+
+
+class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a user signs in with."""
+
+    email: Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_LENGTH)]
+    password: str
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """A bearer token that stands for the session; browsers have a cookie."""
+
+    token: str
+
+
+class SignOutBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which sessions end: the one that asks, or every session of its user."""
+
+    everywhere: bool = False
+
+
+class PasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The password that counts now, and the one that is to count."""
+
+    current: str
+    new: str
+
+
+def sessions_router(
+    sign_in: SignIn | None,
+    check_password: CheckPassword | None,
+    end_session: Single[Keyed[SignOut], Done],
+    change_password: Single[Keyed[PasswordChange], Done],
+    cookies: SessionTokens,
+    bearers: Bearers,
+    accounts: AccountHashes,
+    gate: Gate,
+    addresses: Addresses,
+    clock: Clock,
+) -> Router:
+    """Return the routes of sessions; without `sign_in` an identity provider holds the credentials."""
+
+    def session_cookie(value: str, *, seconds: int) -> Cookie:
+        return Cookie(
+            key=SESSION_COOKIE,
+            value=value,
+            max_age=seconds,
+            httponly=True,
+            secure=addresses.is_secure,
+            samesite="lax",
+        )
+
+    @post(
+        "/sign-in",
+        status_code=200,
+        opt={LIMIT: "sign_up", PUBLIC: True, REFUSALS: (SignInRefused, IdentityExternal)},
+    )
+    async def sign_in_user(request: ApiRequest, data: JSONBody[SignInBody]) -> Response[SignedIn]:
+        """Start a session: as a cookie for browsers, as a bearer token for everybody else.
+
+        Attempts are counted by address and by account, whether or not there is such an account.
+        """
+        if sign_in is None:
+            raise IdentityExternal
+        await gate.count_account(accounts.of(email_key(data.email)), exchange_of(request.scope))
+        session = await sign_in(data.email, data.password)
+        cookie = session_cookie(cookies.issue(session), seconds=int(LIFETIME.total_seconds()))
+        return Response(SignedIn(bearers.issue(session)), status_code=200, cookies=[cookie])
+
+    @post("/sign-out", status_code=200, opt={REFUSALS: (SessionRequired, IdentityExternal)})
+    async def sign_out(request: ApiRequest, data: JSONBody[SignOutBody | None] = None) -> Response[Done]:
+        """End this session, or every session of the caller with `everywhere`: from the next request on, everywhere.
+
+        Cookie and bearer token of one sign-in are one session.
+        """
+        session = _session(request, is_external=sign_in is None)
+        command = SignOut(session, everywhere=data is not None and data.everywhere)
+        done = await end_session(Keyed(command, await request.idempotency_key(clock.now())))
+        return Response(done, status_code=200, cookies=[session_cookie("", seconds=0)])
+
+    @post(
+        "/password",
+        status_code=200,
+        opt={LIMIT: "sign_up", REFUSALS: (SessionRequired, IdentityExternal, WeakPassword, WrongPassword)},
+    )
+    async def change_own_password(request: ApiRequest, data: JSONBody[PasswordBody]) -> Done:
+        """Replace the caller's password, and end every other session of theirs."""
+        session = _session(request, is_external=check_password is None)
+        if check_password is None:
+            raise IdentityExternal
+        if not is_fit(data.new):
+            raise WeakPassword
+        await gate.count_account(f"user {session.user_id}", exchange_of(request.scope))
+        key = await request.idempotency_key(clock.now())
+        change = await check_password(session, current=data.current, new=data.new)
+        return await change_password(Keyed(change, key))
+
+    return Router(
+        "/api/auth",
+        route_handlers=[sign_in_user, sign_out, change_own_password],
+        guards=[gate.guard],
+        tags=["Sign-up"],
+    )
+
+
+def _session(request: ApiRequest, *, is_external: bool) -> SessionKey:
+    """Return the caller's session; IdentityExternal or SessionRequired where there is none."""
+    if is_external:
+        raise IdentityExternal
+    if request.user.session is None:
+        raise SessionRequired
+    return request.user.session
