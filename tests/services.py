@@ -82,7 +82,7 @@ class Caller:
     ) -> httpx2.Response:
         """Send a request; `body` goes out as JSON, `raw` as it is."""
         sent = dict(headers or {})
-        if path == "/metrics":
+        if path.partition("?")[0] == "/metrics":
             sent.setdefault("authorization", f"Bearer {METRICS_TOKEN}")
         if self._authorization is not None:
             sent.setdefault("authorization", self._authorization)
