@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from adapters.embedded.provision import OWNER, SERVICE
 from adapters.memory.transactions import MemoryTransactions
 from adapters.postgres.freezing import AccountFreezing
 from adapters.postgres.transactions import PostgresTransactions
@@ -261,4 +262,5 @@ class Loyalties(Invitations):
 
     def _freezing(self) -> AccountFreezing:
         assert isinstance(self.transactions, PostgresTransactions)
-        return AccountFreezing(self.transactions._database._dsn)
+        # Both logins of the server under test have one password.
+        return AccountFreezing(self.transactions._database.dsn.replace(f"{SERVICE}:", f"{OWNER}:", 1))
