@@ -100,7 +100,9 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept("switched off: nobody pays who is gone", "active"),
         },
         "collected_rewards": _kept(
-            _SPENT, "user_id", "reward_id", "cost", "balance_before", "balance_after", "order_id", "collected_at"
+            _SPENT,
+            *("user_id", "reward_id", "owner_id", "cost", "order_id", "collected_at"),
+            *("balance_before", "balance_after"),
         ),
         "invites": {
             **_kept(_MADE, "code", "invite_id", "owner_id", "max_uses", "current_uses"),

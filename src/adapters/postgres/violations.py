@@ -72,6 +72,7 @@ GUARDS: frozenset[str] = frozenset(
         "pending_accruals_tries_count",
         "rewards_pkey",
         "rewards_cost_positive",
+        "collected_rewards_not_own",
         "collected_rewards_reward_fkey",
         "collected_rewards_add_up",
         "invites_pkey",

@@ -21,6 +21,9 @@ OWN_REWARD = (
 )
 
 REFUSED = {
+    "collect one's own reward": OWN_REWARD.replace("collected_at)", "collected_at, owner_id)").replace(
+        "now())", "now(), 'inviter')"
+    ),
     "change an entry": "UPDATE tallystick.ledger_entries SET amount = 1",
     "delete an entry": "DELETE FROM tallystick.ledger_entries",
     "truncate the history": "TRUNCATE tallystick.ledger_entries",
@@ -52,7 +55,7 @@ POSSIBLE = {
     "credit by an entry that is well formed": ENTRY.format(seq=2, amount=5, before=5, after=10, key="c"),
     "set a balance without an entry": "UPDATE tallystick.ledger_accounts SET balance = 1000",
     "break the chain": ENTRY.format(seq=2, amount=5, before=900, after=905, key="d"),
-    "collect one's own reward": OWN_REWARD,
+    "collect one's own reward without naming its owner": OWN_REWARD,
     "clear the deletion of a user": "UPDATE tallystick.users SET deleted_at = NULL",
     "verify a phone": (
         "INSERT INTO tallystick.phone_verifications (user_id, source, verified_at) VALUES ('inviter', 'token', now())"

@@ -28,6 +28,7 @@ COLLECTED = (
     "INSERT INTO collected_rewards (user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at) "
     "VALUES"
 )
+OF_SOMEBODY = COLLECTED.replace("collected_at)", "collected_at, owner_id)")
 INVITE = "INSERT INTO invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
 USE = "INSERT INTO invite_uses (invite_id, user_id, attempt_id, used_at) VALUES"
 CREDENTIALS = "INSERT INTO credentials (user_id, password_hash, created_at) VALUES"
@@ -134,6 +135,7 @@ BREAKING: Mapping[str, str] = {
     "rewards_cost_positive": f"{REWARD} ('gift', 'bob', 'A gift', 0, true, now())",
     "collected_rewards_pkey": f"{COLLECTED} ('ada', 'reward', 5, 5, 0, 'a', now()), "
     "('ada', 'reward', 5, 5, 0, 'b', now())",
+    "collected_rewards_not_own": f"{OF_SOMEBODY} ('cid', 'reward', 5, 5, 0, 'a', now(), 'cid')",
     "collected_rewards_reward_fkey": f"{COLLECTED} ('ada', 'nothing', 5, 5, 0, 'a', now())",
     "collected_rewards_add_up": f"{COLLECTED} ('ada', 'reward', 5, 5, 1, 'a', now())",
     "invites_pkey": f"{INVITE} ('FIRST', 'second', 'cid', 5, 0, now())",

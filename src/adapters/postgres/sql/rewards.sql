@@ -123,9 +123,11 @@ WITH sold AS (
 
 collected AS (
     INSERT INTO tallystick.collected_rewards (
-        user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
+        user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at, owner_id
     )
-    SELECT user_id, reward_id, cost, balance_before, balance_after, order_id, at
+    SELECT
+        sold.user_id, sold.reward_id, sold.cost, sold.balance_before, sold.balance_after, sold.order_id, sold.at,
+        (SELECT owner_id FROM tallystick.rewards AS r WHERE r.reward_id = sold.reward_id)
     FROM sold
 ),
 
