@@ -1,5 +1,4 @@
--- Fingerprints: the key of request fingerprints is kept beside the replies that were stored under it, so that no change
--- of another secret makes a repeated request look like a different one.
+-- The key of request fingerprints is kept beside the replies, so that no other secret changes what counts as a repeat.
 
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
