@@ -1,20 +1,27 @@
 """`tallystick users`: what staff do about one user."""
 
 import asyncio
+from datetime import datetime
 
+import msgspec
 import rich_click as click
+from rich.table import Table
 
+from adapters.identity.code_digests import CodeDigests
+from adapters.identity.keys import KeyRing
 from adapters.system import SystemClock, SystemRandomness
 from adapters.telemetry.metrics import PrometheusMetrics
 from application.deletion import Deleted, DeleteUsers, Deletion
 from application.erasures import EraseTraces
 from application.group_commit import GroupCommit
-from application.reads import run_again
+from application.reads import Reads, run_again
+from domain.referrals import AttributionAttempt, AttributionReason
 from domain.refusals import OutcomeUnknown, Overloaded
 from domain.users import UserId, UserNotFound, is_user_id
 from entrypoints.cli.database import database_of, migrated_database, service_transactions
+from entrypoints.cli.embedded import with_secrets
 from entrypoints.cli.terminal import NO, OUT, WRONG, confirm, refuse, say_json, settings_or_exit
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, SettingsError
 
 
 @click.group()
@@ -45,6 +52,55 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
         say_json(deleted)
     else:
         OUT.print(f"{deleted.user_id} is deleted since {deleted.deleted_at.isoformat()}", markup=False)
+
+
+@users.command()
+@click.argument("user")
+@click.option("--code", help="The code that the user names, however it is typed: marks the attempts with it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def attempts(user: str, code: str | None, as_json: bool) -> None:
+    """Show the referral codes that USER came with and that attributed nothing, and why, newest first.
+
+    Codes are kept as keyed hashes only: with --code you see which attempts were made with that code. It needs the
+    session or JWT secret of the server; those from before a rotation find older attempts.
+
+    tallystick users attempts ada --code AB12-CD34
+    """
+    settings = settings_or_exit()
+    if not is_user_id(user):
+        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
+    with migrated_database(settings) as connected:
+        found = asyncio.run(_attempts(connected, UserId(user)))
+        hashes = _digests_of(settings, code) if code is not None else frozenset[str]()
+    items = [_Attempt(each.attempted_at, each.reason, each.code_digest in hashes if hashes else None) for each in found]
+    if as_json:
+        say_json({"items": items})
+        return
+    table = Table("sent last", "reason", "this code", box=None)
+    for item in items:
+        table.add_row(item.attempted_at.isoformat(), item.reason, {True: "yes", False: "no", None: ""}[item.is_code])
+    OUT.print(table)
+
+
+class _Attempt(msgspec.Struct, frozen=True):
+    attempted_at: datetime
+    reason: AttributionReason
+    is_code: bool | None
+    """Whether it was made with the code that is asked about; None where no code is."""
+
+
+def _digests_of(settings: Settings, code: str) -> frozenset[str]:
+    try:
+        keys = KeyRing((with_secrets(settings) if settings.is_embedded else settings).root_secrets)
+    except SettingsError as error:
+        refuse(str(error), WRONG)
+    return frozenset(CodeDigests(keys.keys("attempts")).candidates(code))
+
+
+async def _attempts(settings: Settings, user_id: UserId) -> list[AttributionAttempt]:
+    async with service_transactions(settings) as transactions:
+        reads = Reads(transactions, SystemRandomness())
+        return await reads(lambda stores: stores.attempts.of(user_id))
 
 
 async def _delete(settings: Settings, user_id: UserId) -> Deleted:

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from adapters.identity.code_digests import CodeDigests
+from adapters.identity.keys import KeyRing
 from domain.users import Profile
 from tests.installations import Installation
 from tests.integration.postgres.sessions import transactions_on
 from tests.processes import PROGRAM, clean_environment
+from tests.services import JWT_SECRET
 from tests.worlds import World
 
 ADA = Profile("ada@example.org", "ada", "Ada", "+4512345678")
@@ -91,3 +94,29 @@ def test_what_names_nobody_is_refused(connected: Installation) -> None:
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Traceback" not in refused.stderr
+
+
+async def test_codes_that_attributed_nothing_are_shown_and_found_by_the_code(
+    connected: Installation, there: World
+) -> None:
+    there.digests = CodeDigests(KeyRing([JWT_SECRET]).keys("attempts"))
+    await there.arrive("ada", "typed-wrong")
+    there.pass_time(hours=1)
+    await there.arrive("ada", await there.mint("ada"))
+
+    shown = json.loads(connected.run("users", "attempts", "ada", "--code", " TYPED wrong", "--json").stdout)["items"]
+    read = connected.run("users", "attempts", "ada")
+    nobody = connected.run("users", "attempts", "nobody", "--json")
+
+    assert [(each["reason"], each["is_code"]) for each in shown] == [("self", False), ("not_found", True)]
+    assert (read.returncode, read.stderr) == (0, "")
+    assert "not_found" in read.stdout
+    assert "TYPED" not in read.stdout.upper()
+    assert json.loads(nobody.stdout) == {"items": []}
+
+
+def test_attempts_of_an_id_that_is_none_are_refused(connected: Installation) -> None:
+    refused = connected.run("users", "attempts", "a b")
+
+    assert refused.returncode == 2
+    assert "USER has to be" in refused.stderr
