@@ -15,6 +15,7 @@ NOT_TRUE: tuple[Any, ...] = (False, None, "true", "", 1, 0, [], {}, [True], CONF
 NOT_VERIFIED: tuple[Any, ...] = ("unverified", "expired", "failed", "Verified", "", None, True, 1, [], {}, ["verified"])
 NO_TIMES: tuple[Any, ...] = (
     *("", " ", "false", "never", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"),
+    *("20011231", "2026-W01-1", "2026W011", "1700000000"),
     *("9999-12-31T23:59:59Z", "2999-01-01T00:00:00Z", "0000-00-00T00:00:00Z", "2026-02-30T00:00:00Z"),
     *(None, False, True, 0, 1, -1, 10**30, -(10**30), 1e300, [], {}, [CONFIRMED_AT], {"time": CONFIRMED_AT}),
 )
@@ -146,7 +147,8 @@ def _clerk_addresses() -> Iterator[ClaimCase]:
     for primary in (None, ABSENT, "", "idn_2", 0, [], {}):
         for verification in ({"status": "verified"}, {"status": "unverified"}, None):
             yield case(verification, primary)
-    yield case({"status": "verified"}, None, identifier=None)
+    for primary, identifier in ((None, None), (1, True), (True, 1), (0, False), (1, 1.0), (1, 1), ([], []), ({}, {})):
+        yield case({"status": "verified"}, primary, identifier=identifier)
 
 
 def _metadata(value: Any) -> Members:

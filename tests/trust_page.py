@@ -26,7 +26,7 @@ def _part(provider: ProviderTrust) -> Iterator[str]:
     yield f"### {provider.title}\n\n"
     yield "| field | read from | proved by | where the body has none |\n| --- | --- | --- | --- |\n"
     for field, trust in provider.fields.items():
-        yield f"| {field} | {_read_from(trust)} | {_proved_by(field, trust)} | {_when_absent(trust)} |\n"
+        yield f"| {field} | {_read_from(trust)} | {_proved_by(field, trust)} | {_when_absent(provider, trust)} |\n"
 
 
 def _read_from(trust: FieldTrust) -> str:
@@ -51,8 +51,10 @@ def _sentence(proof: Proof) -> str:
     return f"`{proof.member}` {_SAYS[proof.says]}"
 
 
-def _when_absent(trust: FieldTrust) -> str:
-    return "it is cleared" if trust.is_cleared_when_absent else "it stays; `null` clears it"
+def _when_absent(provider: ProviderTrust, trust: FieldTrust) -> str:
+    if not trust.is_cleared_when_absent:
+        return "it stays; `null` clears it"
+    return "it is cleared" if provider.leaves_out_what_is_gone else "it is cleared; without the member it stays"
 
 
 def written(page: str) -> str:

@@ -1,11 +1,15 @@
 """Members of a provider's body, found by the paths of the trust table."""
 
+import re
 from functools import cache
 from typing import NamedTuple
 
 from msgspec import UNSET
 
 Fields = dict[str, object]
+
+_FIRST = re.compile(r"[.\[]")
+"""What ends the first member of a path."""
 
 
 class _Step(NamedTuple):
@@ -32,12 +36,23 @@ def member(user: Fields, path: str) -> object:
     return found
 
 
+def is_named(user: Fields, path: str) -> bool:
+    """Tell whether a user has the member that a path begins with, whatever its value."""
+    return not _first_members(path).isdisjoint(user)
+
+
 def _entry(entries: object, entry: str, user: Fields) -> object:
     listed = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
     if entry == "0":
         return listed[0] if listed else UNSET
     wanted = user.get(entry)
-    return next((each for each in listed if wanted is not None and each.get("id") == wanted), UNSET)
+    # Only a text is an id: true, 1 and 1.0 are equal, and would be one.
+    return next((each for each in listed if isinstance(wanted, str) and each.get("id") == wanted), UNSET)
+
+
+@cache
+def _first_members(path: str) -> frozenset[str]:
+    return frozenset(_FIRST.split(part, maxsplit=1)[0] for part in path.split(" + "))
 
 
 @cache

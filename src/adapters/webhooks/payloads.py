@@ -8,7 +8,7 @@ from typing import Literal, assert_never
 import msgspec
 from msgspec import UNSET
 
-from adapters.webhooks.members import Fields, member
+from adapters.webhooks.members import Fields, is_named, member
 from adapters.webhooks.times import read_time
 from adapters.webhooks.trust import TRUST, Proof, Provider, Source
 from domain.identity_events import EventKind, IdentityEvent
@@ -34,6 +34,7 @@ _ROW_KINDS: Mapping[str, EventKind] = {"INSERT": "created", "UPDATE": "updated",
 _AUTH0_PREFIX = "com.auth0."
 _ABOUT_USERS = re.compile(r"(?:^|[./:])users?[^a-z]?(?:created?|updated?|deleted?)\Z", re.IGNORECASE)
 """Other spellings of the types that are understood."""
+_ROW_MEMBERS = frozenset({"record", "old_record", "table"})
 _CLERK_MEMBERS = frozenset({"email_addresses", "phone_numbers", "primary_email_address_id", "primary_phone_number_id"})
 _STACK_AUTH_MEMBERS = frozenset({"primary_email", "primary_email_verified", "signed_up_at_millis"})
 _CLOCKS_APART = timedelta(days=1)
@@ -70,17 +71,26 @@ def read_event(body: object, envelope: Envelope) -> IdentityEvent | Literal["ign
     """
     if not isinstance(body, dict):
         raise UnknownShape("the body has to be a JSON object, as in docs/webhooks.md")
-    subject = _row_of_supabase(body, envelope) if "record" in body or "old_record" in body else _subject(body)
+    subject = _row_of_supabase(body, envelope) if _is_row(body) else _subject(body)
     return "ignored" if subject is None else _event(subject, envelope)
+
+
+def _is_row(body: Fields) -> bool:
+    """Tell whether a body is about a row of a table; an event of a user is none, whatever else stands beside it."""
+    return not _ROW_MEMBERS.isdisjoint(body) and _plain_kind(body.get("type")) not in _KINDS
+
+
+def _plain_kind(kind: object) -> str:
+    return kind.removeprefix(_AUTH0_PREFIX) if isinstance(kind, str) else ""
 
 
 def _subject(body: Fields) -> _Subject | None:
     kind, data = body.get("type"), body.get("data")
     if not isinstance(kind, str):
         raise UnknownShape("type has to be a text such as user.created")
-    plain_kind = kind.removeprefix(_AUTH0_PREFIX)
+    plain_kind = _plain_kind(kind)
     if plain_kind not in _KINDS:
-        if _ABOUT_USERS.search(kind):
+        if _ABOUT_USERS.search("".join(kind.split())):
             raise UnknownShape("this type is not understood; send user.created, user.updated or user.deleted")
         return None
     if not isinstance(data, dict):
@@ -98,8 +108,10 @@ def _subject(body: Fields) -> _Subject | None:
 
 
 def _row_of_supabase(body: Fields, envelope: Envelope) -> _Subject | None:
-    kind = body.get("type")
-    if body.get("schema") != "auth" or body.get("table") != "users":
+    kind, schema, table = body.get("type"), body.get("schema"), body.get("table")
+    if not isinstance(schema, str) or not isinstance(table, str):
+        raise UnknownShape("schema and table have to say which table the row is of, as Supabase's webhook sends them")
+    if (schema, table) != ("auth", "users"):
         return None
     if not isinstance(kind, str):
         raise UnknownShape("type has to be INSERT, UPDATE or DELETE")
@@ -153,8 +165,12 @@ def _read_profile(
     clears, proved = set[ProfileField](), set[ProfileField]()
     if subject.kind == "deleted":
         return values, clears, proved
-    for field, trust in TRUST[subject.provider].fields.items():
-        fit, is_emptied = _FIT[field], trust.is_cleared_when_absent
+    provider = TRUST[subject.provider]
+    for field, trust in provider.fields.items():
+        fit = _FIT[field]
+        is_emptied = trust.is_cleared_when_absent and (
+            provider.leaves_out_what_is_gone or any(is_named(subject.user, each.member) for each in trust.sources)
+        )
         for source in trust.sources:
             written = member(subject.user, source.member)
             if written is None or written == "":

@@ -1,7 +1,10 @@
 """Times as identity providers write them, and the words that stand for no time at all."""
 
+import re
 from datetime import UTC, datetime
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+"""What a time begins with; Python reads other forms, too, such as eight digits in a row."""
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this would be the year 5138
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
 
@@ -13,7 +16,7 @@ def read_time(value: object) -> datetime | None:
     for "never".
     """
     try:
-        if isinstance(value, str):
+        if isinstance(value, str) and _DATE.match(value):
             time = datetime.fromisoformat(value)
             time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
         elif isinstance(value, int) and not isinstance(value, bool):

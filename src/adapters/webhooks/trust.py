@@ -41,6 +41,7 @@ class FieldTrust(msgspec.Struct, frozen=True):
 
     sources: tuple[Source, ...]
     is_cleared_when_absent: bool = False
+    """True where a body that has no usable value clears the field; `null` always does."""
 
 
 class ProviderTrust(msgspec.Struct, frozen=True):
@@ -48,11 +49,13 @@ class ProviderTrust(msgspec.Struct, frozen=True):
 
     title: str
     is_full_state: bool
-    """True where a body is the user's whole state, so that what is not in it is gone."""
+    """True where a body is the user's whole state, so that a member without a value clears what was there."""
     updated_at: tuple[str, ...]
     created_at: tuple[str, ...]
     """Says when the change was made, for events that say that a user was created."""
     fields: Mapping[ProfileField, FieldTrust]
+    leaves_out_what_is_gone: bool = False
+    """True where a whole state has no member for what is gone; elsewhere, a body without the member changes nothing."""
 
 
 _CLERK_EMAIL, _CLERK_PHONE = "email_addresses[primary_email_address_id]", "phone_numbers[primary_phone_number_id]"
@@ -132,6 +135,7 @@ TRUST: Mapping[Provider, ProviderTrust] = MappingProxyType(
         "auth0": ProviderTrust(
             title="Auth0's event streams",
             is_full_state=True,
+            leaves_out_what_is_gone=True,
             updated_at=("updated_at",),
             created_at=("created_at",),
             fields={

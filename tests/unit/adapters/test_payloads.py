@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.webhooks.payloads import Envelope, read_event
+from adapters.webhooks.payloads import Envelope, UnknownShape, read_event
 from adapters.webhooks.trust import Provider
 from domain.identity_events import IdentityEvent
 from tests.providers import ABSENT, CONFIRMED_AT, NO_TIMES, NOT_TRUE, NOT_VERIFIED, body_of
@@ -121,3 +121,30 @@ def test_a_clock_that_runs_ahead_makes_no_later_event_look_old() -> None:
 @pytest.mark.parametrize("time", [10**30, -(10**30), 1e300, True, "yesterday", "0001-01-01T00:00:00Z", {}, None])
 def test_a_time_that_is_none_is_the_time_of_the_delivery(time: object) -> None:
     assert read(plain(updated_at=time)).occurred_at == NOW
+
+
+@pytest.mark.parametrize("row", [{"record": None}, {"record": {}}, {"old_record": None}, {"table": "users"}])
+def test_members_of_a_row_beside_an_event_of_a_user_change_nothing(row: dict[str, Any]) -> None:
+    event = read({"type": "user.deleted", "data": {"id": "ada"}, **row})
+
+    assert (event.kind, event.user_id) == ("deleted", "ada")
+
+
+@pytest.mark.parametrize("kind", ["INSERT", "UPDATE", "DELETE"])
+@pytest.mark.parametrize(
+    "lacking",
+    [{"schema": ABSENT}, {"table": ABSENT}, {"schema": None}, {"table": 1}, {"record": ABSENT, "old_record": ABSENT}],
+)
+def test_a_row_that_does_not_say_what_it_is_is_refused(kind: str, lacking: dict[str, Any]) -> None:
+    body = {**supabase(email="ada@example.org"), "old_record": {"id": "ada"}, "type": kind, **lacking}
+
+    with pytest.raises(UnknownShape):
+        read({name: value for name, value in body.items() if value is not ABSENT})
+
+
+@pytest.mark.parametrize(
+    "kind", [" user.deleted", "user.deleted ", "\tuser.deleted\n", "USER.DELETED ", "user . deleted"]
+)
+def test_another_spelling_of_a_type_is_refused(kind: str) -> None:
+    with pytest.raises(UnknownShape):
+        read({"type": kind, "data": {"id": "ada"}})

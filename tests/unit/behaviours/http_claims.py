@@ -189,6 +189,25 @@ SILENT: dict[str, dict[str, Any]] = {
 """Bodies that say nothing of the username."""
 
 
+def _row(member: str, value: object = None) -> dict[str, Any]:
+    row = {"id": "vic", **({member: value} if member else {})}
+    return {"type": "UPDATE", "schema": "auth", "table": "users", "record": row}
+
+
+PARTS: list[tuple[str, dict[str, Any]]] = [
+    ("clerk", {"type": "user.updated", "data": {"id": "vic", "email_addresses": FULL["clerk"]["email_addresses"]}}),
+    ("clerk", {"type": "user.updated", "data": {"id": "vic", "primary_email_address_id": None}}),
+    ("clerk", {"type": "user.updated", "data": {"id": "vic", "phone_numbers": []}}),
+    *(("supabase", _row(each)) for each in ("", "phone", "raw_user_meta_data")),
+    ("supabase", _row("email", VIC)),
+    ("stack_auth", {"type": "user.updated", "data": {"id": "vic", "primary_email": VIC}}),
+    ("stack_auth", {"type": "user.updated", "data": {"id": "vic", "primary_email_verified": True}}),
+    ("plain", {"type": "user.updated", "data": {"id": "vic", "phone": None}}),
+    ("plain", {"type": "user.updated", "data": {"id": "vic", "email": VIC}}),
+]
+"""Bodies of a part of a user that name neither its username nor its display name."""
+
+
 class EmptiedProfilesBehaviour:
     @pytest.mark.parametrize(("provider", "emptied"), [(p, each) for p, all_ in EMPTIED.items() for each in all_])
     async def test_what_a_provider_no_longer_has_is_cleared_and_free(
@@ -215,6 +234,18 @@ class EmptiedProfilesBehaviour:
 
         me = await profile(anyone, "vic")
         assert (me["username"], me["display_name"]) == ("vic", "Vic")
+        assert await holder_of(anyone, VIC) == "vic"
+
+    @pytest.mark.parametrize(("provider", "part"), PARTS)
+    async def test_a_part_of_a_user_changes_what_it_names(
+        self, anyone: Caller, provider: Any, part: dict[str, Any]
+    ) -> None:
+        await deliver(anyone, body_of(provider, "vic", kind="created", **FULL[provider]), "1")
+        before = await profile(anyone, "vic")
+
+        await deliver(anyone, part, "2")
+
+        assert await profile(anyone, "vic") == before
         assert await holder_of(anyone, VIC) == "vic"
 
     @pytest.mark.parametrize("provider", ["clerk", "supabase", "auth0", "plain"])
