@@ -10,7 +10,13 @@ from entrypoints.http.exchange import Exchange
 from entrypoints.http.refusals import MetricsRefused, RouteNotFound
 
 PATH = "/metrics"
-_FORWARDED = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")
+_FORWARDED = (
+    *(b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port"),
+    *(b"x-forwarded-server", b"x-forwarded", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip"),
+    *(b"true-client-ip", b"cf-connecting-ip", b"fly-client-ip", b"fastly-client-ip", b"x-envoy-external-address"),
+    *(b"x-original-host", b"x-original-forwarded-for"),
+)
+"""What proxies add: one on this machine makes every request come from here."""
 
 
 class MetricsAccess(NamedTuple):

@@ -27,7 +27,7 @@ SHAPE = "shape"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_PARAMETERS = 32
-_INTEGER = re.compile(r"[+-]?[0-9]{1,64}\Z")
+_INTEGER = re.compile(r"-?[0-9]{1,64}\Z")
 _KEY = re.compile(rb"[!-~]{1,255}\Z")
 _KEY_NEEDS = "1 to 255 visible ASCII characters are needed"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")

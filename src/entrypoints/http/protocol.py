@@ -11,7 +11,7 @@ import httptools
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from domain.refusals import Refusal
+from domain.refusals import Overloaded, Refusal
 from entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES, REFUSED_BY_SERVER
 from entrypoints.http.joined_writes import JoinedWrites
 from entrypoints.http.refusals import HeadersTooLarge, HeadTooSlow, MalformedRequest
@@ -21,6 +21,10 @@ WRITE_SECONDS = 30.0
 """How long a client may take to read what fills the buffers."""
 MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_TARGET_BYTES + 8 * 1024
 """More than both bounds together: a head that is too long by little is refused by the application, with its route."""
+MAX_CHUNKS = 8192
+"""In one body: each chunk calls Python, and a megabyte in chunks of one byte would hold the event loop for a second."""
+MAX_WAITING = 128
+"""Requests of one connection that were sent ahead of their answers: they are parsed before any is answered."""
 _VERSIONS = frozenset({"1.0", "1.1"})
 _UPGRADE_TOKENS = frozenset({b"upgrade", b"http2-settings"})
 _NO_HTTP = "the request line is not one of HTTP/1.1"
@@ -33,6 +37,7 @@ class HttpProtocol(HttpToolsProtocol):
     _is_head = True
     _began_here = False
     _head_bytes = 0
+    _chunks = 0
     _is_refused = False
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
@@ -62,7 +67,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
-            self._refuse(MalformedRequest(_reason(error)))
+            self._refuse(_refusal(error))
             return
         if not self._is_head:
             self._time_what_is_no_head()
@@ -79,7 +84,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._has_begun, self._is_head, self._began_here, self._head_bytes = True, True, True, 0
+        self._has_begun, self._is_head, self._began_here = True, True, True
+        self._head_bytes = self._chunks = 0
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -88,9 +94,17 @@ class HttpProtocol(HttpToolsProtocol):
             raise httptools.HttpParserInvalidStatusError
         if not self.url.startswith(b"/"):
             self.url = _origin_form(self.url)
+        if len(self.pipeline) >= MAX_WAITING:
+            raise _Refused(Overloaded(cause="in_flight"))
         super().on_headers_complete()
         self._is_head = False
         self._stop_waiting()
+
+    def on_chunk_header(self) -> None:
+        """Count the chunks of a body; httptools calls this where it exists."""
+        self._chunks += 1
+        if self._chunks > MAX_CHUNKS:
+            raise _Refused(MalformedRequest(f"the body comes in more than {MAX_CHUNKS:,} chunks"))
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
@@ -210,6 +224,20 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HeadTooSlow())
         else:
             self.transport.close()
+
+
+class _Refused(httptools.HttpParserError):
+    """What this file refuses while the parser calls it: the parser stops there."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+def _refusal(error: httptools.HttpParserError) -> Refusal:
+    """Return the refusal for an error of the parser, or for one of ours that came through it."""
+    cause = error.__context__
+    return cause.refusal if isinstance(cause, _Refused) else MalformedRequest(_reason(error))
 
 
 def _reason(error: BaseException | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from entrypoints.http.protocol import MAX_CHUNKS
 from tests.installations import Installation, until
 from tests.integration.cli.conftest import installed
 from tests.processes import Process
@@ -198,6 +199,19 @@ def test_a_chunk_that_is_none_is_a_problem_of_the_request_that_it_is_in(
     assert refused.problem["correlation_id"] == "of-the-head"
     assert refused.headers["access-control-allow-origin"] == ORIGIN
     assert refused.headers["connection"] == "close"
+
+
+def test_a_body_in_very_many_chunks_is_refused(server: Process) -> None:
+    head = request("POST", "/api/invites/redeem", *CHUNKED, CLOSE, f"Authorization: {bearer('ada')}")
+    space, body, end = b"1\r\n \r\n", b'14\r\n{"code": "NONESUCH"}\r\n', b"0\r\n\r\n"
+    most = space * (MAX_CHUNKS - 2) + body  # and the last chunk, which is empty
+
+    (taken,) = send(server.address, head, most + end)
+    (refused,) = send(server.address, head, space + most + end)
+
+    assert taken.problem["code"] == "INVITE_NOT_FOUND"
+    assert (refused.status, refused.problem["code"]) == (400, "MALFORMED_REQUEST")
+    assert f"{MAX_CHUNKS:,} chunks" in refused.problem["detail"]
 
 
 def test_what_cannot_be_parsed_behind_a_request_is_answered_behind_it(server: Process) -> None:

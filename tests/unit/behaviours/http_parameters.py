@@ -19,7 +19,11 @@ HOSTILE = {
 }
 NO_SEGMENT = {"a slash": "%2F", "empty": "", "dots": "..", "escaped dots": "%2E%2E"}
 """What some paths end in another route with, or in none."""
-KNOWN_BAD = {"limit": ["x", "", "1.5", "0x1", "%00"], "cursor": ["x", "AAAA", "%00", "%FF"], "state": ["x", "OPEN"]}
+KNOWN_BAD = {
+    "limit": ["x", "", "1.5", "0x1", "%00", "%2B5"],
+    "cursor": ["x", "AAAA", "%00", "%FF"],
+    "state": ["x", "OPEN"],
+}
 KNOWN_BAD |= {"staff_id": ["%00", "a%20b", ""], "player_id": ["%00", ""], "event_type": ["%00", "A B"]}
 KNOWN_BAD |= {"correlation_id": ["%00", "a%20b"], "format": ["x", "CSV"]}
 

@@ -56,7 +56,11 @@ async def test_nobody_else_reads_them(peer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Real-IP: 127.0.0.1", "Via: 1.1 proxy"]
+    "header",
+    [
+        *("X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Real-IP: 127.0.0.1", "Via: 1.1 proxy"),
+        *("X-Forwarded-Proto: https", "X-Forwarded-Host: localhost", "CF-Connecting-IP: 127.0.0.1"),
+    ],
 )
 async def test_what_a_proxy_on_the_machine_forwards_is_of_somebody_else(header: str) -> None:
     name, _, value = header.partition(": ")

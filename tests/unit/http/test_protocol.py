@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from litestar import Litestar, get
+from litestar.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from entrypoints.http.protocol import HEAD_SECONDS, WRITE_SECONDS, HttpProtocol
+from entrypoints.http.exchange import REFUSED_BY_SERVER, Exchange
+from entrypoints.http.problems import send_problem
+from entrypoints.http.protocol import HEAD_SECONDS, MAX_WAITING, WRITE_SECONDS, HttpProtocol
 
 
 class Wire(asyncio.Transport):
@@ -70,10 +73,23 @@ async def healthz() -> dict[str, str]:
     return {}
 
 
+def refusing(app: ASGIApp) -> ASGIApp:
+    """Answer what the protocol refuses, as the edge does."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = scope["state"].get(REFUSED_BY_SERVER)
+        if refusal is None:
+            await app(scope, receive, send)
+        else:
+            await send_problem(refusal, Exchange("", {}, ""), send)
+
+    return answer
+
+
 @pytest.fixture
 async def opened() -> AsyncIterator[tuple[HttpProtocol, Wire, Timers]]:
     """Return a connection that was just made, its wire and its timers."""
-    config = Config(Litestar([healthz], openapi_config=None), log_config=None, lifespan="off")
+    config = Config(refusing(Litestar([healthz], openapi_config=None)), log_config=None, lifespan="off")
     timers = Timers(asyncio.get_running_loop())
     protocol = HttpProtocol(config, ServerState(), {}, _loop=timers)  # type: ignore[arg-type]  # stands in for it
     wire = Wire()
@@ -208,6 +224,18 @@ async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[Ht
     await _settled()
 
     assert wire.closed
+
+
+async def test_requests_far_ahead_of_their_answers_are_refused(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+    protocol, wire, _ = opened
+    protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 2 * MAX_WAITING)
+    for _ in range(2 * MAX_WAITING):
+        await _settled()
+
+    *answered, refused = wire.written.split(b"HTTP/1.1 ")[1:]
+    assert len(answered) == MAX_WAITING + 1
+    assert {answer[:3] for answer in answered} == {b"200"}
+    assert refused.startswith(b"503")
 
 
 async def _settled() -> None:
