@@ -12,9 +12,11 @@ MAX_USERNAME_LENGTH = 128
 _NEVER_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's categories of control, format, surrogate, private and unassigned characters, and of line separators."""
 _BLANK = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc"
+    "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
-"""Characters of other categories that leave no mark: variation selectors, fillers, an empty braille pattern."""
+"""Characters of other categories that leave no mark: variation selectors, fillers, an empty braille pattern, a
+placeholder of objects, a note without a head."""
 _MOST_UNFOLDED = 4 * MAX_USERNAME_LENGTH
 """A longer text is refused before any work is spent on it."""
 

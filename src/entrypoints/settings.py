@@ -1,5 +1,6 @@
 """Settings: all of them, from the environment, each checked before anything starts."""
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_network
@@ -443,7 +444,7 @@ def _secrets(text: str | None) -> tuple[str, ...]:
 def _check_apart(settings: Settings) -> None:
     """Refuse a secret of this service that somebody else holds, who could sign with it."""
     signed = (settings.webhook_secrets or "").split() if settings.takes_signed else []
-    shared = set(map(_unprefixed, (*signed, *settings.webhook_bearers)))
+    shared = {*map(_unprefixed, (*signed, *settings.webhook_bearers)), *map(_decoded, signed)}
     scraped = set(settings.metrics_tokens)
     for name in ("jwt_secret", "session_secret"):
         if not shared.isdisjoint(map(_unprefixed, _secrets(getattr(settings, name)))):
@@ -455,6 +456,12 @@ def _check_apart(settings: Settings) -> None:
 def _unprefixed(secret: str) -> str:
     """Return a secret without what webhook secrets may begin with."""
     return secret.removeprefix("v1,").removeprefix("whsec_").rstrip("=")
+
+
+def _decoded(webhook_secret: str) -> str:
+    """Return the text that a webhook secret was made of, which its provider holds as well."""
+    encoded = _unprefixed(webhook_secret)
+    return base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode("utf-8", "replace").rstrip("=")
 
 
 def _check_scheme(name: str, url: str | None, schemes: set[str]) -> None:

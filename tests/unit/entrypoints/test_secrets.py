@@ -1,5 +1,6 @@
 """Secrets: from variables or files, required where nobody else draws them, and what is made of them."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,8 @@ def test_keys_are_derived_from_the_session_secret_before_the_jwt_secret_and_from
     [
         ({"webhook_secrets": WEBHOOK_SECRET}, WEBHOOK_SECRET),
         ({"webhook_secrets": f"v1,{WEBHOOK_SECRET}"}, WEBHOOK_SECRET.removeprefix("whsec_")),
+        ({"webhook_secrets": f"whsec_{b64encode(FIRST.encode()).decode()}"}, FIRST),
+        ({"webhook_secrets": f"{WEBHOOK_SECRET} v1,whsec_{b64encode(b'a' * 17).decode().rstrip('=')}"}, "a" * 17),
         ({"webhook_secrets": "off", "webhook_bearer": BEARER}, BEARER),
         ({"webhook_secrets": "off", "webhook_bearer": f"{FIRST} {SECOND}"}, f"{'s' * 16} {SECOND}"),
     ],
