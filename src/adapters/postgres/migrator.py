@@ -176,9 +176,21 @@ async def _may_migrate(connection: Connection) -> bool:
 
 async def _one_by_one(connection: Connection, statements: str) -> None:
     """Run statements outside a transaction: several in one message would be one."""
-    for statement in (part.strip() for part in statements.split(";\n")):
-        if statement:
-            await connection.execute(statement)
+    for statement in _split(statements):
+        await connection.execute(statement)
+
+
+def _split(text: str) -> list[str]:
+    """Split a text into statements; a semicolon between dollar quotes ends none."""
+    statements = [""]
+    for number, part in enumerate(text.split("$$")):
+        if number % 2:
+            statements[-1] += f"$${part}$$"
+        else:
+            first, *others = part.split(";\n")
+            statements[-1] += first
+            statements += others
+    return [statement.strip() for statement in statements if statement.strip()]
 
 
 async def _drop_invalid_index(connection: Connection, name: str) -> None:

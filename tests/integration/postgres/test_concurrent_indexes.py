@@ -119,3 +119,21 @@ async def test_a_way_back_may_ask_to_run_outside_a_transaction_too(empty_dsn: st
 
     async with session(empty_dsn) as owner:
         assert (await is_valid(owner), await versions(owner)) == (None, ["0001"])
+
+
+async def test_a_block_outside_a_transaction_goes_in_steps_and_a_semicolon_inside_of_it_ends_nothing(
+    empty_dsn: str,
+) -> None:
+    steps = a_migration(
+        "0002",
+        "SET lock_timeout = '3s';\nDO $$\nBEGIN\n    FOR step IN 1..3 LOOP\n"
+        "        INSERT INTO tallystick.words VALUES (step);\n        COMMIT;\n    END LOOP;\nEND\n$$;\nSELECT 1;",
+        outside="transaction:false",
+    )
+
+    await migrator(empty_dsn, [TABLE, steps]).apply()
+
+    async with session(empty_dsn) as owner:
+        written = await owner.fetchrow("SELECT count(*), count(DISTINCT xmin::text) FROM tallystick.words")
+    assert written is not None
+    assert tuple(written) == (3, 3)

@@ -49,8 +49,10 @@ async def test_every_name_gets_the_key_that_the_service_computes(new_database: N
     async with session(dsn) as owner:
         await owner.execute("SET ROLE tallystick_app")
         rows = await owner.fetch("SELECT user_id, username_key FROM tallystick.users")
+        transactions = await owner.fetchval("SELECT count(DISTINCT xmin::text) FROM tallystick.users")
     expected = {user: username_key(form) for user, text in texts.items() if (form := username_form(text)) is not None}
     assert len(expected) > 5_000
+    assert transactions > 1, "a single transaction keeps every user locked for as long as it takes"
     assert {row["user_id"]: row["username_key"] for row in rows if row["user_id"] in expected} == expected
 
 

@@ -30,29 +30,70 @@ END
 $$;
 
 -- Of several users whose names have the same key, the one who came first has it. The others keep their names, which
--- reserve nothing. The owner of the tables sees no rows of users; the service does.
+-- reserve nothing. Keys are computed aside, without a lock, and stored in steps of 5,000 users, each its own
+-- transaction: others wait for a step at most, and a run that was stopped goes on where it was. The owner of the tables
+-- sees no rows of users; the service does.
+CREATE TEMP TABLE keyed_names (
+    step bigint, run bigint, position bigint,
+    user_id text COLLATE "C", username text COLLATE "C", username_key text COLLATE "C"
+);
+GRANT SELECT, INSERT ON keyed_names TO tallystick_app;
+SET statement_timeout = '4h';
 SET ROLE tallystick_app;
-UPDATE tallystick.users AS u
-SET username_key = named.username_key
+INSERT INTO keyed_names (step, user_id, username, username_key)
+SELECT row_number() OVER (ORDER BY user_id) / 5000, user_id, username, username_key
 FROM (
     SELECT
-        user_id, pg_temp.username_key(username) AS username_key,
-        row_number() OVER (PARTITION BY pg_temp.username_key(username) ORDER BY created_at, user_id) AS place
-    FROM tallystick.users
-    WHERE username IS NOT NULL
-) AS named
-WHERE u.user_id = named.user_id AND named.place = 1;
-UPDATE tallystick.legacy_users AS l
-SET username_key = named.username_key
+        user_id, username, username_key,
+        row_number() OVER (PARTITION BY username_key ORDER BY created_at, user_id) AS place
+    FROM (
+        SELECT user_id, username, created_at, pg_temp.username_key(username) AS username_key
+        FROM tallystick.users
+        WHERE username IS NOT NULL
+        OFFSET 0
+    ) AS named
+) AS placed
+WHERE place = 1;
+INSERT INTO keyed_names (step, run, position, user_id, username, username_key)
+SELECT row_number() OVER (ORDER BY run, position) / 5000, run, position, user_id, username, username_key
 FROM (
     SELECT
-        run, position, pg_temp.username_key(username) AS username_key,
-        row_number() OVER (PARTITION BY run, pg_temp.username_key(username) ORDER BY created_at, user_id) AS place
-    FROM tallystick.legacy_users
-    WHERE username IS NOT NULL
-) AS named
-WHERE l.run = named.run AND l.position = named.position AND named.place = 1;
+        run, position, user_id, username, username_key,
+        row_number() OVER (PARTITION BY run, username_key ORDER BY created_at, user_id) AS place
+    FROM (
+        SELECT run, position, user_id, username, created_at, pg_temp.username_key(username) AS username_key
+        FROM tallystick.legacy_users
+        WHERE username IS NOT NULL
+        OFFSET 0
+    ) AS named
+) AS placed
+WHERE place = 1;
 RESET ROLE;
+CREATE INDEX ON keyed_names (step);
+ANALYZE keyed_names;
+SET ROLE tallystick_app;
+DO $$
+BEGIN
+    FOR this_step IN 0..coalesce((SELECT max(step) FROM keyed_names), -1) LOOP
+        UPDATE tallystick.users AS u
+        SET username_key = k.username_key
+        FROM keyed_names AS k
+        WHERE
+            k.step = this_step AND k.run IS NULL AND u.user_id = k.user_id AND u.username = k.username
+            AND u.username_key IS DISTINCT FROM k.username_key;
+        UPDATE tallystick.legacy_users AS l
+        SET username_key = k.username_key
+        FROM keyed_names AS k
+        WHERE
+            k.step = this_step AND l.run = k.run AND l.position = k.position AND l.username = k.username
+            AND l.username_key IS DISTINCT FROM k.username_key;
+        COMMIT;
+    END LOOP;
+END
+$$;
+RESET ROLE;
+DROP TABLE keyed_names;
+SET statement_timeout = '15min';
 
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS users_username_once ON tallystick.users
 (username_key) WHERE username_key IS NOT NULL;
