@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from domain.bounds import BOUNDS, MAX_REPLY_BYTES
+from domain.sessions import MAX_SESSIONS
 
 
 class Cost(NamedTuple):
@@ -19,6 +20,7 @@ class Cost(NamedTuple):
     answer: str
 
 
+_SESSIONS = f"the sessions of the user, at most {MAX_SESSIONS}"
 _NOTHING = Cost("nothing", "nothing", "1 KiB")
 _PAGE = "200 KiB"
 _BATCH = "1 MiB"
@@ -89,9 +91,9 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("GET", "/api/invites/{invite_id}/uses"): Cost("202 rows", "nothing", _PAGE),
         ("POST", "/api/invites/{invite_id}/revoke"): Cost("2 rows", "1 row", "2 KiB"),
         ("POST", "/api/auth/complete-phone-signup"): Cost("7 rows", "1 user, 1 credential, 1 use, 1 invite", "1 KiB"),
-        ("POST", "/api/auth/sign-in"): Cost("2 rows", "nothing", "2 KiB"),
-        ("POST", "/api/auth/sign-out"): Cost("2 rows", "1 row", "1 KiB"),
-        ("POST", "/api/auth/password"): Cost("2 rows", "2 rows", "2 KiB"),
+        ("POST", "/api/auth/sign-in"): Cost(f"2 rows and {_SESSIONS}", "2 sessions", "2 KiB"),
+        ("POST", "/api/auth/sign-out"): Cost(_SESSIONS, "these sessions", "1 KiB"),
+        ("POST", "/api/auth/password"): Cost(_SESSIONS, "1 credential, these sessions", "2 KiB"),
     }
 )
 """What one request of each route may cost at most; a new route needs its line here."""
@@ -122,8 +124,9 @@ were stored. The default of `replies` is above what the default write limit allo
 A caller who has stored `reply_bytes` stores no more; the last batch of replies before it may pass it. One reply has at
 most {MAX_REPLY_BYTES:,} bytes.
 
-A caller's failed referral codes are bounded too: see [referrals](referrals.md). Points that wait for being credited are
-bounded by what earns them: an unfinished slip, or a referred user.
+A caller's failed referral codes are bounded too: see [referrals](referrals.md). So are sessions: one more than
+{MAX_SESSIONS} ends the oldest. Points that wait for being credited are bounded by what earns them: an unfinished slip,
+or a referred user.
 
 ## What one request may cost
 

@@ -39,6 +39,8 @@ REFUSED = {
     "change when a user came": "UPDATE tallystick.users SET created_at = now()",
     "delete a user": "DELETE FROM tallystick.users",
     "add seats to an invite": "UPDATE tallystick.invites SET max_uses = 1000",
+    "lengthen a session": "UPDATE tallystick.sessions SET expires_at = now() + interval '1 year'",
+    "change the key of fingerprints": "UPDATE tallystick.fingerprint_keys SET key = ''",
     "freeze an account": "UPDATE tallystick.ledger_accounts SET frozen_at = now()",
     "a balance below zero": "UPDATE tallystick.ledger_accounts SET balance = -1",
     "an entry that does not add up": ENTRY.format(seq=2, amount=7, before=5, after=5, key="a"),
@@ -62,6 +64,11 @@ POSSIBLE = {
     ),
     "switch a flag": "UPDATE tallystick.flags SET enabled = true",
     "delete stored replies": "DELETE FROM tallystick.idempotency_keys",
+    "end sessions": "DELETE FROM tallystick.sessions",
+    "add a session": (
+        "INSERT INTO tallystick.sessions (user_id, session_id, created_at, expires_at) "
+        "VALUES ('user1', 'made up', now(), now() + interval '1 day')"
+    ),
 }
 REFUSALS = (asyncpg.InsufficientPrivilegeError, asyncpg.IntegrityConstraintViolationError)
 
