@@ -13,6 +13,7 @@ from application.fingerprints import Fingerprints
 from application.idempotency import RequestKey
 from domain.identity import Principal
 from domain.refusals import Unauthenticated
+from domain.sessions import SessionKey
 from entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
 from entrypoints.http.exchange import exchange_of
 from entrypoints.http.refusals import Fault, InvalidRequest
@@ -59,13 +60,23 @@ class ApiRequest(Request[Principal, None, State]):
             decode(body, self.route_handler.opt[STRICTER], others=faults)
         return decode(body, field.annotation, others=faults)
 
-    async def idempotency_key(self, at: datetime, *, success_status: int = 200) -> RequestKey | None:
-        """Return the key that makes this request one that is answered once; None where the client sent none."""
-        return await request_key(self.scope, self.body, at=at, success_status=success_status)
+    async def idempotency_key(
+        self, at: datetime, *, success_status: int = 200, session: SessionKey | None = None
+    ) -> RequestKey | None:
+        """Return the key that makes this request one that is answered once; None where the client sent none.
+
+        A `session` is what the request is about: the same request of another session is another request.
+        """
+        return await request_key(self.scope, self.body, at=at, success_status=success_status, session=session)
 
 
 async def request_key(
-    scope: HTTPScope, body: Callable[[], Awaitable[bytes]], *, at: datetime, success_status: int
+    scope: HTTPScope,
+    body: Callable[[], Awaitable[bytes]],
+    *,
+    at: datetime,
+    success_status: int,
+    session: SessionKey | None = None,
 ) -> RequestKey | None:
     """Return the idempotency key of a caller's request, which the gate has checked; None where the client sent none."""
     exchange = exchange_of(scope)
@@ -75,7 +86,8 @@ async def request_key(
     if exchange.principal is None:
         raise Unauthenticated
     fingerprints: Fingerprints = scope["litestar_app"].state[FINGERPRINTS]
-    request = b"\n".join((scope["method"].encode(), scope["raw_path"], await body()))
+    about = (session.session_id.encode(),) if session is not None else ()
+    request = b"\n".join((scope["method"].encode(), scope["raw_path"], *about, await body()))
     return RequestKey(
         caller=exchange.principal.user_id,
         key=given.decode(),

@@ -102,7 +102,7 @@ def sessions_router(
         """
         session = _session(request, is_external=sign_in is None)
         command = SignOut(session, everywhere=data is not None and data.everywhere)
-        done = await end_session(Keyed(command, await request.idempotency_key(clock.now())))
+        done = await end_session(Keyed(command, await request.idempotency_key(clock.now(), session=session)))
         return Response(done, status_code=200, cookies=[session_cookie("", seconds=0)])
 
     @post(
@@ -118,7 +118,7 @@ def sessions_router(
         if not is_fit(data.new):
             raise WeakPassword
         await gate.count_account(f"user {session.user_id}", exchange_of(request.scope))
-        key = await request.idempotency_key(clock.now())
+        key = await request.idempotency_key(clock.now(), session=session)
         change = await check_password(session, current=data.current, new=data.new)
         return await change_password(Keyed(change, key))
 

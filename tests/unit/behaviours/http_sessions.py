@@ -66,6 +66,20 @@ class SignOutRouteBehaviour:
 
         assert await statuses(anyone, by_token(this), by_token(other)) == [401, 200]
 
+    @pytest.mark.parametrize("everywhere", [True, False])
+    async def test_the_key_of_another_session_is_of_another_request(self, anyone: Caller, everywhere: bool) -> None:
+        await signed_up(anyone, "ada")
+        body, key = {"everywhere": everywhere}, {"idempotency-key": "sign-out"}
+        await anyone.post(SIGN_OUT, body, headers={**by_token(await signed_in(anyone)), **key})
+        later = by_token(await signed_in(anyone))
+
+        refused = await anyone.post(SIGN_OUT, body, headers={**later, **key})
+
+        assert said(refused) == [(422, "IDEMPOTENCY_MISMATCH")]
+        assert await statuses(anyone, later) == [200]
+        await anyone.post(SIGN_OUT, body, headers={**later, "idempotency-key": "sign-out-again"})
+        assert await statuses(anyone, later) == [401]
+
     async def test_a_cookie_signs_out_for_the_app_itself_alone(self, anyone: Caller) -> None:
         await signed_up(anyone, "ada")
         cookie = by_cookie(await signed_in(anyone))
@@ -161,6 +175,18 @@ class PasswordRouteBehaviour:
 
         assert (first.content, again.content) == (b'{"success":true}',) * 2
         assert (again.status_code, again.headers["idempotency-hit"]) == (200, "true")
+
+    async def test_the_key_of_another_session_is_of_another_request(self, anyone: Caller) -> None:
+        await signed_up(anyone, "ada")
+        key = {"idempotency-key": "change"}
+        first = by_token(await signed_in(anyone))
+        await anyone.post(CHANGE, CHANGE_BODY, headers={**first, **key})
+        second = by_token(await sign_in(anyone, "ada@example.org", NEW))
+
+        refused = await anyone.post(CHANGE, CHANGE_BODY, headers={**second, **key})
+
+        assert said(refused) == [(422, "IDEMPOTENCY_MISMATCH")]
+        assert await statuses(anyone, first, second) == [200, 200]
 
     async def test_a_body_of_another_shape_changes_nothing(self, anyone: Caller) -> None:
         await signed_up(anyone, "ada")
