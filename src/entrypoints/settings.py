@@ -472,7 +472,9 @@ def _check_scheme(name: str, url: str | None, schemes: set[str]) -> None:
     except ValueError:
         scheme, place = "", ""
     if scheme not in schemes:
-        raise SettingsError(f"{variable(name)} starts with {' or '.join(f'{known}://' for known in sorted(schemes))}")
+        raise SettingsError(
+            f"{variable(name)} has to start with {' or '.join(f'{known}://' for known in sorted(schemes))}"
+        )
     if not all(map(_is_host, place.rpartition("@")[2].split(","))):
         raise SettingsError(
             f"{variable(name)} needs a port from 1 to 65535 where it names one; "

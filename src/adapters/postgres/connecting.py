@@ -10,14 +10,20 @@ POOLER_ADVICE = (
     "behind PgBouncer, set ignore_startup_parameters = role, search_path, jit, enable_seqscan, statement_timeout, "
     "lock_timeout, idle_in_transaction_session_timeout, idle_session_timeout"
 )
+STATEMENTS_ADVICE = "behind PgBouncer in transaction mode, set TALLYSTICK_CACHE_STATEMENTS=off"
 _ADVICE: Mapping[str, str] = {
     "28P01": "check the user and the password",
     "28000": "check that the login exists, may log in, and may come from this address",
     "3D000": "create this database, or name another one",
-    "42501": "give the login the right to connect to this database",
+    "42501": (
+        "give the login what it lacks: GRANT CONNECT ON DATABASE the database TO the login, or GRANT tallystick_app TO "
+        "the login"
+    ),
     "53300": "lower TALLYSTICK_POOL_SIZE, end other sessions, or raise max_connections of the server",
     "57P03": "wait until the server has started",
     "08P01": POOLER_ADVICE,
+    "42P05": STATEMENTS_ADVICE,
+    "26000": STATEMENTS_ADVICE,
 }
 _LONGEST = 300
 _CONNECT_SECONDS = 10.0

@@ -115,8 +115,8 @@ class DatabaseContract:
         return await self._ask(self._all)
 
     async def session_faults(self) -> list[Fault]:
-        """Return which settings of a session are not those that were asked for, as behind a pooler that drops them."""
-        return await self._ask(self._session)
+        """Return what a pooler takes from a session: settings that were asked for, or prepared statements."""
+        return [*await self._ask(self._session), *await self._ask(self._statements)]
 
     async def _ask(self, question: Callable[[Connection], Awaitable[list[Fault]]]) -> list[Fault]:
         try:
@@ -178,9 +178,17 @@ class DatabaseContract:
             Fault(
                 "session",
                 f"a pooler, or the login's own settings, changes what the service asks for: {told}; give the login "
-                "these values by ALTER ROLE ... SET",
+                "these values by ALTER ROLE ... SET, and restart the pooler, whose open connections keep the old ones",
             )
         ]
+
+    async def _statements(self, connection: Connection) -> list[Fault]:
+        await connection.fetchval(_SQL.clock)
+        async with self._database.connection() as other, other.transaction():
+            # A pooler in transaction mode has lent this transaction the session that prepared the statement.
+            await other.fetchval(_SQL.clock)
+            await connection.fetchval(_SQL.clock)
+        return []
 
     async def _schema(self, connection: Connection) -> list[str]:
         applied = await _applied(connection)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import ceil, floor
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 from limits import RateLimitItem, parse_many
 from limits.aio.storage import RedisStorage
@@ -118,10 +119,19 @@ async def storage_fault(storage: str) -> str | None:
     try:
         await Valkey(connection_pool=pool).ping()
     except (ValkeyError, OSError) as error:
-        return f"{type(error).__name__}, see TALLYSTICK_RATE_LIMIT_STORAGE for host, port and password"
+        return f"{_sentence(error, storage)}; check host, port and password"
     finally:
         await pool.aclose()
     return None
+
+
+def _sentence(error: Exception, storage: str) -> str:
+    """Return the first line of what the client or the server said, without the password of the address."""
+    password = urlsplit(storage).password or ""
+    line = str(error).partition("\n")[0].strip().removesuffix(".") or type(error).__name__
+    for secret in {password, unquote(password)} - {""}:
+        line = line.replace(secret, "***")
+    return line
 
 
 def read_limits(text: str) -> dict[LimitGroup, str]:

@@ -30,8 +30,10 @@ _LOOK_SECONDS = 0.5
 def with_secrets(settings: Settings, *, may_create: bool = False) -> Settings:
     """Return the settings with secrets for all that were not given, kept in the data directory.
 
-    ClusterError where the directory does not exist and may not be created.
+    With an ordinary database nothing is drawn. ClusterError where the directory does not exist and may not be created.
     """
+    if not settings.is_embedded:
+        return settings
     folder = Path(settings.data_dir)
     if not may_create and not folder.is_dir():
         raise _missing(folder)

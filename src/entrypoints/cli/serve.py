@@ -25,7 +25,7 @@ from entrypoints.cli.check import notes, refuse_unsafe
 from entrypoints.cli.embedded import own_database, with_secrets
 from entrypoints.cli.migrate import bring_up_to_date
 from entrypoints.cli.terminal import ERR, OUT, WRONG, refuse, settings_or_exit
-from entrypoints.http.listening import listen
+from entrypoints.http.listening import listen, listen_for_metrics
 from entrypoints.settings import Settings, SettingsError, Store, require_secrets
 
 _BACKLOG = 2048
@@ -58,13 +58,12 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
     if store == "memory" and workers > 1:
         refuse("--store memory lives in one process; leave --workers at 1", WRONG)
     try:
-        if settings.is_embedded:
-            settings = with_secrets(settings, may_create=True)
-        else:
+        if not settings.is_embedded:
             require_secrets(settings)
-        listener = listen(host, port)
-        place = settings.metrics_place
-        metrics_listener = listen(*place) if place is not None else None
+        listener = listen(host, port, chosen_by="--host and --port")
+        metrics_listener = listen_for_metrics(settings)
+        # A server that cannot listen leaves no secrets behind: tokens signed with them would be refused everywhere.
+        settings = with_secrets(settings, may_create=True)
         base = settings.public_base_url or _address(host, listener)
         settings = msgspec.structs.replace(settings, public_base_url=base)
         if workers > 1:

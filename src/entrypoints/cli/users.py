@@ -91,7 +91,7 @@ class _Attempt(msgspec.Struct, frozen=True):
 
 def _digests_of(settings: Settings, code: str) -> frozenset[str]:
     try:
-        keys = KeyRing((with_secrets(settings) if settings.is_embedded else settings).root_secrets)
+        keys = KeyRing(with_secrets(settings).root_secrets)
     except SettingsError as error:
         refuse(str(error), WRONG)
     return frozenset(CodeDigests(keys.keys("attempts")).candidates(code))

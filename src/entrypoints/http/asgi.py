@@ -4,7 +4,7 @@ import os
 from functools import partial
 
 from adapters.telemetry.logs import configure
-from entrypoints.http.listening import listen
+from entrypoints.http.listening import listen_for_metrics
 from entrypoints.http.server import Server
 from entrypoints.settings import SettingsError, load, require_secrets
 from entrypoints.wiring import build
@@ -14,5 +14,4 @@ if settings.is_embedded:
     raise SettingsError("DATABASE_URL is needed: only `tallystick serve` runs a database of its own")
 require_secrets(settings)
 configure(settings.log_level)
-place = settings.metrics_place
-app = Server(partial(build, settings, "postgres"), listen(*place) if place is not None else None)
+app = Server(partial(build, settings, "postgres"), listen_for_metrics(settings))

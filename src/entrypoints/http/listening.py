@@ -1,16 +1,27 @@
 """Sockets to listen on, opened before anything starts, so that several processes can share them."""
 
+import errno
 import socket
 
+from entrypoints.settings import Settings, variable
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket; OSError names the place where that is not possible."""
+
+def listen(host: str, port: int, *, chosen_by: str) -> socket.socket:
+    """Return a bound socket; OSError says why there is none, and what chooses another place."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
-        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+        end = "end the program that listens there, or " if error.errno == errno.EADDRINUSE else ""
+        advice = f"{end}choose another place by {chosen_by}"
+        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {advice}") from None
     listener.set_inheritable(True)
     return listener
+
+
+def listen_for_metrics(settings: Settings) -> socket.socket | None:
+    """Return a bound socket for `/metrics`, where it has a listener of its own; OSError as above."""
+    place = settings.metrics_place
+    return None if place is None else listen(*place, chosen_by=variable("metrics_address"))

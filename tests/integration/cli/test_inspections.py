@@ -94,6 +94,7 @@ def test_a_check_asks_the_storage_of_rate_limits(connected: Installation) -> Non
     assert refused.returncode == 1
     assert states(refused.stdout)["rate limits"] == "no"
     assert "TALLYSTICK_RATE_LIMIT_STORAGE is out of reach" in refused.stdout
+    assert "Connect call failed" in refused.stdout
     assert "hunter2" not in refused.stdout
 
 

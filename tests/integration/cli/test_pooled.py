@@ -106,6 +106,22 @@ async def test_time_outs_that_the_pooler_drops_are_found_by_check(pooled: Instal
     assert "lock_timeout is 0 and not 1500" in reason
 
 
+def test_cached_statements_that_the_pooler_loses_are_found_by_check_and_stop_the_start(
+    server: tuple[str, str], dsn: str
+) -> None:
+    """A pooler that no connection went through yet answers the first statements as if all were well."""
+    for command in (["check"], ["serve", "--port", "0"]):
+        with pooling(*server) as pooler, installed(on(dsn)) as installation:
+            through = {"DATABASE_URL": pooler.dsn(SERVICE, database_name(dsn)), "TALLYSTICK_CACHE_STATEMENTS": "on"}
+
+            refused = installation.run(*command, **through)
+
+        said = " ".join((refused.stdout + refused.stderr).split())
+        assert refused.returncode == 1, said
+        assert "prepared statement" in said
+        assert "set TALLYSTICK_CACHE_STATEMENTS=off" in said
+
+
 def test_a_pooler_that_refuses_a_parameter_is_quoted_and_the_setting_is_named(
     server: tuple[str, str], dsn: str
 ) -> None:

@@ -160,6 +160,9 @@ def test_a_port_that_is_taken_is_named(installation: Installation) -> None:
 
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"tallystick: cannot listen on 127.0.0.1 port {port}: ")
+    assert "--port" in refused.stderr
+    # Another folder's secrets would sign tokens that the server on this port refuses.
+    assert not installation.data.exists()
     assert "Traceback" not in refused.stderr
 
 

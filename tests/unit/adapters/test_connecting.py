@@ -29,7 +29,10 @@ def server_error(state: str, message: str) -> asyncpg.PostgresError:
         ("53300", "sorry, too many clients already", "TALLYSTICK_POOL_SIZE"),
         ("57P03", "the database system is starting up", "wait"),
         ("08P01", "unsupported startup parameter: jit", "ignore_startup_parameters = role, search_path, jit,"),
-        ("42501", 'permission denied for database "app"', "the right to connect"),
+        ("42501", 'permission denied for database "app"', "GRANT CONNECT ON DATABASE"),
+        ("42501", 'permission denied to set role "tallystick_app"', "GRANT tallystick_app TO"),
+        ("42P05", 'prepared statement "s1" already exists', "TALLYSTICK_CACHE_STATEMENTS=off"),
+        ("26000", 'prepared statement "s1" does not exist', "TALLYSTICK_CACHE_STATEMENTS=off"),
         ("XX000", "something else", ""),
     ],
 )
