@@ -1,6 +1,7 @@
 """Parts of the graph that a test puts in the place of the real ones."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from dishka import Provider, Scope
@@ -11,6 +12,21 @@ from adapters.system import SystemClock, SystemRandomness
 from application.flags import FollowedFlags
 from application.ports import Bell, Clock
 from entrypoints.worker.flags import FollowFlags
+
+
+class SkewedClock(SystemClock):
+    """This machine's clock, wrong by a fixed time."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+def skewed(ahead: timedelta) -> Provider:
+    """Let this machine's clock be wrong by a fixed time."""
+    return _replacing(Clock, SkewedClock(ahead))
 
 
 def stopped(clock: ManualClock) -> Provider:

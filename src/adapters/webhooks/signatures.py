@@ -33,7 +33,7 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class WebhookSecrets:
-    """The secrets that count at the moment, oldest and newest alike."""
+    """The secrets that count at the moment: the first one signs, and every one verifies."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = tuple(keys)
@@ -47,9 +47,9 @@ class WebhookSecrets:
         return cls([_key(word, place) for place, word in enumerate(words, start=1)])
 
     def sign(self, message_id: str, sent_at: datetime, body: bytes) -> str:
-        """Return the signature header for a message, by the newest secret."""
+        """Return the signature header for a message, by the first secret."""
         timestamp = str(int(sent_at.timestamp()))
-        return f"v1,{base64.b64encode(_digest(self._keys[-1], message_id, timestamp, body)).decode()}"
+        return f"v1,{base64.b64encode(_digest(self._keys[0], message_id, timestamp, body)).decode()}"
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Signed:
         """Return what the headers vouch for; SignatureInvalid for anything else. Header names are in lower case."""

@@ -1,7 +1,9 @@
 """Secrets while they rotate: what was signed with the old one is taken for as long as both are listed."""
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
@@ -9,12 +11,14 @@ import pytest
 from dishka import AsyncContainer
 
 from adapters.identity.sessions import Bearers, SessionTokens
+from adapters.webhooks.signatures import Signed, WebhookSecrets
 from entrypoints.http.pages import Cursors
 from entrypoints.http.refusals import InvalidRequest
-from tests.services import Caller, running, settings, signed_in
+from tests.services import WEBHOOK_SECRET, Caller, running, settings, signature_headers, signed_in
 from tests.tokens import HS256, by_secret, claims, token
 
 OLD, NEW, OTHER = "the-secret-of-before-1", "the-secret-of-today-22", "nobody-listed-this-one"
+NEXT_WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'the webhook secret after that one').decode()}"
 ROOTS: dict[str, dict[str, Any]] = {
     "session secrets": {"session_secret": "{}"},
     "JWT secrets alone": {"jwt_secret": "{}"},
@@ -104,6 +108,17 @@ async def test_a_token_may_be_signed_with_any_of_the_jwt_secrets() -> None:
         }
 
     assert taken == {OLD: [200, 200], NEW: [200, 200], OTHER: [401, 401], f"{NEW} {OLD}": [401, 401]}
+
+
+@pytest.mark.parametrize("listed", list(permutations([WEBHOOK_SECRET, NEXT_WEBHOOK_SECRET])))
+def test_the_first_webhook_secret_signs_and_each_of_them_verifies(listed: tuple[str, str]) -> None:
+    sent_at = datetime(2026, 1, 1, tzinfo=UTC)
+    secrets = WebhookSecrets.parse(" ".join(listed))
+    first, second = (signature_headers(b"{}", sent_at=sent_at.timestamp(), secret=secret) for secret in listed)
+
+    assert secrets.sign("msg_1", sent_at, b"{}") == first["webhook-signature"]
+    for headers in (first, second):
+        assert secrets.verify(headers, b"{}", sent_at) == Signed("msg_1", sent_at)
 
 
 async def test_a_delivery_may_be_authorised_by_any_of_the_bearers() -> None:
