@@ -156,8 +156,7 @@ def _parts() -> Iterator[str]:
         (
             "| name | default | what is counted | at the bound |\n| --- | --- | --- | --- |\n",
             *(f"| `{name}` | {b.default:,} | {b.counts} | {b.instead} |\n" for name, b in BOUNDS.items()),
-            f"| sessions (fixed) | {MAX_SESSIONS} | sessions of a user that did not end | "
-            "nothing is refused: one more sign-in ends the oldest session |\n",
+            f"| sessions (fixed) | {MAX_SESSIONS} | sessions of a user | one more sign-in ends the oldest session |\n",
         )
     )
     yield AFTER_BOUNDS

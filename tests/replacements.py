@@ -8,6 +8,7 @@ from dishka import Provider, Scope
 
 from adapters.identity.jwks import JwksCache
 from adapters.memory.ports import ManualClock, RecordedMetrics
+from adapters.postgres.database import Database
 from adapters.system import SystemClock, SystemRandomness
 from application.flags import FollowedFlags
 from application.ports import Bell, Clock
@@ -32,6 +33,11 @@ def skewed(ahead: timedelta) -> Provider:
 def stopped(clock: ManualClock) -> Provider:
     """Let time stand still until the test moves it."""
     return _replacing(Clock, clock)
+
+
+def pooled(database: Database) -> Provider:
+    """Let the service share a pool with the test, which may hold its connections and shorten its patience."""
+    return _replacing(Database, database)
 
 
 def published(document: Callable[[], bytes]) -> Provider:

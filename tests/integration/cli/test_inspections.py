@@ -98,6 +98,17 @@ def test_a_check_asks_the_storage_of_rate_limits(connected: Installation) -> Non
     assert "hunter2" not in refused.stdout
 
 
+def test_a_check_says_that_each_process_counts_requests_by_itself(connected: Installation) -> None:
+    checked = connected.run("check", "--json")
+
+    assert checked.returncode == 0
+    (row,) = [row for row in json.loads(checked.stdout)["checks"] if row["check"] == "rate limits"]
+    (reason,) = row["reasons"]
+    assert row["state"] == "note"
+    assert reason.startswith("each process counts requests by itself and grants the whole limit")
+    assert reason.endswith("set TALLYSTICK_RATE_LIMIT_STORAGE to a Valkey or Redis")
+
+
 def test_a_check_says_which_proxies_are_believed(connected: Installation) -> None:
     checked = connected.run("check", TALLYSTICK_TRUSTED_PROXIES="10.0.0.0/8")
 

@@ -20,14 +20,20 @@ def free_port() -> int:
         return port
 
 
-def tour() -> str:
-    """Return the tour's commands, for an environment that is made already, on a port of its own."""
+def commands() -> str:
+    """Return the tour's commands, for an environment that is made already."""
     found = TOUR.search(README)
     assert found is not None
     script = "".join(BLOCK.findall(found[1]))
     for line in INSTALLED:
         assert line in script
         script = script.replace(line, "")
+    return script
+
+
+def tour() -> str:
+    """Return the tour's commands on a port of its own."""
+    script = commands()
     port = free_port()
     for plain, ported in (
         ("tallystick serve --port 8017 &", f"tallystick serve --port {port} &"),

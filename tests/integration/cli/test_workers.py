@@ -66,6 +66,15 @@ def test_both_serve_one_database_and_a_scrape_of_either_counts_the_requests_of_b
     assert scrapes == [10, 10]
 
 
+def test_counting_requests_in_each_process_is_warned_of_at_start(
+    server: Process, workers: list[psutil.Process]
+) -> None:
+    assert len(workers) == 2
+    said = " ".join(server.output.split())
+    assert "warning: each of 2 processes counts requests by itself and grants the whole limit" in said
+    assert "set TALLYSTICK_RATE_LIMIT_STORAGE to a Valkey or Redis" in said
+
+
 def test_a_worker_that_is_killed_is_replaced_and_all_of_them_end_with_the_server(
     installation: Installation, server: Process, workers: list[psutil.Process]
 ) -> None:

@@ -12,10 +12,11 @@ import psutil
 import pytest
 
 from tests.installations import Installation, until_true
+from tests.integration.cli.conftest import on
 from tests.integration.conftest import NewDatabase, with_database
 from tests.integration.postgres.sessions import Session, database_name, session
 from tests.processes import Process
-from tests.services import JWT_SECRET, WEBHOOK_SECRET, bearer
+from tests.services import bearer
 
 ROWS = 200_000
 BOUND_BYTES = 30 * 1024 * 1024
@@ -47,12 +48,7 @@ async def superuser(many: str, server: tuple[str, str]) -> AsyncIterator[Session
 @pytest.fixture(scope="module")
 def process(many: str, superuser: Session) -> Iterator[Process]:
     """Return a server on the database."""
-    environment = {
-        "DATABASE_URL": many,
-        "TALLYSTICK_JWT_SECRET": JWT_SECRET,
-        "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
-        "TALLYSTICK_POOL_SIZE": "2",
-    }
+    environment = {**on(many), "TALLYSTICK_POOL_SIZE": "2"}
     installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-test-")), environment)
     yield installation.serve()
     installation.end()

@@ -7,21 +7,37 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from dishka import Provider
 
+from adapters.postgres.database import Database, PoolSettings
 from adapters.telemetry.logs import configure
 from tests.integration.conftest import service_of, with_database
-from tests.integration.postgres.sessions import database_name, login_of, session
+from tests.integration.postgres.sessions import database_name, login_of, session, superuser_of
+from tests.replacements import pooled
 from tests.services import Caller, running, settings
 from tests.worlds import World
 
 NOWHERE = "postgresql://nobody:hunter2@127.0.0.1:1/nothing"
 
 
+IMPATIENT = PoolSettings(size=2, acquire_seconds=0.05, lock_seconds=0.05)
+WRITE = ("POST", "/api/users/upsert", {"username": "ada"})
+READ = ("GET", "/api/credits", None)
+NO_SPACE = """
+CREATE FUNCTION tallystick.no_space() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file: No space left on device';
+END $$;
+CREATE TRIGGER no_space BEFORE INSERT ON tallystick.users FOR EACH STATEMENT EXECUTE FUNCTION tallystick.no_space();
+"""
+"""What a full disk makes the server say, said by a trigger: nothing but a mount of one's own really fills up."""
+
+
 @asynccontextmanager
-async def logged(dsn: str) -> AsyncIterator[tuple[Caller, io.StringIO]]:
+async def logged(dsn: str, *replacements: Provider) -> AsyncIterator[tuple[Caller, io.StringIO]]:
     """Run the service on a database, and return a caller and what it logs."""
     lines = io.StringIO()
-    async with running(settings(database_url=dsn), "postgres") as (anyone, _):
+    async with running(settings(database_url=dsn), "postgres", *replacements) as (anyone, _):
         configure("info", lines)
         yield anyone, lines
 
@@ -37,10 +53,13 @@ async def count_of(anyone: Caller, cause: str) -> float:
     return float(line.split()[-1])
 
 
-async def refused(dsn: str) -> tuple[dict[str, Any], float, dict[str, Any]]:
-    """Return the problem that a write is answered with, how often its cause was counted, and its log line."""
-    async with logged(dsn) as (anyone, lines):
-        reply = await anyone.named("ada").post("/api/users/upsert", {"username": "ada"})
+async def refused(
+    dsn: str, *replacements: Provider, request: tuple[str, str, object] = WRITE
+) -> tuple[dict[str, Any], float, dict[str, Any]]:
+    """Return the problem that a request is answered with, how often its cause was counted, and its log line."""
+    method, path, body = request
+    async with logged(dsn, *replacements) as (anyone, lines):
+        reply = await anyone.named("ada").call(method, path, body=body)
         assert reply.status_code == 503
         (line,) = requests_of(lines)
         counted = await count_of(anyone, line["cause"])
@@ -80,6 +99,59 @@ async def test_a_database_that_cannot_be_entered(place: str, cause: str, state: 
     assert (line["cause"], line.get("sqlstate")) == (cause, state)
     assert counted == 1
     assert problem["code"] == "OVERLOADED"
+
+
+@pytest.fixture
+async def impatient(owner_dsn: str, world: World) -> AsyncIterator[Database]:
+    """Return a pool of two connections that waits for nothing, on an empty database."""
+    database = Database(service_of(owner_dsn), IMPATIENT)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "held"),
+    [
+        (WRITE, "SELECT user_id FROM tallystick.users WHERE user_id = 'ada' FOR UPDATE"),
+        (READ, "LOCK TABLE tallystick.ledger_accounts IN ACCESS EXCLUSIVE MODE"),
+    ],
+    ids=["a row", "a table"],
+)
+async def test_a_lock_that_somebody_else_holds(
+    call: tuple[str, str, object], held: str, impatient: Database, server: tuple[str, str]
+) -> None:
+    async with running(settings(database_url=impatient.dsn), "postgres") as (anyone, _):
+        assert (await anyone.named("ada").call(*WRITE[:2], body=WRITE[2])).is_success
+    async with session(superuser_of(server, impatient.dsn)) as holder, holder.transaction():
+        await holder.execute(held)
+
+        problem, counted, line = await refused(impatient.dsn, pooled(impatient), request=call)
+
+    assert (line["cause"], line["sqlstate"], line["code"]) == ("lock", "55P03", "OVERLOADED")
+    assert counted == 1
+    assert problem["code"] == "OVERLOADED"
+
+
+@pytest.mark.parametrize("call", [WRITE, READ], ids=["a write", "a read"])
+async def test_a_pool_whose_connections_are_all_in_use(call: tuple[str, str, object], impatient: Database) -> None:
+    async with impatient.connection(), impatient.connection():
+        problem, counted, line = await refused(impatient.dsn, pooled(impatient), request=call)
+
+    assert (line["cause"], line.get("sqlstate"), line["code"]) == ("pool", None, "OVERLOADED")
+    assert counted == 1
+    assert problem["code"] == "OVERLOADED"
+
+
+async def test_a_disk_that_is_full(dsn: str) -> None:
+    async with session(dsn) as owner:
+        await owner.execute(NO_SPACE)
+
+    problem, counted, line = await refused(service_of(dsn))
+
+    assert (line["cause"], line["sqlstate"], line["code"]) == ("disk_full", "53100", "OVERLOADED")
+    assert counted == 1
+    assert "No space left" not in json.dumps(problem)
 
 
 async def test_readiness_tells_callers_the_reason_and_operators_the_servers_words(owner_dsn: str) -> None:

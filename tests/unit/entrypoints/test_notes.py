@@ -1,0 +1,17 @@
+"""What `tallystick serve --workers 2` and `tallystick check` say of a set-up that only its operator can judge."""
+
+import pytest
+
+from entrypoints.cli.check import notes
+from tests.services import settings
+
+
+@pytest.mark.parametrize(
+    ("storage", "is_named"),
+    [("memory://", True), ("valkey://127.0.0.1:6379", False), ("redis://127.0.0.1:6379", False)],
+)
+@pytest.mark.parametrize("workers", [None, 2])
+def test_limits_that_are_counted_in_each_process_are_named(storage: str, is_named: bool, workers: int | None) -> None:
+    named = [note.topic for note in notes(settings(rate_limit_storage=storage), workers=workers)]
+
+    assert ("rate limits" in named) is is_named
