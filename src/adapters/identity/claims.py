@@ -55,7 +55,8 @@ class ClaimsCheck:
             if isinstance(permissions, list)
             else frozenset(),
             phone_verified=claims.get("phone_verified") is True,
-            phone=phone if isinstance(phone := claims.get("phone"), str) and phone else None,
+            # Some providers write numbers as numbers: what is there in any form has to be the caller's.
+            phone=str(phone) if (phone := claims.get("phone")) else None,
         )
 
     def checks(self, claims: Mapping[str, object]) -> Iterator[Check]:

@@ -90,8 +90,15 @@ class SignUpRouteBehaviour:
         assert refused.json()["member"] == "userId"
         assert await uses_left(anyone, invite) == 5
 
-    @pytest.mark.parametrize(("claimed", "status"), [("+4512345678", 200), ("4512345678", 200), ("+4512345679", 403)])
-    async def test_the_phone_is_the_one_that_the_token_names(self, anyone: Caller, claimed: str, status: int) -> None:
+    @pytest.mark.parametrize(
+        ("claimed", "status"),
+        [
+            *(("+4512345678", 200), ("4512345678", 200), ("+4512345679", 403)),
+            *((4512345678, 200), (4512345679, 403), (True, 403), (["+4512345679"], 403), ({"number": "+4512"}, 403)),
+            *((None, 200), ("", 200), (False, 200)),
+        ],
+    )
+    async def test_the_phone_is_the_one_that_the_token_names(self, anyone: Caller, claimed: Any, status: int) -> None:
         invite, ada = await invited(anyone), anyone.named("ada", phone=claimed)
 
         answer = await ada.post(SIGN_UP, who("ada", invite["code"]))
