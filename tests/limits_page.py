@@ -133,6 +133,9 @@ or a referred user.
 Rows are found by an index. Pages have at most 200 items. A statement may take 5 s, one that waits for a lock 1.5 s, and
 one of the count of promises or of an export 60 s. Every row counts one row of the caller and of the idempotency key
 besides: two rows that are read, and two that are written, where a key is sent.
+
+A body may come in 8,192 chunks, and 128 requests of a connection may be ahead of their answers: more is refused, and
+the connection is closed.
 """
 
 END = """\

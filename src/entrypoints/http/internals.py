@@ -3,11 +3,13 @@
 tests/unit/http/test_internals.py fails when any of it changes.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from litestar import Litestar
 from litestar._asgi.routing_trie.types import RouteTrieNode
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
+from litestar.routes import ASGIRoute, BaseRoute, HTTPRoute
 from litestar.utils import normalize_path
 
 from entrypoints.http.raw_routes import OPERATION, RawOperation
@@ -25,9 +27,15 @@ class RouteTable:
 
     def __init__(self, app: Litestar) -> None:
         self._router = app.asgi_router
+        self._all = _with_own(method for route in app.routes for method in _methods(route))
 
     def methods(self, path: str) -> frozenset[str]:
-        """Return the methods that a path takes, with HEAD and OPTIONS; empty where there is nothing at the path."""
+        """Return the methods that a path takes, with HEAD and OPTIONS; empty where there is nothing at the path.
+
+        `*` stands for the whole server (RFC 9110, 9.3.7).
+        """
+        if path == "*":
+            return self._all
         try:
             handler = self._router.handle_routing(path=normalize_path(path), method=_NO_METHOD)[1]
         except NotFoundException:
@@ -37,7 +45,20 @@ class RouteTable:
         else:
             operation: RawOperation = handler.opt[OPERATION]
             found = {operation.method}
-        return frozenset(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set()))
+        return _with_own(found)
+
+
+def _methods(route: BaseRoute) -> Iterable[str]:
+    if isinstance(route, HTTPRoute):
+        return route.methods
+    operation = route.route_handler.opt.get(OPERATION) if isinstance(route, ASGIRoute) else None
+    return () if operation is None else (operation.method,)
+
+
+def _with_own(methods: Iterable[str]) -> frozenset[str]:
+    """Add the methods that every path has by itself."""
+    found = frozenset(methods)
+    return found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())
 
 
 def give_parameters(app: Litestar) -> None:

@@ -27,7 +27,8 @@ def parse(body: bytes) -> object:
 
     Nothing here calls Python for each value. `msgspec` knows JSON; what it lets pass is counted in the text.
     """
-    structure = _without_strings(body)
+    text = _without_escaped_quotes(body)
+    structure = _without_strings(text)
     opened = structure.count(b"{") + structure.count(b"[")
     if structure.count(b",") + opened > MAX_VALUES:
         raise InvalidRequest.at("", _TOO_MANY_VALUES)
@@ -44,16 +45,18 @@ def parse(body: bytes) -> object:
     members = structure.count(b":")
     if members > 1 and _members(value) != members:
         raise InvalidRequest.at("", "an object has the same key twice")
-    if b"\\u0000" in body and b"\\u0000" in body.replace(b"\\\\", b""):
+    if b"\\u0000" in text:
         raise InvalidRequest.at("", "it holds NUL")
     return value
 
 
-def _without_strings(body: bytes) -> bytes:
+def _without_escaped_quotes(body: bytes) -> bytes:
+    """Return a body whose quotes all begin or end a string, and whose backslashes all begin another escape."""
+    return body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+
+
+def _without_strings(text: bytes) -> bytes:
     """Return what stands outside of strings: of JSON exactly that, of anything else a text that JSON cannot be."""
-    text = body
-    if b"\\" in text:
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     if text.count(b'"') > _MAX_QUOTES:
         raise InvalidRequest.at("", _TOO_MANY_VALUES)
     return b"".join(text.split(b'"')[::2])

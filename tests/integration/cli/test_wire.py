@@ -291,6 +291,13 @@ def test_other_transfer_encodings_are_refused(server: Process, version: str) -> 
     assert (refused.status, refused.problem["code"]) == (400, "INVALID_REQUEST")
 
 
+def test_the_server_as_a_whole_names_every_method(server: Process) -> None:
+    (answer,) = send(server.address, request("OPTIONS", "*", CLOSE))
+
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+
 def test_an_absolute_target_is_taken(server: Process) -> None:
     (answer,) = send(server.address, request("GET", "http://x/healthz", CLOSE))
     (root,) = send(server.address, request("GET", "http://x", CLOSE))
