@@ -152,15 +152,6 @@ def test_in_memory_it_is_one_process(installation: Installation) -> None:
     assert "--workers" in refused.stderr
 
 
-def test_several_workers_that_count_by_themselves_are_warned_of(installation: Installation) -> None:
-    server = installation.serve("--workers", "2")
-    alone = installation.serve("--store", "memory")
-
-    assert "each of 2 processes counts requests by itself and grants the whole limit" in " ".join(server.output.split())
-    assert "TALLYSTICK_RATE_LIMIT_STORAGE" in server.output
-    assert "grants the whole limit" not in " ".join(alone.output.split())
-
-
 def test_a_port_that_is_taken_is_named(installation: Installation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,7 +1,5 @@
 """The contract with the database: a good one has no breaches, and every way to be bad is named."""
 
-import re
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -10,12 +8,10 @@ import pytest
 import adapters.postgres.database
 from adapters.embedded.cluster import Cluster
 from adapters.embedded.provision import DATABASE, OWNER, provision
-from adapters.memory.ports import RecordedMetrics
 from adapters.postgres.contract import DatabaseContract
 from adapters.postgres.database import Database, PoolSettings
 from adapters.postgres.migration_files import shipped
 from adapters.system import SystemClock
-from application.ports import Clock, Metrics
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.clusters import empty
 from tests.integration.postgres.schemas import migrator
@@ -24,14 +20,7 @@ from tests.integration.postgres.sessions import Session, database_name, superuse
 NEWEST = shipped()[-1].version
 
 
-async def breaches(
-    dsn: str,
-    settings: PoolSettings | None = None,
-    *,
-    accepts_single_login: bool = False,
-    clock: Clock | None = None,
-    metrics: Metrics | None = None,
-) -> list[str]:
+async def breaches(dsn: str, settings: PoolSettings | None = None, *, accepts_single_login: bool = False) -> list[str]:
     """Return why the service must not serve on the database of the owner's DSN."""
     database = Database(service_of(dsn), settings)
     await database.open()
@@ -39,7 +28,7 @@ async def breaches(
         return [
             fault.reason
             for fault in await DatabaseContract(
-                database, clock or SystemClock(), accepts_single_login=accepts_single_login, metrics=metrics
+                database, SystemClock(), accepts_single_login=accepts_single_login
             ).faults()
         ]
     finally:
@@ -48,31 +37,6 @@ async def breaches(
 
 async def test_a_migrated_database_keeps_the_contract(migrated_dsn: str) -> None:
     assert await breaches(migrated_dsn) == []
-
-
-class AwayClock(SystemClock):
-    """The machine's clock, set otherwise."""
-
-    def __init__(self, *, ahead_seconds: float) -> None:
-        self._ahead = timedelta(seconds=ahead_seconds)
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
-
-
-class TestClocks:
-    @pytest.mark.parametrize(("ahead", "said"), [(32, "ahead of"), (-32, "behind")])
-    async def test_more_than_thirty_seconds_apart(self, ahead: int, said: str, migrated_dsn: str) -> None:
-        metrics = RecordedMetrics()
-
-        (breach,) = await breaches(migrated_dsn, clock=AwayClock(ahead_seconds=ahead), metrics=metrics)
-
-        assert re.match(rf"this machine's clock is 3\d s {said} the database's, 30 s are allowed", breach)
-        assert abs(metrics.gauges["clock_difference_seconds"] - ahead) < 2
-
-    @pytest.mark.parametrize("ahead", [28, -28])
-    async def test_less_is_no_matter(self, ahead: int, migrated_dsn: str) -> None:
-        assert await breaches(migrated_dsn, clock=AwayClock(ahead_seconds=ahead)) == []
 
 
 class TestMigrations:
