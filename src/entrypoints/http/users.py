@@ -98,10 +98,11 @@ def users_router(
     async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> Arrived:
         """Store what the caller tells about themselves, and who invited them; the first inviter stays for ever."""
         now = clock.now()
+        named = [data.referred_by] if data.referred_by and not data.referred_by.isspace() else None
         clicked = clicked_codes(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
         arrival = Arrival(
             request.user.user_id,
-            tuple(map(digests.sent, [data.referred_by] if data.referred_by else clicked)),
+            tuple(map(digests.sent, named or clicked)),
             uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
             now,
         )

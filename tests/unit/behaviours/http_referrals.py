@@ -179,6 +179,16 @@ class ArrivalRoutesBehaviour:
         absent = await anyone.named("bob").post("/api/users/upsert", {})
         assert absent.json()["attribution_reason"] == "no_code"
 
+    @pytest.mark.parametrize("blank", ["", " ", "\t\n", None])
+    async def test_a_blank_names_no_code_and_the_click_counts(self, anyone: Caller, blank: str | None) -> None:
+        cookie = {"cookie": f"tallystick_ref={await code_of(anyone, 'ada')}"}
+
+        arrived = await anyone.named("bob").post("/api/users/upsert", {"referred_by": blank}, headers=cookie)
+        clickless = await anyone.named("carol").post("/api/users/upsert", {"referred_by": blank})
+
+        assert arrived.json()["attribution"] == "recorded"
+        assert clickless.json()["attribution_reason"] == "no_code"
+
     async def test_a_code_in_the_body_goes_before_the_click_even_where_it_is_nobodys(self, anyone: Caller) -> None:
         cookie = {"cookie": f"tallystick_ref={await code_of(anyone, 'ada')}"}
 
