@@ -22,7 +22,7 @@ _SHORTEST_KEY, _LONGEST_KEY = 16, 64
 
 
 class SignatureInvalid(Exception):
-    """The message is not the provider's, or not of now. Why is nobody's business."""
+    """The message is not the provider's, or not of now. The message of the error is for the operator alone."""
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -57,15 +57,15 @@ class WebhookSecrets:
         message_id = headers.get(f"{prefix}-id", "")
         timestamp = headers.get(f"{prefix}-timestamp", "")
         if not _ID.match(message_id) or not _TIMESTAMP.match(timestamp):
-            raise SignatureInvalid
+            raise SignatureInvalid("webhook-id or webhook-timestamp (or the names of Svix) is missing or malformed")
         sent_at = datetime.fromtimestamp(int(timestamp), UTC)
         if abs(now - sent_at) > TOLERANCE:
-            raise SignatureInvalid
+            raise SignatureInvalid("its time is more than five minutes off: compare the clocks")
         given = _signatures(headers.get(f"{prefix}-signature", ""))
         expected = [_digest(key, message_id, timestamp, body) for key in self._keys]
         # Every pair is compared: how long it takes tells nothing about which one nearly fits.
         if not sum(hmac.compare_digest(one, other) for one in given for other in expected):
-            raise SignatureInvalid
+            raise SignatureInvalid("no secret of TALLYSTICK_WEBHOOK_SECRETS signed this body")
         return Signed(message_id, sent_at)
 
 

@@ -71,5 +71,5 @@ def _plain(text: str) -> str:
 def confirm(question: str) -> bool:
     """Ask at a terminal, beside what the program puts out; elsewhere it ends, for nobody could answer."""
     if not sys.stdin.isatty():
-        refuse("nobody is there to answer; --yes says that it is meant", WRONG)
+        refuse("there is no terminal to ask at; add --yes to go ahead without a question", WRONG)
     return click.confirm(question, err=True)

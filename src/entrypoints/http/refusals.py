@@ -169,9 +169,15 @@ class CsrfRefused(Refusal):
 class SignatureRefused(Refusal):
     code = "INVALID_SIGNATURE"
 
-    def __init__(self, *, has_token: bool = False) -> None:
+    def __init__(self, reason: str = "", *, has_token: bool = False) -> None:
         super().__init__("the delivery is not signed by a known secret, or not of now")
+        self._reason = reason
         self._has_token = has_token
+
+    @property
+    def reason(self) -> str:
+        """Which of the reasons it was, for the operator alone."""
+        return self._reason
 
     @property
     def has_token(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from litestar import Router, post
 
+from adapters.telemetry.logs import logger
 from adapters.webhooks.payloads import Envelope, UnknownShape, read_event
 from adapters.webhooks.signatures import SignatureInvalid, WebhookSecrets
 from application.group_commit import Single
@@ -58,8 +59,8 @@ def webhooks_router(
             if keys.secrets is not None and ("webhook-signature" in texts or "svix-signature" in texts):
                 signed = keys.secrets.verify(texts, body, now)
                 return Envelope(signed.message_id, signed.sent_at, now)
-        except SignatureInvalid:
-            raise SignatureRefused from None
+        except SignatureInvalid as error:
+            raise SignatureRefused(str(error)) from None
         _check_bearer(headers, keys.bearers)
         # An unsigned delivery has no id: one with the same content is the same delivery.
         return Envelope(f"sha256:{hashlib.sha256(body).hexdigest()}", None, now)
@@ -77,8 +78,10 @@ def webhooks_router(
         try:
             envelope = recognise(exchange_of(request.scope).headers, body)
             event = read_event(parse(body), envelope)
-        except SignatureRefused:
+        except SignatureRefused as refusal:
             metrics.count("webhook_refusals", label="signature")
+            correlation_id = exchange_of(request.scope).correlation_id
+            logger().info("delivery refused", reason=refusal.reason, correlation_id=correlation_id)
             raise
         except UnknownShape as error:
             metrics.count("webhook_refusals", label="shape")
@@ -94,8 +97,8 @@ def _check_bearer(headers: dict[bytes, bytes], bearers: Sequence[str]) -> None:
     """Raise SignatureRefused where the bearer token is none of those that the provider was given."""
     token = bearer_token(headers)
     if token is None:
-        raise SignatureRefused
+        raise SignatureRefused("it has neither the headers of a signature nor a bearer token")
     given = token.encode("latin-1")
     # Every one is compared: how long it takes does not show which of them was sent.
     if not sum(hmac.compare_digest(given, bearer.encode()) for bearer in bearers):
-        raise SignatureRefused(has_token=True)
+        raise SignatureRefused("its bearer token is none of TALLYSTICK_WEBHOOK_BEARER", has_token=True)

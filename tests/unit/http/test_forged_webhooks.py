@@ -235,3 +235,29 @@ async def test_what_the_forgers_began_with_is_taken(targets: dict[str, Target], 
     status, *_ = await targets[service].answer_to(replace(genuine_delivery(user), prefix=prefix).sent())
 
     assert (status, await targets[service].holds(user)) == (200, (1, 1))
+
+
+REASONS: dict[str, tuple[dict[str, str], Callable[[Delivery], Sent], str]] = {
+    "no headers": ({}, lambda genuine: ([], genuine.body), "neither the headers of a signature nor a bearer token"),
+    "no id": ({}, without("webhook", "id"), "webhook-id or webhook-timestamp"),
+    "old": ({}, with_time(lambda _: b"1000000000"), "compare the clocks"),
+    "another secret": ({}, BY_SIGNATURE["another secret"], "no secret of TALLYSTICK_WEBHOOK_SECRETS"),
+    "another bearer": (
+        {"webhook_bearer": BEARER},
+        lambda genuine: ([(b"authorization", b"Bearer another-bearer-token")], genuine.body),
+        "none of TALLYSTICK_WEBHOOK_BEARER",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
+async def test_the_operator_finds_the_reason_in_the_log(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configured, forge, reason = REASONS[case]
+    async with running(settings(**configured), "memory") as (anyone, container):
+        status, _, body = await Target(anyone, container).answer_to(forge(genuine_delivery("mallory")))
+
+    assert status == 401
+    lines = [line for line in capsys.readouterr().out.splitlines() if "delivery refused" in line]
+    assert len(lines) == 1
+    assert reason in lines[0]
+    assert reason.encode() not in body
