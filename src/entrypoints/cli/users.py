@@ -76,6 +76,13 @@ def attempts(user: str, code: str | None, as_json: bool) -> None:
     if as_json:
         say_json({"items": items})
         return
+    if not items:
+        OUT.print(
+            f"no attempt of {user} is stored: the user sent no code, or every code that came was recorded, "
+            "or the user was deleted or never seen",
+            markup=False,
+        )
+        return
     table = Table("sent last", "reason", "this code", box=None)
     for item in items:
         table.add_row(item.attempted_at.isoformat(), item.reason, {True: "yes", False: "no", None: ""}[item.is_code])

@@ -107,12 +107,14 @@ async def test_codes_that_attributed_nothing_are_shown_and_found_by_the_code(
     shown = json.loads(connected.run("users", "attempts", "ada", "--code", " TYPED wrong", "--json").stdout)["items"]
     read = connected.run("users", "attempts", "ada")
     nobody = connected.run("users", "attempts", "nobody", "--json")
+    in_words = connected.run("users", "attempts", "nobody")
 
     assert [(each["reason"], each["is_code"]) for each in shown] == [("self", False), ("not_found", True)]
     assert (read.returncode, read.stderr) == (0, "")
     assert "not_found" in read.stdout
     assert "TYPED" not in read.stdout.upper()
     assert json.loads(nobody.stdout) == {"items": []}
+    assert "no attempt of nobody is stored" in in_words.stdout
 
 
 def test_attempts_of_an_id_that_is_none_are_refused(connected: Installation) -> None:
