@@ -68,11 +68,14 @@ def spoil(server: tuple[str, str], dsn: str) -> Spoil:
 
 @contextmanager
 def installed(environment: Mapping[str, str]) -> Iterator[Installation]:
+    """Install the service in an empty folder; what was started there ends, also where a start failed."""
     # A short path: the socket of the embedded database has to fit beside its data.
     installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-test-")), environment)
-    yield installation
-    installation.end()
-    shutil.rmtree(installation.folder)
+    try:
+        yield installation
+    finally:
+        installation.end()
+        shutil.rmtree(installation.folder)
 
 
 def on(dsn: str) -> dict[str, str]:

@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx2
 import psutil
 import pytest
 
-from tests.installations import Installation, until_true
-from tests.integration.cli.conftest import on
+from tests.installations import until_true
+from tests.integration.cli.conftest import installed, on
 from tests.integration.conftest import NewDatabase, with_database
 from tests.integration.postgres.sessions import Session, database_name, session
 from tests.processes import Process
@@ -48,11 +45,8 @@ async def superuser(many: str, server: tuple[str, str]) -> AsyncIterator[Session
 @pytest.fixture(scope="module")
 def process(many: str, superuser: Session) -> Iterator[Process]:
     """Return a server on the database."""
-    environment = {**on(many), "TALLYSTICK_POOL_SIZE": "2"}
-    installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-test-")), environment)
-    yield installation.serve()
-    installation.end()
-    shutil.rmtree(installation.folder)
+    with installed({**on(many), "TALLYSTICK_POOL_SIZE": "2"}) as installation:
+        yield installation.serve()
 
 
 @pytest.fixture

@@ -1,18 +1,15 @@
 """Slow reads by a real server: they run one at a time beside the pool, and nobody else waits for them."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.installations import Installation
-from tests.integration.conftest import service_of, with_database
+from tests.integration.cli.conftest import installed, on
+from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import Session, database_name, session
-from tests.services import JWT_SECRET, WEBHOOK_SECRET, Caller
+from tests.services import Caller
 
 WAITING = """
 SELECT count(*) FROM pg_stat_clear_snapshot(), pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'
@@ -23,17 +20,8 @@ SELECT count(*) FROM pg_stat_clear_snapshot(), pg_stat_activity WHERE datname = 
 @pytest.fixture
 def address(owner_dsn: str) -> Iterator[str]:
     """Return where a server with the smallest pool listens."""
-    environment = {
-        "DATABASE_URL": service_of(owner_dsn),
-        "DATABASE_DIRECT_URL": owner_dsn,
-        "TALLYSTICK_JWT_SECRET": JWT_SECRET,
-        "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
-        "TALLYSTICK_POOL_SIZE": "2",
-    }
-    installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-test-")), environment)
-    yield installation.serve().address
-    installation.end()
-    shutil.rmtree(installation.folder)
+    with installed({**on(owner_dsn), "TALLYSTICK_POOL_SIZE": "2"}) as installation:
+        yield installation.serve().address
 
 
 @pytest.fixture
