@@ -21,6 +21,7 @@ ARGUMENTS = {
     "migrate": ["--check"],
     "thaw": ["ada"],
     "token": ["--sub", "ada"],
+    "users attempts": ["ada"],
     "users delete": ["ada", "--yes"],
 }
 WITHOUT_DATA = {"serve", "probe"}
