@@ -7,11 +7,11 @@ from time import thread_time
 import msgspec
 
 from bench.report import Row, Say, row
-from entrypoints.http.bodies import MAX_BODY_BYTES, decode
-from entrypoints.http.loyalty import AccrualEvents
-from entrypoints.http.refusals import InvalidRequest
-from entrypoints.http.rewards import MAX_BATCH_BYTES
-from entrypoints.http.strict_json import MAX_DIGITS, MAX_VALUES
+from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, decode
+from tallystick.entrypoints.http.loyalty import AccrualEvents
+from tallystick.entrypoints.http.refusals import InvalidRequest
+from tallystick.entrypoints.http.rewards import MAX_BATCH_BYTES
+from tallystick.entrypoints.http.strict_json import MAX_DIGITS, MAX_VALUES
 
 MOST_MILLISECONDS = {MAX_BATCH_BYTES: 15.0, MAX_BODY_BYTES: 2.0}
 """What a body of a size may take."""

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from adapters.embedded.cluster import Cluster, ClusterError
-from adapters.embedded.provision import OWNER, SERVICE, provision
-from adapters.postgres.database import SERVICE_ROLE
 from bench.servers import PROGRAM, ServerFailed, clean_environment
-from entrypoints.cli.migrate import bring_up_to_date
-from entrypoints.settings import load
+from tallystick.adapters.embedded.cluster import Cluster, ClusterError
+from tallystick.adapters.embedded.provision import OWNER, SERVICE, provision
+from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.entrypoints.cli.migrate import bring_up_to_date
+from tallystick.entrypoints.settings import load
 
 FIRST_USER = 1_000_001
 FIRST_REWARD = 100_000_000_001

@@ -10,7 +10,7 @@ import sys
 import uvicorn
 from litestar import Litestar, get
 
-from entrypoints.http.protocol import HttpProtocol
+from tallystick.entrypoints.http.protocol import HttpProtocol
 
 
 @get("/empty")

@@ -19,7 +19,7 @@ from pathlib import Path
 import asyncpg
 import httpx2
 
-from adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.cluster import Cluster
 from tests.installations import Installation
 from tests.services import JWT_SECRET, WEBHOOK_SECRET, Caller
 

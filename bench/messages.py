@@ -12,7 +12,7 @@ from itertools import count
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from adapters.webhooks.signatures import WebhookSecrets
+from tallystick.adapters.webhooks.signatures import WebhookSecrets
 
 _STAFF = 16
 _TOKEN_SECONDS = 900

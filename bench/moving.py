@@ -15,7 +15,7 @@ import msgspec
 from bench.database import Database, cluster, empty, program
 from bench.report import Row, Say, row
 from bench.servers import PROGRAM, ServerFailed, clean_environment
-from domain.codes import CROCKFORD
+from tallystick.domain.codes import CROCKFORD
 
 COPY_AIM = 0.5
 MOST_SECONDS = 60.0

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from dishka import AsyncContainer
 
-from application.transactions import Transactions
-from domain.users import UserId
+from tallystick.application.transactions import Transactions
+from tallystick.domain.users import UserId
 from tests.services import WEBHOOK_SECRET, Caller
 
 Headers = list[tuple[bytes, bytes]]

@@ -12,9 +12,9 @@ import httpx2
 import psutil
 from click.testing import CliRunner
 
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.logins import known
-from entrypoints.cli.main import main
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.logins import known
+from tallystick.entrypoints.cli.main import main
 from tests.processes import START_SECONDS, Process, run
 
 T = TypeVar("T")

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from adapters.memory.ports import SwitchedFlags
-from application.idempotency import Keyed
-from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
-from application.points import Points
-from application.sessions import (
+from tallystick.adapters.memory.ports import SwitchedFlags
+from tallystick.application.idempotency import Keyed
+from tallystick.application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
+from tallystick.application.points import Points
+from tallystick.application.sessions import (
     ChangePasswords,
     CheckPassword,
     Done,
@@ -18,14 +18,14 @@ from application.sessions import (
     SignOut,
     StartSessions,
 )
-from application.sign_up import CompleteSignUps, SignedUp, SignUp
-from application.transactions import Transactions
-from domain.codes import Code, normal_form
-from domain.invites import Invite, InviteId, InviteUse
-from domain.loyalty import Tiers
-from domain.referral_points import ReferralPoints
-from domain.sessions import Session
-from domain.users import Profile, UserId
+from tallystick.application.sign_up import CompleteSignUps, SignedUp, SignUp
+from tallystick.application.transactions import Transactions
+from tallystick.domain.codes import Code, normal_form
+from tallystick.domain.invites import Invite, InviteId, InviteUse
+from tallystick.domain.loyalty import Tiers
+from tallystick.domain.referral_points import ReferralPoints
+from tallystick.domain.sessions import Session
+from tallystick.domain.users import Profile, UserId
 from tests.wallets import Wallets, result
 
 TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000; platinum=20000")

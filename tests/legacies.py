@@ -5,18 +5,18 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from adapters.memory.transactions import MemoryTransactions
-from adapters.postgres.database import Database
-from adapters.postgres.transactions import PostgresTransactions
-from application.clicks import Clicks
-from application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata
-from application.reconciliation import MetadataDrift, ReconcileMetadata
-from application.transactions import Transactions
-from domain.codes import CROCKFORD, Code, draw_candidates
-from domain.flags import Flag
-from domain.legacy_metadata import Claim
-from domain.users import UserId
-from entrypoints.worker.mirror import MirrorLater
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.clicks import Clicks
+from tallystick.application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata
+from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
+from tallystick.application.transactions import Transactions
+from tallystick.domain.codes import CROCKFORD, Code, draw_candidates
+from tallystick.domain.flags import Flag
+from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.worker.mirror import MirrorLater
 from tests.loyalties import Loyalties
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from domain.bounds import BOUNDS, MAX_REPLY_BYTES
-from domain.sessions import MAX_SESSIONS
+from tallystick.domain.bounds import BOUNDS, MAX_REPLY_BYTES
+from tallystick.domain.sessions import MAX_SESSIONS
 
 
 class Cost(NamedTuple):

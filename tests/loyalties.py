@@ -6,16 +6,16 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.embedded.provision import OWNER, SERVICE
-from adapters.memory.transactions import MemoryTransactions
-from adapters.postgres.freezing import AccountFreezing
-from adapters.postgres.transactions import PostgresTransactions
-from application.group_commit import GroupCommit
-from application.idempotency import Keyed
-from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
-from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
-from application.points import Accrued
-from application.rating_slips import (
+from tallystick.adapters.embedded.provision import OWNER, SERVICE
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.postgres.freezing import AccountFreezing
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.group_commit import GroupCommit
+from tallystick.application.idempotency import Keyed
+from tallystick.application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
+from tallystick.application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
+from tallystick.application.points import Accrued
+from tallystick.application.rating_slips import (
     Completed,
     CompleteSlip,
     CompleteSlips,
@@ -24,14 +24,14 @@ from application.rating_slips import (
     RecoverSlip,
     RecoverSlips,
 )
-from application.transactions import Transactions
-from domain.audit import Place, Question
-from domain.flags import Flag
-from domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
-from domain.loyalty import Accrual, Earning
-from domain.pending_accruals import Backlog, PendingAccrual
-from domain.rating_slips import Games, PartialCompletion, Slip, SlipId, SlipState
-from domain.users import UserId
+from tallystick.application.transactions import Transactions
+from tallystick.domain.audit import Place, Question
+from tallystick.domain.flags import Flag
+from tallystick.domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
+from tallystick.domain.loyalty import Accrual, Earning
+from tallystick.domain.pending_accruals import Backlog, PendingAccrual
+from tallystick.domain.rating_slips import Games, PartialCompletion, Slip, SlipId, SlipState
+from tallystick.domain.users import UserId
 from tests.invitations import Invitations
 from tests.wallets import result
 

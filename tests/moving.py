@@ -7,19 +7,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from adapters.legacy.files import FileFormat, FileSource
-from adapters.legacy.sources import read_mapping
-from adapters.memory.ports import SeededRandomness, SwitchedFlags
-from adapters.postgres.backfill_apply import BackfillApplication, check_source
-from adapters.postgres.backfill_plan import BackfillPlanning
-from adapters.postgres.backfill_rollback import BackfillRollback
-from adapters.postgres.backfill_runs import BackfillRuns, Connection, service_session
-from adapters.postgres.backfill_verify import BackfillVerification, total
-from application.points import Points
-from domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, Verification
-from domain.codes import Code, draw_candidates
-from domain.loyalty import Tiers
-from domain.referral_points import ReferralPoints
+from tallystick.adapters.legacy.files import FileFormat, FileSource
+from tallystick.adapters.legacy.sources import read_mapping
+from tallystick.adapters.memory.ports import SeededRandomness, SwitchedFlags
+from tallystick.adapters.postgres.backfill_apply import BackfillApplication, check_source
+from tallystick.adapters.postgres.backfill_plan import BackfillPlanning
+from tallystick.adapters.postgres.backfill_rollback import BackfillRollback
+from tallystick.adapters.postgres.backfill_runs import BackfillRuns, Connection, service_session
+from tallystick.adapters.postgres.backfill_verify import BackfillVerification, total
+from tallystick.application.points import Points
+from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, Verification
+from tallystick.domain.codes import Code, draw_candidates
+from tallystick.domain.loyalty import Tiers
+from tallystick.domain.referral_points import ReferralPoints
 from tests.worlds import World
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)

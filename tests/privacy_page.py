@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 
-from domain.dispositions import ABOUT_NOBODY, DISPOSITIONS, WITHDRAWN, Disposition
+from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS, WITHDRAWN, Disposition
 
 OPENING = """\
 # Privacy: what deletion deletes

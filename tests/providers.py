@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from adapters.webhooks.trust import Provider
-from domain.users import Claim
+from tallystick.adapters.webhooks.trust import Provider
+from tallystick.domain.users import Claim
 
 Body = dict[str, Any]
 Members = Mapping[str, Any]

@@ -6,13 +6,13 @@ from typing import Any
 
 from dishka import Provider, Scope
 
-from adapters.identity.jwks import JwksCache
-from adapters.memory.ports import ManualClock, RecordedMetrics
-from adapters.postgres.database import Database
-from adapters.system import SystemClock, SystemRandomness
-from application.flags import FollowedFlags
-from application.ports import Bell, Clock
-from entrypoints.worker.flags import FollowFlags
+from tallystick.adapters.identity.jwks import JwksCache
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.application.flags import FollowedFlags
+from tallystick.application.ports import Bell, Clock
+from tallystick.entrypoints.worker.flags import FollowFlags
 
 
 class SkewedClock(SystemClock):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
-from domain.identity import Permission
+from tallystick.domain.identity import Permission
 from tests.services import Caller
 
 SECRET = "S3cret.of.Ada"

@@ -14,13 +14,13 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from standardwebhooks.webhooks import Webhook
 
-from adapters.webhooks.signatures import WebhookSecrets
-from application.ports import Clock
-from application.transactions import Transactions
-from domain.sessions import LIFETIME, Session, SessionId
-from domain.users import UserId
-from entrypoints.settings import Settings, Store
-from entrypoints.wiring import App, Commits, build
+from tallystick.adapters.webhooks.signatures import WebhookSecrets
+from tallystick.application.ports import Clock
+from tallystick.application.transactions import Transactions
+from tallystick.domain.sessions import LIFETIME, Session, SessionId
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.settings import Settings, Store
+from tallystick.entrypoints.wiring import App, Commits, build
 
 JWT_SECRET = "a shared secret for tests, long enough"
 WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'a webhook secret for the tests..').decode()}"

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from adapters.rate_limits.limiter import DEFAULTS as LIMITS
-from adapters.rate_limits.limiter import NEVER_UNCOUNTED
-from application.ports import LimitGroup
-from domain.flags import DEFAULTS as FLAGS
-from domain.flags import MEANINGS, Flag
-from entrypoints.settings import Settings, SettingsError, load, variable
+from tallystick.adapters.rate_limits.limiter import DEFAULTS as LIMITS
+from tallystick.adapters.rate_limits.limiter import NEVER_UNCOUNTED
+from tallystick.application.ports import LimitGroup
+from tallystick.domain.flags import DEFAULTS as FLAGS
+from tallystick.domain.flags import MEANINGS, Flag
+from tallystick.entrypoints.settings import Settings, SettingsError, load, variable
 
 THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
     {

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from application.flags import FollowedFlags, SwitchFlags
-from application.idempotency import Keyed
-from domain.flags import Flag, FlagState, Pins, Switch, state_of
+from tallystick.application.flags import FollowedFlags, SwitchFlags
+from tallystick.application.idempotency import Keyed
+from tallystick.domain.flags import Flag, FlagState, Pins, Switch, state_of
 from tests.wallets import result
 from tests.worlds import World
 

@@ -6,8 +6,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from adapters.webhooks.trust import TRUST, FieldTrust, Proof, ProviderTrust, Source
-from domain.users import CLAIMS, ProfileField
+from tallystick.adapters.webhooks.trust import TRUST, FieldTrust, Proof, ProviderTrust, Source
+from tallystick.domain.users import CLAIMS, ProfileField
 
 PAGE = Path(__file__).parents[1] / "docs" / "webhooks.md"
 BEGIN, END = (

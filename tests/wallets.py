@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
-from application.credits import Grant, GrantCredits, Granted
-from application.idempotency import AnswerOnce, Keyed, RequestKey, StoredReply
-from application.reads import Reads
-from application.rewards import (
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
+from tallystick.application.credits import Grant, GrantCredits, Granted
+from tallystick.application.idempotency import AnswerOnce, Keyed, RequestKey, StoredReply
+from tallystick.application.reads import Reads
+from tallystick.application.rewards import (
     Basket,
     Bought,
     ChangeReward,
@@ -18,12 +18,12 @@ from application.rewards import (
     PurchaseBaskets,
     PurchaseRewards,
 )
-from application.transactions import Transactions
-from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.ledger import Account, AccountKey, Entry
-from domain.refusals import Refusal
-from domain.rewards import Collected, Reward, RewardId
-from domain.users import UserId
+from tallystick.application.transactions import Transactions
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.ledger import Account, AccountKey, Entry
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.rewards import Collected, Reward, RewardId
+from tallystick.domain.users import UserId
 
 T = TypeVar("T")
 

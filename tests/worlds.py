@@ -3,28 +3,34 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.identity.code_digests import CodeDigests
-from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
-from application.deletion import Deleted, DeleteUsers, Deletion
-from application.erasures import EraseTraces, FinishErasures
-from application.group_commit import GroupCommit
-from application.idempotency import Keyed
-from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
-from application.invariants import Invariant
-from application.minting import Minted
-from application.reads import CheckCallers, ReadStandings
-from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
-from application.referrals import Arrived, AttributeReferrals, Introduction
-from application.transactions import Transactions
-from domain.codes import CROCKFORD, Code, normal_form
-from domain.identity import Verification
-from domain.identity_events import EventKind, IdentityEvent
-from domain.ids import uuid_v7
-from domain.referral_points import ReferralNeed, ReferralPoints
-from domain.referrals import Arrival, AttributionAttempt, Edge, Leader
-from domain.refusals import Refusal
-from domain.standings import Standing
-from domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
+from tallystick.adapters.identity.code_digests import CodeDigests
+from tallystick.application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
+from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
+from tallystick.application.erasures import EraseTraces, FinishErasures
+from tallystick.application.group_commit import GroupCommit
+from tallystick.application.idempotency import Keyed
+from tallystick.application.identity_events import Notice, Receipt, ReceiveIdentityEvents
+from tallystick.application.invariants import Invariant
+from tallystick.application.minting import Minted
+from tallystick.application.reads import CheckCallers, ReadStandings
+from tallystick.application.referral_links import (
+    LinkState,
+    PeekReferralLink,
+    ReadReferralLink,
+    Resolution,
+    ResolveCodes,
+)
+from tallystick.application.referrals import Arrived, AttributeReferrals, Introduction
+from tallystick.application.transactions import Transactions
+from tallystick.domain.codes import CROCKFORD, Code, normal_form
+from tallystick.domain.identity import Verification
+from tallystick.domain.identity_events import EventKind, IdentityEvent
+from tallystick.domain.ids import uuid_v7
+from tallystick.domain.referral_points import ReferralNeed, ReferralPoints
+from tallystick.domain.referrals import Arrival, AttributionAttempt, Edge, Leader
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.standings import Standing
+from tallystick.domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
 from tests.legacies import Legacies
 from tests.wallets import result
 

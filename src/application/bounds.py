@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from application.transactions import Stores
-from domain.bounds import BoundReached, CountedName, UserBounds
-from domain.users import UserId
+from tallystick.application.transactions import Stores
+from tallystick.domain.bounds import BoundReached, CountedName, UserBounds
+from tallystick.domain.users import UserId
 
 
 class Room:

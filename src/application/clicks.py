@@ -1,8 +1,8 @@
 """Clicks on share links, gathered: a click waits for nothing, and what it leaves is stored a little later."""
 
-from application.ports import Clock, Metrics
-from application.transactions import Transactions
-from domain.codes import Code
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.transactions import Transactions
+from tallystick.domain.codes import Code
 
 MAX_CODES = 10_000
 """How many codes wait at once, and of how many it is known that they are stored."""

@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from application.bounds import Room
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.legacy_metadata import BringAlong, NoteCodes
-from application.minting import Minted, count_mints, mint
-from application.ports import Clock, Metrics
-from application.transactions import Stores, Transactions
-from application.users import enter
-from domain.bounds import DEFAULT_BOUNDS, UserBounds
-from domain.codes import Code
-from domain.refusals import Refusal
-from domain.users import UserDeleted, UserId
+from tallystick.application.bounds import Room
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.legacy_metadata import BringAlong, NoteCodes
+from tallystick.application.minting import Minted, count_mints, mint
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.application.users import enter
+from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
+from tallystick.domain.codes import Code
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserDeleted, UserId
 
 
 class Mint(msgspec.Struct, frozen=True):

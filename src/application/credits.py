@@ -5,11 +5,11 @@ from datetime import datetime
 
 import msgspec
 
-from application.idempotency import AnswerOnce, IdempotencyMismatch, Keyed, Replayed
-from application.transactions import Stores, Transactions
-from domain.ledger import Account, AccountKey, Entry, Event
-from domain.refusals import Refusal
-from domain.users import UserDeleted, UserId
+from tallystick.application.idempotency import AnswerOnce, IdempotencyMismatch, Keyed, Replayed
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.ledger import Account, AccountKey, Entry, Event
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserDeleted, UserId
 
 
 class Grant(msgspec.Struct, frozen=True):

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import msgspec
 
-from application.erasures import EraseTraces, erase_single_rows
-from application.transactions import Stores, Transactions
-from application.users import Roll, enter
-from domain.refusals import Refusal
-from domain.users import User, UserId, UserNotFound
+from tallystick.application.erasures import EraseTraces, erase_single_rows
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.application.users import Roll, enter
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import User, UserId, UserNotFound
 
 
 class Deletion(msgspec.Struct, frozen=True):

@@ -3,11 +3,17 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
-from application.ports import Clock
-from application.transactions import CommitUncertain, Stores, StoreUnavailable, TransactionAborted, Transactions
-from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.rewards import RewardId
-from domain.users import UserId
+from tallystick.application.ports import Clock
+from tallystick.application.transactions import (
+    CommitUncertain,
+    Stores,
+    StoreUnavailable,
+    TransactionAborted,
+    Transactions,
+)
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.rewards import RewardId
+from tallystick.domain.users import UserId
 
 UNDER_WAY = timedelta(minutes=15)
 """Much longer than a request may take, and than clocks of instances differ."""

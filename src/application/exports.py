@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from application.reads import Reads
-from domain.exports import ROWS, ExportKind, ExportRow
+from tallystick.application.reads import Reads
+from tallystick.domain.exports import ROWS, ExportKind, ExportRow
 
 PAGE_ROWS = 1000
 

@@ -3,9 +3,9 @@
 import hashlib
 import hmac
 
-from application.ports import Randomness
-from application.reads import Reads, run_again
-from application.transactions import Transactions
+from tallystick.application.ports import Randomness
+from tallystick.application.reads import Reads, run_again
+from tallystick.application.transactions import Transactions
 
 KEY_BYTES = 32
 

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
-from domain.flags import Flag, FlagState, Pins, Switch, state_of, switch
-from domain.refusals import Refusal
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
+from tallystick.domain.flags import Flag, FlagState, Pins, Switch, state_of, switch
+from tallystick.domain.refusals import Refusal
 
 
 class FollowedFlags:

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from application.ports import Clock, Metrics, Randomness
-from application.transactions import (
+from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.transactions import (
     CommitUncertain,
     LockHeld,
     RivalStored,
@@ -15,7 +15,7 @@ from application.transactions import (
     StoreUnavailable,
     TransactionAborted,
 )
-from domain.refusals import Cause, OutcomeUnknown, Overloaded, Refusal
+from tallystick.domain.refusals import Cause, OutcomeUnknown, Overloaded, Refusal
 
 C = TypeVar("C")
 R = TypeVar("R")

@@ -6,9 +6,9 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from domain.bounds import DEFAULT_BOUNDS, BoundReached, UserBounds
-from domain.refusals import Refusal
-from domain.users import UserDeleted, UserId, Users
+from tallystick.domain.bounds import DEFAULT_BOUNDS, BoundReached, UserBounds
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserDeleted, UserId, Users
 
 C = TypeVar("C")
 R = TypeVar("R")

@@ -6,19 +6,19 @@ from typing import Literal
 
 import msgspec
 
-from application.erasures import EraseTraces, erase_single_rows
-from application.legacy_metadata import BringAlong, NoteCodes
-from application.minting import Minted, count_mints, milliseconds_between, mint
-from application.pending_accruals import credit_referrals
-from application.points import Points
-from application.ports import Clock, Metrics
-from application.transactions import Stores, Transactions
-from application.users import Roll, enter, holders_of
-from domain.codes import Code
-from domain.identity import Verification
-from domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
-from domain.refusals import Refusal
-from domain.users import CLAIMS, Profile, UserId
+from tallystick.application.erasures import EraseTraces, erase_single_rows
+from tallystick.application.legacy_metadata import BringAlong, NoteCodes
+from tallystick.application.minting import Minted, count_mints, milliseconds_between, mint
+from tallystick.application.pending_accruals import credit_referrals
+from tallystick.application.points import Points
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.application.users import Roll, enter, holders_of
+from tallystick.domain.codes import Code
+from tallystick.domain.identity import Verification
+from tallystick.domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import CLAIMS, Profile, UserId
 
 Receipt = Literal["processed", "duplicate"]
 

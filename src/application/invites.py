@@ -5,12 +5,12 @@ from datetime import datetime
 
 import msgspec
 
-from application.bounds import Room
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.transactions import Stores, Transactions
-from domain.bounds import DEFAULT_BOUNDS, UserBounds
-from domain.codes import Code, CodesExhausted
-from domain.invites import (
+from tallystick.application.bounds import Room
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
+from tallystick.domain.codes import Code, CodesExhausted
+from tallystick.domain.invites import (
     CodeTaken,
     Invite,
     InviteId,
@@ -19,8 +19,8 @@ from domain.invites import (
     SeatKey,
     redeem,
 )
-from domain.refusals import Refusal
-from domain.users import UserDeleted, UserId
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserDeleted, UserId
 
 
 class NewInvite(msgspec.Struct, frozen=True):

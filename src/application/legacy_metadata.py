@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from application.minting import DrawCandidates, mint
-from application.ports import Clock, Metrics
-from application.transactions import Stores, Transactions
-from domain.codes import Code
-from domain.flags import Flag, Flags
-from domain.legacy_metadata import settle
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.application.minting import DrawCandidates, mint
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.codes import Code
+from tallystick.domain.flags import Flag, Flags
+from tallystick.domain.legacy_metadata import settle
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 
 class NoteCodes(Protocol):

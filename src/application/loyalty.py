@@ -5,13 +5,13 @@ from datetime import datetime
 
 import msgspec
 
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.points import Accrued, Points, count_outcomes, credit_all
-from application.ports import Metrics
-from application.transactions import Stores, Transactions
-from domain.loyalty import Earning, PointsDisabled, award
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.points import Accrued, Points, count_outcomes, credit_all
+from tallystick.application.ports import Metrics
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.loyalty import Earning, PointsDisabled, award
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 
 class Award(msgspec.Struct, frozen=True):

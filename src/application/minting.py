@@ -6,11 +6,11 @@ from typing import Protocol
 
 import msgspec
 
-from application.ports import Metrics
-from application.transactions import Stores
-from domain.codes import MAX_CANDIDATES, Code, CodeEntry, CodesExhausted
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.application.ports import Metrics
+from tallystick.application.transactions import Stores
+from tallystick.domain.codes import MAX_CANDIDATES, Code, CodeEntry, CodesExhausted
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 
 class DrawCandidates(Protocol):

@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from application.group_commit import Single
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.points import Accrued, Points, PointsDesk
-from application.ports import Clock, Metrics
-from application.transactions import Stores, Transactions
-from domain.ledger import EventKey
-from domain.loyalty import Earning, receipt
-from domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual, wait
-from domain.rating_slips import PartialCompletion, Slip, SlipId
-from domain.referral_points import referral_event
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.points import Accrued, Points, PointsDesk
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.ledger import EventKey
+from tallystick.domain.loyalty import Earning, receipt
+from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual, wait
+from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipId
+from tallystick.domain.referral_points import referral_event
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 SWEEP_PAUSE = timedelta(seconds=55)
 """What was tried within this time is left alone: by the next round it is due."""

@@ -5,16 +5,16 @@ from datetime import datetime
 
 import msgspec
 
-from application.idempotency import IdempotencyMismatch
-from application.ports import Metrics
-from application.referral_points import ReferralConditions
-from application.transactions import Stores
-from domain.flags import Flag, Flags
-from domain.ledger import Account, AccountKey, Entry, EventKey
-from domain.loyalty import Accrual, Earning, Player, PointsDisabled, Tiers, earn, is_same_award, receipt
-from domain.referral_points import ReferralPoints
-from domain.refusals import Refusal
-from domain.users import UserDeleted, UserId, UserNotFound
+from tallystick.application.idempotency import IdempotencyMismatch
+from tallystick.application.ports import Metrics
+from tallystick.application.referral_points import ReferralConditions
+from tallystick.application.transactions import Stores
+from tallystick.domain.flags import Flag, Flags
+from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey
+from tallystick.domain.loyalty import Accrual, Earning, Player, PointsDisabled, Tiers, earn, is_same_award, receipt
+from tallystick.domain.referral_points import ReferralPoints
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserDeleted, UserId, UserNotFound
 
 
 class Accrued(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from domain.refusals import Refusal
+from tallystick.domain.refusals import Refusal
 
 CounterName = Literal[
     "accrual_outcomes",

@@ -5,17 +5,17 @@ from datetime import datetime
 
 import msgspec
 
-from application.bounds import Room
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.pending_accruals import PendingDesk, count_recoveries
-from application.points import Accrued, Points, PointsDesk
-from application.ports import Metrics
-from application.transactions import Stores, Transactions
-from domain.bounds import DEFAULT_BOUNDS, UserBounds
-from domain.ledger import Account, AccountKey
-from domain.loyalty import Accrual, receipt
-from domain.pending_accruals import AccrualPending
-from domain.rating_slips import (
+from tallystick.application.bounds import Room
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.pending_accruals import PendingDesk, count_recoveries
+from tallystick.application.points import Accrued, Points, PointsDesk
+from tallystick.application.ports import Metrics
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
+from tallystick.domain.ledger import Account, AccountKey
+from tallystick.domain.loyalty import Accrual, receipt
+from tallystick.domain.pending_accruals import AccrualPending
+from tallystick.domain.rating_slips import (
     Games,
     PartialCompletion,
     Slip,
@@ -24,8 +24,8 @@ from domain.rating_slips import (
     SlipNotOpen,
     open_slip,
 )
-from domain.refusals import Refusal
-from domain.users import UserDeleted, UserId, UserNotFound
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserDeleted, UserId, UserNotFound
 
 
 class NewSlip(msgspec.Struct, frozen=True):

@@ -6,8 +6,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from application.ports import Randomness
-from application.transactions import (
+from tallystick.application.ports import Randomness
+from tallystick.application.transactions import (
     CommitUncertain,
     StoreFailure,
     Stores,
@@ -15,12 +15,12 @@ from application.transactions import (
     TransactionAborted,
     Transactions,
 )
-from domain.flags import Flag, Flags
-from domain.identity import Principal
-from domain.refusals import Overloaded
-from domain.sessions import SessionKey
-from domain.standings import Standing
-from domain.users import UserId
+from tallystick.domain.flags import Flag, Flags
+from tallystick.domain.identity import Principal
+from tallystick.domain.refusals import Overloaded
+from tallystick.domain.sessions import SessionKey
+from tallystick.domain.standings import Standing
+from tallystick.domain.users import UserId
 
 T = TypeVar("T")
 

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
-from application.legacy_metadata import adopt, mint_missing
-from application.minting import DrawCandidates
-from application.ports import Clock, Metrics, Randomness
-from application.reads import Reads, run_again
-from application.transactions import Stores, Transactions
-from domain.users import UserId
+from tallystick.application.legacy_metadata import adopt, mint_missing
+from tallystick.application.minting import DrawCandidates
+from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.reads import Reads, run_again
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.users import UserId
 
 PAGE_SIZE = 200
 

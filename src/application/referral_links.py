@@ -5,16 +5,16 @@ from typing import Literal
 
 import msgspec
 
-from application.codes import Mint
-from application.group_commit import Single
-from application.minting import DrawCandidates, Minted
-from application.ports import Clock, Metrics
-from application.transactions import Transactions
-from domain.codes import Code, CodeEntry
-from domain.flags import Flag, Flags
-from domain.legacy_metadata import Claim
-from domain.standings import Standing
-from domain.users import UserDeleted, UserId
+from tallystick.application.codes import Mint
+from tallystick.application.group_commit import Single
+from tallystick.application.minting import DrawCandidates, Minted
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.transactions import Transactions
+from tallystick.domain.codes import Code, CodeEntry
+from tallystick.domain.flags import Flag, Flags
+from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.standings import Standing
+from tallystick.domain.users import UserDeleted, UserId
 
 Resolution = Literal["canonical", "alias", "legacy", "unknown"]
 """A `legacy` code is one that only the legacy metadata knows yet; callers are told that it is valid, and no more."""

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from application.transactions import Stores
-from domain.ledger import EventKey
-from domain.loyalty import Earning, PlayerDay
-from domain.referral_points import ReferralPoints
-from domain.users import UserId
+from tallystick.application.transactions import Stores
+from tallystick.domain.ledger import EventKey
+from tallystick.domain.loyalty import Earning, PlayerDay
+from tallystick.domain.referral_points import ReferralPoints
+from tallystick.domain.users import UserId
 
 
 class ReferralConditions:

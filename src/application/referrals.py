@@ -6,18 +6,18 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.legacy_metadata import AdoptCodes
-from application.pending_accruals import ReferralsCredited, credit_referrals
-from application.points import Points
-from application.ports import Clock, Metrics
-from application.transactions import RivalStored, Stores, Transactions
-from application.users import Roll, holders_of
-from domain.codes import Code
-from domain.identity import Verification
-from domain.loyalty import Earning
-from domain.referral_points import ReferralPoints
-from domain.referrals import (
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.legacy_metadata import AdoptCodes
+from tallystick.application.pending_accruals import ReferralsCredited, credit_referrals
+from tallystick.application.points import Points
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.transactions import RivalStored, Stores, Transactions
+from tallystick.application.users import Roll, holders_of
+from tallystick.domain.codes import Code
+from tallystick.domain.identity import Verification
+from tallystick.domain.loyalty import Earning
+from tallystick.domain.referral_points import ReferralPoints
+from tallystick.domain.referrals import (
     MAX_ATTEMPTS,
     MAX_RING,
     Arrival,
@@ -30,8 +30,8 @@ from domain.referrals import (
     living_owner,
     top_above,
 )
-from domain.refusals import Refusal
-from domain.users import Profile, User, UserDeleted, UserId
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import Profile, User, UserDeleted, UserId
 
 _MAX_ROUNDS = 8
 """How often a batch looks for the users above its owners anew, while others add inviters above them."""

@@ -5,14 +5,23 @@ from datetime import datetime
 
 import msgspec
 
-from application.bounds import Room
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.transactions import Stores, Transactions
-from domain.bounds import DEFAULT_BOUNDS, UserBounds
-from domain.ledger import Account, AccountKey, Entry
-from domain.refusals import Refusal
-from domain.rewards import Collected, CollectionKey, Desk, NotYourReward, Reward, RewardId, RewardNotFound, purchase
-from domain.users import UserDeleted, UserId
+from tallystick.application.bounds import Room
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
+from tallystick.domain.ledger import Account, AccountKey, Entry
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.rewards import (
+    Collected,
+    CollectionKey,
+    Desk,
+    NotYourReward,
+    Reward,
+    RewardId,
+    RewardNotFound,
+    purchase,
+)
+from tallystick.domain.users import UserDeleted, UserId
 
 
 class Order(msgspec.Struct, frozen=True):

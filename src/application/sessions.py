@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from application.group_commit import Single
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.ports import Clock, Randomness
-from application.reads import Reads
-from application.transactions import Stores, Transactions
-from domain.identity import Credentials, Passwords
-from domain.refusals import Refusal, Unauthenticated
-from domain.sessions import ID_BYTES, LIFETIME, Session, SessionId, SessionKey, WrongPassword, surplus
-from domain.users import UserDeleted, UserId
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.reads import Reads
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.identity import Credentials, Passwords
+from tallystick.domain.refusals import Refusal, Unauthenticated
+from tallystick.domain.sessions import ID_BYTES, LIFETIME, Session, SessionId, SessionKey, WrongPassword, surplus
+from tallystick.domain.users import UserDeleted, UserId
 
 
 class SignInRefused(Refusal):

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from application.ports import Clock
+from tallystick.application.ports import Clock
 
 T = TypeVar("T")
 

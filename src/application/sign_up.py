@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.invites import Redemption, Seats
-from application.pending_accruals import ReferralsCredited, credit_referrals
-from application.points import Points
-from application.ports import Metrics
-from application.transactions import Stores, Transactions
-from application.users import Roll, holders_of
-from domain.identity import Credentials, Verification
-from domain.invites import AlreadyUsed
-from domain.refusals import Refusal
-from domain.users import Profile, UserDeleted, UserId
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.invites import Redemption, Seats
+from tallystick.application.pending_accruals import ReferralsCredited, credit_referrals
+from tallystick.application.points import Points
+from tallystick.application.ports import Metrics
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.application.users import Roll, holders_of
+from tallystick.domain.identity import Credentials, Verification
+from tallystick.domain.invites import AlreadyUsed
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import Profile, UserDeleted, UserId
 
 
 class SignUp(msgspec.Struct, frozen=True):

@@ -4,30 +4,30 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from application.idempotency import FingerprintKeys, IdempotencyKeys
-from application.invariants import Invariants
-from application.schedules import Schedules
-from domain.audit import Audit
-from domain.bounds import Holdings
-from domain.clicks import ClickedCodes
-from domain.codes import ReferralCodes
-from domain.erasures import Erasures
-from domain.exports import Exports
-from domain.flags import FlagBook
-from domain.identity import IdentityDirectory, Verifications
-from domain.identity_events import Deliveries
-from domain.invites import Invites
-from domain.ledger import Ledger
-from domain.legacy_metadata import LegacyMetadata, MetadataMirror
-from domain.loyalty import Players
-from domain.pending_accruals import PendingAccruals
-from domain.rating_slips import RatingSlips
-from domain.referrals import AttributionAttempts, Edges, Leaderboard
-from domain.refusals import Cause
-from domain.rewards import Rewards
-from domain.sessions import Sessions
-from domain.standings import Standings
-from domain.users import Users
+from tallystick.application.idempotency import FingerprintKeys, IdempotencyKeys
+from tallystick.application.invariants import Invariants
+from tallystick.application.schedules import Schedules
+from tallystick.domain.audit import Audit
+from tallystick.domain.bounds import Holdings
+from tallystick.domain.clicks import ClickedCodes
+from tallystick.domain.codes import ReferralCodes
+from tallystick.domain.erasures import Erasures
+from tallystick.domain.exports import Exports
+from tallystick.domain.flags import FlagBook
+from tallystick.domain.identity import IdentityDirectory, Verifications
+from tallystick.domain.identity_events import Deliveries
+from tallystick.domain.invites import Invites
+from tallystick.domain.ledger import Ledger
+from tallystick.domain.legacy_metadata import LegacyMetadata, MetadataMirror
+from tallystick.domain.loyalty import Players
+from tallystick.domain.pending_accruals import PendingAccruals
+from tallystick.domain.rating_slips import RatingSlips
+from tallystick.domain.referrals import AttributionAttempts, Edges, Leaderboard
+from tallystick.domain.refusals import Cause
+from tallystick.domain.rewards import Rewards
+from tallystick.domain.sessions import Sessions
+from tallystick.domain.standings import Standings
+from tallystick.domain.users import Users
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from application.transactions import RivalStored, Stores
-from domain.usernames import username_key
-from domain.users import Claim, EmailTaken, Profile, User, UserId, UsernameTaken, email_key
+from tallystick.application.transactions import RivalStored, Stores
+from tallystick.domain.usernames import username_key
+from tallystick.domain.users import Claim, EmailTaken, Profile, User, UserId, UsernameTaken, email_key
 
 
 async def enter(stores: Stores, user_ids: Collection[UserId], at: datetime) -> dict[UserId, User]:

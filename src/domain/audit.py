@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from domain.ledger import Entry, EventType
-from domain.users import UserId
+from tallystick.domain.ledger import Entry, EventType
+from tallystick.domain.users import UserId
 
 
 class Question(msgspec.Struct, frozen=True):

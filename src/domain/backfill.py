@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from domain.codes import Code
-from domain.users import UserId
+from tallystick.domain.codes import Code
+from tallystick.domain.users import UserId
 
 RunState = Literal["planned", "applying", "applied", "rolling_back", "rolled_back"]
 SourceKind = Literal["jsonl", "csv", "supabase"]

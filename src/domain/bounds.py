@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, Protocol, get_args
 
 import msgspec
 
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 CountedName = Literal["rewards", "aliases", "invites", "slips"]
 """What is counted where it is stored, up to the bound."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
-from domain.codes import Code
+from tallystick.domain.codes import Code
 
 
 class ClickedCodes(Protocol):

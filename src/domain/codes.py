@@ -7,8 +7,8 @@ from typing import NewType, Protocol
 
 import msgspec
 
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 Code = NewType("Code", str)
 """A code in its normal form: 4 to 32 of `0-9 A-Z`."""

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from domain.rewards import RewardId
-from domain.users import UserId
+from tallystick.domain.rewards import RewardId
+from tallystick.domain.users import UserId
 
 
 class ErasureBacklog(NamedTuple):

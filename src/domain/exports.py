@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from domain.codes import Code
-from domain.ledger import Entry, EventType, Unit
-from domain.users import UserId
+from tallystick.domain.codes import Code
+from tallystick.domain.ledger import Entry, EventType, Unit
+from tallystick.domain.users import UserId
 
 ExportKind = Literal["codes", "aliases", "edges", "entries", "conflicts"]
 

@@ -7,7 +7,7 @@ from typing import NewType, Protocol
 
 import msgspec
 
-from domain.refusals import Refusal
+from tallystick.domain.refusals import Refusal
 
 
 class Flag(StrEnum):

@@ -6,9 +6,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from domain.refusals import PermissionMissing, Refusal
-from domain.sessions import SessionKey
-from domain.users import UserId
+from tallystick.domain.refusals import PermissionMissing, Refusal
+from tallystick.domain.sessions import SessionKey
+from tallystick.domain.users import UserId
 
 Permission = Literal[
     "admin:export",

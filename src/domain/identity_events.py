@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from domain.users import Claim, Profile, ProfileField, User, UserId
+from tallystick.domain.users import Claim, Profile, ProfileField, User, UserId
 
 EventKind = Literal["created", "updated", "deleted"]
 

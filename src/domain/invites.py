@@ -6,9 +6,9 @@ from typing import NamedTuple, NewType, Protocol
 
 import msgspec
 
-from domain.codes import Code
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.codes import Code
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 InviteId = NewType("InviteId", str)
 

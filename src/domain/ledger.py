@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 Unit = Literal["credits", "points"]
 EventType: TypeAlias = str

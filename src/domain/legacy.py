@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from domain.codes import Code, normal_form
-from domain.ledger import MAX_BALANCE, Event
-from domain.times import in_utc
-from domain.usernames import username_form
-from domain.users import MAX_NAME_LENGTH, UserId, is_email, is_phone, is_plain, is_user_id
+from tallystick.domain.codes import Code, normal_form
+from tallystick.domain.ledger import MAX_BALANCE, Event
+from tallystick.domain.times import in_utc
+from tallystick.domain.usernames import username_form
+from tallystick.domain.users import MAX_NAME_LENGTH, UserId, is_email, is_phone, is_plain, is_user_id
 
 CodeState = Literal["missing", "empty", "formless", "changed", "kept"]
 """What a legacy code is: none; an empty or blank text; one without a normal form; another one in normal form; as it is.

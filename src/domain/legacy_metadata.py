@@ -6,8 +6,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from domain.codes import Code
-from domain.users import UserId
+from tallystick.domain.codes import Code
+from tallystick.domain.users import UserId
 
 MirrorDrift = Literal["stale", "missing", "orphaned"]
 """A mirrored code that is not canonical any more, one that is not mirrored, one of a deleted user."""

@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from domain.ledger import Account, Entry, Event, EventKey
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.ledger import Account, Entry, Event, EventKey
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 MAX_AWARD = 10_000
 """The most points that staff may award at a time."""

@@ -6,11 +6,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from domain.ledger import Event, EventKey, EventType
-from domain.loyalty import Earning, day_of
-from domain.referral_points import PhoneNotVerified, ReferralCapReached
-from domain.refusals import Refusal
-from domain.users import UserDeleted, UserId
+from tallystick.domain.ledger import Event, EventKey, EventType
+from tallystick.domain.loyalty import Earning, day_of
+from tallystick.domain.referral_points import PhoneNotVerified, ReferralCapReached
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserDeleted, UserId
 
 
 class AccrualNotFound(Refusal):

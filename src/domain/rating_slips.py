@@ -7,10 +7,10 @@ from typing import Literal, NewType, Protocol
 
 import msgspec
 
-from domain.ledger import MAX_BALANCE, Event, EventKey
-from domain.loyalty import Earning
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.ledger import MAX_BALANCE, Event, EventKey
+from tallystick.domain.loyalty import Earning
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 SlipId = NewType("SlipId", str)
 SlipState = Literal["open", "closed", "accrual_pending"]

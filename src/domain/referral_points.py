@@ -4,10 +4,10 @@ from typing import Literal
 
 import msgspec
 
-from domain.ledger import Event, EventKey
-from domain.loyalty import Earning
-from domain.referrals import Edge
-from domain.refusals import Refusal
+from tallystick.domain.ledger import Event, EventKey
+from tallystick.domain.loyalty import Earning
+from tallystick.domain.referrals import Edge
+from tallystick.domain.refusals import Refusal
 
 ReferralNeed = Literal["nothing", "phone"]
 """What a referral needs before it earns: nothing, or a verified phone of the invitee."""

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from domain.codes import Code
-from domain.users import User, UserId
+from tallystick.domain.codes import Code
+from tallystick.domain.users import User, UserId
 
 Attribution = Literal["recorded", "kept", "none"]
 """The edge was stored now; there was one already; there is none."""

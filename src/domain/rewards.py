@@ -6,9 +6,9 @@ from typing import NamedTuple, NewType, Protocol
 
 import msgspec
 
-from domain.ledger import Account, Entry, Event
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.ledger import Account, Entry, Event
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 RewardId = NewType("RewardId", str)
 

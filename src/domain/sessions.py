@@ -6,8 +6,8 @@ from typing import NamedTuple, NewType, Protocol
 
 import msgspec
 
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 
 SessionId = NewType("SessionId", str)
 """32 hexadecimal digits of a CSPRNG. It proves nothing by itself: the token around it is signed."""

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from domain.codes import Code
-from domain.users import User, UserId
+from tallystick.domain.codes import Code
+from tallystick.domain.users import User, UserId
 
 
 class Standing(msgspec.Struct, frozen=True):

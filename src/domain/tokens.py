@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from domain.refusals import Refusal, Unauthenticated
+from tallystick.domain.refusals import Refusal, Unauthenticated
 
 TokenFault = Literal[
     "wrong_secret",

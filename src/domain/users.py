@@ -8,8 +8,8 @@ from typing import Literal, NewType, Protocol, get_args
 
 import msgspec
 
-from domain.refusals import Refusal
-from domain.usernames import is_visible, username_key
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.usernames import is_visible, username_key
 
 UserId = NewType("UserId", str)
 """Opaque text of the identity provider: 1 to 128 of `A-Z a-z 0-9 _ . : | @ -`."""

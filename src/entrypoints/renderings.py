@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from domain.exports import ROWS, ExportKind, ExportRow
+from tallystick.domain.exports import ROWS, ExportKind, ExportRow
 
 Format = Literal["jsonl", "csv"]
 FORMATS: tuple[Format, ...] = ("jsonl", "csv")

@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from adapters.identity.keys import read_secrets
-from adapters.identity.tokens import PUBLISHED_ALGORITHMS, SECRET_ALGORITHMS
-from adapters.rate_limits.limiter import read_limits
-from adapters.telemetry.logs import LogLevel
-from adapters.webhooks.signatures import WebhookSecrets
-from domain.bounds import UserBounds
-from domain.flags import DEFAULTS, LOCKED, Flag
-from domain.ledger import MAX_AMOUNT
-from domain.loyalty import Tiers
-from domain.rating_slips import Games
-from domain.referral_points import ReferralNeed, ReferralPoints
+from tallystick.adapters.identity.keys import read_secrets
+from tallystick.adapters.identity.tokens import PUBLISHED_ALGORITHMS, SECRET_ALGORITHMS
+from tallystick.adapters.rate_limits.limiter import read_limits
+from tallystick.adapters.telemetry.logs import LogLevel
+from tallystick.adapters.webhooks.signatures import WebhookSecrets
+from tallystick.domain.bounds import UserBounds
+from tallystick.domain.flags import DEFAULTS, LOCKED, Flag
+from tallystick.domain.ledger import MAX_AMOUNT
+from tallystick.domain.loyalty import Tiers
+from tallystick.domain.rating_slips import Games
+from tallystick.domain.referral_points import ReferralNeed, ReferralPoints
 
 Store = Literal["postgres", "memory"]
 """Where everything is kept."""

@@ -9,44 +9,44 @@ from dishka import AsyncContainer, Provider, Scope, alias, collect, from_context
 from litestar import Router
 from litestar.types import ASGIApp
 
-from adapters.identity.claims import ClaimsCheck
-from adapters.identity.code_digests import CodeDigests
-from adapters.identity.jwks import JwksCache, over_http
-from adapters.identity.keys import KeyRing
-from adapters.identity.passwords import Argon2Passwords
-from adapters.identity.sessions import Bearers, SessionTokens
-from adapters.identity.tokens import JwtVerifier
-from adapters.memory.flags import SilentBell
-from adapters.memory.transactions import MemoryTransactions
-from adapters.postgres.contract import DatabaseContract
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.doorbell import Doorbell
-from adapters.postgres.flags import CHANNEL
-from adapters.postgres.transactions import PostgresTransactions
-from adapters.rate_limits.limiter import SlidingWindows, read_limits
-from adapters.system import SystemClock, SystemRandomness
-from adapters.telemetry.logs import Pseudonyms
-from adapters.telemetry.metrics import PrometheusMetrics
-from adapters.webhooks.signatures import WebhookSecrets
-from application.clicks import Clicks
-from application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
-from application.credits import Grant, GrantCredits, Granted
-from application.deletion import Deleted, DeleteUsers, Deletion
-from application.erasures import EraseTraces, FinishErasures
-from application.exports import ReadExport
-from application.fingerprints import Fingerprints
-from application.flags import FollowedFlags, SwitchFlags
-from application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
-from application.idempotency import AnswerOnce, Keyed
-from application.identity_events import Notice, Receipt, ReceiveIdentityEvents
-from application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
-from application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata, NoteCodes
-from application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
-from application.minting import DrawCandidates, Minted
-from application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
-from application.points import Accrued, Points
-from application.ports import Bell, Clock, Metrics, Randomness, RateLimiter
-from application.rating_slips import (
+from tallystick.adapters.identity.claims import ClaimsCheck
+from tallystick.adapters.identity.code_digests import CodeDigests
+from tallystick.adapters.identity.jwks import JwksCache, over_http
+from tallystick.adapters.identity.keys import KeyRing
+from tallystick.adapters.identity.passwords import Argon2Passwords
+from tallystick.adapters.identity.sessions import Bearers, SessionTokens
+from tallystick.adapters.identity.tokens import JwtVerifier
+from tallystick.adapters.memory.flags import SilentBell
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.postgres.doorbell import Doorbell
+from tallystick.adapters.postgres.flags import CHANNEL
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.rate_limits.limiter import SlidingWindows, read_limits
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.adapters.telemetry.logs import Pseudonyms
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.adapters.webhooks.signatures import WebhookSecrets
+from tallystick.application.clicks import Clicks
+from tallystick.application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
+from tallystick.application.credits import Grant, GrantCredits, Granted
+from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
+from tallystick.application.erasures import EraseTraces, FinishErasures
+from tallystick.application.exports import ReadExport
+from tallystick.application.fingerprints import Fingerprints
+from tallystick.application.flags import FollowedFlags, SwitchFlags
+from tallystick.application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
+from tallystick.application.idempotency import AnswerOnce, Keyed
+from tallystick.application.identity_events import Notice, Receipt, ReceiveIdentityEvents
+from tallystick.application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
+from tallystick.application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata, NoteCodes
+from tallystick.application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
+from tallystick.application.minting import DrawCandidates, Minted
+from tallystick.application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
+from tallystick.application.points import Accrued, Points
+from tallystick.application.ports import Bell, Clock, Metrics, Randomness, RateLimiter
+from tallystick.application.rating_slips import (
     Completed,
     CompleteSlip,
     CompleteSlips,
@@ -55,12 +55,12 @@ from application.rating_slips import (
     RecoverSlip,
     RecoverSlips,
 )
-from application.readiness import Check
-from application.reads import CallerState, CheckCallers, Reads, ReadStandings, SlowReads
-from application.reconciliation import ReconcileMetadata
-from application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
-from application.referrals import Arrived, AttributeReferrals, Introduction
-from application.rewards import (
+from tallystick.application.readiness import Check
+from tallystick.application.reads import CallerState, CheckCallers, Reads, ReadStandings, SlowReads
+from tallystick.application.reconciliation import ReconcileMetadata
+from tallystick.application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
+from tallystick.application.referrals import Arrived, AttributeReferrals, Introduction
+from tallystick.application.rewards import (
     Basket,
     Bought,
     ChangeReward,
@@ -71,7 +71,7 @@ from application.rewards import (
     PurchaseBaskets,
     PurchaseRewards,
 )
-from application.sessions import (
+from tallystick.application.sessions import (
     ChangePasswords,
     CheckPassword,
     Done,
@@ -82,55 +82,55 @@ from application.sessions import (
     SignOut,
     StartSessions,
 )
-from application.sign_up import CompleteSignUps, SignedUp, SignUp
-from application.transactions import Transactions
-from domain.bounds import UserBounds
-from domain.codes import draw_candidates
-from domain.exports import EntryView
-from domain.flags import Flags, FlagState, Pins, Switch
-from domain.identity import Passwords, Principal
-from domain.invites import Invite
-from domain.loyalty import Tiers
-from domain.rating_slips import Games, Slip
-from domain.referral_points import ReferralPoints
-from domain.rewards import Reward, RewardId
-from domain.sessions import Session
-from domain.standings import Standing
-from domain.users import UserId
-from entrypoints.http.app import build_app
-from entrypoints.http.audit import audit_router
-from entrypoints.http.authentication import Authentication
-from entrypoints.http.clients import TrustedProxies
-from entrypoints.http.cors import Cors
-from entrypoints.http.credits import credits_router
-from entrypoints.http.deletion import deletion_router
-from entrypoints.http.exports import exports_router
-from entrypoints.http.flags import flags_router
-from entrypoints.http.gate import Gate
-from entrypoints.http.invites import invites_router, wire_invite
-from entrypoints.http.links import Addresses
-from entrypoints.http.loyalty import loyalty_router, wire_credited
-from entrypoints.http.metrics_access import MetricsAccess
-from entrypoints.http.metrics_listener import metrics_app
-from entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
-from entrypoints.http.pages import Cursors
-from entrypoints.http.pending_accruals import pending_accruals_router
-from entrypoints.http.rating_slips import rating_slips_router, wire_completed, wire_slip
-from entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
-from entrypoints.http.replies import WireEncoder
-from entrypoints.http.request_log import LogRules
-from entrypoints.http.resolver import resolver_router
-from entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_bought
-from entrypoints.http.sessions import AccountHashes, sessions_router
-from entrypoints.http.sign_up import sign_up_router
-from entrypoints.http.users import users_router
-from entrypoints.http.webhooks import WebhookKeys, webhooks_router
-from entrypoints.settings import Settings, Store
-from entrypoints.worker.clicks import FlushClicks
-from entrypoints.worker.flags import FollowFlags
-from entrypoints.worker.mirror import MirrorLater
-from entrypoints.worker.nightly import Nightly
-from entrypoints.worker.upkeep import Upkeep
+from tallystick.application.sign_up import CompleteSignUps, SignedUp, SignUp
+from tallystick.application.transactions import Transactions
+from tallystick.domain.bounds import UserBounds
+from tallystick.domain.codes import draw_candidates
+from tallystick.domain.exports import EntryView
+from tallystick.domain.flags import Flags, FlagState, Pins, Switch
+from tallystick.domain.identity import Passwords, Principal
+from tallystick.domain.invites import Invite
+from tallystick.domain.loyalty import Tiers
+from tallystick.domain.rating_slips import Games, Slip
+from tallystick.domain.referral_points import ReferralPoints
+from tallystick.domain.rewards import Reward, RewardId
+from tallystick.domain.sessions import Session
+from tallystick.domain.standings import Standing
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.http.app import build_app
+from tallystick.entrypoints.http.audit import audit_router
+from tallystick.entrypoints.http.authentication import Authentication
+from tallystick.entrypoints.http.clients import TrustedProxies
+from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.credits import credits_router
+from tallystick.entrypoints.http.deletion import deletion_router
+from tallystick.entrypoints.http.exports import exports_router
+from tallystick.entrypoints.http.flags import flags_router
+from tallystick.entrypoints.http.gate import Gate
+from tallystick.entrypoints.http.invites import invites_router, wire_invite
+from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.http.loyalty import loyalty_router, wire_credited
+from tallystick.entrypoints.http.metrics_access import MetricsAccess
+from tallystick.entrypoints.http.metrics_listener import metrics_app
+from tallystick.entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
+from tallystick.entrypoints.http.pages import Cursors
+from tallystick.entrypoints.http.pending_accruals import pending_accruals_router
+from tallystick.entrypoints.http.rating_slips import rating_slips_router, wire_completed, wire_slip
+from tallystick.entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
+from tallystick.entrypoints.http.replies import WireEncoder
+from tallystick.entrypoints.http.request_log import LogRules
+from tallystick.entrypoints.http.resolver import resolver_router
+from tallystick.entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_bought
+from tallystick.entrypoints.http.sessions import AccountHashes, sessions_router
+from tallystick.entrypoints.http.sign_up import sign_up_router
+from tallystick.entrypoints.http.users import users_router
+from tallystick.entrypoints.http.webhooks import WebhookKeys, webhooks_router
+from tallystick.entrypoints.settings import Settings, Store
+from tallystick.entrypoints.worker.clicks import FlushClicks
+from tallystick.entrypoints.worker.flags import FollowFlags
+from tallystick.entrypoints.worker.mirror import MirrorLater
+from tallystick.entrypoints.worker.nightly import Nightly
+from tallystick.entrypoints.worker.upkeep import Upkeep
 
 App = NewType("App", ASGIApp)  # type: ignore[valid-newtype]  # a key of the graph; a callable at run time
 MetricsApp = NewType("MetricsApp", ASGIApp)  # type: ignore[valid-newtype]  # as above

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import OWNER, SERVICE, provision
-from adapters.postgres.database import Database
-from adapters.postgres.migrator import Migrator
-from adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.provision import OWNER, SERVICE, provision
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.migrator import Migrator
+from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.worlds import World
 
 NewDatabase = Callable[[], Awaitable[str]]

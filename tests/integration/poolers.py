@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from adapters.embedded.provision import OWNER, SERVICE
-from adapters.embedded.unprivileged import identity_for
+from tallystick.adapters.embedded.provision import OWNER, SERVICE
+from tallystick.adapters.embedded.unprivileged import identity_for
 
 IGNORED = (
     "role",

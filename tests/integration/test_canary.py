@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from dishka import Provider, Scope
 
-from adapters.embedded.cluster import Cluster
-from adapters.telemetry.logs import Pseudonyms, configure
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.telemetry.logs import Pseudonyms, configure
 from tests.processes import Process
 from tests.services import JWT_SECRET, WEBHOOK_SECRET, Caller, bearer, running, settings
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from click.testing import CliRunner
 
-from entrypoints.cli.main import main
+from tallystick.entrypoints.cli.main import main
 from tests.integration.cli.conftest import on
 from tests.integration.conftest import service_of
 from tests.replacements import SkewedClock, skewed
@@ -44,7 +44,9 @@ async def test_readiness_is_red_past_30_seconds_and_the_difference_is_measured(
 def test_a_check_names_the_difference(
     seconds: int, reason: str | None, owner_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrypoints.cli.check.SystemClock", partial(SkewedClock, timedelta(seconds=seconds)))
+    monkeypatch.setattr(
+        "tallystick.entrypoints.cli.check.SystemClock", partial(SkewedClock, timedelta(seconds=seconds))
+    )
 
     checked = CliRunner().invoke(main, ["check", "--json"], env=on(owner_dsn))
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.identity.jwks import JwksUnavailable, over_http
-from adapters.memory.ports import ManualClock
-from entrypoints.cli.check import of_the_keys
-from entrypoints.settings import Settings, SettingsError, load
+from tallystick.adapters.identity.jwks import JwksUnavailable, over_http
+from tallystick.adapters.memory.ports import ManualClock
+from tallystick.entrypoints.cli.check import of_the_keys
+from tallystick.entrypoints.settings import Settings, SettingsError, load
 from tests.replacements import stopped
 from tests.services import Caller, running, settings
 from tests.tokens import TURNED_AWAY, Issuer, answer_to, seconds_from_now

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
-from adapters.telemetry import metrics
-from application.ports import CounterName, GaugeName, HistogramName, LimitGroup
-from domain.ledger import OWN_EVENTS
+from tallystick.adapters.telemetry import metrics
+from tallystick.application.ports import CounterName, GaugeName, HistogramName, LimitGroup
+from tallystick.domain.ledger import OWN_EVENTS
 from tests.integration import test_behaviours as on_postgres
 from tests.integration.http import test_routes as routes_on_postgres
 from tests.unit import test_behaviours as on_memory

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.memory.transactions import MemoryTransactions
 from tests.unit.behaviours.accruals import AccruePointsBehaviour
 from tests.unit.behaviours.audit import AuditBehaviour
 from tests.unit.behaviours.awards import AwardPointsBehaviour

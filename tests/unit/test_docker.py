@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from entrypoints.cli.main import main
-from entrypoints.settings import Settings, variable
+from tallystick.entrypoints.cli.main import main
+from tallystick.entrypoints.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")

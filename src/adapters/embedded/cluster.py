@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import psutil
 
-from adapters.embedded.unprivileged import Identity, identity_for
+from tallystick.adapters.embedded.unprivileged import Identity, identity_for
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0

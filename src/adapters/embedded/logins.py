@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.embedded.cluster import Cluster, ClusterError
-from adapters.embedded.provision import DATABASE, OWNER, SERVICE, provision
-from adapters.embedded.secret_files import kept_secret
+from tallystick.adapters.embedded.cluster import Cluster, ClusterError
+from tallystick.adapters.embedded.provision import DATABASE, OWNER, SERVICE, provision
+from tallystick.adapters.embedded.secret_files import kept_secret
 
 _PASSWORD_BYTES = 24
 

@@ -4,7 +4,7 @@ import contextlib
 
 import asyncpg
 
-from adapters.postgres.database import SERVICE_ROLE, PoolSettings, session_settings
+from tallystick.adapters.postgres.database import SERVICE_ROLE, PoolSettings, session_settings
 
 OWNER = "tallystick"
 SERVICE = "tallystick_service"

@@ -6,10 +6,10 @@ from typing import TypeGuard, get_args
 
 import msgspec
 
-from application.ports import Clock
-from domain.identity import Permission, Principal
-from domain.tokens import TokenFault, TokenRefused
-from domain.users import UserId, is_user_id
+from tallystick.application.ports import Clock
+from tallystick.domain.identity import Permission, Principal
+from tallystick.domain.tokens import TokenFault, TokenRefused
+from tallystick.domain.users import UserId, is_user_id
 
 LEEWAY_SECONDS = 30
 _PERMISSIONS = frozenset(get_args(Permission))

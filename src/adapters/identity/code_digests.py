@@ -4,8 +4,8 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from domain.codes import normal_form
-from domain.referrals import SentCode
+from tallystick.domain.codes import normal_form
+from tallystick.domain.referrals import SentCode
 
 
 class CodeDigests:

@@ -11,10 +11,10 @@ import httpx2
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey
 
-from adapters.telemetry.logs import logger
-from application.ports import Clock, Metrics, Randomness
-from application.readiness import Fault
-from domain.tokens import IdentityKeysUnavailable
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.readiness import Fault
+from tallystick.domain.tokens import IdentityKeysUnavailable
 
 FRESH_SECONDS = 600.0
 USABLE_SECONDS = 86_400.0

@@ -9,7 +9,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from domain.refusals import Overloaded
+from tallystick.domain.refusals import Overloaded
 
 T = TypeVar("T")
 

@@ -7,12 +7,12 @@ from typing import Literal, NewType
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from adapters.identity.claims import Check, ClaimsCheck
-from adapters.identity.signatures import jws_registry, signed_claims
-from application.ports import Clock
-from domain.identity import Principal
-from domain.sessions import Session, SessionId, SessionKey
-from domain.tokens import TokenRefused
+from tallystick.adapters.identity.claims import Check, ClaimsCheck
+from tallystick.adapters.identity.signatures import jws_registry, signed_claims
+from tallystick.application.ports import Clock
+from tallystick.domain.identity import Principal
+from tallystick.domain.sessions import Session, SessionId, SessionKey
+from tallystick.domain.tokens import TokenRefused
 
 Form = Literal["cookie", "bearer"]
 """How a session travels. One form is not taken for the other: a cookie is bound to the CSRF rule."""

@@ -11,7 +11,7 @@ from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmErr
 from joserfc.jwk import Key
 from joserfc.util import urlsafe_b64decode
 
-from domain.tokens import TokenRefused
+from tallystick.domain.tokens import TokenRefused
 
 FORM = "a signed JWT: header, claims and signature in base64url, separated by dots"
 """What a token looks like."""

@@ -8,16 +8,16 @@ from typing import NamedTuple, Protocol
 from joserfc.jwk import Key, OctKey
 from joserfc.util import to_bytes, urlsafe_b64decode
 
-from adapters.identity.claims import Check, ClaimsCheck
-from adapters.identity.signatures import (
+from tallystick.adapters.identity.claims import Check, ClaimsCheck
+from tallystick.adapters.identity.signatures import (
     FORM,
     SharedSecretSignatures,
     algorithms_expected,
     jws_registry,
     signed_claims,
 )
-from domain.identity import Principal
-from domain.tokens import TokenRefused
+from tallystick.domain.identity import Principal
+from tallystick.domain.tokens import TokenRefused
 
 SECRET_ALGORITHMS = frozenset({"HS256"})
 PUBLISHED_ALGORITHMS = frozenset({"RS256", "ES256"})

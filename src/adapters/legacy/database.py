@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 import asyncpg
 import msgspec
 
-from adapters.legacy.sources import BATCH, Batch, Malformed, SourceError
-from adapters.postgres.addresses import without_password
-from domain.legacy import NO_WORDS, AbsentWords, LegacyRecord, MalformedRecord, Value, read_record
+from tallystick.adapters.legacy.sources import BATCH, Batch, Malformed, SourceError
+from tallystick.adapters.postgres.addresses import without_password
+from tallystick.domain.legacy import NO_WORDS, AbsentWords, LegacyRecord, MalformedRecord, Value, read_record
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"
 

@@ -9,10 +9,10 @@ from typing import IO, Literal
 
 import msgspec
 
-from adapters.legacy.csv_headers import Header, Place, delimiter_of, header_of, no_header, separator_of
-from adapters.legacy.sources import BATCH, LONGEST_LINE, Batch, Malformed, SourceError
-from domain.backfill import LISTED
-from domain.legacy import NO_WORDS, AbsentWords, Column, LegacyRecord, MalformedRecord, Value, read_record
+from tallystick.adapters.legacy.csv_headers import Header, Place, delimiter_of, header_of, no_header, separator_of
+from tallystick.adapters.legacy.sources import BATCH, LONGEST_LINE, Batch, Malformed, SourceError
+from tallystick.domain.backfill import LISTED
+from tallystick.domain.legacy import NO_WORDS, AbsentWords, Column, LegacyRecord, MalformedRecord, Value, read_record
 
 FileFormat = Literal["jsonl", "csv"]
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from adapters.legacy.database import SupabaseSource
-from adapters.legacy.files import FileFormat, FileSource
-from adapters.legacy.sources import Source, read_mapping
-from domain.backfill import Options, SourceKind
-from domain.legacy import AbsentWords
+from tallystick.adapters.legacy.database import SupabaseSource
+from tallystick.adapters.legacy.files import FileFormat, FileSource
+from tallystick.adapters.legacy.sources import Source, read_mapping
+from tallystick.domain.backfill import Options, SourceKind
+from tallystick.domain.legacy import AbsentWords
 
 _SCHEMES = ("postgres://", "postgresql://")
 

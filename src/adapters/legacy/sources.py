@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
-from domain.legacy import COLUMNS, Column, LegacyRecord
+from tallystick.domain.legacy import COLUMNS, Column, LegacyRecord
 
 BATCH = 5_000
 LONGEST_LINE = 65_536

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from adapters.memory.tables import GuardBroken, View
-from domain.referrals import AttributionAttempt, AttributionAttempts
-from domain.users import UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.referrals import AttributionAttempt, AttributionAttempts
+from tallystick.domain.users import UserId
 
 
 class MemoryAttributionAttempts(AttributionAttempts):

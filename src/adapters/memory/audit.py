@@ -1,8 +1,8 @@
 """Audit in memory."""
 
-from adapters.memory.tables import GuardBroken, View
-from domain.audit import Place, Question, place_of
-from domain.ledger import Entry
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.audit import Place, Question, place_of
+from tallystick.domain.ledger import Entry
 
 
 class MemoryAudit:

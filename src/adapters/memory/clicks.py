@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from adapters.memory.tables import View
-from domain.codes import Code
+from tallystick.adapters.memory.tables import View
+from tallystick.domain.codes import Code
 
 
 class MemoryClickedCodes:

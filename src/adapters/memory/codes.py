@@ -5,9 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.memory.tables import GuardBroken, View
-from domain.codes import Code, CodeEntry, normal_form
-from domain.users import UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.codes import Code, CodeEntry, normal_form
+from tallystick.domain.users import UserId
 
 
 class MemoryReferralCodes:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from adapters.memory.tables import GuardBroken, View
-from domain.identity import Credentials
-from domain.users import UserId, email_key
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.identity import Credentials
+from tallystick.domain.users import UserId, email_key
 
 
 class MemoryIdentityDirectory:

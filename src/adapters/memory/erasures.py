@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from adapters.memory.tables import GuardBroken, View
-from domain.erasures import ErasureBacklog, Erasures
-from domain.rewards import RewardId
-from domain.users import UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.erasures import ErasureBacklog, Erasures
+from tallystick.domain.rewards import RewardId
+from tallystick.domain.users import UserId
 
 
 class MemoryErasures(Erasures):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from adapters.memory.tables import View
-from domain.exports import (
+from tallystick.adapters.memory.tables import View
+from tallystick.domain.exports import (
     EntryView,
     ExportedAlias,
     ExportedCode,

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from adapters.memory.tables import GuardBroken, View
-from domain.flags import LOCKED, Flag, Switch
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.flags import LOCKED, Flag, Switch
 
 
 class MemoryFlagBook:

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from adapters.memory.tables import View
-from domain.bounds import CountedName, Holdings
-from domain.users import UserId
+from tallystick.adapters.memory.tables import View
+from tallystick.domain.bounds import CountedName, Holdings
+from tallystick.domain.users import UserId
 
 
 class MemoryHoldings(Holdings):

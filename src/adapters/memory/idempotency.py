@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.memory.tables import View
-from application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
-from application.transactions import RivalStored
-from domain.bounds import DEFAULT_BOUNDS, UserBounds
-from domain.users import UserId
+from tallystick.adapters.memory.tables import View
+from tallystick.application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
+from tallystick.application.transactions import RivalStored
+from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
+from tallystick.domain.users import UserId
 
 
 class MemoryIdempotencyKeys:

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
-from adapters.memory.tables import GuardBroken, View
-from domain.identity import Verification
-from domain.users import UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.identity import Verification
+from tallystick.domain.users import UserId
 
 
 class MemoryVerifications:

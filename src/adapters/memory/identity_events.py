@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.memory.tables import View
-from domain.identity_events import IdentityEvent
+from tallystick.adapters.memory.tables import View
+from tallystick.domain.identity_events import IdentityEvent
 
 
 class MemoryDeliveries:

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from adapters.memory.tables import View
-from application.invariants import PROMISES, Invariant
-from domain.ledger import Account, AccountKey, Entry
-from domain.rating_slips import Slip
-from domain.users import UserId
+from tallystick.adapters.memory.tables import View
+from tallystick.application.invariants import PROMISES, Invariant
+from tallystick.domain.ledger import Account, AccountKey, Entry
+from tallystick.domain.rating_slips import Slip
+from tallystick.domain.users import UserId
 
 
 class MemoryInvariants:

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.memory.tables import GuardBroken, View
-from adapters.memory.users import MemoryUsers
-from domain.codes import Code, normal_form
-from domain.invites import Invite, InviteId, InviteUse, SeatKey
-from domain.users import UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.users import MemoryUsers
+from tallystick.domain.codes import Code, normal_form
+from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
+from tallystick.domain.users import UserId
 
 
 class MemoryInvites:

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from adapters.memory.tables import GuardBroken, View
-from domain.ledger import MAX_BALANCE, Account, AccountKey, Entry, EventKey
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.ledger import MAX_BALANCE, Account, AccountKey, Entry, EventKey
 
 
 class MemoryLedger:

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
-from adapters.memory.codes import MemoryReferralCodes
-from adapters.memory.metadata_mirror import mirrored_code
-from adapters.memory.tables import GuardBroken, View
-from domain.codes import Code, CodeEntry
-from domain.legacy_metadata import Claim
-from domain.users import User, UserId
+from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.metadata_mirror import mirrored_code
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.codes import Code, CodeEntry
+from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.users import User, UserId
 
 
 class MemoryLegacyMetadata:

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Collection
 
-from adapters.memory.ledger import MemoryLedger
-from adapters.memory.tables import View
-from domain.ledger import AccountKey
-from domain.loyalty import Player, PlayerDay
-from domain.users import UserId
+from tallystick.adapters.memory.ledger import MemoryLedger
+from tallystick.adapters.memory.tables import View
+from tallystick.domain.ledger import AccountKey
+from tallystick.domain.loyalty import Player, PlayerDay
+from tallystick.domain.users import UserId
 
 
 class MemoryPlayers:

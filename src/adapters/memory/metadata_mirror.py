@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from adapters.memory.codes import MemoryReferralCodes
-from adapters.memory.tables import View
-from domain.codes import Code
-from domain.legacy_metadata import MirrorDrift
-from domain.users import UserId
+from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.tables import View
+from tallystick.domain.codes import Code
+from tallystick.domain.legacy_metadata import MirrorDrift
+from tallystick.domain.users import UserId
 
 
 class MemoryMetadataMirror:

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.memory.tables import GuardBroken, View
-from domain.ledger import EventKey
-from domain.pending_accruals import Backlog, PendingAccrual
-from domain.users import UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.ledger import EventKey
+from tallystick.domain.pending_accruals import Backlog, PendingAccrual
+from tallystick.domain.users import UserId
 
 
 class MemoryPendingAccruals:

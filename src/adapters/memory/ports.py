@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from application.ports import CounterName, GaugeName, HistogramName
-from domain.flags import DEFAULTS, Flag
+from tallystick.application.ports import CounterName, GaugeName, HistogramName
+from tallystick.domain.flags import DEFAULTS, Flag
 
 
 class ManualClock:

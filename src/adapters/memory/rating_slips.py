@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from adapters.memory.tables import GuardBroken, View
-from domain.rating_slips import Slip, SlipId, SlipState
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.rating_slips import Slip, SlipId, SlipState
 
 _OPENED = ("player_id", "game", "decisions_per_hour", "house_edge_bp", "points_per_100", "opened_at")
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
-from adapters.memory.tables import GuardBroken, View
-from application.transactions import RivalStored
-from domain.referrals import Edge, Leader
-from domain.users import User, UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.application.transactions import RivalStored
+from tallystick.domain.referrals import Edge, Leader
+from tallystick.domain.users import User, UserId
 
 
 class MemoryEdges:

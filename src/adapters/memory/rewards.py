@@ -5,13 +5,13 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.memory.ledger import MemoryLedger
-from adapters.memory.tables import GuardBroken, View
-from adapters.memory.users import MemoryUsers
-from domain.dispositions import WITHDRAWN
-from domain.ledger import Entry
-from domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
-from domain.users import UserId
+from tallystick.adapters.memory.ledger import MemoryLedger
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.users import MemoryUsers
+from tallystick.domain.dispositions import WITHDRAWN
+from tallystick.domain.ledger import Entry
+from tallystick.domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
+from tallystick.domain.users import UserId
 
 
 class MemoryRewards:

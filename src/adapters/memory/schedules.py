@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from adapters.memory.tables import Lease, View
-from application.schedules import CREDIBLE
+from tallystick.adapters.memory.tables import Lease, View
+from tallystick.application.schedules import CREDIBLE
 
 
 class MemorySchedules:

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.memory.tables import GuardBroken, View
-from domain.sessions import Session, SessionKey, Sessions
-from domain.users import UserId
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.domain.sessions import Session, SessionKey, Sessions
+from tallystick.domain.users import UserId
 
 
 class MemorySessions(Sessions):

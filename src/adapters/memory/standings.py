@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from adapters.memory.codes import MemoryReferralCodes
-from adapters.memory.tables import View
-from domain.ledger import Account, AccountKey, Unit
-from domain.standings import Standing
-from domain.users import UserId, email_key
+from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.tables import View
+from tallystick.domain.ledger import Account, AccountKey, Unit
+from tallystick.domain.standings import Standing
+from tallystick.domain.users import UserId, email_key
 
 
 class MemoryStandings:

@@ -4,21 +4,21 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import NamedTuple
 
-from adapters.memory.drafts import Draft
-from application.idempotency import ReplyTotals, RequestKey, StoredReply
-from domain.codes import Code, CodeEntry
-from domain.flags import Flag, Switch
-from domain.identity import Credentials, Verification
-from domain.identity_events import IdentityEvent
-from domain.invites import Invite, InviteId, InviteUse, SeatKey
-from domain.ledger import Account, AccountKey, Entry, EventKey, Unit
-from domain.legacy_metadata import Claim
-from domain.pending_accruals import PendingAccrual
-from domain.rating_slips import Slip, SlipId
-from domain.referrals import AttributionAttempt, Edge
-from domain.rewards import Collected, CollectionKey, Reward, RewardId
-from domain.sessions import Session, SessionKey
-from domain.users import User, UserId
+from tallystick.adapters.memory.drafts import Draft
+from tallystick.application.idempotency import ReplyTotals, RequestKey, StoredReply
+from tallystick.domain.codes import Code, CodeEntry
+from tallystick.domain.flags import Flag, Switch
+from tallystick.domain.identity import Credentials, Verification
+from tallystick.domain.identity_events import IdentityEvent
+from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
+from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey, Unit
+from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.pending_accruals import PendingAccrual
+from tallystick.domain.rating_slips import Slip, SlipId
+from tallystick.domain.referrals import AttributionAttempt, Edge
+from tallystick.domain.rewards import Collected, CollectionKey, Reward, RewardId
+from tallystick.domain.sessions import Session, SessionKey
+from tallystick.domain.users import User, UserId
 
 
 class GuardBroken(AssertionError):

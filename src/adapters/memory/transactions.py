@@ -5,34 +5,34 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
-from adapters.memory.attribution_attempts import MemoryAttributionAttempts
-from adapters.memory.audit import MemoryAudit
-from adapters.memory.clicks import MemoryClickedCodes
-from adapters.memory.codes import MemoryReferralCodes
-from adapters.memory.directory import MemoryIdentityDirectory
-from adapters.memory.erasures import MemoryErasures
-from adapters.memory.exports import MemoryExports
-from adapters.memory.flags import MemoryFlagBook
-from adapters.memory.holdings import MemoryHoldings
-from adapters.memory.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
-from adapters.memory.identity import MemoryVerifications
-from adapters.memory.identity_events import MemoryDeliveries
-from adapters.memory.invariants import MemoryInvariants
-from adapters.memory.invites import MemoryInvites
-from adapters.memory.ledger import MemoryLedger
-from adapters.memory.legacy_metadata import MemoryLegacyMetadata
-from adapters.memory.loyalty import MemoryPlayers
-from adapters.memory.metadata_mirror import MemoryMetadataMirror
-from adapters.memory.pending_accruals import MemoryPendingAccruals
-from adapters.memory.rating_slips import MemoryRatingSlips
-from adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
-from adapters.memory.rewards import MemoryRewards
-from adapters.memory.schedules import MemorySchedules
-from adapters.memory.sessions import MemorySessions
-from adapters.memory.standings import MemoryStandings
-from adapters.memory.tables import Tables, View
-from adapters.memory.users import MemoryUsers
-from application.transactions import Stores
+from tallystick.adapters.memory.attribution_attempts import MemoryAttributionAttempts
+from tallystick.adapters.memory.audit import MemoryAudit
+from tallystick.adapters.memory.clicks import MemoryClickedCodes
+from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.directory import MemoryIdentityDirectory
+from tallystick.adapters.memory.erasures import MemoryErasures
+from tallystick.adapters.memory.exports import MemoryExports
+from tallystick.adapters.memory.flags import MemoryFlagBook
+from tallystick.adapters.memory.holdings import MemoryHoldings
+from tallystick.adapters.memory.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
+from tallystick.adapters.memory.identity import MemoryVerifications
+from tallystick.adapters.memory.identity_events import MemoryDeliveries
+from tallystick.adapters.memory.invariants import MemoryInvariants
+from tallystick.adapters.memory.invites import MemoryInvites
+from tallystick.adapters.memory.ledger import MemoryLedger
+from tallystick.adapters.memory.legacy_metadata import MemoryLegacyMetadata
+from tallystick.adapters.memory.loyalty import MemoryPlayers
+from tallystick.adapters.memory.metadata_mirror import MemoryMetadataMirror
+from tallystick.adapters.memory.pending_accruals import MemoryPendingAccruals
+from tallystick.adapters.memory.rating_slips import MemoryRatingSlips
+from tallystick.adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
+from tallystick.adapters.memory.rewards import MemoryRewards
+from tallystick.adapters.memory.schedules import MemorySchedules
+from tallystick.adapters.memory.sessions import MemorySessions
+from tallystick.adapters.memory.standings import MemoryStandings
+from tallystick.adapters.memory.tables import Tables, View
+from tallystick.adapters.memory.users import MemoryUsers
+from tallystick.application.transactions import Stores
 
 _INSIDE: ContextVar[bool] = ContextVar("inside a transaction in memory", default=False)
 

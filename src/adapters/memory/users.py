@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.memory.tables import GuardBroken, View
-from application.transactions import RivalStored
-from domain.usernames import username_key
-from domain.users import Profile, User, UserId, email_key, is_user_id
+from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.application.transactions import RivalStored
+from tallystick.domain.usernames import username_key
+from tallystick.domain.users import Profile, User, UserId, email_key, is_user_id
 
 
 class MemoryUsers:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.referrals import AttributionAttempt, AttributionAttempts
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.referrals import AttributionAttempt, AttributionAttempts
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("attribution_attempts")
 

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.audit import Place, Question
-from domain.ledger import Entry
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.audit import Place, Question
+from tallystick.domain.ledger import Entry
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("audit")
 _BEHIND_ALL = Place(datetime(9999, 12, 31, tzinfo=UTC), UserId("~"), 2**63 - 1)

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import asyncpg
 
-from adapters.legacy.sources import Source
-from adapters.postgres.backfill_runs import (
+from tallystick.adapters.legacy.sources import Source
+from tallystick.adapters.postgres.backfill_runs import (
     BackfillRefused,
     BackfillRuns,
     Connection,
@@ -18,14 +18,14 @@ from adapters.postgres.backfill_runs import (
     refresh_statistics,
     service_session,
 )
-from adapters.postgres.statements import Statements
-from adapters.postgres.transactions import stores_on
-from application.points import Accrued, Points, credit_all
-from domain.backfill import Phase, Run, Tally
-from domain.codes import MAX_CANDIDATES, Code
-from domain.legacy import BROUGHT_POINTS
-from domain.loyalty import Earning
-from domain.users import UserId
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.transactions import stores_on
+from tallystick.application.points import Accrued, Points, credit_all
+from tallystick.domain.backfill import Phase, Run, Tally
+from tallystick.domain.codes import MAX_CANDIDATES, Code
+from tallystick.domain.legacy import BROUGHT_POINTS
+from tallystick.domain.loyalty import Earning
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("backfill_apply")
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from adapters.legacy.sources import Batch, Source
-from adapters.postgres.backfill_runs import (
+from tallystick.adapters.legacy.sources import Batch, Source
+from tallystick.adapters.postgres.backfill_runs import (
     BackfillRuns,
     Connection,
     discard_unused,
@@ -16,12 +16,12 @@ from adapters.postgres.backfill_runs import (
     refresh_statistics,
     service_session,
 )
-from adapters.postgres.checksums import checksum, edges_here, one_row, points_here
-from adapters.postgres.statements import Statements
-from domain.backfill import LISTED, Contest, LineFaults, Options, Plan, Run, plan_hash, settled
-from domain.legacy import CodeState
-from domain.usernames import username_key
-from domain.users import email_key
+from tallystick.adapters.postgres.checksums import checksum, edges_here, one_row, points_here
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.backfill import LISTED, Contest, LineFaults, Options, Plan, Run, plan_hash, settled
+from tallystick.domain.legacy import CodeState
+from tallystick.domain.usernames import username_key
+from tallystick.domain.users import email_key
 
 _SQL = Statements.load("backfill_plan")
 

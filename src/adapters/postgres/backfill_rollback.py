@@ -7,20 +7,20 @@ from datetime import datetime
 
 import asyncpg
 
-from adapters.postgres.backfill_apply import PAUSE_SECONDS, TRIES, Draw, Told, Write, written
-from adapters.postgres.backfill_runs import (
+from tallystick.adapters.postgres.backfill_apply import PAUSE_SECONDS, TRIES, Draw, Told, Write, written
+from tallystick.adapters.postgres.backfill_runs import (
     BackfillRefused,
     BackfillRuns,
     Connection,
     only_runner,
     refresh_statistics,
 )
-from adapters.postgres.database import SERVICE_ROLE
-from adapters.postgres.maintenance import lent, owner_session
-from adapters.postgres.statements import Statements
-from domain.backfill import Run, Tally
-from domain.codes import MAX_CANDIDATES
-from domain.users import UserId
+from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.backfill import Run, Tally
+from tallystick.domain.codes import MAX_CANDIDATES
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("backfill_rollback")
 

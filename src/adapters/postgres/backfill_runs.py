@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 import asyncpg
 import msgspec
 
-from adapters.postgres.advisory_locks import session_lock
-from adapters.postgres.database import SERVICE_ROLE
-from adapters.postgres.database import Connection as PooledConnection
-from adapters.postgres.maintenance import lent, owner_session
-from adapters.postgres.statements import Statements
-from domain.backfill import LISTED, LineFaults, Phase, Plan, Run, RunState, Tally
+from tallystick.adapters.postgres.advisory_locks import session_lock
+from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.postgres.database import Connection as PooledConnection
+from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.backfill import LISTED, LineFaults, Phase, Plan, Run, RunState, Tally
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

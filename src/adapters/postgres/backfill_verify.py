@@ -6,10 +6,10 @@ from itertools import chain
 
 import msgspec
 
-from adapters.legacy.sources import Batch, Source
-from adapters.postgres.backfill_apply import SourceChanged
-from adapters.postgres.backfill_plan import Progress
-from adapters.postgres.backfill_runs import (
+from tallystick.adapters.legacy.sources import Batch, Source
+from tallystick.adapters.postgres.backfill_apply import SourceChanged
+from tallystick.adapters.postgres.backfill_plan import Progress
+from tallystick.adapters.postgres.backfill_runs import (
     BackfillRefused,
     BackfillRuns,
     Connection,
@@ -17,10 +17,10 @@ from adapters.postgres.backfill_runs import (
     refresh_statistics,
     service_session,
 )
-from adapters.postgres.checksums import checksum, edges_here, one_row, points_here
-from adapters.postgres.codes import PostgresReferralCodes
-from adapters.postgres.statements import Statements
-from domain.backfill import LISTED, Check, Checksum, Phase, Run, Tally, Verification
+from tallystick.adapters.postgres.checksums import checksum, edges_here, one_row, points_here
+from tallystick.adapters.postgres.codes import PostgresReferralCodes
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.backfill import LISTED, Check, Checksum, Phase, Run, Tally, Verification
 
 _SQL = Statements.load("backfill_verify")
 

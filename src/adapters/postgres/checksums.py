@@ -4,9 +4,9 @@ from datetime import datetime
 
 import asyncpg
 
-from adapters.postgres.backfill_runs import Connection
-from adapters.postgres.statements import Statements
-from domain.backfill import Checksum
+from tallystick.adapters.postgres.backfill_runs import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.backfill import Checksum
 
 _SQL = Statements.load("checksums")
 

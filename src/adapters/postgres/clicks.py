@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.codes import Code
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.codes import Code
 
 _SQL = Statements.load("clicks")
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.erasures import last_key
-from adapters.postgres.statements import Statements
-from domain.codes import Code, CodeEntry
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.erasures import last_key
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.codes import Code, CodeEntry
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("codes")
 

@@ -5,14 +5,14 @@ from datetime import datetime
 
 import asyncpg
 
-from adapters.postgres.connecting import explained
-from adapters.postgres.database import Connection, Database
-from adapters.postgres.migration_files import Migration, shipped
-from adapters.postgres.statements import Statements
-from adapters.postgres.violations import GUARDS, RACES
-from application.ports import Clock, Metrics
-from application.readiness import Fault
-from application.transactions import TransactionAborted
+from tallystick.adapters.postgres.connecting import explained
+from tallystick.adapters.postgres.database import Connection, Database
+from tallystick.adapters.postgres.migration_files import Migration, shipped
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.violations import GUARDS, RACES
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.readiness import Fault
+from tallystick.application.transactions import TransactionAborted
 
 _SQL = Statements.load("contract")
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import msgspec
 
-from adapters.postgres.connecting import Unreachable, explained
-from adapters.postgres.errors import cause_of
-from application.transactions import TransactionAborted
-from domain.refusals import Cause
+from tallystick.adapters.postgres.connecting import Unreachable, explained
+from tallystick.adapters.postgres.errors import cause_of
+from tallystick.application.transactions import TransactionAborted
+from tallystick.domain.refusals import Cause
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.identity import Credentials
-from domain.users import UserId, email_key
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.identity import Credentials
+from tallystick.domain.users import UserId, email_key
 
 _SQL = Statements.load("directory")
 

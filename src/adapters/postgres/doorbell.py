@@ -5,9 +5,9 @@ import contextlib
 
 import asyncpg
 
-from adapters.postgres.database import SERVICE_ROLE
-from adapters.telemetry.logs import logger
-from application.ports import Randomness
+from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.ports import Randomness
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 

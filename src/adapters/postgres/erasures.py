@@ -5,11 +5,11 @@ from datetime import datetime
 
 import asyncpg
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.erasures import ErasureBacklog, Erasures
-from domain.rewards import RewardId
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.erasures import ErasureBacklog, Erasures
+from tallystick.domain.rewards import RewardId
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("erasures")
 

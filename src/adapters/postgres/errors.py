@@ -5,9 +5,15 @@ from typing import Literal
 
 import asyncpg
 
-from adapters.postgres.violations import RACES
-from application.transactions import LockHeld, RivalStored, StoreFailure, StoreUnavailable, TransactionAborted
-from domain.refusals import Cause, Refusal
+from tallystick.adapters.postgres.violations import RACES
+from tallystick.application.transactions import (
+    LockHeld,
+    RivalStored,
+    StoreFailure,
+    StoreUnavailable,
+    TransactionAborted,
+)
+from tallystick.domain.refusals import Cause, Refusal
 
 Meaning = Literal["aborted", "held", "unavailable"]
 

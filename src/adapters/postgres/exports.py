@@ -1,8 +1,8 @@
 """Exports on PostgreSQL: each page reads a range of one index."""
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.exports import ROWS, ExportKind, ExportRow, Place
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.exports import ROWS, ExportKind, ExportRow, Place
 
 _SQL = Statements.load("exports")
 

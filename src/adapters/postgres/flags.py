@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.flags import Flag, Switch
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.flags import Flag, Switch
 
 CHANNEL = "tallystick_flags"
 """Where it rings when flags were switched."""

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.postgres.database import SERVICE_ROLE
-from adapters.postgres.maintenance import lent, owner_session
-from adapters.postgres.statements import Statements
-from domain.ledger import Account, Unit
-from domain.users import UserId
+from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.ledger import Account, Unit
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("freezing")
 

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Collection
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.bounds import CountedName, Holdings
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.bounds import CountedName, Holdings
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("holdings")
 

@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.erasures import last_key
-from adapters.postgres.statements import Statements
-from application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
-from application.transactions import RivalStored
-from domain.bounds import DEFAULT_BOUNDS, UserBounds
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.erasures import last_key
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
+from tallystick.application.transactions import RivalStored
+from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("idempotency")
 _REQUESTS = "requests"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.identity_events import IdentityEvent
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.identity_events import IdentityEvent
 
 _SQL = Statements.load("identity_events")
 

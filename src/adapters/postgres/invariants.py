@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from application.invariants import PROMISES, Invariant
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.application.invariants import PROMISES, Invariant
 
 _SQL = Statements.load("invariants")
 

@@ -6,12 +6,12 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.codes import Code
-from domain.invites import Invite, InviteId, InviteUse, SeatKey
-from domain.times import bounded
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.codes import Code
+from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
+from tallystick.domain.times import bounded
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("invites")
 

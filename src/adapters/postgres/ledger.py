@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 import asyncpg
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.ledger import Account, AccountKey, Entry, EventKey
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey
 
 _SQL = Statements.load("ledger")
 

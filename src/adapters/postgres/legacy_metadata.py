@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.codes import Code
-from domain.legacy_metadata import Claim
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.codes import Code
+from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("legacy_metadata")
 

@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 
 import asyncpg
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.ledger import Account
-from domain.loyalty import Player, PlayerDay
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.ledger import Account
+from tallystick.domain.loyalty import Player, PlayerDay
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("loyalty")
 

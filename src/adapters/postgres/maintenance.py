@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from adapters.postgres.connecting import connect
-from adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.postgres.connecting import connect
+from tallystick.adapters.postgres.database import SERVICE_ROLE
 
 _LOCK = 0x7461_6C6C_7966_727A
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.legacy_metadata import MirrorDrift
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.legacy_metadata import MirrorDrift
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("metadata_mirror")
 

@@ -55,7 +55,7 @@ def in_order(migrations: Iterable[Migration]) -> list[Migration]:
 
 def shipped() -> list[Migration]:
     """Return the migrations of this version, in order."""
-    folder = files("adapters.postgres") / "migrations"
+    folder = files("tallystick.adapters.postgres") / "migrations"
     return in_order(
         parse(file.name, file.read_text(encoding="utf-8")) for file in folder.iterdir() if file.name[0] != "_"
     )

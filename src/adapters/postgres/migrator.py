@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from adapters.postgres.advisory_locks import session_lock
-from adapters.postgres.connecting import Unreachable, connect
-from adapters.postgres.migration_files import Migration, shipped
+from tallystick.adapters.postgres.advisory_locks import session_lock
+from tallystick.adapters.postgres.connecting import Unreachable, connect
+from tallystick.adapters.postgres.migration_files import Migration, shipped
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.ledger import EventKey
-from domain.loyalty import day_of
-from domain.pending_accruals import Backlog, PendingAccrual
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.ledger import EventKey
+from tallystick.domain.loyalty import day_of
+from tallystick.domain.pending_accruals import Backlog, PendingAccrual
 
 _SQL = Statements.load("pending_accruals")
 

@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 import asyncpg
 import msgspec
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.rating_slips import Slip, SlipId, SlipState
-from domain.times import bounded
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.rating_slips import Slip, SlipId, SlipState
+from tallystick.domain.times import bounded
 
 _SQL = Statements.load("rating_slips")
 _BEHIND_ALL = "~"

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 import msgspec
 
-from adapters.postgres.database import SERVICE_ROLE
-from adapters.postgres.maintenance import lent, owner_session
-from adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.statements import Statements
 
 _SQL = Statements.load("reconciliation")
 

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.erasures import last_key
-from adapters.postgres.statements import Statements
-from domain.dispositions import WITHDRAWN
-from domain.ledger import Entry
-from domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.erasures import last_key
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.dispositions import WITHDRAWN
+from tallystick.domain.ledger import Entry
+from tallystick.domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("rewards")
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
 
 _SQL = Statements.load("schedules")
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.sessions import Session, SessionKey, Sessions
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.sessions import Session, SessionKey, Sessions
+from tallystick.domain.users import UserId
 
 _SQL = Statements.load("sessions")
 

@@ -4,11 +4,11 @@ from collections.abc import Collection
 
 import asyncpg
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from adapters.postgres.users import user_from
-from domain.standings import Standing
-from domain.users import UserId, email_key
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.users import user_from
+from tallystick.domain.standings import Standing
+from tallystick.domain.users import UserId, email_key
 
 _SQL = Statements.load("standings")
 

@@ -34,7 +34,7 @@ class Statements:
     @classmethod
     def load(cls, capability: str) -> "Statements":
         """Load `sql/<capability>.sql`."""
-        source = files("adapters.postgres") / "sql" / f"{capability}.sql"
+        source = files("tallystick.adapters.postgres") / "sql" / f"{capability}.sql"
         return cls(source.read_text(encoding="utf-8"), source=f"{capability}.sql")
 
     def _add(self, name: str, parameters: int, sql: str, source: str) -> None:

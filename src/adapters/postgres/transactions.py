@@ -7,35 +7,35 @@ from contextvars import ContextVar
 
 import asyncpg
 
-from adapters.postgres.attribution_attempts import PostgresAttributionAttempts
-from adapters.postgres.audit import PostgresAudit
-from adapters.postgres.clicks import PostgresClickedCodes
-from adapters.postgres.codes import PostgresReferralCodes
-from adapters.postgres.database import Connection, Database, is_lost, terminate
-from adapters.postgres.directory import PostgresIdentityDirectory
-from adapters.postgres.erasures import PostgresErasures
-from adapters.postgres.errors import translated
-from adapters.postgres.exports import PostgresExports
-from adapters.postgres.flags import PostgresFlagBook
-from adapters.postgres.holdings import PostgresHoldings
-from adapters.postgres.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
-from adapters.postgres.identity import PostgresVerifications
-from adapters.postgres.identity_events import PostgresDeliveries
-from adapters.postgres.invariants import PostgresInvariants
-from adapters.postgres.invites import PostgresInvites
-from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.legacy_metadata import PostgresLegacyMetadata
-from adapters.postgres.loyalty import PostgresPlayers
-from adapters.postgres.metadata_mirror import PostgresMetadataMirror
-from adapters.postgres.pending_accruals import PostgresPendingAccruals
-from adapters.postgres.rating_slips import PostgresRatingSlips
-from adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
-from adapters.postgres.rewards import PostgresRewards
-from adapters.postgres.schedules import PostgresSchedules
-from adapters.postgres.sessions import PostgresSessions
-from adapters.postgres.standings import PostgresStandings
-from adapters.postgres.users import PostgresUsers
-from application.transactions import CommitUncertain, Stores, TransactionAborted
+from tallystick.adapters.postgres.attribution_attempts import PostgresAttributionAttempts
+from tallystick.adapters.postgres.audit import PostgresAudit
+from tallystick.adapters.postgres.clicks import PostgresClickedCodes
+from tallystick.adapters.postgres.codes import PostgresReferralCodes
+from tallystick.adapters.postgres.database import Connection, Database, is_lost, terminate
+from tallystick.adapters.postgres.directory import PostgresIdentityDirectory
+from tallystick.adapters.postgres.erasures import PostgresErasures
+from tallystick.adapters.postgres.errors import translated
+from tallystick.adapters.postgres.exports import PostgresExports
+from tallystick.adapters.postgres.flags import PostgresFlagBook
+from tallystick.adapters.postgres.holdings import PostgresHoldings
+from tallystick.adapters.postgres.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
+from tallystick.adapters.postgres.identity import PostgresVerifications
+from tallystick.adapters.postgres.identity_events import PostgresDeliveries
+from tallystick.adapters.postgres.invariants import PostgresInvariants
+from tallystick.adapters.postgres.invites import PostgresInvites
+from tallystick.adapters.postgres.ledger import PostgresLedger
+from tallystick.adapters.postgres.legacy_metadata import PostgresLegacyMetadata
+from tallystick.adapters.postgres.loyalty import PostgresPlayers
+from tallystick.adapters.postgres.metadata_mirror import PostgresMetadataMirror
+from tallystick.adapters.postgres.pending_accruals import PostgresPendingAccruals
+from tallystick.adapters.postgres.rating_slips import PostgresRatingSlips
+from tallystick.adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
+from tallystick.adapters.postgres.rewards import PostgresRewards
+from tallystick.adapters.postgres.schedules import PostgresSchedules
+from tallystick.adapters.postgres.sessions import PostgresSessions
+from tallystick.adapters.postgres.standings import PostgresStandings
+from tallystick.adapters.postgres.users import PostgresUsers
+from tallystick.application.transactions import CommitUncertain, Stores, TransactionAborted
 
 _ROLLBACK_SECONDS = 1.0
 """A server that does not answer for that long rolls back by itself when the connection is dropped."""

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import asyncpg
 
-from adapters.postgres.database import Connection
-from adapters.postgres.statements import Statements
-from domain.usernames import username_key
-from domain.users import Profile, User, UserId, email_key
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.usernames import username_key
+from tallystick.domain.users import Profile, User, UserId, email_key
 
 _SQL = Statements.load("users")
 

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from math import floor
 
-from application.ports import Clock
+from tallystick.application.ports import Clock
 
 MAX_CALLERS = 50_000
 """Callers who are counted in one window at most; one more, and the one who came first is forgotten."""

@@ -11,9 +11,9 @@ from limits.errors import StorageError
 from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.exceptions import ValkeyError
 
-from adapters.rate_limits.counters import LocalCounters
-from adapters.telemetry.logs import logger
-from application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics
+from tallystick.adapters.rate_limits.counters import LocalCounters
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics
 
 DEFAULTS: Mapping[LimitGroup, str] = {
     "account": "10/minute, 100/hour",

@@ -15,9 +15,9 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from application.ports import CounterName, GaugeName, HistogramName
-from domain.refusals import Cause
-from domain.tokens import TokenFault
+from tallystick.application.ports import CounterName, GaugeName, HistogramName
+from tallystick.domain.refusals import Cause
+from tallystick.domain.tokens import TokenFault
 
 _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "accrual_outcomes": ("Points that were to be credited, by what became of them.", "outcome"),

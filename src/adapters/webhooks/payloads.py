@@ -8,12 +8,12 @@ from typing import Literal, assert_never
 import msgspec
 from msgspec import UNSET
 
-from adapters.webhooks.members import Fields, is_named, member
-from adapters.webhooks.times import read_time
-from adapters.webhooks.trust import TRUST, Proof, Provider, Source
-from domain.identity_events import EventKind, IdentityEvent
-from domain.usernames import username_form
-from domain.users import (
+from tallystick.adapters.webhooks.members import Fields, is_named, member
+from tallystick.adapters.webhooks.times import read_time
+from tallystick.adapters.webhooks.trust import TRUST, Proof, Provider, Source
+from tallystick.domain.identity_events import EventKind, IdentityEvent
+from tallystick.domain.usernames import username_form
+from tallystick.domain.users import (
     CLAIMS,
     MAX_NAME_LENGTH,
     MAX_PHONE_LENGTH,

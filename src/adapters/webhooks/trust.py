@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from domain.users import ProfileField
+from tallystick.domain.users import ProfileField
 
 Provider = Literal["plain", "clerk", "supabase", "auth0", "stack_auth"]
 

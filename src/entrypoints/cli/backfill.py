@@ -7,27 +7,27 @@ from typing import Any, TypeVar
 import asyncpg
 import rich_click as click
 
-from adapters.legacy.files import FileFormat
-from adapters.legacy.opening import kind_of, open_source
-from adapters.legacy.sources import Source, SourceError, read_mapping
-from adapters.memory.ports import SwitchedFlags
-from adapters.postgres.backfill_apply import BackfillApplication, check_source
-from adapters.postgres.backfill_plan import BackfillPlanning, DuplicatesUnresolved, NothingReadable
-from adapters.postgres.backfill_rollback import BackfillRollback
-from adapters.postgres.backfill_runs import (
+from tallystick.adapters.legacy.files import FileFormat
+from tallystick.adapters.legacy.opening import kind_of, open_source
+from tallystick.adapters.legacy.sources import Source, SourceError, read_mapping
+from tallystick.adapters.memory.ports import SwitchedFlags
+from tallystick.adapters.postgres.backfill_apply import BackfillApplication, check_source
+from tallystick.adapters.postgres.backfill_plan import BackfillPlanning, DuplicatesUnresolved, NothingReadable
+from tallystick.adapters.postgres.backfill_rollback import BackfillRollback
+from tallystick.adapters.postgres.backfill_runs import (
     BackfillRefused,
     BackfillRuns,
     MalformedLines,
     malformed_lines,
     service_session,
 )
-from adapters.postgres.backfill_verify import BackfillVerification, total
-from adapters.system import SystemClock, SystemRandomness
-from application.points import Points
-from domain.backfill import Options, Phase, ReferredBy, Run, Tally
-from domain.codes import Code, CodesExhausted, draw_candidates
-from domain.legacy import ABSENT_WORDS
-from entrypoints.cli.backfill_reports import (
+from tallystick.adapters.postgres.backfill_verify import BackfillVerification, total
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.application.points import Points
+from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, Tally
+from tallystick.domain.codes import Code, CodesExhausted, draw_candidates
+from tallystick.domain.legacy import ABSENT_WORDS
+from tallystick.entrypoints.cli.backfill_reports import (
     show_applied,
     show_contests,
     show_nothing_readable,
@@ -36,10 +36,10 @@ from entrypoints.cli.backfill_reports import (
     show_runs,
     show_verification,
 )
-from entrypoints.cli.database import database_of, migrated_database
-from entrypoints.cli.progress import shown
-from entrypoints.cli.terminal import ERR, INTERRUPTED, NO, WRONG, confirm, refuse, settings_or_exit
-from entrypoints.settings import Settings
+from tallystick.entrypoints.cli.database import database_of, migrated_database
+from tallystick.entrypoints.cli.progress import shown
+from tallystick.entrypoints.cli.terminal import ERR, INTERRUPTED, NO, WRONG, confirm, refuse, settings_or_exit
+from tallystick.entrypoints.settings import Settings
 
 T = TypeVar("T")
 

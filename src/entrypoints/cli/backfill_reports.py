@@ -7,11 +7,11 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from adapters.legacy.files import NOT_UTF8
-from adapters.postgres.backfill_plan import DuplicatesUnresolved, NothingReadable
-from adapters.postgres.backfill_runs import MalformedLines
-from domain.backfill import Check, LineFaults, Plan, Run, Tally, Verification
-from entrypoints.cli.terminal import ERR, OUT, say_json, say_table
+from tallystick.adapters.legacy.files import NOT_UTF8
+from tallystick.adapters.postgres.backfill_plan import DuplicatesUnresolved, NothingReadable
+from tallystick.adapters.postgres.backfill_runs import MalformedLines
+from tallystick.domain.backfill import Check, LineFaults, Plan, Run, Tally, Verification
+from tallystick.entrypoints.cli.terminal import ERR, OUT, say_json, say_table
 
 _LISTED = 20
 """How many lines of a list a terminal shows."""

@@ -8,16 +8,25 @@ import msgspec
 import rich_click as click
 from rich.table import Table
 
-from adapters.identity.jwks import JwksUnavailable, fetch_keys
-from adapters.postgres.contract import DatabaseContract
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.migrator import MigrationRefused, Migrator
-from adapters.rate_limits.limiter import IN_MEMORY, storage_fault
-from adapters.system import SystemClock
-from application.readiness import Fault, Topic
-from entrypoints.cli.embedded import FORESEEN, running_database
-from entrypoints.cli.terminal import ERR, NO, WRONG, named_errors, refuse, say_json, say_table, settings_or_exit
-from entrypoints.settings import Settings, SettingsError, require_secrets, variable
+from tallystick.adapters.identity.jwks import JwksUnavailable, fetch_keys
+from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.postgres.migrator import MigrationRefused, Migrator
+from tallystick.adapters.rate_limits.limiter import IN_MEMORY, storage_fault
+from tallystick.adapters.system import SystemClock
+from tallystick.application.readiness import Fault, Topic
+from tallystick.entrypoints.cli.embedded import FORESEEN, running_database
+from tallystick.entrypoints.cli.terminal import (
+    ERR,
+    NO,
+    WRONG,
+    named_errors,
+    refuse,
+    say_json,
+    say_table,
+    settings_or_exit,
+)
+from tallystick.entrypoints.settings import Settings, SettingsError, require_secrets, variable
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from adapters.postgres.addresses import without_password
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.transactions import PostgresTransactions
-from entrypoints.cli.embedded import FORESEEN, running_database
-from entrypoints.cli.migrate import refuse_pending
-from entrypoints.cli.terminal import named_errors
-from entrypoints.settings import Settings
+from tallystick.adapters.postgres.addresses import without_password
+from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.entrypoints.cli.embedded import FORESEEN, running_database
+from tallystick.entrypoints.cli.migrate import refuse_pending
+from tallystick.entrypoints.cli.terminal import named_errors
+from tallystick.entrypoints.settings import Settings
 
 
 def database_of(settings: Settings) -> str:

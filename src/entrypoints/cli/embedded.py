@@ -11,14 +11,14 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, has_cluster
-from adapters.embedded.logins import Logins, known, provided
-from adapters.embedded.secret_files import kept_secret
-from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.connecting import Unreachable
-from adapters.postgres.migrator import MigrationRefused
-from adapters.telemetry.logs import logger
-from entrypoints.settings import Settings
+from tallystick.adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, has_cluster
+from tallystick.adapters.embedded.logins import Logins, known, provided
+from tallystick.adapters.embedded.secret_files import kept_secret
+from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
+from tallystick.adapters.postgres.connecting import Unreachable
+from tallystick.adapters.postgres.migrator import MigrationRefused
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.entrypoints.settings import Settings
 
 FORESEEN = (ClusterError, NoUnprivilegedUser, MigrationRefused, Unreachable, OSError, asyncpg.PostgresError)
 """What may go wrong with the database of a command."""

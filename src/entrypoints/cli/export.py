@@ -9,16 +9,16 @@ from typing import BinaryIO, get_args
 import rich_click as click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from adapters.system import SystemRandomness
-from application.exports import ReadExport
-from application.reads import Reads
-from domain.exports import ExportKind
-from domain.refusals import Overloaded
-from entrypoints.cli.database import migrated_database, service_transactions
-from entrypoints.cli.outputs import opened, place_of
-from entrypoints.cli.terminal import ERR, NO, WRONG, refuse, say_json, settings_or_exit
-from entrypoints.renderings import FORMATS, Format, Rendering
-from entrypoints.settings import Settings
+from tallystick.adapters.system import SystemRandomness
+from tallystick.application.exports import ReadExport
+from tallystick.application.reads import Reads
+from tallystick.domain.exports import ExportKind
+from tallystick.domain.refusals import Overloaded
+from tallystick.entrypoints.cli.database import migrated_database, service_transactions
+from tallystick.entrypoints.cli.outputs import opened, place_of
+from tallystick.entrypoints.cli.terminal import ERR, NO, WRONG, refuse, say_json, settings_or_exit
+from tallystick.entrypoints.renderings import FORMATS, Format, Rendering
+from tallystick.entrypoints.settings import Settings
 
 _Tell = Callable[[int], None]
 

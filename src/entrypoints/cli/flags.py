@@ -10,18 +10,18 @@ import rich_click as click
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from adapters.system import SystemClock, SystemRandomness
-from adapters.telemetry.metrics import PrometheusMetrics
-from application.flags import FollowedFlags, SwitchFlags
-from application.group_commit import GroupCommit
-from application.idempotency import AnswerOnce, Keyed
-from application.reads import Reads
-from application.transactions import Transactions
-from domain.flags import MEANINGS, Flag, FlagState, Pins, Switch, flag_named, state_of
-from domain.refusals import Refusal
-from entrypoints.cli.database import migrated_database, service_transactions
-from entrypoints.cli.terminal import OUT, say_json, settings_or_exit
-from entrypoints.settings import Settings
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.flags import FollowedFlags, SwitchFlags
+from tallystick.application.group_commit import GroupCommit
+from tallystick.application.idempotency import AnswerOnce, Keyed
+from tallystick.application.reads import Reads
+from tallystick.application.transactions import Transactions
+from tallystick.domain.flags import MEANINGS, Flag, FlagState, Pins, Switch, flag_named, state_of
+from tallystick.domain.refusals import Refusal
+from tallystick.entrypoints.cli.database import migrated_database, service_transactions
+from tallystick.entrypoints.cli.terminal import OUT, say_json, settings_or_exit
+from tallystick.entrypoints.settings import Settings
 
 _Work = Callable[[Transactions, Pins], Awaitable[Sequence[FlagState]]]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine, Sequence
 import rich_click as click
 from rich.table import Table
 
-from adapters.postgres.freezing import AccountFreezing
-from adapters.system import SystemClock
-from domain.ledger import Account, Unit
-from domain.users import UserId, is_user_id
-from entrypoints.cli.database import migrated_database
-from entrypoints.cli.terminal import OUT, WRONG, refuse, say_json, settings_or_exit
+from tallystick.adapters.postgres.freezing import AccountFreezing
+from tallystick.adapters.system import SystemClock
+from tallystick.domain.ledger import Account, Unit
+from tallystick.domain.users import UserId, is_user_id
+from tallystick.entrypoints.cli.database import migrated_database
+from tallystick.entrypoints.cli.terminal import OUT, WRONG, refuse, say_json, settings_or_exit
 
 _Change = Callable[[AccountFreezing], Coroutine[None, None, list[Account]]]
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import rich_click as click
 from rich.table import Table
 
-from adapters.system import SystemRandomness
-from application.invariants import PROMISES, Invariant
-from application.reads import Reads
-from domain.refusals import Overloaded
-from entrypoints.cli.database import migrated_database, service_transactions
-from entrypoints.cli.terminal import NO, OUT, say_json, settings_or_exit
-from entrypoints.settings import Settings
+from tallystick.adapters.system import SystemRandomness
+from tallystick.application.invariants import PROMISES, Invariant
+from tallystick.application.reads import Reads
+from tallystick.domain.refusals import Overloaded
+from tallystick.entrypoints.cli.database import migrated_database, service_transactions
+from tallystick.entrypoints.cli.terminal import NO, OUT, say_json, settings_or_exit
+from tallystick.entrypoints.settings import Settings
 
 _WIDTH = max(map(len, PROMISES.values())) + len("  ") + len(" broken ")
 """No promise is cut short, however narrow the terminal is."""

@@ -2,18 +2,18 @@
 
 import rich_click as click
 
-from entrypoints.cli.backfill import backfill
-from entrypoints.cli.check import check
-from entrypoints.cli.export import export
-from entrypoints.cli.flags import flags
-from entrypoints.cli.freeze import freeze, thaw
-from entrypoints.cli.invariants import invariants
-from entrypoints.cli.migrate import migrate
-from entrypoints.cli.probe import probe
-from entrypoints.cli.reconcile import reconcile
-from entrypoints.cli.serve import serve
-from entrypoints.cli.token import token
-from entrypoints.cli.users import users
+from tallystick.entrypoints.cli.backfill import backfill
+from tallystick.entrypoints.cli.check import check
+from tallystick.entrypoints.cli.export import export
+from tallystick.entrypoints.cli.flags import flags
+from tallystick.entrypoints.cli.freeze import freeze, thaw
+from tallystick.entrypoints.cli.invariants import invariants
+from tallystick.entrypoints.cli.migrate import migrate
+from tallystick.entrypoints.cli.probe import probe
+from tallystick.entrypoints.cli.reconcile import reconcile
+from tallystick.entrypoints.cli.serve import serve
+from tallystick.entrypoints.cli.token import token
+from tallystick.entrypoints.cli.users import users
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)

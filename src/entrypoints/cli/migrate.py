@@ -5,11 +5,11 @@ import asyncio
 import asyncpg
 import rich_click as click
 
-from adapters.postgres.migrator import MigrationRefused, Migrator
-from adapters.system import SystemClock
-from entrypoints.cli.embedded import FORESEEN, running_database
-from entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit
-from entrypoints.settings import Settings
+from tallystick.adapters.postgres.migrator import MigrationRefused, Migrator
+from tallystick.adapters.system import SystemClock
+from tallystick.entrypoints.cli.embedded import FORESEEN, running_database
+from tallystick.entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit
+from tallystick.entrypoints.settings import Settings
 
 
 @click.command()

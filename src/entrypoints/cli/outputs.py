@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
 
-from adapters.system import SystemRandomness
-from entrypoints.cli.terminal import WRONG, refuse
+from tallystick.adapters.system import SystemRandomness
+from tallystick.entrypoints.cli.terminal import WRONG, refuse
 
 _ENDED = 128 + signal.SIGTERM
 """What shells answer when somebody sent SIGTERM."""

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 import rich_click as click
 
-from entrypoints.cli.terminal import OUT, WRONG, refuse, say_json
+from tallystick.entrypoints.cli.terminal import OUT, WRONG, refuse, say_json
 
 _OK = 200
 _LONGEST_ANSWER = 65536

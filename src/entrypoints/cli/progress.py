@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from entrypoints.cli.terminal import ERR
+from tallystick.entrypoints.cli.terminal import ERR
 
 Show = Callable[[float], None]
 """Is told how much is done, of the total."""

@@ -7,15 +7,15 @@ import rich_click as click
 from rich.progress import track
 from rich.table import Table
 
-from adapters.postgres.reconciliation import InviteReconciliation, WrongInvite
-from adapters.system import SystemClock, SystemRandomness
-from adapters.telemetry.metrics import PrometheusMetrics
-from application.reconciliation import MetadataDrift, ReconcileMetadata
-from domain.codes import draw_candidates
-from domain.refusals import Overloaded
-from entrypoints.cli.database import migrated_database, service_transactions
-from entrypoints.cli.terminal import ERR, NO, OUT, refuse, say_json, settings_or_exit
-from entrypoints.settings import Settings
+from tallystick.adapters.postgres.reconciliation import InviteReconciliation, WrongInvite
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
+from tallystick.domain.codes import draw_candidates
+from tallystick.domain.refusals import Overloaded
+from tallystick.entrypoints.cli.database import migrated_database, service_transactions
+from tallystick.entrypoints.cli.terminal import ERR, NO, OUT, refuse, say_json, settings_or_exit
+from tallystick.entrypoints.settings import Settings
 
 
 @click.group()

@@ -17,16 +17,16 @@ import uvicorn
 from dishka import AsyncContainer
 from uvicorn.supervisors import Multiprocess
 
-from adapters.embedded.cluster import ClusterError
-from adapters.embedded.unprivileged import NoUnprivilegedUser
-from adapters.postgres.migrator import MigrationRefused
-from adapters.telemetry.logs import configure
-from entrypoints.cli.check import notes, refuse_unsafe
-from entrypoints.cli.embedded import own_database, with_secrets
-from entrypoints.cli.migrate import bring_up_to_date
-from entrypoints.cli.terminal import ERR, OUT, WRONG, refuse, settings_or_exit
-from entrypoints.http.listening import listen, listen_for_metrics
-from entrypoints.settings import Settings, SettingsError, Store, require_secrets
+from tallystick.adapters.embedded.cluster import ClusterError
+from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
+from tallystick.adapters.postgres.migrator import MigrationRefused
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.entrypoints.cli.check import notes, refuse_unsafe
+from tallystick.entrypoints.cli.embedded import own_database, with_secrets
+from tallystick.entrypoints.cli.migrate import bring_up_to_date
+from tallystick.entrypoints.cli.terminal import ERR, OUT, WRONG, refuse, settings_or_exit
+from tallystick.entrypoints.http.listening import listen, listen_for_metrics
+from tallystick.entrypoints.settings import Settings, SettingsError, Store, require_secrets
 
 _BACKLOG = 2048
 _COLLECTOR_THRESHOLDS = (20_000, 20, 50)
@@ -86,7 +86,7 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
 
 def graph(settings: Settings, store: Store) -> AsyncContainer:
     """Return the graph of one process."""
-    from entrypoints.wiring import build  # noqa: PLC0415  a third of a second, which no other command needs
+    from tallystick.entrypoints.wiring import build  # noqa: PLC0415  a third of a second, which no other command needs
 
     configure(settings.log_level)
     container = build(settings, store)
@@ -100,8 +100,8 @@ def graph(settings: Settings, store: Store) -> AsyncContainer:
 def _run(
     settings: Settings, store: Store, listener: socket.socket, metrics_listener: socket.socket | None, workers: int
 ) -> None:
-    from entrypoints.http.protocol import HttpProtocol  # noqa: PLC0415  as above
-    from entrypoints.http.server import Server  # noqa: PLC0415  as above
+    from tallystick.entrypoints.http.protocol import HttpProtocol  # noqa: PLC0415  as above
+    from tallystick.entrypoints.http.server import Server  # noqa: PLC0415  as above
 
     config = uvicorn.Config(
         Server(partial(graph, settings, store), metrics_listener),

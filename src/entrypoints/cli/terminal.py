@@ -12,7 +12,7 @@ import rich_click as click
 from rich.console import Console
 from rich.table import Table
 
-from entrypoints.settings import Settings, SettingsError, load
+from tallystick.entrypoints.settings import Settings, SettingsError, load
 
 NO = 1
 """The answer is no: something is not as it should be."""

@@ -4,12 +4,12 @@ import rich_click as click
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from adapters.embedded.cluster import ClusterError
-from adapters.system import SystemClock
-from domain.users import is_user_id
-from entrypoints.cli.embedded import with_secrets
-from entrypoints.cli.terminal import WRONG, named_errors, refuse, say_json, settings_or_exit
-from entrypoints.settings import Settings
+from tallystick.adapters.embedded.cluster import ClusterError
+from tallystick.adapters.system import SystemClock
+from tallystick.domain.users import is_user_id
+from tallystick.entrypoints.cli.embedded import with_secrets
+from tallystick.entrypoints.cli.terminal import WRONG, named_errors, refuse, say_json, settings_or_exit
+from tallystick.entrypoints.settings import Settings
 
 _LONGEST_SECONDS = 30 * 24 * 3600
 
@@ -47,7 +47,7 @@ def token(
     """
     settings = settings_or_exit()
     if explain is not None:
-        from entrypoints.cli.token_explanation import explain_token  # noqa: PLC0415  the bounds of the web framework
+        from tallystick.entrypoints.cli.token_explanation import explain_token  # noqa: PLC0415  the bounds of the web framework
 
         explain_token(settings, explain, as_json=as_json)
         return

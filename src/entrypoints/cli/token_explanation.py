@@ -10,19 +10,19 @@ from typing import Any
 import msgspec
 import rich_click as click
 
-from adapters.identity.claims import Check, ClaimsCheck
-from adapters.identity.jwks import JwksCache, over_http
-from adapters.identity.keys import KeyRing
-from adapters.identity.sessions import SessionTokens
-from adapters.identity.tokens import JwtVerifier, read_claims, read_header
-from adapters.system import SystemClock, SystemRandomness
-from adapters.telemetry.logs import configure
-from adapters.telemetry.metrics import PrometheusMetrics
-from domain.tokens import REMEDIES, IdentityKeysUnavailable, TokenRefused
-from entrypoints.cli.embedded import with_secrets
-from entrypoints.cli.terminal import NO, WRONG, refuse, say_json
-from entrypoints.http.exchange import MAX_HEADER_BYTES
-from entrypoints.settings import Settings
+from tallystick.adapters.identity.claims import Check, ClaimsCheck
+from tallystick.adapters.identity.jwks import JwksCache, over_http
+from tallystick.adapters.identity.keys import KeyRing
+from tallystick.adapters.identity.sessions import SessionTokens
+from tallystick.adapters.identity.tokens import JwtVerifier, read_claims, read_header
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.domain.tokens import REMEDIES, IdentityKeysUnavailable, TokenRefused
+from tallystick.entrypoints.cli.embedded import with_secrets
+from tallystick.entrypoints.cli.terminal import NO, WRONG, refuse, say_json
+from tallystick.entrypoints.http.exchange import MAX_HEADER_BYTES
+from tallystick.entrypoints.settings import Settings
 
 _LONGEST_FOUND = 100
 _MOST_READ = 1 << 20

@@ -7,21 +7,21 @@ import msgspec
 import rich_click as click
 from rich.table import Table
 
-from adapters.identity.code_digests import CodeDigests
-from adapters.identity.keys import KeyRing
-from adapters.system import SystemClock, SystemRandomness
-from adapters.telemetry.metrics import PrometheusMetrics
-from application.deletion import Deleted, DeleteUsers, Deletion
-from application.erasures import EraseTraces
-from application.group_commit import GroupCommit
-from application.reads import Reads, run_again
-from domain.referrals import AttributionAttempt, AttributionReason
-from domain.refusals import OutcomeUnknown, Overloaded
-from domain.users import UserId, UserNotFound, is_user_id
-from entrypoints.cli.database import database_of, migrated_database, service_transactions
-from entrypoints.cli.embedded import with_secrets
-from entrypoints.cli.terminal import NO, OUT, WRONG, confirm, refuse, say_json, settings_or_exit
-from entrypoints.settings import Settings, SettingsError
+from tallystick.adapters.identity.code_digests import CodeDigests
+from tallystick.adapters.identity.keys import KeyRing
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
+from tallystick.application.erasures import EraseTraces
+from tallystick.application.group_commit import GroupCommit
+from tallystick.application.reads import Reads, run_again
+from tallystick.domain.referrals import AttributionAttempt, AttributionReason
+from tallystick.domain.refusals import OutcomeUnknown, Overloaded
+from tallystick.domain.users import UserId, UserNotFound, is_user_id
+from tallystick.entrypoints.cli.database import database_of, migrated_database, service_transactions
+from tallystick.entrypoints.cli.embedded import with_secrets
+from tallystick.entrypoints.cli.terminal import NO, OUT, WRONG, confirm, refuse, say_json, settings_or_exit
+from tallystick.entrypoints.settings import Settings, SettingsError
 
 
 @click.group()

@@ -6,21 +6,21 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from adapters.telemetry.logs import Pseudonyms
-from adapters.telemetry.metrics import PrometheusMetrics
-from application.fingerprints import Fingerprints
-from application.ports import Randomness
-from entrypoints.http.authentication import Authentication
-from entrypoints.http.bodies import MAX_BODY_BYTES
-from entrypoints.http.cors import Cors
-from entrypoints.http.documentation import openapi
-from entrypoints.http.edge import Edge
-from entrypoints.http.internals import RouteTable, give_parameters
-from entrypoints.http.parameters import give_shapes
-from entrypoints.http.replies import exception_handlers
-from entrypoints.http.request_log import LogRules, RequestLog
-from entrypoints.http.requests import FINGERPRINTS, ApiRequest
-from entrypoints.http.shortcut import Shortcut
+from tallystick.adapters.telemetry.logs import Pseudonyms
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.fingerprints import Fingerprints
+from tallystick.application.ports import Randomness
+from tallystick.entrypoints.http.authentication import Authentication
+from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES
+from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.documentation import openapi
+from tallystick.entrypoints.http.edge import Edge
+from tallystick.entrypoints.http.internals import RouteTable, give_parameters
+from tallystick.entrypoints.http.parameters import give_shapes
+from tallystick.entrypoints.http.replies import exception_handlers
+from tallystick.entrypoints.http.request_log import LogRules, RequestLog
+from tallystick.entrypoints.http.requests import FINGERPRINTS, ApiRequest
+from tallystick.entrypoints.http.shortcut import Shortcut
 
 
 def build_app(

@@ -3,11 +3,11 @@
 import os
 from functools import partial
 
-from adapters.telemetry.logs import configure
-from entrypoints.http.listening import listen_for_metrics
-from entrypoints.http.server import Server
-from entrypoints.settings import SettingsError, load, require_secrets
-from entrypoints.wiring import build
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.entrypoints.http.listening import listen_for_metrics
+from tallystick.entrypoints.http.server import Server
+from tallystick.entrypoints.settings import SettingsError, load, require_secrets
+from tallystick.entrypoints.wiring import build
 
 settings = load(os.environ)
 if settings.is_embedded:

@@ -7,20 +7,20 @@ import msgspec
 from litestar import Router, get
 from litestar.params import FromPath, QueryParameter
 
-from application.reads import Reads
-from application.transactions import Stores
-from domain.audit import Place, Question, place_of
-from domain.exports import EntryView
-from domain.ledger import Entry
-from domain.refusals import PermissionMissing
-from domain.users import UserId, UserNotFound
-from entrypoints.http.entries import Entries
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.loyalty import require_player
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import InvalidRequest
-from entrypoints.http.requests import ApiRequest
+from tallystick.application.reads import Reads
+from tallystick.application.transactions import Stores
+from tallystick.domain.audit import Place, Question, place_of
+from tallystick.domain.exports import EntryView
+from tallystick.domain.ledger import Entry
+from tallystick.domain.refusals import PermissionMissing
+from tallystick.domain.users import UserId, UserNotFound
+from tallystick.entrypoints.http.entries import Entries
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.loyalty import require_player
+from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.refusals import InvalidRequest
+from tallystick.entrypoints.http.requests import ApiRequest
 
 Player = Annotated[str | None, QueryParameter(description="Only entries of this player.")]
 Request = Annotated[str | None, QueryParameter(description="Only entries of the request with this correlation id.")]

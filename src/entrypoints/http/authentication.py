@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from adapters.telemetry.logs import logger
-from application.ports import Metrics
-from domain.identity import Principal, TokenVerifier
-from domain.refusals import Unauthenticated
-from domain.tokens import TokenRefused
-from entrypoints.http.exchange import Exchange, exchange_of
-from entrypoints.http.refusals import CsrfRefused
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.ports import Metrics
+from tallystick.domain.identity import Principal, TokenVerifier
+from tallystick.domain.refusals import Unauthenticated
+from tallystick.domain.tokens import TokenRefused
+from tallystick.entrypoints.http.exchange import Exchange, exchange_of
+from tallystick.entrypoints.http.refusals import CsrfRefused
 
 SESSION_COOKIE = "tallystick_session"
 PUBLIC = "public"

@@ -7,10 +7,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 from litestar.types import Receive
 
-from entrypoints.http.faults import faults_of
-from entrypoints.http.refusals import BodyTooLarge, BodyTooSlow, Fault, InvalidRequest, UnsupportedMediaType
-from entrypoints.http.rules import keeps_rules
-from entrypoints.http.strict_json import parse
+from tallystick.entrypoints.http.faults import faults_of
+from tallystick.entrypoints.http.refusals import BodyTooLarge, BodyTooSlow, Fault, InvalidRequest, UnsupportedMediaType
+from tallystick.entrypoints.http.rules import keeps_rules
+from tallystick.entrypoints.http.strict_json import parse
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from adapters.telemetry.logs import logger
-from entrypoints.http.exchange import Exchange
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.entrypoints.http.exchange import Exchange
 
 _IPV6_SITE_BITS = 64
 _HOP = re.compile(

@@ -4,22 +4,22 @@ import msgspec
 from litestar import Response, Router, get, post
 from litestar.params import JSONBody
 
-from application.credits import Grant, Granted
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.ports import Clock
-from application.reads import Reads
-from domain.exports import EntryView
-from domain.ledger import AccountFrozen, AccountKey, BalanceLimitExceeded
-from domain.users import UserDeleted, UserId
-from entrypoints.http.entries import Entries
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.fields import Amount, EventName, Reason, UserIdText
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.replies import HIT
-from entrypoints.http.requests import ApiRequest
+from tallystick.application.credits import Grant, Granted
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.ports import Clock
+from tallystick.application.reads import Reads
+from tallystick.domain.exports import EntryView
+from tallystick.domain.ledger import AccountFrozen, AccountKey, BalanceLimitExceeded
+from tallystick.domain.users import UserDeleted, UserId
+from tallystick.entrypoints.http.entries import Entries
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.fields import Amount, EventName, Reason, UserIdText
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.replies import HIT
+from tallystick.entrypoints.http.requests import ApiRequest
 
 
 class GrantBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,12 +3,12 @@
 from litestar import Router, delete
 from litestar.params import FromPath
 
-from application.deletion import Deleted, Deletion
-from application.group_commit import Single
-from application.ports import Clock
-from domain.users import UserId, UserNotFound, is_user_id
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.problems import REFUSALS
+from tallystick.application.deletion import Deleted, Deletion
+from tallystick.application.group_commit import Single
+from tallystick.application.ports import Clock
+from tallystick.domain.users import UserId, UserNotFound, is_user_id
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.problems import REFUSALS
 
 
 def deletion_router(delete_one: Single[Deletion, Deleted], gate: Gate, clock: Clock) -> Router:

@@ -15,17 +15,17 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.routes import ASGIRoute, HTTPRoute
 from litestar.static_files import create_static_files_router
 
-from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
-from application.ports import LimiterUnavailable
-from domain.bounds import BoundReached
-from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
-from domain.tokens import IdentityKeysUnavailable
-from domain.users import UserDeleted
-from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
-from entrypoints.http.gate import LIMIT, PERMISSION
-from entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
-from entrypoints.http.raw_routes import OPERATION, RawOperation
-from entrypoints.http.refusals import (
+from tallystick.application.idempotency import IdempotencyInProgress, IdempotencyMismatch
+from tallystick.application.ports import LimiterUnavailable
+from tallystick.domain.bounds import BoundReached
+from tallystick.domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
+from tallystick.domain.tokens import IdentityKeysUnavailable
+from tallystick.domain.users import UserDeleted
+from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
+from tallystick.entrypoints.http.gate import LIMIT, PERMISSION
+from tallystick.entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
+from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
+from tallystick.entrypoints.http.refusals import (
     BodyTooLarge,
     BodyTooSlow,
     CsrfRefused,
@@ -259,4 +259,4 @@ def _operation_id(handler: HTTPRouteHandler, method: HttpMethod | str, _path: ob
 
 
 def _assets() -> Path:
-    return Path(str(files("entrypoints.http"))) / "swagger_ui"
+    return Path(str(files("tallystick.entrypoints.http"))) / "swagger_ui"

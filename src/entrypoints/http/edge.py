@@ -8,13 +8,13 @@ from typing import cast
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from adapters.telemetry.logs import logger
-from application.ports import Randomness
-from domain.refusals import Overloaded, Refusal
-from entrypoints.http.bodies import ClientGone
-from entrypoints.http.caching import NO_STORE, stored_for_a_while
-from entrypoints.http.cors import Cors
-from entrypoints.http.exchange import (
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.ports import Randomness
+from tallystick.domain.refusals import Overloaded, Refusal
+from tallystick.entrypoints.http.bodies import ClientGone
+from tallystick.entrypoints.http.caching import NO_STORE, stored_for_a_while
+from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.exchange import (
     MAX_HEADER_BYTES,
     MAX_TARGET_BYTES,
     REFUSED_BY_SERVER,
@@ -23,15 +23,15 @@ from entrypoints.http.exchange import (
     exchange_of,
     headers_of,
 )
-from entrypoints.http.framing import framing_fault, whole_body
-from entrypoints.http.problems import send_problem
-from entrypoints.http.refusals import (
+from tallystick.entrypoints.http.framing import framing_fault, whole_body
+from tallystick.entrypoints.http.problems import send_problem
+from tallystick.entrypoints.http.refusals import (
     HeadersTooLarge,
     InternalError,
     RouteNotFound,
     UriTooLong,
 )
-from entrypoints.http.request_log import RequestLog
+from tallystick.entrypoints.http.request_log import RequestLog
 
 MAX_IN_FLIGHT = 8192
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")

@@ -1,7 +1,7 @@
 """Entries of the ledger as every route shows them."""
 
-from domain.exports import EntryView
-from entrypoints.http.pages import Page
+from tallystick.domain.exports import EntryView
+from tallystick.entrypoints.http.pages import Page
 
 
 class Entries(Page[EntryView], frozen=True):

@@ -7,9 +7,9 @@ from typing import cast
 
 from litestar.types import HTTPScope, Scope, Send
 
-from domain.identity import Principal
-from domain.refusals import Cause, Refusal
-from entrypoints.http.refusals import Fault
+from tallystick.domain.identity import Principal
+from tallystick.domain.refusals import Cause, Refusal
+from tallystick.entrypoints.http.refusals import Fault
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024

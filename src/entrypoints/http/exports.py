@@ -10,11 +10,11 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from application.exports import ReadExport
-from domain.exports import ExportKind, ExportRow
-from domain.refusals import Overloaded
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.renderings import MEDIA_TYPES, Format, Rendering
+from tallystick.application.exports import ReadExport
+from tallystick.domain.exports import ExportKind, ExportRow
+from tallystick.domain.refusals import Overloaded
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.renderings import MEDIA_TYPES, Format, Rendering
 
 MAX_EXPORTS = 8
 """How many exports one process sends at once."""

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import inspect
 
-from entrypoints.http.refusals import MAX_FAULTS, Fault
-from entrypoints.http.rules import keeps_rules
-from entrypoints.http.words import alternatives, needs, rule_of, takes_null
+from tallystick.entrypoints.http.refusals import MAX_FAULTS, Fault
+from tallystick.entrypoints.http.rules import keeps_rules
+from tallystick.entrypoints.http.words import alternatives, needs, rule_of, takes_null
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")

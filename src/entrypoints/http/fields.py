@@ -7,12 +7,12 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from domain.codes import normal_form
-from domain.ledger import MAX_AMOUNT, OWN_EVENTS
-from domain.rewards import MAX_REWARD_DESCRIPTION_LENGTH, MAX_REWARD_NAME_LENGTH
-from domain.times import BOUNDS, in_utc
-from domain.usernames import USERNAME_RULE, username_form
-from domain.users import (
+from tallystick.domain.codes import normal_form
+from tallystick.domain.ledger import MAX_AMOUNT, OWN_EVENTS
+from tallystick.domain.rewards import MAX_REWARD_DESCRIPTION_LENGTH, MAX_REWARD_NAME_LENGTH
+from tallystick.domain.times import BOUNDS, in_utc
+from tallystick.domain.usernames import USERNAME_RULE, username_form
+from tallystick.domain.users import (
     MAX_EMAIL_LENGTH,
     MAX_NAME_LENGTH,
     MAX_PHONE_LENGTH,

@@ -4,14 +4,24 @@ import msgspec
 from litestar import Router, get, put
 from litestar.params import FromPath, JSONBody
 
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.ports import Clock
-from application.reads import Reads
-from domain.flags import Flag, FlagLocked, FlagNotFound, FlagPinned, FlagState, Pins, Switch, flag_named, state_of
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.requests import ApiRequest
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.ports import Clock
+from tallystick.application.reads import Reads
+from tallystick.domain.flags import (
+    Flag,
+    FlagLocked,
+    FlagNotFound,
+    FlagPinned,
+    FlagState,
+    Pins,
+    Switch,
+    flag_named,
+    state_of,
+)
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.requests import ApiRequest
 
 
 class FlagBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

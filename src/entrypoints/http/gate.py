@@ -7,18 +7,18 @@ from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import HTTPScope
 
-from application.group_commit import Single
-from application.ports import LimitGroup, Metrics, RateLimiter
-from application.reads import CallerState
-from domain.identity import Principal
-from domain.refusals import Unauthenticated
-from domain.tokens import TokenRefused
-from domain.users import UserDeleted
-from entrypoints.http.authentication import report
-from entrypoints.http.clients import TrustedProxies
-from entrypoints.http.exchange import Exchange, exchange_of
-from entrypoints.http.parameters import SHAPE, RequestShape, parameter_faults
-from entrypoints.http.refusals import InvalidRequest, RateLimited
+from tallystick.application.group_commit import Single
+from tallystick.application.ports import LimitGroup, Metrics, RateLimiter
+from tallystick.application.reads import CallerState
+from tallystick.domain.identity import Principal
+from tallystick.domain.refusals import Unauthenticated
+from tallystick.domain.tokens import TokenRefused
+from tallystick.domain.users import UserDeleted
+from tallystick.entrypoints.http.authentication import report
+from tallystick.entrypoints.http.clients import TrustedProxies
+from tallystick.entrypoints.http.exchange import Exchange, exchange_of
+from tallystick.entrypoints.http.parameters import SHAPE, RequestShape, parameter_faults
+from tallystick.entrypoints.http.refusals import InvalidRequest, RateLimited
 
 LIMIT = "limit"
 """The option of handlers that names their limit group; by default `read` for GET and `write` for the rest."""

@@ -12,7 +12,7 @@ from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.routes import ASGIRoute, BaseRoute, HTTPRoute
 from litestar.utils import normalize_path
 
-from entrypoints.http.raw_routes import OPERATION, RawOperation
+from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 
 _NO_METHOD: Any = "NONE"
 """A method that no route takes: the router answers with those that it does take."""

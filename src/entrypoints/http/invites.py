@@ -9,16 +9,16 @@ from litestar import Router, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.invites import NewInvite, Redeemed, Redemption, RevokeInvite
-from application.minting import DrawCandidates
-from application.ports import Clock, Randomness
-from application.reads import Reads
-from domain.codes import CodesExhausted, normal_form
-from domain.identity import Principal
-from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.invites import (
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.invites import NewInvite, Redeemed, Redemption, RevokeInvite
+from tallystick.application.minting import DrawCandidates
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.reads import Reads
+from tallystick.domain.codes import CodesExhausted, normal_form
+from tallystick.domain.identity import Principal
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.invites import (
     MAX_USES,
     AlreadyUsed,
     CodeTaken,
@@ -29,15 +29,15 @@ from domain.invites import (
     InviteNotFound,
     InviteRevoked,
 )
-from domain.times import in_utc
-from domain.users import UserId
-from entrypoints.http.authentication import PUBLIC
-from entrypoints.http.fields import ChosenCode, Time, TypedCode
-from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.requests import ApiRequest, Nothing
+from tallystick.domain.times import in_utc
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.http.authentication import PUBLIC
+from tallystick.entrypoints.http.fields import ChosenCode, Time, TypedCode
+from tallystick.entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
+from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
+from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
 
 class InviteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, quote_plus, urlsplit, urlunsplit
 
 import msgspec
 
-from domain.codes import Code, normal_form
+from tallystick.domain.codes import Code, normal_form
 
 CLICK_COOKIE = "tallystick_ref"
 CLICK_COOKIE_SECONDS = 90 * 24 * 3600

@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from entrypoints.settings import Settings, variable
+from tallystick.entrypoints.settings import Settings, variable
 
 
 def listen(host: str, port: int, *, chosen_by: str) -> socket.socket:

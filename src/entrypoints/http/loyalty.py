@@ -7,24 +7,24 @@ import msgspec
 from litestar import Router, get, post
 from litestar.params import FromPath, JSONBody
 
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.loyalty import Award, Credited, Earnings
-from application.points import Accrued
-from application.ports import Clock
-from application.reads import Reads
-from domain.ledger import Account, AccountFrozen, BalanceLimitExceeded, Event
-from domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
-from domain.refusals import PermissionMissing, Refusal
-from domain.users import UserId, UserNotFound
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.fields import Amount, EventName, ForeignEventType, Reason, UserIdText
-from entrypoints.http.gate import LIMIT, PERMISSION, Gate
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.replies import RAW_HIT
-from entrypoints.http.requests import MAX_BODY, ApiRequest
-from entrypoints.http.rewards import MAX_BATCH_BYTES
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.loyalty import Award, Credited, Earnings
+from tallystick.application.points import Accrued
+from tallystick.application.ports import Clock
+from tallystick.application.reads import Reads
+from tallystick.domain.ledger import Account, AccountFrozen, BalanceLimitExceeded, Event
+from tallystick.domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
+from tallystick.domain.refusals import PermissionMissing, Refusal
+from tallystick.domain.users import UserId, UserNotFound
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.fields import Amount, EventName, ForeignEventType, Reason, UserIdText
+from tallystick.entrypoints.http.gate import LIMIT, PERMISSION, Gate
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
+from tallystick.entrypoints.http.replies import RAW_HIT
+from tallystick.entrypoints.http.requests import MAX_BODY, ApiRequest
+from tallystick.entrypoints.http.rewards import MAX_BATCH_BYTES
 
 MAX_EVENTS = 1000
 

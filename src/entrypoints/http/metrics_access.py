@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from domain.refusals import Unauthenticated
-from entrypoints.http.exchange import Exchange
-from entrypoints.http.refusals import MetricsRefused, RouteNotFound
+from tallystick.domain.refusals import Unauthenticated
+from tallystick.entrypoints.http.exchange import Exchange
+from tallystick.entrypoints.http.refusals import MetricsRefused, RouteNotFound
 
 PATH = "/metrics"
 _FORWARDED = (

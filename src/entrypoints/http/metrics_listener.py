@@ -9,18 +9,18 @@ import uvicorn
 from litestar.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from adapters.telemetry.logs import Pseudonyms
-from adapters.telemetry.metrics import PrometheusMetrics
-from application.ports import Randomness
-from domain.refusals import Refusal
-from entrypoints.http.cors import Cors
-from entrypoints.http.edge import Edge
-from entrypoints.http.exchange import exchange_of, send_reply
-from entrypoints.http.metrics_access import PATH, MetricsAccess
-from entrypoints.http.problems import send_problem
-from entrypoints.http.protocol import HttpProtocol
-from entrypoints.http.refusals import MethodNotAllowed, RouteNotFound
-from entrypoints.http.request_log import LogRules, RequestLog
+from tallystick.adapters.telemetry.logs import Pseudonyms
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.ports import Randomness
+from tallystick.domain.refusals import Refusal
+from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.edge import Edge
+from tallystick.entrypoints.http.exchange import exchange_of, send_reply
+from tallystick.entrypoints.http.metrics_access import PATH, MetricsAccess
+from tallystick.entrypoints.http.problems import send_problem
+from tallystick.entrypoints.http.protocol import HttpProtocol
+from tallystick.entrypoints.http.refusals import MethodNotAllowed, RouteNotFound
+from tallystick.entrypoints.http.request_log import LogRules, RequestLog
 
 
 def metrics_app(

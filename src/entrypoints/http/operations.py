@@ -10,23 +10,23 @@ import msgspec
 from litestar import Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 
-from adapters.telemetry.logs import logger
-from adapters.telemetry.metrics import PrometheusMetrics
-from application.invariants import Invariant
-from application.ports import Clock
-from application.readiness import Check, Fault
-from application.reads import SlowReads
-from application.shared_answers import SharedAnswer
-from domain.refusals import Unauthenticated
-from entrypoints.http.authentication import PUBLIC
-from entrypoints.http.documentation import PATH
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.metrics_access import PATH as METRICS_PATH
-from entrypoints.http.metrics_access import MetricsAccess
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import MetricsRefused, RouteNotFound
-from entrypoints.http.requests import ApiRequest
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.invariants import Invariant
+from tallystick.application.ports import Clock
+from tallystick.application.readiness import Check, Fault
+from tallystick.application.reads import SlowReads
+from tallystick.application.shared_answers import SharedAnswer
+from tallystick.domain.refusals import Unauthenticated
+from tallystick.entrypoints.http.authentication import PUBLIC
+from tallystick.entrypoints.http.documentation import PATH
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.metrics_access import PATH as METRICS_PATH
+from tallystick.entrypoints.http.metrics_access import MetricsAccess
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.refusals import MetricsRefused, RouteNotFound
+from tallystick.entrypoints.http.requests import ApiRequest
 
 _READY_SECONDS = 1.0
 

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from litestar.params import QueryParameter
 
-from entrypoints.http.refusals import InvalidRequest
+from tallystick.entrypoints.http.refusals import InvalidRequest
 
 T = TypeVar("T")
 

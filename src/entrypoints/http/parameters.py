@@ -13,14 +13,14 @@ from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope
 from msgspec import inspect
 
-from domain.exports import ExportKind
-from domain.rating_slips import SlipState
-from entrypoints.http.authentication import PUBLIC
-from entrypoints.http.faults import is_right
-from entrypoints.http.fields import EventType, UserIdText, rule
-from entrypoints.http.refusals import Fault
-from entrypoints.http.words import needs
-from entrypoints.renderings import Format
+from tallystick.domain.exports import ExportKind
+from tallystick.domain.rating_slips import SlipState
+from tallystick.entrypoints.http.authentication import PUBLIC
+from tallystick.entrypoints.http.faults import is_right
+from tallystick.entrypoints.http.fields import EventType, UserIdText, rule
+from tallystick.entrypoints.http.refusals import Fault
+from tallystick.entrypoints.http.words import needs
+from tallystick.entrypoints.renderings import Format
 
 SHAPE = "shape"
 """The option of handlers that holds the shape of their requests; the application sets it for every handler."""

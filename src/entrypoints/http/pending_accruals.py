@@ -6,22 +6,22 @@ import msgspec
 from litestar import Response, Router, get, post
 from litestar.params import JSONBody
 
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.pending_accruals import Recovery
-from application.points import Accrued
-from application.ports import Clock
-from application.reads import Reads
-from domain.ledger import EventKey
-from domain.loyalty import Accrual
-from domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual
-from domain.users import UserId
-from entrypoints.http.fields import EventName, EventType, UserIdText
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.replies import HIT
-from entrypoints.http.requests import ApiRequest
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.pending_accruals import Recovery
+from tallystick.application.points import Accrued
+from tallystick.application.ports import Clock
+from tallystick.application.reads import Reads
+from tallystick.domain.ledger import EventKey
+from tallystick.domain.loyalty import Accrual
+from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.http.fields import EventName, EventType, UserIdText
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.replies import HIT
+from tallystick.entrypoints.http.requests import ApiRequest
 
 
 class PendingEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

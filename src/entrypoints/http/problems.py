@@ -5,19 +5,26 @@ from collections.abc import Mapping
 import msgspec
 from litestar.types import Send
 
-from adapters.postgres.errors import InvalidText
-from application.idempotency import IdempotencyInProgress, IdempotencyMismatch
-from application.ports import LimiterUnavailable
-from application.sessions import SignInRefused
-from domain.bounds import BoundReached
-from domain.codes import CodesExhausted
-from domain.flags import FlagLocked, FlagNotFound, FlagPinned
-from domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
-from domain.invites import AlreadyUsed, CodeTaken, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
-from domain.ledger import AccountFrozen, BalanceLimitExceeded, InsufficientFunds
-from domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
-from domain.pending_accruals import AccrualNotFound, AccrualPending
-from domain.rating_slips import (
+from tallystick.adapters.postgres.errors import InvalidText
+from tallystick.application.idempotency import IdempotencyInProgress, IdempotencyMismatch
+from tallystick.application.ports import LimiterUnavailable
+from tallystick.application.sessions import SignInRefused
+from tallystick.domain.bounds import BoundReached
+from tallystick.domain.codes import CodesExhausted
+from tallystick.domain.flags import FlagLocked, FlagNotFound, FlagPinned
+from tallystick.domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
+from tallystick.domain.invites import (
+    AlreadyUsed,
+    CodeTaken,
+    InviteExhausted,
+    InviteExpired,
+    InviteNotFound,
+    InviteRevoked,
+)
+from tallystick.domain.ledger import AccountFrozen, BalanceLimitExceeded, InsufficientFunds
+from tallystick.domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
+from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending
+from tallystick.domain.rating_slips import (
     GameNotFound,
     ImpossibleTimes,
     PartialCompletion,
@@ -25,14 +32,14 @@ from domain.rating_slips import (
     SlipNotFound,
     SlipNotOpen,
 )
-from domain.referral_points import PhoneNotVerified, ReferralCapReached
-from domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
-from domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
-from domain.sessions import SessionRequired, WrongPassword
-from domain.tokens import IdentityKeysUnavailable, TokenRefused
-from domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
-from entrypoints.http.exchange import Exchange, send_reply
-from entrypoints.http.refusals import (
+from tallystick.domain.referral_points import PhoneNotVerified, ReferralCapReached
+from tallystick.domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
+from tallystick.domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
+from tallystick.domain.sessions import SessionRequired, WrongPassword
+from tallystick.domain.tokens import IdentityKeysUnavailable, TokenRefused
+from tallystick.domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
+from tallystick.entrypoints.http.exchange import Exchange, send_reply
+from tallystick.entrypoints.http.refusals import (
     BodyTooLarge,
     BodyTooSlow,
     CsrfRefused,

@@ -7,15 +7,15 @@ import msgspec
 from litestar import Response, Router, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.points import Accrued
-from application.ports import Clock, Randomness
-from application.rating_slips import Completed, CompleteSlip, NewSlip, RecoverSlip
-from application.reads import Reads
-from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.loyalty import Accrual
-from domain.rating_slips import (
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.points import Accrued
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.rating_slips import Completed, CompleteSlip, NewSlip, RecoverSlip
+from tallystick.application.reads import Reads
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.loyalty import Accrual
+from tallystick.domain.rating_slips import (
     GameNotFound,
     ImpossibleTimes,
     PartialCompletion,
@@ -26,15 +26,15 @@ from domain.rating_slips import (
     SlipNotOpen,
     SlipState,
 )
-from domain.times import in_utc
-from domain.users import UserId, UserNotFound
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.fields import Amount, Time, UserIdText
-from entrypoints.http.gate import PERMISSION, Gate
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.replies import HIT
-from entrypoints.http.requests import ApiRequest, Nothing
+from tallystick.domain.times import in_utc
+from tallystick.domain.users import UserId, UserNotFound
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.fields import Amount, Time, UserIdText
+from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.replies import HIT
+from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
 State = Annotated[SlipState | None, QueryParameter(name="state", description="Only slips in this state.")]
 

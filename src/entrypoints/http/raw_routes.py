@@ -11,15 +11,15 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
 
-from application.idempotency import RequestKey
-from domain.identity import Principal
-from domain.refusals import Refusal, Unauthenticated
-from entrypoints.http.bodies import decode, read_body
-from entrypoints.http.exchange import JSON, exchange_of, send_reply
-from entrypoints.http.gate import Gate
-from entrypoints.http.parameters import SHAPE, RequestShape
-from entrypoints.http.refusals import InvalidRequest, MethodNotAllowed
-from entrypoints.http.requests import request_key
+from tallystick.application.idempotency import RequestKey
+from tallystick.domain.identity import Principal
+from tallystick.domain.refusals import Refusal, Unauthenticated
+from tallystick.entrypoints.http.bodies import decode, read_body
+from tallystick.entrypoints.http.exchange import JSON, exchange_of, send_reply
+from tallystick.entrypoints.http.gate import Gate
+from tallystick.entrypoints.http.parameters import SHAPE, RequestShape
+from tallystick.entrypoints.http.refusals import InvalidRequest, MethodNotAllowed
+from tallystick.entrypoints.http.requests import request_key
 
 OPERATION = "operation"
 """The option of raw handlers that holds their operation."""

@@ -11,22 +11,22 @@ import msgspec
 from litestar import Response, Router, get, post
 from litestar.params import JSONBody
 
-from application.codes import Remint, Reminted
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.minting import DrawCandidates
-from application.ports import Clock
-from application.reads import Reads
-from application.referral_links import LinkState, PeekReferralLink, ReadReferralLink
-from application.shared_answers import SharedAnswer
-from domain.codes import CodesExhausted
-from domain.refusals import OutcomeUnknown
-from domain.users import UserId
-from entrypoints.http.gate import TELLS_DELETED, Gate
-from entrypoints.http.links import Addresses
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.requests import ApiRequest, Nothing
+from tallystick.application.codes import Remint, Reminted
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.minting import DrawCandidates
+from tallystick.application.ports import Clock
+from tallystick.application.reads import Reads
+from tallystick.application.referral_links import LinkState, PeekReferralLink, ReadReferralLink
+from tallystick.application.shared_answers import SharedAnswer
+from tallystick.domain.codes import CodesExhausted
+from tallystick.domain.refusals import OutcomeUnknown
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.http.gate import TELLS_DELETED, Gate
+from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
 MAX_GLOBE_NODES = 1000
 GLOBE_FRESH_SECONDS = 60.0

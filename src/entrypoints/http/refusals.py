@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from domain.refusals import Refusal
+from tallystick.domain.refusals import Refusal
 
 MAX_FAULTS = 100
 """How many faults one answer lists."""

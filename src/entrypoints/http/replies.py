@@ -13,14 +13,14 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap, Send
 
-from adapters.telemetry.logs import logger
-from application.idempotency import Replayed, RequestKey, StoredReply
-from application.ports import Metrics
-from domain.refusals import Refusal
-from entrypoints.http.bodies import MAX_BODY_BYTES, ClientGone
-from entrypoints.http.exchange import Exchange, exchange_of, send_reply
-from entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
-from entrypoints.http.refusals import (
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.idempotency import Replayed, RequestKey, StoredReply
+from tallystick.application.ports import Metrics
+from tallystick.domain.refusals import Refusal
+from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, ClientGone
+from tallystick.entrypoints.http.exchange import Exchange, exchange_of, send_reply
+from tallystick.entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
+from tallystick.entrypoints.http.refusals import (
     BodyTooLarge,
     Fault,
     InternalError,

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from litestar.types import HTTPScope
 
-from adapters.telemetry.logs import Pseudonyms, logger
-from adapters.telemetry.metrics import PrometheusMetrics
-from entrypoints.http.exchange import Exchange
+from tallystick.adapters.telemetry.logs import Pseudonyms, logger
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.entrypoints.http.exchange import Exchange
 
 _UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})

@@ -9,14 +9,14 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.types import HTTPScope
 
-from application.fingerprints import Fingerprints
-from application.idempotency import RequestKey
-from domain.identity import Principal
-from domain.refusals import Unauthenticated
-from domain.sessions import SessionKey
-from entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.refusals import Fault, InvalidRequest
+from tallystick.application.fingerprints import Fingerprints
+from tallystick.application.idempotency import RequestKey
+from tallystick.domain.identity import Principal
+from tallystick.domain.refusals import Unauthenticated
+from tallystick.domain.sessions import SessionKey
+from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.refusals import Fault, InvalidRequest
 
 FINGERPRINTS = "fingerprints"
 """What the application's state holds the hashing of requests under."""

@@ -11,15 +11,15 @@ from litestar.enums import MediaType, ScopeType
 from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
-from application.clicks import Clicks
-from application.group_commit import Single
-from application.ports import LimiterUnavailable, Metrics
-from application.referral_links import Resolution
-from domain.codes import MAX_CODE_LENGTH, normal_form
-from entrypoints.http.authentication import PUBLIC, cookie
-from entrypoints.http.exchange import JSON, exchange_of, send_reply
-from entrypoints.http.gate import Gate
-from entrypoints.http.links import (
+from tallystick.application.clicks import Clicks
+from tallystick.application.group_commit import Single
+from tallystick.application.ports import LimiterUnavailable, Metrics
+from tallystick.application.referral_links import Resolution
+from tallystick.domain.codes import MAX_CODE_LENGTH, normal_form
+from tallystick.entrypoints.http.authentication import PUBLIC, cookie
+from tallystick.entrypoints.http.exchange import JSON, exchange_of, send_reply
+from tallystick.entrypoints.http.gate import Gate
+from tallystick.entrypoints.http.links import (
     CLICK_COOKIE,
     CLICK_COOKIE_SECONDS,
     MAX_CLICKS,
@@ -27,10 +27,10 @@ from entrypoints.http.links import (
     click_cookie,
     clicked_codes,
 )
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.raw_routes import OPERATION, RawOperation
-from entrypoints.http.refusals import MethodNotAllowed, RateLimited
-from entrypoints.http.requests import ApiRequest
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
+from tallystick.entrypoints.http.refusals import MethodNotAllowed, RateLimited
+from tallystick.entrypoints.http.requests import ApiRequest
 
 _OPERATION: Mapping[str, Any] = {
     "tags": ["Resolver"],

@@ -8,15 +8,15 @@ from litestar import Router, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.ports import Clock, Randomness
-from application.reads import Reads
-from application.rewards import Basket, Bought, ChangeReward, OfferReward, Order, Purchase
-from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.ledger import AccountFrozen, InsufficientFunds
-from domain.refusals import Refusal
-from domain.rewards import (
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.reads import Reads
+from tallystick.application.rewards import Basket, Bought, ChangeReward, OfferReward, Order, Purchase
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.ledger import AccountFrozen, InsufficientFunds
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.rewards import (
     AlreadyCollected,
     NotYourReward,
     Reward,
@@ -24,14 +24,14 @@ from domain.rewards import (
     RewardNotFound,
     SelfPurchase,
 )
-from domain.users import UserId
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.fields import Amount, RewardDescription, RewardIdText, RewardName, UserIdText
-from entrypoints.http.gate import PERMISSION, TELLS_DELETED, Gate
-from entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.raw_routes import RawRequest, raw_post
-from entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.fields import Amount, RewardDescription, RewardIdText, RewardName, UserIdText
+from tallystick.entrypoints.http.gate import PERMISSION, TELLS_DELETED, Gate
+from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
+from tallystick.entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
 
 MAX_ORDERS = 1000
 MAX_BATCH_BYTES = 1024 * 1024

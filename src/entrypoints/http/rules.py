@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, inspect
 
-from entrypoints.http.words import alternatives, rule_of
+from tallystick.entrypoints.http.words import alternatives, rule_of
 
 Check = Callable[[Any], bool]
 

@@ -15,14 +15,14 @@ from dishka import AsyncContainer
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
-from adapters.identity.jwks import JwksCache
-from entrypoints.http.metrics_listener import serving
-from entrypoints.http.operations import ReadinessProbe
-from entrypoints.wiring import App, Commits, MetricsApp
-from entrypoints.worker.clicks import FlushClicks
-from entrypoints.worker.flags import FollowFlags
-from entrypoints.worker.nightly import Nightly
-from entrypoints.worker.upkeep import Upkeep
+from tallystick.adapters.identity.jwks import JwksCache
+from tallystick.entrypoints.http.metrics_listener import serving
+from tallystick.entrypoints.http.operations import ReadinessProbe
+from tallystick.entrypoints.wiring import App, Commits, MetricsApp
+from tallystick.entrypoints.worker.clicks import FlushClicks
+from tallystick.entrypoints.worker.flags import FollowFlags
+from tallystick.entrypoints.worker.nightly import Nightly
+from tallystick.entrypoints.worker.upkeep import Upkeep
 
 _ENDING_SECONDS = 3.0
 """How long what waits may still be written once the requests have ended; a database that hangs gets no more."""

@@ -7,21 +7,21 @@ from litestar import Response, Router, post
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 
-from adapters.identity.sessions import Bearers, SessionTokens
-from adapters.telemetry.logs import Pseudonyms
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.ports import Clock
-from application.sessions import CheckPassword, Done, PasswordChange, SignIn, SignInRefused, SignOut
-from domain.identity import IdentityExternal, WeakPassword, is_fit
-from domain.sessions import LIFETIME, SessionKey, SessionRequired, WrongPassword
-from domain.users import MAX_EMAIL_LENGTH, email_key
-from entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import LIMIT, Gate
-from entrypoints.http.links import Addresses
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.requests import ApiRequest
+from tallystick.adapters.identity.sessions import Bearers, SessionTokens
+from tallystick.adapters.telemetry.logs import Pseudonyms
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.ports import Clock
+from tallystick.application.sessions import CheckPassword, Done, PasswordChange, SignIn, SignInRefused, SignOut
+from tallystick.domain.identity import IdentityExternal, WeakPassword, is_fit
+from tallystick.domain.sessions import LIFETIME, SessionKey, SessionRequired, WrongPassword
+from tallystick.domain.users import MAX_EMAIL_LENGTH, email_key
+from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.gate import LIMIT, Gate
+from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.requests import ApiRequest
 
 AccountHashes = NewType("AccountHashes", Pseudonyms)
 """Keyed hashes that attempts at an account's password are counted by."""

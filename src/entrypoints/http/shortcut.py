@@ -8,15 +8,15 @@ from litestar.enums import ScopeType
 from litestar.routes import ASGIRoute
 from litestar.types import AnyCallable, Receive, Scope, Send
 
-from application.idempotency import Replayed
-from application.ports import Metrics
-from domain.refusals import Refusal
-from entrypoints.http.authentication import PUBLIC, Authentication
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.problems import send_problem
-from entrypoints.http.raw_routes import OPERATION
-from entrypoints.http.refusals import MethodNotAllowed
-from entrypoints.http.replies import send_replay
+from tallystick.application.idempotency import Replayed
+from tallystick.application.ports import Metrics
+from tallystick.domain.refusals import Refusal
+from tallystick.entrypoints.http.authentication import PUBLIC, Authentication
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.problems import send_problem
+from tallystick.entrypoints.http.raw_routes import OPERATION
+from tallystick.entrypoints.http.refusals import MethodNotAllowed
+from tallystick.entrypoints.http.replies import send_replay
 
 _PARAMETER = re.compile(r"\\{(\w+)\\}")
 

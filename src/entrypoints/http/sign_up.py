@@ -6,27 +6,27 @@ import msgspec
 from litestar import Router, post
 from litestar.params import JSONBody
 
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.invites import Redemption
-from application.ports import Clock, Randomness
-from application.sign_up import SignedUp, SignUp
-from domain.codes import normal_form
-from domain.identity import IdentityMismatch, Passwords, WeakPassword, is_fit
-from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
-from domain.usernames import username_form
-from domain.users import (
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.invites import Redemption
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.sign_up import SignedUp, SignUp
+from tallystick.domain.codes import normal_form
+from tallystick.domain.identity import IdentityMismatch, Passwords, WeakPassword, is_fit
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
+from tallystick.domain.usernames import username_form
+from tallystick.domain.users import (
     MAX_USER_ID_LENGTH,
     EmailTaken,
     Profile,
     UsernameTaken,
     phone_digits,
 )
-from entrypoints.http.fields import Email, Name, Phone, TypedCode, Username, rule
-from entrypoints.http.gate import LIMIT, Gate
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.requests import STRICTER, ApiRequest
+from tallystick.entrypoints.http.fields import Email, Name, Phone, TypedCode, Username, rule
+from tallystick.entrypoints.http.gate import LIMIT, Gate
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.requests import STRICTER, ApiRequest
 
 LeftOut = Annotated[
     str | None, msgspec.Meta(extra=rule(lambda value: value is None, "no value (the identity provider holds it)"))

@@ -4,7 +4,7 @@ from itertools import chain
 
 import msgspec
 
-from entrypoints.http.refusals import InvalidRequest
+from tallystick.entrypoints.http.refusals import InvalidRequest
 
 MAX_NESTING = 32
 MAX_VALUES = 8_000

@@ -6,18 +6,18 @@ import msgspec
 from litestar import Router, get, post
 from litestar.params import JSONBody, QueryParameter
 
-from adapters.identity.code_digests import CodeDigests
-from application.group_commit import Single
-from application.idempotency import Keyed
-from application.ports import Clock, Randomness
-from application.reads import Reads
-from application.referrals import Arrived, Introduction
-from domain.ids import RANDOM_BYTES, uuid_v7
-from domain.loyalty import Tiers
-from domain.referrals import Arrival
-from domain.standings import Standing
-from domain.usernames import username_form
-from domain.users import (
+from tallystick.adapters.identity.code_digests import CodeDigests
+from tallystick.application.group_commit import Single
+from tallystick.application.idempotency import Keyed
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.reads import Reads
+from tallystick.application.referrals import Arrived, Introduction
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.loyalty import Tiers
+from tallystick.domain.referrals import Arrival
+from tallystick.domain.standings import Standing
+from tallystick.domain.usernames import username_form
+from tallystick.domain.users import (
     EmailTaken,
     Profile,
     UserDeleted,
@@ -26,13 +26,13 @@ from domain.users import (
     UserNotFound,
     is_email,
 )
-from entrypoints.http.authentication import cookie
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.fields import Email, Name, Phone, Username
-from entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
-from entrypoints.http.links import CLICK_COOKIE, Addresses, clicked_codes
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.requests import ApiRequest
+from tallystick.entrypoints.http.authentication import cookie
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.fields import Email, Name, Phone, Username
+from tallystick.entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
+from tallystick.entrypoints.http.links import CLICK_COOKIE, Addresses, clicked_codes
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.requests import ApiRequest
 
 
 class UpsertUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

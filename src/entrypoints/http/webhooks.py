@@ -8,22 +8,22 @@ from typing import Literal
 import msgspec
 from litestar import Router, post
 
-from adapters.telemetry.logs import logger
-from adapters.webhooks.payloads import Envelope, UnknownShape, read_event
-from adapters.webhooks.signatures import SignatureInvalid, WebhookSecrets
-from application.group_commit import Single
-from application.identity_events import Notice, Receipt
-from application.minting import DrawCandidates
-from application.ports import Clock, Metrics
-from domain.flags import Flag, Flags
-from domain.refusals import OutcomeUnknown
-from entrypoints.http.authentication import PUBLIC, bearer_token
-from entrypoints.http.exchange import exchange_of
-from entrypoints.http.gate import LIMIT, Gate
-from entrypoints.http.problems import REFUSALS
-from entrypoints.http.refusals import InvalidRequest, SignatureRefused, WebhooksDisabled
-from entrypoints.http.requests import ApiRequest
-from entrypoints.http.strict_json import parse
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.adapters.webhooks.payloads import Envelope, UnknownShape, read_event
+from tallystick.adapters.webhooks.signatures import SignatureInvalid, WebhookSecrets
+from tallystick.application.group_commit import Single
+from tallystick.application.identity_events import Notice, Receipt
+from tallystick.application.minting import DrawCandidates
+from tallystick.application.ports import Clock, Metrics
+from tallystick.domain.flags import Flag, Flags
+from tallystick.domain.refusals import OutcomeUnknown
+from tallystick.entrypoints.http.authentication import PUBLIC, bearer_token
+from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.gate import LIMIT, Gate
+from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.refusals import InvalidRequest, SignatureRefused, WebhooksDisabled
+from tallystick.entrypoints.http.requests import ApiRequest
+from tallystick.entrypoints.http.strict_json import parse
 
 
 class WebhookReceipt(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import inspect
 
-from entrypoints.http.fields import Rule
+from tallystick.entrypoints.http.fields import Rule
 
 TIME_WORDS = "a time with its zone, such as 2030-01-31T12:00:00Z,"
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from adapters.telemetry.logs import logger
-from application.clicks import Clicks
-from application.ports import Randomness
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.clicks import Clicks
+from tallystick.application.ports import Randomness
 
 PAUSE_SECONDS = 1.0
 LAST_SECONDS = 2.0

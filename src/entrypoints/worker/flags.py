@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 
-from adapters.telemetry.logs import logger
-from application.flags import FollowedFlags
-from application.ports import Bell
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.flags import FollowedFlags
+from tallystick.application.ports import Bell
 
 LOOK_SECONDS = 2.0
 """Every instance is to follow within 5 s, also one that a ring does not reach."""

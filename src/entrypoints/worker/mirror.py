@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Collection
 
-from adapters.telemetry.logs import logger
-from application.legacy_metadata import MirrorMetadata
-from application.ports import Metrics
-from domain.flags import Flag, Flags
-from domain.users import UserId
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.legacy_metadata import MirrorMetadata
+from tallystick.application.ports import Metrics
+from tallystick.domain.flags import Flag, Flags
+from tallystick.domain.users import UserId
 
 MAX_USERS = 10_000
 """How many may wait while a write takes its time."""

@@ -3,14 +3,14 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from adapters.telemetry.logs import logger
-from application.ports import Clock, Randomness
-from application.reads import run_again
-from application.reconciliation import MetadataDrift, ReconcileMetadata
-from application.schedules import due_since
-from application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted, Transactions
-from domain.flags import Flag, Flags
-from domain.refusals import Overloaded
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.reads import run_again
+from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
+from tallystick.application.schedules import due_since
+from tallystick.application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted, Transactions
+from tallystick.domain.flags import Flag, Flags
+from tallystick.domain.refusals import Overloaded
 
 NAME = "reconcile_metadata"
 LEASE = timedelta(minutes=5)

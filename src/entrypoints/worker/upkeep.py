@@ -3,15 +3,15 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from adapters.telemetry.logs import logger
-from application.erasures import FinishErasures
-from application.pending_accruals import SweepAccruals
-from application.points import Accrued
-from application.ports import Clock, Metrics, Randomness
-from application.reads import Reads
-from application.transactions import StoreUnavailable, TransactionAborted, Transactions
-from domain.pending_accruals import AccrualPending
-from domain.refusals import Overloaded
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.erasures import FinishErasures
+from tallystick.application.pending_accruals import SweepAccruals
+from tallystick.application.points import Accrued
+from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.reads import Reads
+from tallystick.application.transactions import StoreUnavailable, TransactionAborted, Transactions
+from tallystick.domain.pending_accruals import AccrualPending
+from tallystick.domain.refusals import Overloaded
 
 KEEP_REPLIES = timedelta(days=8)
 """Longer than the week that callers are promised."""

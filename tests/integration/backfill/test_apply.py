@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from adapters.postgres import backfill_runs
-from adapters.postgres.backfill_runs import BackfillRefused, RunnerBusy, only_runner, service_session
-from domain.codes import CROCKFORD, Code
-from domain.flags import Flag
-from domain.ledger import AccountKey
-from domain.users import Profile
+from tallystick.adapters.postgres import backfill_runs
+from tallystick.adapters.postgres.backfill_runs import BackfillRefused, RunnerBusy, only_runner, service_session
+from tallystick.domain.codes import CROCKFORD, Code
+from tallystick.domain.flags import Flag
+from tallystick.domain.ledger import AccountKey
+from tallystick.domain.users import Profile
 from tests.integration.postgres.sessions import database_name, session
 from tests.moving import LONG_AGO, Moving, a_user
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from application import exports
-from application.exports import ReadExport
-from domain.codes import Code
-from domain.exports import ExportedConflict
-from domain.users import UserId
+from tallystick.application import exports
+from tallystick.application.exports import ReadExport
+from tallystick.domain.codes import Code
+from tallystick.domain.exports import ExportedConflict
+from tallystick.domain.users import UserId
 from tests.moving import Moving, a_user
 
 

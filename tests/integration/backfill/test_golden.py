@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.postgres.backfill_plan import BackfillPlanning
-from domain.backfill import Options, Run
+from tallystick.adapters.postgres.backfill_plan import BackfillPlanning
+from tallystick.domain.backfill import Options, Run
 from tests.moving import Moving
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")

@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from domain.backfill import Run
+from tallystick.domain.backfill import Run
 from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.integration.postgres.wires import Fault, Wire, _read, cut

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from domain.codes import normal_form
+from tallystick.domain.codes import normal_form
 from tests.moving import Moving, a_user
 
 CODES = (

@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapters.postgres.backfill_apply import SourceChanged
-from adapters.postgres.backfill_plan import DuplicatesUnresolved
-from domain.codes import Code
+from tallystick.adapters.postgres.backfill_apply import SourceChanged
+from tallystick.adapters.postgres.backfill_plan import DuplicatesUnresolved
+from tallystick.domain.codes import Code
 from tests.moving import Moving, a_user
 
 

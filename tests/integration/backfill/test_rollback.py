@@ -5,10 +5,10 @@ import asyncio
 import asyncpg
 import pytest
 
-from adapters.postgres.backfill_apply import BackfillApplication
-from adapters.postgres.backfill_runs import BackfillRefused
-from adapters.postgres.statements import Statements
-from domain.codes import Code
+from tallystick.adapters.postgres.backfill_apply import BackfillApplication
+from tallystick.adapters.postgres.backfill_runs import BackfillRefused
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.codes import Code
 from tests.integration.postgres.sessions import database_name, login_of, session
 from tests.moving import Moving, a_user
 

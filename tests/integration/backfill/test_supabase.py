@@ -9,13 +9,13 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from adapters.legacy.database import SupabaseSource
-from adapters.legacy.sources import SourceError
-from adapters.postgres.backfill_apply import BackfillApplication, SourceChanged, check_source
-from adapters.postgres.backfill_plan import BackfillPlanning
-from adapters.postgres.backfill_verify import BackfillVerification
-from domain.backfill import Options, Run
-from domain.legacy import LegacyRecord
+from tallystick.adapters.legacy.database import SupabaseSource
+from tallystick.adapters.legacy.sources import SourceError
+from tallystick.adapters.postgres.backfill_apply import BackfillApplication, SourceChanged, check_source
+from tallystick.adapters.postgres.backfill_plan import BackfillPlanning
+from tallystick.adapters.postgres.backfill_verify import BackfillVerification
+from tallystick.domain.backfill import Options, Run
+from tallystick.domain.legacy import LegacyRecord
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import Session, login_of, session
 from tests.moving import Moving

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from adapters.postgres.codes import PostgresReferralCodes
-from adapters.postgres.database import Database
-from adapters.postgres.transactions import PostgresTransactions
-from application.transactions import TransactionAborted
-from domain.refusals import Refusal
+from tallystick.adapters.postgres.codes import PostgresReferralCodes
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.transactions import TransactionAborted
+from tallystick.domain.refusals import Refusal
 from tests.moving import Moving, a_user
 from tests.worlds import World
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapters.postgres.backfill_apply import SourceChanged
-from adapters.postgres.backfill_runs import BackfillRefused
-from adapters.postgres.database import Database
-from adapters.postgres.transactions import PostgresTransactions
-from domain.backfill import Run, Verification
+from tallystick.adapters.postgres.backfill_apply import SourceChanged
+from tallystick.adapters.postgres.backfill_runs import BackfillRefused
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.domain.backfill import Run, Verification
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import database_name, session
 from tests.moving import Moving, a_user

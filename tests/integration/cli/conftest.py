@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from adapters.embedded.provision import provision
-from adapters.postgres.database import Database
+from tallystick.adapters.embedded.provision import provision
+from tallystick.adapters.postgres.database import Database
 from tests.installations import Installation
 from tests.integration.conftest import owner_of, service_of, with_database
 from tests.services import JWT_SECRET, WEBHOOK_SECRET

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from adapters.postgres import backfill_runs
-from adapters.postgres.backfill_runs import only_runner, service_session
-from entrypoints.cli.main import main
+from tallystick.adapters.postgres import backfill_runs
+from tallystick.adapters.postgres.backfill_runs import only_runner, service_session
+from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation, until
 from tests.integration.cli.conftest import Spoil, on
 from tests.integration.conftest import with_database

@@ -8,7 +8,7 @@ import pytest
 import rich_click as click
 from click.testing import CliRunner
 
-from entrypoints.cli.main import main
+from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation, answer
 
 COMMANDS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from entrypoints.cli.main import main
+from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation
 from tests.integration.cli.test_commands import every_command
 

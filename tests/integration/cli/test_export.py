@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.cli.outputs import opened
+from tallystick.entrypoints.cli.outputs import opened
 from tests.installations import Installation, until_true
 from tests.integration.cli.conftest import Spoil
 from tests.integration.postgres.sessions import session, transactions_on

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.flags import DEFAULTS, MEANINGS, Flag
-from domain.users import is_user_id
+from tallystick.domain.flags import DEFAULTS, MEANINGS, Flag
+from tallystick.domain.users import is_user_id
 from tests.installations import Installation, standing_still, until, until_ready, workers_of
 from tests.processes import Process
 

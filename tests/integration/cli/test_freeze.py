@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.freezing import AccountFreezing
-from domain.users import UserId
+from tallystick.adapters.postgres.freezing import AccountFreezing
+from tallystick.domain.users import UserId
 from tests.installations import Installation
 from tests.integration.postgres.sessions import session
 

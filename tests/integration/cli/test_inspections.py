@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from application.invariants import PROMISES
-from application.readiness import Topic
+from tallystick.application.invariants import PROMISES
+from tallystick.application.readiness import Topic
 from tests.installations import Installation
 from tests.integration.cli.conftest import Spoil
 from tests.integration.postgres.sessions import login_of

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import rich_click as click
 
-from adapters.embedded.provision import SERVICE
-from entrypoints.cli.main import main
+from tallystick.adapters.embedded.provision import SERVICE
+from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.integration.poolers import IGNORED, Pooler, pooling

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from click.testing import CliRunner
 
-from entrypoints.cli.main import main
+from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation, answer, until_true
 from tests.integration.cli.conftest import Spoil
 

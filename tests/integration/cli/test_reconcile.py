@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from entrypoints.cli.main import main
+from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation
 from tests.integration.cli.conftest import Spoil, on
 from tests.integration.postgres.sessions import session

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import DATABASE
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.provision import DATABASE
 from tests.installations import Installation
 from tests.integration.postgres.sessions import session
 from tests.integration.races.connections import connected

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from click.testing import CliRunner, Result
 
-from adapters.postgres.metadata_mirror import PostgresMetadataMirror
-from application.transactions import StoreUnavailable
-from entrypoints.cli.main import main
+from tallystick.adapters.postgres.metadata_mirror import PostgresMetadataMirror
+from tallystick.application.transactions import StoreUnavailable
+from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation
 from tests.integration.cli.conftest import on
 from tests.integration.postgres.sessions import transactions_on

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from domain.users import is_user_id
-from entrypoints.cli.main import main
+from tallystick.domain.users import is_user_id
+from tallystick.entrypoints.cli.main import main
 from tests.services import JWT_SECRET
 
 GIVEN = {"TALLYSTICK_JWT_SECRET": JWT_SECRET}

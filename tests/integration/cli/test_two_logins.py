@@ -6,8 +6,8 @@ import asyncpg
 import httpx2
 import pytest
 
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import OWNER, SERVICE
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.provision import OWNER, SERVICE
 from tests.installations import Installation, until
 from tests.integration.cli.conftest import on
 from tests.integration.postgres.sessions import session

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.identity.code_digests import CodeDigests
-from adapters.identity.keys import KeyRing
-from domain.users import Profile
+from tallystick.adapters.identity.code_digests import CodeDigests
+from tallystick.adapters.identity.keys import KeyRing
+from tallystick.domain.users import Profile
 from tests.installations import Installation
 from tests.integration.postgres.sessions import transactions_on
 from tests.processes import PROGRAM, clean_environment

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from entrypoints.http.protocol import MAX_CHUNKS
+from tallystick.entrypoints.http.protocol import MAX_CHUNKS
 from tests.installations import Installation, until
 from tests.integration.cli.conftest import installed
 from tests.processes import Process

@@ -8,11 +8,11 @@ from typing import Literal
 import httpx2
 import pytest
 
-from application.idempotency import Keyed
-from domain.invites import Invite
-from domain.rating_slips import Slip
-from domain.rewards import Reward
-from domain.users import UserId
+from tallystick.application.idempotency import Keyed
+from tallystick.domain.invites import Invite
+from tallystick.domain.rating_slips import Slip
+from tallystick.domain.rewards import Reward
+from tallystick.domain.users import UserId
 from tests.integration.postgres.wires import Fault, Wire
 from tests.integration.races.purses import buy, give, with_credits
 from tests.services import Caller

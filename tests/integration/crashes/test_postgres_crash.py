@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import DATABASE, OWNER, provision
-from adapters.postgres.database import Database
-from adapters.postgres.migrator import Migrator
-from adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.migrator import Migrator
+from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings
 from tests.unit.behaviours.http_referrals import code_of

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from adapters.postgres.database import Database
-from adapters.postgres.transactions import PostgresTransactions
-from domain.rewards import RewardId
-from domain.users import UserId
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.domain.rewards import RewardId
+from tallystick.domain.users import UserId
 from tests.installations import Installation
 from tests.integration.cli.conftest import installed
 from tests.integration.races.connections import ConnectionLost, connected

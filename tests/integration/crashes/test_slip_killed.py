@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.rating_slips import Slip
+from tallystick.domain.rating_slips import Slip
 from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.integration.postgres.wires import Fault, Wire, _read, cut

@@ -11,11 +11,11 @@ import httpx2
 import pytest
 from dishka import Provider
 
-from adapters.memory.flags import SilentBell
-from domain.flags import Flag
-from entrypoints.http import server as module
-from entrypoints.http.server import Server
-from entrypoints.wiring import build
+from tallystick.adapters.memory.flags import SilentBell
+from tallystick.domain.flags import Flag
+from tallystick.entrypoints.http import server as module
+from tallystick.entrypoints.http.server import Server
+from tallystick.entrypoints.wiring import build
 from tests.integration.postgres.sessions import Session, session
 from tests.replacements import following
 from tests.services import BASE_URL, Caller, settings

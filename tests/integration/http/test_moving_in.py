@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from dishka import AsyncContainer
 
-from application.clicks import Clicks
+from tallystick.application.clicks import Clicks
 from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings
 from tests.worlds import World

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from dishka import Provider
 
-from adapters.postgres.database import Database, PoolSettings
-from adapters.telemetry.logs import configure
+from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.telemetry.logs import configure
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.sessions import database_name, login_of, session, superuser_of
 from tests.replacements import pooled

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import psutil
 
-import adapters
-from adapters.embedded.cluster import Cluster
+import tallystick.adapters
+from tallystick.adapters.embedded.cluster import Cluster
 from tests.integration.postgres.sessions import session
 
-SOURCES = Path(str(adapters.__file__)).parent.parent
+SOURCES = Path(str(tallystick.adapters.__file__)).parent.parent
 
 
 def postmaster(folder: Path) -> psutil.Process:
@@ -30,7 +30,7 @@ def start_in_a_run_that_is_killed(folder: Path) -> None:
     """Start a cluster in a process that ends without a word."""
     program = (
         "import os, sys, pathlib\n"
-        "from adapters.embedded.cluster import Cluster\n"
+        "from tallystick.adapters.embedded.cluster import Cluster\n"
         "Cluster(pathlib.Path(sys.argv[1])).start()\n"
         "os._exit(0)\n"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.cluster import Cluster
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import Session, database_name, session, superuser_of
 from tests.integration.postgres.twins import Twins

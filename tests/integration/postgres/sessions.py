@@ -7,10 +7,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from adapters.postgres.database import Connection, Database, PoolSettings
-from adapters.postgres.transactions import PostgresTransactions
-from adapters.postgres.users import PostgresUsers
-from application.transactions import Stores
+from tallystick.adapters.postgres.database import Connection, Database, PoolSettings
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.postgres.users import PostgresUsers
+from tallystick.application.transactions import Stores
 from tests.integration.conftest import with_database
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.statements import Statements
 from tests.integration.postgres.sessions import Session
 
 ENTRIES = 20_000

@@ -5,13 +5,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-import adapters.postgres.database
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import DATABASE, OWNER, provision
-from adapters.postgres.contract import DatabaseContract
-from adapters.postgres.database import Database, PoolSettings
-from adapters.postgres.migration_files import shipped
-from adapters.system import SystemClock
+import tallystick.adapters.postgres.database
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
+from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.adapters.system import SystemClock
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.clusters import empty
 from tests.integration.postgres.schemas import migrator
@@ -200,7 +200,7 @@ class TestRights:
         self, migrated_dsn: str, server: tuple[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As behind a pooler that passes the startup parameter by."""
-        monkeypatch.setattr(adapters.postgres.database, "SERVICE_ROLE", "none")
+        monkeypatch.setattr(tallystick.adapters.postgres.database, "SERVICE_ROLE", "none")
 
         assert await breaches(superuser_of(server, migrated_dsn), accepts_single_login=True) == [
             "the service does not run as tallystick_app"

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
-from domain.users import Profile, UserId
+from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
+from tallystick.domain.users import Profile, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.worlds import World
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.postgres.database import Database
-from adapters.postgres.doorbell import Doorbell
-from adapters.postgres.flags import CHANNEL
-from adapters.postgres.transactions import PostgresTransactions
-from adapters.system import SystemRandomness
-from application.ports import Bell
-from domain.flags import DEFAULTS, Flag
-from entrypoints.worker.flags import FollowFlags
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.doorbell import Doorbell
+from tallystick.adapters.postgres.flags import CHANNEL
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.system import SystemRandomness
+from tallystick.application.ports import Bell
+from tallystick.domain.flags import DEFAULTS, Flag
+from tallystick.entrypoints.worker.flags import FollowFlags
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.integration.postgres.wires import Wire, wired
 from tests.switchboards import Switchboard, until_holds

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from adapters.embedded.cluster import Cluster, ClusterInUse
+from tallystick.adapters.embedded.cluster import Cluster, ClusterInUse
 from tests.integration.postgres.clusters import lives, postmaster, remember, remembered, start_in_a_run_that_is_killed
 
 

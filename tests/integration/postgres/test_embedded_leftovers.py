@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adapters.embedded.cluster import Cluster, ClusterError
+from tallystick.adapters.embedded.cluster import Cluster, ClusterError
 from tests.integration.postgres.clusters import lives, remember
 
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from adapters.postgres.database import PoolSettings
-from adapters.postgres.errors import InvalidText
-from adapters.postgres.transactions import PostgresTransactions
-from application.transactions import LockHeld, StoreUnavailable, TransactionAborted
-from domain.users import Profile, User, UserId
+from tallystick.adapters.postgres.database import PoolSettings
+from tallystick.adapters.postgres.errors import InvalidText
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.transactions import LockHeld, StoreUnavailable, TransactionAborted
+from tallystick.domain.users import Profile, User, UserId
 from tests.integration.postgres.schemas import NOW
 from tests.integration.postgres.sessions import Session, connection_of, transactions_on
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.embedded.cluster import Cluster
-from adapters.postgres.migration_files import shipped
-from domain.users import UserId
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.domain.users import UserId
 from tests.integration.conftest import with_database
 from tests.integration.postgres.clusters import empty
 from tests.integration.postgres.schemas import NOW, migrator

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 import asyncpg
 import pytest
 
-from adapters.postgres.transactions import PostgresTransactions
-from application.invariants import PROMISES
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.invariants import PROMISES
 from tests.integration.postgres.sessions import Session, session, superuser_of, transactions_on
 
 USER = "INSERT INTO users (user_id, created_at, deleted_at, referrals) VALUES"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.statements import Statements
 from tests.integration.postgres.sessions import Session
 
 USERS = 20_000

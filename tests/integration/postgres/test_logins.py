@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from adapters.embedded.provision import OWNER, SERVICE
-from adapters.postgres.contract import DatabaseContract
-from adapters.postgres.database import Database, PoolSettings, session_settings
-from adapters.postgres.migration_files import shipped
-from adapters.postgres.migrator import MigrationRefused
-from adapters.system import SystemClock
+from tallystick.adapters.embedded.provision import OWNER, SERVICE
+from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.database import Database, PoolSettings, session_settings
+from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.adapters.postgres.migrator import MigrationRefused
+from tallystick.adapters.system import SystemClock
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import a_table, migrator
 from tests.integration.postgres.sessions import Session, login_of, session, superuser_of

@@ -4,9 +4,9 @@ import contextlib
 
 import pytest
 
-from adapters.postgres.database import PoolSettings
-from application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
-from domain.users import UserId
+from tallystick.adapters.postgres.database import PoolSettings
+from tallystick.application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
+from tallystick.domain.users import UserId
 from tests.integration.postgres.schemas import NOW
 from tests.integration.postgres.sessions import Session, connection_of, transactions_on
 from tests.integration.postgres.wires import Fault, wired

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from adapters.postgres.reconciliation import InviteReconciliation, InviteSession, WrongInvite
+from tallystick.adapters.postgres.reconciliation import InviteReconciliation, InviteSession, WrongInvite
 from tests.integration.postgres.sessions import session
 
 WRONG = 12

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from application.idempotency import Keyed
-from domain.invites import Invite
-from domain.rewards import Reward
-from domain.users import UserId
+from tallystick.application.idempotency import Keyed
+from tallystick.domain.invites import Invite
+from tallystick.domain.rewards import Reward
+from tallystick.domain.users import UserId
 from tests.integration.postgres.twins import Twins, run
 from tests.worlds import World
 

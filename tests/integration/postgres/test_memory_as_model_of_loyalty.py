@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from application.idempotency import Keyed
-from application.rating_slips import RecoverSlip
-from application.transactions import Stores
-from domain.audit import Question
-from domain.ledger import MAX_BALANCE, AccountKey
-from domain.rating_slips import Slip
-from domain.users import UserId
+from tallystick.application.idempotency import Keyed
+from tallystick.application.rating_slips import RecoverSlip
+from tallystick.application.transactions import Stores
+from tallystick.domain.audit import Question
+from tallystick.domain.ledger import MAX_BALANCE, AccountKey
+from tallystick.domain.rating_slips import Slip
+from tallystick.domain.users import UserId
 from tests.integration.postgres.twins import Twins, run
 from tests.worlds import World
 

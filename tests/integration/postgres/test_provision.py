@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from adapters.embedded.cluster import Cluster
-from adapters.embedded.provision import DATABASE, OWNER, provision
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
 from tests.integration.postgres.clusters import empty
 from tests.integration.postgres.sessions import session
 

@@ -7,7 +7,7 @@ from typing import Literal
 import asyncpg
 import pytest
 
-from adapters.embedded.provision import OWNER
+from tallystick.adapters.embedded.provision import OWNER
 from tests.integration.conftest import NewDatabase
 from tests.integration.postgres.sessions import Session, login_of, session
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-import adapters.postgres
-from adapters.postgres import backfill_plan, backfill_rollback, backfill_runs, freezing, reconciliation
-from adapters.postgres.database import Connection, Database
-from adapters.postgres.statements import Statements
+import tallystick.adapters.postgres
+from tallystick.adapters.postgres import backfill_plan, backfill_rollback, backfill_runs, freezing, reconciliation
+from tallystick.adapters.postgres.database import Connection, Database
+from tallystick.adapters.postgres.statements import Statements
 from tests.integration.postgres.sessions import session
 
-FOLDER = Path(str(adapters.postgres.__file__)).parent / "sql"
+FOLDER = Path(str(tallystick.adapters.postgres.__file__)).parent / "sql"
 CAPABILITIES = sorted(path.stem for path in FOLDER.glob("*.sql"))
 _HEADER = re.compile(r"^-- (\w+)\((.*)\)$", re.MULTILINE)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from adapters.postgres.database import PoolSettings, session_settings
+from tallystick.adapters.postgres.database import PoolSettings, session_settings
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.sessions import Session
 from tests.integration.postgres.test_row_level_security import furnish

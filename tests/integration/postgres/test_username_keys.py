@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Sequence
 
-from adapters.postgres.migration_files import shipped
-from domain.usernames import username_form, username_key
+from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.domain.usernames import username_form, username_key
 from tests.integration.conftest import NewDatabase
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import Session, session

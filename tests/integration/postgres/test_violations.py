@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import asyncpg
 import pytest
 
-from adapters.postgres.database import Database
-from adapters.postgres.transactions import PostgresTransactions
-from adapters.postgres.violations import GUARDS, RACES
-from application.transactions import RivalStored
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.postgres.violations import GUARDS, RACES
+from tallystick.application.transactions import RivalStored
 from tests.integration.postgres.sessions import connection_of, session
 
 PEOPLE = "INSERT INTO users (user_id, created_at) VALUES ('ada', now()), ('bob', now()), ('cid', now())"

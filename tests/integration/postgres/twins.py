@@ -8,18 +8,18 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from adapters.memory.transactions import MemoryTransactions
-from adapters.postgres.database import Database
-from adapters.postgres.transactions import PostgresTransactions
-from application.idempotency import Replayed
-from application.loyalty import Credited
-from application.rewards import Bought
-from application.transactions import Stores
-from domain.invites import Invite
-from domain.ledger import AccountKey
-from domain.refusals import Refusal
-from domain.rewards import CollectionKey, Reward
-from domain.users import UserId
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.idempotency import Replayed
+from tallystick.application.loyalty import Credited
+from tallystick.application.rewards import Bought
+from tallystick.application.transactions import Stores
+from tallystick.domain.invites import Invite
+from tallystick.domain.ledger import AccountKey
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.rewards import CollectionKey, Reward
+from tallystick.domain.users import UserId
 from tests.integration.conftest import _empty, service_of
 from tests.worlds import World
 

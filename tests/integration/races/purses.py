@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import httpx2
 
-from application.idempotency import Keyed
-from domain.ledger import AccountKey
-from domain.rewards import Reward
-from domain.users import UserId
+from tallystick.application.idempotency import Keyed
+from tallystick.domain.ledger import AccountKey
+from tallystick.domain.rewards import Reward
+from tallystick.domain.users import UserId
 from tests.services import Caller
 from tests.worlds import World
 

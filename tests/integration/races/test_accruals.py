@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Coroutine, Sequence
 from random import Random
 
-from adapters.postgres.database import Database
-from adapters.postgres.transactions import PostgresTransactions
-from application.group_commit import GroupCommit
-from application.idempotency import Keyed
-from application.loyalty import Credited, Earnings
-from application.pending_accruals import Recovery
-from application.points import Accrued
-from application.rating_slips import Completed, RecoverSlip
-from application.referrals import Arrived
-from domain.rating_slips import Slip
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.group_commit import GroupCommit
+from tallystick.application.idempotency import Keyed
+from tallystick.application.loyalty import Credited, Earnings
+from tallystick.application.pending_accruals import Recovery
+from tallystick.application.points import Accrued
+from tallystick.application.rating_slips import Completed, RecoverSlip
+from tallystick.application.referrals import Arrived
+from tallystick.domain.rating_slips import Slip
 from tests.integration.races.purses import in_waves
 from tests.services import Caller
 from tests.unit.behaviours.http_loyalty import award, seen

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.group_commit import GroupCommit
-from application.idempotency import AnswerOnce, Keyed
-from domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
+from tallystick.application.group_commit import GroupCommit
+from tallystick.application.idempotency import AnswerOnce, Keyed
+from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
 from tests.unit.behaviours.bounds import Holder, a_user, held
 from tests.wallets import encode_for_test
 from tests.worlds import World

@@ -15,10 +15,10 @@ import httpx2
 import pytest
 from httpx2 import Response
 
-from application.transactions import Stores
-from domain.flags import DEFAULTS, LOCKED, Flag
-from domain.invites import InviteId, InviteUse
-from domain.ledger import Entry
+from tallystick.application.transactions import Stores
+from tallystick.domain.flags import DEFAULTS, LOCKED, Flag
+from tallystick.domain.invites import InviteId, InviteUse
+from tallystick.domain.ledger import Entry
 from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.services import Caller

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-from adapters.postgres.database import Database
+from tallystick.adapters.postgres.database import Database
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.sessions import Session, session
 from tests.integration.races.purses import balances, buy, give, in_waves, outcome, with_credits

@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from application.deletion import DeleteUsers, Deletion
-from application.idempotency import Keyed
-from application.rewards import ChangeReward, OfferReward, OfferRewards, PurchaseRewards
-from application.transactions import Stores, Transactions
-from domain.dispositions import WITHDRAWN
-from domain.refusals import Refusal
-from domain.rewards import Reward, RewardId
-from domain.users import UserDeleted, UserId
+from tallystick.application.deletion import DeleteUsers, Deletion
+from tallystick.application.idempotency import Keyed
+from tallystick.application.rewards import ChangeReward, OfferReward, OfferRewards, PurchaseRewards
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.dispositions import WITHDRAWN
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.rewards import Reward, RewardId
+from tallystick.domain.users import UserDeleted, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.switchboards import until_holds
 from tests.worlds import World

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from adapters.memory.ports import ManualClock
-from application.idempotency import Keyed
-from application.legacy_metadata import AdoptCodes, MirrorMetadata
-from application.referral_links import ResolveCodes
-from application.transactions import Stores, Transactions
-from domain.codes import Code
-from domain.legacy_metadata import Claim
-from domain.users import Profile, UserId
-from entrypoints.worker.nightly import Nightly
+from tallystick.adapters.memory.ports import ManualClock
+from tallystick.application.idempotency import Keyed
+from tallystick.application.legacy_metadata import AdoptCodes, MirrorMetadata
+from tallystick.application.referral_links import ResolveCodes
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.codes import Code
+from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.users import Profile, UserId
+from tallystick.entrypoints.worker.nightly import Nightly
 from tests.integration.postgres.sessions import connection_of
 from tests.worlds import World
 

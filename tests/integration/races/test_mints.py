@@ -7,11 +7,11 @@ import httpx2
 import pytest
 from dishka import Provider, Scope
 
-from adapters.memory.ports import SeededRandomness
-from application.minting import DrawCandidates, Minted, mint
-from domain.codes import Code, CodeEntry, draw_candidates
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.adapters.memory.ports import SeededRandomness
+from tallystick.application.minting import DrawCandidates, Minted, mint
+from tallystick.domain.codes import Code, CodeEntry, draw_candidates
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 from tests.integration.conftest import service_of
 from tests.integration.postgres.sessions import connection_of
 from tests.services import Caller, running, settings

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-from domain.invites import Invite
+from tallystick.domain.invites import Invite
 from tests.integration.races.purses import in_waves, outcome
 from tests.services import Caller
 from tests.worlds import World

@@ -7,8 +7,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from adapters.postgres.connecting import POOLER_ADVICE, explained
-from adapters.postgres.database import PoolSettings, session_settings
+from tallystick.adapters.postgres.connecting import POOLER_ADVICE, explained
+from tallystick.adapters.postgres.database import PoolSettings, session_settings
 
 DSN = "postgresql://ada:hunter%2F2@db.example.org:5432/app?password=other-secret"
 

@@ -5,10 +5,10 @@ import asyncio
 import asyncpg
 import pytest
 
-from adapters.postgres.errors import MEANINGS, InvalidText, translated
-from adapters.postgres.violations import GUARDS, RACES
-from application.transactions import LockHeld, RivalStored, StoreUnavailable, TransactionAborted
-from domain.codes import CodesExhausted
+from tallystick.adapters.postgres.errors import MEANINGS, InvalidText, translated
+from tallystick.adapters.postgres.violations import GUARDS, RACES
+from tallystick.application.transactions import LockHeld, RivalStored, StoreUnavailable, TransactionAborted
+from tallystick.domain.codes import CodesExhausted
 
 TYPES = {"aborted": TransactionAborted, "held": LockHeld, "unavailable": StoreUnavailable}
 

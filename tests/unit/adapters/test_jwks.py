@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from joserfc.jwk import ECKey, Key
 
-from adapters.identity import jwks
-from adapters.identity.jwks import JwksCache, JwksUnavailable
-from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
-from adapters.telemetry.logs import configure
-from domain.tokens import IdentityKeysUnavailable
+from tallystick.adapters.identity import jwks
+from tallystick.adapters.identity.jwks import JwksCache, JwksUnavailable
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.domain.tokens import IdentityKeysUnavailable
 
 MINUTE, HOUR = 60, 3600
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 import pytest
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 
-from adapters.identity.jwks import JwksCache
-from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
-from domain.tokens import IdentityKeysUnavailable
+from tallystick.adapters.identity.jwks import JwksCache
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
+from tallystick.domain.tokens import IdentityKeysUnavailable
 
 MOST_KEYS = 100
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.legacy import files
-from adapters.legacy.files import FileFormat, FileSource
-from adapters.legacy.sources import LONGEST_LINE, Batch, Malformed, SourceError, read_mapping
-from domain.backfill import LISTED
-from domain.legacy import ABSENT_WORDS, AbsentWords, LegacyRecord
+from tallystick.adapters.legacy import files
+from tallystick.adapters.legacy.files import FileFormat, FileSource
+from tallystick.adapters.legacy.sources import LONGEST_LINE, Batch, Malformed, SourceError, read_mapping
+from tallystick.domain.backfill import LISTED
+from tallystick.domain.legacy import ABSENT_WORDS, AbsentWords, LegacyRecord
 
 NO_OBJECT_INSIDE = "code is looked for inside a JSON object, and something else stands there"
 NOT_UTF8, NO_OBJECT = "the line is not UTF-8", "the line is no JSON object"

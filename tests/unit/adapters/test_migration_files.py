@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import adapters.postgres
-from adapters.postgres.migration_files import Migration, in_order, parse, shipped
+import tallystick.adapters.postgres
+from tallystick.adapters.postgres.migration_files import Migration, in_order, parse, shipped
 
-FOLDER = Path(str(adapters.postgres.__file__)).parent / "migrations"
+FOLDER = Path(str(tallystick.adapters.postgres.__file__)).parent / "migrations"
 TEXT = "-- Why.\n\n-- migrate:up\nCREATE TABLE t ();\n\n-- migrate:down\nDROP TABLE t;\n"
 
 

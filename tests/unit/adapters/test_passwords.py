@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from adapters.identity import passwords as adapter
-from adapters.identity.passwords import MAX_WAITING, Argon2Passwords
-from domain.refusals import Overloaded
+from tallystick.adapters.identity import passwords as adapter
+from tallystick.adapters.identity.passwords import MAX_WAITING, Argon2Passwords
+from tallystick.domain.refusals import Overloaded
 
 PASSWORD = "a good password"
 COST = re.compile(r"\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}\Z")

@@ -5,8 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from adapters.postgres import transactions as module
-from adapters.postgres.transactions import _roll_back
+from tallystick.adapters.postgres import transactions as module
+from tallystick.adapters.postgres.transactions import _roll_back
 
 
 class Broken:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapters.identity.signatures import SharedSecretSignatures
+from tallystick.adapters.identity.signatures import SharedSecretSignatures
 from tests.services import JWT_SECRET
 from tests.tokens import HS256, by_secret, claims, encoded, token
 

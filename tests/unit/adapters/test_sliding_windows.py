@@ -9,10 +9,10 @@ from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from adapters.memory.ports import ManualClock, RecordedMetrics
-from adapters.rate_limits import counters
-from adapters.rate_limits.limiter import SlidingWindows
-from application.ports import Allowance
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
+from tallystick.adapters.rate_limits import counters
+from tallystick.adapters.rate_limits.limiter import SlidingWindows
+from tallystick.application.ports import Allowance
 
 
 class Callers:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import adapters.postgres
-from adapters.postgres.statements import Statements
+import tallystick.adapters.postgres
+from tallystick.adapters.postgres.statements import Statements
 
-FOLDER = Path(str(adapters.postgres.__file__)).parent
+FOLDER = Path(str(tallystick.adapters.postgres.__file__)).parent
 CAPABILITIES = sorted(path.stem for path in (FOLDER / "sql").glob("*.sql"))
 
 

@@ -1,6 +1,6 @@
 """What proves what is said in one table, and the page says the same."""
 
-from adapters.webhooks.trust import TRUST
+from tallystick.adapters.webhooks.trust import TRUST
 from tests.trust_page import BEGIN, END, PAGE, render, written
 
 

@@ -6,11 +6,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import Key, OctKey
 
-from adapters.identity import tokens
-from adapters.identity.claims import ClaimsCheck
-from adapters.identity.tokens import JwtVerifier
-from adapters.memory.ports import ManualClock
-from domain.refusals import Unauthenticated
+from tallystick.adapters.identity import tokens
+from tallystick.adapters.identity.claims import ClaimsCheck
+from tallystick.adapters.identity.tokens import JwtVerifier
+from tallystick.adapters.memory.ports import ManualClock
+from tallystick.domain.refusals import Unauthenticated
 
 SECRET = OctKey.import_key("a secret of some length, for tests")
 

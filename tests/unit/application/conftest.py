@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapters.memory.ports import ManualClock, RecordedMetrics
-from application.group_commit import Bounds, GroupCommit
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
+from tallystick.application.group_commit import Bounds, GroupCommit
 from tests.unit.application.desks import Desk, NoPause, Open
 
 

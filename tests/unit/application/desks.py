@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from application.group_commit import GroupCommit
-from application.idempotency import Replayed
-from domain.refusals import Refusal
+from tallystick.application.group_commit import GroupCommit
+from tallystick.application.idempotency import Replayed
+from tallystick.domain.refusals import Refusal
 
 Open = Callable[..., GroupCommit[str, str]]
 

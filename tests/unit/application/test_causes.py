@@ -5,13 +5,19 @@ from typing import get_args
 
 import pytest
 
-from adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
-from adapters.postgres.errors import MEANINGS, translated
-from application.group_commit import Bounds, GroupCommit
-from application.reads import run_again
-from application.transactions import CommitUncertain, LockHeld, StoreFailure, StoreUnavailable, TransactionAborted
-from domain.refusals import Cause, OutcomeUnknown, Overloaded, Refusal
-from entrypoints.http.problems import STATUS
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
+from tallystick.adapters.postgres.errors import MEANINGS, translated
+from tallystick.application.group_commit import Bounds, GroupCommit
+from tallystick.application.reads import run_again
+from tallystick.application.transactions import (
+    CommitUncertain,
+    LockHeld,
+    StoreFailure,
+    StoreUnavailable,
+    TransactionAborted,
+)
+from tallystick.domain.refusals import Cause, OutcomeUnknown, Overloaded, Refusal
+from tallystick.entrypoints.http.problems import STATUS
 from tests.unit.adapters.test_errors import server_error
 
 UNAVAILABLE = sorted((kind for kind, status in STATUS.items() if status == 503), key=lambda kind: kind.__name__)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.memory.ports import ManualClock, RecordedMetrics
-from application.group_commit import Bounds, GroupCommit
-from application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
-from domain.refusals import OutcomeUnknown, Overloaded
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
+from tallystick.application.group_commit import Bounds, GroupCommit
+from tallystick.application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
+from tallystick.domain.refusals import OutcomeUnknown, Overloaded
 from tests.unit.application.desks import Desk, No, NoPause, Open, settled
 
 

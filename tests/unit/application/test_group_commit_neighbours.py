@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.memory.ports import ManualClock, RecordedMetrics
-from application.group_commit import Bounds, GroupCommit
-from application.idempotency import Replayed, StoredReply
-from application.transactions import CommitUncertain, LockHeld, RivalStored, TransactionAborted
-from domain.refusals import OutcomeUnknown, Overloaded
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
+from tallystick.application.group_commit import Bounds, GroupCommit
+from tallystick.application.idempotency import Replayed, StoredReply
+from tallystick.application.transactions import CommitUncertain, LockHeld, RivalStored, TransactionAborted
+from tallystick.domain.refusals import OutcomeUnknown, Overloaded
 from tests.unit.application.desks import Desk, NoPause, Open, settled
 
 
@@ -157,7 +157,7 @@ async def test_pauses_between_tries_grow_and_are_jittered(
         def fraction(self) -> float:
             return 0.5
 
-    monkeypatch.setattr("application.group_commit.asyncio.sleep", note)
+    monkeypatch.setattr("tallystick.application.group_commit.asyncio.sleep", note)
     desk.failures = [TransactionAborted("40001")] * 5
     commit: GroupCommit[str, str] = GroupCommit(
         desk, key=str, clock=clock, randomness=Half(), metrics=metrics, name="desk"

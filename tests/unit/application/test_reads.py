@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.memory.transactions import MemoryTransactions
-from application.reads import Reads
-from application.transactions import Stores, StoreUnavailable, TransactionAborted
-from domain.refusals import Overloaded
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.application.reads import Reads
+from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
+from tallystick.domain.refusals import Overloaded
 
 
 class Half:
@@ -46,7 +46,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("application.reads.asyncio.sleep", sleep)
+    monkeypatch.setattr("tallystick.application.reads.asyncio.sleep", sleep)
     return waited
 
 

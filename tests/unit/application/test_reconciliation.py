@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.memory.transactions import MemoryTransactions
-from application.reads import TRIES
-from application.reconciliation import MetadataDrift, ReconcileMetadata
-from application.transactions import CommitUncertain, Stores, StoreUnavailable, TransactionAborted
-from domain.users import User, UserId
-from entrypoints.worker.nightly import Nightly
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.application.reads import TRIES
+from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
+from tallystick.application.transactions import CommitUncertain, Stores, StoreUnavailable, TransactionAborted
+from tallystick.domain.users import User, UserId
+from tallystick.entrypoints.worker.nightly import Nightly
 from tests.unit.entrypoints.test_upkeep import Failing, NoPause
 from tests.worlds import World
 

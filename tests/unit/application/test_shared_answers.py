@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.memory.ports import ManualClock
-from application.shared_answers import SharedAnswer
-from domain.refusals import Overloaded
+from tallystick.adapters.memory.ports import ManualClock
+from tallystick.application.shared_answers import SharedAnswer
+from tallystick.domain.refusals import Overloaded
 
 
 class Computation:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from application.idempotency import IdempotencyMismatch, Replayed
-from application.points import Accrued
-from domain.ledger import AccountFrozen
-from domain.loyalty import PointsDisabled
-from domain.users import UserDeleted, UserNotFound
+from tallystick.application.idempotency import IdempotencyMismatch, Replayed
+from tallystick.application.points import Accrued
+from tallystick.domain.ledger import AccountFrozen
+from tallystick.domain.loyalty import PointsDisabled
+from tallystick.domain.users import UserDeleted, UserNotFound
 from tests.worlds import World
 
 

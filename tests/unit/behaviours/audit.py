@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.audit import Place, place_of
-from domain.ledger import Entry
+from tallystick.domain.audit import Place, place_of
+from tallystick.domain.ledger import Entry
 from tests.worlds import World
 
 

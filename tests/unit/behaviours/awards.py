@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from application.idempotency import IdempotencyMismatch, Keyed, Replayed
-from application.points import Accrued
-from domain.ledger import MAX_BALANCE, AccountFrozen, BalanceLimitExceeded
-from domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
-from domain.users import UserDeleted, UserNotFound
+from tallystick.application.idempotency import IdempotencyMismatch, Keyed, Replayed
+from tallystick.application.points import Accrued
+from tallystick.domain.ledger import MAX_BALANCE, AccountFrozen, BalanceLimitExceeded
+from tallystick.domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
+from tallystick.domain.users import UserDeleted, UserNotFound
 from tests.worlds import World
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from application.codes import RemintCodes
-from application.idempotency import AnswerOnce, Keyed, Replayed
-from application.invites import MakeInvites
-from application.rating_slips import OpenSlips
-from application.rewards import OfferReward, OfferRewards
-from domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
-from domain.refusals import Refusal
-from domain.users import UserId
+from tallystick.application.codes import RemintCodes
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.invites import MakeInvites
+from tallystick.application.rating_slips import OpenSlips
+from tallystick.application.rewards import OfferReward, OfferRewards
+from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.users import UserId
 from tests.loyalties import GAMES
 from tests.wallets import encode_for_test
 from tests.worlds import World

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.codes import Code
+from tallystick.domain.codes import Code
 from tests.worlds import World
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from application.codes import Reminted
-from domain.codes import CodesExhausted
-from domain.users import UserDeleted
+from tallystick.application.codes import Reminted
+from tallystick.domain.codes import CodesExhausted
+from tallystick.domain.users import UserDeleted
 from tests.worlds import World
 
 

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from application.credits import Granted
-from application.idempotency import IdempotencyMismatch, Keyed, Replayed
-from domain.ledger import MAX_BALANCE, AccountKey, BalanceLimitExceeded, InsufficientFunds
-from domain.users import UserDeleted, UserId
+from tallystick.application.credits import Granted
+from tallystick.application.idempotency import IdempotencyMismatch, Keyed, Replayed
+from tallystick.domain.ledger import MAX_BALANCE, AccountKey, BalanceLimitExceeded, InsufficientFunds
+from tallystick.domain.users import UserDeleted, UserId
 from tests.worlds import World
 
 

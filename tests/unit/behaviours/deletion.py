@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from application.deletion import Deleted, Deletion
-from application.idempotency import Keyed, StoredReply
-from domain.dispositions import WITHDRAWN
-from domain.flags import Flag
-from domain.rewards import Reward, RewardNotFound
-from domain.users import Profile, UserDeleted, UserId, UserNotFound
+from tallystick.application.deletion import Deleted, Deletion
+from tallystick.application.idempotency import Keyed, StoredReply
+from tallystick.domain.dispositions import WITHDRAWN
+from tallystick.domain.flags import Flag
+from tallystick.domain.rewards import Reward, RewardNotFound
+from tallystick.domain.users import Profile, UserDeleted, UserId, UserNotFound
 from tests.switchboards import Switchboard
 from tests.worlds import World
 

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-import application.erasures
-from application.erasures import EraseTraces
-from application.idempotency import Keyed, StoredReply
-from application.transactions import StoreUnavailable
-from domain.dispositions import WITHDRAWN
-from domain.identity import Credentials
-from domain.rewards import RewardNotFound
-from domain.users import Profile, UserDeleted, UserId
+import tallystick.application.erasures
+from tallystick.application.erasures import EraseTraces
+from tallystick.application.idempotency import Keyed, StoredReply
+from tallystick.application.transactions import StoreUnavailable
+from tallystick.domain.dispositions import WITHDRAWN
+from tallystick.domain.identity import Credentials
+from tallystick.domain.rewards import RewardNotFound
+from tallystick.domain.users import Profile, UserDeleted, UserId
 from tests.worlds import World
 
 ADA = UserId("ada")
@@ -73,7 +73,7 @@ async def shown_rewards(world: World) -> list[tuple[str, str | None, bool]]:
 class EraseTracesBehaviour:
     @pytest.fixture(autouse=True)
     def small_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(application.erasures, "STEP_ROWS", 2)
+        monkeypatch.setattr(tallystick.application.erasures, "STEP_ROWS", 2)
 
     @WAYS
     async def test_from_the_first_moment_nothing_of_the_user_is_seen_though_rows_are_left(
@@ -141,11 +141,11 @@ class EraseTracesBehaviour:
     ) -> None:
         codes = await a_holder_of_much(world)
         await world.delete("ada")
-        monkeypatch.setattr(application.erasures, "MAX_STEPS", 1)
+        monkeypatch.setattr(tallystick.application.erasures, "MAX_STEPS", 1)
 
         await world.finish_erasures()
         assert (await left(world, codes))["users"] == 1
-        monkeypatch.setattr(application.erasures, "MAX_STEPS", 100)
+        monkeypatch.setattr(tallystick.application.erasures, "MAX_STEPS", 100)
         await world.finish_erasures()
 
         assert await left(world, codes) == NOTHING
@@ -171,7 +171,7 @@ class EraseTracesBehaviour:
             raise StoreUnavailable("57014")
 
         with monkeypatch.context() as patched:
-            patched.setattr(application.erasures, "ERASERS", (cancelled,))
+            patched.setattr(tallystick.application.erasures, "ERASERS", (cancelled,))
             await world.delete("ada")
 
         assert {await world.resolve(code) for code in codes} == {"unknown"}

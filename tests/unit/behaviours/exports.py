@@ -4,10 +4,10 @@ from typing import get_args
 
 import pytest
 
-from application import exports
-from application.exports import ReadExport
-from domain.codes import Code
-from domain.exports import (
+from tallystick.application import exports
+from tallystick.application.exports import ReadExport
+from tallystick.domain.codes import Code
+from tallystick.domain.exports import (
     ROWS,
     EntryView,
     ExportedAlias,
@@ -17,7 +17,7 @@ from domain.exports import (
     ExportRow,
     Place,
 )
-from domain.users import UserId
+from tallystick.domain.users import UserId
 from tests.worlds import World
 
 SHORTEST, LONGEST, NUMBER = "7ABC", "Z" * 32, "0012E34"

@@ -1,7 +1,7 @@
 """Fingerprints of requests: the same on every instance, whatever its secrets are."""
 
-from adapters.memory.ports import SeededRandomness
-from application.fingerprints import Fingerprints
+from tallystick.adapters.memory.ports import SeededRandomness
+from tallystick.application.fingerprints import Fingerprints
 from tests.worlds import World
 
 

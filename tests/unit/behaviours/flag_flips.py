@@ -5,16 +5,16 @@ from itertools import cycle
 
 import pytest
 
-from application.idempotency import Keyed
-from application.loyalty import Credited, Earnings
-from application.pending_accruals import Recovery
-from application.points import Accrued
-from application.rating_slips import Completed, RecoverSlip
-from domain.flags import Flag
-from domain.loyalty import PointsDisabled
-from domain.pending_accruals import AccrualPending
-from domain.rating_slips import PartialCompletion
-from domain.users import UserId
+from tallystick.application.idempotency import Keyed
+from tallystick.application.loyalty import Credited, Earnings
+from tallystick.application.pending_accruals import Recovery
+from tallystick.application.points import Accrued
+from tallystick.application.rating_slips import Completed, RecoverSlip
+from tallystick.domain.flags import Flag
+from tallystick.domain.loyalty import PointsDisabled
+from tallystick.domain.pending_accruals import AccrualPending
+from tallystick.domain.rating_slips import PartialCompletion
+from tallystick.domain.users import UserId
 from tests.worlds import World
 
 PLAYERS = [UserId(name) for name in ("ada", "bob", "cid")]

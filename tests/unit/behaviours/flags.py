@@ -3,9 +3,9 @@
 import asyncpg
 import pytest
 
-from adapters.memory.tables import GuardBroken
-from application.idempotency import IdempotencyMismatch, Replayed
-from domain.flags import DEFAULTS, LOCKED, Flag, FlagLocked, FlagPinned, FlagState, Switch
+from tallystick.adapters.memory.tables import GuardBroken
+from tallystick.application.idempotency import IdempotencyMismatch, Replayed
+from tallystick.domain.flags import DEFAULTS, LOCKED, Flag, FlagLocked, FlagPinned, FlagState, Switch
 from tests.switchboards import Switchboard
 from tests.worlds import World
 

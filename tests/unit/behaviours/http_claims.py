@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.webhooks.trust import TRUST
+from tallystick.adapters.webhooks.trust import TRUST
 from tests.providers import ABSENT, CLAIM_CASES, CONFIRMED_AT, Body, ClaimCase, body_of
 from tests.services import Caller, Serve
 from tests.unit.behaviours.http_sign_in import sign_in, signed_up

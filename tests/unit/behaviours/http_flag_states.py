@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.flags import LOCKED, Flag
+from tallystick.domain.flags import LOCKED, Flag
 from tests.services import Caller
 from tests.unit.behaviours.http_flags import listed, switch, switched
 from tests.unit.behaviours.http_loyalty import award, credit, points

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from domain.flags import DEFAULTS, LOCKED, Flag
+from tallystick.domain.flags import DEFAULTS, LOCKED, Flag
 from tests.services import Caller, Serve
 from tests.unit.behaviours.http_wallets import UTC_TIME, is_replay_of, said
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from httpx2 import Response
 
-from domain.ledger import OWN_EVENTS
+from tallystick.domain.ledger import OWN_EVENTS
 from tests.services import Caller, Serve
 from tests.unit.behaviours.http_wallets import UTC_TIME, is_replay_of, said
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from application.idempotency import IdempotencyMismatch, Keyed, Replayed
-from domain.codes import CodesExhausted
-from domain.users import Profile, UserDeleted, UsernameTaken
+from tallystick.application.idempotency import IdempotencyMismatch, Keyed, Replayed
+from tallystick.domain.codes import CodesExhausted
+from tallystick.domain.users import Profile, UserDeleted, UsernameTaken
 from tests.worlds import World
 
 

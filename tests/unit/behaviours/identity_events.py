@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from application.identity_events import ReceiveIdentityEvents
-from application.legacy_metadata import BringAlong
-from domain.codes import Code
-from domain.users import EmailTaken, Profile, UserDeleted, UserId
+from tallystick.application.identity_events import ReceiveIdentityEvents
+from tallystick.application.legacy_metadata import BringAlong
+from tallystick.domain.codes import Code
+from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId
 from tests.worlds import World
 
 

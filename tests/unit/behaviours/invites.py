@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from application.idempotency import Keyed, Replayed
-from domain.codes import CodesExhausted
-from domain.invites import CodeTaken, Invite, InviteNotFound
-from domain.users import UserDeleted
+from tallystick.application.idempotency import Keyed, Replayed
+from tallystick.domain.codes import CodesExhausted
+from tallystick.domain.invites import CodeTaken, Invite, InviteNotFound
+from tallystick.domain.users import UserDeleted
 from tests.worlds import World
 
 

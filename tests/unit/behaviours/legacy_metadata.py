@@ -2,9 +2,9 @@
 
 import pytest
 
-from application.idempotency import Keyed
-from domain.flags import Flag
-from domain.users import Profile, UserId
+from tallystick.application.idempotency import Keyed
+from tallystick.domain.flags import Flag
+from tallystick.domain.users import Profile, UserId
 from tests.worlds import World
 
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from application.idempotency import Keyed, Replayed
-from application.pending_accruals import Recovery
-from domain.ledger import EventKey
-from domain.pending_accruals import AccrualNotFound, AccrualPending
-from domain.rating_slips import PartialCompletion, Slip, SlipNotOpen
-from domain.users import UserId
+from tallystick.application.idempotency import Keyed, Replayed
+from tallystick.application.pending_accruals import Recovery
+from tallystick.domain.ledger import EventKey
+from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending
+from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipNotOpen
+from tallystick.domain.users import UserId
 from tests.worlds import World
 
 
@@ -265,8 +265,8 @@ class SweepAccrualsBehaviour:
     async def test_a_sweep_is_bounded_and_the_next_one_goes_on(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("application.pending_accruals.BITE", 2)
-        monkeypatch.setattr("application.pending_accruals.MAX_BITES", 2)
+        monkeypatch.setattr("tallystick.application.pending_accruals.BITE", 2)
+        monkeypatch.setattr("tallystick.application.pending_accruals.MAX_BITES", 2)
         await world.a_player("ada")
         slips: list[Slip] = [await world.a_waiting_slip("ada") for _ in range(5)]
         world.pass_time(minutes=1)
@@ -285,8 +285,8 @@ class SweepAccrualsBehaviour:
         assert [entry.event_key for entry in reversed(await world.point_entries("ada"))] == [s.slip_id for s in slips]
 
     async def test_the_longest_untried_comes_first(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("application.pending_accruals.BITE", 1)
-        monkeypatch.setattr("application.pending_accruals.MAX_BITES", 1)
+        monkeypatch.setattr("tallystick.application.pending_accruals.BITE", 1)
+        monkeypatch.setattr("tallystick.application.pending_accruals.MAX_BITES", 1)
         for user in ("ada", "bob"):
             await world.a_player(user)
         await world.a_waiting_slip("ada")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from application.idempotency import IdempotencyMismatch, Keyed, Replayed
-from application.rewards import Purchase
-from domain.ledger import InsufficientFunds
-from domain.rewards import AlreadyCollected, RewardNotFound, SelfPurchase
-from domain.users import UserDeleted
+from tallystick.application.idempotency import IdempotencyMismatch, Keyed, Replayed
+from tallystick.application.rewards import Purchase
+from tallystick.domain.ledger import InsufficientFunds
+from tallystick.domain.rewards import AlreadyCollected, RewardNotFound, SelfPurchase
+from tallystick.domain.users import UserDeleted
 from tests.worlds import World
 
 

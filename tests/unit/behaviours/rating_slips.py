@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from application.idempotency import IdempotencyMismatch, Keyed, Replayed
-from application.rating_slips import Completed
-from domain.ledger import MAX_BALANCE
-from domain.rating_slips import (
+from tallystick.application.idempotency import IdempotencyMismatch, Keyed, Replayed
+from tallystick.application.rating_slips import Completed
+from tallystick.domain.ledger import MAX_BALANCE
+from tallystick.domain.rating_slips import (
     GameNotFound,
     ImpossibleTimes,
     PartialCompletion,
@@ -17,7 +17,7 @@ from domain.rating_slips import (
     SlipNotFound,
     SlipNotOpen,
 )
-from domain.users import UserDeleted, UserNotFound
+from tallystick.domain.users import UserDeleted, UserNotFound
 from tests.worlds import World
 
 

@@ -1,7 +1,7 @@
 """How the code book and the legacy metadata are made to say the same."""
 
-from application.reconciliation import MetadataDrift
-from domain.users import UserId
+from tallystick.application.reconciliation import MetadataDrift
+from tallystick.domain.users import UserId
 from tests.worlds import World
 
 

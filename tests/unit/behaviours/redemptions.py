@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from application.idempotency import IdempotencyMismatch, Replayed
-from application.invites import Redeemed
-from domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
-from domain.users import UserDeleted
+from tallystick.application.idempotency import IdempotencyMismatch, Replayed
+from tallystick.application.invites import Redeemed
+from tallystick.domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
+from tallystick.domain.users import UserDeleted
 from tests.worlds import World
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from application.referral_links import LinkState
-from domain.flags import Flag
-from domain.users import UserDeleted
+from tallystick.application.referral_links import LinkState
+from tallystick.domain.flags import Flag
+from tallystick.domain.users import UserDeleted
 from tests.worlds import World
 
 

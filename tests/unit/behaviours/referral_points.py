@@ -2,10 +2,10 @@
 
 import pytest
 
-from application.idempotency import Keyed, Replayed
-from domain.ledger import MAX_BALANCE, EventKey
-from domain.pending_accruals import AccrualPending
-from domain.users import EmailTaken, Profile, UserDeleted, UserId
+from tallystick.application.idempotency import Keyed, Replayed
+from tallystick.domain.ledger import MAX_BALANCE, EventKey
+from tallystick.domain.pending_accruals import AccrualPending
+from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId
 from tests.worlds import World
 
 

@@ -3,10 +3,10 @@
 import pytest
 from msgspec import UNSET
 
-from application.idempotency import Keyed
-from application.referrals import Arrived
-from domain.referrals import MAX_ATTEMPTS, MAX_RING
-from domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
+from tallystick.application.idempotency import Keyed
+from tallystick.application.referrals import Arrived
+from tallystick.domain.referrals import MAX_ATTEMPTS, MAX_RING
+from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
 from tests.worlds import World
 
 

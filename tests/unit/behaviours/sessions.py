@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from application.idempotency import Replayed
-from application.sessions import Done, NewSession, PasswordChange, SignInRefused
-from domain.identity import Principal
-from domain.refusals import Unauthenticated
-from domain.sessions import LIFETIME, MAX_SESSIONS, Session, SessionId, WrongPassword
-from domain.users import UserDeleted, UserId
+from tallystick.application.idempotency import Replayed
+from tallystick.application.sessions import Done, NewSession, PasswordChange, SignInRefused
+from tallystick.domain.identity import Principal
+from tallystick.domain.refusals import Unauthenticated
+from tallystick.domain.sessions import LIFETIME, MAX_SESSIONS, Session, SessionId, WrongPassword
+from tallystick.domain.users import UserDeleted, UserId
 from tests.wallets import result
 from tests.worlds import World
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from application.idempotency import Replayed
-from application.sessions import SignInRefused
-from application.sign_up import SignedUp
-from domain.invites import AlreadyUsed, Invite, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
-from domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
+from tallystick.application.idempotency import Replayed
+from tallystick.application.sessions import SignInRefused
+from tallystick.application.sign_up import SignedUp
+from tallystick.domain.invites import AlreadyUsed, Invite, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
+from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
 from tests.worlds import World
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.identity import Principal
-from domain.users import UserId
+from tallystick.domain.identity import Principal
+from tallystick.domain.users import UserId
 from tests.worlds import World
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.memory.ports import SeededRandomness
-from domain.codes import CROCKFORD, MAX_CANDIDATES, draw_candidates, normal_form
+from tallystick.adapters.memory.ports import SeededRandomness
+from tallystick.domain.codes import CROCKFORD, MAX_CANDIDATES, draw_candidates, normal_form
 
 FORM = re.compile(r"[0-9A-Z]{4,32}\Z")
 DECORATION = " \t\n\r\v\f-"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
+from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
 from tests.privacy_page import render
 
 PAGE = Path(__file__).parents[3] / "docs" / "privacy.md"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.flags import (
+from tallystick.domain.flags import (
     DEFAULTS,
     LOCKED,
     MEANINGS,

@@ -6,8 +6,8 @@ from itertools import permutations
 import msgspec
 import pytest
 
-from domain.identity_events import EventKind, IdentityEvent, apply, is_out_of_order, yields_claim
-from domain.users import CLAIMS, Claim, Profile, User, UserId
+from tallystick.domain.identity_events import EventKind, IdentityEvent, apply, is_out_of_order, yields_claim
+from tallystick.domain.users import CLAIMS, Claim, Profile, User, UserId
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import uuid_v7
+from tallystick.domain.ids import uuid_v7
 
 MOMENTS = st.integers(40_000_000, 29_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from domain.codes import normal_form
-from domain.ledger import MAX_BALANCE
-from domain.legacy import ABSENT_WORDS, COLUMNS, AbsentWords, MalformedRecord, read_record
-from domain.users import is_email, is_phone, is_plain, is_user_id
+from tallystick.domain.codes import normal_form
+from tallystick.domain.ledger import MAX_BALANCE
+from tallystick.domain.legacy import ABSENT_WORDS, COLUMNS, AbsentWords, MalformedRecord, read_record
+from tallystick.domain.users import is_email, is_phone, is_plain, is_user_id
 
 NOON = datetime(2024, 5, 31, 12, tzinfo=UTC)
 FOREIGN: list[object] = [1.5, True, False, [], ["x"], {}, {"a": 1}, b"x"]

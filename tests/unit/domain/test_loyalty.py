@@ -6,9 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ledger import MAX_BALANCE, Account, BalanceLimitExceeded, Event
-from domain.loyalty import Accrual, Earning, RewardLimitExceeded, SelfAward, Tier, Tiers, award, earn, receipt
-from domain.users import UserId
+from tallystick.domain.ledger import MAX_BALANCE, Account, BalanceLimitExceeded, Event
+from tallystick.domain.loyalty import (
+    Accrual,
+    Earning,
+    RewardLimitExceeded,
+    SelfAward,
+    Tier,
+    Tiers,
+    award,
+    earn,
+    receipt,
+)
+from tallystick.domain.users import UserId
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA, STAFF = UserId("ada"), UserId("staff")

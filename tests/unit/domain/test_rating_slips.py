@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.rating_slips import (
+from tallystick.domain.rating_slips import (
     Game,
     GameNotFound,
     Games,
@@ -20,7 +20,7 @@ from domain.rating_slips import (
     open_slip,
     points_for,
 )
-from domain.users import UserId
+from tallystick.domain.users import UserId
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GAMES = Games.parse("blackjack=70,75,10; slots=600,800,10")

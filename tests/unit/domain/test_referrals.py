@@ -6,8 +6,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from domain.codes import Code
-from domain.referrals import (
+from tallystick.domain.codes import Code
+from tallystick.domain.referrals import (
     MAX_RING,
     Arrival,
     AttributionAttempt,
@@ -18,7 +18,7 @@ from domain.referrals import (
     line_above,
     top_above,
 )
-from domain.users import User, UserId
+from tallystick.domain.users import User, UserId
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ADA, BOB, CID = UserId("ada"), UserId("bob"), UserId("cid")

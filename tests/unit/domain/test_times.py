@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from domain.times import EARLIEST, LATEST, bounded, in_utc
+from tallystick.domain.times import EARLIEST, LATEST, bounded, in_utc
 
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-14))
 

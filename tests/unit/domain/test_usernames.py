@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.usernames import username_form, username_key
+from tallystick.domain.usernames import username_form, username_key
 
 SPELLINGS = {
     "ada": ["ada", "Ada", "ADA", " ada", "ada ", "  ada  ", "\u3000ada\u00a0", "ａｄａ", "ＡＤＡ", "𝒶𝒹𝒶", "ⓐⓓⓐ"],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.users import email_key, is_email, is_plain, is_user_id
+from tallystick.domain.users import email_key, is_email, is_plain, is_user_id
 
 
 @pytest.mark.parametrize(

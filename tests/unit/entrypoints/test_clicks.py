@@ -7,13 +7,13 @@ from typing import cast
 
 import pytest
 
-from adapters.memory.transactions import MemoryTransactions
-from adapters.telemetry.logs import configure
-from application.clicks import Clicks
-from application.transactions import Stores, StoreUnavailable
-from domain.codes import Code
-from entrypoints.worker import clicks as module
-from entrypoints.worker.clicks import FlushClicks
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.application.clicks import Clicks
+from tallystick.application.transactions import Stores, StoreUnavailable
+from tallystick.domain.codes import Code
+from tallystick.entrypoints.worker import clicks as module
+from tallystick.entrypoints.worker.clicks import FlushClicks
 from tests.unit.entrypoints.test_upkeep import Failing, NoPause
 from tests.worlds import World
 

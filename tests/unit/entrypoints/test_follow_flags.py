@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.memory.flags import SilentBell
-from adapters.memory.transactions import MemoryTransactions
-from application.flags import FollowedFlags
-from application.transactions import Stores, StoreUnavailable, TransactionAborted
-from domain.flags import DEFAULTS, Flag, Pins, Switch
-from entrypoints.worker.flags import LOOK_SECONDS, FollowFlags
+from tallystick.adapters.memory.flags import SilentBell
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.application.flags import FollowedFlags
+from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
+from tallystick.domain.flags import DEFAULTS, Flag, Pins, Switch
+from tallystick.entrypoints.worker.flags import LOOK_SECONDS, FollowFlags
 from tests.switchboards import Switchboard
 from tests.worlds import World
 

@@ -6,13 +6,13 @@ from collections.abc import Collection
 
 import pytest
 
-from adapters.memory.transactions import MemoryTransactions
-from adapters.telemetry.logs import configure
-from application.legacy_metadata import MirrorMetadata
-from application.transactions import StoreUnavailable, TransactionAborted
-from domain.flags import Flag
-from domain.users import UserId
-from entrypoints.worker.mirror import MirrorLater
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.application.legacy_metadata import MirrorMetadata
+from tallystick.application.transactions import StoreUnavailable, TransactionAborted
+from tallystick.domain.flags import Flag
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.worker.mirror import MirrorLater
 from tests.unit.entrypoints.test_upkeep import Failing
 from tests.worlds import World
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.memory.transactions import MemoryTransactions
-from application.reconciliation import MetadataDrift, ReconcileMetadata
-from application.schedules import due_since
-from domain.flags import Flag
-from entrypoints.worker.nightly import LEASE, Nightly
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
+from tallystick.application.schedules import due_since
+from tallystick.domain.flags import Flag
+from tallystick.entrypoints.worker.nightly import LEASE, Nightly
 from tests.worlds import World
 
 Instance = Callable[[], Nightly]

@@ -8,8 +8,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from domain.exports import ROWS, EntryView, ExportedCode, ExportedEdge, ExportKind
-from entrypoints.renderings import Rendering
+from tallystick.domain.exports import ROWS, EntryView, ExportedCode, ExportedEdge, ExportKind
+from tallystick.entrypoints.renderings import Rendering
 
 NOW = datetime(2026, 1, 1, 12, 30, 0, 5, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import Settings, SettingsError, load, require_secrets
+from tallystick.entrypoints.settings import Settings, SettingsError, load, require_secrets
 from tests.services import JWT_SECRET, WEBHOOK_SECRET
 
 DATABASE = "postgresql://ada@db.example.org/tally"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from dishka import Provider, Scope
 
-from adapters.identity.jwks import JwksUnavailable
-from entrypoints.http import server as module
-from entrypoints.http.server import Server
-from entrypoints.wiring import build
-from entrypoints.worker.upkeep import Upkeep
+from tallystick.adapters.identity.jwks import JwksUnavailable
+from tallystick.entrypoints.http import server as module
+from tallystick.entrypoints.http.server import Server
+from tallystick.entrypoints.wiring import build
+from tallystick.entrypoints.worker.upkeep import Upkeep
 from tests.replacements import published
 from tests.services import settings
 

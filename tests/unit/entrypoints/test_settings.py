@@ -5,11 +5,11 @@ import re
 import msgspec
 import pytest
 
-from adapters.rate_limits.limiter import DEFAULTS as DEFAULT_LIMITS
-from adapters.rate_limits.limiter import read_limits
-from domain.flags import DEFAULTS as DEFAULT_FLAGS
-from domain.flags import Flag
-from entrypoints.settings import Settings, SettingsError, load, variable
+from tallystick.adapters.rate_limits.limiter import DEFAULTS as DEFAULT_LIMITS
+from tallystick.adapters.rate_limits.limiter import read_limits
+from tallystick.domain.flags import DEFAULTS as DEFAULT_FLAGS
+from tallystick.domain.flags import Flag
+from tallystick.entrypoints.settings import Settings, SettingsError, load, variable
 from tests.services import WEBHOOK_SECRET
 
 PASSWORD = "hunter2hunter2"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.rate_limits.limiter import DEFAULTS as LIMITS
-from application.ports import LimitGroup
-from domain.flags import DEFAULTS as FLAGS
-from domain.flags import MEANINGS
-from entrypoints.settings import Settings, variable
+from tallystick.adapters.rate_limits.limiter import DEFAULTS as LIMITS
+from tallystick.application.ports import LimitGroup
+from tallystick.domain.flags import DEFAULTS as FLAGS
+from tallystick.domain.flags import MEANINGS
+from tallystick.entrypoints.settings import Settings, variable
 from tests.services import running, settings
 from tests.settings_page import ROUTES, THEMES, render
 

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from entrypoints.cli.terminal import named_errors
+from tallystick.entrypoints.cli.terminal import named_errors
 
 
 def test_details_of_the_database_stay_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,18 +8,18 @@ from datetime import datetime
 
 import pytest
 
-from adapters.memory.ports import RecordedMetrics
-from adapters.memory.transactions import MemoryTransactions
-from adapters.telemetry.logs import configure
-from application.idempotency import RequestKey, StoredReply
-from application.ports import Metrics, Randomness
-from application.reads import Reads
-from application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
-from domain.loyalty import Earning
-from domain.pending_accruals import PendingAccrual
-from domain.refusals import Overloaded
-from domain.users import UserId
-from entrypoints.worker.upkeep import Upkeep
+from tallystick.adapters.memory.ports import RecordedMetrics
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.application.idempotency import RequestKey, StoredReply
+from tallystick.application.ports import Metrics, Randomness
+from tallystick.application.reads import Reads
+from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
+from tallystick.domain.loyalty import Earning
+from tallystick.domain.pending_accruals import PendingAccrual
+from tallystick.domain.refusals import Overloaded
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.worker.upkeep import Upkeep
 from tests.worlds import World
 
 REPLY = StoredReply(b"fingerprint", 200, b"{}")
@@ -166,7 +166,7 @@ async def test_sessions_are_forgotten_a_day_after_they_expired(world: World, upk
 async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
     world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrypoints.worker.upkeep.BITE", 2)
+    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.BITE", 2)
     keys = [f"key{number}" for number in range(7)]
     await remember(world, *keys)
     world.pass_time(days=9)
@@ -179,8 +179,8 @@ async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
 async def test_one_round_has_an_end_whatever_there_is_to_forget(
     world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrypoints.worker.upkeep.BITE", 1)
-    monkeypatch.setattr("entrypoints.worker.upkeep.MAX_BITES", 3)
+    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.BITE", 1)
+    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.MAX_BITES", 3)
     keys = [f"key{number}" for number in range(7)]
     await remember(world, *keys)
     world.pass_time(days=9)
@@ -234,7 +234,7 @@ async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(
     async def too_many(_users: object) -> int:
         raise StoreUnavailable("57014")
 
-    monkeypatch.setattr("adapters.memory.standings.MemoryStandings.missing_codes", too_many)
+    monkeypatch.setattr("tallystick.adapters.memory.standings.MemoryStandings.missing_codes", too_many)
     with pytest.raises(Overloaded):
         await upkeep.go_round()
 
@@ -285,7 +285,7 @@ async def test_one_that_fails_for_an_unforeseen_reason_is_logged_and_keeps_nobod
             raise RuntimeError("a bug")
         return world.earning(_self.player_id, _self.points, event=_self.event_key, kind=_self.event_type)
 
-    monkeypatch.setattr("domain.pending_accruals.PendingAccrual.earning", fail_for_ada)
+    monkeypatch.setattr("tallystick.domain.pending_accruals.PendingAccrual.earning", fail_for_ada)
     await upkeep.go_round()
 
     assert (await world.points_of("bob")).balance == 525

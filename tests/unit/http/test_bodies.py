@@ -7,11 +7,11 @@ from typing import Any, get_args
 import httpx2
 import pytest
 
-from domain.identity import Permission
-from entrypoints.http import bodies
-from entrypoints.http.bodies import decode
-from entrypoints.http.refusals import InvalidRequest
-from entrypoints.http.strict_json import parse
+from tallystick.domain.identity import Permission
+from tallystick.entrypoints.http import bodies
+from tallystick.entrypoints.http.bodies import decode
+from tallystick.entrypoints.http.refusals import InvalidRequest
+from tallystick.entrypoints.http.strict_json import parse
 from tests.services import Caller
 
 KIB_64 = 64 * 1024

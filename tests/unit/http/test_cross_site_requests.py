@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.sessions import SessionTokens
+from tallystick.adapters.identity.sessions import SessionTokens
 from tests.services import BASE_URL, Caller, bearer, running, settings, signed_in
 
 APP, LOCAL_APP = "https://app.example.org", "http://localhost:3000"

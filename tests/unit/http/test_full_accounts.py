@@ -1,10 +1,10 @@
 """Accounts that hold the largest balance, which no number of grants over HTTP reaches in a test."""
 
-from adapters.system import SystemClock
-from application.credits import Grant, GrantCredits
-from application.idempotency import Keyed
-from domain.ledger import MAX_BALANCE
-from domain.users import UserId
+from tallystick.adapters.system import SystemClock
+from tallystick.application.credits import Grant, GrantCredits
+from tallystick.application.idempotency import Keyed
+from tallystick.domain.ledger import MAX_BALANCE
+from tallystick.domain.users import UserId
 from tests.services import running, settings
 from tests.unit.behaviours.http_wallets import balance, bought, grant, offered, said
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.memory.ports import ManualClock
+from tallystick.adapters.memory.ports import ManualClock
 from tests.deliveries import REFUSED, Delivery, Target, and_also, genuine_delivery
 from tests.replacements import stopped
 from tests.services import WEBHOOK_SECRET, Caller, Serve, running, settings, signature_headers

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.memory.ports import ManualClock
+from tallystick.adapters.memory.ports import ManualClock
 from tests.replacements import published, stopped
 from tests.services import JWT_SECRET, Caller, running, settings
 from tests.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, good_token, provider, token

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from adapters.telemetry.logs import configure
-from entrypoints.http.clients import TrustedProxies
-from entrypoints.http.exchange import Exchange
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.entrypoints.http.clients import TrustedProxies
+from tallystick.entrypoints.http.exchange import Exchange
 from tests.services import Serve
 from tests.unit.behaviours.http_limits import LimitedRoutesBehaviour
 

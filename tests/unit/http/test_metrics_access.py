@@ -9,9 +9,9 @@ from typing import get_args
 import httpx2
 import pytest
 
-from adapters.telemetry.metrics import PrometheusMetrics
-from application.ports import HistogramName
-from entrypoints.wiring import App, MetricsApp, build
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.ports import HistogramName
+from tallystick.entrypoints.wiring import App, MetricsApp, build
 from tests.services import BASE_URL, METRICS_TOKEN, Caller, settings
 
 LASTING_NAMES = {

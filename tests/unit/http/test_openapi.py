@@ -7,8 +7,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from domain.refusals import Refusal
-from entrypoints.http.problems import STATUS
+from tallystick.domain.refusals import Refusal
+from tallystick.entrypoints.http.problems import STATUS
 from tests.services import Caller
 
 STANDARD = {"GET", "POST", "PUT", "PATCH", "DELETE"}

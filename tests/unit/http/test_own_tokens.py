@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.keys import derive
-from adapters.identity.sessions import Bearers
-from adapters.memory.ports import ManualClock
+from tallystick.adapters.identity.keys import derive
+from tallystick.adapters.identity.sessions import Bearers
+from tallystick.adapters.memory.ports import ManualClock
 from tests.replacements import stopped
 from tests.services import JWT_SECRET, SESSION_ID, Caller, running, settings, signed_in
 from tests.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, seconds_from_now, token

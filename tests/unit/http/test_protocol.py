@@ -10,9 +10,9 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from entrypoints.http.exchange import REFUSED_BY_SERVER, Exchange
-from entrypoints.http.problems import send_problem
-from entrypoints.http.protocol import HEAD_SECONDS, MAX_WAITING, WRITE_SECONDS, HttpProtocol
+from tallystick.entrypoints.http.exchange import REFUSED_BY_SERVER, Exchange
+from tallystick.entrypoints.http.problems import send_problem
+from tallystick.entrypoints.http.protocol import HEAD_SECONDS, MAX_WAITING, WRITE_SECONDS, HttpProtocol
 
 
 class Wire(asyncio.Transport):

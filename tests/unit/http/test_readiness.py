@@ -5,10 +5,10 @@ import io
 import json
 from datetime import timedelta
 
-from adapters.memory.ports import ManualClock
-from adapters.telemetry.logs import configure
-from application.readiness import Fault
-from entrypoints.http.operations import ReadinessProbe
+from tallystick.adapters.memory.ports import ManualClock
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.application.readiness import Fault
+from tallystick.entrypoints.http.operations import ReadinessProbe
 
 DRAINING = ["the process is shutting down"]
 

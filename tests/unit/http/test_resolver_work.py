@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 import pytest
 from dishka import Provider, Scope
 
-from adapters.memory.codes import MemoryReferralCodes
-from adapters.memory.transactions import MemoryTransactions
-from application.transactions import Stores, Transactions
-from domain.codes import Code, CodeEntry
-from domain.legacy_metadata import Claim
-from domain.users import UserId
+from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.application.transactions import Stores, Transactions
+from tallystick.domain.codes import Code, CodeEntry
+from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.users import UserId
 from tests.legacies import LONG_AGO
 from tests.services import Caller, running, settings
 from tests.unit.behaviours.http_referrals import code_of

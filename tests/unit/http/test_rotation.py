@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.sessions import Bearers, SessionTokens
-from adapters.webhooks.signatures import Signed, WebhookSecrets
-from entrypoints.http.pages import Cursors
-from entrypoints.http.refusals import InvalidRequest
+from tallystick.adapters.identity.sessions import Bearers, SessionTokens
+from tallystick.adapters.webhooks.signatures import Signed, WebhookSecrets
+from tallystick.entrypoints.http.pages import Cursors
+from tallystick.entrypoints.http.refusals import InvalidRequest
 from tests.services import WEBHOOK_SECRET, Caller, running, settings, signature_headers, signed_in
 from tests.tokens import HS256, by_secret, claims, token
 

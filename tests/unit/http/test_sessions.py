@@ -9,10 +9,10 @@ import httpx2
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.keys import Purpose, derive
-from adapters.identity.sessions import Form, SessionTokens
-from adapters.memory.ports import ManualClock
-from domain.identity import Permission
+from tallystick.adapters.identity.keys import Purpose, derive
+from tallystick.adapters.identity.sessions import Form, SessionTokens
+from tallystick.adapters.memory.ports import ManualClock
+from tallystick.domain.identity import Permission
 from tests.replacements import stopped
 from tests.services import BASE_URL, JWT_SECRET, SESSION_ID, Caller, bearer, running, settings, signed_in
 from tests.tokens import (

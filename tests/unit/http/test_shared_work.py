@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import application.exports
-from adapters.memory.exports import MemoryExports
-from adapters.memory.invariants import MemoryInvariants
-from adapters.memory.referrals import MemoryLeaderboard
-from application.invariants import Invariant
+import tallystick.application.exports
+from tallystick.adapters.memory.exports import MemoryExports
+from tallystick.adapters.memory.invariants import MemoryInvariants
+from tallystick.adapters.memory.referrals import MemoryLeaderboard
+from tallystick.application.invariants import Invariant
 from tests.services import Caller, running, settings
 from tests.unit.behaviours.http_referrals import code_of
 from tests.unit.behaviours.http_wallets import UTC_TIME, said
@@ -37,8 +37,8 @@ class Gate:
 
 @pytest.fixture
 async def few_exports(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
-    monkeypatch.setattr("entrypoints.http.exports.MAX_EXPORTS", 1)
-    monkeypatch.setattr(application.exports, "PAGE_ROWS", 1)
+    monkeypatch.setattr("tallystick.entrypoints.http.exports.MAX_EXPORTS", 1)
+    monkeypatch.setattr(tallystick.application.exports, "PAGE_ROWS", 1)
     async with running(settings(), "memory") as (anyone, _):
         yield anyone
 

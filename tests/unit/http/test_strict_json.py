@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json
 
-from entrypoints.http.refusals import InvalidRequest
-from entrypoints.http.strict_json import MAX_DIGITS, MAX_NESTING, MAX_VALUES, parse
+from tallystick.entrypoints.http.refusals import InvalidRequest
+from tallystick.entrypoints.http.strict_json import MAX_DIGITS, MAX_NESTING, MAX_VALUES, parse
 
 MIB = 1024 * 1024
 MOST_CALLS = 100

@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pytest
 from dishka import AsyncContainer
 
-from adapters.identity.keys import Purpose, derive
-from adapters.telemetry.logs import configure
-from adapters.telemetry.metrics import PrometheusMetrics
-from domain.tokens import REMEDIES, TokenFault
+from tallystick.adapters.identity.keys import Purpose, derive
+from tallystick.adapters.telemetry.logs import configure
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.domain.tokens import REMEDIES, TokenFault
 from tests.replacements import published
 from tests.services import BASE_URL, JWT_SECRET, Caller, running, settings
 from tests.tokens import (
