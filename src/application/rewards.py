@@ -14,8 +14,8 @@ from tallystick.domain.refusals import Refusal
 from tallystick.domain.rewards import (
     Collected,
     CollectionKey,
-    Desk,
     NotYourReward,
+    PurchaseContext,
     Reward,
     RewardId,
     RewardNotFound,
@@ -83,21 +83,21 @@ class PurchaseRewards:
 
     async def __call__(self, orders: Sequence[Keyed[Order]]) -> list[Purchase | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
-            return await self._once(stores, orders, lambda fresh: settle(stores, fresh))
+            return await self._once(stores, orders, lambda fresh: run_batch(stores, fresh))
 
 
 class PurchaseBaskets:
-    """Settle whole baskets of orders; one refusal stops nobody else."""
+    """Decide whole baskets of orders; one refusal stops nobody else."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
     async def __call__(self, baskets: Sequence[Keyed[Basket]]) -> list[Bought | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
-            return await self._once(stores, baskets, lambda fresh: self._settle(stores, fresh))
+            return await self._once(stores, baskets, lambda fresh: self._run(stores, fresh))
 
-    async def _settle(self, stores: Stores, baskets: Sequence[Basket]) -> list[Bought | Refusal]:
-        results = iter(await settle(stores, [order for basket in baskets for order in basket.orders]))
+    async def _run(self, stores: Stores, baskets: Sequence[Basket]) -> list[Bought | Refusal]:
+        results = iter(await run_batch(stores, [order for basket in baskets for order in basket.orders]))
         return [Bought(tuple(next(results) for _ in basket.orders)) for basket in baskets]
 
 
@@ -152,35 +152,37 @@ def _offering(command: OfferReward | ChangeReward) -> UserId:
     return command.reward.owner_id if isinstance(command, OfferReward) else command.user_id
 
 
-async def settle(stores: Stores, orders: Sequence[Order]) -> list[Purchase | Refusal]:
+async def run_batch(stores: Stores, orders: Sequence[Order]) -> list[Purchase | Refusal]:
     """Decide orders in their order, and store what was bought."""
-    desk = await _Desk.open(stores, orders)
-    outcomes = [desk.settle(order) for order in orders]
-    await desk.record(stores)
+    batch = await PurchaseBatch.open(stores, orders)
+    outcomes = [batch.decide(order) for order in orders]
+    await batch.record(stores)
     return outcomes
 
 
-class _Desk:
+class PurchaseBatch:
     """Everything that a batch of orders is decided on, kept current while it is decided."""
 
     def __init__(
         self,
         accounts: dict[AccountKey, Account],
-        desk: Desk,
+        context: PurchaseContext,
     ) -> None:
         self._accounts = accounts
-        self._offers, self._collected, self._deleted = desk
+        self._offers, self._collected, self._deleted = context
         self._sales: list[tuple[Collected, Entry]] = []
 
     @classmethod
-    async def open(cls, stores: Stores, orders: Sequence[Order]) -> "_Desk":
+    async def open(cls, stores: Stores, orders: Sequence[Order]) -> "PurchaseBatch":
         """Lock the buyers' accounts, and load what the decisions hang on."""
         accounts = await stores.ledger.lock({AccountKey(order.user_id, "credits") for order in orders})
         # Behind the locks: what a rival of the same buyer stored is seen, and a price is the one that is charged.
-        desk = await stores.rewards.desk({CollectionKey(order.user_id, order.reward_id) for order in orders})
-        return cls(accounts, desk)
+        context = await stores.rewards.purchase_context(
+            {CollectionKey(order.user_id, order.reward_id) for order in orders}
+        )
+        return cls(accounts, context)
 
-    def settle(self, order: Order) -> Purchase | Refusal:
+    def decide(self, order: Order) -> Purchase | Refusal:
         """Decide one order."""
         if order.user_id in self._deleted:
             return UserDeleted()

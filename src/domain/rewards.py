@@ -93,7 +93,7 @@ class Offer(msgspec.Struct, frozen=True):
     active: bool
 
 
-class Desk(NamedTuple):
+class PurchaseContext(NamedTuple):
     """What purchases are decided on."""
 
     offers: dict[RewardId, Offer]
@@ -127,7 +127,7 @@ class Rewards(Protocol):
         Those that a deleted user offered are withdrawn in steps: until then they count, and are returned as inactive.
         """
 
-    async def desk(self, keys: Collection[CollectionKey]) -> Desk:
+    async def purchase_context(self, keys: Collection[CollectionKey]) -> PurchaseContext:
         """Return what these purchases are decided on."""
 
     async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:

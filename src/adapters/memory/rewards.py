@@ -10,7 +10,7 @@ from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.adapters.memory.users import MemoryUsers
 from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.ledger import Entry
-from tallystick.domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
+from tallystick.domain.rewards import Collected, CollectionKey, Offer, PurchaseContext, Reward, RewardId
 from tallystick.domain.users import UserId
 
 
@@ -53,10 +53,10 @@ class MemoryRewards:
         newest = sorted(on_offer, key=lambda reward: reward.reward_id, reverse=True)[:limit]
         return [_withdrawn(reward) if self._is_gone(reward.owner_id) else reward for reward in newest]
 
-    async def desk(self, keys: Collection[CollectionKey]) -> Desk:
+    async def purchase_context(self, keys: Collection[CollectionKey]) -> PurchaseContext:
         rewards = (self._view.rewards.get(key.reward_id) for key in keys)
         collected = {key: self._view.collected.get(key) for key in keys}
-        return Desk(
+        return PurchaseContext(
             {each.reward_id: self._offer(each) for each in rewards if each is not None},
             {key: each for key, each in collected.items() if each is not None},
             await MemoryUsers(self._view).deleted({key.user_id for key in keys}),

@@ -8,7 +8,7 @@ from tallystick.adapters.postgres.erasures import last_key
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.ledger import Entry
-from tallystick.domain.rewards import Collected, CollectionKey, Desk, Offer, Reward, RewardId
+from tallystick.domain.rewards import Collected, CollectionKey, Offer, PurchaseContext, Reward, RewardId
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("rewards")
@@ -51,9 +51,11 @@ class PostgresRewards:
             rows = await self._connection.fetch(_SQL.page_before, before, limit)
         return [Reward(*row) for row in rows]
 
-    async def desk(self, keys: Collection[CollectionKey]) -> Desk:
-        rows = await self._connection.fetch(_SQL.desk, [key.user_id for key in keys], [key.reward_id for key in keys])
-        return Desk(
+    async def purchase_context(self, keys: Collection[CollectionKey]) -> PurchaseContext:
+        rows = await self._connection.fetch(
+            _SQL.purchase_context, [key.user_id for key in keys], [key.reward_id for key in keys]
+        )
+        return PurchaseContext(
             {row[0]: Offer(*row[:4]) for row in rows if row[0] is not None},
             {CollectionKey(row[6], row[7]): Collected(*row[6:]) for row in rows if row[6] is not None},
             {row[4] for row in rows if row[5]},

@@ -130,7 +130,9 @@ async def _sight(
     return [
         await stores.ledger.balances(keys),
         [await stores.ledger.page(key, before=None, limit=1000) for key in keys],
-        await stores.rewards.desk([CollectionKey(u, reward.reward_id) for u in users for reward in rewards]),
+        await stores.rewards.purchase_context(
+            [CollectionKey(u, reward.reward_id) for u in users for reward in rewards]
+        ),
         [await stores.rewards.collected_by(user, before=None, limit=1000) for user in users],
         await stores.invites.by_code([invite.code for invite in invites]),
         [await stores.invites.uses_of(invite.invite_id, after=None, limit=1000) for invite in invites],

@@ -77,7 +77,7 @@ LEFT JOIN LATERAL (
 ) AS gone ON true
 ORDER BY r.reward_id DESC;
 
--- desk(user_ids, reward_ids)
+-- purchase_context(user_ids, reward_ids)
 -- The reward of each order, whether its owner or its buyer was deleted, and what the buyer collected of it already, in
 -- one trip. What a deleted user offered is withdrawn in steps, and cannot be bought from the first moment.
 -- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
