@@ -44,11 +44,11 @@ class CompleteSignUps:
 
         async def complete(fresh: Sequence[SignUp]) -> list[SignedUp | Refusal]:
             nonlocal credited
-            desk = await _Desk.open(stores, fresh)
-            outcomes = [desk.complete(sign_up) for sign_up in fresh]
-            await desk.record(stores)
+            batch = await SignUpBatch.open(stores, fresh)
+            outcomes = [batch.complete(sign_up) for sign_up in fresh]
+            await batch.record(stores)
             at = fresh[0].redemption.at
-            credited = await credit_referrals(stores, self._points, verified=desk.newly_verified, at=at)
+            credited = await credit_referrals(stores, self._points, verified=batch.newly_verified, at=at)
             return outcomes
 
         async with self._transactions.begin() as stores:
@@ -57,7 +57,7 @@ class CompleteSignUps:
         return outcomes
 
 
-class _Desk:
+class SignUpBatch:
     """Everything that a batch of sign-ups is decided on, kept current while it is decided."""
 
     def __init__(self, seats: Seats, roll: Roll, credentials: dict[UserId, Credentials], verified: set[UserId]) -> None:
@@ -66,7 +66,7 @@ class _Desk:
         self._new_verifications: list[Verification] = []
 
     @classmethod
-    async def open(cls, stores: Stores, sign_ups: Sequence[SignUp]) -> "_Desk":
+    async def open(cls, stores: Stores, sign_ups: Sequence[SignUp]) -> "SignUpBatch":
         """Lock the invites, then the users, and load what the decisions hang on."""
         redemptions = [sign_up.redemption for sign_up in sign_ups]
         user_ids = {redemption.user_id for redemption in redemptions}
