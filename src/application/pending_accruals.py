@@ -9,7 +9,7 @@ import msgspec
 
 from tallystick.application.group_commit import Single
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
-from tallystick.application.points import Accrued, Points, PointsDesk
+from tallystick.application.points import Accrued, Points, PointsBatch
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.ledger import EventKey
@@ -47,13 +47,13 @@ class RecoverAccruals:
 
     async def _recover(self, stores: Stores, recoveries: Sequence[Recovery]) -> list[Accrued | Refusal]:
         events = {recovery.event for recovery in recoveries}
-        points = await self._points.desk(stores, {event.user_id for event in events})
-        desk = await PendingDesk.open(stores, points, events)
-        await points.recall(stores, [event for event in events if not desk.holds(event)])
-        referrals = [(r.event, r.at) for r in recoveries if r.event.type == "referral_signup" and desk.holds(r.event)]
+        points = await self._points.batch(stores, {event.user_id for event in events})
+        batch = await PendingBatch.open(stores, points, events)
+        await points.recall(stores, [event for event in events if not batch.holds(event)])
+        referrals = [(r.event, r.at) for r in recoveries if r.event.type == "referral_signup" and batch.holds(r.event)]
         await points.prepare_referrals(stores, referrals)
-        outcomes = [desk.recover(recovery.event, recovery.at) for recovery in recoveries]
-        await desk.record(stores)
+        outcomes = [batch.recover(recovery.event, recovery.at) for recovery in recoveries]
+        await batch.record(stores)
         return outcomes
 
 
@@ -83,10 +83,10 @@ class SweepAccruals:
         return swept
 
 
-class PendingDesk:
+class PendingBatch:
     """What waits, and the slips that some of it is for: locked behind the accounts, slips before what waits."""
 
-    def __init__(self, points: PointsDesk, slips: dict[SlipId, Slip], waiting: dict[EventKey, PendingAccrual]) -> None:
+    def __init__(self, points: PointsBatch, slips: dict[SlipId, Slip], waiting: dict[EventKey, PendingAccrual]) -> None:
         self._points, self._slips, self._waiting = points, slips, waiting
         self._changed: dict[SlipId, Slip] = {}
         self._begun: dict[EventKey, PendingAccrual] = {}
@@ -94,7 +94,7 @@ class PendingDesk:
         self._done: set[EventKey] = set()
 
     @classmethod
-    async def open(cls, stores: Stores, points: PointsDesk, events: Collection[EventKey]) -> "PendingDesk":
+    async def open(cls, stores: Stores, points: PointsBatch, events: Collection[EventKey]) -> "PendingBatch":
         """Lock the slips of these events, and then what waits of them."""
         slip_ids = {SlipId(event.key) for event in events if event.type == "rating_slip"}
         slips = await stores.slips.lock(slip_ids) if slip_ids else {}
@@ -176,19 +176,19 @@ async def credit_referrals(
     waiting = sorted({referral_event(edge) for edge in edges.values()} - new)
     if not earned and not waiting:
         return ReferralsCredited()
-    counter = await points.desk(stores, {event.user_id for event in (*new, *waiting)})
-    desk = await PendingDesk.open(stores, counter, waiting)
+    counter = await points.batch(stores, {event.user_id for event in (*new, *waiting)})
+    batch = await PendingBatch.open(stores, counter, waiting)
     times = [(earning.key, earning.at) for earning in earned] + [(event, at) for event in waiting]
     await counter.prepare_referrals(stores, times)
-    recovered = sum(isinstance(desk.recover(event, at), Accrued) for event in waiting if desk.holds(event))
+    recovered = sum(isinstance(batch.recover(event, at), Accrued) for event in waiting if batch.holds(event))
     refused = 0
     for earning in earned:
         try:
             counter.credit(earning)
         except Refusal as refusal:
-            desk.begin(earning, refusal)
+            batch.begin(earning, refusal)
             refused += 1
-    await desk.record(stores)
+    await batch.record(stores)
     return ReferralsCredited(len(earned) - refused, refused, recovered)
 
 

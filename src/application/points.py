@@ -35,7 +35,9 @@ class Points:
         """Tell whether anybody is credited now."""
         return self._flags.enabled(Flag.POINTS_ENABLED)
 
-    async def desk(self, stores: Stores, player_ids: Collection[UserId], *, are_on: bool | None = None) -> "PointsDesk":
+    async def batch(
+        self, stores: Stores, player_ids: Collection[UserId], *, are_on: bool | None = None
+    ) -> "PointsBatch":
         """Lock the accounts of these players in key order; those who live get one where they have none."""
         are_on = self.are_on if are_on is None else are_on
         players = await stores.players.lock(player_ids) if player_ids else {}
@@ -47,10 +49,10 @@ class Points:
             # Behind the others' locks, once in a player's life: whoever opens accounts waits for no lock after it.
             await stores.ledger.open(bare)
             accounts |= await stores.ledger.lock(bare)
-        return PointsDesk(self.tiers, self.referrals, players, accounts, are_on=are_on)
+        return PointsBatch(self.tiers, self.referrals, players, accounts, are_on=are_on)
 
 
-class PointsDesk:
+class PointsBatch:
     """The locked accounts of a batch and the entries of its events, kept current while the batch is decided."""
 
     def __init__(
@@ -159,16 +161,16 @@ async def credit_all(
 ) -> list[Accrued | Refusal]:
     """Credit earnings in their order, and store them; one refusal stops nobody else."""
     earnings = [earning for earning in asked if isinstance(earning, Earning)]
-    desk = await points.desk(stores, {earning.player_id for earning in earnings}, are_on=are_on)
-    await desk.recall(stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None})
-    outcomes = [_credit(desk, earning) if isinstance(earning, Earning) else earning for earning in asked]
-    await desk.record(stores)
+    batch = await points.batch(stores, {earning.player_id for earning in earnings}, are_on=are_on)
+    await batch.recall(stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None})
+    outcomes = [_credit(batch, earning) if isinstance(earning, Earning) else earning for earning in asked]
+    await batch.record(stores)
     return outcomes
 
 
-def _credit(desk: PointsDesk, earning: Earning) -> Accrued | Refusal:
+def _credit(batch: PointsBatch, earning: Earning) -> Accrued | Refusal:
     try:
-        return desk.credit(earning)
+        return batch.credit(earning)
     except Refusal as refusal:
         return refusal
 

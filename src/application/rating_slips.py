@@ -7,8 +7,8 @@ import msgspec
 
 from tallystick.application.bounds import Room
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
-from tallystick.application.pending_accruals import PendingDesk, count_recoveries
-from tallystick.application.points import Accrued, Points, PointsDesk
+from tallystick.application.pending_accruals import PendingBatch, count_recoveries
+from tallystick.application.points import Accrued, Points, PointsBatch
 from tallystick.application.ports import Metrics
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
@@ -127,9 +127,9 @@ class CompleteSlips:
         return outcomes
 
     async def _complete(self, stores: Stores, commands: Sequence[CompleteSlip]) -> list[Completed | Refusal]:
-        desk = await _Desk.open(stores, self._points, {command.slip_id for command in commands})
-        outcomes = [desk.complete(command) for command in commands]
-        await desk.record(stores)
+        batch = await SlipBatch.open(stores, self._points, {command.slip_id for command in commands})
+        outcomes = [batch.complete(command) for command in commands]
+        await batch.record(stores)
         return outcomes
 
     def _measure(self, outcomes: Sequence[object]) -> None:
@@ -153,25 +153,25 @@ class RecoverSlips:
         return outcomes
 
     async def _recover(self, stores: Stores, commands: Sequence[RecoverSlip]) -> list[Accrued | Refusal]:
-        desk = await _Desk.open(stores, self._points, {command.slip_id for command in commands})
-        outcomes = [desk.recover(command) for command in commands]
-        await desk.record(stores)
+        batch = await SlipBatch.open(stores, self._points, {command.slip_id for command in commands})
+        outcomes = [batch.recover(command) for command in commands]
+        await batch.record(stores)
         return outcomes
 
 
-class _Desk:
+class SlipBatch:
     """Everything that a batch of completions is decided on, kept current while it is decided."""
 
-    def __init__(self, points: PointsDesk, pending: PendingDesk, unpaid: dict[SlipId, Accrual]) -> None:
+    def __init__(self, points: PointsBatch, pending: PendingBatch, unpaid: dict[SlipId, Accrual]) -> None:
         self._points, self._pending, self._unpaid = points, pending, unpaid
 
     @classmethod
-    async def open(cls, stores: Stores, points: Points, slip_ids: Collection[SlipId]) -> "_Desk":
+    async def open(cls, stores: Stores, points: Points, slip_ids: Collection[SlipId]) -> "SlipBatch":
         """Lock the players' accounts, then the slips, then what waits; and load what was credited already."""
         # Whose they are never changes: it can be read before anything is locked.
         slips = (await stores.slips.find(slip_ids)).values()
-        counter = await points.desk(stores, {slip.player_id for slip in slips})
-        pending = await PendingDesk.open(stores, counter, {slip.event for slip in slips})
+        counter = await points.batch(stores, {slip.player_id for slip in slips})
+        pending = await PendingBatch.open(stores, counter, {slip.event for slip in slips})
         locked = [slip for slip in map(pending.slip, slip_ids) if slip is not None]
         await counter.recall(stores, [slip.event for slip in locked if slip.state == "closed" and slip.points])
         # A slip without points shows the account as it was: what the last entry before it left.
@@ -245,7 +245,7 @@ class _Desk:
         await self._pending.record(stores)
 
 
-async def _receipt_of_nothing(stores: Stores, points: PointsDesk, slip: Slip) -> Accrual:
+async def _receipt_of_nothing(stores: Stores, points: PointsBatch, slip: Slip) -> Accrual:
     """Return the receipt of a slip without points again, as it was when the slip was completed."""
     at = slip.completed_at or slip.opened_at
     seen = slip.account_version or 0

@@ -4,7 +4,7 @@ import pytest
 
 from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
 from tallystick.application.group_commit import Bounds, GroupCommit
-from tests.unit.application.desks import Desk, NoPause, Open
+from tests.unit.application.batches import Desk, NoPause, Open
 
 
 @pytest.fixture

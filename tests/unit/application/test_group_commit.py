@@ -10,7 +10,7 @@ from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
 from tallystick.application.group_commit import Bounds, GroupCommit
 from tallystick.application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
 from tallystick.domain.refusals import OutcomeUnknown, Overloaded
-from tests.unit.application.desks import Desk, No, NoPause, Open, settled
+from tests.unit.application.batches import Desk, No, NoPause, Open, settled
 
 
 async def test_one_command_is_a_batch_of_one(group: Open, desk: Desk) -> None:

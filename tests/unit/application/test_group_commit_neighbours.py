@@ -11,7 +11,7 @@ from tallystick.application.group_commit import Bounds, GroupCommit
 from tallystick.application.idempotency import Replayed, StoredReply
 from tallystick.application.transactions import CommitUncertain, LockHeld, RivalStored, TransactionAborted
 from tallystick.domain.refusals import OutcomeUnknown, Overloaded
-from tests.unit.application.desks import Desk, NoPause, Open, settled
+from tests.unit.application.batches import Desk, NoPause, Open, settled
 
 
 async def test_a_rival_who_is_seen_at_the_next_try_costs_nobody_anything(group: Open, desk: Desk) -> None:
