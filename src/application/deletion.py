@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick.application.erasures import EraseTraces, erase_single_rows
 from tallystick.application.transactions import Stores, Transactions
-from tallystick.application.users import Roll, enter
+from tallystick.application.users import UserBatch, enter
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.users import User, UserId, UserNotFound
 
@@ -41,13 +41,13 @@ class DeleteUsers:
     async def __call__(self, deletions: Sequence[Deletion]) -> list[Deleted | Refusal]:
         async with self._transactions.begin() as stores:
             users = await _those_seen(stores, {deletion.user_id for deletion in deletions}, deletions[0].at)
-            roll, since = Roll(users, users.values(), at=deletions[0].at), dict[UserId, datetime]()
+            users_batch, since = UserBatch(users, users.values(), at=deletions[0].at), dict[UserId, datetime]()
             for deletion in deletions:
                 user = users.get(deletion.user_id)
                 if user is not None:
-                    roll.keep(roll[user.user_id].deleted(deletion.at))
-                    since[user.user_id] = roll[user.user_id].deleted_at or deletion.at
-            await roll.store(stores)
+                    users_batch.keep(users_batch[user.user_id].deleted(deletion.at))
+                    since[user.user_id] = users_batch[user.user_id].deleted_at or deletion.at
+            await users_batch.store(stores)
             # Users who were deleted before, too: what a request that was under way stored behind their deletion.
             await erase_single_rows(stores, since, deletions[0].at)
         await self._erase.begin(since, deletions[0].at)

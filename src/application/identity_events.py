@@ -13,7 +13,7 @@ from tallystick.application.pending_accruals import credit_referrals
 from tallystick.application.points import Points
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Stores, Transactions
-from tallystick.application.users import Roll, enter, holders_of
+from tallystick.application.users import UserBatch, enter, holders_of
 from tallystick.domain.codes import Code
 from tallystick.domain.identity import Verification
 from tallystick.domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
@@ -54,17 +54,17 @@ class ReceiveIdentityEvents:
             fresh = {
                 notice.event.delivery_id: notice for notice in reversed(notices) if notice.event.delivery_id in new
             }
-            file = await _File.open(stores, [notice.event for notice in fresh.values()], self._bring, now)
+            batch = await EventBatch.open(stores, [notice.event for notice in fresh.values()], self._bring, now)
             for notice in notices:
                 if fresh.get(notice.event.delivery_id) is notice:
-                    file.take(notice)
-            minted = await file.record(stores, now)
-            credited = await credit_referrals(stores, self._points, verified=file.newly_verified, at=now)
+                    batch.take(notice)
+            minted = await batch.record(stores, now)
+            credited = await credit_referrals(stores, self._points, verified=batch.newly_verified, at=now)
         credited.measure(self._metrics)
-        await self._erase.begin(file.gone(), now)
+        await self._erase.begin(batch.gone(), now)
         self._note(minted)
         events = [notice.event for notice in fresh.values()]
-        self._measure(events, minted, out_of_order=file.out_of_order, replays=len(notices) - len(fresh))
+        self._measure(events, minted, out_of_order=batch.out_of_order, replays=len(notices) - len(fresh))
         return ["processed" if fresh.get(n.event.delivery_id) is n else "duplicate" for n in notices]
 
     def _measure(
@@ -85,31 +85,33 @@ class ReceiveIdentityEvents:
             self._metrics.observe("webhook_lag_ms", milliseconds_between(event.sent_at, now))
 
 
-class _File:
+class EventBatch:
     """The users whom a batch of events is about, kept current while it is read."""
 
-    def __init__(self, roll: Roll, verified: set[UserId]) -> None:
-        self._roll, self._verified = roll, verified
+    def __init__(self, users_batch: UserBatch, verified: set[UserId]) -> None:
+        self._users, self._verified = users_batch, verified
         self._candidates: dict[UserId, tuple[Code, ...]] = {}
         self._new_verifications: list[Verification] = []
         self.out_of_order = 0
 
     @classmethod
-    async def open(cls, stores: Stores, events: Sequence[IdentityEvent], bring: BringAlong, at: datetime) -> "_File":
+    async def open(
+        cls, stores: Stores, events: Sequence[IdentityEvent], bring: BringAlong, at: datetime
+    ) -> "EventBatch":
         """Load and lock: the users of the events and those who may lose a claim to one, in one order."""
         holders = await holders_of(stores, [event.profile for event in events])
         named = {event.user_id for event in events} | {holder.user_id for holder in holders}
         coming = {event.user_id for event in events if event.kind != "deleted"}
         await bring(stores, coming, at, beside=named)
         users = await enter(stores, named, at)
-        return cls(Roll(users, users.values(), at=at), await stores.verifications.verified(named))
+        return cls(UserBatch(users, users.values(), at=at), await stores.verifications.verified(named))
 
     def take(self, notice: Notice) -> None:
         """Apply one event."""
-        event, user = notice.event, self._roll[notice.event.user_id]
+        event, user = notice.event, self._users[notice.event.user_id]
         self.out_of_order += is_out_of_order(event, user)
-        self._roll.keep(apply(self._with_free_claims(event) if carries_profile(event, user) else event, user))
-        if self._roll[event.user_id].deleted_at is not None:
+        self._users.keep(apply(self._with_free_claims(event) if carries_profile(event, user) else event, user))
+        if self._users[event.user_id].deleted_at is not None:
             self._candidates.pop(event.user_id, None)
             return
         self._candidates[event.user_id] = notice.candidates
@@ -119,12 +121,12 @@ class _File:
 
     def _with_free_claims(self, event: IdentityEvent) -> IdentityEvent:
         """Return the event without the claims that others keep; holders lose the claims that it proves."""
-        for claim, holder_id in zip(CLAIMS, self._roll.others(event.user_id, event.profile), strict=True):
+        for claim, holder_id in zip(CLAIMS, self._users.others(event.user_id, event.profile), strict=True):
             if holder_id is None:
                 continue
-            holder = self._roll[holder_id]
+            holder = self._users[holder_id]
             if yields_claim(holder, claim, event):
-                self._roll.keep(holder.merged_with(Profile(), clears={claim}))
+                self._users.keep(holder.merged_with(Profile(), clears={claim}))
             else:
                 event = event.without(claim)
         return event
@@ -136,12 +138,12 @@ class _File:
 
     def gone(self) -> list[UserId]:
         """Return those whom the events deleted."""
-        return self._roll.gone()
+        return self._users.gone()
 
     async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Refusal]:
         """Store what the events changed, and mint for those who live."""
-        await self._roll.store(stores)
-        await erase_single_rows(stores, self._roll.gone(), at)
+        await self._users.store(stores)
+        await erase_single_rows(stores, self._users.gone(), at)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         return await mint(stores, self._candidates, at)

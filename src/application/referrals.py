@@ -12,7 +12,7 @@ from tallystick.application.pending_accruals import ReferralsCredited, credit_re
 from tallystick.application.points import Points
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import RivalStored, Stores, Transactions
-from tallystick.application.users import Roll, holders_of
+from tallystick.application.users import UserBatch, holders_of
 from tallystick.domain.codes import Code
 from tallystick.domain.identity import Verification
 from tallystick.domain.loyalty import Earning
@@ -100,13 +100,13 @@ class AttributeReferrals:
         async def attribute_all(fresh: Sequence[Introduction]) -> list[Arrived | Refusal]:
             nonlocal overwrites, credited
             now = self._clock.now()
-            book = await _Book.open(stores, fresh, self._points.referrals, tops, now)
-            outcomes = [book.enter(introduction) for introduction in fresh]
-            await book.record(stores)
+            batch = await UpsertBatch.open(stores, fresh, self._points.referrals, tops, now)
+            outcomes = [batch.enter(introduction) for introduction in fresh]
+            await batch.record(stores)
             credited = await credit_referrals(
-                stores, self._points, earned=book.earnings, verified=book.newly_verified, at=now
+                stores, self._points, earned=batch.earnings, verified=batch.newly_verified, at=now
             )
-            overwrites = book.overwrites
+            overwrites = batch.overwrites
             return outcomes
 
         async with self._transactions.begin() as stores:
@@ -116,19 +116,19 @@ class AttributeReferrals:
         return outcomes
 
 
-class _Book:
+class UpsertBatch:
     """Everything that a batch of introductions is decided on, kept current while it is decided."""
 
     def __init__(
         self,
-        roll: Roll,
+        users_batch: UserBatch,
         owners: dict[Code, UserId],
         edges: dict[UserId, Edge],
         inviters: dict[UserId, UserId],
         verified: set[UserId],
         referral_points: ReferralPoints,
     ) -> None:
-        self._roll, self._owners, self._edges, self._verified = roll, owners, edges, verified
+        self._users, self._owners, self._edges, self._verified = users_batch, owners, edges, verified
         self._inviters, self._referral_points = inviters, referral_points
         self._new_edges: list[Edge] = []
         self._new_verifications: list[Verification] = []
@@ -145,7 +145,7 @@ class _Book:
         referral_points: ReferralPoints,
         tops: set[UserId],
         at: datetime,
-    ) -> "_Book":
+    ) -> "UpsertBatch":
         """Load and lock: the arrivals, the owners of the codes that they name and the users above, in one order."""
         arrivals = [introduction.arrival for introduction in introductions]
         codes = _codes_of(arrivals)
@@ -164,8 +164,8 @@ class _Book:
             _require_locked_tops(below, inviters, users)
         verified = await stores.verifications.verified(arriving)
         holders = await holders_of(stores, [introduction.profile for introduction in introductions])
-        roll = Roll(users, holders, newcomers=arriving - users.keys(), at=at)
-        return cls(roll, owners, edges, inviters, verified, referral_points)
+        users_batch = UserBatch(users, holders, newcomers=arriving - users.keys(), at=at)
+        return cls(users_batch, owners, edges, inviters, verified, referral_points)
 
     @property
     def newly_verified(self) -> list[UserId]:
@@ -175,14 +175,14 @@ class _Book:
     def enter(self, introduction: Introduction) -> Arrived | Refusal:
         """Decide one introduction."""
         arrival = introduction.arrival
-        user = self._roll[arrival.user_id]
+        user = self._users[arrival.user_id]
         if user.deleted_at is not None:
             return UserDeleted()
-        refusal = self._roll.refusal(user.user_id, introduction.profile)
+        refusal = self._users.refusal(user.user_id, introduction.profile)
         if refusal is not None:
             return refusal
-        self._roll.welcome(user.user_id)
-        self._roll.keep(user.merged_with(introduction.profile))
+        self._users.welcome(user.user_id)
+        self._users.keep(user.merged_with(introduction.profile))
         if introduction.phone_verified and user.user_id not in self._verified:
             self._verified.add(user.user_id)
             self._new_verifications.append(Verification(user.user_id, "token", arrival.at))
@@ -192,7 +192,7 @@ class _Book:
 
     def _attribute(self, introduction: Introduction) -> Decision:
         arrival = introduction.arrival
-        owners = {code: self._roll[self._owners[code]] for code in _codes_of([arrival]) if code in self._owners}
+        owners = {code: self._users[self._owners[code]] for code in _codes_of([arrival]) if code in self._owners}
         kept = self._edges.get(arrival.user_id)
         decision = attribute(arrival, owners=owners, kept=kept, inviters=self._inviters)
         self.overwrites += any(attempt.reason == "kept" for attempt in decision.attempts)
@@ -202,8 +202,8 @@ class _Book:
             self._edges[edge.invitee_id] = edge
             self._inviters[edge.invitee_id] = edge.inviter_id
             self._new_edges.append(edge)
-            inviter = self._roll[edge.inviter_id]
-            self._roll.keep(msgspec.structs.replace(inviter, referrals=inviter.referrals + 1))
+            inviter = self._users[edge.inviter_id]
+            self._users.keep(msgspec.structs.replace(inviter, referrals=inviter.referrals + 1))
             earning = self._referral_points.earning_of(edge, introduction.correlation_id)
             if earning is not None:
                 self.earnings.append(earning)
@@ -211,7 +211,7 @@ class _Book:
 
     async def record(self, stores: Stores) -> None:
         """Store what was decided, one statement a table."""
-        await self._roll.store(stores)
+        await self._users.store(stores)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         if self._new_edges:

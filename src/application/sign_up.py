@@ -10,7 +10,7 @@ from tallystick.application.pending_accruals import ReferralsCredited, credit_re
 from tallystick.application.points import Points
 from tallystick.application.ports import Metrics
 from tallystick.application.transactions import Stores, Transactions
-from tallystick.application.users import Roll, holders_of
+from tallystick.application.users import UserBatch, holders_of
 from tallystick.domain.identity import Credentials, Verification
 from tallystick.domain.invites import AlreadyUsed
 from tallystick.domain.refusals import Refusal
@@ -60,8 +60,10 @@ class CompleteSignUps:
 class SignUpBatch:
     """Everything that a batch of sign-ups is decided on, kept current while it is decided."""
 
-    def __init__(self, seats: Seats, roll: Roll, credentials: dict[UserId, Credentials], verified: set[UserId]) -> None:
-        self._seats, self._roll, self._credentials, self._verified = seats, roll, credentials, verified
+    def __init__(
+        self, seats: Seats, users_batch: UserBatch, credentials: dict[UserId, Credentials], verified: set[UserId]
+    ) -> None:
+        self._seats, self._users, self._credentials, self._verified = seats, users_batch, credentials, verified
         self._new_credentials: list[Credentials] = []
         self._new_verifications: list[Verification] = []
 
@@ -74,13 +76,13 @@ class SignUpBatch:
         users = await stores.users.lock(user_ids)
         holders = await holders_of(stores, [sign_up.profile for sign_up in sign_ups])
         credentials = await stores.directory.find(user_ids)
-        roll = Roll(users, holders, newcomers=user_ids - users.keys(), at=redemptions[0].at)
-        return cls(seats, roll, credentials, await stores.verifications.verified(user_ids))
+        users_batch = UserBatch(users, holders, newcomers=user_ids - users.keys(), at=redemptions[0].at)
+        return cls(seats, users_batch, credentials, await stores.verifications.verified(user_ids))
 
     def complete(self, sign_up: SignUp) -> SignedUp | Refusal:
         """Decide one sign-up; the refusals of the seat come first."""
         redemption = sign_up.redemption
-        user = self._roll[redemption.user_id]
+        user = self._users[redemption.user_id]
         if user.deleted_at is not None:
             return UserDeleted()
         try:
@@ -91,12 +93,12 @@ class SignUpBatch:
             return SignedUp()  # committed by an earlier try whose answer was lost
         if redemption.user_id in self._credentials:
             return AlreadyUsed("You have already signed up with an invite code")
-        taken = self._roll.refusal(user.user_id, sign_up.profile)
+        taken = self._users.refusal(user.user_id, sign_up.profile)
         if taken is not None:
             return taken
         self._seats.keep(invite, use)
-        self._roll.welcome(user.user_id)
-        self._roll.keep(user.merged_with(sign_up.profile))
+        self._users.welcome(user.user_id)
+        self._users.keep(user.merged_with(sign_up.profile))
         self._enrol(sign_up)
         return SignedUp()
 
@@ -116,7 +118,7 @@ class SignUpBatch:
     async def record(self, stores: Stores) -> None:
         """Store what was decided, one statement a table."""
         await self._seats.record(stores)
-        await self._roll.store(stores)
+        await self._users.store(stores)
         if self._new_credentials:
             await stores.directory.enrol(self._new_credentials)
         if self._new_verifications:

@@ -25,7 +25,7 @@ async def holders_of(stores: Stores, profiles: Sequence[Profile]) -> list[User]:
     return await stores.users.holders(emails=emails, usernames=usernames) if emails or usernames else []
 
 
-class Roll:
+class UserBatch:
     """The locked users of a batch, and who holds which e-mail address and username, as the batch changes them."""
 
     def __init__(
