@@ -12,7 +12,7 @@ from tallystick.application.idempotency import Keyed
 from tallystick.application.identity_events import Notice, Receipt, ReceiveIdentityEvents
 from tallystick.application.invariants import Invariant
 from tallystick.application.minting import Minted
-from tallystick.application.reads import CheckCallers, ReadStandings
+from tallystick.application.reads import CheckCallers, ReadUserSummaries
 from tallystick.application.referral_links import (
     LinkState,
     PeekReferralLink,
@@ -29,7 +29,7 @@ from tallystick.domain.ids import uuid_v7
 from tallystick.domain.referral_points import ReferralNeed, ReferralPoints
 from tallystick.domain.referrals import Arrival, AttributionAttempt, Edge, Leader
 from tallystick.domain.refusals import Refusal
-from tallystick.domain.standings import Standing
+from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
 from tests.legacies import Legacies
 from tests.wallets import result
@@ -65,16 +65,16 @@ class World(Legacies):
             metrics=self.metrics,
             name="mint",
         )
-        self._read_link = ReadReferralLink(self.read_standing, self.minting, self.flags, self.clock, self.candidates)
-        self._peek_link = PeekReferralLink(self.read_standing, self.metrics)
+        self._read_link = ReadReferralLink(self.read_summary, self.minting, self.flags, self.clock, self.candidates)
+        self._peek_link = PeekReferralLink(self.read_summary, self.metrics)
         self.digests = CodeDigests([b"a key for tests"])
         self._deliveries = 0
 
     def make_referrals_worth(self, points: int, *, need: ReferralNeed = "nothing", daily_cap: int = 0) -> None:
         self.points.referrals = ReferralPoints(points, need, daily_cap)
 
-    async def read_standing(self, user_id: UserId) -> Standing | None:
-        return (await ReadStandings(self.transactions, self.flags)([user_id]))[0]
+    async def read_summary(self, user_id: UserId) -> UserSummary | None:
+        return (await ReadUserSummaries(self.transactions, self.flags)([user_id]))[0]
 
     def _drawn(self, candidates: Sequence[str] | None) -> tuple[Code, ...]:
         return tuple(Code(text) for text in candidates) if candidates is not None else self.candidates()
@@ -98,10 +98,10 @@ class World(Legacies):
         return Keyed(Remint(UserId(user), self._drawn(candidates)), request)
 
     async def code_of(self, user: str) -> Code:
-        standing = await self.standing(user)
-        assert standing is not None
-        assert standing.code is not None
-        return standing.code
+        summary = await self.summary(user)
+        assert summary is not None
+        assert summary.code is not None
+        return summary.code
 
     def introduction(
         self, user: str, *codes: str | None, profile: Profile | None = None, phone_verified: bool = False
@@ -176,16 +176,16 @@ class World(Legacies):
         entries = await self.reads(lambda stores: stores.codes.resolve([code]))
         return entries[code].user_id if code in entries else None
 
-    async def standing(self, user: str) -> Standing | None:
-        return await self.read_standing(UserId(user))
+    async def summary(self, user: str) -> UserSummary | None:
+        return await self.read_summary(UserId(user))
 
     async def profile(self, user: str) -> Profile:
-        standing = await self.standing(user)
-        assert standing is not None
-        return standing.user.profile
+        summary = await self.summary(user)
+        assert summary is not None
+        return summary.user.profile
 
-    async def by_email(self, email: str) -> Standing | None:
-        return await self.reads(lambda stores: stores.standings.by_email(email))
+    async def by_email(self, email: str) -> UserSummary | None:
+        return await self.reads(lambda stores: stores.user_summaries.by_email(email))
 
     async def edge(self, invitee: str) -> Edge | None:
         return (await self.reads(lambda stores: stores.edges.find([UserId(invitee)]))).get(UserId(invitee))

@@ -114,9 +114,9 @@ class PointsBatch:
         """Return the receipt of nothing, and the version of the account that it shows."""
         key = AccountKey(player_id, "points")
         account = self._accounts.get(key) or Account(*key)
-        return self.standing(account, at), account.version
+        return self.summary(account, at), account.version
 
-    def standing(self, account: Account, at: datetime) -> Accrual:
+    def summary(self, account: Account, at: datetime) -> Accrual:
         """Return an account as a receipt that changes nothing; `at` stands where it never changed."""
         tier = self._tiers.of(account.lifetime)
         return Accrual(

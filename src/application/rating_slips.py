@@ -252,6 +252,6 @@ async def _receipt_of_nothing(stores: Stores, points: PointsBatch, slip: Slip) -
     key = AccountKey(slip.player_id, "points")
     last = await stores.ledger.page(key, before=seen + 1, limit=1)
     if not last:
-        return points.standing(Account(*key), at)
+        return points.summary(Account(*key), at)
     shown = receipt(last[0])
     return msgspec.structs.replace(shown, balance_before=shown.balance_after, tier_before=shown.tier_after)

@@ -19,7 +19,7 @@ from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Overloaded
 from tallystick.domain.sessions import SessionKey
-from tallystick.domain.standings import Standing
+from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserId
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ async def run_again(run: Callable[[], Awaitable[T]], randomness: Randomness) -> 
     ) from failure
 
 
-class ReadStandings:
+class ReadUserSummaries:
     """Read how users stand: one statement for all who ask at once; None for those never seen.
 
     While the code book is not the source of truth, the code of the legacy field is shown, where it is that user's and
@@ -75,25 +75,27 @@ class ReadStandings:
     def __init__(self, transactions: Transactions, flags: Flags) -> None:
         self._transactions, self._flags = transactions, flags
 
-    async def __call__(self, user_ids: Sequence[UserId]) -> list[Standing | None]:
+    async def __call__(self, user_ids: Sequence[UserId]) -> list[UserSummary | None]:
         async with self._transactions.reading() as stores:
-            standings = await stores.standings.of(set(user_ids))
+            user_summaries = await stores.user_summaries.of(set(user_ids))
             if self._shows_the_legacy_field():
-                standings = await _as_the_legacy_field_shows(stores, standings)
-        return [standings.get(user_id) for user_id in user_ids]
+                user_summaries = await _as_the_legacy_field_shows(stores, user_summaries)
+        return [user_summaries.get(user_id) for user_id in user_ids]
 
     def _shows_the_legacy_field(self) -> bool:
         # With the fallback off nothing is mirrored: what was mirrored once would hide every remint.
         return not self._flags.enabled(Flag.TABLE_AS_SOT) and self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED)
 
 
-async def _as_the_legacy_field_shows(stores: Stores, standings: Mapping[UserId, Standing]) -> dict[UserId, Standing]:
-    shown = await stores.legacy.codes_of(standings)
+async def _as_the_legacy_field_shows(
+    stores: Stores, user_summaries: Mapping[UserId, UserSummary]
+) -> dict[UserId, UserSummary]:
+    shown = await stores.legacy.codes_of(user_summaries)
     entries = await stores.codes.resolve(set(shown.values()))
     theirs = {user_id: code for user_id, code in shown.items() if code in entries and entries[code].user_id == user_id}
     return {
-        user_id: msgspec.structs.replace(standing, code=theirs.get(user_id, standing.code))
-        for user_id, standing in standings.items()
+        user_id: msgspec.structs.replace(summary, code=theirs.get(user_id, summary.code))
+        for user_id, summary in user_summaries.items()
     }
 
 

@@ -13,7 +13,7 @@ from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import Code, CodeEntry
 from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.legacy_metadata import Claim
-from tallystick.domain.standings import Standing
+from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserDeleted, UserId
 
 Resolution = Literal["canonical", "alias", "legacy", "unknown"]
@@ -32,13 +32,13 @@ class ReadReferralLink:
 
     def __init__(
         self,
-        read_standing: Single[UserId, Standing | None],
+        read_summary: Single[UserId, UserSummary | None],
         mint: Single[Mint, Minted],
         flags: Flags,
         clock: Clock,
         draw_candidates: DrawCandidates,
     ) -> None:
-        self._read_standing, self._mint, self._flags, self._clock = read_standing, mint, flags, clock
+        self._read_standing, self._mint, self._flags, self._clock = read_summary, mint, flags, clock
         self._draw_candidates = draw_candidates
 
     async def __call__(self, user_id: UserId) -> LinkState:
@@ -53,8 +53,8 @@ class ReadReferralLink:
 class PeekReferralLink:
     """Return a user's code without ever writing; a missing one is counted and stays missing."""
 
-    def __init__(self, read_standing: Single[UserId, Standing | None], metrics: Metrics) -> None:
-        self._read_standing, self._metrics = read_standing, metrics
+    def __init__(self, read_summary: Single[UserId, UserSummary | None], metrics: Metrics) -> None:
+        self._read_standing, self._metrics = read_summary, metrics
 
     async def __call__(self, user_id: UserId) -> LinkState:
         state = link_state(await self._read_standing(user_id))
@@ -89,10 +89,10 @@ def _resolution(entry: CodeEntry | None, claim: Claim | None) -> Resolution:
     return "legacy" if claim is not None else "unknown"
 
 
-def link_state(standing: Standing | None) -> LinkState:
-    """Return what a standing says about the link; UserDeleted for those who are gone."""
-    if standing is None:
+def link_state(summary: UserSummary | None) -> LinkState:
+    """Return what a summary says about the link; UserDeleted for those who are gone."""
+    if summary is None:
         return LinkState(None, otp_verified=False)
-    if standing.user.deleted_at is not None:
+    if summary.user.deleted_at is not None:
         raise UserDeleted
-    return LinkState(standing.code, standing.otp_verified)
+    return LinkState(summary.code, summary.otp_verified)

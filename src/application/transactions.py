@@ -26,7 +26,7 @@ from tallystick.domain.referrals import AttributionAttempts, Edges, Leaderboard
 from tallystick.domain.refusals import Cause
 from tallystick.domain.rewards import Rewards
 from tallystick.domain.sessions import Sessions
-from tallystick.domain.standings import Standings
+from tallystick.domain.user_summaries import UserSummaries
 from tallystick.domain.users import Users
 
 
@@ -40,7 +40,7 @@ class Stores:
     attempts: AttributionAttempts
     leaderboard: Leaderboard
     verifications: Verifications
-    standings: Standings
+    user_summaries: UserSummaries
     deliveries: Deliveries
     idempotency: IdempotencyKeys
     fingerprint_keys: FingerprintKeys

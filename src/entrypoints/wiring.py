@@ -56,7 +56,7 @@ from tallystick.application.rating_slips import (
     RecoverSlips,
 )
 from tallystick.application.readiness import Check
-from tallystick.application.reads import CallerState, CheckCallers, Reads, ReadStandings, SlowReads
+from tallystick.application.reads import CallerState, CheckCallers, Reads, ReadUserSummaries, SlowReads
 from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from tallystick.application.referrals import Arrived, AttributeReferrals, Introduction
@@ -95,7 +95,7 @@ from tallystick.domain.rating_slips import Games, Slip
 from tallystick.domain.referral_points import ReferralPoints
 from tallystick.domain.rewards import Reward, RewardId
 from tallystick.domain.sessions import Session
-from tallystick.domain.standings import Standing
+from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.app import build_app
 from tallystick.entrypoints.http.audit import audit_router
@@ -379,7 +379,7 @@ class Referrals(Provider):
     finish_erasures = provide(FinishErasures)
     resolve_codes = provide(ResolveCodes)
     check_callers = provide(CheckCallers)
-    read_standings = provide(ReadStandings)
+    read_user_summaries = provide(ReadUserSummaries)
     read_link = provide(ReadReferralLink)
     peek_link = provide(PeekReferralLink)
 
@@ -430,8 +430,8 @@ class Referrals(Provider):
         return commits.of(batch, key=lambda _code: 0, name="resolve_codes", bounds=_READS)
 
     @provide
-    def standing(self, batch: ReadStandings, commits: Commits) -> Single[UserId, Standing | None]:
-        return commits.of(batch, key=lambda _user_id: 0, name="read_standings", bounds=_READS)
+    def summary(self, batch: ReadUserSummaries, commits: Commits) -> Single[UserId, UserSummary | None]:
+        return commits.of(batch, key=lambda _user_id: 0, name="read_user_summaries", bounds=_READS)
 
     @provide
     def check_caller(self, batch: CheckCallers, commits: Commits) -> Single[Principal, CallerState]:

@@ -29,8 +29,8 @@ from tallystick.adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
 from tallystick.adapters.memory.rewards import MemoryRewards
 from tallystick.adapters.memory.schedules import MemorySchedules
 from tallystick.adapters.memory.sessions import MemorySessions
-from tallystick.adapters.memory.standings import MemoryStandings
 from tallystick.adapters.memory.tables import Tables, View
+from tallystick.adapters.memory.user_summaries import MemoryUserSummaries
 from tallystick.adapters.memory.users import MemoryUsers
 from tallystick.application.transactions import Stores
 
@@ -70,7 +70,7 @@ def _stores(view: View) -> Stores:
         attempts=MemoryAttributionAttempts(view),
         leaderboard=MemoryLeaderboard(view),
         verifications=MemoryVerifications(view),
-        standings=MemoryStandings(view),
+        user_summaries=MemoryUserSummaries(view),
         deliveries=MemoryDeliveries(view),
         idempotency=MemoryIdempotencyKeys(view),
         fingerprint_keys=MemoryFingerprintKeys(view),

@@ -33,7 +33,7 @@ from tallystick.adapters.postgres.referrals import PostgresEdges, PostgresLeader
 from tallystick.adapters.postgres.rewards import PostgresRewards
 from tallystick.adapters.postgres.schedules import PostgresSchedules
 from tallystick.adapters.postgres.sessions import PostgresSessions
-from tallystick.adapters.postgres.standings import PostgresStandings
+from tallystick.adapters.postgres.user_summaries import PostgresUserSummaries
 from tallystick.adapters.postgres.users import PostgresUsers
 from tallystick.application.transactions import CommitUncertain, Stores, TransactionAborted
 
@@ -89,7 +89,7 @@ def stores_on(connection: Connection) -> Stores:
         attempts=PostgresAttributionAttempts(connection),
         leaderboard=PostgresLeaderboard(connection),
         verifications=PostgresVerifications(connection),
-        standings=PostgresStandings(connection),
+        user_summaries=PostgresUserSummaries(connection),
         deliveries=PostgresDeliveries(connection),
         idempotency=PostgresIdempotencyKeys(connection),
         fingerprint_keys=PostgresFingerprintKeys(connection),

@@ -15,7 +15,7 @@ from tallystick.application.referrals import Arrived, Introduction
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.loyalty import Tiers
 from tallystick.domain.referrals import Arrival
-from tallystick.domain.standings import Standing
+from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.usernames import username_form
 from tallystick.domain.users import (
     EmailTaken,
@@ -79,7 +79,7 @@ class FoundProfile(msgspec.Struct, frozen=True):
 
 def users_router(
     attribute: Single[Keyed[Introduction], Arrived],
-    read_standing: Single[UserId, Standing | None],
+    read_summary: Single[UserId, UserSummary | None],
     reads: Reads,
     gate: Gate,
     addresses: Addresses,
@@ -117,53 +117,53 @@ def users_router(
     @get("/me", opt={TELLS_DELETED: True, REFUSALS: (UserNotFound,)})
     async def me(request: ApiRequest) -> Me:
         """Return the caller."""
-        standing = await read_standing(request.user.user_id)
-        if standing is None:
+        summary = await read_summary(request.user.user_id)
+        if summary is None:
             raise UserNotFound
-        if standing.user.deleted_at is not None:
+        if summary.user.deleted_at is not None:
             raise UserDeleted
-        return _me(standing, addresses, tiers)
+        return _me(summary, addresses, tiers)
 
     @get("/profiles/by-email", opt={PERMISSION: "profiles:read", REFUSALS: (UserNotFound,)})
     async def by_email(
         email: Annotated[str, QueryParameter(description="Compared without regard to case.")],
     ) -> FoundProfile:
         """Return the living user with an e-mail address, with their current code."""
-        standing = await reads(lambda stores: stores.standings.by_email(email)) if is_email(email) else None
-        if standing is None:
+        summary = await reads(lambda stores: stores.user_summaries.by_email(email)) if is_email(email) else None
+        if summary is None:
             raise UserNotFound
-        return _found(standing, addresses)
+        return _found(summary, addresses)
 
     return Router("/api", route_handlers=[upsert, me, by_email], guards=[gate.guard], tags=["Users"])
 
 
-def _me(standing: Standing, addresses: Addresses, tiers: Tiers) -> Me:
+def _me(summary: UserSummary, addresses: Addresses, tiers: Tiers) -> Me:
     return Me(
-        user_id=standing.user.user_id,
-        username=standing.user.profile.username,
-        display_name=standing.user.profile.display_name,
-        referral_code=standing.code or "",
-        referral_url=addresses.share_link(standing.code),
-        otp_verified=standing.otp_verified,
-        referred=standing.referred,
-        referrals=standing.user.referrals,
-        credits=standing.credits,
-        points=standing.points,
-        tier=tiers.of(standing.lifetime_points).name,
+        user_id=summary.user.user_id,
+        username=summary.user.profile.username,
+        display_name=summary.user.profile.display_name,
+        referral_code=summary.code or "",
+        referral_url=addresses.share_link(summary.code),
+        otp_verified=summary.otp_verified,
+        referred=summary.referred,
+        referrals=summary.user.referrals,
+        credits=summary.credits,
+        points=summary.points,
+        tier=tiers.of(summary.lifetime_points).name,
     )
 
 
-def _found(standing: Standing, addresses: Addresses) -> FoundProfile:
-    profile = standing.user.profile
+def _found(summary: UserSummary, addresses: Addresses) -> FoundProfile:
+    profile = summary.user.profile
     return FoundProfile(
-        user_id=standing.user.user_id,
+        user_id=summary.user.user_id,
         email=profile.email,
         username=profile.username,
         display_name=profile.display_name,
         phone=profile.phone,
-        referral_code=standing.code or "",
-        referral_url=addresses.share_link(standing.code),
-        otp_verified=standing.otp_verified,
-        referred=standing.referred,
-        referrals=standing.user.referrals,
+        referral_code=summary.code or "",
+        referral_url=addresses.share_link(summary.code),
+        otp_verified=summary.otp_verified,
+        referred=summary.referred,
+        referrals=summary.user.referrals,
     )

@@ -19,11 +19,11 @@ async def test_users_come_with_their_code_time_and_profile(moving: Moving) -> No
         a_user("ada", "ada-1111", email="Ada@Example.com", username="ada", display_name="Ada", phone="+44 1234"),
     )
 
-    standing = await moving.world.standing("ada")
-    assert standing is not None
-    assert standing.user.created_at == LONG_AGO
-    assert standing.user.profile == Profile("Ada@Example.com", "ada", "Ada", "+44 1234")
-    assert (standing.code, standing.otp_verified) == ("ADA1111", False)
+    summary = await moving.world.summary("ada")
+    assert summary is not None
+    assert summary.user.created_at == LONG_AGO
+    assert summary.user.profile == Profile("Ada@Example.com", "ada", "Ada", "+44 1234")
+    assert (summary.code, summary.otp_verified) == ("ADA1111", False)
     assert await moving.world.broken_promises() == []
 
 
@@ -124,9 +124,9 @@ async def test_who_is_deleted_before_they_ever_came_is_not_brought_in(moving: Mo
 
     await moving.apply(run)
 
-    standing = await moving.world.standing("ada")
-    assert standing is not None
-    assert (standing.user.deleted_at, standing.user.profile) == (deleted.deleted_at, Profile())
+    summary = await moving.world.summary("ada")
+    assert summary is not None
+    assert (summary.user.deleted_at, summary.user.profile) == (deleted.deleted_at, Profile())
     assert "ADA11111" not in await moving.codes()
     assert await moving.world.edge("ada") is None
     assert (await moving.verify(run)).holds

@@ -127,9 +127,9 @@ async def test_who_was_deleted_meanwhile_stays_deleted(moving: Moving) -> None:
 
     await moving.roll_back(run)
 
-    standing = await moving.world.standing("ada")
-    assert standing is not None
-    assert standing.user.deleted_at is not None
+    summary = await moving.world.summary("ada")
+    assert summary is not None
+    assert summary.user.deleted_at is not None
     assert await moving.world.broken_promises() == []
 
 

@@ -136,8 +136,8 @@ class Points(RuleBasedStateMachine):
     @rule(inviter=st.sampled_from(USERS), invitee=st.sampled_from([*USERS, UserId("eve"), UserId("fay")]))
     def arrive(self, inviter: str, invitee: str) -> None:
         async def arrived(world: World) -> object:
-            standing = await world.standing(inviter)
-            code = standing.code if standing is not None else None
+            summary = await world.summary(inviter)
+            code = summary.code if summary is not None else None
             return await world.arrive(invitee, code or await world.mint(inviter))
 
         self._twins.tell(arrived)

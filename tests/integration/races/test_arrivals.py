@@ -57,9 +57,9 @@ async def test_a_popular_inviter_is_counted_exactly(instances: tuple[Caller, Cal
     )
 
     assert Counter(answer.json()["attribution"] for answer in answers) == {"recorded": 500}
-    standing = await world.standing("ada")
-    assert standing is not None
-    assert standing.user.referrals == 500
+    summary = await world.summary("ada")
+    assert summary is not None
+    assert summary.user.referrals == 500
     assert await world.broken_promises() == []
 
 

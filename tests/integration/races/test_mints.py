@@ -134,11 +134,11 @@ async def test_a_mint_that_races_a_deletion_leaves_nothing_that_resolves(
 
     assert await world.broken_promises() == []
     for number in range(100):
-        standing = await world.standing(f"user-{number}")
-        assert standing is not None
-        assert standing.user.deleted_at is not None
-        if standing.code is not None:
-            assert await world.owner(standing.code) is None
+        summary = await world.summary(f"user-{number}")
+        assert summary is not None
+        assert summary.user.deleted_at is not None
+        if summary.code is not None:
+            assert await world.owner(summary.code) is None
 
 
 def measured(scrape: str, name: str) -> float:

@@ -51,7 +51,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def ask(transactions: Failing) -> int:
-    return await Reads(transactions, Half())(lambda stores: stores.standings.missing_codes())
+    return await Reads(transactions, Half())(lambda stores: stores.user_summaries.missing_codes())
 
 
 async def test_a_lost_connection_is_asked_again_with_ever_longer_pauses(pauses: list[float]) -> None:

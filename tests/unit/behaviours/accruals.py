@@ -108,10 +108,10 @@ class AccruePointsBehaviour:
     async def test_a_standing_shows_points_and_what_was_ever_earned(self, world: World) -> None:
         await world.a_player("ada", points=1500)
 
-        standing = await world.standing("ada")
+        summary = await world.summary("ada")
 
-        assert standing is not None
-        assert (standing.points, standing.lifetime_points, standing.credits) == (1500, 1500, 0)
+        assert summary is not None
+        assert (summary.points, summary.lifetime_points, summary.credits) == (1500, 1500, 0)
 
     async def test_an_account_knows_when_it_changed_last(self, world: World) -> None:
         await world.a_player("ada", points=1)

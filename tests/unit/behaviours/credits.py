@@ -17,7 +17,7 @@ class GrantCreditsBehaviour:
 
         assert granted.entry.balance_after == 100
         assert await world.balance_and_amounts("ada") == (100, [100])
-        assert await world.standing("ada") is None
+        assert await world.summary("ada") is None
 
     async def test_the_entry_says_who_what_why_and_when(self, world: World) -> None:
         command = world.grant_command("ada", 100, event="welcome", correlation="request-1")
@@ -204,7 +204,7 @@ class EntriesBehaviour:
         await world.arrive("ada")
         await world.an_account("ada", balance=7)
 
-        standing = await world.standing("ada")
+        summary = await world.summary("ada")
 
-        assert standing is not None
-        assert (standing.credits, standing.points) == (7, 0)
+        assert summary is not None
+        assert (summary.credits, summary.points) == (7, 0)

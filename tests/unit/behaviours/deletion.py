@@ -109,9 +109,9 @@ class DeleteUsersBehaviour:
 
         await leave(world)
 
-        standing = await world.standing("ada")
-        assert standing is not None
-        assert (standing.user.profile, standing.user.deleted_at) == (Profile(), world.clock.now())
+        summary = await world.summary("ada")
+        assert summary is not None
+        assert (summary.user.profile, summary.user.deleted_at) == (Profile(), world.clock.now())
         assert [await world.resolve(code) for code in (first, second)] == ["unknown", "unknown"]
         assert await world.by_email("ada@example.org") is None
         assert await world.inviter("bob") == "ada"
@@ -218,20 +218,20 @@ class DeleteUsersBehaviour:
         await world.tell("deleted", "ada")
         await world.tell("updated", "ada", profile=ADA)
 
-        standing = await world.standing("ada")
-        assert standing is not None
-        assert (standing.user.deleted_at, standing.user.profile) == (first.deleted_at, Profile())
+        summary = await world.summary("ada")
+        assert summary is not None
+        assert (summary.user.deleted_at, summary.user.profile) == (first.deleted_at, Profile())
 
     async def test_who_was_never_seen_cannot_be_deleted(self, world: World) -> None:
         with pytest.raises(UserNotFound):
             await world.delete("nobody")
 
-        assert await world.standing("nobody") is None
+        assert await world.summary("nobody") is None
 
     @pytest.mark.parametrize("trace", TRACES)
     async def test_whoever_a_row_names_can_be_deleted_though_they_never_came(self, world: World, trace: str) -> None:
         await TRACES[trace](world)
-        assert await world.standing("ada") is None
+        assert await world.summary("ada") is None
 
         deleted = await world.delete("ada")
 

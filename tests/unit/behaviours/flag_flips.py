@@ -113,8 +113,8 @@ class FlippedFlagsBehaviour:
             flicker(world, monkeypatch, first=number % 2 == 0)
             state = await world.link(f"user-{number}")
             monkeypatch.undo()
-            standing = await world.standing(f"user-{number}")
-            assert state.code == (standing.code if standing is not None else None)
+            summary = await world.summary(f"user-{number}")
+            assert state.code == (summary.code if summary is not None else None)
             told.add(state.code is not None)
         assert told == {True, False}
         assert world.flags.enabled(Flag.ENSURE_ON_READ_ENABLED)

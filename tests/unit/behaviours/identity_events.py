@@ -107,10 +107,10 @@ class ReceiveIdentityEventsBehaviour:
 
         await world.tell("deleted", "ada")
 
-        standing = await world.standing("ada")
-        assert standing is not None
-        assert standing.user.deleted_at == world.clock.now()
-        assert standing.user.profile == Profile()
+        summary = await world.summary("ada")
+        assert summary is not None
+        assert summary.user.deleted_at == world.clock.now()
+        assert summary.user.profile == Profile()
         assert await world.resolve(code) == "unknown"
         assert await world.inviter("bob") == "ada"
         assert await world.broken_promises() == []
@@ -120,11 +120,11 @@ class ReceiveIdentityEventsBehaviour:
         await world.tell("created", "ada", profile=Profile(username="ada"))
         await world.tell("updated", "ada", profile=Profile(username="ada"), phone_confirmed=True)
 
-        standing = await world.standing("ada")
-        assert standing is not None
-        assert standing.user.profile == Profile()
-        assert standing.code is None
-        assert not standing.otp_verified
+        summary = await world.summary("ada")
+        assert summary is not None
+        assert summary.user.profile == Profile()
+        assert summary.code is None
+        assert not summary.otp_verified
         with pytest.raises(UserDeleted):
             await world.link("ada")
         assert world.metrics.total("webhook_out_of_order") == 3
@@ -134,9 +134,9 @@ class ReceiveIdentityEventsBehaviour:
             [world.notice("created", "ada"), world.notice("deleted", "ada"), world.notice("updated", "ada")]
         )
 
-        standing = await world.standing("ada")
-        assert standing is not None
-        assert (standing.user.deleted_at is not None, standing.code) == (True, None)
+        summary = await world.summary("ada")
+        assert summary is not None
+        assert (summary.user.deleted_at is not None, summary.code) == (True, None)
 
     async def test_a_deleted_users_claims_are_free(self, world: World) -> None:
         await world.tell("created", "ada", profile=Profile("same@example.org", "same"))
@@ -327,4 +327,4 @@ class ReceiveIdentityEventsBehaviour:
         profile = await world.profile("bob")
         assert (profile.username, profile.email) == ("queen", "bob@example.net")
         assert (await world.profile("ada")).username is None
-        assert await world.standing("cid") is not None
+        assert await world.summary("cid") is not None

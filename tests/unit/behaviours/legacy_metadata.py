@@ -131,7 +131,7 @@ class AdoptCodesBehaviour:
 
         assert (await world.arrive("bob", "1234")).attribution == "none"
         assert await world.owner("1234") is None
-        assert await world.standing("ada") is None
+        assert await world.summary("ada") is None
 
     async def test_the_code_of_a_deleted_user_is_not_adopted(self, world: World) -> None:
         world.fall_back()

@@ -20,7 +20,7 @@ class ReadReferralLinkBehaviour:
         world.flags.switch(Flag.ENSURE_ON_READ_ENABLED, enabled=False)
 
         assert await world.link("ada") == LinkState(None, otp_verified=False)
-        assert await world.standing("ada") is None
+        assert await world.summary("ada") is None
 
     async def test_without_minting_on_read_a_code_that_is_there_is_shown(self, world: World) -> None:
         world.flags.switch(Flag.ENSURE_ON_READ_ENABLED, enabled=False)
@@ -43,7 +43,7 @@ class ReadReferralLinkBehaviour:
 class PeekReferralLinkBehaviour:
     async def test_it_never_writes_and_counts_that_it_might_have(self, world: World) -> None:
         assert await world.peek("ada") == LinkState(None, otp_verified=False)
-        assert await world.standing("ada") is None
+        assert await world.summary("ada") is None
         assert world.metrics.total("referral_api_mint_attempts") == 1
 
     async def test_it_shows_a_code_that_is_there(self, world: World) -> None:

@@ -179,9 +179,9 @@ class AttributeReferralsBehaviour:
 
         await world.attribute_referrals([Keyed(world.introduction(f"user{number}", code)) for number in range(20)])
 
-        standing = await world.standing("ada")
-        assert standing is not None
-        assert standing.user.referrals == 20
+        summary = await world.summary("ada")
+        assert summary is not None
+        assert summary.user.referrals == 20
         assert await world.broken_promises() == []
 
 
@@ -284,7 +284,7 @@ class ProfilesBehaviour:
         with pytest.raises(UsernameTaken):
             await world.arrive("bob", code, profile=Profile(username="queen", display_name="B"), phone_verified=True)
 
-        assert await world.standing("bob") is None
+        assert await world.summary("bob") is None
         assert await world.inviter("bob") is None
         assert not (await world.link("bob")).otp_verified
 
@@ -332,10 +332,10 @@ class ProfilesBehaviour:
         await world.arrive("ada", profile=Profile(email="Ada@example.org"))
         code = await world.mint("ada")
 
-        standing = await world.by_email("aDA@example.org")
+        summary = await world.by_email("aDA@example.org")
 
-        assert standing is not None
-        assert (standing.user.user_id, standing.code) == ("ada", code)
+        assert summary is not None
+        assert (summary.user.user_id, summary.code) == ("ada", code)
         assert await world.by_email("nobody@example.org") is None
 
     async def test_a_phone_once_verified_stays_verified(self, world: World) -> None:

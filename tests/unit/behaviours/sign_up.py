@@ -14,8 +14,8 @@ from tests.worlds import World
 
 async def nothing_of(world: World, user: str, invite: Invite) -> bool:
     """Tell whether a refused sign-up left neither profile nor credentials nor seat."""
-    standing = await world.standing(user)
-    is_bare = standing is None or (standing.user.profile, standing.otp_verified) == (Profile(), False)
+    summary = await world.summary(user)
+    is_bare = summary is None or (summary.user.profile, summary.otp_verified) == (Profile(), False)
     return is_bare and not await world.has_credentials(user) and user not in (await world.seats_and_counter(invite))[0]
 
 
@@ -37,9 +37,9 @@ class CompleteSignUpsBehaviour:
 
         await world.sign_up(world.sign_up_command("ada", invite.code, phone_verified=is_verified))
 
-        standing = await world.standing("ada")
-        assert standing is not None
-        assert standing.otp_verified is is_verified
+        summary = await world.summary("ada")
+        assert summary is not None
+        assert summary.otp_verified is is_verified
 
     async def test_a_taken_email_or_username_leaves_the_seat_free(self, world: World) -> None:
         invite = await world.an_invite(max_uses=1)
@@ -165,7 +165,7 @@ class CompleteSignUpsBehaviour:
         with pytest.raises(UsernameTaken):
             await world.sign_up(world.sign_up_command("ada", invite.code, username="taken"))
 
-        assert await world.standing("ada") is None
+        assert await world.summary("ada") is None
 
 
 class SignUpBatchesBehaviour:

@@ -14,13 +14,13 @@ class TransactionsBehaviour:
                 await stores.users.admit([UserId("ada")], world.clock.now())
                 raise ZeroDivisionError
 
-        assert await world.standing("ada") is None
+        assert await world.summary("ada") is None
 
     async def test_a_clean_exit_commits(self, world: World) -> None:
         async with world.transactions.begin() as stores:
             await stores.users.admit([UserId("ada")], world.clock.now())
 
-        assert await world.standing("ada") is not None
+        assert await world.summary("ada") is not None
 
     async def test_a_transaction_sees_its_own_writes(self, world: World) -> None:
         async with world.transactions.begin() as stores:

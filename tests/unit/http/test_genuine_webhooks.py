@@ -88,7 +88,7 @@ class TestSeveralSignatures:
 
 
 class TestTimes:
-    """With time standing still, so that both sides of a line are one second apart."""
+    """With time summary still, so that both sides of a line are one second apart."""
 
     @pytest.mark.parametrize(
         ("seconds", "taken"), [(-301, False), (-300, True), (0, True), (300, True), (301, False)], ids=str

@@ -61,7 +61,7 @@ def _of_length(length: int, issue: str) -> str:
 
 
 class TestTimes:
-    """With time standing still, so that both sides of a line are one second apart."""
+    """With time summary still, so that both sides of a line are one second apart."""
 
     @pytest.fixture
     async def still(self) -> AsyncIterator[tuple[Caller, int]]:

@@ -1,4 +1,4 @@
-"""Standings on PostgreSQL."""
+"""UserSummaries on PostgreSQL."""
 
 from collections.abc import Collection
 
@@ -7,32 +7,32 @@ import asyncpg
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.adapters.postgres.users import user_from
-from tallystick.domain.standings import Standing
+from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserId, email_key
 
-_SQL = Statements.load("standings")
+_SQL = Statements.load("user_summaries")
 
 
-class PostgresStandings:
+class PostgresUserSummaries:
     """One user's rows of several tables, joined by the user's id."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, Standing]:
-        return {row["user_id"]: _standing(row) for row in await self._connection.fetch(_SQL.of, list(user_ids))}
+    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, UserSummary]:
+        return {row["user_id"]: _summary(row) for row in await self._connection.fetch(_SQL.of, list(user_ids))}
 
-    async def by_email(self, email: str) -> Standing | None:
+    async def by_email(self, email: str) -> UserSummary | None:
         row = await self._connection.fetchrow(_SQL.by_email, email_key(email))
-        return _standing(row) if row is not None else None
+        return _summary(row) if row is not None else None
 
     async def missing_codes(self) -> int:
         missing: int = await self._connection.fetchval(_SQL.missing_codes)
         return missing
 
 
-def _standing(row: asyncpg.Record) -> Standing:
-    return Standing(
+def _summary(row: asyncpg.Record) -> UserSummary:
+    return UserSummary(
         user_from(row),
         row["code"],
         otp_verified=row["otp_verified"],

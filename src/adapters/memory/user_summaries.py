@@ -1,25 +1,25 @@
-"""Standings in memory."""
+"""UserSummaries in memory."""
 
 from collections.abc import Collection
 
 from tallystick.adapters.memory.codes import MemoryReferralCodes
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.ledger import Account, AccountKey, Unit
-from tallystick.domain.standings import Standing
+from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserId, email_key
 
 
-class MemoryStandings:
+class MemoryUserSummaries:
     """One user across the tables of a view."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
-    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, Standing]:
+    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, UserSummary]:
         codes = await MemoryReferralCodes(self._view).canonical(user_ids)
         found = {user_id: self._view.users.get(user_id) for user_id in user_ids}
         return {
-            user_id: Standing(
+            user_id: UserSummary(
                 user,
                 codes.get(user_id),
                 otp_verified=user_id in self._view.verifications,
@@ -35,7 +35,7 @@ class MemoryStandings:
     def _account(self, user_id: UserId, unit: Unit) -> Account:
         return self._view.accounts.get(AccountKey(user_id, unit)) or Account(user_id, unit)
 
-    async def by_email(self, email: str) -> Standing | None:
+    async def by_email(self, email: str) -> UserSummary | None:
         holder = self._view.emails.get(email_key(email))
         return (await self.of([holder])).get(holder) if holder is not None else None
 

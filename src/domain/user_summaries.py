@@ -1,4 +1,4 @@
-"""Standings: one user as every referral route shows them, from one source of truth."""
+"""UserSummaries: one user as every referral route shows them, from one source of truth."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -9,7 +9,7 @@ from tallystick.domain.codes import Code
 from tallystick.domain.users import User, UserId
 
 
-class Standing(msgspec.Struct, frozen=True):
+class UserSummary(msgspec.Struct, frozen=True):
     """A user with everything that other tables say about them, read in one statement."""
 
     user: User
@@ -23,13 +23,13 @@ class Standing(msgspec.Struct, frozen=True):
     lifetime_points: int
 
 
-class Standings(Protocol):
+class UserSummaries(Protocol):
     """Reads across the tables that belong to one user."""
 
-    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, Standing]:
-        """Return the standings of those who have been seen, deleted ones included."""
+    async def of(self, user_ids: Collection[UserId]) -> dict[UserId, UserSummary]:
+        """Return the user_summaries of those who have been seen, deleted ones included."""
 
-    async def by_email(self, email: str) -> Standing | None:
+    async def by_email(self, email: str) -> UserSummary | None:
         """Return the living user with this e-mail address, compared without regard to case."""
 
     async def missing_codes(self) -> int:
