@@ -100,13 +100,13 @@ from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.app import build_app
 from tallystick.entrypoints.http.audit import audit_router
 from tallystick.entrypoints.http.authentication import Authentication
+from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.clients import TrustedProxies
 from tallystick.entrypoints.http.cors import Cors
 from tallystick.entrypoints.http.credits import credits_router
 from tallystick.entrypoints.http.deletion import deletion_router
 from tallystick.entrypoints.http.exports import exports_router
 from tallystick.entrypoints.http.flags import flags_router
-from tallystick.entrypoints.http.gate import Gate
 from tallystick.entrypoints.http.invites import invites_router, wire_invite
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.loyalty import loyalty_router, wire_credited
@@ -633,10 +633,10 @@ class Http(Provider):
     routers = collect(Router)
 
     @provide
-    def gate(
+    def caller_guard(
         self, limiter: RateLimiter, check_caller: Single[Principal, CallerState], settings: Settings, metrics: Metrics
-    ) -> Gate:
-        return Gate(limiter, check_caller, TrustedProxies(settings.proxies), metrics)
+    ) -> CallerGuard:
+        return CallerGuard(limiter, check_caller, TrustedProxies(settings.proxies), metrics)
 
     @provide
     def metrics_access(self, settings: Settings) -> MetricsAccess:

@@ -21,7 +21,7 @@ from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.domain.tokens import REMEDIES, IdentityKeysUnavailable, TokenRefused
 from tallystick.entrypoints.cli.embedded import with_secrets
 from tallystick.entrypoints.cli.terminal import NO, WRONG, refuse, say_json
-from tallystick.entrypoints.http.exchange import MAX_HEADER_BYTES
+from tallystick.entrypoints.http.request_context import MAX_HEADER_BYTES
 from tallystick.entrypoints.settings import Settings
 
 _LONGEST_FOUND = 100

@@ -14,10 +14,10 @@ from tallystick.entrypoints.http.authentication import Authentication
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES
 from tallystick.entrypoints.http.cors import Cors
 from tallystick.entrypoints.http.documentation import openapi
-from tallystick.entrypoints.http.edge import Edge
 from tallystick.entrypoints.http.internals import RouteTable, give_parameters
 from tallystick.entrypoints.http.parameters import give_shapes
 from tallystick.entrypoints.http.replies import exception_handlers
+from tallystick.entrypoints.http.request_boundary import RequestBoundary
 from tallystick.entrypoints.http.request_log import LogRules, RequestLog
 from tallystick.entrypoints.http.requests import FINGERPRINTS, ApiRequest
 from tallystick.entrypoints.http.shortcut import Shortcut
@@ -50,7 +50,7 @@ def build_app(
     )
     give_parameters(litestar)
     give_shapes(litestar)
-    return Edge(
+    return RequestBoundary(
         Shortcut(litestar, authentication, metrics),
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,

@@ -14,8 +14,8 @@ from tallystick.domain.exports import EntryView
 from tallystick.domain.ledger import Entry
 from tallystick.domain.refusals import PermissionMissing
 from tallystick.domain.users import UserId, UserNotFound
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.entries import Entries
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
 from tallystick.entrypoints.http.loyalty import require_player
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -34,7 +34,7 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
     seq: int
 
 
-def audit_router(reads: Reads, gate: Gate, cursors: Cursors) -> Router:
+def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> Router:
     """Return the routes that show entries of points."""
 
     async def paged(question: Question, limit: int, cursor: str) -> Entries:
@@ -87,7 +87,9 @@ def audit_router(reads: Reads, gate: Gate, cursors: Cursors) -> Router:
             )
         return await paged(question, limit, cursor)
 
-    return Router("/api", route_handlers=[loyalty_entries, point_entries], guards=[gate.guard], tags=["Loyalty"])
+    return Router(
+        "/api", route_handlers=[loyalty_entries, point_entries], guards=[caller_guard.guard], tags=["Loyalty"]
+    )
 
 
 def _question(

@@ -11,8 +11,8 @@ from tallystick.application.ports import Metrics
 from tallystick.domain.identity import Principal, TokenVerifier
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.domain.tokens import TokenRefused
-from tallystick.entrypoints.http.exchange import Exchange, exchange_of
 from tallystick.entrypoints.http.refusals import CsrfRefused
+from tallystick.entrypoints.http.request_context import RequestContext, context_of
 
 SESSION_COOKIE = "tallystick_session"
 PUBLIC = "public"
@@ -42,37 +42,37 @@ class Authentication(ASGIMiddleware):
         self._origins = frozenset(filter(None, map(origin_of, own_origins)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        exchange = exchange_of(scope)
-        principal = await self.principal(exchange, str(scope.get("method", "")))
-        exchange.principal = principal
+        context = context_of(scope)
+        principal = await self.principal(context, str(scope.get("method", "")))
+        context.principal = principal
         scope["user"], scope["auth"] = principal, None
         await next_app(scope, receive, send)
 
-    async def principal(self, exchange: Exchange, method: str) -> Principal:
+    async def principal(self, context: RequestContext, method: str) -> Principal:
         """Return who asks; Unauthenticated or CsrfRefused where nobody is known.
 
         IdentityKeysUnavailable where nobody can tell at the moment. The operator learns why a token was refused.
         """
-        headers = exchange.headers
+        headers = context.headers
         try:
             if b"authorization" in headers:
-                return await self._by_bearer(exchange)
+                return await self._by_bearer(context)
             token = cookie(headers, SESSION_COOKIE)
             if not token or self._sessions is None:
                 raise Unauthenticated
             principal = await self._sessions.verify(token)
         except TokenRefused as refusal:
-            report(refusal, exchange, self._metrics)
+            report(refusal, context, self._metrics)
             raise
         if method not in _SAFE_METHODS and not self._is_from_here(headers):
             raise CsrfRefused
         return principal
 
-    async def _by_bearer(self, exchange: Exchange) -> Principal:
+    async def _by_bearer(self, context: RequestContext) -> Principal:
         """Return whom a token speaks for: the provider's, or one that sign-in gave out."""
-        token = bearer_token(exchange.headers)
+        token = bearer_token(context.headers)
         if token is None:
-            report(_NOT_BEARER, exchange, self._metrics)
+            report(_NOT_BEARER, context, self._metrics)
             raise Unauthenticated
         refusals: list[TokenRefused] = []
         for verifier in self._bearers:
@@ -91,15 +91,15 @@ class Authentication(ASGIMiddleware):
         return headers.get(b"sec-fetch-site") == b"same-origin"
 
 
-def report(refusal: TokenRefused, exchange: Exchange, metrics: Metrics) -> None:
+def report(refusal: TokenRefused, context: RequestContext, metrics: Metrics) -> None:
     """Log and count why a token was refused, for the operator alone."""
     metrics.count("token_refusals", label=refusal.fault)
     logger().info(
         "token refused",
         reason=refusal.fault,
         expected=refusal.expected,
-        sent_as="bearer" if b"authorization" in exchange.headers else "session cookie",
-        correlation_id=exchange.correlation_id,
+        sent_as="bearer" if b"authorization" in context.headers else "session cookie",
+        correlation_id=context.correlation_id,
     )
 
 

@@ -4,7 +4,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from tallystick.adapters.telemetry.logs import logger
-from tallystick.entrypoints.http.exchange import Exchange
+from tallystick.entrypoints.http.request_context import RequestContext
 
 _IPV6_SITE_BITS = 64
 _HOP = re.compile(
@@ -33,15 +33,15 @@ class TrustedProxies:
         self._networks = [ip_network(network, strict=False) for network in networks]
         self._is_unbelieved_logged = self._is_unreadable_logged = False
 
-    def client(self, exchange: Exchange) -> str:
+    def client(self, context: RequestContext) -> str:
         """Return what a caller without a name is counted by: an address, or the site of an IPv6 one."""
-        address = _address(exchange.peer)
-        forwarded = exchange.headers.get(b"x-forwarded-for")
+        address = _address(context.peer)
+        forwarded = context.headers.get(b"x-forwarded-for")
         if forwarded is not None and address is not None:
             address = self._behind(address, forwarded.decode("latin-1").split(","))
         if isinstance(address, IPv6Address):
             return str(ip_network((address, _IPV6_SITE_BITS), strict=False))
-        return str(address) if address is not None else exchange.peer
+        return str(address) if address is not None else context.peer
 
     def _behind(self, peer: IPv4Address | IPv6Address, hops: list[str]) -> IPv4Address | IPv6Address:
         """Return the address that the trusted proxies name; where a hop cannot be read, the one of its proxy."""

@@ -12,13 +12,13 @@ from tallystick.application.reads import Reads
 from tallystick.domain.exports import EntryView
 from tallystick.domain.ledger import AccountFrozen, AccountKey, BalanceLimitExceeded
 from tallystick.domain.users import UserDeleted, UserId
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.entries import Entries
-from tallystick.entrypoints.http.exchange import exchange_of
 from tallystick.entrypoints.http.fields import Amount, EventName, Reason, UserIdText
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.replies import HIT
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
 
@@ -39,7 +39,7 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 def credits_router(
-    grant: Single[Keyed[Grant], Granted], reads: Reads, gate: Gate, cursors: Cursors, clock: Clock
+    grant: Single[Keyed[Grant], Granted], reads: Reads, caller_guard: CallerGuard, cursors: Cursors, clock: Clock
 ) -> Router:
     """Return the routes of credits."""
 
@@ -73,10 +73,12 @@ def credits_router(
             reason=data.reason,
             event_key=data.event_key,
             staff_id=request.user.user_id,
-            correlation_id=exchange_of(request.scope).correlation_id,
+            correlation_id=context_of(request.scope).correlation_id,
             at=now,
         )
         granted = await grant(Keyed(command, await request.idempotency_key(now)))
         return Response(EntryView.of(granted.entry), status_code=200, headers=HIT if granted.was_there else None)
 
-    return Router("/api", route_handlers=[balance, entries, grant_credits], guards=[gate.guard], tags=["Credits"])
+    return Router(
+        "/api", route_handlers=[balance, entries, grant_credits], guards=[caller_guard.guard], tags=["Credits"]
+    )

@@ -7,11 +7,11 @@ from tallystick.application.deletion import Deleted, Deletion
 from tallystick.application.group_commit import Single
 from tallystick.application.ports import Clock
 from tallystick.domain.users import UserId, UserNotFound, is_user_id
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.problems import REFUSALS
 
 
-def deletion_router(delete_one: Single[Deletion, Deleted], gate: Gate, clock: Clock) -> Router:
+def deletion_router(delete_one: Single[Deletion, Deleted], caller_guard: CallerGuard, clock: Clock) -> Router:
     """Return the route that deletes users."""
 
     @delete("/{user_id:str}", status_code=200, opt={PERMISSION: "admin:users", REFUSALS: (UserNotFound,)})
@@ -21,4 +21,6 @@ def deletion_router(delete_one: Single[Deletion, Deleted], gate: Gate, clock: Cl
             raise UserNotFound
         return await delete_one(Deletion(UserId(user_id), clock.now()))
 
-    return Router("/api/admin/users", route_handlers=[delete_user], guards=[gate.guard], tags=["Administration"])
+    return Router(
+        "/api/admin/users", route_handlers=[delete_user], guards=[caller_guard.guard], tags=["Administration"]
+    )

@@ -22,7 +22,7 @@ from tallystick.domain.refusals import OutcomeUnknown, Overloaded, PermissionMis
 from tallystick.domain.tokens import IdentityKeysUnavailable
 from tallystick.domain.users import UserDeleted
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
-from tallystick.entrypoints.http.gate import LIMIT, PERMISSION
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION
 from tallystick.entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import (

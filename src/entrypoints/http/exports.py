@@ -13,7 +13,7 @@ from litestar.response import Stream
 from tallystick.application.exports import ReadExport
 from tallystick.domain.exports import ExportKind, ExportRow
 from tallystick.domain.refusals import Overloaded
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.renderings import MEDIA_TYPES, Format, Rendering
 
 MAX_EXPORTS = 8
@@ -33,7 +33,7 @@ class _Streamed(Operation):
         self.responses = {**(self.responses or {}), "200": answer}
 
 
-def exports_router(read_export: ReadExport, gate: Gate) -> Router:
+def exports_router(read_export: ReadExport, caller_guard: CallerGuard) -> Router:
     """Return the route of exports."""
     places = asyncio.Semaphore(MAX_EXPORTS)
 
@@ -59,7 +59,7 @@ def exports_router(read_export: ReadExport, gate: Gate) -> Router:
             headers={"content-disposition": f'attachment; filename="tallystick-{kind}.{format}"'},
         )
 
-    return Router("/api/admin/export", route_handlers=[export], guards=[gate.guard], tags=["Administration"])
+    return Router("/api/admin/export", route_handlers=[export], guards=[caller_guard.guard], tags=["Administration"])
 
 
 async def _rendered(

@@ -19,7 +19,7 @@ from tallystick.domain.flags import (
     flag_named,
     state_of,
 )
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.requests import ApiRequest
 
@@ -37,7 +37,7 @@ class FlagList(msgspec.Struct, frozen=True):
 
 
 def flags_router(
-    switch: Single[Keyed[Switch], FlagState], pins: Pins, reads: Reads, gate: Gate, clock: Clock
+    switch: Single[Keyed[Switch], FlagState], pins: Pins, reads: Reads, caller_guard: CallerGuard, clock: Clock
 ) -> Router:
     """Return the routes of flags."""
 
@@ -55,5 +55,8 @@ def flags_router(
         return await switch(Keyed(wanted, await request.idempotency_key(now)))
 
     return Router(
-        "/api/admin/flags", route_handlers=[list_flags, switch_flag], guards=[gate.guard], tags=["Administration"]
+        "/api/admin/flags",
+        route_handlers=[list_flags, switch_flag],
+        guards=[caller_guard.guard],
+        tags=["Administration"],
     )

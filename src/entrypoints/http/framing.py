@@ -7,8 +7,8 @@ from typing import Any, cast
 from litestar.types import HTTPScope, Receive
 
 from tallystick.domain.refusals import Refusal
-from tallystick.entrypoints.http.exchange import REFUSED_BY_SERVER
 from tallystick.entrypoints.http.refusals import InvalidRequest, UnsupportedEncoding
+from tallystick.entrypoints.http.request_context import REFUSED_BY_SERVER
 
 _MOST_DIGITS = 20
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]+)(?::\d{0,5})?\Z")

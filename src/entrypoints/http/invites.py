@@ -32,8 +32,8 @@ from tallystick.domain.invites import (
 from tallystick.domain.times import in_utc
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.authentication import PUBLIC
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, TELLS_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import ChosenCode, Time, TypedCode
-from tallystick.entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
@@ -101,7 +101,7 @@ def invites_router(
     make: Single[Keyed[NewInvite | RevokeInvite], Invite],
     redeem: Single[Keyed[Redemption], Redeemed],
     reads: Reads,
-    gate: Gate,
+    caller_guard: CallerGuard,
     cursors: Cursors,
     clock: Clock,
     randomness: Randomness,
@@ -153,11 +153,13 @@ def invites_router(
         command = RevokeInvite(InviteId(invite_id), request.user.user_id, _manages(request.user), now)
         return wire_invite(await make(Keyed(command, await request.idempotency_key(now))))
 
-    guarded = Router("/", route_handlers=[make_invite, validate, revoke, *_views(reads, cursors)], guards=[gate.guard])
+    guarded = Router(
+        "/", route_handlers=[make_invite, validate, revoke, *_views(reads, cursors)], guards=[caller_guard.guard]
+    )
     redeeming = raw_post(
         "/redeem",
         redeem_invite,
-        gate=gate,
+        caller_guard=caller_guard,
         options={TELLS_DELETED: True},
         tag="Invites",
         body=CodeBody,

@@ -17,12 +17,12 @@ from tallystick.domain.ledger import Account, AccountFrozen, BalanceLimitExceede
 from tallystick.domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
 from tallystick.domain.refusals import PermissionMissing, Refusal
 from tallystick.domain.users import UserId, UserNotFound
-from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, EventName, ForeignEventType, Reason, UserIdText
-from tallystick.entrypoints.http.gate import LIMIT, PERMISSION, Gate
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
 from tallystick.entrypoints.http.replies import RAW_HIT
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import MAX_BODY, ApiRequest
 from tallystick.entrypoints.http.rewards import MAX_BATCH_BYTES
 
@@ -95,7 +95,7 @@ def loyalty_router(
     accrue: Single[Keyed[Earnings], Credited],
     reads: Reads,
     tiers: Tiers,
-    gate: Gate,
+    caller_guard: CallerGuard,
     clock: Clock,
 ) -> Router:
     """Return the routes of loyalty."""
@@ -127,18 +127,18 @@ def loyalty_router(
             points=data.points,
             reason=data.reason,
             reward_id=data.reward_id,
-            correlation_id=request.exchange.correlation_id,
+            correlation_id=request.context.correlation_id,
             at=now,
         )
         accrued = await award(Keyed(command, await request.idempotency_key(now)))
         if accrued.was_there:
-            request.exchange.reply_headers.append(RAW_HIT)
+            request.context.reply_headers.append(RAW_HIT)
         return accrued.accrual
 
     @post("/accruals", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, PERMISSION: "loyalty:batch"})
     async def accrue_points(request: ApiRequest, data: JSONBody[AccrualEvents]) -> AccrualOutcomes:
         """Credit many events at once; the outcomes are in the order of the events."""
-        now, correlation_id = clock.now(), exchange_of(request.scope).correlation_id
+        now, correlation_id = clock.now(), context_of(request.scope).correlation_id
         earnings = tuple(
             Earning(
                 player_id=UserId(event.player_id),
@@ -156,7 +156,7 @@ def loyalty_router(
     awarding = raw_post(
         "/manual-rewards",
         award_points,
-        gate=gate,
+        caller_guard=caller_guard,
         options={LIMIT: "award", PERMISSION: "loyalty:award"},
         tag="Loyalty",
         body=AwardBody,
@@ -166,7 +166,7 @@ def loyalty_router(
             *(PointsDisabled, AccountFrozen, BalanceLimitExceeded),
         ),
     )
-    guarded = Router("/", route_handlers=[loyalty, accrue_points], guards=[gate.guard])
+    guarded = Router("/", route_handlers=[loyalty, accrue_points], guards=[caller_guard.guard])
     return Router("/api/loyalty", route_handlers=[guarded, awarding], tags=["Loyalty"])
 
 

@@ -6,8 +6,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from tallystick.domain.refusals import Unauthenticated
-from tallystick.entrypoints.http.exchange import Exchange
 from tallystick.entrypoints.http.refusals import MetricsRefused, RouteNotFound
+from tallystick.entrypoints.http.request_context import RequestContext
 
 PATH = "/metrics"
 _FORWARDED = (
@@ -26,20 +26,20 @@ class MetricsAccess(NamedTuple):
     """Several while they rotate; each is enough."""
     has_listener: bool = False
 
-    def check(self, exchange: Exchange) -> None:
+    def check(self, context: RequestContext) -> None:
         """Check a request on the address of the API; RouteNotFound, Unauthenticated or MetricsRefused."""
         if self.has_listener:
             raise RouteNotFound
         if self.tokens:
-            self.check_token(exchange)
-        elif not _is_local(exchange.peer, exchange.headers):
+            self.check_token(context)
+        elif not _is_local(context.peer, context.headers):
             raise MetricsRefused
 
-    def check_token(self, exchange: Exchange) -> None:
+    def check_token(self, context: RequestContext) -> None:
         """Check a request on the listener of their own, which is as open as its address where there is no token."""
         if not self.tokens:
             return
-        scheme, _, given = exchange.headers.get(b"authorization", b"").partition(b" ")
+        scheme, _, given = context.headers.get(b"authorization", b"").partition(b" ")
         given = given.strip(b" ")
         is_known = any(hmac.compare_digest(given, token.encode()) for token in self.tokens)
         if scheme.lower() != b"bearer" or not is_known:

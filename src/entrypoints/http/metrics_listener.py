@@ -14,12 +14,12 @@ from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.ports import Randomness
 from tallystick.domain.refusals import Refusal
 from tallystick.entrypoints.http.cors import Cors
-from tallystick.entrypoints.http.edge import Edge
-from tallystick.entrypoints.http.exchange import exchange_of, send_reply
 from tallystick.entrypoints.http.metrics_access import PATH, MetricsAccess
 from tallystick.entrypoints.http.problems import send_problem
 from tallystick.entrypoints.http.protocol import HttpProtocol
 from tallystick.entrypoints.http.refusals import MethodNotAllowed, RouteNotFound
+from tallystick.entrypoints.http.request_boundary import RequestBoundary
+from tallystick.entrypoints.http.request_context import context_of, send_reply
 from tallystick.entrypoints.http.request_log import LogRules, RequestLog
 
 
@@ -34,21 +34,21 @@ def metrics_app(
     """Return the application of the listener: one path, and problems for all others."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
-        exchange = exchange_of(scope)
+        context = context_of(scope)
         try:
             if scope["path"] != PATH:
                 raise RouteNotFound
             scope["path_template"] = PATH
             if scope.get("method") != "GET":
                 raise MethodNotAllowed
-            access.check_token(exchange)
+            access.check_token(context)
         except Refusal as refusal:
-            await send_problem(refusal, exchange, send)
+            await send_problem(refusal, context, send)
             return
         body, content_type = metrics.exposition()
         await send_reply(send, 200, f"{content_type}; charset=utf-8".encode(), body)
 
-    return Edge(
+    return RequestBoundary(
         app,
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,

@@ -19,13 +19,13 @@ from tallystick.application.reads import SlowReads
 from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.entrypoints.http.authentication import PUBLIC
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.documentation import PATH
-from tallystick.entrypoints.http.exchange import exchange_of
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
 from tallystick.entrypoints.http.metrics_access import PATH as METRICS_PATH
 from tallystick.entrypoints.http.metrics_access import MetricsAccess
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.refusals import MetricsRefused, RouteNotFound
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
 _READY_SECONDS = 1.0
@@ -130,14 +130,14 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
     )
     async def scrape(request: ApiRequest) -> Response[bytes]:
         """Return the measurements in the text format of Prometheus; with a token, or on the machine itself."""
-        access.check(exchange_of(request.scope))
+        access.check(context_of(request.scope))
         body, content_type = metrics.exposition()
         return Response(body, media_type=content_type)
 
     return Router("", route_handlers=[about, healthz, readyz, scrape], tags=["Operations"])
 
 
-def administration_router(reads: SlowReads, gate: Gate, clock: Clock) -> Router:
+def administration_router(reads: SlowReads, caller_guard: CallerGuard, clock: Clock) -> Router:
     """Return the routes of administrators."""
 
     async def count() -> list[Invariant]:
@@ -156,4 +156,4 @@ def administration_router(reads: SlowReads, gate: Gate, clock: Clock) -> Router:
         kept = not any(invariant.violations for invariant in counted.value)
         return PromiseReport(kept, counted.value, counted.computed_at, round(counted.age_seconds, 3))
 
-    return Router("/api/admin", route_handlers=[invariants], guards=[gate.guard], tags=["Administration"])
+    return Router("/api/admin", route_handlers=[invariants], guards=[caller_guard.guard], tags=["Administration"])

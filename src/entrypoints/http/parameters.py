@@ -78,7 +78,7 @@ class RequestShape(msgspec.Struct, frozen=True):
 
 
 def give_shapes(app: Litestar) -> None:
-    """Let the gate know the shape of the requests of every handler that it guards."""
+    """Let the caller guard know the shape of the requests of every handler that it guards."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:

@@ -16,8 +16,8 @@ from tallystick.domain.ledger import EventKey
 from tallystick.domain.loyalty import Accrual
 from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual
 from tallystick.domain.users import UserId
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.fields import EventName, EventType, UserIdText
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.replies import HIT
@@ -44,7 +44,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 def pending_accruals_router(
-    recover: Single[Keyed[Recovery], Accrued], reads: Reads, gate: Gate, cursors: Cursors, clock: Clock
+    recover: Single[Keyed[Recovery], Accrued], reads: Reads, caller_guard: CallerGuard, cursors: Cursors, clock: Clock
 ) -> Router:
     """Return the routes of pending accruals."""
 
@@ -72,7 +72,7 @@ def pending_accruals_router(
     return Router(
         "/api/pending-accruals",
         route_handlers=[pending_accruals, recover_pending_accrual],
-        guards=[gate.guard],
+        guards=[caller_guard.guard],
         tags=["Loyalty"],
     )
 

@@ -38,7 +38,6 @@ from tallystick.domain.rewards import AlreadyCollected, NotYourReward, RewardNot
 from tallystick.domain.sessions import SessionRequired, WrongPassword
 from tallystick.domain.tokens import IdentityKeysUnavailable, TokenRefused
 from tallystick.domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
-from tallystick.entrypoints.http.exchange import Exchange, send_reply
 from tallystick.entrypoints.http.refusals import (
     BodyTooLarge,
     BodyTooSlow,
@@ -58,6 +57,7 @@ from tallystick.entrypoints.http.refusals import (
     UriTooLong,
     WebhooksDisabled,
 )
+from tallystick.entrypoints.http.request_context import RequestContext, send_reply
 
 PROBLEM_JSON = "application/problem+json"
 REFUSALS = "refusals"
@@ -193,9 +193,9 @@ def _has_token(refusal: Refusal) -> bool:
     return isinstance(refusal, TokenRefused) or (isinstance(refusal, SignatureRefused) and refusal.has_token)
 
 
-async def send_problem(refusal: Refusal, exchange: Exchange, send: Send) -> None:
+async def send_problem(refusal: Refusal, context: RequestContext, send: Send) -> None:
     """Answer with a refusal, outside the framework."""
-    exchange.refuse(refusal)
+    context.refuse(refusal)
     headers = [(name.encode(), value.encode()) for name, value in problem_headers(refusal).items()]
-    body = problem_body(refusal, exchange.correlation_id)
+    body = problem_body(refusal, context.correlation_id)
     await send_reply(send, status_of(refusal), PROBLEM_JSON.encode(), body, headers)

@@ -12,9 +12,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tallystick.domain.refusals import Overloaded, Refusal
-from tallystick.entrypoints.http.exchange import MAX_HEADER_BYTES, MAX_TARGET_BYTES, REFUSED_BY_SERVER
 from tallystick.entrypoints.http.joined_writes import JoinedWrites
 from tallystick.entrypoints.http.refusals import HeadersTooLarge, HeadTooSlow, MalformedRequest
+from tallystick.entrypoints.http.request_context import MAX_HEADER_BYTES, MAX_TARGET_BYTES, REFUSED_BY_SERVER
 
 HEAD_SECONDS = 15.0
 WRITE_SECONDS = 30.0

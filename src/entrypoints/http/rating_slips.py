@@ -28,12 +28,12 @@ from tallystick.domain.rating_slips import (
 )
 from tallystick.domain.times import in_utc
 from tallystick.domain.users import UserId, UserNotFound
-from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, Time, UserIdText
-from tallystick.entrypoints.http.gate import PERMISSION, Gate
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.replies import HIT
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
 State = Annotated[SlipState | None, QueryParameter(name="state", description="Only slips in this state.")]
@@ -87,7 +87,7 @@ def rating_slips_router(
     complete_one: Single[Keyed[CompleteSlip], Completed],
     recover_one: Single[Keyed[RecoverSlip], Accrued],
     reads: Reads,
-    gate: Gate,
+    caller_guard: CallerGuard,
     cursors: Cursors,
     clock: Clock,
     randomness: Randomness,
@@ -152,7 +152,7 @@ def rating_slips_router(
             average_bet=told.average_bet,
             closed_at=told.closed_at and in_utc(told.closed_at),
             staff_id=request.user.user_id,
-            correlation_id=exchange_of(request.scope).correlation_id,
+            correlation_id=context_of(request.scope).correlation_id,
             at=now,
         )
         completed = await complete_one(Keyed(command, await request.idempotency_key(now)))
@@ -176,7 +176,7 @@ def rating_slips_router(
     return Router(
         "/api/rating-slips",
         route_handlers=[open_rating_slip, rating_slips, rating_slip, complete_rating_slip, recover_rating_slip],
-        guards=[gate.guard],
+        guards=[caller_guard.guard],
         opt={PERMISSION: "slips:write"},
         tags=["Rating slips"],
     )

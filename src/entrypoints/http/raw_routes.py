@@ -15,10 +15,10 @@ from tallystick.application.idempotency import RequestKey
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Refusal, Unauthenticated
 from tallystick.entrypoints.http.bodies import decode, read_body
-from tallystick.entrypoints.http.exchange import JSON, exchange_of, send_reply
-from tallystick.entrypoints.http.gate import Gate
+from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.parameters import SHAPE, RequestShape
 from tallystick.entrypoints.http.refusals import InvalidRequest, MethodNotAllowed
+from tallystick.entrypoints.http.request_context import JSON, context_of, send_reply
 from tallystick.entrypoints.http.requests import request_key
 
 OPERATION = "operation"
@@ -48,14 +48,14 @@ class RawRequest:
     def __init__(self, scope: HTTPScope, receive: Receive) -> None:
         self._scope, self._receive = scope, receive
         self._body: bytes | None = None
-        self.exchange = exchange_of(scope)
+        self.context = context_of(scope)
 
     @property
     def principal(self) -> Principal:
         """Who asks."""
-        if self.exchange.principal is None:
+        if self.context.principal is None:
             raise Unauthenticated
-        return self.exchange.principal
+        return self.context.principal
 
     def parameter(self, name: str) -> str:
         """Return a parameter of the path."""
@@ -65,12 +65,12 @@ class RawRequest:
     async def body(self) -> bytes:
         """Return the raw body; refusals as in `read_body`."""
         if self._body is None:
-            self._body = await read_body(self._receive, self.exchange.headers)
+            self._body = await read_body(self._receive, self.context.headers)
         return self._body
 
     async def decoded(self, expected: type[B], *, may_be_absent: bool) -> B:
         """Return the body as the type that is expected; InvalidRequest names what is wrong in it and elsewhere."""
-        body, faults = await self.body(), self.exchange.faults
+        body, faults = await self.body(), self.context.faults
         if body or not may_be_absent:
             return decode(body, expected, others=faults)
         if faults:
@@ -86,7 +86,7 @@ def raw_post(
     path: str,
     work: Callable[[RawRequest, B], Awaitable[msgspec.Struct]],
     *,
-    gate: Gate,
+    caller_guard: CallerGuard,
     options: Mapping[str, Any],
     tag: str,
     body: type[B],
@@ -96,7 +96,7 @@ def raw_post(
 ) -> ASGIRouteHandler:
     """Return a handler that answers POST with 200 and what `work` returns of a request and its body, as JSON.
 
-    `options` are those that the gate reads of other handlers. Where a body `may_be_absent`, no body is an empty object.
+    `options` are those that the caller guard reads of other handlers. Where a body `may_be_absent`, no body is an empty object.
     """
     operation = {
         "tags": [tag],
@@ -113,7 +113,7 @@ def raw_post(
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
             raise MethodNotAllowed
-        await gate.check(scope, checked)
+        await caller_guard.check(scope, checked)
         request = RawRequest(scope, receive)
         answered = await work(request, await request.decoded(body, may_be_absent=may_be_absent))
         await send_reply(send, 200, JSON, msgspec.json.encode(answered))

@@ -22,7 +22,7 @@ from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.codes import CodesExhausted
 from tallystick.domain.refusals import OutcomeUnknown
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.http.gate import TELLS_DELETED, Gate
+from tallystick.entrypoints.http.caller_guard import TELLS_DELETED, CallerGuard
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -90,7 +90,7 @@ def referrals_router(
     peek_link: PeekReferralLink,
     remint: Single[Keyed[Remint], Reminted],
     reads: Reads,
-    gate: Gate,
+    caller_guard: CallerGuard,
     addresses: Addresses,
     cursors: Cursors,
     clock: Clock,
@@ -157,7 +157,7 @@ def referrals_router(
     return Router(
         "/api",
         route_handlers=[my_referral_link, referral, remint_code, leaderboard, globe],
-        guards=[gate.guard],
+        guards=[caller_guard.guard],
         tags=["Referrals"],
     )
 

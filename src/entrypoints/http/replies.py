@@ -18,7 +18,6 @@ from tallystick.application.idempotency import Replayed, RequestKey, StoredReply
 from tallystick.application.ports import Metrics
 from tallystick.domain.refusals import Refusal
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, ClientGone
-from tallystick.entrypoints.http.exchange import Exchange, exchange_of, send_reply
 from tallystick.entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
 from tallystick.entrypoints.http.refusals import (
     BodyTooLarge,
@@ -28,6 +27,7 @@ from tallystick.entrypoints.http.refusals import (
     MethodNotAllowed,
     RouteNotFound,
 )
+from tallystick.entrypoints.http.request_context import RequestContext, context_of, send_reply
 
 HIT = {"idempotency-hit": "true"}
 RAW_HIT = (b"idempotency-hit", b"true")
@@ -70,7 +70,7 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
     def on_replay(request: Request, replay: Replayed) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         metrics.count("idempotency_hits")
         reply = replay.reply
-        exchange_of(request.scope).code = _code(reply)
+        context_of(request.scope).code = _code(reply)
         return Response(reply.body, status_code=reply.status, media_type=_media_type(reply), headers=HIT)
 
     def on_framework(request: Request, error: HTTPException) -> Response[bytes]:  # type: ignore[type-arg]  # any request
@@ -79,17 +79,17 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
     def on_anything(request: Request, error: Exception) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         if isinstance(error, ClientGone):
             raise error
-        logger().error("request failed", correlation_id=exchange_of(request.scope).correlation_id, error=error)
+        logger().error("request failed", correlation_id=context_of(request.scope).correlation_id, error=error)
         return _problem(request, InternalError())
 
     return {Refusal: on_refusal, Replayed: on_replay, HTTPException: on_framework, Exception: on_anything}
 
 
-async def send_replay(replay: Replayed, metrics: Metrics, exchange: Exchange, send: Send) -> None:
+async def send_replay(replay: Replayed, metrics: Metrics, context: RequestContext, send: Send) -> None:
     """Answer with a stored reply, outside the framework."""
     metrics.count("idempotency_hits")
     reply = replay.reply
-    exchange.code = _code(reply)
+    context.code = _code(reply)
     await send_reply(send, reply.status, _media_type(reply).encode(), reply.body, [RAW_HIT])
 
 
@@ -108,10 +108,10 @@ def _media_type(reply: StoredReply) -> str:
 
 
 def _problem(request: Request, refusal: Refusal) -> Response[bytes]:  # type: ignore[type-arg]  # any request
-    exchange = exchange_of(request.scope)
-    exchange.refuse(refusal)
+    context = context_of(request.scope)
+    context.refuse(refusal)
     return Response(
-        problem_body(refusal, exchange.correlation_id),
+        problem_body(refusal, context.correlation_id),
         status_code=status_of(refusal),
         media_type=PROBLEM_JSON,
         headers=problem_headers(refusal),

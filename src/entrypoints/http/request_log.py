@@ -6,7 +6,7 @@ from litestar.types import HTTPScope
 
 from tallystick.adapters.telemetry.logs import Pseudonyms, logger
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
-from tallystick.entrypoints.http.exchange import Exchange
+from tallystick.entrypoints.http.request_context import RequestContext
 
 _UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -28,15 +28,15 @@ class RequestLog:
     def __init__(self, metrics: PrometheusMetrics, pseudonyms: Pseudonyms, rules: LogRules) -> None:
         self._metrics, self._pseudonyms, self._rules = metrics, pseudonyms, rules
 
-    def record(self, scope: HTTPScope, exchange: Exchange, status: int, seconds: float) -> None:
+    def record(self, scope: HTTPScope, context: RequestContext, status: int, seconds: float) -> None:
         """Record an answered request; a status of 0 stands for one that was cut off before its answer began."""
         route = scope.get("path_template") or _UNMATCHED
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._metrics.request(method, route, status, seconds)
-        if exchange.code:
-            self._metrics.problem(route, exchange.code)
-        if exchange.cause is not None:
-            self._metrics.count("unavailable_replies", label=exchange.cause)
+        if context.code:
+            self._metrics.problem(route, context.code)
+        if context.cause is not None:
+            self._metrics.count("unavailable_replies", label=context.cause)
         is_failure = status >= _FIRST_FAILURE or not status
         if not (is_failure or status >= _FIRST_REFUSAL or self._is_worth_a_line(method, seconds)):
             return
@@ -45,16 +45,16 @@ class RequestLog:
             "route": route,
             "status": status,
             "ms": round(seconds * 1000, 2),
-            "correlation_id": exchange.correlation_id,
+            "correlation_id": context.correlation_id,
         }
-        if exchange.code:
-            facts["code"] = exchange.code
-        if exchange.cause is not None:
-            facts["cause"] = exchange.cause
-        if exchange.sqlstate is not None:
-            facts["sqlstate"] = exchange.sqlstate
-        if exchange.principal is not None:
-            facts["user"] = self._pseudonyms.of(exchange.principal.user_id)
+        if context.code:
+            facts["code"] = context.code
+        if context.cause is not None:
+            facts["cause"] = context.cause
+        if context.sqlstate is not None:
+            facts["sqlstate"] = context.sqlstate
+        if context.principal is not None:
+            facts["user"] = self._pseudonyms.of(context.principal.user_id)
         if is_failure:
             logger().warning("request", **facts)
         else:

@@ -15,8 +15,8 @@ from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.domain.sessions import SessionKey
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
-from tallystick.entrypoints.http.exchange import exchange_of
 from tallystick.entrypoints.http.refusals import Fault, InvalidRequest
+from tallystick.entrypoints.http.request_context import context_of
 
 FINGERPRINTS = "fingerprints"
 """What the application's state holds the hashing of requests under."""
@@ -40,13 +40,13 @@ class ApiRequest(Request[Principal, None, State]):
         state = self._connection_state
         if not isinstance(state.body, bytes):
             limit = self.route_handler.opt.get(MAX_BODY, MAX_BODY_BYTES)
-            exchange = exchange_of(self.scope)
-            body = await read_body(self.receive, exchange.headers, limit=limit)
+            context = context_of(self.scope)
+            body = await read_body(self.receive, context.headers, limit=limit)
             field = self.route_handler.parsed_data_field
             if not body and field is not None:
                 missing = [] if field.is_optional else [Fault.at("", "a JSON object is needed")]
-                if exchange.faults or missing:
-                    raise InvalidRequest([*exchange.faults, *missing])
+                if context.faults or missing:
+                    raise InvalidRequest([*context.faults, *missing])
             state.body = body
         return state.body
 
@@ -55,7 +55,7 @@ class ApiRequest(Request[Principal, None, State]):
         field = self.route_handler.parsed_data_field
         if field is None:
             raise AssertionError("a handler without data decodes no body")
-        body, faults = await self.body(), exchange_of(self.scope).faults
+        body, faults = await self.body(), context_of(self.scope).faults
         if STRICTER in self.route_handler.opt:
             decode(body, self.route_handler.opt[STRICTER], others=faults)
         return decode(body, field.annotation, others=faults)
@@ -78,21 +78,21 @@ async def request_key(
     success_status: int,
     session: SessionKey | None = None,
 ) -> RequestKey | None:
-    """Return the idempotency key of a caller's request, which the gate has checked; None where the client sent none."""
-    exchange = exchange_of(scope)
-    given = exchange.headers.get(b"idempotency-key")
+    """Return the idempotency key of a caller's request, which the caller guard has checked; None where the client sent none."""
+    context = context_of(scope)
+    given = context.headers.get(b"idempotency-key")
     if given is None:
         return None
-    if exchange.principal is None:
+    if context.principal is None:
         raise Unauthenticated
     fingerprints: Fingerprints = scope["litestar_app"].state[FINGERPRINTS]
     about = (session.session_id.encode(),) if session is not None else ()
     request = b"\n".join((scope["method"].encode(), scope["raw_path"], *about, await body()))
     return RequestKey(
-        caller=exchange.principal.user_id,
+        caller=context.principal.user_id,
         key=given.decode(),
         fingerprint=await fingerprints(request),
         success_status=success_status,
-        correlation_id=exchange.correlation_id,
+        correlation_id=context.correlation_id,
         at=at,
     )

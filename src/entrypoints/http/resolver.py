@@ -17,8 +17,7 @@ from tallystick.application.ports import LimiterUnavailable, Metrics
 from tallystick.application.referral_links import Resolution
 from tallystick.domain.codes import MAX_CODE_LENGTH, normal_form
 from tallystick.entrypoints.http.authentication import PUBLIC, cookie
-from tallystick.entrypoints.http.exchange import JSON, exchange_of, send_reply
-from tallystick.entrypoints.http.gate import Gate
+from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.links import (
     CLICK_COOKIE,
     CLICK_COOKIE_SECONDS,
@@ -30,6 +29,7 @@ from tallystick.entrypoints.http.links import (
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import MethodNotAllowed, RateLimited
+from tallystick.entrypoints.http.request_context import JSON, context_of, send_reply
 from tallystick.entrypoints.http.requests import ApiRequest
 
 _OPERATION: Mapping[str, Any] = {
@@ -76,7 +76,7 @@ _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
 
 
 def resolver_router(
-    resolve: Single[str, Resolution], clicks: Clicks, gate: Gate, addresses: Addresses, metrics: Metrics
+    resolve: Single[str, Resolution], clicks: Clicks, caller_guard: CallerGuard, addresses: Addresses, metrics: Metrics
 ) -> Router:
     """Return the routes that are open to everybody who has a link."""
 
@@ -88,7 +88,7 @@ def resolver_router(
     async def resolve_code(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
         if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
             raise MethodNotAllowed
-        await gate.count("resolver", exchange_of(scope))
+        await caller_guard.count("resolver", context_of(scope))
         code = normal_form(_asked(scope["query_string"])) or ""
         resolution = await resolve(code)
         metrics.count("resolver_outcomes", label=resolution)
@@ -105,12 +105,12 @@ def resolver_router(
 
         Other query parameters, such as `utm_source`, are passed on to the app.
         """
-        await gate.count("resolver", exchange_of(request.scope))
+        await caller_guard.count("resolver", context_of(request.scope))
         clicked = normal_form(code.removeprefix("/"))
         cookies: list[Cookie] = []
         if clicked is not None:
             clicks.note(clicked)
-            remembered = clicked_codes(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
+            remembered = clicked_codes(cookie(context_of(request.scope).headers, CLICK_COOKIE))
             if clicked not in remembered and len(remembered) < MAX_CLICKS:
                 cookies = [_click(click_cookie([*remembered, clicked]), is_secure=addresses.is_secure)]
         location = addresses.landing(clicked, request.scope["query_string"].decode("latin-1"))

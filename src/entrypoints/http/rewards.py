@@ -25,12 +25,12 @@ from tallystick.domain.rewards import (
     SelfPurchase,
 )
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.caller_guard import PERMISSION, TELLS_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, RewardDescription, RewardIdText, RewardName, UserIdText
-from tallystick.entrypoints.http.gate import PERMISSION, TELLS_DELETED, Gate
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
 
 MAX_ORDERS = 1000
@@ -109,7 +109,7 @@ def rewards_router(
     purchase_baskets: Single[Keyed[Basket], Bought],
     anyone_offers: AnyoneOffers,
     reads: Reads,
-    gate: Gate,
+    caller_guard: CallerGuard,
     cursors: Cursors,
     clock: Clock,
     randomness: Randomness,
@@ -181,7 +181,7 @@ def rewards_router(
             request.principal.user_id,
             RewardId(request.parameter("reward_id")),
             uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
-            request.exchange.correlation_id,
+            request.context.correlation_id,
             now,
         )
         return await purchase(Keyed(order, await request.idempotency_key(now)))
@@ -189,7 +189,7 @@ def rewards_router(
     @post("/purchases", status_code=200, opt={MAX_BODY: MAX_BATCH_BYTES, PERMISSION: "purchases:batch"})
     async def purchase_rewards(request: ApiRequest, data: JSONBody[OrdersBody]) -> Outcomes:
         """Buy for many users at once; the outcomes are in the order of the orders."""
-        now, correlation_id = clock.now(), exchange_of(request.scope).correlation_id
+        now, correlation_id = clock.now(), context_of(request.scope).correlation_id
         orders = tuple(
             Order(
                 UserId(order.user_id),
@@ -205,12 +205,12 @@ def rewards_router(
     guarded = Router(
         "/",
         route_handlers=[offer_reward, rewards, collected, change_reward, purchase_rewards],
-        guards=[gate.guard],
+        guards=[caller_guard.guard],
     )
     purchasing = raw_post(
         "/{reward_id:str}/purchase",
         purchase_reward,
-        gate=gate,
+        caller_guard=caller_guard,
         options={TELLS_DELETED: True},
         tag="Rewards",
         body=Nothing,

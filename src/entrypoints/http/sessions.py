@@ -17,10 +17,10 @@ from tallystick.domain.identity import IdentityExternal, WeakPassword, is_fit
 from tallystick.domain.sessions import LIFETIME, SessionKey, SessionRequired, WrongPassword
 from tallystick.domain.users import MAX_EMAIL_LENGTH, email_key
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
-from tallystick.entrypoints.http.exchange import exchange_of
-from tallystick.entrypoints.http.gate import LIMIT, Gate
+from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
 AccountHashes = NewType("AccountHashes", Pseudonyms)
@@ -61,7 +61,7 @@ def sessions_router(
     cookies: SessionTokens,
     bearers: Bearers,
     accounts: AccountHashes,
-    gate: Gate,
+    caller_guard: CallerGuard,
     addresses: Addresses,
     clock: Clock,
 ) -> Router:
@@ -89,7 +89,7 @@ def sessions_router(
         """
         if sign_in is None:
             raise IdentityExternal
-        await gate.count_account(accounts.of(email_key(data.email)), exchange_of(request.scope))
+        await caller_guard.count_account(accounts.of(email_key(data.email)), context_of(request.scope))
         session = await sign_in(data.email, data.password)
         cookie = session_cookie(cookies.issue(session), seconds=int(LIFETIME.total_seconds()))
         return Response(SignedIn(bearers.issue(session)), status_code=200, cookies=[cookie])
@@ -117,7 +117,7 @@ def sessions_router(
             raise IdentityExternal
         if not is_fit(data.new):
             raise WeakPassword
-        await gate.count_account(f"user {session.user_id}", exchange_of(request.scope))
+        await caller_guard.count_account(f"user {session.user_id}", context_of(request.scope))
         key = await request.idempotency_key(clock.now(), session=session)
         change = await check_password(session, current=data.current, new=data.new)
         return await change_password(Keyed(change, key))
@@ -125,7 +125,7 @@ def sessions_router(
     return Router(
         "/api/auth",
         route_handlers=[sign_in_user, sign_out, change_own_password],
-        guards=[gate.guard],
+        guards=[caller_guard.guard],
         tags=["Sign-up"],
     )
 

@@ -12,11 +12,11 @@ from tallystick.application.idempotency import Replayed
 from tallystick.application.ports import Metrics
 from tallystick.domain.refusals import Refusal
 from tallystick.entrypoints.http.authentication import PUBLIC, Authentication
-from tallystick.entrypoints.http.exchange import exchange_of
 from tallystick.entrypoints.http.problems import send_problem
 from tallystick.entrypoints.http.raw_routes import OPERATION
 from tallystick.entrypoints.http.refusals import MethodNotAllowed
 from tallystick.entrypoints.http.replies import send_replay
+from tallystick.entrypoints.http.request_context import context_of
 
 _PARAMETER = re.compile(r"\\{(\w+)\\}")
 
@@ -43,7 +43,7 @@ class Shortcut:
         if found is None:
             await self._framework(scope, receive, send)
             return
-        exchange = exchange_of(scope)
+        context = context_of(scope)
         route, parameters = found
         scope["path_params"], scope["path_template"], scope["litestar_app"] = (
             parameters,
@@ -54,12 +54,12 @@ class Shortcut:
             if scope.get("method") != route.method:
                 raise MethodNotAllowed
             if not route.is_public:
-                exchange.principal = await self._authentication.principal(exchange, str(scope.get("method", "")))
+                context.principal = await self._authentication.principal(context, str(scope.get("method", "")))
             await route.handle(scope=scope, receive=receive, send=send)
         except Refusal as refusal:
-            await send_problem(refusal, exchange, send)
+            await send_problem(refusal, context, send)
         except Replayed as replay:
-            await send_replay(replay, self._metrics, exchange, send)
+            await send_replay(replay, self._metrics, context, send)
 
     def _at(self, path: str) -> tuple[_Raw, dict[str, str]] | None:
         plain = self._plain.get(path)

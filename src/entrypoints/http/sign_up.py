@@ -23,8 +23,8 @@ from tallystick.domain.users import (
     UsernameTaken,
     phone_digits,
 )
+from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.fields import Email, Name, Phone, TypedCode, Username, rule
-from tallystick.entrypoints.http.gate import LIMIT, Gate
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.requests import STRICTER, ApiRequest
 
@@ -61,7 +61,7 @@ class _SignUpElsewhere(SignUpBody, frozen=True, forbid_unknown_fields=True, rena
 def sign_up_router(
     complete: Single[Keyed[SignUp], SignedUp],
     passwords: Passwords | None,
-    gate: Gate,
+    caller_guard: CallerGuard,
     clock: Clock,
     randomness: Randomness,
 ) -> Router:
@@ -70,7 +70,7 @@ def sign_up_router(
     @post(
         "/complete-phone-signup",
         status_code=200,
-        guards=[gate.guard],
+        guards=[caller_guard.guard],
         opt={
             LIMIT: "sign_up",
             STRICTER: _SignUpHere if passwords is not None else _SignUpElsewhere,

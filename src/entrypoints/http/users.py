@@ -27,11 +27,11 @@ from tallystick.domain.users import (
     is_email,
 )
 from tallystick.entrypoints.http.authentication import cookie
-from tallystick.entrypoints.http.exchange import exchange_of
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, TELLS_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import Email, Name, Phone, Username
-from tallystick.entrypoints.http.gate import LIMIT, PERMISSION, TELLS_DELETED, Gate
 from tallystick.entrypoints.http.links import CLICK_COOKIE, Addresses, clicked_codes
 from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
 
@@ -81,7 +81,7 @@ def users_router(
     attribute: Single[Keyed[Introduction], Arrived],
     read_summary: Single[UserId, UserSummary | None],
     reads: Reads,
-    gate: Gate,
+    caller_guard: CallerGuard,
     addresses: Addresses,
     digests: CodeDigests,
     tiers: Tiers,
@@ -99,7 +99,7 @@ def users_router(
         """Store what the caller tells about themselves, and who invited them; the first inviter stays for ever."""
         now = clock.now()
         named = [data.referred_by] if data.referred_by and not data.referred_by.isspace() else None
-        clicked = clicked_codes(cookie(exchange_of(request.scope).headers, CLICK_COOKIE))
+        clicked = clicked_codes(cookie(context_of(request.scope).headers, CLICK_COOKIE))
         arrival = Arrival(
             request.user.user_id,
             tuple(map(digests.sent, named or clicked)),
@@ -110,7 +110,7 @@ def users_router(
             arrival,
             Profile(data.email, data.username and username_form(data.username), data.display_name, data.phone),
             phone_verified=request.user.phone_verified,
-            correlation_id=exchange_of(request.scope).correlation_id,
+            correlation_id=context_of(request.scope).correlation_id,
         )
         return await attribute(Keyed(introduction, await request.idempotency_key(now)))
 
@@ -134,7 +134,7 @@ def users_router(
             raise UserNotFound
         return _found(summary, addresses)
 
-    return Router("/api", route_handlers=[upsert, me, by_email], guards=[gate.guard], tags=["Users"])
+    return Router("/api", route_handlers=[upsert, me, by_email], guards=[caller_guard.guard], tags=["Users"])
 
 
 def _me(summary: UserSummary, addresses: Addresses, tiers: Tiers) -> Me:

@@ -18,10 +18,10 @@ from tallystick.application.ports import Clock, Metrics
 from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.refusals import OutcomeUnknown
 from tallystick.entrypoints.http.authentication import PUBLIC, bearer_token
-from tallystick.entrypoints.http.exchange import exchange_of
-from tallystick.entrypoints.http.gate import LIMIT, Gate
+from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.refusals import InvalidRequest, SignatureRefused, WebhooksDisabled
+from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 from tallystick.entrypoints.http.strict_json import parse
 
@@ -44,7 +44,7 @@ def webhooks_router(
     receive_event: Single[Notice, Receipt],
     keys: WebhookKeys,
     flags: Flags,
-    gate: Gate,
+    caller_guard: CallerGuard,
     clock: Clock,
     metrics: Metrics,
     draw_candidates: DrawCandidates,
@@ -76,11 +76,11 @@ def webhooks_router(
             raise WebhooksDisabled
         body = await request.body()
         try:
-            envelope = recognise(exchange_of(request.scope).headers, body)
+            envelope = recognise(context_of(request.scope).headers, body)
             event = read_event(parse(body), envelope)
         except SignatureRefused as refusal:
             metrics.count("webhook_refusals", label="signature")
-            correlation_id = exchange_of(request.scope).correlation_id
+            correlation_id = context_of(request.scope).correlation_id
             logger().info("delivery refused", reason=refusal.reason, correlation_id=correlation_id)
             raise
         except UnknownShape as error:
@@ -90,7 +90,7 @@ def webhooks_router(
             return WebhookReceipt("ignored")
         return WebhookReceipt(await receive_event(Notice(event, draw_candidates())))
 
-    return Router("/api/webhooks", route_handlers=[receive], guards=[gate.guard], tags=["Webhooks"])
+    return Router("/api/webhooks", route_handlers=[receive], guards=[caller_guard.guard], tags=["Webhooks"])
 
 
 def _check_bearer(headers: dict[bytes, bytes], bearers: Sequence[str]) -> None:

@@ -51,18 +51,18 @@ async def test_a_failure_is_counted_and_logged_without_codes_and_answers_nobody(
 
 
 async def test_an_answer_does_not_wait_for_the_mirror(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = asyncio.Event()
+    caller_guard = asyncio.Event()
     written = MirrorMetadata.__call__
 
     async def slowly(self: MirrorMetadata, user_ids: Collection[UserId]) -> None:
-        await gate.wait()
+        await caller_guard.wait()
         await written(self, user_ids)
 
     monkeypatch.setattr(MirrorMetadata, "__call__", slowly)
     code = await world.mint("ada")
-    assert not gate.is_set()
+    assert not caller_guard.is_set()
 
-    gate.set()
+    caller_guard.set()
     assert await world.mirrored("ada") == code
 
 

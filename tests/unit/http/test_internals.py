@@ -4,9 +4,9 @@ from litestar import Litestar, asgi, get, post
 from litestar.params import FromPath
 from litestar.types import Receive, Scope, Send
 
-from tallystick.entrypoints.http.exchange import send_reply
 from tallystick.entrypoints.http.internals import RouteTable, give_parameters
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
+from tallystick.entrypoints.http.request_context import send_reply
 
 
 @get("/things/{thing:str}")

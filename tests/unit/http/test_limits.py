@@ -6,7 +6,7 @@ import pytest
 
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.entrypoints.http.clients import TrustedProxies
-from tallystick.entrypoints.http.exchange import Exchange
+from tallystick.entrypoints.http.request_context import RequestContext
 from tests.services import Serve
 from tests.unit.behaviours.http_limits import LimitedRoutesBehaviour
 
@@ -17,7 +17,7 @@ class TestLimitedRoutes(LimitedRoutesBehaviour): ...
 def client(peer: str, *forwarded: str, proxies: str = "") -> str:
     """Return whom a request from a peer, with some X-Forwarded-For, is counted as."""
     headers = {b"x-forwarded-for": ", ".join(forwarded).encode()} if forwarded else {}
-    return TrustedProxies(proxies.split()).client(Exchange("id", headers, peer))
+    return TrustedProxies(proxies.split()).client(RequestContext("id", headers, peer))
 
 
 def test_without_proxies_nobody_is_believed() -> None:
@@ -84,8 +84,8 @@ def test_a_hop_that_cannot_be_read_is_logged_once_by_its_shape(
     configure("info")
     proxies = TrustedProxies(["10.0.0.0/8"])
 
-    exchange = Exchange("id", {b"x-forwarded-for": hop.encode("latin-1")}, "10.0.0.1")
-    counted = {proxies.client(exchange) for _ in range(3)}
+    context = RequestContext("id", {b"x-forwarded-for": hop.encode("latin-1")}, "10.0.0.1")
+    counted = {proxies.client(context) for _ in range(3)}
 
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (counted, line["level"], line["shape"]) == ({"10.0.0.1"}, "warning", shape)
@@ -106,7 +106,7 @@ def test_a_header_that_is_not_believed_is_logged_once_with_the_setting(
     configure("info")
     trusted = TrustedProxies(proxies.split())
 
-    counted = {trusted.client(Exchange("id", {b"x-forwarded-for": b"203.0.114.7"}, peer)) for _ in range(3)}
+    counted = {trusted.client(RequestContext("id", {b"x-forwarded-for": b"203.0.114.7"}, peer)) for _ in range(3)}
 
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (counted, line["level"], line["peer"]) == ({peer}, "warning", named)

@@ -10,9 +10,9 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from tallystick.entrypoints.http.exchange import REFUSED_BY_SERVER, Exchange
 from tallystick.entrypoints.http.problems import send_problem
 from tallystick.entrypoints.http.protocol import HEAD_SECONDS, MAX_WAITING, WRITE_SECONDS, HttpProtocol
+from tallystick.entrypoints.http.request_context import REFUSED_BY_SERVER, RequestContext
 
 
 class Wire(asyncio.Transport):
@@ -81,7 +81,7 @@ def refusing(app: ASGIApp) -> ASGIApp:
         if refusal is None:
             await app(scope, receive, send)
         else:
-            await send_problem(refusal, Exchange("", {}, ""), send)
+            await send_problem(refusal, RequestContext("", {}, ""), send)
 
     return answer
 

@@ -16,7 +16,7 @@ from tests.unit.behaviours.http_referrals import code_of
 from tests.unit.behaviours.http_wallets import UTC_TIME, said
 
 
-class Gate:
+class CallerGuard:
     """Counts who comes to a method, and keeps those behind the first `lets_through` until it is opened."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, lets_through: int = 1000) -> None:
@@ -45,7 +45,7 @@ async def few_exports(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
 
 async def test_a_storm_on_the_globe_computes_it_once(anyone: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     await code_of(anyone, "ada")
-    gate = Gate(monkeypatch, MemoryLeaderboard, "most_connected")
+    caller_guard = CallerGuard(monkeypatch, MemoryLeaderboard, "most_connected")
 
     answers = await asyncio.gather(*(anyone.named(f"user{n}").get("/api/globe") for n in range(50)))
     await code_of(anyone, "bob")
@@ -54,22 +54,22 @@ async def test_a_storm_on_the_globe_computes_it_once(anyone: Caller, monkeypatch
     assert {answer.content for answer in answers} == {again.content}
     assert len(again.json()["nodes"]) == 1
     assert again.headers["content-type"] == "application/json"
-    assert gate.calls == 1
+    assert caller_guard.calls == 1
 
 
 async def test_promises_are_counted_once_for_everybody_who_asks_meanwhile(
     anyone: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staff = anyone.named("staff", "admin:read")
-    gate = Gate(monkeypatch, MemoryInvariants, "count", lets_through=0)
+    caller_guard = CallerGuard(monkeypatch, MemoryInvariants, "count", lets_through=0)
 
     asked = [asyncio.create_task(staff.get("/api/admin/invariants")) for _ in range(20)]
-    await gate.came.get()
-    gate.is_open.set()
+    await caller_guard.came.get()
+    caller_guard.is_open.set()
     answers = await asyncio.gather(*asked)
 
     assert {answer.status_code for answer in answers} == {200}
-    assert gate.calls == 1
+    assert caller_guard.calls == 1
     report = answers[0].json()
     assert report.keys() == {"kept", "items", "checked_at", "age_seconds"}
     assert UTC_TIME.match(report["checked_at"])
@@ -96,13 +96,13 @@ async def test_more_exports_than_may_be_sent_at_once_are_refused(
     for user in ("ada", "bob"):
         await code_of(few_exports, user)
     staff = few_exports.named("staff", "admin:export")
-    gate = Gate(monkeypatch, MemoryExports, "page", lets_through=1)
+    caller_guard = CallerGuard(monkeypatch, MemoryExports, "page", lets_through=1)
     sending = asyncio.create_task(staff.get("/api/admin/export/codes"))
     for _ in range(2):  # the first page is being sent, and the second one is waited for
-        await gate.came.get()
+        await caller_guard.came.get()
 
     refused = await staff.get("/api/admin/export/codes")
-    gate.is_open.set()
+    caller_guard.is_open.set()
 
     assert said(refused) == [(503, "OVERLOADED")]
     assert len((await sending).text.splitlines()) == 2

@@ -14,15 +14,6 @@ from tallystick.domain.refusals import Overloaded, Refusal
 from tallystick.entrypoints.http.bodies import ClientGone
 from tallystick.entrypoints.http.caching import NO_STORE, stored_for_a_while
 from tallystick.entrypoints.http.cors import Cors
-from tallystick.entrypoints.http.exchange import (
-    MAX_HEADER_BYTES,
-    MAX_TARGET_BYTES,
-    REFUSED_BY_SERVER,
-    Exchange,
-    correlation_id_of,
-    exchange_of,
-    headers_of,
-)
 from tallystick.entrypoints.http.framing import framing_fault, whole_body
 from tallystick.entrypoints.http.problems import send_problem
 from tallystick.entrypoints.http.refusals import (
@@ -30,6 +21,15 @@ from tallystick.entrypoints.http.refusals import (
     InternalError,
     RouteNotFound,
     UriTooLong,
+)
+from tallystick.entrypoints.http.request_context import (
+    MAX_HEADER_BYTES,
+    MAX_TARGET_BYTES,
+    REFUSED_BY_SERVER,
+    RequestContext,
+    context_of,
+    correlation_id_of,
+    headers_of,
 )
 from tallystick.entrypoints.http.request_log import RequestLog
 
@@ -39,7 +39,7 @@ _DOCUMENTATION = "/schema"
 _METHOD_NOT_ALLOWED = 405
 
 
-class Edge:
+class RequestBoundary:
     """Wraps the application."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Edge:
             return
         started = perf_counter()
         headers, header_bytes = headers_of(scope)
-        exchange = self._exchange(scope, headers)
+        context = self._context(scope, headers)
         status = 0
         send = stored_for_a_while(send, headers) if _is_documentation(scope) else send
 
@@ -68,7 +68,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *exchange.reply_headers]
+                message["headers"] = [*message.get("headers", ()), *context.reply_headers]
                 if status == _METHOD_NOT_ALLOWED:
                     message["headers"] = self._with_allow(scope["path"], message["headers"])
             await send(message)
@@ -77,27 +77,27 @@ class Edge:
         try:
             refusal = self._refusal(scope, headers, header_bytes)
             if refusal is not None:
-                await send_problem(refusal, exchange, send_with_headers)
+                await send_problem(refusal, context, send_with_headers)
             else:
                 await self._serve(scope, receive, send_with_headers)
         except ClientGone:
             pass
         except asyncio.CancelledError:
-            logger().warning("request cut off by the end of the server", correlation_id=exchange.correlation_id)
+            logger().warning("request cut off by the end of the server", correlation_id=context.correlation_id)
             raise
         except Exception as error:  # noqa: BLE001  nothing behind this line could answer
-            logger().error("request failed", correlation_id=exchange.correlation_id, error=error)
+            logger().error("request failed", correlation_id=context.correlation_id, error=error)
             if not status:
-                await send_problem(InternalError(), exchange, send_with_headers)
+                await send_problem(InternalError(), context, send_with_headers)
         finally:
             self._in_flight -= 1
-            self._log.record(scope, exchange, status, perf_counter() - started)
+            self._log.record(scope, context, status, perf_counter() - started)
 
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
-        receive = whole_body(receive, scope, exchange.headers)
+        context = context_of(scope)
+        receive = whole_body(receive, scope, context.headers)
         if scope["method"] == "OPTIONS":
-            await self._answer_options(scope, exchange, send)
+            await self._answer_options(scope, context, send)
         elif scope["method"] == "HEAD":
             # HEAD is GET without its body. The server decides by its own scope, which therefore stays as it is.
             inner = cast("HTTPScope", {**scope, "method": "GET"})
@@ -108,16 +108,16 @@ class Edge:
         else:
             await self._app(scope, receive, send)
 
-    def _exchange(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> Exchange:
+    def _context(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> RequestContext:
         correlation_id = correlation_id_of(headers) or self._randomness.bytes(16).hex()
         client = scope["client"]
-        exchange = Exchange(correlation_id, headers, client[0] if client else "")
-        exchange.reply_headers += ((b"x-correlation-id", correlation_id.encode()), _NO_SNIFFING)
-        exchange.reply_headers += self._cors.headers(headers.get(b"origin"))
+        context = RequestContext(correlation_id, headers, client[0] if client else "")
+        context.reply_headers += ((b"x-correlation-id", correlation_id.encode()), _NO_SNIFFING)
+        context.reply_headers += self._cors.headers(headers.get(b"origin"))
         if not _is_documentation(scope):
-            exchange.reply_headers.append(NO_STORE)
-        scope.setdefault("state", {})["exchange"] = exchange
-        return exchange
+            context.reply_headers.append(NO_STORE)
+        scope.setdefault("state", {})["request_context"] = context
+        return context
 
     def _refusal(self, scope: HTTPScope, headers: dict[bytes, bytes], header_bytes: int) -> Refusal | None:
         """Return why the application does not get to see a request."""
@@ -131,12 +131,12 @@ class Edge:
             return HeadersTooLarge(MAX_HEADER_BYTES)
         return framing_fault(scope["http_version"], headers)
 
-    async def _answer_options(self, scope: HTTPScope, exchange: Exchange, send: Send) -> None:
+    async def _answer_options(self, scope: HTTPScope, context: RequestContext, send: Send) -> None:
         """Answer what a path takes, and to pages of allowed origins what they may send."""
-        preflight = self._cors.preflight(exchange.headers)
+        preflight = self._cors.preflight(context.headers)
         allow = self._allow(scope["path"])
         if not allow and preflight is None:
-            await send_problem(RouteNotFound(), exchange, send)
+            await send_problem(RouteNotFound(), context, send)
             return
         headers = [*([(b"allow", allow)] if allow else []), *(preflight or ())]
         await send({"type": "http.response.start", "status": 204, "headers": headers})

@@ -251,7 +251,7 @@ async def test_a_length_of_absurd_length_is_too_large(anyone: Caller, length: st
 
 
 async def test_requests_that_were_answered_make_room_for_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallystick.entrypoints.http.edge.MAX_IN_FLIGHT", 1)
+    monkeypatch.setattr("tallystick.entrypoints.http.request_boundary.MAX_IN_FLIGHT", 1)
     anyone = await serve()
 
     statuses = [(await anyone.get(path)).status_code for path in ("/healthz", "/nowhere", "/api/me") * 2]

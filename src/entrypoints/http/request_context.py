@@ -20,7 +20,7 @@ _CORRELATION_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """Facts of a request, and headers that its reply is to carry."""
 
     correlation_id: str
@@ -50,9 +50,9 @@ async def send_reply(
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def exchange_of(scope: Scope) -> Exchange:
-    """Return the exchange that a scope belongs to."""
-    return cast("Exchange", scope["state"]["exchange"])
+def context_of(scope: Scope) -> RequestContext:
+    """Return the request context that a scope belongs to."""
+    return cast("RequestContext", scope["state"]["request_context"])
 
 
 def headers_of(scope: HTTPScope) -> tuple[dict[bytes, bytes], int]:

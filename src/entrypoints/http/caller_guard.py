@@ -1,4 +1,4 @@
-"""The gate that every route stands behind: it checks limit, caller, permission and parameters before a body is read."""
+"""The caller guard that every route stands behind: it checks limit, caller, permission and parameters before a body is read."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -16,9 +16,9 @@ from tallystick.domain.tokens import TokenRefused
 from tallystick.domain.users import UserDeleted
 from tallystick.entrypoints.http.authentication import report
 from tallystick.entrypoints.http.clients import TrustedProxies
-from tallystick.entrypoints.http.exchange import Exchange, exchange_of
 from tallystick.entrypoints.http.parameters import SHAPE, RequestShape, parameter_faults
 from tallystick.entrypoints.http.refusals import InvalidRequest, RateLimited
+from tallystick.entrypoints.http.request_context import RequestContext, context_of
 
 LIMIT = "limit"
 """The option of handlers that names their limit group; by default `read` for GET and `write` for the rest."""
@@ -34,7 +34,7 @@ A route that its owner may use without a permission has no such option, and its 
 """
 
 
-class Gate:
+class CallerGuard:
     """Counts requests by caller, and checks that the caller was not deleted or signed out and has the permission."""
 
     def __init__(
@@ -63,48 +63,48 @@ class Gate:
         InvalidRequest for what is wrong with the parameters; where a body is decoded next, its faults are to be added
         to those.
         """
-        exchange = exchange_of(scope)
-        await self.count(_group(scope, options), exchange)
-        principal = exchange.principal
+        context = context_of(scope)
+        await self.count(_group(scope, options), context)
+        principal = context.principal
         # A use case that refuses deleted callers by itself knows nothing of sessions that ended.
         if principal is not None and (principal.session is not None or TELLS_DELETED not in options):
-            await self._refuse_ended(principal, exchange)
+            await self._refuse_ended(principal, context)
         permission = options.get(PERMISSION)
         if permission is not None:
             if principal is None:
                 raise Unauthenticated
             principal.require(permission)
         shape: RequestShape = options[SHAPE]
-        exchange.faults = parameter_faults(scope, exchange.headers, shape)
-        if exchange.faults and not shape.has_body:
-            raise InvalidRequest(exchange.faults)
+        context.faults = parameter_faults(scope, context.headers, shape)
+        if context.faults and not shape.has_body:
+            raise InvalidRequest(context.faults)
 
-    async def count(self, group: LimitGroup, exchange: Exchange) -> None:
+    async def count(self, group: LimitGroup, context: RequestContext) -> None:
         """Count a request by its user, or by its address where nobody is known; RateLimited past the limit."""
-        principal = exchange.principal
-        identity = f"user {principal.user_id}" if principal is not None else self._proxies.client(exchange)
-        await self._count(group, identity, exchange)
+        principal = context.principal
+        identity = f"user {principal.user_id}" if principal is not None else self._proxies.client(context)
+        await self._count(group, identity, context)
 
-    async def count_account(self, account: str, exchange: Exchange) -> None:
+    async def count_account(self, account: str, context: RequestContext) -> None:
         """Count an attempt at the password of an account, whether or not there is one; RateLimited past the limit."""
-        await self._count("account", account, exchange)
+        await self._count("account", account, context)
 
-    async def _count(self, group: LimitGroup, identity: str, exchange: Exchange) -> None:
+    async def _count(self, group: LimitGroup, identity: str, context: RequestContext) -> None:
         allowance = await self._limiter.hit(group, identity)
         if allowance is None:
             return
         remaining = f'"{group}";r={allowance.remaining};t={allowance.reset_seconds}'
-        exchange.reply_headers += ((b"ratelimit-policy", allowance.policy), (b"ratelimit", remaining.encode()))
+        context.reply_headers += ((b"ratelimit-policy", allowance.policy), (b"ratelimit", remaining.encode()))
         if not allowance.allowed:
             raise RateLimited(allowance.reset_seconds)
 
-    async def _refuse_ended(self, principal: Principal, exchange: Exchange) -> None:
+    async def _refuse_ended(self, principal: Principal, context: RequestContext) -> None:
         state = await self._check_caller(principal)
         if state == "deleted":
             raise UserDeleted
         if state == "signed_out":
             refusal = TokenRefused("session_ended", "the session has not ended")
-            report(refusal, exchange, self._metrics)
+            report(refusal, context, self._metrics)
             raise refusal
 
 
