@@ -11,7 +11,7 @@ from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.application.flags import FollowedFlags
-from tallystick.application.ports import Bell, Clock
+from tallystick.application.ports import ChangeSignal, Clock
 from tallystick.entrypoints.worker.flags import FollowFlags
 
 
@@ -49,16 +49,16 @@ def published(document: Callable[[], bytes]) -> Provider:
     return _replacing(JwksCache | None, JwksCache(fetch, SystemClock(), RecordedMetrics(), SystemRandomness()))
 
 
-def following(bell: type[Bell] | None = None, *, look_seconds: float) -> Provider:
-    """Follow flags by another bell, where one is named, and look as seldom as it is said."""
+def following(signal: type[ChangeSignal] | None = None, *, look_seconds: float) -> Provider:
+    """Follow flags by another signal, where one is named, and look as seldom as it is said."""
     replacement = Provider(scope=Scope.APP)
 
-    def follow(flags: FollowedFlags, bell: Bell) -> FollowFlags:
-        return FollowFlags(flags, bell, look_seconds=look_seconds)
+    def follow(flags: FollowedFlags, signal: ChangeSignal) -> FollowFlags:
+        return FollowFlags(flags, signal, look_seconds=look_seconds)
 
     replacement.provide(follow)
-    if bell is not None:
-        replacement.provide(bell, provides=Bell)
+    if signal is not None:
+        replacement.provide(signal, provides=ChangeSignal)
     return replacement
 
 

@@ -101,13 +101,13 @@ class LimiterUnavailable(Refusal):
         super().__init__("requests cannot be counted at the moment; nothing was done, ask again")
 
 
-class Bell(Protocol):
+class ChangeSignal(Protocol):
     """Rings where something was changed elsewhere. Rings can be missed: who waits for one looks now and then, too."""
 
     async def listen(self) -> None:
         """Listen until cancelled, again and again where the connection is lost."""
 
-    async def rung(self) -> None:
+    async def wait(self) -> None:
         """Wait for a ring; those that nobody waited for are one."""
 
 

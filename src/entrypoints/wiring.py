@@ -16,12 +16,12 @@ from tallystick.adapters.identity.keys import KeyRing
 from tallystick.adapters.identity.passwords import Argon2Passwords
 from tallystick.adapters.identity.sessions import Bearers, SessionTokens
 from tallystick.adapters.identity.tokens import JwtVerifier
-from tallystick.adapters.memory.flags import SilentBell
+from tallystick.adapters.memory.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.adapters.postgres.contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
-from tallystick.adapters.postgres.doorbell import Doorbell
 from tallystick.adapters.postgres.flags import CHANNEL
+from tallystick.adapters.postgres.listen_notify import ListenNotify
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.rate_limits.limiter import SlidingWindows, read_limits
 from tallystick.adapters.system import SystemClock, SystemRandomness
@@ -45,7 +45,7 @@ from tallystick.application.loyalty import AccruePoints, Award, AwardPoints, Cre
 from tallystick.application.minting import DrawCandidates, Minted
 from tallystick.application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
 from tallystick.application.points import Accrued, Points
-from tallystick.application.ports import Bell, Clock, Metrics, Randomness, RateLimiter
+from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, RateLimiter
 from tallystick.application.rating_slips import (
     Completed,
     CompleteSlip,
@@ -211,8 +211,8 @@ class PostgresStore(Provider):
         await database.close()
 
     @provide
-    def bell(self, settings: Settings, randomness: Randomness) -> Bell:
-        return Doorbell(settings.listen_url, CHANNEL, randomness)
+    def bell(self, settings: Settings, randomness: Randomness) -> ChangeSignal:
+        return ListenNotify(settings.listen_url, CHANNEL, randomness)
 
     @provide
     def probe(
@@ -227,7 +227,7 @@ class MemoryStore(Provider):
     """The stores in memory."""
 
     scope = Scope.APP
-    bell = provide(SilentBell, provides=Bell)
+    signal = provide(SilentSignal, provides=ChangeSignal)
 
     @provide
     def transactions(self) -> Transactions:
@@ -284,8 +284,8 @@ class Switchboard(Provider):
         return Pins(settings.pinned_flags)
 
     @provide
-    def follow(self, flags: FollowedFlags, bell: Bell) -> FollowFlags:
-        return FollowFlags(flags, bell)
+    def follow(self, flags: FollowedFlags, signal: ChangeSignal) -> FollowFlags:
+        return FollowFlags(flags, signal)
 
     @provide
     def switch(self, batch: SwitchFlags, commits: Commits) -> Single[Keyed[Switch], FlagState]:

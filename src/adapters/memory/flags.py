@@ -26,11 +26,11 @@ class MemoryFlagBook:
             self._view.flags.put(switch.flag, switch)
 
 
-class SilentBell:
-    """A bell that never rings."""
+class SilentSignal:
+    """A signal that never rings."""
 
     async def listen(self) -> None:
         await asyncio.Event().wait()
 
-    async def rung(self) -> None:
+    async def wait(self) -> None:
         await asyncio.Event().wait()

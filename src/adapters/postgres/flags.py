@@ -32,4 +32,4 @@ class PostgresFlagBook:
             [switch.updated_at for switch in switches],
             [switch.updated_by for switch in switches],
         )
-        await self._connection.execute(_SQL.ring, CHANNEL)
+        await self._connection.execute(_SQL.notify, CHANNEL)

@@ -5,7 +5,7 @@ import contextlib
 
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.flags import FollowedFlags
-from tallystick.application.ports import Bell
+from tallystick.application.ports import ChangeSignal
 
 LOOK_SECONDS = 2.0
 """Every instance is to follow within 5 s, also one that a ring does not reach."""
@@ -14,18 +14,18 @@ LOOK_SECONDS = 2.0
 class FollowFlags:
     """Keeps the flags of this process as they are stored."""
 
-    def __init__(self, flags: FollowedFlags, bell: Bell, *, look_seconds: float = LOOK_SECONDS) -> None:
-        self._flags, self._bell, self._look_seconds = flags, bell, look_seconds
+    def __init__(self, flags: FollowedFlags, signal: ChangeSignal, *, look_seconds: float = LOOK_SECONDS) -> None:
+        self._flags, self._signal, self._look_seconds = flags, signal, look_seconds
         self._is_current = True
 
     async def run(self) -> None:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._bell.listen(), name="listen for flags")
+            tasks.create_task(self._signal.listen(), name="listen for flags")
             while True:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._look_seconds):
-                        await self._bell.rung()
+                        await self._signal.wait()
                 await self.look()
 
     async def look(self) -> None:

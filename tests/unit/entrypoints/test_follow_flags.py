@@ -1,4 +1,4 @@
-"""A process that follows flags: by the bell alone, by looking alone, and through whatever goes wrong."""
+"""A process that follows flags: by the signal alone, by looking alone, and through whatever goes wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tallystick.adapters.memory.flags import SilentBell
+from tallystick.adapters.memory.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
@@ -21,7 +21,7 @@ LONG = 30_000
 
 
 class Gong:
-    """A bell in the test's hand."""
+    """A signal in the test's hand."""
 
     def __init__(self) -> None:
         self.struck = asyncio.Event()
@@ -31,7 +31,7 @@ class Gong:
         self.is_listened_to.set()
         await asyncio.Event().wait()
 
-    async def rung(self) -> None:
+    async def wait(self) -> None:
         await self.struck.wait()
         self.struck.clear()
 
@@ -118,7 +118,7 @@ async def test_a_ring_is_followed_without_looking_now_and_then(world: World) -> 
 
 async def test_looking_now_and_then_follows_without_a_bell(world: World) -> None:
     flags = FollowedFlags(world.transactions, Pins({}))
-    async with running(FollowFlags(flags, SilentBell(), look_seconds=0.01)):
+    async with running(FollowFlags(flags, SilentSignal(), look_seconds=0.01)):
         for on in (False, True, False):
             await store(world, on=on)
             await until(lambda on=on: flags.enabled(POINTS) is on)  # type: ignore[misc]  # a default of its own
@@ -152,13 +152,13 @@ async def test_a_look_that_fails_does_not_stop_a_start(world: World, transaction
     flags = FollowedFlags(world.transactions, Pins({WEBHOOK: False}))
     transactions.failures = [KeyError("no such table")]
 
-    await FollowFlags(flags, SilentBell()).look()
+    await FollowFlags(flags, SilentSignal()).look()
 
     assert {flag: flags.enabled(flag) for flag in Flag} == {**DEFAULTS, WEBHOOK: False}
 
 
 async def test_an_outage_is_told_once(world: World, transactions: Watched, capsys: pytest.CaptureFixture[str]) -> None:
-    follow = FollowFlags(FollowedFlags(world.transactions, Pins({})), SilentBell())
+    follow = FollowFlags(FollowedFlags(world.transactions, Pins({})), SilentSignal())
 
     async def told(failures: int) -> int:
         transactions.failures = [StoreUnavailable("full")] * failures

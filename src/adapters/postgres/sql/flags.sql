@@ -12,6 +12,6 @@ ORDER BY new.name
 ON CONFLICT (name) DO UPDATE
 SET enabled = excluded.enabled, updated_at = excluded.updated_at, updated_by = excluded.updated_by;
 
--- ring(channel)
+-- notify(channel)
 -- Heard at the commit. It takes a lock of the whole database there, and so never stands beside money.
 SELECT pg_notify($1::text, '');

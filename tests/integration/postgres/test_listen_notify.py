@@ -1,4 +1,4 @@
-"""The bell on PostgreSQL: who listens hears of every switch, also after the connection was lost, cut or silent."""
+"""The signal on PostgreSQL: who listens hears of every switch, also after the connection was lost, cut or silent."""
 
 import asyncio
 import tempfile
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.doorbell import Doorbell
 from tallystick.adapters.postgres.flags import CHANNEL
+from tallystick.adapters.postgres.listen_notify import ListenNotify
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.system import SystemRandomness
-from tallystick.application.ports import Bell
+from tallystick.application.ports import ChangeSignal
 from tallystick.domain.flags import DEFAULTS, Flag
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tests.integration.postgres.sessions import Session, session, superuser_of
@@ -33,17 +33,17 @@ async def superuser(server: tuple[str, str], owner_dsn: str) -> AsyncIterator[Se
         yield connection
 
 
-def doorbell(dsn: str, *, heartbeat_seconds: float = NEVER, patience_seconds: float = 5.0) -> Doorbell:
-    return Doorbell(
+def listen_notify(dsn: str, *, heartbeat_seconds: float = NEVER, patience_seconds: float = 5.0) -> ListenNotify:
+    return ListenNotify(
         dsn, CHANNEL, SystemRandomness(), heartbeat_seconds=heartbeat_seconds, patience_seconds=patience_seconds
     )
 
 
 @asynccontextmanager
-async def following(world: World, bell: Bell, *, look_seconds: float = NEVER) -> AsyncIterator[Switchboard]:
-    """Return the flags of a process that follows: by the bell alone, where nothing else is said."""
+async def following(world: World, signal: ChangeSignal, *, look_seconds: float = NEVER) -> AsyncIterator[Switchboard]:
+    """Return the flags of a process that follows: by the signal alone, where nothing else is said."""
     board = Switchboard(world)
-    task = asyncio.create_task(FollowFlags(board.flags, bell, look_seconds=look_seconds).run())
+    task = asyncio.create_task(FollowFlags(board.flags, signal, look_seconds=look_seconds).run())
     try:
         yield board
         assert not task.done()
@@ -80,8 +80,8 @@ async def test_a_switch_is_heard_by_every_process_that_never_looks_by_itself(
     world: World, owner_dsn: str, superuser: Session
 ) -> None:
     async with (
-        following(world, doorbell(owner_dsn)) as first,
-        following(world, doorbell(owner_dsn)) as second,
+        following(world, listen_notify(owner_dsn)) as first,
+        following(world, listen_notify(owner_dsn)) as second,
     ):
 
         async def both_listen() -> bool:
@@ -95,7 +95,7 @@ async def test_a_switch_is_heard_by_every_process_that_never_looks_by_itself(
 
 
 async def test_a_process_that_cannot_listen_follows_by_looking(world: World) -> None:
-    async with following(world, doorbell(NOWHERE), look_seconds=0.05) as there:
+    async with following(world, listen_notify(NOWHERE), look_seconds=0.05) as there:
         for on in (False, True):
             await follows(there, Switchboard(world), on=on)
 
@@ -104,7 +104,7 @@ async def test_a_session_that_is_ended_is_opened_again_and_what_was_missed_is_se
     world: World, owner_dsn: str, superuser: Session
 ) -> None:
     here = Switchboard(world)
-    async with following(world, doorbell(owner_dsn)) as there:
+    async with following(world, listen_notify(owner_dsn)) as there:
         await follows(there, here, on=False)
         for on in (True, False):
             ended = await listened(superuser)
@@ -119,8 +119,8 @@ async def test_a_connection_that_falls_silent_is_given_up_for_another_one(
 ) -> None:
     here = Switchboard(world)
     async with wired(owner_dsn) as wire:
-        bell = doorbell(wire.dsn, heartbeat_seconds=0.05, patience_seconds=0.5)
-        async with following(world, bell) as there:
+        signal = listen_notify(wire.dsn, heartbeat_seconds=0.05, patience_seconds=0.5)
+        async with following(world, signal) as there:
             await follows(there, here, on=False)
             silent = await listened(superuser)
             wire.fault = "silent"
@@ -139,7 +139,7 @@ async def test_a_database_that_comes_later_is_listened_to(world: World, owner_ds
     here = Switchboard(world)
     with tempfile.TemporaryDirectory(prefix="wire-") as folder:
         wire = Wire(owner_dsn, Path(folder))
-        async with following(world, doorbell(wire.dsn)) as there:
+        async with following(world, listen_notify(wire.dsn)) as there:
             await here.switch(POINTS, on=False)
             async with await asyncio.start_unix_server(wire.connect, wire.socket):
                 await follows(there, here, on=False)
@@ -148,7 +148,7 @@ async def test_a_database_that_comes_later_is_listened_to(world: World, owner_ds
 
 
 async def test_who_follows_no_more_leaves_no_session_behind(world: World, owner_dsn: str, superuser: Session) -> None:
-    async with following(world, doorbell(owner_dsn)):
+    async with following(world, listen_notify(owner_dsn)):
         await listened(superuser)
 
     async def nobody_listens() -> bool:
@@ -158,7 +158,7 @@ async def test_who_follows_no_more_leaves_no_session_behind(world: World, owner_
 
 
 async def test_the_service_listens_as_its_own_role(owner_dsn: str) -> None:
-    connection = await doorbell(owner_dsn)._connect()
+    connection = await listen_notify(owner_dsn)._connect()
     try:
         assert await connection.fetchval("SELECT current_user::text") == "tallystick_app"
     finally:

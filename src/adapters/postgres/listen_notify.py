@@ -1,4 +1,4 @@
-"""The doorbell: LISTEN on a connection of its own, which goes past a pooler where there is a way."""
+"""The listen_notify: LISTEN on a connection of its own, which goes past a pooler where there is a way."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ from tallystick.application.ports import Randomness
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 
 
-class Doorbell:
-    """Rings when somebody notifies the channel, and when it begins to listen: it may have rung before.
+class ListenNotify:
+    """Rings when somebody notifies the channel, and when it begins to listen: it may have wait before.
 
     A connection that does not answer within a heartbeat is given up, for a firewall may have dropped it in silence.
     """
@@ -39,11 +39,11 @@ class Doorbell:
                 pause = _FIRST_PAUSE_SECONDS
                 await self._stay(connection)
             except Exception as error:  # noqa: BLE001  whatever it is: who waits for a ring looks now and then, too
-                logger().warning("the bell is out of reach", error=error)
+                logger().warning("the signal is out of reach", error=error)
             await asyncio.sleep(pause * (0.5 + self._randomness.fraction()))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    async def rung(self) -> None:
+    async def wait(self) -> None:
         await self._rung.wait()
         self._rung.clear()
 
