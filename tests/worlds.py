@@ -9,7 +9,7 @@ from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
 from tallystick.application.erasures import EraseTraces, FinishErasures
 from tallystick.application.group_commit import GroupCommit
 from tallystick.application.idempotency import Keyed
-from tallystick.application.identity_events import Notice, Receipt, ReceiveIdentityEvents
+from tallystick.application.identity_events import DeliveredEvent, Receipt, ReceiveIdentityEvents
 from tallystick.application.invariants import Invariant
 from tallystick.application.minting import Minted
 from tallystick.application.reads import CheckCallers, ReadUserSummaries
@@ -20,14 +20,14 @@ from tallystick.application.referral_links import (
     Resolution,
     ResolveCodes,
 )
-from tallystick.application.referrals import Arrived, AttributeReferrals, Introduction
+from tallystick.application.referrals import AttributeReferrals, UpsertResult, UserUpsert
 from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import CROCKFORD, Code, normal_form
 from tallystick.domain.identity import Verification
 from tallystick.domain.identity_events import EventKind, IdentityEvent
 from tallystick.domain.ids import uuid_v7
 from tallystick.domain.referral_points import ReferralNeed, ReferralPoints
-from tallystick.domain.referrals import Arrival, AttributionAttempt, Edge, Leader
+from tallystick.domain.referrals import AttributionAttempt, AttributionRequest, Edge, Leader
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
@@ -103,14 +103,14 @@ class World(Legacies):
         assert summary.code is not None
         return summary.code
 
-    def introduction(
+    def upsert(
         self, user: str, *codes: str | None, profile: Profile | None = None, phone_verified: bool = False
-    ) -> Introduction:
+    ) -> UserUpsert:
         now = self.clock.now()
         arrival_id = uuid_v7(now, self.randomness.bytes(10))
         sent = tuple(self.digests.sent(code) for code in codes if code is not None)
-        arrival = Arrival(UserId(user), sent, arrival_id, now)
-        return Introduction(arrival, profile or Profile(), phone_verified, self.new_id())
+        request = AttributionRequest(UserId(user), sent, arrival_id, now)
+        return UserUpsert(request, profile or Profile(), phone_verified, self.new_id())
 
     async def arrive(
         self,
@@ -119,12 +119,12 @@ class World(Legacies):
         profile: Profile | None = None,
         phone_verified: bool = False,
         key: str | None = None,
-    ) -> Arrived:
-        introduction = self.introduction(user, *codes, profile=profile, phone_verified=phone_verified)
+    ) -> UpsertResult:
+        upsert = self.upsert(user, *codes, profile=profile, phone_verified=phone_verified)
         request = self.key(user, key, repr((codes, profile)).encode()) if key else None
-        return result((await self.attribute_referrals([Keyed(introduction, request)]))[0])
+        return result((await self.attribute_referrals([Keyed(upsert, request)]))[0])
 
-    def notice(
+    def delivery(
         self,
         kind: EventKind,
         user: str,
@@ -135,7 +135,7 @@ class World(Legacies):
         phone_confirmed: bool = False,
         clears: Collection[ProfileField] = (),
         proves: Collection[Claim] = CLAIMS,
-    ) -> Notice:
+    ) -> DeliveredEvent:
         self._deliveries += 1
         now = self.clock.now()
         event = IdentityEvent(
@@ -150,10 +150,10 @@ class World(Legacies):
             proves=frozenset(proves),
             phone_confirmed=phone_confirmed,
         )
-        return Notice(event, self.candidates())
+        return DeliveredEvent(event, self.candidates())
 
     async def tell(self, kind: EventKind, user: str, **about: object) -> Receipt:
-        return (await self.receive_identity_events([self.notice(kind, user, **about)]))[0]  # type: ignore[arg-type]  # passed through
+        return (await self.receive_identity_events([self.delivery(kind, user, **about)]))[0]  # type: ignore[arg-type]  # passed through
 
     async def bring_verification(self, user: str) -> None:
         """Verify a phone as a backfill does it, beside all use cases."""

@@ -23,7 +23,7 @@ from tallystick.domain.users import CLAIMS, Profile, UserId
 Receipt = Literal["processed", "duplicate"]
 
 
-class Notice(msgspec.Struct, frozen=True):
+class DeliveredEvent(msgspec.Struct, frozen=True):
     """One delivery, with the candidates for the code that its user may need."""
 
     event: IdentityEvent
@@ -46,26 +46,28 @@ class ReceiveIdentityEvents:
         self._bring, self._note = bring, note
         self._erase = EraseTraces(transactions)
 
-    async def __call__(self, notices: Sequence[Notice]) -> list[Receipt]:
+    async def __call__(self, deliveries: Sequence[DeliveredEvent]) -> list[Receipt]:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
-            new = await stores.deliveries.claim([notice.event for notice in notices])
+            new = await stores.deliveries.claim([delivery.event for delivery in deliveries])
             # A delivery that stands twice in the batch is taken once.
             fresh = {
-                notice.event.delivery_id: notice for notice in reversed(notices) if notice.event.delivery_id in new
+                delivery.event.delivery_id: delivery
+                for delivery in reversed(deliveries)
+                if delivery.event.delivery_id in new
             }
-            batch = await EventBatch.open(stores, [notice.event for notice in fresh.values()], self._bring, now)
-            for notice in notices:
-                if fresh.get(notice.event.delivery_id) is notice:
-                    batch.take(notice)
+            batch = await EventBatch.open(stores, [delivery.event for delivery in fresh.values()], self._bring, now)
+            for delivery in deliveries:
+                if fresh.get(delivery.event.delivery_id) is delivery:
+                    batch.take(delivery)
             minted = await batch.record(stores, now)
             credited = await credit_referrals(stores, self._points, verified=batch.newly_verified, at=now)
         credited.measure(self._metrics)
         await self._erase.begin(batch.gone(), now)
         self._note(minted)
-        events = [notice.event for notice in fresh.values()]
-        self._measure(events, minted, out_of_order=batch.out_of_order, replays=len(notices) - len(fresh))
-        return ["processed" if fresh.get(n.event.delivery_id) is n else "duplicate" for n in notices]
+        events = [delivery.event for delivery in fresh.values()]
+        self._measure(events, minted, out_of_order=batch.out_of_order, replays=len(deliveries) - len(fresh))
+        return ["processed" if fresh.get(n.event.delivery_id) is n else "duplicate" for n in deliveries]
 
     def _measure(
         self,
@@ -106,15 +108,15 @@ class EventBatch:
         users = await enter(stores, named, at)
         return cls(UserBatch(users, users.values(), at=at), await stores.verifications.verified(named))
 
-    def take(self, notice: Notice) -> None:
+    def take(self, delivery: DeliveredEvent) -> None:
         """Apply one event."""
-        event, user = notice.event, self._users[notice.event.user_id]
+        event, user = delivery.event, self._users[delivery.event.user_id]
         self.out_of_order += is_out_of_order(event, user)
         self._users.keep(apply(self._with_free_claims(event) if carries_profile(event, user) else event, user))
         if self._users[event.user_id].deleted_at is not None:
             self._candidates.pop(event.user_id, None)
             return
-        self._candidates[event.user_id] = notice.candidates
+        self._candidates[event.user_id] = delivery.candidates
         if event.phone_confirmed and event.user_id not in self._verified:
             self._verified.add(event.user_id)
             self._new_verifications.append(Verification(event.user_id, "webhook", event.received_at))

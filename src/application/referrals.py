@@ -20,10 +20,10 @@ from tallystick.domain.referral_points import ReferralPoints
 from tallystick.domain.referrals import (
     MAX_ATTEMPTS,
     MAX_RING,
-    Arrival,
     Attribution,
     AttributionAttempt,
     AttributionReason,
+    AttributionRequest,
     Decision,
     Edge,
     attribute,
@@ -37,17 +37,17 @@ _MAX_ROUNDS = 8
 """How often a batch looks for the users above its owners anew, while others add inviters above them."""
 
 
-class Introduction(msgspec.Struct, frozen=True):
-    """An arrival with what the user tells about themselves and what their token says."""
+class UserUpsert(msgspec.Struct, frozen=True):
+    """An request with what the user tells about themselves and what their token says."""
 
-    arrival: Arrival
+    request: AttributionRequest
     profile: Profile
     phone_verified: bool
     correlation_id: str
 
 
-class Arrived(msgspec.Struct, frozen=True):
-    """Where a user stands after an arrival."""
+class UpsertResult(msgspec.Struct, frozen=True):
+    """Where a user stands after an request."""
 
     user_id: UserId
     otp_verified: bool
@@ -81,27 +81,27 @@ class AttributeReferrals:
         self._transactions, self._adopt, self._points = transactions, adopt, points
         self._clock, self._metrics, self._once = clock, metrics, once
 
-    async def __call__(self, introductions: Sequence[Keyed[Introduction]]) -> list[Arrived | Refusal | Replayed]:
+    async def __call__(self, upserts: Sequence[Keyed[UserUpsert]]) -> list[UpsertResult | Refusal | Replayed]:
         # An edge names a code of the code book: what only the legacy metadata knows is brought in first.
-        await self._adopt(_codes_of(keyed.command.arrival for keyed in introductions))
+        await self._adopt(_codes_of(keyed.command.request for keyed in upserts))
         tops: set[UserId] = set()
         for _ in range(_MAX_ROUNDS):
             try:
-                return await self._attribute(introductions, tops)
+                return await self._attribute(upserts, tops)
             except TopsNotLocked as found:
                 tops |= found.user_ids
         raise RivalStored("others went on adding inviters above the owners of these codes")
 
     async def _attribute(
-        self, introductions: Sequence[Keyed[Introduction]], tops: set[UserId]
-    ) -> list[Arrived | Refusal | Replayed]:
+        self, upserts: Sequence[Keyed[UserUpsert]], tops: set[UserId]
+    ) -> list[UpsertResult | Refusal | Replayed]:
         overwrites, credited = 0, ReferralsCredited()
 
-        async def attribute_all(fresh: Sequence[Introduction]) -> list[Arrived | Refusal]:
+        async def attribute_all(fresh: Sequence[UserUpsert]) -> list[UpsertResult | Refusal]:
             nonlocal overwrites, credited
             now = self._clock.now()
             batch = await UpsertBatch.open(stores, fresh, self._points.referrals, tops, now)
-            outcomes = [batch.enter(introduction) for introduction in fresh]
+            outcomes = [batch.enter(upsert) for upsert in fresh]
             await batch.record(stores)
             credited = await credit_referrals(
                 stores, self._points, earned=batch.earnings, verified=batch.newly_verified, at=now
@@ -110,14 +110,14 @@ class AttributeReferrals:
             return outcomes
 
         async with self._transactions.begin() as stores:
-            outcomes = await self._once(stores, introductions, attribute_all)
+            outcomes = await self._once(stores, upserts, attribute_all)
         self._metrics.count("attribution_overwrite_attempts", overwrites)
         credited.measure(self._metrics)
         return outcomes
 
 
 class UpsertBatch:
-    """Everything that a batch of introductions is decided on, kept current while it is decided."""
+    """Everything that a batch of upserts is decided on, kept current while it is decided."""
 
     def __init__(
         self,
@@ -141,29 +141,29 @@ class UpsertBatch:
     async def open(
         cls,
         stores: Stores,
-        introductions: Sequence[Introduction],
+        upserts: Sequence[UserUpsert],
         referral_points: ReferralPoints,
         tops: set[UserId],
         at: datetime,
     ) -> "UpsertBatch":
-        """Load and lock: the arrivals, the owners of the codes that they name and the users above, in one order."""
-        arrivals = [introduction.arrival for introduction in introductions]
-        codes = _codes_of(arrivals)
+        """Load and lock: the requests, the owners of the codes that they name and the users above, in one order."""
+        requests = [upsert.request for upsert in upserts]
+        codes = _codes_of(requests)
         entries = (await stores.codes.resolve(codes)).values() if codes else ()
         owners = {entry.code: entry.user_id for entry in entries}
-        arriving = {arrival.user_id for arrival in arrivals}
+        arriving = {request.user_id for request in requests}
         users = await stores.users.lock(arriving | set(owners.values()) | tops)
         # Whoever a backfill brought and is being taken back with it owns nothing any more.
         owners = {code: owner for code, owner in owners.items() if owner in users}
         # Edges are read after the locks: two users who name each other at once queue on their rows.
         edges = await stores.edges.find(arriving | users.keys())
         inviters = {edge.invitee_id: edge.inviter_id for edge in edges.values()}
-        below = _owners_who_may_close_a_ring(arrivals, users, owners, edges)
+        below = _owners_who_may_close_a_ring(requests, users, owners, edges)
         if below:
             inviters |= await stores.edges.inviters_above(below, steps=MAX_RING)
             _require_locked_tops(below, inviters, users)
         verified = await stores.verifications.verified(arriving)
-        holders = await holders_of(stores, [introduction.profile for introduction in introductions])
+        holders = await holders_of(stores, [upsert.profile for upsert in upserts])
         users_batch = UserBatch(users, holders, newcomers=arriving - users.keys(), at=at)
         return cls(users_batch, owners, edges, inviters, verified, referral_points)
 
@@ -172,29 +172,29 @@ class UpsertBatch:
         """Those whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
-    def enter(self, introduction: Introduction) -> Arrived | Refusal:
-        """Decide one introduction."""
-        arrival = introduction.arrival
-        user = self._users[arrival.user_id]
+    def enter(self, upsert: UserUpsert) -> UpsertResult | Refusal:
+        """Decide one upsert."""
+        request = upsert.request
+        user = self._users[request.user_id]
         if user.deleted_at is not None:
             return UserDeleted()
-        refusal = self._users.refusal(user.user_id, introduction.profile)
+        refusal = self._users.refusal(user.user_id, upsert.profile)
         if refusal is not None:
             return refusal
         self._users.welcome(user.user_id)
-        self._users.keep(user.merged_with(introduction.profile))
-        if introduction.phone_verified and user.user_id not in self._verified:
+        self._users.keep(user.merged_with(upsert.profile))
+        if upsert.phone_verified and user.user_id not in self._verified:
             self._verified.add(user.user_id)
-            self._new_verifications.append(Verification(user.user_id, "token", arrival.at))
-        decision = self._attribute(introduction)
+            self._new_verifications.append(Verification(user.user_id, "token", request.at))
+        decision = self._attribute(upsert)
         reason = decision.reason if decision.reason is not None else UNSET
-        return Arrived(user.user_id, user.user_id in self._verified, decision.attribution, reason)
+        return UpsertResult(user.user_id, user.user_id in self._verified, decision.attribution, reason)
 
-    def _attribute(self, introduction: Introduction) -> Decision:
-        arrival = introduction.arrival
-        owners = {code: self._users[self._owners[code]] for code in _codes_of([arrival]) if code in self._owners}
-        kept = self._edges.get(arrival.user_id)
-        decision = attribute(arrival, owners=owners, kept=kept, inviters=self._inviters)
+    def _attribute(self, upsert: UserUpsert) -> Decision:
+        request = upsert.request
+        owners = {code: self._users[self._owners[code]] for code in _codes_of([request]) if code in self._owners}
+        kept = self._edges.get(request.user_id)
+        decision = attribute(request, owners=owners, kept=kept, inviters=self._inviters)
         self.overwrites += any(attempt.reason == "kept" for attempt in decision.attempts)
         self._attempts |= {(each.user_id, each.code_digest, each.reason): each for each in decision.attempts}
         edge = decision.edge
@@ -204,7 +204,7 @@ class UpsertBatch:
             self._new_edges.append(edge)
             inviter = self._users[edge.inviter_id]
             self._users.keep(msgspec.structs.replace(inviter, referrals=inviter.referrals + 1))
-            earning = self._referral_points.earning_of(edge, introduction.correlation_id)
+            earning = self._referral_points.earning_of(edge, upsert.correlation_id)
             if earning is not None:
                 self.earnings.append(earning)
         return decision
@@ -220,12 +220,12 @@ class UpsertBatch:
             await stores.attempts.record(self._attempts.values(), keep=MAX_ATTEMPTS)
 
 
-def _codes_of(arrivals: Iterable[Arrival]) -> set[Code]:
-    return {sent.code for arrival in arrivals for sent in arrival.codes if sent.code is not None}
+def _codes_of(requests: Iterable[AttributionRequest]) -> set[Code]:
+    return {sent.code for request in requests for sent in request.codes if sent.code is not None}
 
 
 def _owners_who_may_close_a_ring(
-    arrivals: Sequence[Arrival],
+    requests: Sequence[AttributionRequest],
     users: Mapping[UserId, User],
     owners: Mapping[Code, UserId],
     edges: Mapping[UserId, Edge],
@@ -233,16 +233,16 @@ def _owners_who_may_close_a_ring(
     """Return the owners whose inviters have to be followed.
 
     A user who never invited anybody is above nobody: no edge of theirs closes a ring. Their row is locked, and so
-    nobody names them meanwhile but the arrivals of this batch.
+    nobody names them meanwhile but the requests of this batch.
     """
     named = set(owners.values())
     by_code = {code: users[owner] for code, owner in owners.items()}
     found = set[UserId]()
-    for arrival in arrivals:
-        user = users.get(arrival.user_id)
-        has_invitees = (user is not None and user.referrals > 0) or arrival.user_id in named
-        owner = next(filter(None, (living_owner(sent, by_code) for sent in arrival.codes)), None)
-        if has_invitees and owner is not None and arrival.user_id not in edges:
+    for request in requests:
+        user = users.get(request.user_id)
+        has_invitees = (user is not None and user.referrals > 0) or request.user_id in named
+        owner = next(filter(None, (living_owner(sent, by_code) for sent in request.codes)), None)
+        if has_invitees and owner is not None and request.user_id not in edges:
             found.add(owner.user_id)
     return found
 

@@ -43,7 +43,7 @@ class SentCode(msgspec.Struct, frozen=True):
     """A keyed hash of it: support finds it again, and nobody reads it."""
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class AttributionRequest(msgspec.Struct, frozen=True):
     """A user who signs up or comes back, maybe with referral codes."""
 
     user_id: UserId
@@ -64,7 +64,7 @@ class AttributionAttempt(msgspec.Struct, frozen=True):
 
 
 class Decision(NamedTuple):
-    """What an arrival comes to."""
+    """What an request comes to."""
 
     attribution: Attribution
     reason: AttributionReason | None
@@ -120,30 +120,30 @@ class Leaderboard(Protocol):
 
 
 def attribute(
-    arrival: Arrival, *, owners: Mapping[Code, User], kept: Edge | None, inviters: Mapping[UserId, UserId]
+    request: AttributionRequest, *, owners: Mapping[Code, User], kept: Edge | None, inviters: Mapping[UserId, UserId]
 ) -> Decision:
-    """Decide whom an arrival is attributed to.
+    """Decide whom an request is attributed to.
 
     `owners` holds the users whose codes were sent, `kept` is the user's edge where there is one, and `inviters` holds,
     by invitee, the inviters above the owners as far as a ring could reach.
     """
-    if kept is not None and kept.arrival_id == arrival.arrival_id:
+    if kept is not None and kept.arrival_id == request.arrival_id:
         return Decision("recorded", None, None, ())
     missed: list[AttributionAttempt] = []
-    for sent in arrival.codes:
+    for sent in request.codes:
         owner = living_owner(sent, owners)
         if owner is not None:
-            reason = _reason_against(arrival.user_id, owner, kept, inviters)
+            reason = _reason_against(request.user_id, owner, kept, inviters)
             if reason is None:
-                edge = Edge(arrival.user_id, owner.user_id, sent.code, arrival.arrival_id, arrival.at)
+                edge = Edge(request.user_id, owner.user_id, sent.code, request.arrival_id, request.at)
                 return Decision("recorded", None, edge, tuple(missed))
             if kept is None or kept.inviter_id != owner.user_id:
-                missed.append(_attempt(arrival, sent, reason))
+                missed.append(_attempt(request, sent, reason))
             return Decision("none" if kept is None else "kept", reason, None, tuple(missed))
-        missed.append(_attempt(arrival, sent, "not_found"))
+        missed.append(_attempt(request, sent, "not_found"))
     if kept is not None:
         return Decision("kept", "kept", None, tuple(missed))
-    return Decision("none", "not_found" if arrival.codes else "no_code", None, tuple(missed))
+    return Decision("none", "not_found" if request.codes else "no_code", None, tuple(missed))
 
 
 def living_owner(sent: SentCode, owners: Mapping[Code, User]) -> User | None:
@@ -177,5 +177,5 @@ def _reason_against(
     return "cycle" if user_id in line_above(owner.user_id, inviters) else None
 
 
-def _attempt(arrival: Arrival, sent: SentCode, reason: AttributionReason) -> AttributionAttempt:
-    return AttributionAttempt(arrival.user_id, sent.digest, reason, arrival.at)
+def _attempt(request: AttributionRequest, sent: SentCode, reason: AttributionReason) -> AttributionAttempt:
+    return AttributionAttempt(request.user_id, sent.digest, reason, request.at)

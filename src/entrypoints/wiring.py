@@ -38,7 +38,7 @@ from tallystick.application.fingerprints import Fingerprints
 from tallystick.application.flags import FollowedFlags, SwitchFlags
 from tallystick.application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from tallystick.application.idempotency import AnswerOnce, Keyed
-from tallystick.application.identity_events import Notice, Receipt, ReceiveIdentityEvents
+from tallystick.application.identity_events import DeliveredEvent, Receipt, ReceiveIdentityEvents
 from tallystick.application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
 from tallystick.application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata, NoteCodes
 from tallystick.application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
@@ -59,7 +59,7 @@ from tallystick.application.readiness import Check
 from tallystick.application.reads import CallerState, CheckCallers, Reads, ReadUserSummaries, SlowReads
 from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
-from tallystick.application.referrals import Arrived, AttributeReferrals, Introduction
+from tallystick.application.referrals import AttributeReferrals, UpsertResult, UserUpsert
 from tallystick.application.rewards import (
     Basket,
     Bought,
@@ -414,12 +414,12 @@ class Referrals(Provider):
         return commits.of(batch, key=lambda keyed: keyed.command.user_id, name="remint_codes")
 
     @provide
-    def attribute(self, batch: AttributeReferrals, commits: Commits) -> Single[Keyed[Introduction], Arrived]:
-        return commits.of(batch, key=lambda keyed: keyed.command.arrival.user_id, name="attribute_referrals")
+    def attribute(self, batch: AttributeReferrals, commits: Commits) -> Single[Keyed[UserUpsert], UpsertResult]:
+        return commits.of(batch, key=lambda keyed: keyed.command.request.user_id, name="attribute_referrals")
 
     @provide
-    def receive(self, batch: ReceiveIdentityEvents, commits: Commits) -> Single[Notice, Receipt]:
-        return commits.of(batch, key=lambda notice: notice.event.user_id, name="receive_identity_events")
+    def receive(self, batch: ReceiveIdentityEvents, commits: Commits) -> Single[DeliveredEvent, Receipt]:
+        return commits.of(batch, key=lambda delivery: delivery.event.user_id, name="receive_identity_events")
 
     @provide
     def delete(self, batch: DeleteUsers, commits: Commits) -> Single[Deletion, Deleted]:

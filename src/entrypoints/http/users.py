@@ -1,4 +1,4 @@
-"""Users: their arrival, what they see of themselves, and look-up by staff."""
+"""Users: their attribution_request, what they see of themselves, and look-up by staff."""
 
 from typing import Annotated
 
@@ -11,10 +11,10 @@ from tallystick.application.group_commit import Single
 from tallystick.application.idempotency import Keyed
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.reads import Reads
-from tallystick.application.referrals import Arrived, Introduction
+from tallystick.application.referrals import UpsertResult, UserUpsert
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.loyalty import Tiers
-from tallystick.domain.referrals import Arrival
+from tallystick.domain.referrals import AttributionRequest
 from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.usernames import username_form
 from tallystick.domain.users import (
@@ -78,7 +78,7 @@ class FoundProfile(msgspec.Struct, frozen=True):
 
 
 def users_router(
-    attribute: Single[Keyed[Introduction], Arrived],
+    attribute: Single[Keyed[UserUpsert], UpsertResult],
     read_summary: Single[UserId, UserSummary | None],
     reads: Reads,
     caller_guard: CallerGuard,
@@ -95,24 +95,24 @@ def users_router(
         status_code=200,
         opt={LIMIT: "sign_up", TELLS_DELETED: True, REFUSALS: (EmailTaken, UsernameTaken)},
     )
-    async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> Arrived:
+    async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> UpsertResult:
         """Store what the caller tells about themselves, and who invited them; the first inviter stays for ever."""
         now = clock.now()
         named = [data.referred_by] if data.referred_by and not data.referred_by.isspace() else None
         clicked = clicked_codes(cookie(context_of(request.scope).headers, CLICK_COOKIE))
-        arrival = Arrival(
+        attribution_request = AttributionRequest(
             request.user.user_id,
             tuple(map(digests.sent, named or clicked)),
             uuid_v7(now, randomness.bytes(RANDOM_BYTES)),
             now,
         )
-        introduction = Introduction(
-            arrival,
+        upsert = UserUpsert(
+            attribution_request,
             Profile(data.email, data.username and username_form(data.username), data.display_name, data.phone),
             phone_verified=request.user.phone_verified,
             correlation_id=context_of(request.scope).correlation_id,
         )
-        return await attribute(Keyed(introduction, await request.idempotency_key(now)))
+        return await attribute(Keyed(upsert, await request.idempotency_key(now)))
 
     @get("/me", opt={TELLS_DELETED: True, REFUSALS: (UserNotFound,)})
     async def me(request: ApiRequest) -> Me:

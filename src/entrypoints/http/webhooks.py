@@ -12,7 +12,7 @@ from tallystick.adapters.telemetry.logs import logger
 from tallystick.adapters.webhooks.payloads import Envelope, UnknownShape, read_event
 from tallystick.adapters.webhooks.signatures import SignatureInvalid, WebhookSecrets
 from tallystick.application.group_commit import Single
-from tallystick.application.identity_events import Notice, Receipt
+from tallystick.application.identity_events import DeliveredEvent, Receipt
 from tallystick.application.minting import DrawCandidates
 from tallystick.application.ports import Clock, Metrics
 from tallystick.domain.flags import Flag, Flags
@@ -41,7 +41,7 @@ class WebhookKeys(msgspec.Struct, frozen=True):
 
 
 def webhooks_router(
-    receive_event: Single[Notice, Receipt],
+    receive_event: Single[DeliveredEvent, Receipt],
     keys: WebhookKeys,
     flags: Flags,
     caller_guard: CallerGuard,
@@ -88,7 +88,7 @@ def webhooks_router(
             raise InvalidRequest.at("", str(error)) from None
         if event == "ignored":
             return WebhookReceipt("ignored")
-        return WebhookReceipt(await receive_event(Notice(event, draw_candidates())))
+        return WebhookReceipt(await receive_event(DeliveredEvent(event, draw_candidates())))
 
     return Router("/api/webhooks", route_handlers=[receive], guards=[caller_guard.guard], tags=["Webhooks"])
 

@@ -90,9 +90,9 @@ class Load:
         link = await caller.get("/api/my-referral-link")
         if self._took(link.status_code, link.json()):
             self.codes[user] = link.json()["referral_code"]
-        arrival = await caller.post("/api/users/upsert", {"referred_by": self._inviters_code})
-        if self._took(arrival.status_code, arrival.json()):
-            assert arrival.json()["attribution"] in {"recorded", "kept"}
+        request = await caller.post("/api/users/upsert", {"referred_by": self._inviters_code})
+        if self._took(request.status_code, request.json()):
+            assert request.json()["attribution"] in {"recorded", "kept"}
             self.invited.add(user)
         reminted = await caller.post("/api/referral/remint")
         if self._took(reminted.status_code, reminted.json()):

@@ -27,7 +27,7 @@ EARNED = st.sampled_from([1, 999, 5000, MAX_BALANCE - 10])
 BETS = st.sampled_from([None, None, 10_000, 1_000_000_000])
 
 EXPECTED = {
-    *("Accrued", "Credited", "Completed", "Slip", "Arrived", "Replayed", "str"),
+    *("Accrued", "Credited", "Completed", "Slip", "UpsertResult", "Replayed", "str"),
     *("PARTIAL_COMPLETION", "ACCRUAL_PENDING", "SLIP_NOT_OPEN", "IMPOSSIBLE_TIMES", "SLIP_LIMIT_EXCEEDED"),
     *("REWARD_LIMIT_EXCEEDED", "SELF_AWARD", "POINTS_DISABLED", "ACCOUNT_FROZEN", "BALANCE_LIMIT_EXCEEDED"),
     *("USER_NOT_FOUND", "USER_DELETED", "IDEMPOTENCY_MISMATCH"),

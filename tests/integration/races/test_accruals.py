@@ -13,7 +13,7 @@ from tallystick.application.loyalty import Credited, Earnings
 from tallystick.application.pending_accruals import Recovery
 from tallystick.application.points import Accrued
 from tallystick.application.rating_slips import Completed, RecoverSlip
-from tallystick.application.referrals import Arrived
+from tallystick.application.referrals import UpsertResult
 from tallystick.domain.rating_slips import Slip
 from tests.integration.races.purses import in_waves
 from tests.services import Caller
@@ -58,11 +58,11 @@ async def test_eight_workers_in_opposite_orders_neither_lock_up_nor_lose_anythin
             players, name = in_turn(number + turn, PLAYERS), f"{number}-{turn}"
             awards = [own.award_command(player, 10, reason=name) for player in players]
             completions = [own.completion(slips[number, turn, player]) for player in players]
-            arrivals = [own.introduction(f"{player}-brings-{name}", codes[player]) for player in players]
+            requests = [own.upsert(f"{player}-brings-{name}", codes[player]) for player in players]
             batches: list[Coroutine[None, None, Sequence[object]]] = [
                 own.award_points([Keyed(command) for command in awards]),
                 own.complete_slips([Keyed(command) for command in completions]),
-                own.attribute_referrals([Keyed(command) for command in arrivals]),
+                own.attribute_referrals([Keyed(command) for command in requests]),
                 own.accrue_points([Keyed(Earnings(tuple(own.earning(player, 7) for player in players)))]),
             ]
             for batch in (*batches[number % 4 :], *batches[: number % 4]):
@@ -74,7 +74,7 @@ async def test_eight_workers_in_opposite_orders_neither_lock_up_nor_lose_anythin
 
     told = Counter(type(outcome) for worked in outcomes for outcome in worked)
     each = WORKERS * ROUNDS * len(PLAYERS)
-    assert told == {Accrued: each, Completed: each, Arrived: each, Credited: WORKERS * ROUNDS}
+    assert told == {Accrued: each, Completed: each, UpsertResult: each, Credited: WORKERS * ROUNDS}
     for player in PLAYERS:
         account = await world.points_of(player)
         assert (account.balance, account.version) == (WORKERS * ROUNDS * (10 + HOUR + 100 + 7), WORKERS * ROUNDS * 4)
@@ -91,7 +91,7 @@ async def test_what_waits_is_credited_once_however_many_recover_it_at_once(
     world.switch_points(on=False)
     await world.complete_slips([Keyed(world.completion(slip)) for slip in slips])
     codes = [await world.mint(player) for player in PLAYERS]
-    await world.attribute_referrals([Keyed(world.introduction(f"by-{code}", code)) for code in codes])
+    await world.attribute_referrals([Keyed(world.upsert(f"by-{code}", code)) for code in codes])
     waiting = await world.pending(limit=200)
     assert len(waiting) == len(slips) + len(PLAYERS)
 

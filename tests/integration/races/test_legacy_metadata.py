@@ -113,7 +113,7 @@ async def test_many_who_arrive_by_imported_codes_at_once_adopt_each_code_once(wo
         await world.imported(f"owner{number}", f"1000{number}", aliases=[f"2000{number}"])
     batches = [
         [
-            Keyed(world.introduction(f"user{lane}-{number}", f"{1 + lane % 2}000{number if lane % 2 else 5 - number}"))
+            Keyed(world.upsert(f"user{lane}-{number}", f"{1 + lane % 2}000{number if lane % 2 else 5 - number}"))
             for number in range(6)
         ]
         for lane in range(6)
@@ -215,9 +215,9 @@ async def test_of_one_batch_who_claims_a_name_meets_who_was_just_brought_along_w
     await world.imported("ada", "12340")
     async with world.transactions.begin() as stores:
         await connection_of(stores).execute("UPDATE legacy_users SET username = 'star', username_key = 'star'")
-    notices = [world.notice("created", "ada"), world.notice("created", "bob", profile=Profile(username="star"))]
+    deliveries = [world.delivery("created", "ada"), world.delivery("created", "bob", profile=Profile(username="star"))]
 
-    assert await world.receive_identity_events(notices) == ["processed", "processed"]
+    assert await world.receive_identity_events(deliveries) == ["processed", "processed"]
 
     assert [(await world.profile(user)).username for user in ("ada", "bob")].count("star") == 1
     assert await world.code_of("ada") == "12340"

@@ -236,7 +236,7 @@ class DeleteUsersBehaviour:
         deleted = await world.delete("ada")
 
         assert deleted == Deleted(UserId("ada"), world.clock.now())
-        outcomes = await world.attribute_referrals([Keyed(world.introduction("ada"))])
+        outcomes = await world.attribute_referrals([Keyed(world.upsert("ada"))])
         assert isinstance(outcomes[0], UserDeleted)
         with pytest.raises(UserDeleted):
             await world.grant("ada")
@@ -273,4 +273,4 @@ class DeleteUsersBehaviour:
         await world.arrive("bob", profile=ADA)
 
         assert await world.profile("bob") == ADA
-        assert isinstance((await world.attribute_referrals([Keyed(world.introduction("ada"))]))[0], UserDeleted)
+        assert isinstance((await world.attribute_referrals([Keyed(world.upsert("ada"))]))[0], UserDeleted)

@@ -182,7 +182,7 @@ class EraseTracesBehaviour:
         codes = await a_holder_of_much(world)
         await world.delete("ada")
 
-        (outcome,) = await world.attribute_referrals([Keyed(world.introduction("ada"))])
+        (outcome,) = await world.attribute_referrals([Keyed(world.upsert("ada"))])
         await world.tell("created", "ada", profile=Profile(username="ada"))
 
         assert isinstance(outcome, UserDeleted)

@@ -48,9 +48,9 @@ async def recoveries(world: World) -> Sequence[object]:
     return await world.recover_accruals([Keyed(Recovery(pending.event, now)) for pending in await world.pending()])
 
 
-async def arrivals(world: World) -> Sequence[object]:
+async def requests(world: World) -> Sequence[object]:
     codes = [await world.code_of(player) for player in PLAYERS]
-    newcomers = [world.introduction(world.new_id(), code) for code in codes]
+    newcomers = [world.upsert(world.new_id(), code) for code in codes]
     before = len(await world.pending(limit=200))
     await world.attribute_referrals([Keyed(newcomer) for newcomer in newcomers])
     waiting = len(await world.pending(limit=200)) - before
@@ -69,7 +69,7 @@ def flicker(world: World, monkeypatch: pytest.MonkeyPatch, *, first: bool) -> No
 
 class FlippedFlagsBehaviour:
     @pytest.mark.parametrize("first", [True, False])
-    @pytest.mark.parametrize("batch", [awards, batches, completions, arrivals, recoveries, recoveries_of_slips])
+    @pytest.mark.parametrize("batch", [awards, batches, completions, requests, recoveries, recoveries_of_slips])
     async def test_a_batch_goes_by_one_answer(
         self, world: World, monkeypatch: pytest.MonkeyPatch, batch: Batch, first: bool
     ) -> None:

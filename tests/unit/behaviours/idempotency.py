@@ -95,11 +95,11 @@ class AnswerOnceBehaviour:
     async def test_commands_without_a_key_run_beside_replays(self, world: World) -> None:
         await world.arrive("ada", key="k1", profile=Profile(display_name="Ada"))
         again = Keyed(
-            world.introduction("ada", profile=Profile(display_name="Ada")),
+            world.upsert("ada", profile=Profile(display_name="Ada")),
             world.key("ada", "k1", repr(((), Profile(display_name="Ada"))).encode()),
         )
 
-        replay, fresh = await world.attribute_referrals([again, Keyed(world.introduction("bob"))])
+        replay, fresh = await world.attribute_referrals([again, Keyed(world.upsert("bob"))])
 
         assert isinstance(replay, Replayed)
         assert not isinstance(fresh, Exception)

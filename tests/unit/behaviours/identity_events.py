@@ -39,7 +39,7 @@ class ReceiveIdentityEventsBehaviour:
 
     async def test_the_same_delivery_twice_in_one_batch_is_taken_once(self, world: World) -> None:
         receipts = await world.receive_identity_events(
-            [world.notice("created", "ada", delivery="msg_a"), world.notice("created", "ada", delivery="msg_a")]
+            [world.delivery("created", "ada", delivery="msg_a"), world.delivery("created", "ada", delivery="msg_a")]
         )
 
         assert receipts == ["processed", "duplicate"]
@@ -131,7 +131,7 @@ class ReceiveIdentityEventsBehaviour:
 
     async def test_a_deletion_is_final_within_one_batch_too(self, world: World) -> None:
         await world.receive_identity_events(
-            [world.notice("created", "ada"), world.notice("deleted", "ada"), world.notice("updated", "ada")]
+            [world.delivery("created", "ada"), world.delivery("deleted", "ada"), world.delivery("updated", "ada")]
         )
 
         summary = await world.summary("ada")
@@ -251,7 +251,7 @@ class ReceiveIdentityEventsBehaviour:
             world.transactions, world.points, world.clock, world.metrics, failing, world.mirroring
         )
         with pytest.raises(Failure):
-            await broken([world.notice("created", "ada", delivery="msg_a")])
+            await broken([world.delivery("created", "ada", delivery="msg_a")])
 
         assert await world.tell("created", "ada", delivery="msg_a") == "processed"
 
@@ -273,18 +273,18 @@ class ReceiveIdentityEventsBehaviour:
 
         await world.receive_identity_events(
             [
-                world.notice("updated", "ada", profile=Profile(username="two")),
-                world.notice("updated", "bob", profile=Profile(username="one")),
+                world.delivery("updated", "ada", profile=Profile(username="two")),
+                world.delivery("updated", "bob", profile=Profile(username="one")),
             ]
         )
 
         assert [(await world.profile(user)).username for user in ("ada", "bob")] == ["two", "one"]
 
     async def test_lag_and_time_to_code_are_measured(self, world: World) -> None:
-        notice = world.notice("created", "ada")
+        delivery = world.delivery("created", "ada")
         world.pass_time(milliseconds=40)
 
-        await world.receive_identity_events([notice])
+        await world.receive_identity_events([delivery])
 
         assert world.metrics.values["webhook_lag_ms", ""] == [40.0]
         assert world.metrics.values["time_to_code_ms", ""] == [40.0]
@@ -318,9 +318,9 @@ class ReceiveIdentityEventsBehaviour:
 
         await world.receive_identity_events(
             [
-                world.notice("updated", "bob", profile=Profile(username="queen")),
-                world.notice("updated", "bob", profile=Profile(email="bob@example.net")),
-                world.notice("created", "cid"),
+                world.delivery("updated", "bob", profile=Profile(username="queen")),
+                world.delivery("updated", "bob", profile=Profile(email="bob@example.net")),
+                world.delivery("created", "cid"),
             ]
         )
 

@@ -148,7 +148,7 @@ class AdoptCodesBehaviour:
 
         for _ in range(2):
             await world.attribute_referrals(
-                [Keyed(world.introduction(f"user{number}", f"1000{number % 5}")) for number in range(10)]
+                [Keyed(world.upsert(f"user{number}", f"1000{number % 5}")) for number in range(10)]
             )
 
         assert [await world.inviter(f"user{number}") for number in range(10)] == [f"owner{n % 5}" for n in range(10)]

@@ -41,9 +41,9 @@ class ReferralPointsBehaviour:
 
     async def test_an_attempt_that_runs_again_after_a_lost_answer_credits_once(self, world: World) -> None:
         code = await world.mint("ada")
-        introduction = Keyed(world.introduction("bob", code))
+        upsert = Keyed(world.upsert("bob", code))
 
-        assert await world.attribute_referrals([introduction]) == await world.attribute_referrals([introduction])
+        assert await world.attribute_referrals([upsert]) == await world.attribute_referrals([upsert])
 
         assert await world.points_and_amounts("ada") == (100, [100])
 
@@ -78,18 +78,18 @@ class ReferralPointsBehaviour:
 
     async def test_a_batch_of_arrivals_credits_everybody(self, world: World) -> None:
         adas, bobs = await world.mint("ada"), await world.mint("bob")
-        introductions = [
-            world.introduction("carol", adas),
-            world.introduction("dan", bobs),
-            world.introduction("eve", adas),
-            world.introduction("carol", bobs),
+        upserts = [
+            world.upsert("carol", adas),
+            world.upsert("dan", bobs),
+            world.upsert("eve", adas),
+            world.upsert("carol", bobs),
         ]
 
-        await world.attribute_referrals([Keyed(introduction) for introduction in introductions])
+        await world.attribute_referrals([Keyed(upsert) for upsert in upserts])
 
         assert [entry.event_key for entry in await world.point_entries("ada")] == ["eve", "carol"]
         assert [entry.event_key for entry in await world.point_entries("bob")] == ["dan"]
-        assert {entry.correlation_id for entry in await world.point_entries("bob")} == {introductions[1].correlation_id}
+        assert {entry.correlation_id for entry in await world.point_entries("bob")} == {upserts[1].correlation_id}
         assert await world.broken_promises() == []
 
     async def test_what_an_invitee_is_worth_is_a_setting(self, world: World) -> None:
@@ -131,9 +131,9 @@ class ReferralPointsBehaviour:
             await world.freeze("ada")
         else:
             await world.accrue(world.earning("ada", MAX_BALANCE - 99))
-        introductions = [world.introduction("carol", adas), world.introduction("dan", bobs)]
+        upserts = [world.upsert("carol", adas), world.upsert("dan", bobs)]
 
-        await world.attribute_referrals([Keyed(introduction) for introduction in introductions])
+        await world.attribute_referrals([Keyed(upsert) for upsert in upserts])
 
         assert await world.inviter("carol") == "ada"
         assert [(pending.event, pending.cause) for pending in await world.pending()] == [
@@ -198,7 +198,7 @@ class ReferralPointsBehaviour:
 
         await world.arrive("bob", code, phone_verified=True)
         await world.arrive("carol", code)
-        unverified, verified = world.introduction("dan", code), world.introduction("dan", phone_verified=True)
+        unverified, verified = world.upsert("dan", code), world.upsert("dan", phone_verified=True)
         await world.attribute_referrals([Keyed(unverified), Keyed(verified)])
 
         assert await world.points_and_amounts("ada") == (300, [100, 100, 100])
@@ -242,9 +242,9 @@ class ReferralPointsBehaviour:
     async def test_above_the_daily_cap_points_wait_for_the_next_days(self, world: World) -> None:
         code = await world.mint("ada")
         world.make_referrals_worth(100, daily_cap=2)
-        introductions = [Keyed(world.introduction(f"user-{number}", code)) for number in range(3)]
+        upserts = [Keyed(world.upsert(f"user-{number}", code)) for number in range(3)]
 
-        await world.attribute_referrals(introductions)
+        await world.attribute_referrals(upserts)
         await world.arrive("user-3", code)
         await world.arrive("user-4", code)
         world.pass_time(minutes=1)

@@ -1,10 +1,10 @@
-"""How arrivals are stored and attributed."""
+"""How requests are stored and attributed."""
 
 import pytest
 from msgspec import UNSET
 
 from tallystick.application.idempotency import Keyed
-from tallystick.application.referrals import Arrived
+from tallystick.application.referrals import UpsertResult
 from tallystick.domain.referrals import MAX_ATTEMPTS, MAX_RING
 from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
 from tests.worlds import World
@@ -89,10 +89,10 @@ class AttributeReferralsBehaviour:
         order = [*range(0, length, 2), *range(1, length, 2)]
 
         outcomes = await world.attribute_referrals(
-            [Keyed(world.introduction(users[number], codes[number - 1])) for number in order]
+            [Keyed(world.upsert(users[number], codes[number - 1])) for number in order]
         )
 
-        reasons = [outcome.attribution_reason for outcome in outcomes if isinstance(outcome, Arrived)]
+        reasons = [outcome.attribution_reason for outcome in outcomes if isinstance(outcome, UpsertResult)]
         assert reasons == [UNSET] * (length - 1) + ["cycle"]
         assert [await world.inviter(user) for user in users].count(None) == 1
 
@@ -102,10 +102,13 @@ class AttributeReferralsBehaviour:
         await world.arrive("deep", await world.mint("mid"))
 
         outcomes = await world.attribute_referrals(
-            [Keyed(world.introduction("ada", bobs)), Keyed(world.introduction("bob", deeps))]
+            [Keyed(world.upsert("ada", bobs)), Keyed(world.upsert("bob", deeps))]
         )
 
-        assert [outcome.attribution for outcome in outcomes if isinstance(outcome, Arrived)] == ["recorded", "none"]
+        assert [outcome.attribution for outcome in outcomes if isinstance(outcome, UpsertResult)] == [
+            "recorded",
+            "none",
+        ]
 
     async def test_why_nobody_was_recorded_is_answered(self, world: World) -> None:
         adas, bobs = await world.mint("ada"), await world.mint("bob")
@@ -137,9 +140,7 @@ class AttributeReferralsBehaviour:
     async def test_two_who_name_each_other_in_one_batch_make_one_edge(self, world: World) -> None:
         adas, bobs = await world.mint("ada"), await world.mint("bob")
 
-        await world.attribute_referrals(
-            [Keyed(world.introduction("ada", bobs)), Keyed(world.introduction("bob", adas))]
-        )
+        await world.attribute_referrals([Keyed(world.upsert("ada", bobs)), Keyed(world.upsert("bob", adas))])
 
         assert [await world.inviter("ada"), await world.inviter("bob")].count(None) == 1
         assert await world.broken_promises() == []
@@ -168,16 +169,16 @@ class AttributeReferralsBehaviour:
         assert await world.inviter("bob") is None
 
     async def test_the_same_arrival_again_after_a_lost_answer_is_the_one_that_recorded(self, world: World) -> None:
-        introduction = world.introduction("bob", await world.mint("ada"))
+        upsert = world.upsert("bob", await world.mint("ada"))
 
-        first = await world.attribute_referrals([Keyed(introduction)])
+        first = await world.attribute_referrals([Keyed(upsert)])
 
-        assert await world.attribute_referrals([Keyed(introduction)]) == first
+        assert await world.attribute_referrals([Keyed(upsert)]) == first
 
     async def test_one_batch_takes_many_invitees_of_one_inviter(self, world: World) -> None:
         code = await world.mint("ada")
 
-        await world.attribute_referrals([Keyed(world.introduction(f"user{number}", code)) for number in range(20)])
+        await world.attribute_referrals([Keyed(world.upsert(f"user{number}", code)) for number in range(20)])
 
         summary = await world.summary("ada")
         assert summary is not None
@@ -218,9 +219,9 @@ class AttributionAttemptsBehaviour:
     async def test_the_same_code_again_is_one_attempt_with_its_last_time(self, world: World) -> None:
         await world.arrive("bob", "NONE1234")
         world.pass_time(hours=1)
-        introduction = world.introduction("bob", "NONE1234", "none1234")
+        upsert = world.upsert("bob", "NONE1234", "none1234")
 
-        await world.attribute_referrals([Keyed(introduction), Keyed(introduction)])
+        await world.attribute_referrals([Keyed(upsert), Keyed(upsert)])
 
         (attempt,) = await world.attempts("bob")
         assert attempt.attempted_at == world.clock.now()
@@ -309,8 +310,8 @@ class ProfilesBehaviour:
 
         await world.attribute_referrals(
             [
-                Keyed(world.introduction("zoe", profile=Profile(username="two"))),
-                Keyed(world.introduction("ada", profile=Profile(username="one"))),
+                Keyed(world.upsert("zoe", profile=Profile(username="two"))),
+                Keyed(world.upsert("ada", profile=Profile(username="one"))),
             ]
         )
 
@@ -320,8 +321,8 @@ class ProfilesBehaviour:
     async def test_of_two_who_claim_the_same_in_one_batch_the_first_has_it(self, world: World) -> None:
         first, second = await world.attribute_referrals(
             [
-                Keyed(world.introduction("ada", profile=Profile(email="same@example.org"))),
-                Keyed(world.introduction("bob", profile=Profile(email="SAME@example.org"))),
+                Keyed(world.upsert("ada", profile=Profile(email="same@example.org"))),
+                Keyed(world.upsert("bob", profile=Profile(email="SAME@example.org"))),
             ]
         )
 

@@ -9,9 +9,9 @@ import pytest
 from tallystick.domain.codes import Code
 from tallystick.domain.referrals import (
     MAX_RING,
-    Arrival,
     AttributionAttempt,
     AttributionReason,
+    AttributionRequest,
     Edge,
     SentCode,
     attribute,
@@ -24,12 +24,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ADA, BOB, CID = UserId("ada"), UserId("bob"), UserId("cid")
 ADAS, BOBS, CIDS, NOBODYS = Code("ADA12345"), Code("BOB12345"), Code("CID12345"), Code("NONE1234")
 OWNERS = {code: User(user_id, NOW) for code, user_id in ((ADAS, ADA), (BOBS, BOB), (CIDS, CID))}
-ARRIVAL = Arrival(BOB, (SentCode(ADAS, "digest of ada's"),), "arrival", NOW)
+ARRIVAL = AttributionRequest(BOB, (SentCode(ADAS, "digest of ada's"),), "arrival", NOW)
 KEPT = Edge(BOB, CID, None, "earlier", NOW)
 
 
-def arrival(*codes: Code | None) -> Arrival:
-    return Arrival(BOB, tuple(SentCode(code, f"digest of {code}") for code in codes), "arrival", NOW)
+def arrival(*codes: Code | None) -> AttributionRequest:
+    return AttributionRequest(BOB, tuple(SentCode(code, f"digest of {code}") for code in codes), "arrival", NOW)
 
 
 def missed(code: Code | None, reason: AttributionReason) -> AttributionAttempt:

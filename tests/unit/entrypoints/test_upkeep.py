@@ -137,16 +137,19 @@ async def test_replies_are_kept_for_longer_than_the_promised_week(world: World, 
 
 
 async def test_deliveries_are_kept_for_longer_than_their_signatures_are_valid(world: World, upkeep: Upkeep) -> None:
-    old = world.notice("created", "old", delivery="old")
+    old = world.delivery("created", "old", delivery="old")
     await world.receive_identity_events([old])
     world.pass_time(microseconds=1)
-    young = world.notice("created", "young", delivery="young")
+    young = world.delivery("created", "young", delivery="young")
     await world.receive_identity_events([young])
     world.pass_time(days=8)
 
     await upkeep.go_round()
 
-    assert [await world.receive_identity_events([notice]) for notice in (old, young)] == [["processed"], ["duplicate"]]
+    assert [await world.receive_identity_events([delivery]) for delivery in (old, young)] == [
+        ["processed"],
+        ["duplicate"],
+    ]
 
 
 async def test_sessions_are_forgotten_a_day_after_they_expired(world: World, upkeep: Upkeep) -> None:
