@@ -8,14 +8,14 @@ from tallystick.application.credits import Grant, GrantCredits, Granted
 from tallystick.application.idempotency import AnswerOnce, Keyed, RequestKey, StoredReply
 from tallystick.application.reads import Reads
 from tallystick.application.rewards import (
-    Basket,
-    Bought,
+    BatchResult,
     ChangeReward,
     OfferReward,
     OfferRewards,
     Order,
+    OrderBatch,
     Purchase,
-    PurchaseBaskets,
+    PurchaseOrderBatches,
     PurchaseRewards,
 )
 from tallystick.application.transactions import Transactions
@@ -54,7 +54,7 @@ class Wallets:
         self.reads = Reads(transactions, self.randomness)
         self.grant_credits = GrantCredits(transactions, self.once)
         self.purchase_rewards = PurchaseRewards(transactions, self.once)
-        self.purchase_baskets = PurchaseBaskets(transactions, self.once)
+        self.purchase_order_batches = PurchaseOrderBatches(transactions, self.once)
         self.offer_rewards = OfferRewards(transactions, self.once)
 
     def new_id(self) -> str:
@@ -139,9 +139,9 @@ class Wallets:
         """Return the outcomes of orders that were decided in one batch."""
         return list(await self.purchase_rewards([Keyed(order) for order in orders]))
 
-    async def basket(self, *orders: Order, key: str | None = None) -> Bought:
+    async def order_batch(self, *orders: Order, key: str | None = None) -> BatchResult:
         request = [(order.user_id, order.reward_id) for order in orders]
-        return result((await self.purchase_baskets([self.keyed("staff", Basket(orders), key, request)]))[0])
+        return result((await self.purchase_order_batches([self.keyed("staff", OrderBatch(orders), key, request)]))[0])
 
     async def rewards(self, *, before: RewardId | None = None, limit: int = 50) -> list[Reward]:
         return await self.reads(lambda stores: stores.rewards.page(before=before, limit=limit))

@@ -44,14 +44,14 @@ class Purchase(msgspec.Struct, frozen=True):
     collected_at: datetime
 
 
-class Basket(msgspec.Struct, frozen=True):
+class OrderBatch(msgspec.Struct, frozen=True):
     """Orders of one request, decided one by one."""
 
     orders: tuple[Order, ...]
 
 
-class Bought(msgspec.Struct, frozen=True):
-    """What became of the orders of a basket, in their order."""
+class BatchResult(msgspec.Struct, frozen=True):
+    """What became of the orders of a order_batch, in their order."""
 
     results: tuple[Purchase | Refusal, ...]
 
@@ -86,19 +86,21 @@ class PurchaseRewards:
             return await self._once(stores, orders, lambda fresh: run_batch(stores, fresh))
 
 
-class PurchaseBaskets:
-    """Decide whole baskets of orders; one refusal stops nobody else."""
+class PurchaseOrderBatches:
+    """Decide whole order_batches of orders; one refusal stops nobody else."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
-    async def __call__(self, baskets: Sequence[Keyed[Basket]]) -> list[Bought | Refusal | Replayed]:
+    async def __call__(self, order_batches: Sequence[Keyed[OrderBatch]]) -> list[BatchResult | Refusal | Replayed]:
         async with self._transactions.begin() as stores:
-            return await self._once(stores, baskets, lambda fresh: self._run(stores, fresh))
+            return await self._once(stores, order_batches, lambda fresh: self._run(stores, fresh))
 
-    async def _run(self, stores: Stores, baskets: Sequence[Basket]) -> list[Bought | Refusal]:
-        results = iter(await run_batch(stores, [order for basket in baskets for order in basket.orders]))
-        return [Bought(tuple(next(results) for _ in basket.orders)) for basket in baskets]
+    async def _run(self, stores: Stores, order_batches: Sequence[OrderBatch]) -> list[BatchResult | Refusal]:
+        results = iter(
+            await run_batch(stores, [order for order_batch in order_batches for order in order_batch.orders])
+        )
+        return [BatchResult(tuple(next(results) for _ in order_batch.orders)) for order_batch in order_batches]
 
 
 class OfferRewards:

@@ -61,14 +61,14 @@ from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
 from tallystick.application.referrals import AttributeReferrals, UpsertResult, UserUpsert
 from tallystick.application.rewards import (
-    Basket,
-    Bought,
+    BatchResult,
     ChangeReward,
     OfferReward,
     OfferRewards,
     Order,
+    OrderBatch,
     Purchase,
-    PurchaseBaskets,
+    PurchaseOrderBatches,
     PurchaseRewards,
 )
 from tallystick.application.sessions import (
@@ -120,7 +120,7 @@ from tallystick.entrypoints.http.referrals import GlobeKey, referrals_router, wi
 from tallystick.entrypoints.http.replies import WireEncoder
 from tallystick.entrypoints.http.request_log import LogRules
 from tallystick.entrypoints.http.resolver import resolver_router
-from tallystick.entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_bought
+from tallystick.entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_batch_result
 from tallystick.entrypoints.http.sessions import AccountHashes, sessions_router
 from tallystick.entrypoints.http.sign_up import sign_up_router
 from tallystick.entrypoints.http.users import users_router
@@ -136,8 +136,8 @@ App = NewType("App", ASGIApp)  # type: ignore[valid-newtype]  # a key of the gra
 MetricsApp = NewType("MetricsApp", ASGIApp)  # type: ignore[valid-newtype]  # as above
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
-_BASKETS = Bounds(lanes=2, batch_size=4, queue_length=64)
-"""A basket holds up to a thousand orders: a few of them are a large batch."""
+_ORDER_BATCHES = Bounds(lanes=2, batch_size=4, queue_length=64)
+"""A order_batch holds up to a thousand orders: a few of them are a large batch."""
 _HOT = Bounds(lanes=1)
 """Of one lane the batches are largest, and cost least: the next one gathers while this one commits."""
 _READS = Bounds(lanes=1)
@@ -398,7 +398,7 @@ class Referrals(Provider):
                     Credited: wire_credited,
                     Slip: wire_slip,
                     Completed: wire_completed,
-                    Bought: wire_bought,
+                    BatchResult: wire_batch_result,
                     Invite: wire_invite,
                 }
             ),
@@ -477,7 +477,7 @@ class Wallets(Provider):
     scope = Scope.APP
     grant_credits = provide(GrantCredits)
     purchase_rewards = provide(PurchaseRewards)
-    purchase_baskets = provide(PurchaseBaskets)
+    purchase_order_batches = provide(PurchaseOrderBatches)
     offer_rewards = provide(OfferRewards)
     make_invites = provide(MakeInvites)
     redeem_invites = provide(RedeemInvites)
@@ -496,8 +496,8 @@ class Wallets(Provider):
         return commits.of(batch, key=lambda keyed: keyed.command.user_id, name="purchase_rewards", bounds=_HOT)
 
     @provide
-    def purchase_all(self, batch: PurchaseBaskets, commits: Commits) -> Single[Keyed[Basket], Bought]:
-        return commits.of(batch, key=_first_of, name="purchase_baskets", bounds=_BASKETS)
+    def purchase_all(self, batch: PurchaseOrderBatches, commits: Commits) -> Single[Keyed[OrderBatch], BatchResult]:
+        return commits.of(batch, key=_first_of, name="purchase_order_batches", bounds=_ORDER_BATCHES)
 
     @provide
     def offer(self, batch: OfferRewards, commits: Commits) -> Single[Keyed[OfferReward | ChangeReward], Reward]:
@@ -589,7 +589,7 @@ class Loyalty(Provider):
 
     @provide
     def accrue(self, batch: AccruePoints, commits: Commits) -> Single[Keyed[Earnings], Credited]:
-        return commits.of(batch, key=_first_player_of, name="accrue_points", bounds=_BASKETS)
+        return commits.of(batch, key=_first_player_of, name="accrue_points", bounds=_ORDER_BATCHES)
 
     @provide
     def open_one(self, batch: OpenSlips, commits: Commits) -> Single[Keyed[NewSlip], Slip]:
@@ -695,7 +695,7 @@ def _reward_of(keyed: Keyed[OfferReward | ChangeReward]) -> RewardId:
     return command.reward.reward_id if isinstance(command, OfferReward) else command.reward_id
 
 
-def _first_of(keyed: Keyed[Basket]) -> str:
+def _first_of(keyed: Keyed[OrderBatch]) -> str:
     return keyed.command.orders[0].order_id
 
 

@@ -12,7 +12,7 @@ from tallystick.application.group_commit import Single
 from tallystick.application.idempotency import Keyed
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.reads import Reads
-from tallystick.application.rewards import Basket, Bought, ChangeReward, OfferReward, Order, Purchase
+from tallystick.application.rewards import BatchResult, ChangeReward, OfferReward, Order, OrderBatch, Purchase
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.ledger import AccountFrozen, InsufficientFunds
 from tallystick.domain.refusals import Refusal
@@ -106,7 +106,7 @@ class _Collected(msgspec.Struct, frozen=True, array_like=True):
 def rewards_router(
     offer: Single[Keyed[OfferReward | ChangeReward], Reward],
     purchase: Single[Keyed[Order], Purchase],
-    purchase_baskets: Single[Keyed[Basket], Bought],
+    purchase_order_batches: Single[Keyed[OrderBatch], BatchResult],
     anyone_offers: AnyoneOffers,
     reads: Reads,
     caller_guard: CallerGuard,
@@ -200,7 +200,9 @@ def rewards_router(
             )
             for order in data.orders
         )
-        return wire_bought(await purchase_baskets(Keyed(Basket(orders), await request.idempotency_key(now))))
+        return wire_batch_result(
+            await purchase_order_batches(Keyed(OrderBatch(orders), await request.idempotency_key(now)))
+        )
 
     guarded = Router(
         "/",
@@ -221,8 +223,8 @@ def rewards_router(
     return Router("/api/rewards", route_handlers=[guarded, purchasing], tags=["Rewards"])
 
 
-def wire_bought(bought: Bought) -> Outcomes:
-    """Return the outcomes of a basket as the wire shows them."""
+def wire_batch_result(bought: BatchResult) -> Outcomes:
+    """Return the outcomes of a order_batch as the wire shows them."""
     return Outcomes([_outcome(result) for result in bought.results])
 
 

@@ -2,7 +2,6 @@
 
 from tests.unit.behaviours.http_audit import AuditRoutesBehaviour
 from tests.unit.behaviours.http_bad_values import BadValuesBehaviour
-from tests.unit.behaviours.http_baskets import PurchaseBatchRouteBehaviour
 from tests.unit.behaviours.http_claims import (
     ClaimsBehaviour,
     EmptiedProfilesBehaviour,
@@ -16,6 +15,7 @@ from tests.unit.behaviours.http_flag_states import FlagStatesBehaviour
 from tests.unit.behaviours.http_flags import FlagRoutesBehaviour
 from tests.unit.behaviours.http_invites import InviteRoutesBehaviour, RedeemRouteBehaviour, ValidateRouteBehaviour
 from tests.unit.behaviours.http_loyalty import AccrualRouteBehaviour, AwardRouteBehaviour, LoyaltyRouteBehaviour
+from tests.unit.behaviours.http_order_batches import PurchaseBatchRouteBehaviour
 from tests.unit.behaviours.http_parameters import ParametersBehaviour
 from tests.unit.behaviours.http_rating_slips import PendingRoutesBehaviour, SlipRoutesBehaviour
 from tests.unit.behaviours.http_referrals import (

@@ -25,7 +25,7 @@ RARELY = st.sampled_from([False, False, True])
 AMOUNTS = st.sampled_from([1, 40, 80, 1_000_000_000])
 
 EXPECTED = {
-    *("Granted", "Purchase", "Bought", "Reward", "Invite", "Redeemed", "SignedUp", "Reminted", "str", "Replayed"),
+    *("Granted", "Purchase", "BatchResult", "Reward", "Invite", "Redeemed", "SignedUp", "Reminted", "str", "Replayed"),
     *("INSUFFICIENT_FUNDS", "ALREADY_COLLECTED", "SELF_PURCHASE", "REWARD_NOT_FOUND", "NOT_YOUR_REWARD"),
     *("INVITE_REVOKED", "INVITE_EXHAUSTED", "ALREADY_USED", "CODE_TAKEN"),
     *("USER_DELETED", "IDEMPOTENCY_MISMATCH"),
@@ -85,7 +85,7 @@ class Wallets(RuleBasedStateMachine):
     def purchase_together(self, orders: list[tuple[str, Reward]], as_basket: bool) -> None:
         def buy(world: World) -> Awaitable[object]:
             placed = [world.order(name, reward) for name, reward in orders]
-            return world.basket(*placed) if as_basket else world.purchase_together(*placed)
+            return world.order_batch(*placed) if as_basket else world.purchase_together(*placed)
 
         self._twins.tell(buy)
 

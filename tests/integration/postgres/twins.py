@@ -13,7 +13,7 @@ from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.idempotency import Replayed
 from tallystick.application.loyalty import Credited
-from tallystick.application.rewards import Bought
+from tallystick.application.rewards import BatchResult
 from tallystick.application.transactions import Stores
 from tallystick.domain.invites import Invite
 from tallystick.domain.ledger import AccountKey
@@ -94,7 +94,7 @@ def _comparable(outcome: Any) -> Any:
         return [_comparable(each) for each in outcome]
     if isinstance(outcome, Refusal):
         return (type(outcome), outcome.detail, outcome.facts())
-    if isinstance(outcome, Bought | Credited):
+    if isinstance(outcome, BatchResult | Credited):
         return [_comparable(each) for each in outcome.results]
     return outcome.reply if isinstance(outcome, Replayed) else outcome
 

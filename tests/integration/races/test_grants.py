@@ -22,7 +22,7 @@ async def test_users_who_are_given_to_and_buy_in_opposite_orders_neither_lock_up
     given = settings(database_url=service_of(owner_dsn))
 
     async def give_and_buy(instance: Caller, users: list[str], turn: int) -> list[str]:
-        basket = [{"user_id": user, "reward_id": rewards[turn + 4].reward_id} for user in users]
+        order_batch = [{"user_id": user, "reward_id": rewards[turn + 4].reward_id} for user in users]
         singles = [
             request
             for user in users
@@ -31,7 +31,7 @@ async def test_users_who_are_given_to_and_buy_in_opposite_orders_neither_lock_up
                 *(buy(instance.named(user), reward) for reward in rewards[2 * turn : 2 * turn + 2]),
             )
         ]
-        batch = instance.named("staff", "purchases:batch").post("/api/rewards/purchases", {"orders": basket})
+        batch = instance.named("staff", "purchases:batch").post("/api/rewards/purchases", {"orders": order_batch})
         answers = await asyncio.gather(*singles, batch)
         results = answers[-1].json()["results"]
         return [*map(outcome, answers), *(result["outcome"] for result in results)]

@@ -1,9 +1,9 @@
-"""How rewards are offered, changed and listed, and how whole baskets are settled."""
+"""How rewards are offered, changed and listed, and how whole order_batches are settled."""
 
 import pytest
 
 from tallystick.application.idempotency import Keyed, Replayed
-from tallystick.application.rewards import Basket, Bought, OfferReward, Purchase
+from tallystick.application.rewards import BatchResult, OfferReward, OrderBatch, Purchase
 from tallystick.domain.ledger import InsufficientFunds
 from tallystick.domain.rewards import AlreadyCollected, NotYourReward, Reward, RewardNotFound, SelfPurchase
 from tallystick.domain.users import UserDeleted
@@ -16,7 +16,7 @@ class PurchaseBasketsBehaviour:
         reward, own = await world.a_reward(cost=40), await world.a_reward(cost=1, owner="rich")
         await world.tell("deleted", "gone")
 
-        bought = await world.basket(
+        bought = await world.order_batch(
             world.order(poor, reward),
             world.order(rich, reward),
             world.order(rich, world.reward()),
@@ -42,20 +42,20 @@ class PurchaseBasketsBehaviour:
     async def test_baskets_of_one_batch_keep_their_outcomes_apart(self, world: World) -> None:
         buyer, first, second = await world.an_account(balance=70), await world.a_reward(), await world.a_reward()
 
-        baskets = [
-            Basket((world.order(buyer, first), world.order(buyer, first))),
-            Basket((world.order(buyer, second),)),
+        order_batches = [
+            OrderBatch((world.order(buyer, first), world.order(buyer, first))),
+            OrderBatch((world.order(buyer, second),)),
         ]
 
-        outcomes = await world.purchase_baskets([Keyed(basket) for basket in baskets])
+        outcomes = await world.purchase_order_batches([Keyed(order_batch) for order_batch in order_batches])
 
-        found = [[type(each) for each in bought.results] for bought in outcomes if isinstance(bought, Bought)]
+        found = [[type(each) for each in bought.results] for bought in outcomes if isinstance(bought, BatchResult)]
         assert found == [[Purchase, AlreadyCollected], [InsufficientFunds]]
 
     async def test_two_orders_whose_sum_is_too_much_are_one_purchase(self, world: World) -> None:
         buyer, first, second = await world.an_account(balance=70), await world.a_reward(), await world.a_reward()
 
-        bought = await world.basket(world.order(buyer, first), world.order(buyer, second))
+        bought = await world.order_batch(world.order(buyer, first), world.order(buyer, second))
 
         assert [type(each) for each in bought.results] == [Purchase, InsufficientFunds]
         assert await world.balance(buyer) == 30
@@ -63,9 +63,9 @@ class PurchaseBasketsBehaviour:
     async def test_the_same_basket_after_a_lost_answer_has_the_same_outcomes(self, world: World) -> None:
         buyer, reward = await world.an_account(balance=100), await world.a_reward(cost=40)
         orders = [world.order(buyer, reward), world.order("poor", reward)]
-        first = await world.basket(*orders)
+        first = await world.order_batch(*orders)
 
-        again = await world.basket(*orders)
+        again = await world.order_batch(*orders)
 
         assert again.results[0] == first.results[0]
         assert isinstance(again.results[1], InsufficientFunds)
@@ -73,10 +73,10 @@ class PurchaseBasketsBehaviour:
 
     async def test_the_same_key_answers_the_first_reply_and_takes_nothing(self, world: World) -> None:
         buyer, reward = await world.an_account(balance=100), await world.a_reward(cost=40)
-        first = await world.basket(world.order(buyer, reward), key="k1")
+        first = await world.order_batch(world.order(buyer, reward), key="k1")
 
         with pytest.raises(Replayed) as replayed:
-            await world.basket(world.order(buyer, reward), key="k1")
+            await world.order_batch(world.order(buyer, reward), key="k1")
 
         assert replayed.value.reply.body == repr(first).encode()
         assert await world.balance(buyer) == 60
