@@ -9,7 +9,7 @@ from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.clicks import Clicks
-from tallystick.application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata
+from tallystick.application.legacy_metadata import AdoptCodes, AdoptLegacyUsers, MirrorMetadata
 from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
 from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import CROCKFORD, Code, draw_candidates
@@ -31,7 +31,7 @@ class Legacies(Loyalties):
         super().__init__(transactions, seed=seed)
         self.alphabet, self.length = alphabet, length
         self.adopt_codes = AdoptCodes(transactions, self.flags, self.clock, self.metrics, self.candidates)
-        self.bring_along = BringAlong(self.flags, self.metrics)
+        self.adopt_legacy_users = AdoptLegacyUsers(self.flags, self.metrics)
         self.mirroring = MirrorLater(MirrorMetadata(transactions, self.clock), self.flags, self.metrics)
         self.reconcile_metadata = ReconcileMetadata(
             transactions, self.clock, self.randomness, self.metrics, self.candidates

@@ -25,7 +25,7 @@ from tallystick.application.rating_slips import (
     RecoverSlips,
 )
 from tallystick.application.transactions import Transactions
-from tallystick.domain.audit import Place, Question
+from tallystick.domain.audit import AuditQuery, PageCursor
 from tallystick.domain.flags import Flag
 from tallystick.domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
 from tallystick.domain.loyalty import Accrual, Earning
@@ -226,10 +226,10 @@ class Loyalties(Invitations):
         return await self.reads(lambda stores: stores.ledger.page(key, before=before, limit=limit))
 
     async def audited(
-        self, question: Mapping[str, str], *, before: Place | None = None, limit: int = 50
+        self, query: Mapping[str, str], *, before: PageCursor | None = None, limit: int = 50
     ) -> list[Entry]:
         """Return a page of the entries that are asked for."""
-        asked = msgspec.convert(question, Question)
+        asked = msgspec.convert(query, AuditQuery)
         return await self.reads(lambda stores: stores.audit.entries(asked, before=before, limit=limit))
 
     async def points_and_amounts(self, user: str) -> tuple[int, list[int]]:

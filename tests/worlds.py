@@ -42,9 +42,9 @@ class World(Legacies):
         self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8
     ) -> None:
         super().__init__(transactions, seed=seed, alphabet=alphabet, length=length)
-        self.mint_codes = MintCodes(transactions, self.clock, self.metrics, self.bring_along, self.mirroring)
+        self.mint_codes = MintCodes(transactions, self.clock, self.metrics, self.adopt_legacy_users, self.mirroring)
         self.remint_codes = RemintCodes(
-            transactions, self.clock, self.metrics, self.once, self.bring_along, self.mirroring
+            transactions, self.clock, self.metrics, self.once, self.adopt_legacy_users, self.mirroring
         )
         self.attribute_referrals = AttributeReferrals(
             transactions, self.adopt_codes, self.points, self.clock, self.metrics, self.once
@@ -53,7 +53,7 @@ class World(Legacies):
         self.erase_traces = EraseTraces(transactions)
         self.finish_erasures = FinishErasures(transactions, self.clock, self.erase_traces)
         self.receive_identity_events = ReceiveIdentityEvents(
-            transactions, self.points, self.clock, self.metrics, self.bring_along, self.mirroring
+            transactions, self.points, self.clock, self.metrics, self.adopt_legacy_users, self.mirroring
         )
         self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
         self.check_callers = CheckCallers(transactions)

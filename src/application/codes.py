@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick.application.bounds import Room
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
-from tallystick.application.legacy_metadata import BringAlong, NoteCodes
+from tallystick.application.legacy_metadata import AdoptLegacyUsers, NoteCodes
 from tallystick.application.minting import Minted, count_mints, mint
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Stores, Transactions
@@ -46,7 +46,7 @@ class MintCodes:
     """Give users their first code; whoever has one keeps it."""
 
     def __init__(
-        self, transactions: Transactions, clock: Clock, metrics: Metrics, bring: BringAlong, note: NoteCodes
+        self, transactions: Transactions, clock: Clock, metrics: Metrics, bring: AdoptLegacyUsers, note: NoteCodes
     ) -> None:
         self._transactions, self._clock, self._metrics = transactions, clock, metrics
         self._bring, self._note = bring, note
@@ -78,7 +78,7 @@ class RemintCodes:
         clock: Clock,
         metrics: Metrics,
         once: AnswerOnce,
-        bring: BringAlong,
+        bring: AdoptLegacyUsers,
         note: NoteCodes,
         bounds: UserBounds = DEFAULT_BOUNDS,
     ) -> None:

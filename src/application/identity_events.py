@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from tallystick.application.erasures import EraseTraces, erase_single_rows
-from tallystick.application.legacy_metadata import BringAlong, NoteCodes
+from tallystick.application.legacy_metadata import AdoptLegacyUsers, NoteCodes
 from tallystick.application.minting import Minted, count_mints, milliseconds_between, mint
 from tallystick.application.pending_accruals import credit_referrals
 from tallystick.application.points import Points
@@ -39,7 +39,7 @@ class ReceiveIdentityEvents:
         points: Points,
         clock: Clock,
         metrics: Metrics,
-        bring: BringAlong,
+        bring: AdoptLegacyUsers,
         note: NoteCodes,
     ) -> None:
         self._transactions, self._points, self._clock, self._metrics = transactions, points, clock, metrics
@@ -98,7 +98,7 @@ class EventBatch:
 
     @classmethod
     async def open(
-        cls, stores: Stores, events: Sequence[IdentityEvent], bring: BringAlong, at: datetime
+        cls, stores: Stores, events: Sequence[IdentityEvent], bring: AdoptLegacyUsers, at: datetime
     ) -> "EventBatch":
         """Load and lock: the users of the events and those who may lose a claim to one, in one order."""
         holders = await holders_of(stores, [event.profile for event in events])

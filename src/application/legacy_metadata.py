@@ -20,7 +20,7 @@ class NoteCodes(Protocol):
     def __call__(self, user_ids: Collection[UserId], /) -> None: ...
 
 
-class BringAlong:
+class AdoptLegacyUsers:
     """Adopt for users who are about to be given a code, in their transaction, while the fallback is on.
 
     Whoever looks at their link before their run reaches them finds the code that they know.

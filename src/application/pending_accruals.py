@@ -22,8 +22,8 @@ from tallystick.domain.users import UserId
 
 SWEEP_PAUSE = timedelta(seconds=55)
 """What was tried within this time is left alone: by the next round it is due."""
-BITE = 100
-MAX_BITES = 10
+BATCH_ROWS = 100
+MAX_BATCHES = 10
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -69,16 +69,16 @@ class SweepAccruals:
         """Return what was tried, and what came of it."""
         swept: list[tuple[PendingAccrual, Accrued | BaseException]] = []
         needs_phone = self._points.referrals.need == "phone"
-        for _ in range(MAX_BITES if self._points.are_on else 0):
+        for _ in range(MAX_BATCHES if self._points.are_on else 0):
             now = self._clock.now()
             async with self._transactions.begin() as stores:
                 due = await stores.pending.take_due(
-                    before=now - SWEEP_PAUSE, at=now, limit=BITE, needs_phone=needs_phone
+                    before=now - SWEEP_PAUSE, at=now, limit=BATCH_ROWS, needs_phone=needs_phone
                 )
             # Each by itself through the group commit: one that fails for an unforeseen reason fails alone.
             tried = (self._recover(Keyed(Recovery(pending.event, now))) for pending in due)
             swept += zip(due, await asyncio.gather(*tried, return_exceptions=True), strict=True)
-            if len(due) < BITE:
+            if len(due) < BATCH_ROWS:
                 break
         return swept
 

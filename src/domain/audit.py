@@ -9,7 +9,7 @@ from tallystick.domain.ledger import Entry, EventType
 from tallystick.domain.users import UserId
 
 
-class Question(msgspec.Struct, frozen=True):
+class AuditQuery(msgspec.Struct, frozen=True):
     """Which entries are asked for; None stands for any. One of them has to be named."""
 
     player_id: UserId | None = None
@@ -32,7 +32,7 @@ class Question(msgspec.Struct, frozen=True):
         )
 
 
-class Place(NamedTuple):
+class PageCursor(NamedTuple):
     """Where an entry stands among those of everybody; among those of one player, by `seq` alone."""
 
     created_at: datetime
@@ -43,10 +43,10 @@ class Place(NamedTuple):
 class Audit(Protocol):
     """Entries of points across players."""
 
-    async def entries(self, question: Question, *, before: Place | None, limit: int) -> list[Entry]:
+    async def entries(self, query: AuditQuery, *, before: PageCursor | None, limit: int) -> list[Entry]:
         """Return the newest entries that are asked for, those before a place; of one player in the order of `seq`."""
 
 
-def place_of(entry: Entry) -> Place:
+def cursor_of(entry: Entry) -> PageCursor:
     """Return where an entry stands."""
-    return Place(entry.created_at, entry.user_id, entry.seq)
+    return PageCursor(entry.created_at, entry.user_id, entry.seq)

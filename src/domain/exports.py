@@ -16,18 +16,18 @@ ExportKind = Literal["codes", "aliases", "edges", "entries", "conflicts"]
 ConflictReason = Literal["duplicate", "held"]
 """Why a code is not its claimant's: somebody else came first there, or it was somebody's here already."""
 
-Place: TypeAlias = tuple[str | int, ...]
+PageCursor: TypeAlias = tuple[str | int, ...]
 """Where a row stands: its key."""
 
 
 class ExportRow(msgspec.Struct, frozen=True):
     """One row of an export. Its first fields are the key that rows are ordered by."""
 
-    start: ClassVar[Place] = ("",)
+    start: ClassVar[PageCursor] = ("",)
     """The place before all rows, as long as the key is."""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PageCursor:
         """Where the row stands."""
         return msgspec.structs.astuple(self)[: len(self.start)]
 
@@ -45,7 +45,7 @@ class ExportedCode(ExportRow, frozen=True):
 class ExportedAlias(ExportRow, frozen=True):
     """An older code of a user, which resolves like the canonical one."""
 
-    start: ClassVar[Place] = ("", "")
+    start: ClassVar[PageCursor] = ("", "")
 
     user_id: UserId
     code: Code
@@ -67,7 +67,7 @@ class ExportedEdge(ExportRow, frozen=True):
 class EntryView(ExportRow, frozen=True):
     """One change of an account, as every route shows it."""
 
-    start: ClassVar[Place] = ("", "", 0)
+    start: ClassVar[PageCursor] = ("", "", 0)
 
     user_id: UserId
     unit: Unit
@@ -93,7 +93,7 @@ class EntryView(ExportRow, frozen=True):
 class ExportedConflict(ExportRow, frozen=True):
     """A code that a user brought along and did not keep: links with it lead to somebody else."""
 
-    start: ClassVar[Place] = ("", "")
+    start: ClassVar[PageCursor] = ("", "")
 
     code: Code
     user_id: UserId
@@ -117,5 +117,5 @@ ROWS: Mapping[ExportKind, type[ExportRow]] = MappingProxyType(
 class Exports(Protocol):
     """The rows of every kind, by their keys."""
 
-    async def page(self, kind: ExportKind, *, after: Place, limit: int) -> list[ExportRow]:
+    async def page(self, kind: ExportKind, *, after: PageCursor, limit: int) -> list[ExportRow]:
         """Return the first rows of a kind behind a place."""

@@ -40,7 +40,7 @@ from tallystick.application.group_commit import Batch, Bounds, C, GroupCommit, R
 from tallystick.application.idempotency import AnswerOnce, Keyed
 from tallystick.application.identity_events import DeliveredEvent, Receipt, ReceiveIdentityEvents
 from tallystick.application.invites import MakeInvites, NewInvite, Redeemed, RedeemInvites, Redemption, RevokeInvite
-from tallystick.application.legacy_metadata import AdoptCodes, BringAlong, MirrorMetadata, NoteCodes
+from tallystick.application.legacy_metadata import AdoptCodes, AdoptLegacyUsers, MirrorMetadata, NoteCodes
 from tallystick.application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
 from tallystick.application.minting import DrawCandidates, Minted
 from tallystick.application.pending_accruals import RecoverAccruals, Recovery, SweepAccruals
@@ -242,7 +242,7 @@ class MemoryStore(Provider):
         return ReadinessProbe(_checks_of(published), clock)
 
 
-class Machine(Provider):
+class Runtime(Provider):
     """Time, chance, measurements and limits."""
 
     scope = Scope.APP
@@ -443,7 +443,7 @@ class LegacyMetadata(Provider):
 
     scope = Scope.APP
     adopt_codes = provide(AdoptCodes)
-    bring_along = provide(BringAlong)
+    adopt_legacy_users = provide(AdoptLegacyUsers)
     mirror_metadata = provide(MirrorMetadata)
     reconcile_metadata = provide(ReconcileMetadata)
     flush_clicks = provide(FlushClicks)
@@ -712,7 +712,7 @@ def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncCon
     stores = {"postgres": PostgresStore, "memory": MemoryStore}
     return make_async_container(
         stores[store](),
-        Machine(),
+        Runtime(),
         Switchboard(),
         Identity(),
         Referrals(),

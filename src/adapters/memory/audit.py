@@ -1,7 +1,7 @@
 """Audit in memory."""
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.audit import Place, Question, place_of
+from tallystick.domain.audit import AuditQuery, PageCursor, cursor_of
 from tallystick.domain.ledger import Entry
 
 
@@ -11,12 +11,12 @@ class MemoryAudit:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    async def entries(self, question: Question, *, before: Place | None, limit: int) -> list[Entry]:
-        if question.is_open:
+    async def entries(self, query: AuditQuery, *, before: PageCursor | None, limit: int) -> list[Entry]:
+        if query.is_open:
             raise GuardBroken("everything is asked for at once")
-        found = [entry for entry in self._view.entries.values() if entry.unit == "points" and question.fits(entry)]
-        if question.player_id is not None:
+        found = [entry for entry in self._view.entries.values() if entry.unit == "points" and query.fits(entry)]
+        if query.player_id is not None:
             found.sort(key=lambda entry: entry.seq, reverse=True)
             return [entry for entry in found if before is None or entry.seq < before.seq][:limit]
-        found.sort(key=place_of, reverse=True)
-        return [entry for entry in found if before is None or place_of(entry) < before][:limit]
+        found.sort(key=cursor_of, reverse=True)
+        return [entry for entry in found if before is None or cursor_of(entry) < before][:limit]

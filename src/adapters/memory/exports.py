@@ -11,7 +11,7 @@ from tallystick.domain.exports import (
     ExportedEdge,
     ExportKind,
     ExportRow,
-    Place,
+    PageCursor,
 )
 
 
@@ -21,7 +21,7 @@ class MemoryExports:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    async def page(self, kind: ExportKind, *, after: Place, limit: int) -> list[ExportRow]:
+    async def page(self, kind: ExportKind, *, after: PageCursor, limit: int) -> list[ExportRow]:
         rows: Mapping[ExportKind, Callable[[], Iterator[ExportRow]]] = {
             "codes": self._codes,
             "aliases": self._aliases,

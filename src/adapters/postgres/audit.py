@@ -1,15 +1,15 @@
-"""Audit on PostgreSQL: each question reads a range of one index."""
+"""Audit on PostgreSQL: each query reads a range of one index."""
 
 from datetime import UTC, datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.audit import Place, Question
+from tallystick.domain.audit import AuditQuery, PageCursor
 from tallystick.domain.ledger import Entry
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("audit")
-_BEHIND_ALL = Place(datetime(9999, 12, 31, tzinfo=UTC), UserId("~"), 2**63 - 1)
+_BEHIND_ALL = PageCursor(datetime(9999, 12, 31, tzinfo=UTC), UserId("~"), 2**63 - 1)
 """No entry comes behind it."""
 
 
@@ -19,33 +19,33 @@ class PostgresAudit:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def entries(self, question: Question, *, before: Place | None, limit: int) -> list[Entry]:
+    async def entries(self, query: AuditQuery, *, before: PageCursor | None, limit: int) -> list[Entry]:
         place = before if before is not None else _BEHIND_ALL
-        if question.player_id is not None:
-            statement, arguments = _of_one(question, question.player_id)
+        if query.player_id is not None:
+            statement, arguments = _of_one(query, query.player_id)
             rows = await self._connection.fetch(statement, *arguments, place.seq, limit)
         else:
-            statement, arguments = _of_everybody(question)
+            statement, arguments = _of_everybody(query)
             rows = await self._connection.fetch(statement, *arguments, *place, limit)
         return [Entry(*row) for row in rows]
 
 
-def _of_one(question: Question, player_id: UserId) -> tuple[str, tuple[str | None, ...]]:
-    """Return the statement whose index serves a question about one player: the most telling condition leads."""
-    if question.correlation_id is not None:
-        return _SQL.of_players_request, (player_id, question.correlation_id, question.staff_id, question.event_type)
-    if question.staff_id is not None:
-        return _SQL.of_players_staff, (player_id, question.staff_id, question.event_type)
-    if question.event_type is not None:
-        return _SQL.of_players_kind, (player_id, question.event_type)
+def _of_one(query: AuditQuery, player_id: UserId) -> tuple[str, tuple[str | None, ...]]:
+    """Return the statement whose index serves a query about one player: the most telling condition leads."""
+    if query.correlation_id is not None:
+        return _SQL.of_players_request, (player_id, query.correlation_id, query.staff_id, query.event_type)
+    if query.staff_id is not None:
+        return _SQL.of_players_staff, (player_id, query.staff_id, query.event_type)
+    if query.event_type is not None:
+        return _SQL.of_players_kind, (player_id, query.event_type)
     return _SQL.of_player, (player_id,)
 
 
-def _of_everybody(question: Question) -> tuple[str, tuple[str | None, ...]]:
-    if question.correlation_id is not None:
-        return _SQL.of_request, (question.correlation_id, question.staff_id, question.event_type)
-    if question.staff_id is not None:
-        return _SQL.of_staff, (question.staff_id, question.event_type)
-    if question.event_type is not None:
-        return _SQL.of_kind, (question.event_type,)
+def _of_everybody(query: AuditQuery) -> tuple[str, tuple[str | None, ...]]:
+    if query.correlation_id is not None:
+        return _SQL.of_request, (query.correlation_id, query.staff_id, query.event_type)
+    if query.staff_id is not None:
+        return _SQL.of_staff, (query.staff_id, query.event_type)
+    if query.event_type is not None:
+        return _SQL.of_kind, (query.event_type,)
     raise AssertionError("everything is asked for at once")

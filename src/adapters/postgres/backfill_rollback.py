@@ -16,7 +16,7 @@ from tallystick.adapters.postgres.backfill_runs import (
     refresh_statistics,
 )
 from tallystick.adapters.postgres.database import SERVICE_ROLE
-from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.maintenance import owner_session, temporary_grant
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.backfill import Run, Tally
 from tallystick.domain.codes import MAX_CANDIDATES
@@ -86,7 +86,7 @@ class BackfillRollback:
                     continue
                 told("rollback", run.users_of(chunk), await self._take(connection, run, number, chunk * size + 1, take))
             await _without_indexes(connection)
-            async with lent(connection, give=_GIVE, take_back=_TAKE_BACK):
+            async with temporary_grant(connection, give=_GIVE, take_back=_TAKE_BACK):
                 await connection.execute(_SQL.forget_conflicts, run.run)
                 await runs.drop_staged([run.run])
                 await runs.turn(run, "rolled_back", self._now())
@@ -96,7 +96,7 @@ class BackfillRollback:
         last = first + run.plan.options.chunk - 1
         for attempt in range(TRIES):
             try:
-                async with lent(connection, give=_GIVE, take_back=_TAKE_BACK):
+                async with temporary_grant(connection, give=_GIVE, take_back=_TAKE_BACK):
                     await connection.fetch(_SQL.lock, run.run, first, last)
                     tally = await take(connection, run, first, last)
                     await BackfillRuns(connection).commit(run, "rollback", number, tally, self._now())

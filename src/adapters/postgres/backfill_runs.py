@@ -11,7 +11,7 @@ import msgspec
 from tallystick.adapters.postgres.advisory_locks import session_lock
 from tallystick.adapters.postgres.database import SERVICE_ROLE
 from tallystick.adapters.postgres.database import Connection as PooledConnection
-from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.maintenance import owner_session, temporary_grant
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.backfill import LISTED, LineFaults, Phase, Plan, Run, RunState, Tally
 
@@ -148,7 +148,7 @@ class BackfillRuns:
         await self._connection.execute(_SQL.commit, run.run, phase, chunk, told, at)
 
     async def drop_staged(self, runs: Sequence[int]) -> None:
-        """Drop what was staged of users and codes, where the owner has lent the right to."""
+        """Drop what was staged of users and codes, where the owner has temporary_grant the right to."""
         await self._connection.execute(_SQL.drop_users, runs)
         await self._connection.execute(_SQL.drop_codes, runs)
 
@@ -159,7 +159,10 @@ class BackfillRuns:
 
 async def discard_unused(dsn: str) -> None:
     """Drop the plans that nobody applied, with all that was kept for them: a newer one takes their place."""
-    async with owner_session(dsn, name="backfill") as connection, lent(connection, give=_GIVE, take_back=_TAKE_BACK):
+    async with (
+        owner_session(dsn, name="backfill") as connection,
+        temporary_grant(connection, give=_GIVE, take_back=_TAKE_BACK),
+    ):
         runs = [row["run"] for row in await connection.fetch(_SQL.unused)]
         await BackfillRuns(connection).drop_staged(runs)
         await connection.execute(_SQL.drop_malformed, runs)

@@ -2,7 +2,7 @@
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.exports import ROWS, ExportKind, ExportRow, Place
+from tallystick.domain.exports import ROWS, ExportKind, ExportRow, PageCursor
 
 _SQL = Statements.load("exports")
 
@@ -13,6 +13,6 @@ class PostgresExports:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def page(self, kind: ExportKind, *, after: Place, limit: int) -> list[ExportRow]:
+    async def page(self, kind: ExportKind, *, after: PageCursor, limit: int) -> list[ExportRow]:
         rows = await self._connection.fetch(getattr(_SQL, kind), *after, limit)
         return [ROWS[kind](*row) for row in rows]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tallystick.adapters.postgres.database import SERVICE_ROLE
-from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.maintenance import owner_session, temporary_grant
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.ledger import Account, Unit
 from tallystick.domain.users import UserId
@@ -35,7 +35,7 @@ class AccountFreezing:
     async def _run(self, statement: str, *arguments: object) -> list[Account]:
         async with (
             owner_session(self._dsn, name="freeze") as connection,
-            lent(connection, give=_GIVE, take_back=_TAKE_BACK),
+            temporary_grant(connection, give=_GIVE, take_back=_TAKE_BACK),
         ):
             rows = await connection.fetch(statement, *arguments)
         return sorted((Account(*row) for row in rows), key=lambda account: account.unit)

@@ -31,7 +31,9 @@ async def owner_session(dsn: str, *, name: str) -> AsyncIterator["asyncpg.Connec
 
 
 @asynccontextmanager
-async def lent(connection: "asyncpg.Connection[asyncpg.Record]", *, give: str, take_back: str) -> AsyncIterator[None]:
+async def temporary_grant(
+    connection: "asyncpg.Connection[asyncpg.Record]", *, give: str, take_back: str
+) -> AsyncIterator[None]:
     """Be the service, with more rights than it has, for one transaction.
 
     Nobody else sees the rights: they are taken back in the transaction that gives them.

@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 from tallystick.adapters.postgres.database import SERVICE_ROLE
-from tallystick.adapters.postgres.maintenance import lent, owner_session
+from tallystick.adapters.postgres.maintenance import owner_session, temporary_grant
 from tallystick.adapters.postgres.statements import Statements
 
 _SQL = Statements.load("reconciliation")
@@ -63,7 +63,7 @@ class InviteSession:
 
     async def repair(self, invite: WrongInvite) -> None:
         """Drop repeated uses, of which the earliest stays, and count anew."""
-        async with lent(self._connection, give=_GIVE, take_back=_TAKE_BACK):
+        async with temporary_grant(self._connection, give=_GIVE, take_back=_TAKE_BACK):
             await self._connection.execute(_SQL.lock, invite.code)
             await self._connection.execute(_SQL.drop_duplicates, invite.invite_id)
             await self._connection.execute(_SQL.count_anew, invite.invite_id)

@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import Stores
-from tallystick.domain.audit import Place, Question, place_of
+from tallystick.domain.audit import AuditQuery, PageCursor, cursor_of
 from tallystick.domain.exports import EntryView
 from tallystick.domain.ledger import Entry
 from tallystick.domain.refusals import PermissionMissing
@@ -37,21 +37,21 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> Router:
     """Return the routes that show entries of points."""
 
-    async def paged(question: Question, limit: int, cursor: str) -> Entries:
-        wanted, listing = clamp(limit), f"point entries {msgspec.json.encode(question).decode()}"
+    async def paged(query: AuditQuery, limit: int, cursor: str) -> Entries:
+        wanted, listing = clamp(limit), f"point entries {msgspec.json.encode(query).decode()}"
         opened = cursors.open(listing, cursor, _Cursor) if cursor else None
-        before = Place(opened.created_at, opened.user_id, opened.seq) if opened is not None else None
+        before = PageCursor(opened.created_at, opened.user_id, opened.seq) if opened is not None else None
 
         async def ask(stores: Stores) -> list[Entry]:
-            if question.player_id is not None and not await stores.players.find([question.player_id]):
+            if query.player_id is not None and not await stores.players.find([query.player_id]):
                 raise UserNotFound
-            return await stores.audit.entries(question, before=before, limit=wanted + 1)
+            return await stores.audit.entries(query, before=before, limit=wanted + 1)
 
         found = await reads(ask)
         page = [EntryView.of(entry) for entry in found[:wanted]]
         if len(found) <= wanted:
             return Entries(page, None)
-        return Entries(page, cursors.seal(listing, _Cursor(*place_of(found[wanted - 1]))))
+        return Entries(page, cursors.seal(listing, _Cursor(*cursor_of(found[wanted - 1]))))
 
     @get("/loyalty/{player_id:str}/entries", opt={REFUSALS: (PermissionMissing, UserNotFound)})
     async def loyalty_entries(
@@ -80,12 +80,12 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
 
         Of one player they are in the order in which they were posted.
         """
-        question = _question(player_id, correlation_id, staff_id, event_type)
-        if question.is_open:
+        query = _question(player_id, correlation_id, staff_id, event_type)
+        if query.is_open:
             raise InvalidRequest.query(
                 "player_id", "one of player_id, correlation_id, staff_id and event_type is needed"
             )
-        return await paged(question, limit, cursor)
+        return await paged(query, limit, cursor)
 
     return Router(
         "/api", route_handlers=[loyalty_entries, point_entries], guards=[caller_guard.guard], tags=["Loyalty"]
@@ -94,8 +94,8 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
 
 def _question(
     player_id: str | None, correlation_id: str | None, staff_id: str | None, event_type: str | None
-) -> Question:
-    return Question(
+) -> AuditQuery:
+    return AuditQuery(
         player_id=UserId(player_id) if player_id is not None else None,
         correlation_id=correlation_id,
         staff_id=UserId(staff_id) if staff_id is not None else None,

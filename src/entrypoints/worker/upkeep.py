@@ -19,8 +19,8 @@ KEEP_DELIVERIES = timedelta(days=8)
 """Much longer than a signature stays valid."""
 KEEP_SESSIONS = timedelta(days=1)
 """How long a session that expired is kept: much longer than clocks of instances differ."""
-BITE = 1000
-MAX_BITES = 100
+BATCH_ROWS = 1000
+MAX_BATCHES = 100
 ROUND_SECONDS = 60.0
 
 
@@ -82,10 +82,10 @@ class Upkeep:
         self._metrics.gauge("pending_erasures_oldest_seconds", max(0.0, age))
 
     async def _forget(self, now: datetime) -> None:
-        for _ in range(MAX_BITES):
+        for _ in range(MAX_BATCHES):
             async with self._transactions.begin() as stores:
-                forgotten = await stores.idempotency.forget(before=now - KEEP_REPLIES, limit=BITE)
-                forgotten += await stores.deliveries.forget(before=now - KEEP_DELIVERIES, limit=BITE)
-                forgotten += await stores.sessions.forget(before=now - KEEP_SESSIONS, limit=BITE)
-            if forgotten < BITE:
+                forgotten = await stores.idempotency.forget(before=now - KEEP_REPLIES, limit=BATCH_ROWS)
+                forgotten += await stores.deliveries.forget(before=now - KEEP_DELIVERIES, limit=BATCH_ROWS)
+                forgotten += await stores.sessions.forget(before=now - KEEP_SESSIONS, limit=BATCH_ROWS)
+            if forgotten < BATCH_ROWS:
                 return

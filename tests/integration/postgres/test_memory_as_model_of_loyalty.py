@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from tallystick.application.idempotency import Keyed
 from tallystick.application.rating_slips import RecoverSlip
 from tallystick.application.transactions import Stores
-from tallystick.domain.audit import Question
+from tallystick.domain.audit import AuditQuery
 from tallystick.domain.ledger import MAX_BALANCE, AccountKey
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.users import UserId
@@ -162,7 +162,11 @@ class Points(RuleBasedStateMachine):
     def show_the_same(self) -> None:
         async def seen(stores: Stores) -> list[object]:
             keys = [AccountKey(user, "points") for user in USERS]
-            asked = [Question(player_id=USERS[0]), Question(staff_id=USERS[1]), Question(event_type="rating_slip")]
+            asked = [
+                AuditQuery(player_id=USERS[0]),
+                AuditQuery(staff_id=USERS[1]),
+                AuditQuery(event_type="rating_slip"),
+            ]
             return [
                 await stores.ledger.balances(keys),
                 [await stores.ledger.page(key, before=None, limit=1000) for key in keys],
@@ -171,7 +175,7 @@ class Points(RuleBasedStateMachine):
                 await stores.pending.page(after=None, limit=1000),
                 await stores.pending.backlog(),
                 await stores.players.find(USERS),
-                [await stores.audit.entries(question, before=None, limit=1000) for question in asked],
+                [await stores.audit.entries(query, before=None, limit=1000) for query in asked],
             ]
 
         self._twins.show(seen)

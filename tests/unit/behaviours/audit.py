@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.domain.audit import Place, place_of
+from tallystick.domain.audit import PageCursor, cursor_of
 from tallystick.domain.ledger import Entry
 from tests.worlds import World
 
@@ -25,7 +25,7 @@ async def awarded(world: World) -> None:
 
 class AuditBehaviour:
     @pytest.mark.parametrize(
-        ("question", "found"),
+        ("query", "found"),
         [
             ({"player_id": "ada"}, [32, 8, 4, 1]),
             ({"staff_id": "eve"}, [8, 2, 1]),
@@ -42,11 +42,11 @@ class AuditBehaviour:
         ],
     )
     async def test_entries_are_found_by_what_they_are_asked_for(
-        self, world: World, question: dict[str, str], found: list[int]
+        self, world: World, query: dict[str, str], found: list[int]
     ) -> None:
         await awarded(world)
 
-        assert amounts(await world.audited(question)) == found
+        assert amounts(await world.audited(query)) == found
 
     async def test_one_correlation_id_leads_to_all_that_a_request_did(self, world: World) -> None:
         await awarded(world)
@@ -67,19 +67,19 @@ class AuditBehaviour:
         assert await world.audited({"correlation_id": "another"}) == []
 
     @pytest.mark.parametrize(
-        "question", [{"player_id": "ada"}, {"staff_id": "eve"}, {"event_type": "manual_reward"}], ids=str
+        "query", [{"player_id": "ada"}, {"staff_id": "eve"}, {"event_type": "manual_reward"}], ids=str
     )
     async def test_pages_go_on_where_the_last_one_ended_and_are_stable_under_new_entries(
-        self, world: World, question: dict[str, str]
+        self, world: World, query: dict[str, str]
     ) -> None:
         await awarded(world)
-        every = await world.audited(question)
+        every = await world.audited(query)
 
         pages: list[list[Entry]] = []
-        before: Place | None = None
-        while page := await world.audited(question, before=before, limit=2):
+        before: PageCursor | None = None
+        while page := await world.audited(query, before=before, limit=2):
             pages.append(page)
-            before = place_of(page[-1])
+            before = cursor_of(page[-1])
             world.pass_time(seconds=1)
             await world.award("ada", 1000, staff="eve", reason=str(before))
 
@@ -93,6 +93,6 @@ class AuditBehaviour:
         await world.accrue(*earnings)
 
         first = await world.audited({"event_type": "promotion"}, limit=3)
-        rest = await world.audited({"event_type": "promotion"}, before=place_of(first[-1]))
+        rest = await world.audited({"event_type": "promotion"}, before=cursor_of(first[-1]))
 
         assert amounts([*first, *rest]) == [8, 2, 4, 1]

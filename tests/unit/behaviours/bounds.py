@@ -34,7 +34,13 @@ class Holder:
             "invites": MakeInvites(world.transactions, self.once, given),
             "slips": OpenSlips(world.transactions, GAMES, self.once, given),
             "aliases": RemintCodes(
-                world.transactions, world.clock, world.metrics, self.once, world.bring_along, world.mirroring, given
+                world.transactions,
+                world.clock,
+                world.metrics,
+                self.once,
+                world.adopt_legacy_users,
+                world.mirroring,
+                given,
             ),
         }
         self.batches = batches

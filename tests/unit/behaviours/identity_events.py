@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tallystick.application.identity_events import ReceiveIdentityEvents
-from tallystick.application.legacy_metadata import BringAlong
+from tallystick.application.legacy_metadata import AdoptLegacyUsers
 from tallystick.domain.codes import Code
 from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId
 from tests.worlds import World
@@ -15,7 +15,7 @@ from tests.worlds import World
 class Failure(Exception): ...
 
 
-class FailingAdoption(BringAlong):
+class FailingAdoption(AdoptLegacyUsers):
     """Fails inside the transaction of the events."""
 
     async def __call__(self, *_: object, **__: object) -> Mapping[Code, UserId]:

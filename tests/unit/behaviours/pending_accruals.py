@@ -265,8 +265,8 @@ class SweepAccrualsBehaviour:
     async def test_a_sweep_is_bounded_and_the_next_one_goes_on(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tallystick.application.pending_accruals.BITE", 2)
-        monkeypatch.setattr("tallystick.application.pending_accruals.MAX_BITES", 2)
+        monkeypatch.setattr("tallystick.application.pending_accruals.BATCH_ROWS", 2)
+        monkeypatch.setattr("tallystick.application.pending_accruals.MAX_BATCHES", 2)
         await world.a_player("ada")
         slips: list[Slip] = [await world.a_waiting_slip("ada") for _ in range(5)]
         world.pass_time(minutes=1)
@@ -285,8 +285,8 @@ class SweepAccrualsBehaviour:
         assert [entry.event_key for entry in reversed(await world.point_entries("ada"))] == [s.slip_id for s in slips]
 
     async def test_the_longest_untried_comes_first(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tallystick.application.pending_accruals.BITE", 1)
-        monkeypatch.setattr("tallystick.application.pending_accruals.MAX_BITES", 1)
+        monkeypatch.setattr("tallystick.application.pending_accruals.BATCH_ROWS", 1)
+        monkeypatch.setattr("tallystick.application.pending_accruals.MAX_BATCHES", 1)
         for user in ("ada", "bob"):
             await world.a_player(user)
         await world.a_waiting_slip("ada")

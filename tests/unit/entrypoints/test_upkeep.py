@@ -169,7 +169,7 @@ async def test_sessions_are_forgotten_a_day_after_they_expired(world: World, upk
 async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
     world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.BITE", 2)
+    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.BATCH_ROWS", 2)
     keys = [f"key{number}" for number in range(7)]
     await remember(world, *keys)
     world.pass_time(days=9)
@@ -182,8 +182,8 @@ async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
 async def test_one_round_has_an_end_whatever_there_is_to_forget(
     world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.BITE", 1)
-    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.MAX_BITES", 3)
+    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.BATCH_ROWS", 1)
+    monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.MAX_BATCHES", 3)
     keys = [f"key{number}" for number in range(7)]
     await remember(world, *keys)
     world.pass_time(days=9)
