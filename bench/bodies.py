@@ -8,9 +8,9 @@ import msgspec
 
 from bench.report import Row, Say, row
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, decode
-from tallystick.entrypoints.http.loyalty import AccrualEvents
 from tallystick.entrypoints.http.refusals import InvalidRequest
-from tallystick.entrypoints.http.rewards import MAX_BATCH_BYTES
+from tallystick.entrypoints.http.routes.loyalty import AccrualEvents
+from tallystick.entrypoints.http.routes.rewards import MAX_BATCH_BYTES
 from tallystick.entrypoints.http.strict_json import MAX_DIGITS, MAX_VALUES
 
 MOST_MILLISECONDS = {MAX_BATCH_BYTES: 15.0, MAX_BODY_BYTES: 2.0}

@@ -10,11 +10,11 @@ from typing import Any
 from tallystick.adapters.legacy.files import FileFormat, FileSource
 from tallystick.adapters.legacy.sources import read_mapping
 from tallystick.adapters.memory.ports import SeededRandomness, SwitchedFlags
-from tallystick.adapters.postgres.backfill_apply import BackfillApplication, check_source
-from tallystick.adapters.postgres.backfill_plan import BackfillPlanning
-from tallystick.adapters.postgres.backfill_rollback import BackfillRollback
-from tallystick.adapters.postgres.backfill_runs import BackfillRuns, Connection, service_session
-from tallystick.adapters.postgres.backfill_verify import BackfillVerification, total
+from tallystick.adapters.postgres.backfill.apply import BackfillApplication, check_source
+from tallystick.adapters.postgres.backfill.plan import BackfillPlanning
+from tallystick.adapters.postgres.backfill.rollback import BackfillRollback
+from tallystick.adapters.postgres.backfill.runs import BackfillRuns, Connection, service_session
+from tallystick.adapters.postgres.backfill.verify import BackfillVerification, total
 from tallystick.application.points import Points
 from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, Verification
 from tallystick.domain.codes import Code, draw_candidates

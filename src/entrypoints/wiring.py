@@ -16,12 +16,12 @@ from tallystick.adapters.identity.keys import KeyRing
 from tallystick.adapters.identity.passwords import Argon2Passwords
 from tallystick.adapters.identity.sessions import Bearers, SessionTokens
 from tallystick.adapters.identity.tokens import JwtVerifier
-from tallystick.adapters.memory.flags import SilentSignal
+from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.adapters.postgres.contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
-from tallystick.adapters.postgres.flags import CHANNEL
 from tallystick.adapters.postgres.listen_notify import ListenNotify
+from tallystick.adapters.postgres.stores.flags import CHANNEL
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.rate_limits.limiter import SlidingWindows, read_limits
 from tallystick.adapters.system import SystemClock, SystemRandomness
@@ -98,33 +98,33 @@ from tallystick.domain.sessions import Session
 from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.app import build_app
-from tallystick.entrypoints.http.audit import audit_router
 from tallystick.entrypoints.http.authentication import Authentication
 from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.clients import TrustedProxies
 from tallystick.entrypoints.http.cors import Cors
-from tallystick.entrypoints.http.credits import credits_router
-from tallystick.entrypoints.http.deletion import deletion_router
-from tallystick.entrypoints.http.exports import exports_router
-from tallystick.entrypoints.http.flags import flags_router
-from tallystick.entrypoints.http.invites import invites_router, wire_invite
 from tallystick.entrypoints.http.links import Addresses
-from tallystick.entrypoints.http.loyalty import loyalty_router, wire_credited
 from tallystick.entrypoints.http.metrics_access import MetricsAccess
 from tallystick.entrypoints.http.metrics_listener import metrics_app
-from tallystick.entrypoints.http.operations import ReadinessProbe, administration_router, operations_router
 from tallystick.entrypoints.http.pages import Cursors
-from tallystick.entrypoints.http.pending_accruals import pending_accruals_router
-from tallystick.entrypoints.http.rating_slips import rating_slips_router, wire_completed, wire_slip
-from tallystick.entrypoints.http.referrals import GlobeKey, referrals_router, wire_reminted
 from tallystick.entrypoints.http.replies import WireEncoder
 from tallystick.entrypoints.http.request_log import LogRules
-from tallystick.entrypoints.http.resolver import resolver_router
-from tallystick.entrypoints.http.rewards import AnyoneOffers, rewards_router, wire_batch_result
-from tallystick.entrypoints.http.sessions import AccountHashes, sessions_router
-from tallystick.entrypoints.http.sign_up import sign_up_router
-from tallystick.entrypoints.http.users import users_router
-from tallystick.entrypoints.http.webhooks import WebhookKeys, webhooks_router
+from tallystick.entrypoints.http.routes.audit import audit_router
+from tallystick.entrypoints.http.routes.credits import credits_router
+from tallystick.entrypoints.http.routes.deletion import deletion_router
+from tallystick.entrypoints.http.routes.exports import exports_router
+from tallystick.entrypoints.http.routes.flags import flags_router
+from tallystick.entrypoints.http.routes.invites import invites_router, wire_invite
+from tallystick.entrypoints.http.routes.loyalty import loyalty_router, wire_credited
+from tallystick.entrypoints.http.routes.operations import ReadinessProbe, administration_router, operations_router
+from tallystick.entrypoints.http.routes.pending_accruals import pending_accruals_router
+from tallystick.entrypoints.http.routes.rating_slips import rating_slips_router, wire_completed, wire_slip
+from tallystick.entrypoints.http.routes.referrals import GlobeKey, referrals_router, wire_reminted
+from tallystick.entrypoints.http.routes.resolver import resolver_router
+from tallystick.entrypoints.http.routes.rewards import AnyoneOffers, rewards_router, wire_batch_result
+from tallystick.entrypoints.http.routes.sessions import AccountHashes, sessions_router
+from tallystick.entrypoints.http.routes.sign_up import sign_up_router
+from tallystick.entrypoints.http.routes.users import users_router
+from tallystick.entrypoints.http.routes.webhooks import WebhookKeys, webhooks_router
 from tallystick.entrypoints.settings import Settings, Store
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags

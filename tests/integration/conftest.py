@@ -14,7 +14,7 @@ import pytest
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import OWNER, SERVICE, provision
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.migrator import Migrator
+from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.worlds import World
 

@@ -6,32 +6,32 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from tallystick.adapters.memory.attribution_attempts import MemoryAttributionAttempts
-from tallystick.adapters.memory.audit import MemoryAudit
-from tallystick.adapters.memory.clicks import MemoryClickedCodes
-from tallystick.adapters.memory.codes import MemoryReferralCodes
-from tallystick.adapters.memory.directory import MemoryIdentityDirectory
 from tallystick.adapters.memory.erasures import MemoryErasures
-from tallystick.adapters.memory.exports import MemoryExports
-from tallystick.adapters.memory.flags import MemoryFlagBook
 from tallystick.adapters.memory.holdings import MemoryHoldings
-from tallystick.adapters.memory.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
-from tallystick.adapters.memory.identity import MemoryVerifications
-from tallystick.adapters.memory.identity_events import MemoryDeliveries
-from tallystick.adapters.memory.invariants import MemoryInvariants
-from tallystick.adapters.memory.invites import MemoryInvites
-from tallystick.adapters.memory.ledger import MemoryLedger
-from tallystick.adapters.memory.legacy_metadata import MemoryLegacyMetadata
-from tallystick.adapters.memory.loyalty import MemoryPlayers
-from tallystick.adapters.memory.metadata_mirror import MemoryMetadataMirror
-from tallystick.adapters.memory.pending_accruals import MemoryPendingAccruals
-from tallystick.adapters.memory.rating_slips import MemoryRatingSlips
-from tallystick.adapters.memory.referrals import MemoryEdges, MemoryLeaderboard
-from tallystick.adapters.memory.rewards import MemoryRewards
-from tallystick.adapters.memory.schedules import MemorySchedules
 from tallystick.adapters.memory.sessions import MemorySessions
+from tallystick.adapters.memory.stores.audit import MemoryAudit
+from tallystick.adapters.memory.stores.clicks import MemoryClickedCodes
+from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
+from tallystick.adapters.memory.stores.directory import MemoryIdentityDirectory
+from tallystick.adapters.memory.stores.exports import MemoryExports
+from tallystick.adapters.memory.stores.flags import MemoryFlagBook
+from tallystick.adapters.memory.stores.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
+from tallystick.adapters.memory.stores.identity import MemoryVerifications
+from tallystick.adapters.memory.stores.identity_events import MemoryDeliveries
+from tallystick.adapters.memory.stores.invariants import MemoryInvariants
+from tallystick.adapters.memory.stores.invites import MemoryInvites
+from tallystick.adapters.memory.stores.ledger import MemoryLedger
+from tallystick.adapters.memory.stores.legacy_metadata import MemoryLegacyMetadata
+from tallystick.adapters.memory.stores.loyalty import MemoryPlayers
+from tallystick.adapters.memory.stores.metadata_mirror import MemoryMetadataMirror
+from tallystick.adapters.memory.stores.pending_accruals import MemoryPendingAccruals
+from tallystick.adapters.memory.stores.rating_slips import MemoryRatingSlips
+from tallystick.adapters.memory.stores.referrals import MemoryEdges, MemoryLeaderboard
+from tallystick.adapters.memory.stores.rewards import MemoryRewards
+from tallystick.adapters.memory.stores.schedules import MemorySchedules
+from tallystick.adapters.memory.stores.user_summaries import MemoryUserSummaries
+from tallystick.adapters.memory.stores.users import MemoryUsers
 from tallystick.adapters.memory.tables import Tables, View
-from tallystick.adapters.memory.user_summaries import MemoryUserSummaries
-from tallystick.adapters.memory.users import MemoryUsers
 from tallystick.application.transactions import Stores
 
 _INSIDE: ContextVar[bool] = ContextVar("inside a transaction in memory", default=False)

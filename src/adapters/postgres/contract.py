@@ -7,7 +7,7 @@ import asyncpg
 
 from tallystick.adapters.postgres.connecting import explained
 from tallystick.adapters.postgres.database import Connection, Database
-from tallystick.adapters.postgres.migration_files import Migration, shipped
+from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.adapters.postgres.violations import GUARDS, RACES
 from tallystick.application.ports import Clock, Metrics

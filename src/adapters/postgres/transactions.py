@@ -8,33 +8,33 @@ from contextvars import ContextVar
 import asyncpg
 
 from tallystick.adapters.postgres.attribution_attempts import PostgresAttributionAttempts
-from tallystick.adapters.postgres.audit import PostgresAudit
-from tallystick.adapters.postgres.clicks import PostgresClickedCodes
-from tallystick.adapters.postgres.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.database import Connection, Database, is_lost, terminate
-from tallystick.adapters.postgres.directory import PostgresIdentityDirectory
 from tallystick.adapters.postgres.erasures import PostgresErasures
 from tallystick.adapters.postgres.errors import translated
-from tallystick.adapters.postgres.exports import PostgresExports
-from tallystick.adapters.postgres.flags import PostgresFlagBook
 from tallystick.adapters.postgres.holdings import PostgresHoldings
-from tallystick.adapters.postgres.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
-from tallystick.adapters.postgres.identity import PostgresVerifications
-from tallystick.adapters.postgres.identity_events import PostgresDeliveries
-from tallystick.adapters.postgres.invariants import PostgresInvariants
-from tallystick.adapters.postgres.invites import PostgresInvites
-from tallystick.adapters.postgres.ledger import PostgresLedger
-from tallystick.adapters.postgres.legacy_metadata import PostgresLegacyMetadata
-from tallystick.adapters.postgres.loyalty import PostgresPlayers
-from tallystick.adapters.postgres.metadata_mirror import PostgresMetadataMirror
-from tallystick.adapters.postgres.pending_accruals import PostgresPendingAccruals
-from tallystick.adapters.postgres.rating_slips import PostgresRatingSlips
-from tallystick.adapters.postgres.referrals import PostgresEdges, PostgresLeaderboard
-from tallystick.adapters.postgres.rewards import PostgresRewards
-from tallystick.adapters.postgres.schedules import PostgresSchedules
 from tallystick.adapters.postgres.sessions import PostgresSessions
-from tallystick.adapters.postgres.user_summaries import PostgresUserSummaries
-from tallystick.adapters.postgres.users import PostgresUsers
+from tallystick.adapters.postgres.stores.audit import PostgresAudit
+from tallystick.adapters.postgres.stores.clicks import PostgresClickedCodes
+from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
+from tallystick.adapters.postgres.stores.directory import PostgresIdentityDirectory
+from tallystick.adapters.postgres.stores.exports import PostgresExports
+from tallystick.adapters.postgres.stores.flags import PostgresFlagBook
+from tallystick.adapters.postgres.stores.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
+from tallystick.adapters.postgres.stores.identity import PostgresVerifications
+from tallystick.adapters.postgres.stores.identity_events import PostgresDeliveries
+from tallystick.adapters.postgres.stores.invariants import PostgresInvariants
+from tallystick.adapters.postgres.stores.invites import PostgresInvites
+from tallystick.adapters.postgres.stores.ledger import PostgresLedger
+from tallystick.adapters.postgres.stores.legacy_metadata import PostgresLegacyMetadata
+from tallystick.adapters.postgres.stores.loyalty import PostgresPlayers
+from tallystick.adapters.postgres.stores.metadata_mirror import PostgresMetadataMirror
+from tallystick.adapters.postgres.stores.pending_accruals import PostgresPendingAccruals
+from tallystick.adapters.postgres.stores.rating_slips import PostgresRatingSlips
+from tallystick.adapters.postgres.stores.referrals import PostgresEdges, PostgresLeaderboard
+from tallystick.adapters.postgres.stores.rewards import PostgresRewards
+from tallystick.adapters.postgres.stores.schedules import PostgresSchedules
+from tallystick.adapters.postgres.stores.user_summaries import PostgresUserSummaries
+from tallystick.adapters.postgres.stores.users import PostgresUsers
 from tallystick.application.transactions import CommitUncertain, Stores, TransactionAborted
 
 _ROLLBACK_SECONDS = 1.0

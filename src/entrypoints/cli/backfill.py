@@ -11,17 +11,17 @@ from tallystick.adapters.legacy.files import FileFormat
 from tallystick.adapters.legacy.opening import kind_of, open_source
 from tallystick.adapters.legacy.sources import Source, SourceError, read_mapping
 from tallystick.adapters.memory.ports import SwitchedFlags
-from tallystick.adapters.postgres.backfill_apply import BackfillApplication, check_source
-from tallystick.adapters.postgres.backfill_plan import BackfillPlanning, DuplicatesUnresolved, NothingReadable
-from tallystick.adapters.postgres.backfill_rollback import BackfillRollback
-from tallystick.adapters.postgres.backfill_runs import (
+from tallystick.adapters.postgres.backfill.apply import BackfillApplication, check_source
+from tallystick.adapters.postgres.backfill.plan import BackfillPlanning, DuplicatesUnresolved, NothingReadable
+from tallystick.adapters.postgres.backfill.rollback import BackfillRollback
+from tallystick.adapters.postgres.backfill.runs import (
     BackfillRefused,
     BackfillRuns,
     MalformedLines,
     malformed_lines,
     service_session,
 )
-from tallystick.adapters.postgres.backfill_verify import BackfillVerification, total
+from tallystick.adapters.postgres.backfill.verify import BackfillVerification, total
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.application.points import Points
 from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, Tally

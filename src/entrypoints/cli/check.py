@@ -11,7 +11,7 @@ from rich.table import Table
 from tallystick.adapters.identity.jwks import JwksUnavailable, fetch_keys
 from tallystick.adapters.postgres.contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
-from tallystick.adapters.postgres.migrator import MigrationRefused, Migrator
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Migrator
 from tallystick.adapters.rate_limits.limiter import IN_MEMORY, storage_fault
 from tallystick.adapters.system import SystemClock
 from tallystick.application.readiness import Fault, Topic

@@ -16,7 +16,7 @@ from tallystick.adapters.embedded.logins import Logins, known, provided
 from tallystick.adapters.embedded.secret_files import kept_secret
 from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
 from tallystick.adapters.postgres.connecting import Unreachable
-from tallystick.adapters.postgres.migrator import MigrationRefused
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.entrypoints.settings import Settings
 

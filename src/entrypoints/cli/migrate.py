@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import rich_click as click
 
-from tallystick.adapters.postgres.migrator import MigrationRefused, Migrator
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Migrator
 from tallystick.adapters.system import SystemClock
 from tallystick.entrypoints.cli.embedded import FORESEEN, running_database
 from tallystick.entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit

@@ -19,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from tallystick.adapters.embedded.cluster import ClusterError
 from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
-from tallystick.adapters.postgres.migrator import MigrationRefused
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.entrypoints.cli.check import notes, refuse_unsafe
 from tallystick.entrypoints.cli.embedded import own_database, with_secrets

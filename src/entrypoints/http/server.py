@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scop
 
 from tallystick.adapters.identity.jwks import JwksCache
 from tallystick.entrypoints.http.metrics_listener import serving
-from tallystick.entrypoints.http.operations import ReadinessProbe
+from tallystick.entrypoints.http.routes.operations import ReadinessProbe
 from tallystick.entrypoints.wiring import App, Commits, MetricsApp
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tallystick.adapters.postgres import backfill_runs
-from tallystick.adapters.postgres.backfill_runs import BackfillRefused, RunnerBusy, only_runner, service_session
+from tallystick.adapters.postgres.backfill import runs as backfill_runs
+from tallystick.adapters.postgres.backfill.runs import BackfillRefused, RunnerBusy, only_runner, service_session
 from tallystick.domain.codes import CROCKFORD, Code
 from tallystick.domain.flags import Flag
 from tallystick.domain.ledger import AccountKey

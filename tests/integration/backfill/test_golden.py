@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.adapters.postgres.backfill_plan import BackfillPlanning
+from tallystick.adapters.postgres.backfill.plan import BackfillPlanning
 from tallystick.domain.backfill import Options, Run
 from tests.moving import Moving
 

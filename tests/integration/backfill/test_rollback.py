@@ -5,8 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.backfill_apply import BackfillApplication
-from tallystick.adapters.postgres.backfill_runs import BackfillRefused
+from tallystick.adapters.postgres.backfill.apply import BackfillApplication
+from tallystick.adapters.postgres.backfill.runs import BackfillRefused
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.codes import Code
 from tests.integration.postgres.sessions import database_name, login_of, session

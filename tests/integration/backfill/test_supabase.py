@@ -11,9 +11,9 @@ import pytest
 
 from tallystick.adapters.legacy.database import SupabaseSource
 from tallystick.adapters.legacy.sources import SourceError
-from tallystick.adapters.postgres.backfill_apply import BackfillApplication, SourceChanged, check_source
-from tallystick.adapters.postgres.backfill_plan import BackfillPlanning
-from tallystick.adapters.postgres.backfill_verify import BackfillVerification
+from tallystick.adapters.postgres.backfill.apply import BackfillApplication, SourceChanged, check_source
+from tallystick.adapters.postgres.backfill.plan import BackfillPlanning
+from tallystick.adapters.postgres.backfill.verify import BackfillVerification
 from tallystick.domain.backfill import Options, Run
 from tallystick.domain.legacy import LegacyRecord
 from tests.integration.conftest import with_database

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from tallystick.adapters.postgres.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.transactions import TransactionAborted
 from tallystick.domain.refusals import Refusal

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tallystick.adapters.postgres.backfill_apply import SourceChanged
-from tallystick.adapters.postgres.backfill_runs import BackfillRefused
+from tallystick.adapters.postgres.backfill.apply import SourceChanged
+from tallystick.adapters.postgres.backfill.runs import BackfillRefused
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.domain.backfill import Run, Verification

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tallystick.adapters.postgres import backfill_runs
-from tallystick.adapters.postgres.backfill_runs import only_runner, service_session
+from tallystick.adapters.postgres.backfill import runs as backfill_runs
+from tallystick.adapters.postgres.backfill.runs import only_runner, service_session
 from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation, until
 from tests.integration.cli.conftest import Spoil, on

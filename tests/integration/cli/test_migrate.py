@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tests.installations import Installation
 
 ALL = [f"{migration.version}_{migration.name}" for migration in shipped()]

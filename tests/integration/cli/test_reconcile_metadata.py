@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from click.testing import CliRunner, Result
 
-from tallystick.adapters.postgres.metadata_mirror import PostgresMetadataMirror
+from tallystick.adapters.postgres.stores.metadata_mirror import PostgresMetadataMirror
 from tallystick.application.transactions import StoreUnavailable
 from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation

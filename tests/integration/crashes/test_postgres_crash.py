@@ -12,7 +12,7 @@ import pytest
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.migrator import Migrator
+from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings

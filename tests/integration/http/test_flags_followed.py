@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from dishka import Provider
 
-from tallystick.adapters.memory.flags import SilentSignal
+from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.domain.flags import Flag
 from tallystick.entrypoints.http import server as module
 from tallystick.entrypoints.http.server import Server

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import session

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from tallystick.adapters.postgres.migration_files import Migration, parse
-from tallystick.adapters.postgres.migrator import Migrator
+from tallystick.adapters.postgres.migrating.migration_files import Migration, parse
+from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tests.integration.postgres.sessions import Session
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from tallystick.adapters.postgres.database import Connection, Database, PoolSettings
+from tallystick.adapters.postgres.stores.users import PostgresUsers
 from tallystick.adapters.postgres.transactions import PostgresTransactions
-from tallystick.adapters.postgres.users import PostgresUsers
 from tallystick.application.transactions import Stores
 from tests.integration.conftest import with_database
 

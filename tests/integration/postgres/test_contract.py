@@ -10,7 +10,7 @@ from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
 from tallystick.adapters.postgres.contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
-from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.adapters.system import SystemClock
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.clusters import empty

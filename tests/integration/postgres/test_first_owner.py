@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tallystick.adapters.embedded.cluster import Cluster
-from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.domain.users import UserId
 from tests.integration.conftest import with_database
 from tests.integration.postgres.clusters import empty

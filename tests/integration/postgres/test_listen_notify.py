@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.flags import CHANNEL
 from tallystick.adapters.postgres.listen_notify import ListenNotify
+from tallystick.adapters.postgres.stores.flags import CHANNEL
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.system import SystemRandomness
 from tallystick.application.ports import ChangeSignal

@@ -8,8 +8,8 @@ import pytest
 from tallystick.adapters.embedded.provision import OWNER, SERVICE
 from tallystick.adapters.postgres.contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings, session_settings
-from tallystick.adapters.postgres.migration_files import shipped
-from tallystick.adapters.postgres.migrator import MigrationRefused
+from tallystick.adapters.postgres.migrating.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.adapters.system import SystemClock
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import a_table, migrator

@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.migration_files import shipped
-from tallystick.adapters.postgres.migrator import MigrationRefused
+from tallystick.adapters.postgres.migrating.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tests.integration.postgres.schemas import NOW, a_migration, a_table, migrator, relations, versions
 from tests.integration.postgres.sessions import session
 

@@ -5,8 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.migration_files import Migration, shipped
-from tallystick.adapters.postgres.migrator import LOCK_ID, MigrationRefused
+from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
+from tallystick.adapters.postgres.migrating.migrator import LOCK_ID, MigrationRefused
 from tests.integration.postgres.schemas import a_migration, a_table, migrator, relations, versions
 from tests.integration.postgres.sessions import Session, session
 

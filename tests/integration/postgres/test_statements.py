@@ -9,7 +9,10 @@ import asyncpg
 import pytest
 
 import tallystick.adapters.postgres
-from tallystick.adapters.postgres import backfill_plan, backfill_rollback, backfill_runs, freezing, reconciliation
+from tallystick.adapters.postgres import freezing, reconciliation
+from tallystick.adapters.postgres.backfill import plan as backfill_plan
+from tallystick.adapters.postgres.backfill import rollback as backfill_rollback
+from tallystick.adapters.postgres.backfill import runs as backfill_runs
 from tallystick.adapters.postgres.database import Connection, Database
 from tallystick.adapters.postgres.statements import Statements
 from tests.integration.postgres.sessions import session

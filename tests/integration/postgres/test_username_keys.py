@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from tallystick.adapters.postgres.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.domain.usernames import username_form, username_key
 from tests.integration.conftest import NewDatabase
 from tests.integration.postgres.schemas import migrator

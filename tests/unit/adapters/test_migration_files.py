@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tallystick.adapters.postgres
-from tallystick.adapters.postgres.migration_files import Migration, in_order, parse, shipped
+from tallystick.adapters.postgres.migrating.migration_files import Migration, in_order, parse, shipped
 
 FOLDER = Path(str(tallystick.adapters.postgres.__file__)).parent / "migrations"
 TEXT = "-- Why.\n\n-- migrate:up\nCREATE TABLE t ();\n\n-- migrate:down\nDROP TABLE t;\n"

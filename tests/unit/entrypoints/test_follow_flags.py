@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tallystick.adapters.memory.flags import SilentSignal
+from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted

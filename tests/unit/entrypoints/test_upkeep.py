@@ -237,7 +237,7 @@ async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(
     async def too_many(_users: object) -> int:
         raise StoreUnavailable("57014")
 
-    monkeypatch.setattr("tallystick.adapters.memory.user_summaries.MemoryUserSummaries.missing_codes", too_many)
+    monkeypatch.setattr("tallystick.adapters.memory.stores.user_summaries.MemoryUserSummaries.missing_codes", too_many)
     with pytest.raises(Overloaded):
         await upkeep.go_round()
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from tallystick.adapters.memory.ports import ManualClock
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.application.readiness import Fault
-from tallystick.entrypoints.http.operations import ReadinessProbe
+from tallystick.entrypoints.http.routes.operations import ReadinessProbe
 
 DRAINING = ["the process is shutting down"]
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from dishka import Provider, Scope
 
-from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.codes import Code, CodeEntry

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import tallystick.application.exports
-from tallystick.adapters.memory.exports import MemoryExports
-from tallystick.adapters.memory.invariants import MemoryInvariants
-from tallystick.adapters.memory.referrals import MemoryLeaderboard
+from tallystick.adapters.memory.stores.exports import MemoryExports
+from tallystick.adapters.memory.stores.invariants import MemoryInvariants
+from tallystick.adapters.memory.stores.referrals import MemoryLeaderboard
 from tallystick.application.invariants import Invariant
 from tests.services import Caller, running, settings
 from tests.unit.behaviours.http_referrals import code_of
@@ -37,7 +37,7 @@ class CallerGuard:
 
 @pytest.fixture
 async def few_exports(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
-    monkeypatch.setattr("tallystick.entrypoints.http.exports.MAX_EXPORTS", 1)
+    monkeypatch.setattr("tallystick.entrypoints.http.routes.exports.MAX_EXPORTS", 1)
     monkeypatch.setattr(tallystick.application.exports, "PAGE_ROWS", 1)
     async with running(settings(), "memory") as (anyone, _):
         yield anyone

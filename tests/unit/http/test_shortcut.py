@@ -122,7 +122,7 @@ async def test_a_bug_tells_nothing_but_its_correlation_id(anyone: Caller, monkey
     def fail(*_: object) -> None:
         raise KeyError("a secret")
 
-    monkeypatch.setattr("tallystick.entrypoints.http.invites.normal_form", fail)
+    monkeypatch.setattr("tallystick.entrypoints.http.routes.invites.normal_form", fail)
 
     short, long = await both(anyone.named("ada"), "POST", "/api/invites/redeem", body={"code": "NONESUCH"})
 

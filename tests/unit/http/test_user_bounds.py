@@ -13,8 +13,8 @@ from tallystick.domain.bounds import BOUNDS, MAX_REPLY_BYTES, BoundName, UserBou
 from tallystick.domain.ledger import MAX_BALANCE
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import MAX_USER_ID_LENGTH
-from tallystick.entrypoints.http.loyalty import AccrualOutcome
-from tallystick.entrypoints.http.rewards import MAX_ORDERS, Outcome
+from tallystick.entrypoints.http.routes.loyalty import AccrualOutcome
+from tallystick.entrypoints.http.routes.rewards import MAX_ORDERS, Outcome
 from tests.limits_page import COSTS, render
 from tests.services import Caller, Serve
 from tests.unit.behaviours.http_referrals import code_of

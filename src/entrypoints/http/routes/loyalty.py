@@ -24,7 +24,7 @@ from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
 from tallystick.entrypoints.http.replies import RAW_HIT
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import MAX_BODY, ApiRequest
-from tallystick.entrypoints.http.rewards import MAX_BATCH_BYTES
+from tallystick.entrypoints.http.routes.rewards import MAX_BATCH_BYTES
 
 MAX_EVENTS = 1000
 

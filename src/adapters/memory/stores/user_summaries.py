@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.ledger import Account, AccountKey, Unit
 from tallystick.domain.user_summaries import UserSummary

@@ -15,12 +15,12 @@ from tallystick.domain.ledger import Entry
 from tallystick.domain.refusals import PermissionMissing
 from tallystick.domain.users import UserId, UserNotFound
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
-from tallystick.entrypoints.http.entries import Entries
-from tallystick.entrypoints.http.loyalty import require_player
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.refusals import InvalidRequest
 from tallystick.entrypoints.http.requests import ApiRequest
+from tallystick.entrypoints.http.routes.entries import Entries
+from tallystick.entrypoints.http.routes.loyalty import require_player
 
 Player = Annotated[str | None, QueryParameter(description="Only entries of this player.")]
 Request = Annotated[str | None, QueryParameter(description="Only entries of the request with this correlation id.")]

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from tallystick.adapters.memory.ledger import MemoryLedger
+from tallystick.adapters.memory.stores.ledger import MemoryLedger
+from tallystick.adapters.memory.stores.users import MemoryUsers
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.adapters.memory.users import MemoryUsers
 from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.ledger import Entry
 from tallystick.domain.rewards import Collected, CollectionKey, Offer, PurchaseContext, Reward, RewardId

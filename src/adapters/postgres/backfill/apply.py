@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from tallystick.adapters.legacy.sources import Source
-from tallystick.adapters.postgres.backfill_runs import (
+from tallystick.adapters.postgres.backfill.runs import (
     BackfillRefused,
     BackfillRuns,
     Connection,

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import msgspec
 
+from tallystick.adapters.memory.stores.users import MemoryUsers
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.adapters.memory.users import MemoryUsers
 from tallystick.domain.codes import Code, normal_form
 from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
 from tallystick.domain.users import UserId

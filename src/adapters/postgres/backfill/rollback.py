@@ -7,8 +7,8 @@ from datetime import datetime
 
 import asyncpg
 
-from tallystick.adapters.postgres.backfill_apply import PAUSE_SECONDS, TRIES, Draw, Told, Write, written
-from tallystick.adapters.postgres.backfill_runs import (
+from tallystick.adapters.postgres.backfill.apply import PAUSE_SECONDS, TRIES, Draw, Told, Write, written
+from tallystick.adapters.postgres.backfill.runs import (
     BackfillRefused,
     BackfillRuns,
     Connection,

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
-from tallystick.adapters.memory.codes import MemoryReferralCodes
-from tallystick.adapters.memory.metadata_mirror import mirrored_code
+from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
+from tallystick.adapters.memory.stores.metadata_mirror import mirrored_code
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.domain.codes import Code, CodeEntry
 from tallystick.domain.legacy_metadata import Claim

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from tallystick.adapters.memory.codes import MemoryReferralCodes
+from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.codes import Code
 from tallystick.domain.legacy_metadata import MirrorDrift

@@ -13,13 +13,13 @@ from tallystick.domain.exports import EntryView
 from tallystick.domain.ledger import AccountFrozen, AccountKey, BalanceLimitExceeded
 from tallystick.domain.users import UserDeleted, UserId
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
-from tallystick.entrypoints.http.entries import Entries
 from tallystick.entrypoints.http.fields import Amount, EventName, Reason, UserIdText
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.replies import HIT
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
+from tallystick.entrypoints.http.routes.entries import Entries
 
 
 class GrantBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ import asyncpg
 
 from tallystick.adapters.postgres.advisory_locks import session_lock
 from tallystick.adapters.postgres.connecting import Unreachable, connect
-from tallystick.adapters.postgres.migration_files import Migration, shipped
+from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 
 from tallystick.adapters.legacy.sources import Batch, Source
-from tallystick.adapters.postgres.backfill_runs import (
+from tallystick.adapters.postgres.backfill.checksums import checksum, edges_here, one_row, points_here
+from tallystick.adapters.postgres.backfill.runs import (
     BackfillRuns,
     Connection,
     discard_unused,
@@ -16,7 +17,6 @@ from tallystick.adapters.postgres.backfill_runs import (
     refresh_statistics,
     service_session,
 )
-from tallystick.adapters.postgres.checksums import checksum, edges_here, one_row, points_here
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.backfill import LISTED, Contest, LineFaults, Options, Plan, Run, plan_hash, settled
 from tallystick.domain.legacy import CodeState

@@ -7,9 +7,10 @@ from itertools import chain
 import msgspec
 
 from tallystick.adapters.legacy.sources import Batch, Source
-from tallystick.adapters.postgres.backfill_apply import SourceChanged
-from tallystick.adapters.postgres.backfill_plan import Progress
-from tallystick.adapters.postgres.backfill_runs import (
+from tallystick.adapters.postgres.backfill.apply import SourceChanged
+from tallystick.adapters.postgres.backfill.checksums import checksum, edges_here, one_row, points_here
+from tallystick.adapters.postgres.backfill.plan import Progress
+from tallystick.adapters.postgres.backfill.runs import (
     BackfillRefused,
     BackfillRuns,
     Connection,
@@ -17,9 +18,8 @@ from tallystick.adapters.postgres.backfill_runs import (
     refresh_statistics,
     service_session,
 )
-from tallystick.adapters.postgres.checksums import checksum, edges_here, one_row, points_here
-from tallystick.adapters.postgres.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
 from tallystick.domain.backfill import LISTED, Check, Checksum, Phase, Run, Tally, Verification
 
 _SQL = Statements.load("backfill_verify")

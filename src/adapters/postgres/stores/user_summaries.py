@@ -6,7 +6,7 @@ import asyncpg
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.adapters.postgres.users import user_from
+from tallystick.adapters.postgres.stores.users import user_from
 from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserId, email_key
 

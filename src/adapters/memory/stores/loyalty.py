@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 
-from tallystick.adapters.memory.ledger import MemoryLedger
+from tallystick.adapters.memory.stores.ledger import MemoryLedger
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.ledger import AccountKey
 from tallystick.domain.loyalty import Player, PlayerDay

@@ -1,0 +1,1 @@
+"""Backfills on PostgreSQL: planned, applied, verified and taken back in SQL."""

@@ -1,0 +1,1 @@
+"""Migrations: read from files, and applied once."""

@@ -1,0 +1,1 @@
+"""One store for each capability, on PostgreSQL; its statements stand in `sql`."""

@@ -1,0 +1,1 @@
+"""The routes of each capability: decode, call one use case, return."""
