@@ -1,4 +1,4 @@
-"""The caller guard that every route stands behind: it checks limit, caller, permission and parameters before a body is read."""
+"""The caller guard of every route: it checks limit, caller, permission and parameters before a body is read."""
 
 from collections.abc import Mapping
 from typing import Any, cast

@@ -96,7 +96,8 @@ def raw_post(
 ) -> ASGIRouteHandler:
     """Return a handler that answers POST with 200 and what `work` returns of a request and its body, as JSON.
 
-    `options` are those that the caller guard reads of other handlers. Where a body `may_be_absent`, no body is an empty object.
+    `options` are those that the caller guard reads of other handlers. Where a body `may_be_absent`, no body is an
+    empty object.
     """
     operation = {
         "tags": [tag],

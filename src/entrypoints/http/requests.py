@@ -78,7 +78,7 @@ async def request_key(
     success_status: int,
     session: SessionKey | None = None,
 ) -> RequestKey | None:
-    """Return the idempotency key of a caller's request, which the caller guard has checked; None where the client sent none."""
+    """Return the idempotency key of a request, which the caller guard has checked; None where the client sent none."""
     context = context_of(scope)
     given = context.headers.get(b"idempotency-key")
     if given is None:
