@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install run test storm faults check format bench lock clean
+.PHONY: help install run test unit storm faults check format bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,6 +21,9 @@ run: install ## start the server on its embedded database (http://127.0.0.1:8000
 
 test: check ## every check and every test, on memory and on a real PostgreSQL
 	$(BIN)/pytest --numprocesses 3 --dist loadfile  # many wait for servers that start
+
+unit: install ## the tests in memory, without a database
+	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/unit
 
 storm: install ## flip flags every 200 ms for a minute under traffic; the tests do it for six seconds
 	TALLYSTICK_TEST_FLIP_SECONDS=60 $(BIN)/pytest tests/integration/races/test_flag_storm.py

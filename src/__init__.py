@@ -1,1 +1,6 @@
 """Tallystick: the self-hosted backend for everything that an app hands out and must count exactly once."""
+
+from importlib.metadata import version
+
+__version__ = version("tallystick")
+"""The version that is installed."""

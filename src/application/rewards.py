@@ -51,7 +51,7 @@ class OrderBatch(msgspec.Struct, frozen=True):
 
 
 class BatchResult(msgspec.Struct, frozen=True):
-    """What became of the orders of a order_batch, in their order."""
+    """The outcomes of the orders of a batch, in their order."""
 
     results: tuple[Purchase | Refusal, ...]
 
@@ -87,7 +87,7 @@ class PurchaseRewards:
 
 
 class PurchaseOrderBatches:
-    """Decide whole order_batches of orders; one refusal stops nobody else."""
+    """Decide all orders of each request; one refusal stops no other order."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once

@@ -27,7 +27,7 @@ class UserSummaries(Protocol):
     """Reads across the tables that belong to one user."""
 
     async def of(self, user_ids: Collection[UserId]) -> dict[UserId, UserSummary]:
-        """Return the user_summaries of those who have been seen, deleted ones included."""
+        """Return the summaries of those who have been seen, deleted ones included."""
 
     async def by_email(self, email: str) -> UserSummary | None:
         """Return the living user with this e-mail address, compared without regard to case."""

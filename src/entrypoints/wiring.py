@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
-from importlib.metadata import version
 from typing import NewType
 
 from dishka import AsyncContainer, Provider, Scope, alias, collect, from_context, make_async_container, provide
 from litestar import Router
 from litestar.types import ASGIApp
 
+from tallystick import __version__
 from tallystick.adapters.identity.claims import ClaimsCheck
 from tallystick.adapters.identity.code_digests import CodeDigests
 from tallystick.adapters.identity.jwks import JwksCache, over_http
@@ -137,7 +137,7 @@ MetricsApp = NewType("MetricsApp", ASGIApp)  # type: ignore[valid-newtype]  # as
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 _ORDER_BATCHES = Bounds(lanes=2, batch_size=4, queue_length=64)
-"""A order_batch holds up to a thousand orders: a few of them are a large batch."""
+"""One request holds up to a thousand orders: a few of them are a large batch."""
 _HOT = Bounds(lanes=1)
 """Of one lane the batches are largest, and cost least: the next one gathers while this one commits."""
 _READS = Bounds(lanes=1)
@@ -670,7 +670,7 @@ class Http(Provider):
                 randomness=randomness,
                 pseudonyms=pseudonyms,
                 fingerprints=fingerprints,
-                version=version("tallystick"),
+                version=__version__,
                 cors=Cors(settings.origins, settings.cross_origin_headers),
                 log_rules=log_rules,
             )

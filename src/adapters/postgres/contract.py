@@ -185,7 +185,7 @@ class DatabaseContract:
     async def _statements(self, connection: Connection) -> list[Fault]:
         await connection.fetchval(_SQL.clock)
         async with self._database.connection() as other, other.transaction():
-            # A pooler in transaction mode has temporary_grant this transaction the session that prepared the statement.
+            # A pooler in transaction mode gave this transaction the session that prepared the statement.
             await other.fetchval(_SQL.clock)
             await connection.fetchval(_SQL.clock)
         return []

@@ -121,7 +121,7 @@ class Database:
         try:
             connection = await self._pool.acquire(timeout=self._settings.acquire_seconds)
         except TimeoutError as error:
-            # Every connection is temporary_grant out, or the server takes too long to accept another one.
+            # Every connection is in use, or the server takes too long to accept another one.
             cause: Cause = "pool" if self._pool.get_size() >= self._settings.size else "unreachable"
             raise TransactionAborted("no connection could be had", cause=cause) from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

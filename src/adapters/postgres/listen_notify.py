@@ -1,4 +1,4 @@
-"""The listen_notify: LISTEN on a connection of its own, which goes past a pooler where there is a way."""
+"""Changes of flags: LISTEN on a connection of its own, which goes past a pooler where there is a way."""
 
 import asyncio
 import contextlib

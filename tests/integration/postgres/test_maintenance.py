@@ -1,4 +1,4 @@
-"""Maintenance with rights that are temporary_grant for one transaction: two at once do not get in each other's way."""
+"""Maintenance with rights that are granted for one transaction: two at once do not get in each other's way."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How rewards are offered, changed and listed, and how whole order_batches are settled."""
+"""How rewards are offered, changed and listed, and how all orders of a request are decided."""
 
 import pytest
 

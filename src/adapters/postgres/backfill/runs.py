@@ -148,7 +148,7 @@ class BackfillRuns:
         await self._connection.execute(_SQL.commit, run.run, phase, chunk, told, at)
 
     async def drop_staged(self, runs: Sequence[int]) -> None:
-        """Drop what was staged of users and codes, where the owner has temporary_grant the right to."""
+        """Drop what was staged of users and codes, where the owner has granted the right to."""
         await self._connection.execute(_SQL.drop_users, runs)
         await self._connection.execute(_SQL.drop_codes, runs)
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import version
 from typing import Literal
 
 import msgspec
 from litestar import Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 
+from tallystick import __version__
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.invariants import Invariant
@@ -108,7 +108,7 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
     @get("/", opt={PUBLIC: True})
     async def about() -> About:
         """Say what answers here; clicks land on it until TALLYSTICK_APP_URL names the app."""
-        return About("tallystick", version("tallystick"), PATH)
+        return About("tallystick", __version__, PATH)
 
     @get("/healthz", opt={PUBLIC: True})
     async def healthz() -> Health:

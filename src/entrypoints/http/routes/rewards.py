@@ -224,7 +224,7 @@ def rewards_router(
 
 
 def wire_batch_result(bought: BatchResult) -> Outcomes:
-    """Return the outcomes of a order_batch as the wire shows them."""
+    """Return the outcomes of the orders of a request as the wire shows them."""
     return Outcomes([_outcome(result) for result in bought.results])
 
 
