@@ -75,7 +75,7 @@ class Moving:
     async def apply(self, run: Run, *, dsn: str | None = None, connections: int = 1) -> Tally:
         await check_source(run, self.source(Path(run.plan.source)), lambda _share: None)
         application = BackfillApplication(dsn or self.dsn, self.now, self.draw, self.points)
-        await application(run, connections=connections, told=lambda *_: None)
+        await application(run, connections=connections, report=lambda *_: None)
         return await self.done(run)
 
     async def verify(self, run: Run) -> Verification:
@@ -83,7 +83,7 @@ class Moving:
         return await verification(run, self.source(Path(run.plan.source)), lambda _share: None)
 
     async def roll_back(self, run: Run, *, dsn: str | None = None) -> Tally:
-        await BackfillRollback(dsn or self.dsn, self.now, self.draw)(run, told=lambda *_: None)
+        await BackfillRollback(dsn or self.dsn, self.now, self.draw)(run, report=lambda *_: None)
         return await self.done(run, "rollback")
 
     async def move_in(self, *lines: Mapping[str, object] | bytes, chunk: int = 2) -> Run:

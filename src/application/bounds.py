@@ -42,5 +42,5 @@ class Room:
 
     @property
     def refusal(self) -> BoundReached:
-        """What a user is told for whom there is no room."""
+        """The refusal for a user who has reached the bound."""
         return BoundReached(self._name, limit=self._limit)

@@ -37,7 +37,7 @@ class Clicks:
             async with self._transactions.begin() as stores:
                 stored = await stores.clicks.keep(taken, self._clock.now())
         except BaseException as error:
-            if isinstance(error, Exception):  # who is told to end did not fail
+            if isinstance(error, Exception):  # a cancelled task did not fail
                 self._metrics.count("click_write_failures")
             for code in taken:
                 self.note(code)

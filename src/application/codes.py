@@ -102,7 +102,7 @@ class RemintCodes:
         return [
             UserDeleted()
             if users[command.user_id].deleted_at
-            # Each at an instant of its own: which alias is the newest can be told.
+            # Each has its own time, so that the newest alias is known.
             else await self._remint_one(stores, command, now + timedelta(microseconds=number), room)
             for number, command in enumerate(remints)
         ]

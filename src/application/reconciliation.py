@@ -57,18 +57,23 @@ class ReconcileMetadata:
         self._randomness, self._reads = randomness, Reads(transactions, randomness)
 
     async def pages(
-        self, *, is_to_repair: bool, size: int = PAGE_SIZE, told: Callable[[Exception], None] = lambda _failure: None
+        self,
+        *,
+        is_to_repair: bool,
+        size: int = PAGE_SIZE,
+        report_failure: Callable[[Exception], None] = lambda _failure: None,
     ) -> AsyncIterator[MetadataDrift]:
         """Yield what differs, page by page; Overloaded where the stores cannot say who is next.
 
-        A page that fails for good is passed over, for it would hold up everybody behind it; `told` hears why.
+        A page that fails for good is passed over, since it would hold up all pages behind it; `report_failure` is called
+        with the error.
         """
         last, left = UserId(""), 0
         while user_ids := await self._page(last, size):
             try:
                 met, remaining = await self._page_drift(user_ids, is_to_repair=is_to_repair)
             except Exception as failure:  # noqa: BLE001  whatever it is: the others have their turn
-                told(failure)
+                report_failure(failure)
                 met, remaining = MetadataDrift(failed=len(user_ids)), 0
             self._metrics.count("legacy_drift_count", met.total, label="reconcile")
             last, left = user_ids[-1], left + remaining

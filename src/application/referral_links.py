@@ -17,7 +17,7 @@ from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserDeleted, UserId
 
 Resolution = Literal["canonical", "alias", "legacy", "unknown"]
-"""A `legacy` code is one that only the legacy metadata knows yet; callers are told that it is valid, and no more."""
+"""A `legacy` code is one that only the legacy metadata knows yet; callers learn that it is valid, and no more."""
 
 
 class LinkState(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Arrivals: who came, what they told about themselves, and who invited them."""
+"""Sign-ups: users, their profiles, and who invited them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

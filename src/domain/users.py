@@ -67,7 +67,7 @@ class UsernameTaken(Refusal):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What is told about a user; None stands for nothing told."""
+    """What is known about a user; None stands for an unknown value."""
 
     email: str | None = None
     username: str | None = None
@@ -82,7 +82,7 @@ class User(msgspec.Struct, frozen=True):
     created_at: datetime
     profile: Profile = Profile()
     profile_at: datetime | None = None
-    """The identity provider's time of the profile; None while only the user has told us."""
+    """The identity provider's time of the profile; None while only the user has set it."""
     referrals: int = 0
     """How many edges name this user as the inviter."""
     deleted_at: datetime | None = None

@@ -26,5 +26,5 @@ class CodeDigests:
 
 def _digest(key: bytes, text: str) -> str:
     """Hash the normal form, so that every spelling of a code has one hash; of other texts, the trimmed text."""
-    told = normal_form(text) or text.strip()
-    return hmac.digest(key, told.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
+    spelled = normal_form(text) or text.strip()
+    return hmac.digest(key, spelled.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()

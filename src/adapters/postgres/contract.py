@@ -173,11 +173,11 @@ class DatabaseContract:
         dropped = sorted(name for name in found if found[name] != wanted[name])
         if not dropped:
             return []
-        told = ", ".join(f"{name} is {found[name] or 'empty'} and not {wanted[name]}" for name in dropped)
+        changes = ", ".join(f"{name} is {found[name] or 'empty'} and not {wanted[name]}" for name in dropped)
         return [
             Fault(
                 "session",
-                f"a pooler, or the login's own settings, changes what the service asks for: {told}; give the login "
+                f"a pooler, or the login's own settings, changes what the service asks for: {changes}; give the login "
                 "these values by ALTER ROLE ... SET, and restart the pooler, whose open connections keep the old ones",
             )
         ]

@@ -193,7 +193,7 @@ def apply(
         )
         phases = 1 + bool(run.plan.edges.rows) + bool(run.plan.points.rows)
         with shown("moving in", phases * run.plan.users, unit="users") as show:
-            await application(run, connections=connections, told=_counting(show))
+            await application(run, connections=connections, report=_counting(show))
         async with service_session(dsn) as connection:
             return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run), skipped
 
@@ -242,7 +242,7 @@ def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
             f"Take the {run.plan.users} users of plan {run.plan_hash[:12]} out of {database_of(settings)}?",
         )
         with shown("rolling back", 2 * run.plan.users, unit="users") as show:
-            await BackfillRollback(dsn, SystemClock().now, _draw)(run, told=_counting(show))
+            await BackfillRollback(dsn, SystemClock().now, _draw)(run, report=_counting(show))
         async with service_session(dsn) as connection:
             return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run, ("rollback",))
 
@@ -294,12 +294,12 @@ _RANDOMNESS = SystemRandomness()
 def _counting(show: Callable[[float], None]) -> Callable[[Phase, int, Tally], None]:
     done = 0
 
-    def told(_phase: Phase, users: int, _tally: Tally) -> None:
+    def report(_phase: Phase, users: int, _tally: Tally) -> None:
         nonlocal done
         done += users
         show(done)
 
-    return told
+    return report
 
 
 def _ask(is_sure: bool, question: str) -> None:

@@ -48,7 +48,7 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
 
     Codes and aliases of deleted users are among them, with the time since when they resolve to nobody. Rows are read a
     page at a time: nothing is held up, and what is stored meanwhile may be among them or not. Texts stay as they are:
-    a spreadsheet takes codes such as 0012E34 for numbers, and reasons that begin with = for formulas, unless it is told
+    a spreadsheet takes codes such as 0012E34 for numbers, and reasons that begin with = for formulas, unless it is set
     to import text.
     """
     settings = settings_or_exit()

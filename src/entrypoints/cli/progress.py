@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from tallystick.entrypoints.cli.terminal import ERR
 
 Show = Callable[[float], None]
-"""Is told how much is done, of the total."""
+"""Called with how much of the total is done."""
 
 _LINE_EVERY_SECONDS = 5.0
 

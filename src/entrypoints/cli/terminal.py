@@ -58,10 +58,10 @@ def named_errors(*errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         # PostgreSQL's details repeat the row.
-        told = (
+        message = (
             f"{error.args[0]} (SQLSTATE {error.sqlstate})" if isinstance(error, asyncpg.PostgresError) else str(error)
         )
-        refuse(told or type(error).__name__)
+        refuse(message or type(error).__name__)
 
 
 def _plain(text: str) -> str:

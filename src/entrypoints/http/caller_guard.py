@@ -23,7 +23,7 @@ from tallystick.entrypoints.http.request_context import RequestContext, context_
 LIMIT = "limit"
 """The option of handlers that names their limit group; by default `read` for GET and `write` for the rest."""
 
-TELLS_DELETED = "tells deleted"
+REFUSES_DELETED = "refuses deleted callers"
 """The option of handlers whose use case refuses deleted callers by itself."""
 
 
@@ -67,7 +67,7 @@ class CallerGuard:
         await self.count(_group(scope, options), context)
         principal = context.principal
         # A use case that refuses deleted callers by itself knows nothing of sessions that ended.
-        if principal is not None and (principal.session is not None or TELLS_DELETED not in options):
+        if principal is not None and (principal.session is not None or REFUSES_DELETED not in options):
             await self._refuse_ended(principal, context)
         permission = options.get(PERMISSION)
         if permission is not None:

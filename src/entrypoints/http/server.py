@@ -1,4 +1,4 @@
-"""The application as a server runs it: built when it starts, drained when it is told to end."""
+"""The application as a server runs it: built when it starts, drained at SIGTERM."""
 
 import asyncio
 import multiprocessing
@@ -90,7 +90,7 @@ def _drain_at_sigterm(probe: ReadinessProbe) -> None:
 
 
 def _end_with_parent() -> None:
-    """End as if told to when the process that started this worker is gone: nobody else would."""
+    """End this worker as SIGTERM would when the process that started it is gone."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

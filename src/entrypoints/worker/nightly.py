@@ -59,7 +59,7 @@ class Nightly:
         if held_until is None:
             return None
         found = MetadataDrift()
-        async for drift in self._reconcile.pages(is_to_repair=True, told=_passed_over):
+        async for drift in self._reconcile.pages(is_to_repair=True, report_failure=_passed_over):
             found = found.plus(drift)
             until = self._clock.now() + LEASE
             if not await self._renew(held_until, until):

@@ -249,7 +249,7 @@ async def test_a_team_moves_in_and_it_is_proved(supabase: Supabase, moving: Movi
     run = await planned(moving, supabase.source())
     await check_source(run, supabase.source(), lambda _share: None)
     await BackfillApplication(moving.dsn, moving.now, moving.draw, moving.points)(
-        run, connections=1, told=lambda *_: None
+        run, connections=1, report=lambda *_: None
     )
     report = await BackfillVerification(moving.dsn, moving.now)(run, supabase.source(), lambda _share: None)
 

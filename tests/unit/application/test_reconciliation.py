@@ -63,7 +63,7 @@ async def test_a_page_whose_outcome_is_not_known_or_that_was_aborted_is_run_agai
     told: list[Exception] = []
     reconcile = over(world, Failing(memory(world), [failure] * (TRIES - 1)))
 
-    pages = [page async for page in reconcile.pages(is_to_repair=True, size=3, told=told.append)]
+    pages = [page async for page in reconcile.pages(is_to_repair=True, size=3, report_failure=told.append)]
 
     assert pages == [MetadataDrift(users=3, unadopted=3, missing=3)]
     assert told == []
@@ -79,7 +79,7 @@ async def test_a_page_that_fails_for_good_is_told_and_passed_over(world: World, 
     told: list[Exception] = []
     poisoned = Poisoned(memory(world), "user1", failure)
 
-    pages = [page async for page in over(world, poisoned).pages(is_to_repair=True, size=1, told=told.append)]
+    pages = [page async for page in over(world, poisoned).pages(is_to_repair=True, size=1, report_failure=told.append)]
 
     assert [(page.users, page.failed) for page in pages] == [(1, 0), (0, 1), (1, 0)]
     assert (len(told), poisoned.tries) == (1, tries)

@@ -44,15 +44,15 @@ class MemoryUsers:
 
     async def named(self, user_ids: Collection[UserId]) -> set[UserId]:
         view = self._view
-        told: set[str | None] = {claim.user_id for claim, _ in view.claims.values()}
-        told |= {account.user_id for account in view.accounts.values()}
-        told |= {reward.owner_id for reward in view.rewards.values()}
-        told |= {key.caller for key, _ in view.replies.values()}
-        told |= {entry.staff_id for entry in view.entries.values() if entry.unit == "points"}
-        told |= {switch.updated_by for switch in view.flags.values()}
-        told |= {invite.owner_id for invite in view.invites.values()}
-        told |= {use.user_id for use in view.invite_uses.values()}
-        return {user_id for user_id in user_ids if user_id in told}
+        named: set[str | None] = {claim.user_id for claim, _ in view.claims.values()}
+        named |= {account.user_id for account in view.accounts.values()}
+        named |= {reward.owner_id for reward in view.rewards.values()}
+        named |= {key.caller for key, _ in view.replies.values()}
+        named |= {entry.staff_id for entry in view.entries.values() if entry.unit == "points"}
+        named |= {switch.updated_by for switch in view.flags.values()}
+        named |= {invite.owner_id for invite in view.invites.values()}
+        named |= {use.user_id for use in view.invite_uses.values()}
+        return {user_id for user_id in user_ids if user_id in named}
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
         ids = {self._view.emails.get(email_key(email)) for email in emails}

@@ -40,8 +40,8 @@ _SESSION = (
 
 Draw = Callable[[], tuple[Code, ...]]
 """Draws the candidates of one mint."""
-Told = Callable[[Phase, int, Tally], None]
-"""Is told of every chunk that is done: of which phase, of how many users, and what it did."""
+ReportChunk = Callable[[Phase, int, Tally], None]
+"""Called for every chunk that is done, with its phase, its number of users and what it did."""
 Write = Callable[[Connection, Run, int, int], Awaitable[Tally]]
 """Writes the users from one position to another."""
 
@@ -59,7 +59,7 @@ class BackfillApplication:
     def __init__(self, dsn: str, now: Callable[[], datetime], draw: Draw, points: Points) -> None:
         self._dsn, self._now, self._draw, self._points = dsn, now, draw, points
 
-    async def __call__(self, run: Run, *, connections: int, told: Told) -> None:
+    async def __call__(self, run: Run, *, connections: int, report: ReportChunk) -> None:
         """Bring in all that is missing; nothing where the run is applied already.
 
         RunnerBusy, or BackfillRefused where another run is under way or this one was taken back.
@@ -79,7 +79,7 @@ class BackfillApplication:
             await runs.turn(run, "applying", self._now())
             await refresh_statistics(self._dsn, of="served")
             for phase, write in self._writers(run).items():
-                await self._work(run, phase, write, connections=connections, told=told)
+                await self._work(run, phase, write, connections=connections, report=report)
             await runs.turn(run, "applied", self._now())
 
     def _writers(self, run: Run) -> Mapping[Phase, Write]:
@@ -90,20 +90,20 @@ class BackfillApplication:
             writers["points"] = self._write_points
         return writers
 
-    async def _work(self, run: Run, phase: Phase, write: Write, *, connections: int, told: Told) -> None:
+    async def _work(self, run: Run, phase: Phase, write: Write, *, connections: int, report: ReportChunk) -> None:
         """Let several connections take chunk after chunk; the first failure stops them all."""
         async with AsyncExitStack() as stack:
             workers = [await stack.enter_async_context(service_session(self._dsn)) for _ in range(connections)]
             done = await BackfillRuns(workers[0]).done(run, phase)
             for chunk, tally in done.items():
-                told(phase, run.users_of(chunk), tally)
+                report(phase, run.users_of(chunk), tally)
             missing = iter([chunk for chunk in range(run.chunks) if chunk not in done])
 
             async def take(connection: Connection) -> None:
                 await connection.execute("; ".join(_SESSION))
                 for chunk in missing:
                     tally = await self._write(connection, run, phase, chunk, write)
-                    told(phase, run.users_of(chunk), tally)
+                    report(phase, run.users_of(chunk), tally)
 
             try:
                 async with asyncio.TaskGroup() as group:

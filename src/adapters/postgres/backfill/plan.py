@@ -44,7 +44,7 @@ CREATE TEMP TABLE claims (
 CREATE TEMP TABLE malformed (line bigint, reason text);
 """
 Progress = Callable[[float], None]
-"""Is told how much is done, from 0 to 1."""
+"""Called with the share that is done, from 0 to 1."""
 
 _READING = 0.6
 """The share of planning that reading takes, as progress shows it."""
@@ -160,8 +160,8 @@ class BackfillPlanning:
             return known
         await discard_unused(self._dsn)
         run = Run(await connection.fetchval(_SQL.next_run), plan_hash(plan), "planned", plan, planned_at, None, None)
-        told = msgspec.json.encode(plan).decode()
-        await connection.execute(_SQL.record_run, run.run, run.plan_hash, plan.source_hash, told, planned_at)
+        encoded = msgspec.json.encode(plan).decode()
+        await connection.execute(_SQL.record_run, run.run, run.plan_hash, plan.source_hash, encoded, planned_at)
         await connection.execute(_SQL.record_users, run.run)
         progress(_READING + 0.35)
         await connection.execute(_SQL.record_codes, run.run)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import asyncpg
 
-from tallystick.adapters.postgres.backfill.apply import PAUSE_SECONDS, TRIES, Draw, Told, Write, written
+from tallystick.adapters.postgres.backfill.apply import PAUSE_SECONDS, TRIES, Draw, ReportChunk, Write, written
 from tallystick.adapters.postgres.backfill.runs import (
     BackfillRefused,
     BackfillRuns,
@@ -54,7 +54,7 @@ class BackfillRollback:
     def __init__(self, dsn: str, now: Callable[[], datetime], draw: Draw) -> None:
         self._dsn, self._now, self._draw = dsn, now, draw
 
-    async def __call__(self, run: Run, *, told: Told) -> None:
+    async def __call__(self, run: Run, *, report: ReportChunk) -> None:
         """Take back all that can be. RunnerBusy, or BackfillRefused where nothing was applied."""
         async with owner_session(self._dsn, name="backfill") as connection, only_runner(connection):
             runs = BackfillRuns(connection)
@@ -77,14 +77,16 @@ class BackfillRollback:
                 done = await runs.done(run, "rollback")
             size = run.plan.options.chunk
             for number, tally in done.items():
-                told("rollback", run.users_of(number % run.chunks), tally)
+                report("rollback", run.users_of(number % run.chunks), tally)
             # First what refers to codes and users, of everybody; then codes and users.
             steps = [(chunk, self._take_effects) for chunk in range(run.chunks)]
             steps += [(chunk, self._take_codes) for chunk in range(run.chunks)]
             for number, (chunk, take) in enumerate(steps):
                 if number in done:
                     continue
-                told("rollback", run.users_of(chunk), await self._take(connection, run, number, chunk * size + 1, take))
+                report(
+                    "rollback", run.users_of(chunk), await self._take(connection, run, number, chunk * size + 1, take)
+                )
             await _without_indexes(connection)
             async with temporary_grant(connection, give=_GIVE, take_back=_TAKE_BACK):
                 await connection.execute(_SQL.forget_conflicts, run.run)

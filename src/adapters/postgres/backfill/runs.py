@@ -144,8 +144,8 @@ class BackfillRuns:
 
     async def commit(self, run: Run, phase: Phase, chunk: int, tally: Tally, at: datetime) -> None:
         """Store that a chunk is done, in the transaction that does it; a rival who did it breaks the key."""
-        told = msgspec.json.encode(tally).decode()
-        await self._connection.execute(_SQL.commit, run.run, phase, chunk, told, at)
+        encoded = msgspec.json.encode(tally).decode()
+        await self._connection.execute(_SQL.commit, run.run, phase, chunk, encoded, at)
 
     async def drop_staged(self, runs: Sequence[int]) -> None:
         """Drop what was staged of users and codes, where the owner has granted the right to."""

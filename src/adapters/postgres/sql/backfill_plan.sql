@@ -18,7 +18,7 @@ INSERT INTO pg_temp.people (
     position, user_id, created_at, email, email_key, username, username_key, display_name, phone,
     phone_verified, referred_by, referred_code, points, is_here
 )
-SELECT row_number() OVER (ORDER BY told.user_id), told.*, here.user_id IS NOT NULL
+SELECT row_number() OVER (ORDER BY merged.user_id), merged.*, here.user_id IS NOT NULL
 FROM (
     SELECT
         user_id, created_at, email, email_key, username, username_key, display_name, phone, phone_verified,
@@ -42,8 +42,8 @@ FROM (
     FROM pg_temp.ranked
     WHERE lines > 1
     GROUP BY user_id
-) AS told
-LEFT JOIN tallystick.users AS here ON here.user_id = told.user_id
+) AS merged
+LEFT JOIN tallystick.users AS here ON here.user_id = merged.user_id
 WHERE here.deleted_at IS NULL;
 
 -- claim()

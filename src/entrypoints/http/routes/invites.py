@@ -32,7 +32,7 @@ from tallystick.domain.invites import (
 from tallystick.domain.times import in_utc
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.authentication import PUBLIC
-from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, TELLS_DELETED, CallerGuard
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import ChosenCode, Time, TypedCode
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -160,7 +160,7 @@ def invites_router(
         "/redeem",
         redeem_invite,
         caller_guard=caller_guard,
-        options={TELLS_DELETED: True},
+        options={REFUSES_DELETED: True},
         tag="Invites",
         body=CodeBody,
         answer=Redeemed,

@@ -146,11 +146,11 @@ def rating_slips_router(
 
         Where the points cannot be credited, the slip is closed all the same, and they wait.
         """
-        told, now = data or CompletionBody(), clock.now()
+        given, now = data or CompletionBody(), clock.now()
         command = CompleteSlip(
             slip_id=SlipId(slip_id),
-            average_bet=told.average_bet,
-            closed_at=told.closed_at and in_utc(told.closed_at),
+            average_bet=given.average_bet,
+            closed_at=given.closed_at and in_utc(given.closed_at),
             staff_id=request.user.user_id,
             correlation_id=context_of(request.scope).correlation_id,
             at=now,

@@ -22,7 +22,7 @@ from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.codes import CodesExhausted
 from tallystick.domain.refusals import OutcomeUnknown
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.http.caller_guard import TELLS_DELETED, CallerGuard
+from tallystick.entrypoints.http.caller_guard import REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -103,17 +103,17 @@ def referrals_router(
         url = addresses.share_link(state.code)
         return ReferralLink(url, state.code or "", state.otp_verified, pending=state.code is None)
 
-    @get("/my-referral-link", opt={TELLS_DELETED: True, REFUSALS: (CodesExhausted, OutcomeUnknown)})
+    @get("/my-referral-link", opt={REFUSES_DELETED: True, REFUSALS: (CodesExhausted, OutcomeUnknown)})
     async def my_referral_link(request: ApiRequest) -> ReferralLink:
         """Return the caller's share link, minting their code where it is missing."""
         return link(await read_link(request.user.user_id))
 
-    @get("/referral", opt={TELLS_DELETED: True})
+    @get("/referral", opt={REFUSES_DELETED: True})
     async def referral(request: ApiRequest) -> ReferralLink:
         """Return the caller's share link without ever writing."""
         return link(await peek_link(request.user.user_id))
 
-    @post("/referral/remint", status_code=200, opt={TELLS_DELETED: True, REFUSALS: (CodesExhausted,)})
+    @post("/referral/remint", status_code=200, opt={REFUSES_DELETED: True, REFUSALS: (CodesExhausted,)})
     async def remint_code(request: ApiRequest, data: JSONBody[Nothing | None] = None) -> RemintedLink:  # noqa: ARG001  checked
         """Replace the caller's code; the old one becomes an alias that still resolves."""
         command = Keyed(Remint(request.user.user_id, draw_candidates()), await request.idempotency_key(clock.now()))

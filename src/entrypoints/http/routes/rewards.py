@@ -25,7 +25,7 @@ from tallystick.domain.rewards import (
     SelfPurchase,
 )
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.http.caller_guard import PERMISSION, TELLS_DELETED, CallerGuard
+from tallystick.entrypoints.http.caller_guard import PERMISSION, REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, RewardDescription, RewardIdText, RewardName, UserIdText
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -213,7 +213,7 @@ def rewards_router(
         "/{reward_id:str}/purchase",
         purchase_reward,
         caller_guard=caller_guard,
-        options={TELLS_DELETED: True},
+        options={REFUSES_DELETED: True},
         tag="Rewards",
         body=Nothing,
         may_be_absent=True,

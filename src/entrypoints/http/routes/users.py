@@ -27,7 +27,7 @@ from tallystick.domain.users import (
     is_email,
 )
 from tallystick.entrypoints.http.authentication import cookie
-from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, TELLS_DELETED, CallerGuard
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import Email, Name, Phone, Username
 from tallystick.entrypoints.http.links import CLICK_COOKIE, Addresses, clicked_codes
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -93,7 +93,7 @@ def users_router(
     @post(
         "/users/upsert",
         status_code=200,
-        opt={LIMIT: "sign_up", TELLS_DELETED: True, REFUSALS: (EmailTaken, UsernameTaken)},
+        opt={LIMIT: "sign_up", REFUSES_DELETED: True, REFUSALS: (EmailTaken, UsernameTaken)},
     )
     async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> UpsertResult:
         """Store what the caller tells about themselves, and who invited them; the first inviter stays for ever."""
@@ -114,7 +114,7 @@ def users_router(
         )
         return await attribute(Keyed(upsert, await request.idempotency_key(now)))
 
-    @get("/me", opt={TELLS_DELETED: True, REFUSALS: (UserNotFound,)})
+    @get("/me", opt={REFUSES_DELETED: True, REFUSALS: (UserNotFound,)})
     async def me(request: ApiRequest) -> Me:
         """Return the caller."""
         summary = await read_summary(request.user.user_id)
