@@ -65,8 +65,8 @@ class ReconcileMetadata:
     ) -> AsyncIterator[MetadataDrift]:
         """Yield what differs, page by page; Overloaded where the stores cannot say who is next.
 
-        A page that fails for good is passed over, since it would hold up all pages behind it; `report_failure` is called
-        with the error.
+        A page that fails for good is passed over, since it would hold up all pages behind it; `report_failure` gets the
+        error.
         """
         last, left = UserId(""), 0
         while user_ids := await self._page(last, size):

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 import asyncpg
 import msgspec
 
+from tallystick.adapters.addresses import without_password
 from tallystick.adapters.legacy.sources import BATCH, Batch, Malformed, SourceError
-from tallystick.adapters.postgres.addresses import without_password
 from tallystick.domain.legacy import NO_WORDS, AbsentWords, LegacyRecord, MalformedRecord, Value, read_record
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from tallystick.adapters.postgres.addresses import without_password
+from tallystick.adapters.addresses import without_password
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.entrypoints.cli.embedded import FORESEEN, running_database

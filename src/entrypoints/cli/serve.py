@@ -101,7 +101,7 @@ def _run(
     settings: Settings, store: Store, listener: socket.socket, metrics_listener: socket.socket | None, workers: int
 ) -> None:
     from tallystick.entrypoints.http.protocol import HttpProtocol  # noqa: PLC0415  as above
-    from tallystick.entrypoints.http.server import Server  # noqa: PLC0415  as above
+    from tallystick.entrypoints.server import Server  # noqa: PLC0415  as above
 
     config = uvicorn.Config(
         Server(partial(graph, settings, store), metrics_listener),

@@ -13,8 +13,8 @@ from dishka import Provider
 
 from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.domain.flags import Flag
-from tallystick.entrypoints.http import server as module
-from tallystick.entrypoints.http.server import Server
+from tallystick.entrypoints import server as module
+from tallystick.entrypoints.server import Server
 from tallystick.entrypoints.wiring import build
 from tests.integration.postgres.sessions import Session, session
 from tests.replacements import following

@@ -9,8 +9,8 @@ import pytest
 from dishka import Provider, Scope
 
 from tallystick.adapters.identity.jwks import JwksUnavailable
-from tallystick.entrypoints.http import server as module
-from tallystick.entrypoints.http.server import Server
+from tallystick.entrypoints import server as module
+from tallystick.entrypoints.server import Server
 from tallystick.entrypoints.wiring import build
 from tallystick.entrypoints.worker.upkeep import Upkeep
 from tests.replacements import published

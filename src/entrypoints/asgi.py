@@ -5,7 +5,7 @@ from functools import partial
 
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.entrypoints.http.listening import listen_for_metrics
-from tallystick.entrypoints.http.server import Server
+from tallystick.entrypoints.server import Server
 from tallystick.entrypoints.settings import SettingsError, load, require_secrets
 from tallystick.entrypoints.wiring import build
 
