@@ -24,6 +24,7 @@ Cause = Literal[
     "pool",
     "queue_full",
     "read_only",
+    "resources",
     "schema",
     "shutdown",
     "time_out",

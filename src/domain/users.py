@@ -27,7 +27,7 @@ MAX_PHONE_LENGTH = 32
 _USER_ID = re.compile(r"[A-Za-z0-9_.:|@-]{1,128}\Z")
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+\Z")
 _FEWEST_DIGITS = 3
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class UserDeleted(Refusal):

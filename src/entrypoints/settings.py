@@ -366,18 +366,21 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 
 def require_secrets(settings: Settings) -> None:
-    """Check what a server on an ordinary database cannot do without; SettingsError names what is missing."""
+    """Check what a server on an ordinary database cannot do without; SettingsError names all that is missing."""
+    missing: list[str] = []
     if settings.jwt_secret is None and settings.jwks_url is None:
-        raise SettingsError("TALLYSTICK_JWT_SECRET or TALLYSTICK_JWKS_URL is needed with DATABASE_URL")
+        missing.append("TALLYSTICK_JWT_SECRET or TALLYSTICK_JWKS_URL is needed with DATABASE_URL")
     if settings.webhook_secrets is None and settings.webhook_bearer is None:
-        raise SettingsError(
+        missing.append(
             "TALLYSTICK_WEBHOOK_SECRETS is needed with DATABASE_URL; write TALLYSTICK_WEBHOOK_SECRETS=off to do without"
         )
     if settings.session_secret is None and settings.jwt_secret is None:
-        raise SettingsError(
+        missing.append(
             "TALLYSTICK_SESSION_SECRET is needed with DATABASE_URL where there is no TALLYSTICK_JWT_SECRET; nothing is "
             "derived from webhook secrets, which a provider holds"
         )
+    if missing:
+        raise SettingsError(". ".join(missing))
 
 
 def _what_is_right(field: str, error: msgspec.ValidationError) -> str:

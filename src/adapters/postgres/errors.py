@@ -28,6 +28,10 @@ MEANINGS: Mapping[str, Meaning] = {
     "57P03": "aborted",  # starting up or shutting down
     "53100": "unavailable",  # disk full
     "53200": "unavailable",  # out of memory
+    "53000": "unavailable",  # out of some other resource, such as file handles
+    "53400": "unavailable",  # a limit that the operator configured, such as temp_file_limit
+    "58000": "unavailable",  # an error of the operating system
+    "58030": "unavailable",  # a read or write that failed
     "57014": "unavailable",  # statement_timeout
     "25006": "unavailable",  # a read-only standby
     "42P01": "unavailable",  # a table or
@@ -46,6 +50,8 @@ CAUSES: Mapping[str, Cause] = {
     "53300": "connections",
     "53100": "disk_full",
     "53200": "memory",
+    "53": "resources",
+    "58": "resources",
     "57014": "time_out",
     "57P03": "unreachable",
     "25006": "read_only",

@@ -35,6 +35,13 @@ class TestStates:
         assert type(found) is TYPES[MEANINGS[state]]
         assert str(found) == state
 
+    @pytest.mark.parametrize("state", ["53000", "53100", "53200", "53400", "58000", "58030"])
+    def test_a_server_that_lacks_a_resource_is_unavailable_with_a_cause(self, state: str) -> None:
+        found = meaning_of(server_error(state))
+
+        assert isinstance(found, StoreUnavailable)
+        assert found.cause in {"disk_full", "memory", "resources"}
+
     @pytest.mark.parametrize("state", ["08000", "08003", "08006", "08P01"])
     def test_a_broken_connection_before_the_commit_is_an_abort(self, state: str) -> None:
         assert isinstance(meaning_of(server_error(state)), TransactionAborted)

@@ -62,6 +62,14 @@ def test_a_wrong_secret_in_a_file_is_refused_like_any_other(tmp_path: Path) -> N
         load({"TALLYSTICK_JWT_SECRET_FILE": str(file)})
 
 
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        require_secrets(given())
+
+    for name in ("TALLYSTICK_JWT_SECRET", "TALLYSTICK_WEBHOOK_SECRETS", "TALLYSTICK_SESSION_SECRET"):
+        assert f"{name} " in str(refused.value)
+
+
 def test_an_empty_file_counts_as_absent(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("\n", encoding="utf-8")

@@ -149,6 +149,8 @@ async def test_a_request_without_a_body_needs_no_content_type(anyone: Caller) ->
         ("display_name", ["Ada"]),
         ("display_name", {"first": "Ada"}),
         ("display_name", "bell\x07"),
+        ("display_name", "next line\x85"),
+        ("display_name", "line separator\u2028"),
         ("phone", 4512345678),
         ("phone", "call me"),
         ("phone", "+45\n123"),
