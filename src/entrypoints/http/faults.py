@@ -15,7 +15,7 @@ from tallystick.entrypoints.http.rules import keeps_rules
 from tallystick.entrypoints.http.words import alternatives, needs, rule_of, takes_null
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
+_NAME = re.compile(r"[a-z][A-Za-z_]{0,63}\Z")
 """A field's name is repeated where it can be one; an address, a number or a code is none."""
 _MOST_NAMES = 20
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from tallystick.domain.refusals import Unauthenticated
-from tallystick.entrypoints.http.refusals import MetricsRefused, RouteNotFound
+from tallystick.entrypoints.http.refusals import MetricsRefused, MetricsTokenRefused, RouteNotFound
 from tallystick.entrypoints.http.request_context import RequestContext
 
 PATH = "/metrics"
@@ -27,7 +26,7 @@ class MetricsAccess(NamedTuple):
     has_listener: bool = False
 
     def check(self, context: RequestContext) -> None:
-        """Check a request on the address of the API; RouteNotFound, Unauthenticated or MetricsRefused."""
+        """Check a request on the address of the API; RouteNotFound, MetricsTokenRefused or MetricsRefused."""
         if self.has_listener:
             raise RouteNotFound
         if self.tokens:
@@ -43,7 +42,7 @@ class MetricsAccess(NamedTuple):
         given = given.strip(b" ")
         is_known = any(hmac.compare_digest(given, token.encode()) for token in self.tokens)
         if scheme.lower() != b"bearer" or not is_known:
-            raise Unauthenticated("the bearer token of TALLYSTICK_METRICS_TOKEN is needed")
+            raise MetricsTokenRefused(has_token=scheme.lower() == b"bearer" and bool(given))
 
 
 def _is_local(peer: str, headers: Mapping[bytes, bytes]) -> bool:

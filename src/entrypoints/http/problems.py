@@ -49,6 +49,7 @@ from tallystick.entrypoints.http.refusals import (
     MalformedRequest,
     MethodNotAllowed,
     MetricsRefused,
+    MetricsTokenRefused,
     RateLimited,
     RouteNotFound,
     SignatureRefused,
@@ -101,6 +102,7 @@ STATUS: Mapping[type[Refusal], int] = {
     MalformedRequest: 400,
     MethodNotAllowed: 405,
     MetricsRefused: 403,
+    MetricsTokenRefused: 401,
     NotYourReward: 403,
     OutcomeUnknown: 503,
     Overloaded: 503,
@@ -190,7 +192,9 @@ def problem_headers(refusal: Refusal) -> dict[str, str]:
 
 def _has_token(refusal: Refusal) -> bool:
     """Tell whether a token came that was refused: RFC 6750 names an error only then."""
-    return isinstance(refusal, TokenRefused) or (isinstance(refusal, SignatureRefused) and refusal.has_token)
+    return isinstance(refusal, TokenRefused) or (
+        isinstance(refusal, SignatureRefused | MetricsTokenRefused) and refusal.has_token
+    )
 
 
 async def send_problem(refusal: Refusal, context: RequestContext, send: Send) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Refusal, Unauthenticated
 
 MAX_FAULTS = 100
 """How many faults one answer lists."""
@@ -157,6 +157,19 @@ class MetricsRefused(Refusal):
             "measurements are read on the machine of the service alone, unless TALLYSTICK_METRICS_TOKEN or "
             "TALLYSTICK_METRICS_ADDRESS is set"
         )
+
+
+class MetricsTokenRefused(Unauthenticated):
+    """The bearer token of the measurements is missing or another one."""
+
+    def __init__(self, *, has_token: bool) -> None:
+        super().__init__("the bearer token of TALLYSTICK_METRICS_TOKEN is needed")
+        self._has_token = has_token
+
+    @property
+    def has_token(self) -> bool:
+        """Return whether a bearer token came with the request."""
+        return self._has_token
 
 
 class CsrfRefused(Refusal):

@@ -28,6 +28,7 @@ COMMANDS = {
     "backfill status",
     "export",
     "users delete",
+    "users attempts",
     "flags",
     "flags set",
     "reconcile metadata",

@@ -38,6 +38,7 @@ INSERT INTO rewards (reward_id, owner_id, name, cost, active, created_at)
 SELECT 'reward' || n, 'user' || n % 5000, 'name', 1, true, now() FROM generate_series(1, 20000) AS n;
 INSERT INTO idempotency_keys (caller, key, fingerprint, status, body, created_at)
 SELECT 'user' || n % 5000, 'key' || n, '', 200, '', now() FROM generate_series(1, 20000) AS n;
+INSERT INTO reply_totals (caller, replies, bytes) SELECT 'user' || n, 4, 0 FROM generate_series(0, 4999) AS n;
 """
 
 

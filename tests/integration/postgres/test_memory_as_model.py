@@ -66,7 +66,8 @@ class Wallets(RuleBasedStateMachine):
 
     @rule(reward=rewards, name=st.none() | NAMES, cost=st.none() | COSTS, active=st.sampled_from([None, True, False]))
     def change(self, reward: Reward, name: str | None, cost: int | None, active: bool | None) -> None:
-        self._twins.tell(lambda world: world.change(reward, by=name, cost=cost, active=active))
+        changes = {name: value for name, value in (("cost", cost), ("active", active)) if value is not None}
+        self._twins.tell(lambda world: world.change(reward, by=name, **changes))
 
     @rule(reward=rewards, name=NAMES, order_id=ATTEMPTS, key=KEYS)
     def purchase(self, reward: Reward, name: str, order_id: str | None, key: str | None) -> None:

@@ -146,6 +146,12 @@ class Points(RuleBasedStateMachine):
     def freeze(self, name: str, is_frozen: bool) -> None:
         self._twins.tell(lambda world: world.freeze(name) if is_frozen else world.thaw(name))
 
+    @rule(name=st.sampled_from(USERS[:2]))
+    def award_in_vain(self, name: str) -> None:
+        self.switch(are_off=False)
+        self.freeze(name, is_frozen=True)
+        self._twins.tell(lambda world: world.award(name, 7, staff="eve"))
+
     @rule(are_off=st.sampled_from([False, False, True]))
     def switch(self, are_off: bool) -> None:
         self._twins.each(lambda world: world.switch_points(on=not are_off))

@@ -94,7 +94,7 @@ async def test_every_statement_stays_within_what_the_service_may_do(capability: 
     [
         ("ledger", "lock"),
         ("ledger", "made_by"),
-        ("rewards", "desk"),
+        ("rewards", "purchase_context"),
         ("invites", "lock"),
         ("invites", "seats"),
         ("loyalty", "lock"),

@@ -94,7 +94,7 @@ class _Uses(ast.NodeVisitor):
 
 def uses_by_capability() -> dict[str, _Uses]:
     found: dict[str, _Uses] = {}
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
         uses = _Uses()
         uses.visit(ast.parse(path.read_text(encoding="utf-8")))
         for capability in uses.loaded:

@@ -102,7 +102,7 @@ async def test_a_bug_tells_nothing_but_its_correlation_id(capsys: pytest.Capture
     (bug,) = [line for line in lines if line["event"] == "request failed"]
     assert bug["correlation_id"] == "lost"
     assert bug["exception"][0]["type"] == "builtins.ZeroDivisionError"
-    assert any("test_edge.py" in frame for frame in bug["exception"][0]["frames"])
+    assert any("test_request_boundary.py" in frame for frame in bug["exception"][0]["frames"])
     assert "example.org" not in json.dumps(lines)
 
 
