@@ -8,6 +8,7 @@ import pytest
 
 from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.telemetry.logs import configure
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
 from tallystick.domain.flags import DEFAULTS, Flag, Pins, Switch
@@ -158,6 +159,7 @@ async def test_a_look_that_fails_does_not_stop_a_start(world: World, transaction
 
 
 async def test_an_outage_is_told_once(world: World, transactions: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
     follow = FollowFlags(FollowedFlags(world.transactions, Pins({})), SilentSignal())
 
     async def told(failures: int) -> int:
