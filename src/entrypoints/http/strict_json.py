@@ -7,7 +7,7 @@ import msgspec
 from tallystick.entrypoints.http.refusals import InvalidRequest
 
 MAX_NESTING = 32
-MAX_VALUES = 8_000
+MAX_VALUES = 7_000
 """Objects, lists and what stands in them, in one body: a batch of a thousand events has six thousand."""
 MAX_DIGITS = 256
 """In one number: the time that a number of d digits takes grows with the square of d."""
