@@ -102,13 +102,13 @@ class LimiterUnavailable(Refusal):
 
 
 class ChangeSignal(Protocol):
-    """Rings where something was changed elsewhere. Rings can be missed: who waits for one looks now and then, too."""
+    """Signals that something was changed elsewhere. Signals can be missed, so that a listener also polls."""
 
     async def listen(self) -> None:
         """Listen until cancelled, again and again where the connection is lost."""
 
     async def wait(self) -> None:
-        """Wait for a ring; those that nobody waited for are one."""
+        """Wait for a signal; all signals since the last wait count as one."""
 
 
 class RateLimiter(Protocol):

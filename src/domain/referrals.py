@@ -122,7 +122,7 @@ class Leaderboard(Protocol):
 def attribute(
     request: AttributionRequest, *, owners: Mapping[Code, User], kept: Edge | None, inviters: Mapping[UserId, UserId]
 ) -> Decision:
-    """Decide whom an request is attributed to.
+    """Decide whom a request is attributed to.
 
     `owners` holds the users whose codes were sent, `kept` is the user's edge where there is one, and `inviters` holds,
     by invitee, the inviters above the owners as far as a ring could reach.

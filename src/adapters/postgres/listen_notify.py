@@ -13,7 +13,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 
 
 class ListenNotify:
-    """Rings when somebody notifies the channel, and when it begins to listen: it may have wait before.
+    """Signals when the channel is notified, and when it begins to listen: a notification may have come before.
 
     A connection that does not answer within a heartbeat is given up, for a firewall may have dropped it in silence.
     """
@@ -29,7 +29,7 @@ class ListenNotify:
     ) -> None:
         self._dsn, self._channel, self._randomness = dsn, channel, randomness
         self._heartbeat_seconds, self._patience_seconds = heartbeat_seconds, patience_seconds
-        self._rung = asyncio.Event()
+        self._notified = asyncio.Event()
 
     async def listen(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -38,14 +38,14 @@ class ListenNotify:
                 connection = await self._connect()
                 pause = _FIRST_PAUSE_SECONDS
                 await self._stay(connection)
-            except Exception as error:  # noqa: BLE001  whatever it is: who waits for a ring looks now and then, too
+            except Exception as error:  # noqa: BLE001  whatever it is: listeners poll, too
                 logger().warning("the signal is out of reach", error=error)
             await asyncio.sleep(pause * (0.5 + self._randomness.fraction()))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def wait(self) -> None:
-        await self._rung.wait()
-        self._rung.clear()
+        await self._notified.wait()
+        self._notified.clear()
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection that listens."""
@@ -57,7 +57,7 @@ class ListenNotify:
             server_settings={"role": SERVICE_ROLE, "application_name": f"{self._channel} listener"},
         )
         try:
-            await connection.add_listener(self._channel, lambda *_: self._rung.set())
+            await connection.add_listener(self._channel, lambda *_: self._notified.set())
         except BaseException:
             connection.terminate()
             raise
@@ -67,7 +67,7 @@ class ListenNotify:
         """Listen until the connection is lost."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
-        self._rung.set()
+        self._notified.set()
         try:
             while True:
                 with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Flags, followed: this process looks again when it rings, and now and then in case it was not heard."""
+"""Flags, followed: this process reads them at each signal, and polls in case a signal was missed."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from tallystick.application.flags import FollowedFlags
 from tallystick.application.ports import ChangeSignal
 
 LOOK_SECONDS = 2.0
-"""Every instance is to follow within 5 s, also one that a ring does not reach."""
+"""Every instance follows within 5 s, also one that a signal does not reach."""
 
 
 class FollowFlags:

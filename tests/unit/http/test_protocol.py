@@ -74,7 +74,7 @@ async def healthz() -> dict[str, str]:
 
 
 def refusing(app: ASGIApp) -> ASGIApp:
-    """Answer what the protocol refuses, as the edge does."""
+    """Answer what the protocol refuses, as the request boundary does."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         refusal = scope["state"].get(REFUSED_BY_SERVER)

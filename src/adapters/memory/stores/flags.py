@@ -27,7 +27,7 @@ class MemoryFlagBook:
 
 
 class SilentSignal:
-    """A signal that never rings."""
+    """A signal that never comes: all users of this store are in one process."""
 
     async def listen(self) -> None:
         await asyncio.Event().wait()

@@ -7,7 +7,7 @@ from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.flags import Flag, Switch
 
 CHANNEL = "tallystick_flags"
-"""Where it rings when flags were switched."""
+"""The channel of LISTEN and NOTIFY that is notified when flags were switched."""
 
 _SQL = Statements.load("flags")
 _KNOWN = frozenset(flag.value for flag in Flag)

@@ -1,4 +1,4 @@
-"""Users: their attribution_request, what they see of themselves, and look-up by staff."""
+"""Users: sign-up, what they see of themselves, and look-up by staff."""
 
 from typing import Annotated
 
