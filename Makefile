@@ -1,22 +1,30 @@
 .DEFAULT_GOAL := help
-.PHONY: help install run test unit storm faults check format bench lock clean
+.PHONY: help runtime install run test unit storm faults check format bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: .venv/installed ## make .venv from the locked requirements
+runtime: .venv/runtime ## make .venv with what a server needs, from the locked requirements
 
-.venv/installed: requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make install PYTHON=python3.11'; exit 1; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+install: .venv/installed ## add what tests and checks need
+
+# .venv is extended and never cleared: a server may be running from it.
+.venv/runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11 ...'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv --clear .venv
+	$(PIP) --require-hashes --requirement requirements/runtime.txt --requirement requirements/build.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: install ## start the server on its embedded database (http://127.0.0.1:8000)
+.venv/installed: .venv/runtime requirements/dev.txt
+	$(PIP) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+run: runtime ## start the server on its embedded database (http://127.0.0.1:8000)
 	$(BIN)/tallystick serve
 
 test: check ## every check and every test, on memory and on a real PostgreSQL
@@ -31,7 +39,7 @@ storm: install ## flip flags every 200 ms for a minute under traffic; the tests 
 faults: install ## run callers who try to cost the others something against a started server, for a few minutes
 	$(BIN)/python -m bench.faults
 
-check: install ## format, lint, types, layers, dependencies, SQL
+check: install ## format, lint, types, layers, dependencies, SQL, the package
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
@@ -39,6 +47,10 @@ check: install ## format, lint, types, layers, dependencies, SQL
 	$(BIN)/deptry src
 	$(BIN)/squawk --config .squawk.toml src/adapters/postgres/migrations/*.sql
 	@! grep -nE '://|^--(extra-)?index-url|^--find-links| @ ' requirements/*.txt bench/requirements.txt bench/fastify/package-lock.json || { echo 'lock files hold names, versions and hashes only'; exit 1; }
+	rm -rf .venv/dist
+	$(BIN)/hatchling build -d .venv/dist >/dev/null
+	$(BIN)/twine check --strict .venv/dist/*
+	$(BIN)/check-wheel-contents .venv/dist/*.whl
 
 format: install ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff format .
@@ -47,9 +59,11 @@ format: install ## rewrite the sources as the formatter wants them
 bench: install ## measure speed side by side, in one run
 	$(BIN)/python -m bench
 
+LOCK := uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header
 lock: ## resolve the requirements anew (needs uv)
-	uv pip compile pyproject.toml --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/runtime.txt
-	uv pip compile pyproject.toml --extra dev --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/dev.txt
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) --group build -o requirements/build.txt
+	$(LOCK) pyproject.toml --extra dev --group build -o requirements/dev.txt
 
 clean: ## remove the environment and what tools left; data in .tallystick stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -4,13 +4,11 @@ import secrets
 import time
 from datetime import UTC, datetime
 
-from tallystick.application.ports import Clock, Randomness
-
 _CHANCE = secrets.SystemRandom()
 _DRAW_BYTES = 4096
 
 
-class SystemClock(Clock):
+class SystemClock:
     """The only module that reads the time."""
 
     def now(self) -> datetime:
@@ -20,7 +18,7 @@ class SystemClock(Clock):
         return time.monotonic()
 
 
-class SystemRandomness(Randomness):
+class SystemRandomness:
     """The operating system's CSPRNG, asked for a few kilobytes at a time: each question is a system call."""
 
     def __init__(self) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from tallystick.application.ports import Clock, CounterName, GaugeName, HistogramName, Metrics, Randomness
-from tallystick.domain.flags import DEFAULTS, Flag, Flags
+from tallystick.application.ports import CounterName, GaugeName, HistogramName
+from tallystick.domain.flags import DEFAULTS, Flag
 
 
-class ManualClock(Clock):
+class ManualClock:
     """A clock that stands still until it is moved."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
@@ -27,7 +27,7 @@ class ManualClock(Clock):
         self._now += by
 
 
-class SeededRandomness(Randomness):
+class SeededRandomness:
     """Chance that is the same in every run."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -40,7 +40,7 @@ class SeededRandomness(Randomness):
         return self._random.random()
 
 
-class RecordedMetrics(Metrics):
+class RecordedMetrics:
     """Measurements as plain numbers."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class RecordedMetrics(Metrics):
         return sum(count for (counter, _), count in self.counts.items() if counter == name)
 
 
-class SwitchedFlags(Flags):
+class SwitchedFlags:
     """Flags as they were given, else their defaults."""
 
     def __init__(self, switched: Mapping[Flag, bool] | None = None) -> None:

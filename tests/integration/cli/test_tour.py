@@ -10,7 +10,7 @@ from tests.processes import PROGRAM, clean_environment
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 TOUR = re.compile(r"<!-- tour: .*?-->(.*?)<!-- end of the tour -->", re.DOTALL)
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-INSTALLED = ("make install\n", 'export PATH="$PWD/.venv/bin:$PATH"\n')
+INSTALLED = ("make runtime\n", 'export PATH="$PWD/.venv/bin:$PATH"\n')
 
 
 def free_port() -> int:

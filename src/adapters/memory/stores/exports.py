@@ -11,12 +11,11 @@ from tallystick.domain.exports import (
     ExportedEdge,
     ExportKind,
     ExportRow,
-    Exports,
     PageCursor,
 )
 
 
-class MemoryExports(Exports):
+class MemoryExports:
     """The tables of a view, sorted anew for each page."""
 
     def __init__(self, view: View) -> None:

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.application.ports import ChangeSignal
-from tallystick.domain.flags import LOCKED, Flag, FlagBook, Switch
+from tallystick.domain.flags import LOCKED, Flag, Switch
 
 
-class MemoryFlagBook(FlagBook):
+class MemoryFlagBook:
     """The switches of a view."""
 
     def __init__(self, view: View) -> None:
@@ -27,7 +26,7 @@ class MemoryFlagBook(FlagBook):
             self._view.flags.put(switch.flag, switch)
 
 
-class SilentSignal(ChangeSignal):
+class SilentSignal:
     """A signal that never comes: all users of this store are in one process."""
 
     async def listen(self) -> None:

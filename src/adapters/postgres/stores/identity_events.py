@@ -5,12 +5,12 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.identity_events import Deliveries, IdentityEvent
+from tallystick.domain.identity_events import IdentityEvent
 
 _SQL = Statements.load("identity_events")
 
 
-class PostgresDeliveries(Deliveries):
+class PostgresDeliveries:
     """Rows of `webhook_deliveries`."""
 
     def __init__(self, connection: Connection) -> None:

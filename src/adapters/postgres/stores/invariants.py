@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.application.invariants import PROMISES, Invariant, Invariants
+from tallystick.application.invariants import PROMISES, Invariant
 
 _SQL = Statements.load("invariants")
 
 
-class PostgresInvariants(Invariants):
+class PostgresInvariants:
     """One statement a promise; each reads whole tables."""
 
     def __init__(self, connection: Connection) -> None:

@@ -4,12 +4,11 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.application.schedules import Schedules
 
 _SQL = Statements.load("schedules")
 
 
-class PostgresSchedules(Schedules):
+class PostgresSchedules:
     """Rows of `schedules`."""
 
     def __init__(self, connection: Connection) -> None:

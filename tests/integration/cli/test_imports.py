@@ -1,0 +1,21 @@
+"""What a server imports, and what it only has to install because Litestar asks for it."""
+
+import re
+
+from tests.installations import Installation, answer
+
+NEVER_IMPORTED = {"faker", "polyfactory", "httpx"}
+"""Litestar needs them for examples in its OpenAPI document and for its test client."""
+
+
+def test_what_litestar_asks_for_and_a_server_does_not_use_is_never_imported(installation: Installation) -> None:
+    server = installation.serve("--store", "memory", PYTHONPROFILEIMPORTTIME="1")
+    assert answer(server.address, "/schema/openapi.json") is not None
+    assert answer(server.address, "/schema") is not None
+    installation.code_of("ada", server)
+
+    assert server.end() == 0
+
+    imported = set(re.findall(r"^import time: .*\| +(\w+)", server.output, re.MULTILINE))
+    assert "litestar" in imported
+    assert not NEVER_IMPORTED & imported
