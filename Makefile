@@ -28,10 +28,10 @@ run: runtime ## start the server on its embedded database (http://127.0.0.1:8000
 	$(BIN)/tallystick serve
 
 test: check ## every check and every test, on memory and on a real PostgreSQL
-	$(BIN)/pytest --numprocesses 3 --dist loadfile  # many wait for servers that start
+	$(BIN)/pytest --numprocesses 3 --dist worksteal  # many wait for servers that start
 
 unit: install ## the tests in memory, without a database
-	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/unit
+	$(BIN)/pytest --numprocesses 3 --dist worksteal tests/unit
 
 storm: install ## flip flags every 200 ms for a minute under traffic; the tests do it for six seconds
 	TALLYSTICK_TEST_FLIP_SECONDS=60 $(BIN)/pytest tests/integration/races/test_flag_storm.py

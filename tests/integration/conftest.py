@@ -4,8 +4,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -16,6 +18,7 @@ from tallystick.adapters.embedded.provision import OWNER, SERVICE, provision
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tests.services import Caller, Serve, running, settings
 from tests.worlds import World
 
 NewDatabase = Callable[[], Awaitable[str]]
@@ -119,6 +122,25 @@ async def world(shared_database: Database, server: tuple[str, str]) -> World:
     """Return a world on an empty database."""
     await _empty(with_database(server[0], shared_database.name))
     return World(PostgresTransactions(shared_database))
+
+
+@pytest.fixture
+async def serve(world: World, owner_dsn: str) -> AsyncIterator[Serve]:
+    """Return a function that starts the service with some settings, on an empty database."""
+    async with AsyncExitStack() as services:
+
+        async def start(**changes: Any) -> Caller:
+            given = settings(database_url=service_of(owner_dsn), **changes)
+            caller, _ = await services.enter_async_context(running(given, "postgres"))
+            return caller
+
+        yield start
+
+
+@pytest.fixture
+async def anyone(serve: Serve) -> Caller:
+    """Return a caller without a name."""
+    return await serve()
 
 
 async def _empty(superuser: str) -> None:

@@ -1,216 +1,76 @@
-"""Every behaviour on PostgreSQL."""
+"""Every behaviour on PostgreSQL: pytest collects the imported classes here too, with the fixtures of this folder."""
 
-from tests.unit.behaviours.accruals import AccruePointsBehaviour
-from tests.unit.behaviours.audit import AuditBehaviour
-from tests.unit.behaviours.awards import AwardPointsBehaviour
-from tests.unit.behaviours.bounds import ReplyBoundsBehaviour, UserBoundsBehaviour
-from tests.unit.behaviours.clicks import ClickedCodesBehaviour
-from tests.unit.behaviours.codes import MintCodesBehaviour, RemintCodesBehaviour, ResolveCodesBehaviour
-from tests.unit.behaviours.credits import EntriesBehaviour, GrantCreditsBehaviour
-from tests.unit.behaviours.deletion import DeleteUsersBehaviour
-from tests.unit.behaviours.erasures import EraseTracesBehaviour
-from tests.unit.behaviours.exports import ExportsBehaviour
-from tests.unit.behaviours.fingerprints import FingerprintsBehaviour
-from tests.unit.behaviours.flag_flips import FlippedFlagsBehaviour
-from tests.unit.behaviours.flags import FollowedFlagsBehaviour, SwitchFlagsBehaviour
-from tests.unit.behaviours.idempotency import AnswerOnceBehaviour
-from tests.unit.behaviours.identity_events import ReceiveIdentityEventsBehaviour
-from tests.unit.behaviours.invites import MakeInvitesBehaviour, RevokeInvitesBehaviour, SeatPagesBehaviour
-from tests.unit.behaviours.legacy_metadata import (
-    AdoptCodesBehaviour,
-    BringAlongBehaviour,
-    BroughtCodesBehaviour,
-    LegacyFallbackBehaviour,
-    LegacyFieldBehaviour,
-    MirrorMetadataBehaviour,
+from tests.unit.behaviours.test_accruals import TestAccruePoints
+from tests.unit.behaviours.test_audit import TestAudit
+from tests.unit.behaviours.test_awards import TestAwardPoints
+from tests.unit.behaviours.test_bounds import TestReplyBounds, TestUserBounds
+from tests.unit.behaviours.test_clicks import TestClickedCodes
+from tests.unit.behaviours.test_codes import TestMintCodes, TestRemintCodes, TestResolveCodes
+from tests.unit.behaviours.test_credits import TestEntries, TestGrantCredits
+from tests.unit.behaviours.test_deletion import TestDeleteUsers
+from tests.unit.behaviours.test_erasures import TestEraseTraces
+from tests.unit.behaviours.test_exports import TestExports
+from tests.unit.behaviours.test_fingerprints import TestFingerprints
+from tests.unit.behaviours.test_flag_flips import TestFlippedFlags
+from tests.unit.behaviours.test_flags import TestFollowedFlags, TestSwitchFlags
+from tests.unit.behaviours.test_http_audit import TestAuditRoutes
+from tests.unit.behaviours.test_http_bad_values import TestBadValues
+from tests.unit.behaviours.test_http_claims import (
+    TestClaims,
+    TestEmptiedProfiles,
+    TestLifeAtEachProvider,
+    TestProvedAddress,
 )
-from tests.unit.behaviours.pending_accruals import (
-    PendingSlipsBehaviour,
-    RecoverAccrualsBehaviour,
-    SweepAccrualsBehaviour,
+from tests.unit.behaviours.test_http_credits import TestCreditRoutes, TestGrantRoute
+from tests.unit.behaviours.test_http_deletion import TestDeletionRoute
+from tests.unit.behaviours.test_http_exports import TestExportRoutes
+from tests.unit.behaviours.test_http_flag_states import TestFlagStates
+from tests.unit.behaviours.test_http_flags import TestFlagRoutes
+from tests.unit.behaviours.test_http_invites import TestInviteRoutes, TestRedeemRoute, TestValidateRoute
+from tests.unit.behaviours.test_http_loyalty import TestAccrualRoute, TestAwardRoute, TestLoyaltyRoute
+from tests.unit.behaviours.test_http_order_batches import TestPurchaseBatchRoute
+from tests.unit.behaviours.test_http_parameters import TestParameters
+from tests.unit.behaviours.test_http_rating_slips import TestPendingRoutes, TestSlipRoutes
+from tests.unit.behaviours.test_http_referrals import (
+    TestArrivalRoutes,
+    TestClickRoutes,
+    TestIdempotentRoutes,
+    TestReferralLinkRoutes,
+    TestSameTruthRoutes,
 )
-from tests.unit.behaviours.purchases import PurchaseRewardsBehaviour, RepeatedPurchasesBehaviour
-from tests.unit.behaviours.rating_slips import CompleteSlipsBehaviour, OpenSlipsBehaviour
-from tests.unit.behaviours.reconciliation import ReconcileMetadataBehaviour
-from tests.unit.behaviours.redemptions import RedeemInvitesBehaviour, RepeatedRedemptionsBehaviour
-from tests.unit.behaviours.referral_links import PeekReferralLinkBehaviour, ReadReferralLinkBehaviour
-from tests.unit.behaviours.referral_points import ReferralPointsBehaviour
-from tests.unit.behaviours.referrals import (
-    AttributeReferralsBehaviour,
-    AttributionAttemptsBehaviour,
-    LeaderboardBehaviour,
-    ProfilesBehaviour,
+from tests.unit.behaviours.test_http_resolver import TestResolverRoute
+from tests.unit.behaviours.test_http_rewards import TestPurchaseRoute, TestRewardRoutes
+from tests.unit.behaviours.test_http_sessions import TestAccountLimit, TestPasswordRoute, TestSignOutRoute
+from tests.unit.behaviours.test_http_sign_in import TestSignInRoute
+from tests.unit.behaviours.test_http_sign_up import TestExternalIdentity, TestSignUpRoute
+from tests.unit.behaviours.test_http_usernames import TestUsernames
+from tests.unit.behaviours.test_http_webhooks import TestProviders, TestWebhookRoute
+from tests.unit.behaviours.test_idempotency import TestAnswerOnce
+from tests.unit.behaviours.test_identity_events import TestReceiveIdentityEvents
+from tests.unit.behaviours.test_invites import TestMakeInvites, TestRevokeInvites, TestSeatPages
+from tests.unit.behaviours.test_legacy_metadata import (
+    TestAdoptCodes,
+    TestAdoptLegacyUsers,
+    TestBroughtCodes,
+    TestLegacyFallback,
+    TestLegacyField,
+    TestMirrorMetadata,
 )
-from tests.unit.behaviours.rewards import OfferRewardsBehaviour, PurchaseBasketsBehaviour, RewardPagesBehaviour
-from tests.unit.behaviours.schedules import SchedulesBehaviour
-from tests.unit.behaviours.sessions import ChangePasswordsBehaviour, SessionsBehaviour
-from tests.unit.behaviours.sign_up import CompleteSignUpsBehaviour, SignInBehaviour, SignUpBatchesBehaviour
-from tests.unit.behaviours.transactions import TransactionsBehaviour
-
-
-class TestMintCodes(MintCodesBehaviour): ...
-
-
-class TestRemintCodes(RemintCodesBehaviour): ...
-
-
-class TestResolveCodes(ResolveCodesBehaviour): ...
-
-
-class TestReadReferralLink(ReadReferralLinkBehaviour): ...
-
-
-class TestPeekReferralLink(PeekReferralLinkBehaviour): ...
-
-
-class TestAttributeReferrals(AttributeReferralsBehaviour): ...
-
-
-class TestAttributionAttempts(AttributionAttemptsBehaviour): ...
-
-
-class TestProfiles(ProfilesBehaviour): ...
-
-
-class TestLeaderboard(LeaderboardBehaviour): ...
-
-
-class TestReceiveIdentityEvents(ReceiveIdentityEventsBehaviour): ...
-
-
-class TestDeleteUsers(DeleteUsersBehaviour): ...
-
-
-class TestAnswerOnce(AnswerOnceBehaviour): ...
-
-
-class TestTransactions(TransactionsBehaviour): ...
-
-
-class TestEntries(EntriesBehaviour): ...
-
-
-class TestGrantCredits(GrantCreditsBehaviour): ...
-
-
-class TestPurchaseRewards(PurchaseRewardsBehaviour): ...
-
-
-class TestRepeatedPurchases(RepeatedPurchasesBehaviour): ...
-
-
-class TestOfferRewards(OfferRewardsBehaviour): ...
-
-
-class TestPurchaseBaskets(PurchaseBasketsBehaviour): ...
-
-
-class TestRewardPages(RewardPagesBehaviour): ...
-
-
-class TestMakeInvites(MakeInvitesBehaviour): ...
-
-
-class TestRevokeInvites(RevokeInvitesBehaviour): ...
-
-
-class TestSeatPages(SeatPagesBehaviour): ...
-
-
-class TestRedeemInvites(RedeemInvitesBehaviour): ...
-
-
-class TestRepeatedRedemptions(RepeatedRedemptionsBehaviour): ...
-
-
-class TestCompleteSignUps(CompleteSignUpsBehaviour): ...
-
-
-class TestSessions(SessionsBehaviour): ...
-
-
-class TestChangePasswords(ChangePasswordsBehaviour): ...
-
-
-class TestSignIn(SignInBehaviour): ...
-
-
-class TestSignUpBatches(SignUpBatchesBehaviour): ...
-
-
-class TestAwardPoints(AwardPointsBehaviour): ...
-
-
-class TestAccruePoints(AccruePointsBehaviour): ...
-
-
-class TestOpenSlips(OpenSlipsBehaviour): ...
-
-
-class TestCompleteSlips(CompleteSlipsBehaviour): ...
-
-
-class TestPendingSlips(PendingSlipsBehaviour): ...
-
-
-class TestRecoverAccruals(RecoverAccrualsBehaviour): ...
-
-
-class TestSweepAccruals(SweepAccrualsBehaviour): ...
-
-
-class TestReferralPoints(ReferralPointsBehaviour): ...
-
-
-class TestAudit(AuditBehaviour): ...
-
-
-class TestEraseTraces(EraseTracesBehaviour): ...
-
-
-class TestUserBounds(UserBoundsBehaviour): ...
-
-
-class TestReplyBounds(ReplyBoundsBehaviour): ...
-
-
-class TestExports(ExportsBehaviour): ...
-
-
-class TestSwitchFlags(SwitchFlagsBehaviour): ...
-
-
-class TestFingerprints(FingerprintsBehaviour): ...
-
-
-class TestFollowedFlags(FollowedFlagsBehaviour): ...
-
-
-class TestFlippedFlags(FlippedFlagsBehaviour): ...
-
-
-class TestClickedCodes(ClickedCodesBehaviour): ...
-
-
-class TestAdoptCodes(AdoptCodesBehaviour): ...
-
-
-class TestBringAlong(BringAlongBehaviour): ...
-
-
-class TestBroughtCodes(BroughtCodesBehaviour): ...
-
-
-class TestLegacyFallback(LegacyFallbackBehaviour): ...
-
-
-class TestLegacyField(LegacyFieldBehaviour): ...
-
-
-class TestMirrorMetadata(MirrorMetadataBehaviour): ...
-
-
-class TestReconcileMetadata(ReconcileMetadataBehaviour): ...
-
-
-class TestSchedules(SchedulesBehaviour): ...
+from tests.unit.behaviours.test_pending_accruals import TestPendingSlips, TestRecoverAccruals, TestSweepAccruals
+from tests.unit.behaviours.test_purchases import TestPurchaseRewards, TestRepeatedPurchases
+from tests.unit.behaviours.test_rating_slips import TestCompleteSlips, TestOpenSlips
+from tests.unit.behaviours.test_reconciliation import TestReconcileMetadata
+from tests.unit.behaviours.test_redemptions import TestRedeemInvites, TestRepeatedRedemptions
+from tests.unit.behaviours.test_referral_links import TestPeekReferralLink, TestReadReferralLink
+from tests.unit.behaviours.test_referral_points import TestReferralPoints
+from tests.unit.behaviours.test_referrals import (
+    TestAttributeReferrals,
+    TestAttributionAttempts,
+    TestLeaderboard,
+    TestProfiles,
+)
+from tests.unit.behaviours.test_rewards import TestOfferRewards, TestPurchaseBatches, TestRewardPages
+from tests.unit.behaviours.test_schedules import TestSchedules
+from tests.unit.behaviours.test_sessions import TestChangePasswords, TestSessions
+from tests.unit.behaviours.test_sign_up import TestCompleteSignUps, TestSignIn, TestSignUpBatches
+from tests.unit.behaviours.test_transactions import TestTransactions

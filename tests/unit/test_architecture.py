@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -11,42 +12,34 @@ from typing import get_args
 from tallystick.adapters.telemetry import metrics
 from tallystick.application.ports import CounterName, GaugeName, HistogramName, LimitGroup
 from tallystick.domain.ledger import OWN_EVENTS
-from tests.integration import test_behaviours as on_postgres
-from tests.integration.http import test_routes as routes_on_postgres
-from tests.unit import test_behaviours as on_memory
-from tests.unit.http import test_limits, test_routes
+from tests.integration import test_behaviours
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}
 
 
-def behaviours() -> Iterator[str]:
-    """Yield the name of every behaviour that was written."""
-    for file in (ROOT / "tests/unit/behaviours").glob("*.py"):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and node.name.endswith("Behaviour"):
-                yield node.name
+def behaviours() -> Iterator[type]:
+    """Yield every class of tests that says what must be true on every store."""
+    for file in sorted((ROOT / "tests/unit/behaviours").glob("test_*.py")):
+        yield from classes(import_module(f"tests.unit.behaviours.{file.stem}"))
 
 
-def bound(*modules: ModuleType) -> set[str]:
-    """Return the behaviours that the modules' test classes are bound to."""
-    return {
-        ancestor.__name__
-        for module in modules
-        for _, test in inspect.getmembers(module, inspect.isclass)
-        if test.__name__.startswith("Test")
-        for ancestor in test.__mro__
-        if ancestor.__name__.endswith("Behaviour")
-    }
+def classes(module: ModuleType) -> Iterator[type]:
+    """Yield the classes of tests that a module runs."""
+    yield from (found for name, found in inspect.getmembers(module, inspect.isclass) if name.startswith("Test"))
 
 
-def test_every_behaviour_is_bound_to_memory_and_to_postgres() -> None:
+def test_every_behaviour_is_bound_to_postgres() -> None:
     from tests.integration.http import test_shared_limits  # noqa: PLC0415  needs no server to be imported
 
     written = set(behaviours())
-    assert written == bound(on_memory, test_routes, test_limits)
-    assert written == bound(on_postgres, routes_on_postgres, test_shared_limits)
+    bound = {
+        base for module in (test_behaviours, test_shared_limits) for test in classes(module) for base in test.__mro__
+    }
+
+    assert {test for test in written if test.__module__ == "tests.unit.behaviours.test_purchases"}
+    assert written - bound == set()
 
 
 def test_every_measurement_has_a_line_in_the_table() -> None:

@@ -16,7 +16,7 @@ from tallystick.domain.users import UserId
 from tests.integration.postgres.wires import Fault, Wire
 from tests.integration.races.purses import buy, give, with_credits
 from tests.services import Caller
-from tests.unit.behaviours.http_loyalty import award
+from tests.unit.behaviours.test_http_loyalty import award
 from tests.worlds import World
 
 CUTS = 200

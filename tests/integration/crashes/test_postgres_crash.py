@@ -16,7 +16,7 @@ from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings
-from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.test_http_referrals import code_of
 from tests.worlds import World
 
 CRASHES = 3

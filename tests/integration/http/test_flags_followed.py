@@ -20,7 +20,7 @@ from tests.integration.postgres.sessions import Session, session
 from tests.replacements import following
 from tests.services import BASE_URL, Caller, settings
 from tests.switchboards import Switchboard, until_holds
-from tests.unit.behaviours.http_flags import listed, switch
+from tests.unit.behaviours.test_http_flags import listed, switch
 from tests.worlds import World
 
 NEVER = 3600.0

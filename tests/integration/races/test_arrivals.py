@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from tests.services import Caller
-from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.test_http_referrals import code_of
 from tests.worlds import World
 
 ROUNDS = 60

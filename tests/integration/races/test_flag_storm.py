@@ -23,10 +23,10 @@ from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.services import Caller
 from tests.switchboards import Switchboard, until_holds
-from tests.unit.behaviours.http_flags import switched
-from tests.unit.behaviours.http_loyalty import award, credit
-from tests.unit.behaviours.http_rating_slips import complete, opened
 from tests.unit.behaviours.http_wallets import invited, redeemed
+from tests.unit.behaviours.test_http_flags import switched
+from tests.unit.behaviours.test_http_loyalty import award, credit
+from tests.unit.behaviours.test_http_rating_slips import complete, opened
 from tests.worlds import World
 
 SECONDS = float(os.environ.get("TALLYSTICK_TEST_FLIP_SECONDS", "6"))

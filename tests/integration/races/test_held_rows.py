@@ -8,7 +8,7 @@ import pytest
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.sessions import session
 from tests.services import running, settings
-from tests.unit.behaviours.http_loyalty import award, seen
+from tests.unit.behaviours.test_http_loyalty import award, seen
 
 
 @pytest.mark.parametrize("place", [0, 3])

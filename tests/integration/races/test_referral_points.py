@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.conftest import service_of
 from tests.services import Caller, running, settings
-from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.test_http_referrals import code_of
 from tests.worlds import World
 
 USERS = 20

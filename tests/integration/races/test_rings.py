@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from tests.services import Caller
-from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.test_http_referrals import code_of
 from tests.worlds import World
 
 ROUNDS = 8

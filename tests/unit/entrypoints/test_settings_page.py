@@ -16,7 +16,7 @@ from tests.settings_page import ROUTES, THEMES, render
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 OTHERS: Mapping[LimitGroup, list[tuple[str, str]]] = {
-    # Counted by account once the body was read: `AccountLimitBehaviour` says how.
+    # Counted by account once the body was read: `TestAccountLimit` says how.
     "account": [],
     "read": [("GET", "/api/my-referral-link"), ("GET", "/api/leaderboard")],
     "write": [("POST", "/api/referral/remint")],

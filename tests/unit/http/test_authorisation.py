@@ -6,10 +6,10 @@ import pytest
 
 from tests.services import BASE_URL, Caller
 from tests.tokens import INVALID_TOKEN
-from tests.unit.behaviours.http_referrals import code_of
-from tests.unit.behaviours.http_sign_in import by_cookie, by_token, sign_in, signed_up
-from tests.unit.behaviours.http_sign_up import who
 from tests.unit.behaviours.http_wallets import invited, offered
+from tests.unit.behaviours.test_http_referrals import code_of
+from tests.unit.behaviours.test_http_sign_in import by_cookie, by_token, sign_in, signed_up
+from tests.unit.behaviours.test_http_sign_up import who
 
 STAFF = (
     *(

@@ -8,10 +8,6 @@ from tallystick.adapters.telemetry.logs import configure
 from tallystick.entrypoints.http.clients import TrustedProxies
 from tallystick.entrypoints.http.request_context import RequestContext
 from tests.services import Serve
-from tests.unit.behaviours.http_limits import LimitedRoutesBehaviour
-
-
-class TestLimitedRoutes(LimitedRoutesBehaviour): ...
 
 
 def client(peer: str, *forwarded: str, proxies: str = "") -> str:

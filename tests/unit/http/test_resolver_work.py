@@ -14,7 +14,7 @@ from tallystick.domain.legacy_metadata import Claim
 from tallystick.domain.users import UserId
 from tests.legacies import LONG_AGO
 from tests.services import Caller, running, settings
-from tests.unit.behaviours.http_referrals import code_of
+from tests.unit.behaviours.test_http_referrals import code_of
 
 ORIGIN = "https://app.example.org"
 

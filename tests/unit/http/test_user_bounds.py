@@ -17,8 +17,8 @@ from tallystick.entrypoints.http.routes.loyalty import AccrualOutcome
 from tallystick.entrypoints.http.routes.rewards import MAX_ORDERS, Outcome
 from tests.limits_page import COSTS, render
 from tests.services import Caller, Serve
-from tests.unit.behaviours.http_referrals import code_of
 from tests.unit.behaviours.http_wallets import said
+from tests.unit.behaviours.test_http_referrals import code_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
 

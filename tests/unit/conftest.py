@@ -1,0 +1,35 @@
+"""A world and the service on memory, in this process."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from tallystick.adapters.memory.transactions import MemoryTransactions
+from tests.services import Caller, Serve, running, settings
+from tests.worlds import World
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a world on memory."""
+    return World(MemoryTransactions())
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Return a function that starts the service with some settings."""
+    async with AsyncExitStack() as services:
+
+        async def start(**changes: Any) -> Caller:
+            caller, _ = await services.enter_async_context(running(settings(**changes), "memory"))
+            return caller
+
+        yield start
+
+
+@pytest.fixture
+async def anyone(serve: Serve) -> Caller:
+    """Return a caller without a name."""
+    return await serve()
