@@ -4,11 +4,13 @@ import secrets
 import time
 from datetime import UTC, datetime
 
+from tallystick.application.ports import Clock, Randomness
+
 _CHANCE = secrets.SystemRandom()
 _DRAW_BYTES = 4096
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The only module that reads the time."""
 
     def now(self) -> datetime:
@@ -18,7 +20,7 @@ class SystemClock:
         return time.monotonic()
 
 
-class SystemRandomness:
+class SystemRandomness(Randomness):
     """The operating system's CSPRNG, asked for a few kilobytes at a time: each question is a system call."""
 
     def __init__(self) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
-from tallystick.domain.flags import Flag, FlagState, Pins, Switch, state_of, switch
+from tallystick.domain.flags import Flag, Flags, FlagState, Pins, Switch, state_of, switch
 from tallystick.domain.refusals import Refusal
 
 
-class FollowedFlags:
+class FollowedFlags(Flags):
     """The flags as this process knows them: as they are pinned, else as they were stored when it last looked."""
 
     def __init__(self, transactions: Transactions, pins: Pins) -> None:

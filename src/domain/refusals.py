@@ -85,6 +85,15 @@ class PermissionMissing(Refusal):
         self.permission = permission
 
 
+class InvalidText(Refusal):
+    """A value holds a character or a number that no store can keep."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self) -> None:
+        super().__init__("a value cannot be stored: it holds a character or a number out of range")
+
+
 class Overloaded(Refusal):
     """The request was shed before anything was done."""
 

@@ -1,7 +1,7 @@
 """Wiring: the whole graph, built once at start-up; every choice is one line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from typing import NewType
 
 from dishka import AsyncContainer, Provider, Scope, alias, collect, from_context, make_async_container, provide
@@ -18,11 +18,6 @@ from tallystick.adapters.identity.sessions import Bearers, SessionTokens
 from tallystick.adapters.identity.tokens import JwtVerifier
 from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
-from tallystick.adapters.postgres.contract import DatabaseContract
-from tallystick.adapters.postgres.database import Database, PoolSettings
-from tallystick.adapters.postgres.listen_notify import ListenNotify
-from tallystick.adapters.postgres.stores.flags import CHANNEL
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.rate_limits.limiter import SlidingWindows, read_limits
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.logs import Pseudonyms
@@ -55,7 +50,6 @@ from tallystick.application.rating_slips import (
     RecoverSlip,
     RecoverSlips,
 )
-from tallystick.application.readiness import Check
 from tallystick.application.reads import CallerState, CheckCallers, Reads, ReadUserSummaries, SlowReads
 from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.referral_links import PeekReferralLink, ReadReferralLink, Resolution, ResolveCodes
@@ -143,10 +137,6 @@ _HOT = Bounds(lanes=1)
 _READS = Bounds(lanes=1)
 """All who ask at once share one statement, and the next one is sent when it is answered."""
 
-_SLOW_CONNECTIONS = 3
-"""Beside the pool: one for the count of broken promises, two that exports read their pages on in turn."""
-_SLOW_STATEMENT_SECONDS = 60.0
-
 
 class Commits:
     """Every group commit of the process, so that they can be closed before what they need."""
@@ -184,45 +174,6 @@ class Commits:
         await asyncio.gather(*(close(grace_seconds=left) for close in self._behind))
 
 
-class PostgresStore(Provider):
-    """The stores on PostgreSQL."""
-
-    scope = Scope.APP
-    transactions = provide(PostgresTransactions, provides=Transactions)
-
-    @provide
-    async def database(self, settings: Settings) -> AsyncIterator[Database]:
-        pool = PoolSettings(size=settings.pool_size, cache_statements=settings.cache_statements == "on")
-        database = Database(settings.database_url or "", pool)
-        await database.open()
-        yield database
-        await database.close()
-
-    @provide
-    async def slow_reads(self, settings: Settings, randomness: Randomness) -> AsyncIterator[SlowReads]:
-        pool = PoolSettings(
-            size=_SLOW_CONNECTIONS,
-            statement_seconds=_SLOW_STATEMENT_SECONDS,
-            cache_statements=settings.cache_statements == "on",
-        )
-        database = Database(settings.database_url or "", pool)
-        await database.open()
-        yield SlowReads(PostgresTransactions(database), randomness)
-        await database.close()
-
-    @provide
-    def bell(self, settings: Settings, randomness: Randomness) -> ChangeSignal:
-        return ListenNotify(settings.listen_url, CHANNEL, randomness)
-
-    @provide
-    def probe(
-        self, database: Database, clock: Clock, settings: Settings, metrics: Metrics, published: JwksCache | None
-    ) -> ReadinessProbe:
-        accepts = settings.single_login == "accept"
-        contract = DatabaseContract(database, clock, accepts_single_login=accepts, metrics=metrics)
-        return ReadinessProbe([contract.faults, *_checks_of(published)], clock)
-
-
 class MemoryStore(Provider):
     """The stores in memory."""
 
@@ -239,7 +190,7 @@ class MemoryStore(Provider):
 
     @provide
     def probe(self, clock: Clock, published: JwksCache | None) -> ReadinessProbe:
-        return ReadinessProbe(_checks_of(published), clock)
+        return ReadinessProbe([published.faults] if published is not None else [], clock)
 
 
 class Runtime(Provider):
@@ -703,15 +654,18 @@ def _first_player_of(keyed: Keyed[Earnings]) -> UserId:
     return keyed.command.earnings[0].player_id
 
 
-def _checks_of(published: JwksCache | None) -> Sequence[Check]:
-    return [published.faults] if published is not None else []
+def _store(store: Store) -> Provider:
+    if store == "memory":
+        return MemoryStore()
+    from tallystick.entrypoints.wiring_postgres import PostgresStore  # noqa: PLC0415  memory runs without the driver
+
+    return PostgresStore()
 
 
 def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncContainer:
     """Return the graph for one process; tests replace parts of it."""
-    stores = {"postgres": PostgresStore, "memory": MemoryStore}
     return make_async_container(
-        stores[store](),
+        _store(store),
         Runtime(),
         Switchboard(),
         Identity(),

@@ -70,7 +70,7 @@ def test_time_and_chance_come_from_their_adapter_alone() -> None:
     own_secrets = {
         "src/adapters/embedded/cluster.py",
         "src/adapters/embedded/logins.py",
-        "src/entrypoints/cli/embedded.py",
+        "src/entrypoints/cli/data_directory.py",
     }
 
     found = {str(file.relative_to(ROOT)) for file in SOURCES if reads.search(file.read_text(encoding="utf-8"))}

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tallystick.entrypoints.cli.main import main
+from tallystick.entrypoints.cli.main import COMMANDS
 from tallystick.entrypoints.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def test_the_image_runs_commands_that_exist_as_nobody_special() -> None:
     commands = re.findall(r'CMD \["(?:tallystick", ")?(\w+)"', DOCKERFILE)
 
     assert set(commands) == {"serve", "probe"}
-    assert set(commands) <= set(main.commands)
+    assert set(commands) <= set(COMMANDS)
     assert re.search(r"^USER tallystick$", DOCKERFILE, re.MULTILINE)
 
 

@@ -11,6 +11,7 @@ import httpx2
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey
 
+from tallystick.adapters.identity.tokens import PublishedKeys
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.ports import Clock, Metrics, Randomness
 from tallystick.application.readiness import Fault
@@ -47,7 +48,7 @@ class Published(NamedTuple):
     """The ids of all of its keys, usable here or not."""
 
 
-class JwksCache:
+class JwksCache(PublishedKeys):
     """Keys by id. Young ones are used as they are, older ones while new ones are fetched, none after a day.
 
     After a failure the document is fetched again soon: after a second, then after pauses that double up to 30 seconds,

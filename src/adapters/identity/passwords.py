@@ -9,6 +9,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from tallystick.domain.identity import Passwords
 from tallystick.domain.refusals import Overloaded
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ MAX_WAITING = 64
 """How many may wait for a thread; one more is shed, for a hash takes some 20 ms whatever it is for."""
 
 
-class Argon2Passwords:
+class Argon2Passwords(Passwords):
     """Hashes and checks passwords without holding up anybody else."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from joserfc.jwk import OctKey
 from tallystick.adapters.identity.claims import Check, ClaimsCheck
 from tallystick.adapters.identity.signatures import jws_registry, signed_claims
 from tallystick.application.ports import Clock
-from tallystick.domain.identity import Principal
+from tallystick.domain.identity import Principal, TokenVerifier
 from tallystick.domain.sessions import Session, SessionId, SessionKey
 from tallystick.domain.tokens import TokenRefused
 
@@ -25,7 +25,7 @@ _NAMED = "sid names the session"
 _SESSION_ID = re.compile(r"[0-9a-f]{32}\Z")
 
 
-class SessionTokens:
+class SessionTokens(TokenVerifier):
     """Issues and verifies session tokens, under keys that no bearer token of an identity provider is signed with."""
 
     def __init__(self, keys: Sequence[bytes], clock: Clock, form: Form = "cookie") -> None:

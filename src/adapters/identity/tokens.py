@@ -16,7 +16,7 @@ from tallystick.adapters.identity.signatures import (
     jws_registry,
     signed_claims,
 )
-from tallystick.domain.identity import Principal
+from tallystick.domain.identity import Principal, TokenVerifier
 from tallystick.domain.tokens import TokenRefused
 
 SECRET_ALGORITHMS = frozenset({"HS256"})
@@ -48,7 +48,7 @@ class PublishedKeys(Protocol):
         """
 
 
-class JwtVerifier:
+class JwtVerifier(TokenVerifier):
     """Verifies JWTs. The algorithm decides the kind of key, and settings decide which algorithms are taken."""
 
     def __init__(

@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 from tallystick.adapters.addresses import without_password
-from tallystick.adapters.legacy.sources import BATCH, Batch, Malformed, SourceError
+from tallystick.adapters.legacy.sources import BATCH, Batch, Malformed, Source, SourceError
 from tallystick.domain.legacy import NO_WORDS, AbsentWords, LegacyRecord, MalformedRecord, Value, read_record
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"
@@ -15,7 +15,7 @@ _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.
 _IS_CONFIRMED = "coalesce(phone_confirmed_at > 'epoch', false)"
 
 
-class SupabaseSource:
+class SupabaseSource(Source):
     """`auth.users` in one snapshot, in the order of ids; those who are deleted there are left out."""
 
     def __init__(self, dsn: str, metadata_field: str, absent: AbsentWords = NO_WORDS) -> None:

@@ -10,7 +10,7 @@ from typing import IO, Literal
 import msgspec
 
 from tallystick.adapters.legacy.csv_headers import Header, Place, delimiter_of, header_of, no_header, separator_of
-from tallystick.adapters.legacy.sources import BATCH, LONGEST_LINE, Batch, Malformed, SourceError
+from tallystick.adapters.legacy.sources import BATCH, LONGEST_LINE, Batch, Malformed, Source, SourceError
 from tallystick.domain.backfill import LISTED
 from tallystick.domain.legacy import NO_WORDS, AbsentWords, Column, LegacyRecord, MalformedRecord, Value, read_record
 
@@ -28,7 +28,7 @@ _Line = tuple[int, Mapping[str, Value] | str]
 """The number of a line with its fields, or with what is wrong with it."""
 
 
-class FileSource:
+class FileSource(Source):
     """A file. A name inside an object is reached by dots, as in `raw_user_meta_data.referral_id`.
 
     The object may be a JSON object, or a text that holds one, as exports of tables write it.

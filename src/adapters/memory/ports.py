@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from tallystick.application.ports import CounterName, GaugeName, HistogramName
-from tallystick.domain.flags import DEFAULTS, Flag
+from tallystick.application.ports import Clock, CounterName, GaugeName, HistogramName, Metrics, Randomness
+from tallystick.domain.flags import DEFAULTS, Flag, Flags
 
 
-class ManualClock:
+class ManualClock(Clock):
     """A clock that stands still until it is moved."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
@@ -27,7 +27,7 @@ class ManualClock:
         self._now += by
 
 
-class SeededRandomness:
+class SeededRandomness(Randomness):
     """Chance that is the same in every run."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -40,7 +40,7 @@ class SeededRandomness:
         return self._random.random()
 
 
-class RecordedMetrics:
+class RecordedMetrics(Metrics):
     """Measurements as plain numbers."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class RecordedMetrics:
         return sum(count for (counter, _), count in self.counts.items() if counter == name)
 
 
-class SwitchedFlags:
+class SwitchedFlags(Flags):
     """Flags as they were given, else their defaults."""
 
     def __init__(self, switched: Mapping[Flag, bool] | None = None) -> None:

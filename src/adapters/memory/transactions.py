@@ -5,16 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
-from tallystick.adapters.memory.attribution_attempts import MemoryAttributionAttempts
-from tallystick.adapters.memory.erasures import MemoryErasures
-from tallystick.adapters.memory.holdings import MemoryHoldings
-from tallystick.adapters.memory.sessions import MemorySessions
+from tallystick.adapters.memory.stores.attribution_attempts import MemoryAttributionAttempts
 from tallystick.adapters.memory.stores.audit import MemoryAudit
 from tallystick.adapters.memory.stores.clicks import MemoryClickedCodes
 from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.stores.directory import MemoryIdentityDirectory
+from tallystick.adapters.memory.stores.erasures import MemoryErasures
 from tallystick.adapters.memory.stores.exports import MemoryExports
 from tallystick.adapters.memory.stores.flags import MemoryFlagBook
+from tallystick.adapters.memory.stores.holdings import MemoryHoldings
 from tallystick.adapters.memory.stores.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
 from tallystick.adapters.memory.stores.identity import MemoryVerifications
 from tallystick.adapters.memory.stores.identity_events import MemoryDeliveries
@@ -29,15 +28,16 @@ from tallystick.adapters.memory.stores.rating_slips import MemoryRatingSlips
 from tallystick.adapters.memory.stores.referrals import MemoryEdges, MemoryLeaderboard
 from tallystick.adapters.memory.stores.rewards import MemoryRewards
 from tallystick.adapters.memory.stores.schedules import MemorySchedules
+from tallystick.adapters.memory.stores.sessions import MemorySessions
 from tallystick.adapters.memory.stores.user_summaries import MemoryUserSummaries
 from tallystick.adapters.memory.stores.users import MemoryUsers
 from tallystick.adapters.memory.tables import Tables, View
-from tallystick.application.transactions import Stores
+from tallystick.application.transactions import Stores, Transactions
 
 _INSIDE: ContextVar[bool] = ContextVar("inside a transaction in memory", default=False)
 
 
-class MemoryTransactions:
+class MemoryTransactions(Transactions):
     """Opens transactions and reads on tables in memory."""
 
     def __init__(self, tables: Tables | None = None) -> None:

@@ -13,7 +13,7 @@ from tallystick.application.transactions import (
     StoreUnavailable,
     TransactionAborted,
 )
-from tallystick.domain.refusals import Cause, Refusal
+from tallystick.domain.refusals import Cause, InvalidText
 
 Meaning = Literal["aborted", "held", "unavailable"]
 
@@ -72,15 +72,6 @@ def cause_of(error: BaseException) -> Cause:
     if isinstance(error, TimeoutError):
         return "time_out"
     return "lost" if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) else "unreachable"
-
-
-class InvalidText(Refusal):
-    """A value that no text of the database can hold came past the checks at the door."""
-
-    code = "INVALID_REQUEST"
-
-    def __init__(self) -> None:
-        super().__init__("a value cannot be stored: it holds a character or a number out of range")
 
 
 _UNSTORABLE = frozenset({"22000", "22003", "22021", "22P02", "22P05"})

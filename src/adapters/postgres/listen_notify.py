@@ -7,12 +7,12 @@ import asyncpg
 
 from tallystick.adapters.postgres.database import SERVICE_ROLE
 from tallystick.adapters.telemetry.logs import logger
-from tallystick.application.ports import Randomness
+from tallystick.application.ports import ChangeSignal, Randomness
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 
 
-class ListenNotify:
+class ListenNotify(ChangeSignal):
     """Signals when the channel is notified, and when it begins to listen: a notification may have come before.
 
     A connection that does not answer within a heartbeat is given up, for a firewall may have dropped it in silence.

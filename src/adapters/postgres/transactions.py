@@ -7,18 +7,17 @@ from contextvars import ContextVar
 
 import asyncpg
 
-from tallystick.adapters.postgres.attribution_attempts import PostgresAttributionAttempts
 from tallystick.adapters.postgres.database import Connection, Database, is_lost, terminate
-from tallystick.adapters.postgres.erasures import PostgresErasures
 from tallystick.adapters.postgres.errors import translated
-from tallystick.adapters.postgres.holdings import PostgresHoldings
-from tallystick.adapters.postgres.sessions import PostgresSessions
+from tallystick.adapters.postgres.stores.attribution_attempts import PostgresAttributionAttempts
 from tallystick.adapters.postgres.stores.audit import PostgresAudit
 from tallystick.adapters.postgres.stores.clicks import PostgresClickedCodes
 from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.stores.directory import PostgresIdentityDirectory
+from tallystick.adapters.postgres.stores.erasures import PostgresErasures
 from tallystick.adapters.postgres.stores.exports import PostgresExports
 from tallystick.adapters.postgres.stores.flags import PostgresFlagBook
+from tallystick.adapters.postgres.stores.holdings import PostgresHoldings
 from tallystick.adapters.postgres.stores.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
 from tallystick.adapters.postgres.stores.identity import PostgresVerifications
 from tallystick.adapters.postgres.stores.identity_events import PostgresDeliveries
@@ -33,16 +32,17 @@ from tallystick.adapters.postgres.stores.rating_slips import PostgresRatingSlips
 from tallystick.adapters.postgres.stores.referrals import PostgresEdges, PostgresLeaderboard
 from tallystick.adapters.postgres.stores.rewards import PostgresRewards
 from tallystick.adapters.postgres.stores.schedules import PostgresSchedules
+from tallystick.adapters.postgres.stores.sessions import PostgresSessions
 from tallystick.adapters.postgres.stores.user_summaries import PostgresUserSummaries
 from tallystick.adapters.postgres.stores.users import PostgresUsers
-from tallystick.application.transactions import CommitUncertain, Stores, TransactionAborted
+from tallystick.application.transactions import CommitUncertain, Stores, TransactionAborted, Transactions
 
 _ROLLBACK_SECONDS = 1.0
 """A server that does not answer for that long rolls back by itself when the connection is dropped."""
 _INSIDE: ContextVar[bool] = ContextVar("inside a transaction", default=False)
 
 
-class PostgresTransactions:
+class PostgresTransactions(Transactions):
     """Opens transactions and reads on connections of the pool."""
 
     def __init__(self, database: Database) -> None:

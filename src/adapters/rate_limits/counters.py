@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from math import floor
+from typing import Protocol
 
 from tallystick.application.ports import Clock
 
@@ -9,7 +10,15 @@ MAX_CALLERS = 50_000
 """Callers who are counted in one window at most; one more, and the one who came first is forgotten."""
 
 
-class LocalCounters:
+class Counters(Protocol):
+    """What the sliding windows are counted on: the part of a storage of `limits` that is used."""
+
+    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool: ...
+
+    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]: ...
+
+
+class LocalCounters(Counters):
     """Counts by key in the running window and the one before it: the same work however many keys there are.
 
     The memory storage of `limits` looks through all of its keys on each request.

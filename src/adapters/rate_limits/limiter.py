@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import ceil, floor
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from limits import RateLimitItem, parse_many
@@ -11,9 +11,9 @@ from limits.errors import StorageError
 from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.exceptions import ValkeyError
 
-from tallystick.adapters.rate_limits.counters import LocalCounters
+from tallystick.adapters.rate_limits.counters import Counters, LocalCounters
 from tallystick.adapters.telemetry.logs import logger
-from tallystick.application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics
+from tallystick.application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics, RateLimiter
 
 DEFAULTS: Mapping[LimitGroup, str] = {
     "account": "10/minute, 100/hour",
@@ -35,15 +35,7 @@ _STORAGE_SECONDS = 0.5
 _MAX_CONNECTIONS = 32
 
 
-class _Counters(Protocol):
-    """What the sliding windows are counted on: the part of a storage of `limits` that is used."""
-
-    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool: ...
-
-    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]: ...
-
-
-class SlidingWindows:
+class SlidingWindows(RateLimiter):
     """Counts requests. Where shared counters fail, groups that may be counted here are counted here."""
 
     def __init__(
@@ -55,7 +47,7 @@ class SlidingWindows:
         self._policies = {group: _policy(group, items) for group, items in self._limits.items()}
         self._metrics = metrics
         self._local = LocalCounters(clock)
-        self._shared: _Counters = self._local
+        self._shared: Counters = self._local
         self._is_failing = False
         self._pool: BlockingConnectionPool | None = None
         if storage != IN_MEMORY:
@@ -91,7 +83,7 @@ class SlidingWindows:
         return allowance
 
     async def _hit(
-        self, counters: _Counters, group: LimitGroup, items: Sequence[RateLimitItem], identity: str
+        self, counters: Counters, group: LimitGroup, items: Sequence[RateLimitItem], identity: str
     ) -> Allowance:
         """Count against every limit of the group; the tightest one speaks.
 

@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from tallystick.application.ports import CounterName, GaugeName, HistogramName
+from tallystick.application.ports import CounterName, GaugeName, HistogramName, Metrics
 from tallystick.domain.refusals import Cause
 from tallystick.domain.tokens import TokenFault
 
@@ -84,7 +84,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no
 # Each counter and histogram would have a second series that says since when it counts.
 
 
-class PrometheusMetrics:
+class PrometheusMetrics(Metrics):
     """Counters, histograms and gauges of one process, or of all workers of a server."""
 
     def __init__(self) -> None:

@@ -12,10 +12,11 @@ from tallystick.adapters.identity.jwks import JwksUnavailable, fetch_keys
 from tallystick.adapters.postgres.contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Migrator
-from tallystick.adapters.rate_limits.limiter import IN_MEMORY, storage_fault
+from tallystick.adapters.rate_limits.limiter import storage_fault
 from tallystick.adapters.system import SystemClock
 from tallystick.application.readiness import Fault, Topic
 from tallystick.entrypoints.cli.embedded import FORESEEN, running_database
+from tallystick.entrypoints.cli.notes import notes
 from tallystick.entrypoints.cli.terminal import (
     ERR,
     NO,
@@ -74,25 +75,6 @@ async def refuse_unsafe(settings: Settings) -> None:
         refuse("; ".join(fault.explained for fault in stopping))
     for fault in warnings:
         ERR.print(f"[yellow]warning:[/] {fault.explained}")
-
-
-def notes(settings: Settings, *, workers: int | None = None) -> Iterator[Fault]:
-    """Yield what is right in one set-up and wrong in another, which only the operator knows."""
-    if settings.rate_limit_storage == IN_MEMORY:
-        each = "each process" if workers is None else f"each of {workers} processes"
-        yield Fault(
-            "rate limits",
-            f"{each} counts requests by itself and grants the whole limit: with several workers or instances, set "
-            "TALLYSTICK_RATE_LIMIT_STORAGE to a Valkey or Redis",
-        )
-    if not settings.proxies:
-        yield Fault(
-            "proxies",
-            "X-Forwarded-For is believed from nobody: behind a proxy, all callers without a token share one limit; "
-            "name the proxy in TALLYSTICK_TRUSTED_PROXIES",
-        )
-    if settings.single_login == "accept":
-        yield Fault("login", "one login for the service and the owner is accepted: it can drop every table")
 
 
 async def _of_the_database(settings: Settings) -> list[Fault]:

@@ -1,8 +1,6 @@
-"""The embedded mode: a database of our own, and secrets that nobody had to think of."""
+"""The embedded mode: a database that the command starts itself."""
 
 import asyncio
-import base64
-import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,39 +11,17 @@ import msgspec
 
 from tallystick.adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, has_cluster
 from tallystick.adapters.embedded.logins import Logins, known, provided
-from tallystick.adapters.embedded.secret_files import kept_secret
 from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
 from tallystick.adapters.postgres.connecting import Unreachable
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.adapters.telemetry.logs import logger
+from tallystick.entrypoints.cli.data_directory import missing
 from tallystick.entrypoints.settings import Settings
 
 FORESEEN = (ClusterError, NoUnprivilegedUser, MigrationRefused, Unreachable, OSError, asyncpg.PostgresError)
 """What may go wrong with the database of a command."""
 
-_SECRET_BYTES = 32
 _LOOK_SECONDS = 0.5
-
-
-def with_secrets(settings: Settings, *, may_create: bool = False) -> Settings:
-    """Return the settings with secrets for all that were not given, kept in the data directory.
-
-    With an ordinary database nothing is drawn. ClusterError where the directory does not exist and may not be created.
-    """
-    if not settings.is_embedded:
-        return settings
-    folder = Path(settings.data_dir)
-    if not may_create and not folder.is_dir():
-        raise _missing(folder)
-    changes: dict[str, str] = {}
-    if settings.jwt_secret is None and settings.jwks_url is None:
-        changes["jwt_secret"] = kept_secret(folder / "jwt.secret", secrets.token_urlsafe(_SECRET_BYTES))
-    if settings.jwt_secret is None and settings.jwks_url is not None and settings.session_secret is None:
-        changes["session_secret"] = kept_secret(folder / "session.secret", secrets.token_urlsafe(_SECRET_BYTES))
-    if settings.webhook_secrets is None:
-        drawn = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-        changes["webhook_secrets"] = kept_secret(folder / "webhook.secret", f"whsec_{drawn}")
-    return msgspec.structs.replace(settings, **changes)
 
 
 @contextmanager
@@ -59,7 +35,7 @@ def running_database(settings: Settings, *, may_create: bool = False) -> Iterato
         return
     folder = Path(settings.data_dir)
     if not may_create and not has_cluster(folder):
-        raise _missing(folder)
+        raise missing(folder)
     cluster = Cluster(folder)
     try:
         try:
@@ -100,14 +76,6 @@ def _keep_alive(cluster: Cluster, ended: threading.Event) -> None:
                 logger().warning("the embedded database had ended; it was started again")
         except ClusterError as error:
             logger().error("the embedded database does not start", error=error)
-
-
-def _missing(folder: Path) -> ClusterError:
-    return ClusterError(
-        f"there is no data directory of a server in {folder.resolve()}: run this where 'tallystick serve' runs, set "
-        "TALLYSTICK_DATA_DIR to its data directory, or set DATABASE_URL; 'tallystick serve' and 'tallystick migrate' "
-        "create one"
-    )
 
 
 def _connected(settings: Settings, logins: Logins) -> Settings:

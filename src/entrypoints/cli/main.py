@@ -1,22 +1,42 @@
 """`tallystick`: everything that can be done from a terminal."""
 
+from collections.abc import Mapping
+from importlib import import_module
+
 import rich_click as click
 
-from tallystick.entrypoints.cli.backfill import backfill
-from tallystick.entrypoints.cli.check import check
-from tallystick.entrypoints.cli.export import export
-from tallystick.entrypoints.cli.flags import flags
-from tallystick.entrypoints.cli.freeze import freeze, thaw
-from tallystick.entrypoints.cli.invariants import invariants
-from tallystick.entrypoints.cli.migrate import migrate
-from tallystick.entrypoints.cli.probe import probe
-from tallystick.entrypoints.cli.reconcile import reconcile
-from tallystick.entrypoints.cli.serve import serve
-from tallystick.entrypoints.cli.token import token
-from tallystick.entrypoints.cli.users import users
+COMMANDS: Mapping[str, str] = {
+    "serve": "serve",
+    "migrate": "migrate",
+    "token": "token",
+    "check": "check",
+    "invariants": "invariants",
+    "backfill": "backfill",
+    "reconcile": "reconcile",
+    "flags": "flags",
+    "export": "export",
+    "users": "users",
+    "freeze": "freeze",
+    "thaw": "freeze",
+    "probe": "probe",
+}
+"""Each command by the module that holds it; a command imports only what it needs, when it is called."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+class _Commands(click.RichGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  as above
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(import_module(f"tallystick.entrypoints.cli.{module}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(package_name="tallystick")
 def main() -> None:
     """The self-hosted backend for everything an app hands out and must count exactly once.
@@ -26,21 +46,3 @@ def main() -> None:
 
     Exit status: 0 done, 1 the answer is no, 2 the command or a setting is wrong.
     """
-
-
-for command in (
-    serve,
-    migrate,
-    token,
-    check,
-    invariants,
-    backfill,
-    reconcile,
-    flags,
-    export,
-    users,
-    freeze,
-    thaw,
-    probe,
-):
-    main.add_command(command)

@@ -1,13 +1,11 @@
 """`tallystick serve`: run the service in the foreground."""
 
-import asyncio
 import gc
 import os
 import signal
 import socket
 import sys
 import tempfile
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -18,12 +16,9 @@ from dishka import AsyncContainer
 from uvicorn.supervisors import Multiprocess
 
 from tallystick.adapters.embedded.cluster import ClusterError
-from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
-from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.adapters.telemetry.logs import configure
-from tallystick.entrypoints.cli.check import notes, refuse_unsafe
-from tallystick.entrypoints.cli.embedded import own_database, with_secrets
-from tallystick.entrypoints.cli.migrate import bring_up_to_date
+from tallystick.entrypoints.cli.data_directory import with_secrets
+from tallystick.entrypoints.cli.notes import notes
 from tallystick.entrypoints.cli.terminal import ERR, OUT, WRONG, refuse, settings_or_exit
 from tallystick.entrypoints.http.listening import listen, listen_for_metrics
 from tallystick.entrypoints.settings import Settings, SettingsError, Store, require_secrets
@@ -74,13 +69,13 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
         if store == "memory":
             _run(settings, store, listener, metrics_listener, workers)
             return
-        with own_database(settings) if settings.is_embedded else nullcontext(settings) as connected:
-            asyncio.run(bring_up_to_date(connected))
-            asyncio.run(refuse_unsafe(connected))
+        from tallystick.entrypoints.cli.served_database import served_database  # noqa: PLC0415  memory needs no driver
+
+        with served_database(settings) as connected:
             _run(connected, store, listener, metrics_listener, workers)
     except SettingsError as error:
         refuse(str(error), WRONG)
-    except (ClusterError, NoUnprivilegedUser, MigrationRefused, OSError) as error:
+    except (ClusterError, OSError) as error:
         refuse(str(error))
 
 

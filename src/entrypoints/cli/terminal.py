@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-import asyncpg
 import msgspec
 import rich_click as click
 from rich.console import Console
@@ -57,10 +56,9 @@ def named_errors(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        # PostgreSQL's details repeat the row.
-        message = (
-            f"{error.args[0]} (SQLSTATE {error.sqlstate})" if isinstance(error, asyncpg.PostgresError) else str(error)
-        )
+        # The details of a PostgreSQL error repeat the row. The driver is not imported: not every command needs it.
+        sqlstate = getattr(error, "sqlstate", None)
+        message = f"{error.args[0]} (SQLSTATE {sqlstate})" if sqlstate is not None else str(error)
         refuse(message or type(error).__name__)
 
 

@@ -7,7 +7,7 @@ from joserfc.jwk import OctKey
 from tallystick.adapters.embedded.cluster import ClusterError
 from tallystick.adapters.system import SystemClock
 from tallystick.domain.users import is_user_id
-from tallystick.entrypoints.cli.embedded import with_secrets
+from tallystick.entrypoints.cli.data_directory import with_secrets
 from tallystick.entrypoints.cli.terminal import WRONG, named_errors, refuse, say_json, settings_or_exit
 from tallystick.entrypoints.settings import Settings
 

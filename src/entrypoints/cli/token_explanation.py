@@ -19,7 +19,7 @@ from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.domain.tokens import REMEDIES, IdentityKeysUnavailable, TokenRefused
-from tallystick.entrypoints.cli.embedded import with_secrets
+from tallystick.entrypoints.cli.data_directory import with_secrets
 from tallystick.entrypoints.cli.terminal import NO, WRONG, refuse, say_json
 from tallystick.entrypoints.http.request_context import MAX_HEADER_BYTES
 from tallystick.entrypoints.settings import Settings

@@ -18,8 +18,8 @@ from tallystick.application.reads import Reads, run_again
 from tallystick.domain.referrals import AttributionAttempt, AttributionReason
 from tallystick.domain.refusals import OutcomeUnknown, Overloaded
 from tallystick.domain.users import UserId, UserNotFound, is_user_id
+from tallystick.entrypoints.cli.data_directory import with_secrets
 from tallystick.entrypoints.cli.database import database_of, migrated_database, service_transactions
-from tallystick.entrypoints.cli.embedded import with_secrets
 from tallystick.entrypoints.cli.terminal import NO, OUT, WRONG, confirm, refuse, say_json, settings_or_exit
 from tallystick.entrypoints.settings import Settings, SettingsError
 

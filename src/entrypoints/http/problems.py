@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import msgspec
 from litestar.types import Send
 
-from tallystick.adapters.postgres.errors import InvalidText
 from tallystick.application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from tallystick.application.ports import LimiterUnavailable
 from tallystick.application.sessions import SignInRefused
@@ -33,7 +32,14 @@ from tallystick.domain.rating_slips import (
     SlipNotOpen,
 )
 from tallystick.domain.referral_points import PhoneNotVerified, ReferralCapReached
-from tallystick.domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
+from tallystick.domain.refusals import (
+    InvalidText,
+    OutcomeUnknown,
+    Overloaded,
+    PermissionMissing,
+    Refusal,
+    Unauthenticated,
+)
 from tallystick.domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from tallystick.domain.sessions import SessionRequired, WrongPassword
 from tallystick.domain.tokens import IdentityKeysUnavailable, TokenRefused

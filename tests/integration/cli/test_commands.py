@@ -40,7 +40,10 @@ def every_command(
     group: click.Group = main, before: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Yield the commands by the words that name them: those of groups, and groups that answer by themselves."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from every_command(command, (*before, name))
         if not isinstance(command, click.Group) or command.invoke_without_command:
@@ -84,7 +87,7 @@ def test_the_program_explains_itself(installation: Installation) -> None:
     explained = installation.run("--help")
 
     assert explained.returncode == 0
-    for name in main.commands:
+    for name in main.list_commands(click.Context(main)):
         assert f" {name} " in explained.stdout
     assert not installation.data.exists()
 

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from tallystick.adapters.postgres.database import PoolSettings
-from tallystick.adapters.postgres.errors import InvalidText
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.transactions import LockHeld, StoreUnavailable, TransactionAborted
+from tallystick.domain.refusals import InvalidText
 from tallystick.domain.users import Profile, User, UserId
 from tests.integration.postgres.schemas import NOW
 from tests.integration.postgres.sessions import Session, connection_of, transactions_on

@@ -5,10 +5,11 @@ import asyncio
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.errors import MEANINGS, InvalidText, translated
+from tallystick.adapters.postgres.errors import MEANINGS, translated
 from tallystick.adapters.postgres.violations import GUARDS, RACES
 from tallystick.application.transactions import LockHeld, RivalStored, StoreUnavailable, TransactionAborted
 from tallystick.domain.codes import CodesExhausted
+from tallystick.domain.refusals import InvalidText
 
 TYPES = {"aborted": TransactionAborted, "held": LockHeld, "unavailable": StoreUnavailable}
 

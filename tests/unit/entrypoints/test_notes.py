@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.entrypoints.cli.check import notes
+from tallystick.entrypoints.cli.notes import notes
 from tests.services import settings
 
 

@@ -1,11 +1,11 @@
 """Audit in memory."""
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.audit import AuditQuery, PageCursor, cursor_of
+from tallystick.domain.audit import Audit, AuditQuery, PageCursor, cursor_of
 from tallystick.domain.ledger import Entry
 
 
-class MemoryAudit:
+class MemoryAudit(Audit):
     """The entries of points of a view."""
 
     def __init__(self, view: View) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 
 from tallystick.adapters.memory.tables import View
+from tallystick.domain.clicks import ClickedCodes
 from tallystick.domain.codes import Code
 
 
-class MemoryClickedCodes:
+class MemoryClickedCodes(ClickedCodes):
     """The clicked codes of a view."""
 
     def __init__(self, view: View) -> None:

@@ -6,11 +6,11 @@ from datetime import datetime
 import msgspec
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.codes import Code, CodeEntry, normal_form
+from tallystick.domain.codes import Code, CodeEntry, ReferralCodes, normal_form
 from tallystick.domain.users import UserId
 
 
-class MemoryReferralCodes:
+class MemoryReferralCodes(ReferralCodes):
     """The codes of a view."""
 
     def __init__(self, view: View) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.identity import Credentials
+from tallystick.domain.identity import Credentials, IdentityDirectory
 from tallystick.domain.users import UserId, email_key
 
 
-class MemoryIdentityDirectory:
+class MemoryIdentityDirectory(IdentityDirectory):
     """The credentials of a view."""
 
     def __init__(self, view: View) -> None:

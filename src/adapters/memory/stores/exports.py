@@ -11,11 +11,12 @@ from tallystick.domain.exports import (
     ExportedEdge,
     ExportKind,
     ExportRow,
+    Exports,
     PageCursor,
 )
 
 
-class MemoryExports:
+class MemoryExports(Exports):
     """The tables of a view, sorted anew for each page."""
 
     def __init__(self, view: View) -> None:

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.flags import LOCKED, Flag, Switch
+from tallystick.application.ports import ChangeSignal
+from tallystick.domain.flags import LOCKED, Flag, FlagBook, Switch
 
 
-class MemoryFlagBook:
+class MemoryFlagBook(FlagBook):
     """The switches of a view."""
 
     def __init__(self, view: View) -> None:
@@ -26,7 +27,7 @@ class MemoryFlagBook:
             self._view.flags.put(switch.flag, switch)
 
 
-class SilentSignal:
+class SilentSignal(ChangeSignal):
     """A signal that never comes: all users of this store are in one process."""
 
     async def listen(self) -> None:

@@ -4,13 +4,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from tallystick.adapters.memory.tables import View
-from tallystick.application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
+from tallystick.application.idempotency import (
+    Claim,
+    FingerprintKeys,
+    IdempotencyKeys,
+    ReplyTotals,
+    RequestKey,
+    StoredReply,
+)
 from tallystick.application.transactions import RivalStored
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.users import UserId
 
 
-class MemoryIdempotencyKeys:
+class MemoryIdempotencyKeys(IdempotencyKeys):
     """The replies of a view. Transactions take turns, so that no key is ever running in another one."""
 
     def __init__(self, view: View) -> None:

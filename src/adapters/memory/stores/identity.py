@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.identity import Verification
+from tallystick.domain.identity import Verification, Verifications
 from tallystick.domain.users import UserId
 
 
-class MemoryVerifications:
+class MemoryVerifications(Verifications):
     """The verifications of a view."""
 
     def __init__(self, view: View) -> None:

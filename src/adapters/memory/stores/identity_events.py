@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tallystick.adapters.memory.tables import View
-from tallystick.domain.identity_events import IdentityEvent
+from tallystick.domain.identity_events import Deliveries, IdentityEvent
 
 
-class MemoryDeliveries:
+class MemoryDeliveries(Deliveries):
     """The deliveries of a view."""
 
     def __init__(self, view: View) -> None:

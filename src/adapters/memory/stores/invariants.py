@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tallystick.adapters.memory.tables import View
-from tallystick.application.invariants import PROMISES, Invariant
+from tallystick.application.invariants import PROMISES, Invariant, Invariants
 from tallystick.domain.ledger import Account, AccountKey, Entry
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.users import UserId
 
 
-class MemoryInvariants:
+class MemoryInvariants(Invariants):
     """The same questions as SQL asks, over the values of a view."""
 
     def __init__(self, view: View) -> None:

@@ -8,11 +8,11 @@ import msgspec
 from tallystick.adapters.memory.stores.users import MemoryUsers
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.domain.codes import Code, normal_form
-from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
+from tallystick.domain.invites import Invite, InviteId, Invites, InviteUse, SeatKey
 from tallystick.domain.users import UserId
 
 
-class MemoryInvites:
+class MemoryInvites(Invites):
     """The invites of a view, and who used them."""
 
     def __init__(self, view: View) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.ledger import MAX_BALANCE, Account, AccountKey, Entry, EventKey
+from tallystick.domain.ledger import MAX_BALANCE, Account, AccountKey, Entry, EventKey, Ledger
 
 
-class MemoryLedger:
+class MemoryLedger(Ledger):
     """The accounts and entries of a view."""
 
     def __init__(self, view: View) -> None:

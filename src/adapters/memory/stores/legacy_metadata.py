@@ -7,11 +7,11 @@ from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.stores.metadata_mirror import mirrored_code
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.domain.codes import Code, CodeEntry
-from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.legacy_metadata import Claim, LegacyMetadata
 from tallystick.domain.users import User, UserId
 
 
-class MemoryLegacyMetadata:
+class MemoryLegacyMetadata(LegacyMetadata):
     """What runs of a view brought along."""
 
     def __init__(self, view: View) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from tallystick.adapters.memory.stores.ledger import MemoryLedger
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.ledger import AccountKey
-from tallystick.domain.loyalty import Player, PlayerDay
+from tallystick.domain.loyalty import Player, PlayerDay, Players
 from tallystick.domain.users import UserId
 
 
-class MemoryPlayers:
+class MemoryPlayers(Players):
     """The users of a view with their points."""
 
     def __init__(self, view: View) -> None:

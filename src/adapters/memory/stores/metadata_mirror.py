@@ -6,11 +6,11 @@ from datetime import datetime
 from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.codes import Code
-from tallystick.domain.legacy_metadata import MirrorDrift
+from tallystick.domain.legacy_metadata import MetadataMirror, MirrorDrift
 from tallystick.domain.users import UserId
 
 
-class MemoryMetadataMirror:
+class MemoryMetadataMirror(MetadataMirror):
     """What a view shows readers of the legacy field."""
 
     def __init__(self, view: View) -> None:

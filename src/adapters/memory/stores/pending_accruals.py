@@ -7,11 +7,11 @@ import msgspec
 
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.domain.ledger import EventKey
-from tallystick.domain.pending_accruals import Backlog, PendingAccrual
+from tallystick.domain.pending_accruals import Backlog, PendingAccrual, PendingAccruals
 from tallystick.domain.users import UserId
 
 
-class MemoryPendingAccruals:
+class MemoryPendingAccruals(PendingAccruals):
     """What waits in a view."""
 
     def __init__(self, view: View) -> None:

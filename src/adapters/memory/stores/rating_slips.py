@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.domain.rating_slips import Slip, SlipId, SlipState
+from tallystick.domain.rating_slips import RatingSlips, Slip, SlipId, SlipState
 
 _OPENED = ("player_id", "game", "decisions_per_hour", "house_edge_bp", "points_per_100", "opened_at")
 
 
-class MemoryRatingSlips:
+class MemoryRatingSlips(RatingSlips):
     """The slips of a view."""
 
     def __init__(self, view: View) -> None:

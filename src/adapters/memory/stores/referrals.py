@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.application.transactions import RivalStored
-from tallystick.domain.referrals import Edge, Leader
+from tallystick.domain.referrals import Edge, Edges, Leader, Leaderboard
 from tallystick.domain.users import User, UserId
 
 
-class MemoryEdges:
+class MemoryEdges(Edges):
     """The edges of a view."""
 
     def __init__(self, view: View) -> None:
@@ -47,7 +47,7 @@ class MemoryEdges:
             self._view.edges.put(edge.invitee_id, edge)
 
 
-class MemoryLeaderboard:
+class MemoryLeaderboard(Leaderboard):
     """The living users of a view, most referrals first."""
 
     def __init__(self, view: View) -> None:

@@ -10,11 +10,11 @@ from tallystick.adapters.memory.stores.users import MemoryUsers
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.ledger import Entry
-from tallystick.domain.rewards import Collected, CollectionKey, Offer, PurchaseContext, Reward, RewardId
+from tallystick.domain.rewards import Collected, CollectionKey, Offer, PurchaseContext, Reward, RewardId, Rewards
 from tallystick.domain.users import UserId
 
 
-class MemoryRewards:
+class MemoryRewards(Rewards):
     """The rewards of a view, and who collected them."""
 
     def __init__(self, view: View) -> None:

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from tallystick.adapters.memory.tables import Lease, View
-from tallystick.application.schedules import CREDIBLE
+from tallystick.application.schedules import CREDIBLE, Schedules
 
 
-class MemorySchedules:
+class MemorySchedules(Schedules):
     """The schedules of a view."""
 
     def __init__(self, view: View) -> None:

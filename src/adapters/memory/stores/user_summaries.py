@@ -5,11 +5,11 @@ from collections.abc import Collection
 from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.ledger import Account, AccountKey, Unit
-from tallystick.domain.user_summaries import UserSummary
+from tallystick.domain.user_summaries import UserSummaries, UserSummary
 from tallystick.domain.users import UserId, email_key
 
 
-class MemoryUserSummaries:
+class MemoryUserSummaries(UserSummaries):
     """One user across the tables of a view."""
 
     def __init__(self, view: View) -> None:

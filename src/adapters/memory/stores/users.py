@@ -6,10 +6,10 @@ from datetime import datetime
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.application.transactions import RivalStored
 from tallystick.domain.usernames import username_key
-from tallystick.domain.users import Profile, User, UserId, email_key, is_user_id
+from tallystick.domain.users import Profile, User, UserId, Users, email_key, is_user_id
 
 
-class MemoryUsers:
+class MemoryUsers(Users):
     """The users of a view."""
 
     def __init__(self, view: View) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.audit import AuditQuery, PageCursor
+from tallystick.domain.audit import Audit, AuditQuery, PageCursor
 from tallystick.domain.ledger import Entry
 from tallystick.domain.users import UserId
 
@@ -13,7 +13,7 @@ _BEHIND_ALL = PageCursor(datetime(9999, 12, 31, tzinfo=UTC), UserId("~"), 2**63 
 """No entry comes behind it."""
 
 
-class PostgresAudit:
+class PostgresAudit(Audit):
     """Rows of `ledger_entries`, those of points."""
 
     def __init__(self, connection: Connection) -> None:

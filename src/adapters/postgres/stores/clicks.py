@@ -5,12 +5,13 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.clicks import ClickedCodes
 from tallystick.domain.codes import Code
 
 _SQL = Statements.load("clicks")
 
 
-class PostgresClickedCodes:
+class PostgresClickedCodes(ClickedCodes):
     """Rows of `clicked_codes`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -4,15 +4,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
-from tallystick.adapters.postgres.erasures import last_key
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.codes import Code, CodeEntry
+from tallystick.adapters.postgres.stores.erasures import last_key
+from tallystick.domain.codes import Code, CodeEntry, ReferralCodes
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("codes")
 
 
-class PostgresReferralCodes:
+class PostgresReferralCodes(ReferralCodes):
     """Rows of `referral_codes`."""
 
     def __init__(self, connection: Connection) -> None:

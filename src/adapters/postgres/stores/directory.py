@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.identity import Credentials
+from tallystick.domain.identity import Credentials, IdentityDirectory
 from tallystick.domain.users import UserId, email_key
 
 _SQL = Statements.load("directory")
 
 
-class PostgresIdentityDirectory:
+class PostgresIdentityDirectory(IdentityDirectory):
     """Rows of `credentials`."""
 
     def __init__(self, connection: Connection) -> None:

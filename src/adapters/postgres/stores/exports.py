@@ -2,12 +2,12 @@
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.exports import ROWS, ExportKind, ExportRow, PageCursor
+from tallystick.domain.exports import ROWS, ExportKind, ExportRow, Exports, PageCursor
 
 _SQL = Statements.load("exports")
 
 
-class PostgresExports:
+class PostgresExports(Exports):
     """Rows by the statement that is called like their kind; its columns are the fields of a row."""
 
     def __init__(self, connection: Connection) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.flags import Flag, Switch
+from tallystick.domain.flags import Flag, FlagBook, Switch
 
 CHANNEL = "tallystick_flags"
 """The channel of LISTEN and NOTIFY that is notified when flags were switched."""
@@ -13,7 +13,7 @@ _SQL = Statements.load("flags")
 _KNOWN = frozenset(flag.value for flag in Flag)
 
 
-class PostgresFlagBook:
+class PostgresFlagBook(FlagBook):
     """Rows of `flags`."""
 
     def __init__(self, connection: Connection) -> None:

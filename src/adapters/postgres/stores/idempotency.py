@@ -5,9 +5,16 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
-from tallystick.adapters.postgres.erasures import last_key
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.application.idempotency import Claim, FingerprintKeys, ReplyTotals, RequestKey, StoredReply
+from tallystick.adapters.postgres.stores.erasures import last_key
+from tallystick.application.idempotency import (
+    Claim,
+    FingerprintKeys,
+    IdempotencyKeys,
+    ReplyTotals,
+    RequestKey,
+    StoredReply,
+)
 from tallystick.application.transactions import RivalStored
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.users import UserId
@@ -16,7 +23,7 @@ _SQL = Statements.load("idempotency")
 _REQUESTS = "requests"
 
 
-class PostgresIdempotencyKeys:
+class PostgresIdempotencyKeys(IdempotencyKeys):
     """Rows of `idempotency_keys`, and an advisory lock on each key while its first request runs."""
 
     def __init__(self, connection: Connection) -> None:

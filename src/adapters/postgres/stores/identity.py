@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.identity import Verification
+from tallystick.domain.identity import Verification, Verifications
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("identity")
 
 
-class PostgresVerifications:
+class PostgresVerifications(Verifications):
     """Rows of `phone_verifications`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.identity_events import IdentityEvent
+from tallystick.domain.identity_events import Deliveries, IdentityEvent
 
 _SQL = Statements.load("identity_events")
 
 
-class PostgresDeliveries:
+class PostgresDeliveries(Deliveries):
     """Rows of `webhook_deliveries`."""
 
     def __init__(self, connection: Connection) -> None:

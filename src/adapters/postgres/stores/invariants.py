@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.application.invariants import PROMISES, Invariant
+from tallystick.application.invariants import PROMISES, Invariant, Invariants
 
 _SQL = Statements.load("invariants")
 
 
-class PostgresInvariants:
+class PostgresInvariants(Invariants):
     """One statement a promise; each reads whole tables."""
 
     def __init__(self, connection: Connection) -> None:

@@ -9,14 +9,14 @@ import msgspec
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.codes import Code
-from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
+from tallystick.domain.invites import Invite, InviteId, Invites, InviteUse, SeatKey
 from tallystick.domain.times import bounded
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("invites")
 
 
-class PostgresInvites:
+class PostgresInvites(Invites):
     """Rows of `invites` and `invite_uses`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -6,12 +6,12 @@ import asyncpg
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey
+from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey, Ledger
 
 _SQL = Statements.load("ledger")
 
 
-class PostgresLedger:
+class PostgresLedger(Ledger):
     """Rows of `ledger_accounts` and `ledger_entries`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -6,13 +6,13 @@ from datetime import datetime
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.codes import Code
-from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.legacy_metadata import Claim, LegacyMetadata
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("legacy_metadata")
 
 
-class PostgresLegacyMetadata:
+class PostgresLegacyMetadata(LegacyMetadata):
     """What runs staged in `legacy_users` and `legacy_codes`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -7,13 +7,13 @@ import asyncpg
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.ledger import Account
-from tallystick.domain.loyalty import Player, PlayerDay
+from tallystick.domain.loyalty import Player, PlayerDay, Players
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("loyalty")
 
 
-class PostgresPlayers:
+class PostgresPlayers(Players):
     """Rows of `users` with their accounts of points."""
 
     def __init__(self, connection: Connection) -> None:

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.legacy_metadata import MirrorDrift
+from tallystick.domain.legacy_metadata import MetadataMirror, MirrorDrift
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("metadata_mirror")
 
 
-class PostgresMetadataMirror:
+class PostgresMetadataMirror(MetadataMirror):
     """Rows of `metadata_mirror`."""
 
     def __init__(self, connection: Connection) -> None:

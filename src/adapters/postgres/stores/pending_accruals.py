@@ -7,12 +7,12 @@ from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.ledger import EventKey
 from tallystick.domain.loyalty import day_of
-from tallystick.domain.pending_accruals import Backlog, PendingAccrual
+from tallystick.domain.pending_accruals import Backlog, PendingAccrual, PendingAccruals
 
 _SQL = Statements.load("pending_accruals")
 
 
-class PostgresPendingAccruals:
+class PostgresPendingAccruals(PendingAccruals):
     """Rows of `pending_accruals`."""
 
     def __init__(self, connection: Connection) -> None:

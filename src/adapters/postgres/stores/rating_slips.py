@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.rating_slips import Slip, SlipId, SlipState
+from tallystick.domain.rating_slips import RatingSlips, Slip, SlipId, SlipState
 from tallystick.domain.times import bounded
 
 _SQL = Statements.load("rating_slips")
@@ -15,7 +15,7 @@ _BEHIND_ALL = "~"
 """No id comes behind it."""
 
 
-class PostgresRatingSlips:
+class PostgresRatingSlips(RatingSlips):
     """Rows of `rating_slips`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.referrals import Edge, Leader
+from tallystick.domain.referrals import Edge, Edges, Leader, Leaderboard
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("referrals")
 
 
-class PostgresEdges:
+class PostgresEdges(Edges):
     """Rows of `referral_edges`."""
 
     def __init__(self, connection: Connection) -> None:
@@ -40,7 +40,7 @@ class PostgresEdges:
         )
 
 
-class PostgresLeaderboard:
+class PostgresLeaderboard(Leaderboard):
     """Living users by `users.referrals`, read from its index."""
 
     def __init__(self, connection: Connection) -> None:

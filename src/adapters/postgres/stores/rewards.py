@@ -4,17 +4,17 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
-from tallystick.adapters.postgres.erasures import last_key
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.stores.erasures import last_key
 from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.ledger import Entry
-from tallystick.domain.rewards import Collected, CollectionKey, Offer, PurchaseContext, Reward, RewardId
+from tallystick.domain.rewards import Collected, CollectionKey, Offer, PurchaseContext, Reward, RewardId, Rewards
 from tallystick.domain.users import UserId
 
 _SQL = Statements.load("rewards")
 
 
-class PostgresRewards:
+class PostgresRewards(Rewards):
     """Rows of `rewards` and `collected_rewards`."""
 
     def __init__(self, connection: Connection) -> None:

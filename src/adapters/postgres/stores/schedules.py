@@ -4,11 +4,12 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.application.schedules import Schedules
 
 _SQL = Statements.load("schedules")
 
 
-class PostgresSchedules:
+class PostgresSchedules(Schedules):
     """Rows of `schedules`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -7,13 +7,13 @@ import asyncpg
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.adapters.postgres.stores.users import user_from
-from tallystick.domain.user_summaries import UserSummary
+from tallystick.domain.user_summaries import UserSummaries, UserSummary
 from tallystick.domain.users import UserId, email_key
 
 _SQL = Statements.load("user_summaries")
 
 
-class PostgresUserSummaries:
+class PostgresUserSummaries(UserSummaries):
     """One user's rows of several tables, joined by the user's id."""
 
     def __init__(self, connection: Connection) -> None:

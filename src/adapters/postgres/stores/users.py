@@ -8,12 +8,12 @@ import asyncpg
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.usernames import username_key
-from tallystick.domain.users import Profile, User, UserId, email_key
+from tallystick.domain.users import Profile, User, UserId, Users, email_key
 
 _SQL = Statements.load("users")
 
 
-class PostgresUsers:
+class PostgresUsers(Users):
     """Rows of `users`."""
 
     def __init__(self, connection: Connection) -> None:

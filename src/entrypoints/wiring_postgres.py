@@ -1,0 +1,61 @@
+"""Wiring of the PostgreSQL store; only a process that uses it imports this module, and the driver with it."""
+
+from collections.abc import AsyncIterator
+
+from dishka import Provider, Scope, provide
+
+from tallystick.adapters.identity.jwks import JwksCache
+from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.postgres.listen_notify import ListenNotify
+from tallystick.adapters.postgres.stores.flags import CHANNEL
+from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness
+from tallystick.application.reads import SlowReads
+from tallystick.application.transactions import Transactions
+from tallystick.entrypoints.http.routes.operations import ReadinessProbe
+from tallystick.entrypoints.settings import Settings
+
+_SLOW_CONNECTIONS = 3
+"""Beside the pool: one for the report of invariants, two for the pages of exports."""
+_SLOW_STATEMENT_SECONDS = 60.0
+
+
+class PostgresStore(Provider):
+    """The stores on PostgreSQL."""
+
+    scope = Scope.APP
+    transactions = provide(PostgresTransactions, provides=Transactions)
+
+    @provide
+    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+        pool = PoolSettings(size=settings.pool_size, cache_statements=settings.cache_statements == "on")
+        database = Database(settings.database_url or "", pool)
+        await database.open()
+        yield database
+        await database.close()
+
+    @provide
+    async def slow_reads(self, settings: Settings, randomness: Randomness) -> AsyncIterator[SlowReads]:
+        pool = PoolSettings(
+            size=_SLOW_CONNECTIONS,
+            statement_seconds=_SLOW_STATEMENT_SECONDS,
+            cache_statements=settings.cache_statements == "on",
+        )
+        database = Database(settings.database_url or "", pool)
+        await database.open()
+        yield SlowReads(PostgresTransactions(database), randomness)
+        await database.close()
+
+    @provide
+    def change_signal(self, settings: Settings, randomness: Randomness) -> ChangeSignal:
+        return ListenNotify(settings.listen_url, CHANNEL, randomness)
+
+    @provide
+    def probe(
+        self, database: Database, clock: Clock, settings: Settings, metrics: Metrics, published: JwksCache | None
+    ) -> ReadinessProbe:
+        accepts = settings.single_login == "accept"
+        contract = DatabaseContract(database, clock, accepts_single_login=accepts, metrics=metrics)
+        checks = [contract.faults] if published is None else [contract.faults, published.faults]
+        return ReadinessProbe(checks, clock)
