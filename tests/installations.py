@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.logins import known
+from tallystick.adapters.embedded.postmaster import find_postmaster
 from tallystick.entrypoints.cli.main import main
 from tests.processes import START_SECONDS, Process, run
 
@@ -77,8 +78,8 @@ class Installation:
     @property
     def postmaster(self) -> int | None:
         """The pid of the embedded database; None where none was left."""
-        file = self.data / "postgres" / "postmaster.pid"
-        return int(file.read_text(encoding="utf-8").split()[0]) if file.exists() else None
+        process = find_postmaster(self.data / "postgres")
+        return None if process is None else process.pid
 
     def end(self) -> None:
         for server in self._servers:

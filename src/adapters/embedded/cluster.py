@@ -19,13 +19,13 @@ from urllib.parse import quote
 
 import psutil
 
+from tallystick.adapters.embedded import postmaster
 from tallystick.adapters.embedded.unprivileged import Identity, identity_for
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _LONGEST_SOCKET_FOLDER = 80  # a socket's path has at most 107 bytes
-_STATUS_LINE = 7
 
 
 class ClusterError(Exception):
@@ -63,44 +63,45 @@ class Cluster:
             self._make()
         self._check_version()
         self._open_socket_folder()
-        _wait(lambda: self._postmaster()[1] == "ready" or self._pid() is None, START_SECONDS)
-        if not self.is_ready():
-            self._launch()
+        _wait(lambda: self.is_ready() or self._server() is None, START_SECONDS)
+        if self.is_ready():
+            return
+        left = self._server()
+        if left is not None:
+            raise ClusterError(
+                f"the database that an earlier run left (process {left.pid}) does not become ready; "
+                f"end it, or see {self._log_file}"
+            )
+        self._launch()
 
     def is_ready(self) -> bool:
         """Tell whether the server runs and takes connections."""
-        pid, status = self._postmaster()
-        return pid is not None and status == "ready"
+        return postmaster.is_ready(self._data)
 
     def revive(self) -> bool:
         """Start the server again where it is gone, and tell whether it was; a crash is recovered from."""
-        if self._pid() is not None:
+        if self._server() is not None:
             return False
-        self._reap()
         self._launch()
         return True
 
     def stop(self) -> None:
-        """Stop the server cleanly, by force after a minute, and let go of the directory; one of others is let be."""
+        """Stop the server cleanly, by force after a minute, and release the directory; a server of others goes on.
+
+        ClusterError where it does not end; the directory is released all the same, and the next start waits for it.
+        """
         if self._lock is None:
             return
-        pid = self._pid()
-        if pid is not None:
-            for how in (signal.SIGINT, signal.SIGQUIT):
-                os.kill(pid, how)
-                if _wait(lambda: self._pid() is None, STOP_SECONDS):
-                    break
-        self._reap()
-        os.close(self._lock)
-        self._lock = None
+        try:
+            if not self._end_by(signal.SIGINT) and not self._end_by(signal.SIGQUIT):
+                raise ClusterError(f"the database does not end; see {self._log_file}")
+        finally:
+            os.close(self._lock)
+            self._lock = None
 
     def crash(self) -> None:
         """Stop the server as `pg_ctl stop -m immediate` does: no checkpoint, recovery at the next start."""
-        pid = self._pid()
-        if pid is not None:
-            os.kill(pid, signal.SIGQUIT)
-            _wait(lambda: self._pid() is None, STOP_SECONDS)
-        self._reap()
+        self._end_by(signal.SIGQUIT)
 
     def dsn(self, user: str, database: str, password: str | None = None) -> str:
         """Return how to connect."""
@@ -204,42 +205,26 @@ class Cluster:
             raise ClusterError(f"the database did not start; see {self._log_file}")
 
     def _clear_the_way(self) -> None:
-        """Wait for what a killed server left, and forget its process id, which may be anybody's by now."""
-        left = [*self._data.glob("postmaster.pid"), *self.socket_folder.glob(".s.PGSQL.*")]
-        if left and _wait(lambda: not self._works_here(), STOP_SECONDS):
+        """Wait until the processes of a killed server have ended, and remove the files that it left."""
+        left = [*self._data.glob(postmaster.FILE), *self.socket_folder.glob(".s.PGSQL.*")]
+        if left and _wait(lambda: not postmaster.has_processes(self._data), STOP_SECONDS):
             for file in left:
                 file.unlink(missing_ok=True)
 
-    def _works_here(self) -> bool:
-        """Tell whether a process works in the data directory, as every process of the server does."""
-        for process in psutil.process_iter():
-            with contextlib.suppress(OSError, psutil.Error):
-                if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._data:
-                    return True
-        return False
+    def _server(self) -> psutil.Process | None:
+        """Return the running server, or the process that this one just started to become it; None where none runs."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                return psutil.Process(self._process.pid)
+        return postmaster.find_postmaster(self._data)
 
-    def _pid(self) -> int | None:
-        """Return the pid of the running server, or of the one that this process just started."""
-        started = self._process.pid if self._process is not None and self._process.poll() is None else None
-        return self._postmaster()[0] or started
-
-    def _reap(self) -> None:
-        """Take note of the end of a server that this process started; one that was adopted is init's child."""
-        if self._process is not None:
-            self._process.wait(STOP_SECONDS)
-            self._process = None
-
-    def _postmaster(self) -> tuple[int | None, str]:
-        """Return the pid of the running server, None where none runs, and what it says about itself."""
-        try:
-            lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-            process = psutil.Process(int(lines[0]))
-            # After a reboot the pid may be anybody's: ours works in our data directory.
-            if process.status() == psutil.STATUS_ZOMBIE or Path(process.cwd()) != self._data:
-                return None, ""
-        except (OSError, ValueError, IndexError, psutil.Error):
-            return None, ""
-        return process.pid, lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else ""
+    def _end_by(self, how: signal.Signals) -> bool:
+        """Send a signal to the server, and tell whether it has ended a minute later at the latest."""
+        server = self._server()
+        if server is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself meanwhile
+                server.send_signal(how)
+        return _wait(lambda: self._server() is None, STOP_SECONDS)
 
     @property
     def _the_identity(self) -> Identity:
