@@ -9,13 +9,15 @@ from typing import Any
 
 from tallystick.adapters.legacy.files import FileFormat, FileSource
 from tallystick.adapters.legacy.sources import read_mapping
-from tallystick.adapters.memory.ports import SeededRandomness, SwitchedFlags
-from tallystick.adapters.postgres.backfill.apply import BackfillApplication, check_source
-from tallystick.adapters.postgres.backfill.plan import BackfillPlanning
-from tallystick.adapters.postgres.backfill.rollback import BackfillRollback
-from tallystick.adapters.postgres.backfill.runs import BackfillRuns, Connection, service_session
-from tallystick.adapters.postgres.backfill.verify import BackfillVerification, total
-from tallystick.application.points import Points
+from tallystick.adapters.memory.ports import SeededRandomness
+from tallystick.adapters.postgres.advisory_locks import Connection
+from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatabase, service_session
+from tallystick.application.backfill import ApplyBackfill
+from tallystick.application.backfill_chunks import check_source, find_run, tally_of
+from tallystick.application.backfill_planning import PlanBackfill
+from tallystick.application.backfill_ports import BackfillDatabase
+from tallystick.application.backfill_rollback import RollBackBackfill
+from tallystick.application.backfill_verification import VerifyBackfill
 from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, Verification
 from tallystick.domain.codes import Code, draw_candidates
 from tallystick.domain.loyalty import Tiers
@@ -38,13 +40,14 @@ class Moving:
     def __init__(self, dsn: str, folder: Path, world: World) -> None:
         self.dsn, self.folder, self.world = dsn, folder, world
         self.randomness = SeededRandomness(7)
-        self.flags = SwitchedFlags({})
-        self.points = Points(TIERS, self.flags, ReferralPoints(100))
         self.candidates: tuple[Code, ...] = ()
         """The new codes to be tried; those of chance where there are none."""
 
-    def now(self) -> datetime:
-        return self.world.clock.now()
+    def database(self, dsn: str | None = None) -> BackfillDatabase:
+        return PostgresBackfillDatabase(dsn or self.dsn)
+
+    def application(self, dsn: str | None = None) -> ApplyBackfill:
+        return ApplyBackfill(self.database(dsn), self.world.clock, self.draw, TIERS, ReferralPoints(100))
 
     def draw(self) -> tuple[Code, ...]:
         return self.candidates or draw_candidates(self.randomness.bytes)
@@ -70,20 +73,20 @@ class Moving:
         source = self.source(self.file(lines, name))
         options = Options("jsonl", chunk=chunk, referred_by=referred_by)
         self.world.clock.move(timedelta(minutes=5))  # what was here before is settled
-        return await BackfillPlanning(self.dsn, self.now)(source, options, lambda _share: None)
+        return await PlanBackfill(self.database(), self.world.clock)(source, options, lambda _share: None)
 
     async def apply(self, run: Run, *, dsn: str | None = None, connections: int = 1) -> Tally:
         await check_source(run, self.source(Path(run.plan.source)), lambda _share: None)
-        application = BackfillApplication(dsn or self.dsn, self.now, self.draw, self.points)
-        await application(run, connections=connections, report=lambda *_: None)
+        await self.application(dsn)(run, connections=connections, report=lambda *_: None)
         return await self.done(run)
 
     async def verify(self, run: Run) -> Verification:
-        verification = BackfillVerification(self.dsn, self.now)
-        return await verification(run, self.source(Path(run.plan.source)), lambda _share: None)
+        return await VerifyBackfill(self.database(), self.world.clock)(
+            run, self.source(Path(run.plan.source)), lambda _share: None
+        )
 
     async def roll_back(self, run: Run, *, dsn: str | None = None) -> Tally:
-        await BackfillRollback(dsn or self.dsn, self.now, self.draw)(run, report=lambda *_: None)
+        await RollBackBackfill(self.database(dsn), self.world.clock, self.draw)(run, report=lambda *_: None)
         return await self.done(run, "rollback")
 
     async def move_in(self, *lines: Mapping[str, object] | bytes, chunk: int = 2) -> Run:
@@ -93,12 +96,12 @@ class Moving:
         return run
 
     async def done(self, run: Run, *phases: Phase) -> Tally:
-        async with self.session() as connection:
-            return await total(connection, run, phases or ("codes", "edges", "points"))
+        async with self.database().session() as session, session.reading() as stores:
+            return await tally_of(stores, run, phases or None)
 
     async def state(self, run: Run) -> RunState:
-        async with self.session() as connection:
-            return (await BackfillRuns(connection).find(run.plan_hash)).state
+        async with self.database().session() as session, session.reading() as stores:
+            return (await find_run(stores.runs, run.plan_hash)).state
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:

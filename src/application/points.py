@@ -38,18 +38,9 @@ class Points:
     async def batch(
         self, stores: Stores, player_ids: Collection[UserId], *, are_on: bool | None = None
     ) -> "PointsBatch":
-        """Lock the accounts of these players in key order; those who live get one where they have none."""
+        """Lock the accounts of these players; PointsBatch.lock says how."""
         are_on = self.are_on if are_on is None else are_on
-        players = await stores.players.lock(player_ids) if player_ids else {}
-        accounts = {AccountKey(each.user_id, "points"): each.account for each in players.values() if each.account}
-        bare = [
-            AccountKey(each.user_id, "points") for each in players.values() if not (each.account or each.is_deleted)
-        ]
-        if bare:
-            # Behind the others' locks, once in a player's life: whoever opens accounts waits for no lock after it.
-            await stores.ledger.open(bare)
-            accounts |= await stores.ledger.lock(bare)
-        return PointsBatch(self.tiers, self.referrals, players, accounts, are_on=are_on)
+        return await PointsBatch.lock(stores, player_ids, self.tiers, self.referrals, are_on=are_on)
 
 
 class PointsBatch:
@@ -69,6 +60,22 @@ class PointsBatch:
         self._conditions: ReferralConditions | None = None
         self._made: dict[EventKey, Entry] = {}
         self._new: dict[EventKey, Entry] = {}
+
+    @classmethod
+    async def lock(
+        cls, stores: Stores, player_ids: Collection[UserId], tiers: Tiers, referrals: ReferralPoints, *, are_on: bool
+    ) -> "PointsBatch":
+        """Lock the accounts of these players in key order; those who live get one where they have none."""
+        players = await stores.players.lock(player_ids) if player_ids else {}
+        accounts = {AccountKey(each.user_id, "points"): each.account for each in players.values() if each.account}
+        bare = [
+            AccountKey(each.user_id, "points") for each in players.values() if not (each.account or each.is_deleted)
+        ]
+        if bare:
+            # Behind the others' locks, once in a player's life: whoever opens accounts waits for no lock after it.
+            await stores.ledger.open(bare)
+            accounts |= await stores.ledger.lock(bare)
+        return cls(tiers, referrals, players, accounts, are_on=are_on)
 
     async def recall(self, stores: Stores, events: Collection[EventKey]) -> None:
         """Load what these events have made already. Behind the locks: what a rival stored is seen."""
@@ -160,8 +167,15 @@ async def credit_all(
     stores: Stores, points: Points, asked: Sequence[Earning | Refusal], *, are_on: bool | None = None
 ) -> list[Accrued | Refusal]:
     """Credit earnings in their order, and store them; one refusal stops nobody else."""
+    players = {earning.player_id for earning in asked if isinstance(earning, Earning)}
+    return await credit_batch(stores, await points.batch(stores, players, are_on=are_on), asked)
+
+
+async def credit_batch(
+    stores: Stores, batch: PointsBatch, asked: Sequence[Earning | Refusal]
+) -> list[Accrued | Refusal]:
+    """Credit earnings of the players whom the batch has locked, as credit_all does."""
     earnings = [earning for earning in asked if isinstance(earning, Earning)]
-    batch = await points.batch(stores, {earning.player_id for earning in earnings}, are_on=are_on)
     await batch.recall(stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None})
     outcomes = [_credit(batch, earning) if isinstance(earning, Earning) else earning for earning in asked]
     await batch.record(stores)

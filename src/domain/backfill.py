@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -15,8 +15,8 @@ Phase = Literal["codes", "edges", "points", "rollback"]
 ReferredBy = Literal["auto", "code", "user_id"]
 """How `referred_by` is read: as what it can only be, as a code, or as a user id."""
 
-_UNSETTLED = timedelta(minutes=1)
-"""A transaction lives shorter: what was stored before then is there for all to see."""
+_LONGEST_TRANSACTION = timedelta(minutes=1)
+"""A transaction of the service is shorter: a row that is older than this is committed, or will never be."""
 
 LISTED = 1_000
 """How many of anything a report lists; it always counts all."""
@@ -126,6 +126,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     points_here: Checksum
 
 
+class Chunk(NamedTuple):
+    """The users of a run from one position to another, both included."""
+
+    run: int
+    first: int
+    last: int
+
+
 class Run(msgspec.Struct, frozen=True):
     """A plan, and how far it has come."""
 
@@ -139,17 +147,37 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def before(self) -> datetime:
-        """What was here before this time stays as it is; `edges_here` and `points_here` of the plan say what it was."""
-        return settled(self.planned_at)
+        """The time before which rows are compared; `edges_here` and `points_here` of the plan are their checksums."""
+        return complete_before(self.planned_at)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of its import, in their order: referrals and points need the users and codes of all chunks."""
+        has_rows: dict[Phase, bool] = {
+            "codes": True,
+            "edges": self.plan.edges.rows > 0,
+            "points": self.plan.points.rows > 0,
+        }
+        return tuple(phase for phase, is_needed in has_rows.items() if is_needed)
 
     @property
     def chunks(self) -> int:
         """How many chunks a phase has."""
         return -(-self.plan.users // self.plan.options.chunk)
 
-    def users_of(self, chunk: int) -> int:
-        """Return how many users a chunk has: the last one has what is left."""
-        return min(self.plan.options.chunk, self.plan.users - chunk * self.plan.options.chunk)
+    @property
+    def correlation_id(self) -> str:
+        """The correlation id of every entry that the run writes."""
+        return self.plan_hash[:32]
+
+    def chunk(self, number: int) -> Chunk:
+        """Return the positions of a chunk; numbers start at 0."""
+        size = self.plan.options.chunk
+        return Chunk(self.run, number * size + 1, (number + 1) * size)
+
+    def users_of(self, number: int) -> int:
+        """Return how many users a chunk has; the last chunk has the rest."""
+        return min(self.plan.options.chunk, self.plan.users - number * self.plan.options.chunk)
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -190,9 +218,9 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Tally(**{name: count + theirs[name] for name, count in msgspec.structs.asdict(self).items()})
 
 
-def settled(at: datetime) -> datetime:
-    """Return before when everything that will ever be there is there for all to see."""
-    return at - _UNSETTLED
+def complete_before(at: datetime) -> datetime:
+    """Return the time before which the stored rows are complete: no open transaction can add an older one."""
+    return at - _LONGEST_TRANSACTION
 
 
 def plan_hash(plan: Plan) -> str:

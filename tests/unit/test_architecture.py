@@ -1,15 +1,21 @@
 """What holds for the code as a whole, beyond layers and types."""
 
 import ast
+import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import get_args, get_origin
+
+import msgspec
 
 from tallystick.adapters.telemetry import metrics
+from tallystick.application.backfill import ApplyBackfill
+from tallystick.application.points import credit_batch
 from tallystick.application.ports import CounterName, GaugeName, HistogramName, LimitGroup
 from tallystick.domain.ledger import OWN_EVENTS
 from tests.integration import test_behaviours
@@ -101,3 +107,40 @@ def test_every_type_of_event_has_one_name_space_of_keys_and_is_reserved() -> Non
 
     assert set(places) <= OWN_EVENTS
     assert {kind for kind, files in places.items() if len(files) > 1} == set()
+
+
+def imported_by(folder: str, package: str) -> Iterator[tuple[str, str, object]]:
+    """Yield file, name and object of each name that a folder of the sources imports from a package."""
+    for file in sorted((ROOT / "src" / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.startswith(package) for alias in node.names), file
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package):
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    yield str(file.relative_to(ROOT)), alias.name, getattr(module, alias.name)
+
+
+def is_port_value_or_error(thing: object) -> bool:
+    """Tell a port, a struct, an error, a constant or a type from a use case and a function."""
+    if not inspect.isclass(thing):
+        return not callable(thing) or get_origin(thing) is not None
+    is_value = issubclass(thing, msgspec.Struct | tuple | BaseException) or is_dataclass(thing)
+    return is_value or getattr(thing, "_is_protocol", False)
+
+
+def test_no_adapter_calls_a_use_case() -> None:
+    found = list(imported_by("adapters", "tallystick.application"))
+
+    assert len(found) > 20
+    assert [each for each in found if not is_port_value_or_error(each[2])] == []
+    assert not is_port_value_or_error(ApplyBackfill)
+    assert not is_port_value_or_error(credit_batch)
+
+
+def test_no_test_fake_is_used_in_production() -> None:
+    """What a test drives stands in one module, which wiring may not import."""
+    fakes = "tallystick.adapters.memory.ports"
+    users = {file.name for file in SOURCES if fakes in file.read_text(encoding="utf-8")}
+
+    assert users == set()

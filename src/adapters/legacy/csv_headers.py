@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tallystick.adapters.legacy.sources import SourceError
 from tallystick.domain.legacy import Column
+from tallystick.domain.legacy_sources import SourceError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """Spreadsheets separate fields by what their country does; the first one that makes sense is taken."""

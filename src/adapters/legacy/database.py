@@ -7,15 +7,16 @@ import asyncpg
 import msgspec
 
 from tallystick.adapters.addresses import without_password
-from tallystick.adapters.legacy.sources import BATCH, Batch, Malformed, Source, SourceError
+from tallystick.adapters.legacy.sources import BATCH
 from tallystick.domain.legacy import NO_WORDS, AbsentWords, LegacyRecord, MalformedRecord, Value, read_record
+from tallystick.domain.legacy_sources import LegacySource, MalformedLine, SourceBatch, SourceError
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('auth.users') AND attnum > 0"
 
 _IS_CONFIRMED = "coalesce(phone_confirmed_at > 'epoch', false)"
 
 
-class SupabaseSource(Source):
+class SupabaseSource(LegacySource):
     """`auth.users` in one snapshot, in the order of ids; those who are deleted there are left out."""
 
     def __init__(self, dsn: str, metadata_field: str, absent: AbsentWords = NO_WORDS) -> None:
@@ -34,7 +35,7 @@ class SupabaseSource(Source):
     def fingerprint(self) -> str:
         return self._digest.hexdigest()
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncIterator[SourceBatch]:
         self._digest = hashlib.sha256()
         try:
             connection = await asyncpg.connect(
@@ -69,16 +70,16 @@ class SupabaseSource(Source):
         async for batch in self.batches():
             yield batch.progress
 
-    def _batch(self, line: int, rows: list[Mapping[str, Value]]) -> Batch:
+    def _batch(self, line: int, rows: list[Mapping[str, Value]]) -> SourceBatch:
         records: list[LegacyRecord] = []
-        malformed: list[Malformed] = []
+        malformed: list[MalformedLine] = []
         for number, fields in enumerate(rows, line + 1):
             self._digest.update(msgspec.json.encode(list(fields.values())))
             try:
                 records.append(read_record(number, fields, self._absent))
             except MalformedRecord as error:
-                malformed.append(Malformed(number, str(error)))
-        return Batch(records, malformed, 0.0)
+                malformed.append(MalformedLine(number, str(error)))
+        return SourceBatch(records, malformed, 0.0)
 
 
 def _query(present: set[str]) -> str:

@@ -10,9 +10,10 @@ from typing import IO, Literal
 import msgspec
 
 from tallystick.adapters.legacy.csv_headers import Header, Place, delimiter_of, header_of, no_header, separator_of
-from tallystick.adapters.legacy.sources import BATCH, LONGEST_LINE, Batch, Malformed, Source, SourceError
+from tallystick.adapters.legacy.sources import BATCH, LONGEST_LINE
 from tallystick.domain.backfill import LISTED
 from tallystick.domain.legacy import NO_WORDS, AbsentWords, Column, LegacyRecord, MalformedRecord, Value, read_record
+from tallystick.domain.legacy_sources import LegacySource, MalformedLine, SourceBatch, SourceError
 
 FileFormat = Literal["jsonl", "csv"]
 
@@ -28,7 +29,7 @@ _Line = tuple[int, Mapping[str, Value] | str]
 """The number of a line with its fields, or with what is wrong with it."""
 
 
-class FileSource(Source):
+class FileSource(LegacySource):
     """A file. A name inside an object is reached by dots, as in `raw_user_meta_data.referral_id`.
 
     The object may be a JSON object, or a text that holds one, as exports of tables write it.
@@ -53,7 +54,7 @@ class FileSource(Source):
     def fingerprint(self) -> str:
         return self._digest.hexdigest()
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncIterator[SourceBatch]:
         self._digest, self._ignored = hashlib.sha256(), {}
         try:
             size = max(self._path.stat().st_size, 1)
@@ -62,17 +63,17 @@ class FileSource(Source):
                     raise SourceError("the file is UTF-16: save it as UTF-8, for example by iconv -f UTF-16 -t UTF-8")
                 lines = self._json_lines(file) if self._format == "jsonl" else self._csv_lines(file)
                 records: list[LegacyRecord] = []
-                malformed: list[Malformed] = []
+                malformed: list[MalformedLine] = []
                 for number, fields in lines:
                     record = self._read(number, fields)
-                    if isinstance(record, Malformed):
+                    if isinstance(record, MalformedLine):
                         malformed.append(record)
                     else:
                         records.append(record)
                     if len(records) + len(malformed) == BATCH:
-                        yield Batch(records, malformed, min(file.tell() / size, 1.0))
+                        yield SourceBatch(records, malformed, min(file.tell() / size, 1.0))
                         records, malformed = [], []
-                yield Batch(records, malformed, 1.0)
+                yield SourceBatch(records, malformed, 1.0)
         except OSError as error:
             raise SourceError(f"the file cannot be read: {error.strerror}") from None
 
@@ -87,13 +88,13 @@ class FileSource(Source):
         except OSError as error:
             raise SourceError(f"the file cannot be read: {error.strerror}") from None
 
-    def _read(self, number: int, fields: Mapping[str, Value] | str) -> LegacyRecord | Malformed:
+    def _read(self, number: int, fields: Mapping[str, Value] | str) -> LegacyRecord | MalformedLine:
         if isinstance(fields, str):
-            return Malformed(number, fields)
+            return MalformedLine(number, fields)
         try:
             return read_record(number, fields, self._absent)
         except MalformedRecord as error:
-            return Malformed(number, str(error))
+            return MalformedLine(number, str(error))
 
     def _json_lines(self, file: IO[bytes]) -> Iterator[_Line]:
         paths = {column: tuple(name.split(".")) for column, name in self._names.items()}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from tallystick.adapters.legacy.database import SupabaseSource
 from tallystick.adapters.legacy.files import FileFormat, FileSource
-from tallystick.adapters.legacy.sources import Source, read_mapping
+from tallystick.adapters.legacy.sources import read_mapping
 from tallystick.domain.backfill import Options, SourceKind
 from tallystick.domain.legacy import AbsentWords
+from tallystick.domain.legacy_sources import LegacySource
 
 _SCHEMES = ("postgres://", "postgresql://")
 
@@ -18,7 +19,7 @@ def kind_of(place: str, file_format: FileFormat | None) -> SourceKind:
     return file_format or ("csv" if Path(place).suffix.lower() == ".csv" else "jsonl")
 
 
-def open_source(place: str, options: Options) -> Source:
+def open_source(place: str, options: Options) -> LegacySource:
     """Return the source at a place; nothing is read yet. ValueError where the options name a column that is none."""
     absent = AbsentWords(options.absent_words)
     if options.kind == "supabase":

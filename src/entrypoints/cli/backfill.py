@@ -2,31 +2,27 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncpg
 import rich_click as click
 
 from tallystick.adapters.legacy.files import FileFormat
 from tallystick.adapters.legacy.opening import kind_of, open_source
-from tallystick.adapters.legacy.sources import Source, SourceError, read_mapping
-from tallystick.adapters.memory.ports import SwitchedFlags
-from tallystick.adapters.postgres.backfill.apply import BackfillApplication, check_source
-from tallystick.adapters.postgres.backfill.plan import BackfillPlanning, DuplicatesUnresolved, NothingReadable
-from tallystick.adapters.postgres.backfill.rollback import BackfillRollback
-from tallystick.adapters.postgres.backfill.runs import (
-    BackfillRefused,
-    BackfillRuns,
-    MalformedLines,
-    malformed_lines,
-    service_session,
-)
-from tallystick.adapters.postgres.backfill.verify import BackfillVerification, total
+from tallystick.adapters.legacy.sources import read_mapping
+from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatabase
 from tallystick.adapters.system import SystemClock, SystemRandomness
-from tallystick.application.points import Points
-from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, Tally
+from tallystick.application.backfill import ApplyBackfill
+from tallystick.application.backfill_chunks import check_source, find_run, tally_of
+from tallystick.application.backfill_planning import DuplicatesUnresolved, NothingReadable, PlanBackfill
+from tallystick.application.backfill_ports import BackfillRefused, MalformedLines
+from tallystick.application.backfill_rollback import RollBackBackfill
+from tallystick.application.backfill_verification import VerifyBackfill
+from tallystick.application.transactions import TransactionAborted
+from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, Tally, Verification
 from tallystick.domain.codes import Code, CodesExhausted, draw_candidates
 from tallystick.domain.legacy import ABSENT_WORDS
+from tallystick.domain.legacy_sources import LegacySource, SourceError
 from tallystick.entrypoints.cli.backfill_reports import (
     show_applied,
     show_contests,
@@ -45,7 +41,7 @@ T = TypeVar("T")
 
 UNRESOLVED = 3
 """Duplicates cannot be resolved by the rule."""
-_ERRORS = (BackfillRefused, SourceError, CodesExhausted, asyncpg.InterfaceError)
+_ERRORS = (BackfillRefused, SourceError, CodesExhausted, TransactionAborted, asyncpg.InterfaceError)
 
 _plan = click.option("--plan", "plan_hash", required=True, metavar="HASH", help="The plan's hash, or its beginning.")
 _elsewhere = click.option(
@@ -138,10 +134,11 @@ def plan(
     opened = open_source(source, options)
 
     async def work(settings: Settings) -> tuple[Run, MalformedLines]:
-        planning = BackfillPlanning(settings.direct_url, SystemClock().now)
+        database = PostgresBackfillDatabase(settings.direct_url)
         with shown("planning", 1.0) as show:
-            run = await planning(opened, options, show)
-        return run, await malformed_lines(settings.direct_url, run)
+            run = await PlanBackfill(database, SystemClock())(opened, options, show)
+        async with database.session() as session, session.reading() as stores:
+            return run, await stores.runs.malformed(run)
 
     try:
         run, malformed = _run(work)
@@ -176,9 +173,11 @@ def apply(
     """
 
     async def work(settings: Settings) -> tuple[Run, Tally, MalformedLines]:
-        dsn, run = settings.direct_url, await _found(settings, plan_hash)
+        database = PostgresBackfillDatabase(settings.direct_url)
+        async with database.session() as session, session.reading() as stores:
+            run = await find_run(stores.runs, plan_hash)
+            skipped = await stores.runs.malformed(run)
         _ask(yes, f"Move {run.plan.users} users into {database_of(settings)}?")
-        skipped = await malformed_lines(dsn, run)
         if run.plan.malformed and not skip_malformed and run.state != "applied":
             first, reason = skipped.first[0]
             raise BackfillRefused(
@@ -188,14 +187,11 @@ def apply(
         if run.state != "applied":
             with shown("reading the source once more", 1.0) as show:
                 await check_source(run, _source_of(run, elsewhere), show)
-        application = BackfillApplication(
-            dsn, SystemClock().now, _draw, Points(settings.points_tiers, SwitchedFlags({}), settings.referral_rules)
-        )
-        phases = 1 + bool(run.plan.edges.rows) + bool(run.plan.points.rows)
-        with shown("moving in", phases * run.plan.users, unit="users") as show:
-            await application(run, connections=connections, report=_counting(show))
-        async with service_session(dsn) as connection:
-            return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run), skipped
+        apply_backfill = ApplyBackfill(database, SystemClock(), _draw, settings.points_tiers, settings.referral_rules)
+        with shown("moving in", len(run.phases) * run.plan.users, unit="users") as show:
+            await apply_backfill(run, connections=connections, report=_counting(show))
+        async with database.session() as session, session.reading() as stores:
+            return await find_run(stores.runs, run.plan_hash), await tally_of(stores, run), skipped
 
     show_applied(*_run(work), as_json=as_json)
 
@@ -211,12 +207,12 @@ def verify(plan_hash: str, elsewhere: str | None, yes: bool, as_json: bool) -> N
     The report is kept with the run. Exits with 1 where a promise is broken.
     """
 
-    async def work(settings: Settings) -> Any:
-        run = await _found(settings, plan_hash)
+    async def work(settings: Settings) -> Verification:
+        database = PostgresBackfillDatabase(settings.direct_url)
+        async with database.session() as session, session.reading() as stores:
+            run = await find_run(stores.runs, plan_hash)
         with shown("verifying", 1.0) as show:
-            return await BackfillVerification(settings.direct_url, SystemClock().now)(
-                run, _source_of(run, elsewhere), show
-            )
+            return await VerifyBackfill(database, SystemClock())(run, _source_of(run, elsewhere), show)
 
     report = _run(work)
     show_verification(report, as_json=as_json)
@@ -236,15 +232,17 @@ def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
     """
 
     async def work(settings: Settings) -> tuple[Run, Tally]:
-        dsn, run = settings.direct_url, await _found(settings, plan_hash)
+        database = PostgresBackfillDatabase(settings.direct_url)
+        async with database.session() as session, session.reading() as stores:
+            run = await find_run(stores.runs, plan_hash)
         _ask(
             yes,
             f"Take the {run.plan.users} users of plan {run.plan_hash[:12]} out of {database_of(settings)}?",
         )
         with shown("rolling back", 2 * run.plan.users, unit="users") as show:
-            await BackfillRollback(dsn, SystemClock().now, _draw)(run, report=_counting(show))
-        async with service_session(dsn) as connection:
-            return await BackfillRuns(connection).find(run.plan_hash), await total(connection, run, ("rollback",))
+            await RollBackBackfill(database, SystemClock(), _draw)(run, report=_counting(show))
+        async with database.session() as session, session.reading() as stores:
+            return await find_run(stores.runs, run.plan_hash), await tally_of(stores, run, ["rollback"])
 
     show_rolled_back(*_run(work), as_json=as_json)
 
@@ -257,10 +255,10 @@ def status(plan_hash: str | None, yes: bool, as_json: bool) -> None:  # noqa: AR
     """List the plans, and how far each has come."""
 
     async def work(settings: Settings) -> list[tuple[Run, Tally, Tally]]:
-        async with service_session(settings.direct_url) as connection:
-            runs = BackfillRuns(connection)
-            wanted = [await runs.find(plan_hash)] if plan_hash is not None else await runs.all()
-            return [(run, await total(connection, run), await total(connection, run, ("rollback",))) for run in wanted]
+        database = PostgresBackfillDatabase(settings.direct_url)
+        async with database.session() as session, session.reading() as stores:
+            runs = [await find_run(stores.runs, plan_hash)] if plan_hash is not None else await stores.runs.all()
+            return [(run, await tally_of(stores, run), await tally_of(stores, run, ["rollback"])) for run in runs]
 
     show_runs(_run(work), as_json=as_json)
 
@@ -275,12 +273,7 @@ def _run(work: Callable[[Settings], Coroutine[None, None, T]]) -> T:
         refuse("stopped; what is done stays done, and the same command goes on from there", INTERRUPTED)
 
 
-async def _found(settings: Settings, plan_hash: str) -> Run:
-    async with service_session(settings.direct_url) as connection:
-        return await BackfillRuns(connection).find(plan_hash)
-
-
-def _source_of(run: Run, elsewhere: str | None) -> Source:
+def _source_of(run: Run, elsewhere: str | None) -> LegacySource:
     return open_source(elsewhere or run.plan.source, run.plan.options)
 
 

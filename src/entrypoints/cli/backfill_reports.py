@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tallystick.adapters.legacy.files import NOT_UTF8
-from tallystick.adapters.postgres.backfill.plan import DuplicatesUnresolved, NothingReadable
-from tallystick.adapters.postgres.backfill.runs import MalformedLines
+from tallystick.application.backfill_planning import DuplicatesUnresolved, NothingReadable
+from tallystick.application.backfill_ports import MalformedLines
 from tallystick.domain.backfill import Check, LineFaults, Plan, Run, Tally, Verification
 from tallystick.entrypoints.cli.terminal import ERR, OUT, say_json, say_table
 

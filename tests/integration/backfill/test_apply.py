@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tallystick.adapters.postgres.backfill import runs as backfill_runs
-from tallystick.adapters.postgres.backfill.runs import BackfillRefused, RunnerBusy, only_runner, service_session
+from tallystick.adapters.postgres.backfill import sessions
+from tallystick.application.backfill_ports import BackfillRefused, RunnerBusy
 from tallystick.domain.codes import CROCKFORD, Code
 from tallystick.domain.flags import Flag
 from tallystick.domain.ledger import AccountKey
@@ -233,7 +233,7 @@ async def test_points_are_brought_once_whatever_is_imported_later(moving: Moving
 
 async def test_points_are_brought_while_points_are_switched_off(moving: Moving) -> None:
     """What was earned is not earned now."""
-    moving.flags.switch(Flag.POINTS_ENABLED, enabled=False)
+    moving.world.flags.switch(Flag.POINTS_ENABLED, enabled=False)
 
     await moving.move_in(a_user("ada", points=5))
 
@@ -305,10 +305,10 @@ async def test_applying_twice_is_applying_once(moving: Moving) -> None:
 
 
 async def test_one_runner_at_a_time(moving: Moving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill_runs, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(sessions, "WAIT_SECONDS", 0.3)
     run = await moving.plan(a_user("ada", "ADA11111"))
 
-    async with service_session(moving.dsn) as rival, only_runner(rival):
+    async with moving.database().session() as rival, rival.only_runner():
         with pytest.raises(RunnerBusy):
             await moving.apply(run)
         with pytest.raises(RunnerBusy):

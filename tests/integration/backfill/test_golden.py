@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.adapters.postgres.backfill.plan import BackfillPlanning
+from tallystick.application.backfill_planning import PlanBackfill
 from tallystick.domain.backfill import Options, Run
 from tests.moving import Moving
 
@@ -162,7 +162,9 @@ async def settled(moving: Moving) -> Moving:
 
 async def planned(moving: Moving, chunk: int = 7) -> Run:
     options = Options("jsonl", chunk=chunk)
-    return await BackfillPlanning(moving.dsn, moving.now)(moving.source(GOLDEN), options, lambda _share: None)
+    return await PlanBackfill(moving.database(), moving.world.clock)(
+        moving.source(GOLDEN), options, lambda _share: None
+    )
 
 
 async def test_the_plan_counts_what_there_is(settled: Moving) -> None:

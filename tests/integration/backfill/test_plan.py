@@ -2,8 +2,8 @@
 
 import pytest
 
-from tallystick.adapters.postgres.backfill.apply import SourceChanged
-from tallystick.adapters.postgres.backfill.plan import DuplicatesUnresolved
+from tallystick.application.backfill_chunks import SourceChanged
+from tallystick.application.backfill_planning import DuplicatesUnresolved
 from tallystick.domain.codes import Code
 from tests.moving import Moving, a_user
 

@@ -5,9 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.backfill.apply import BackfillApplication
-from tallystick.adapters.postgres.backfill.runs import BackfillRefused
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.application.backfill_ports import BackfillRefused
 from tallystick.domain.codes import Code
 from tests.integration.postgres.sessions import database_name, login_of, session
 from tests.moving import Moving, a_user
@@ -223,7 +222,7 @@ async def test_a_chunk_that_is_being_written_is_waited_for(moving: Moving, serve
     run = await moving.move_in(a_user("ada", "ADA11111"))
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1"
     async with moving.session() as worker, session(server[0]) as superuser, worker.transaction():
-        await worker.fetchval(Statements.load("backfill_apply").open, run.run)
+        await worker.fetchval(Statements.load("backfill_runs").lock_state, run.run)
         rollback = asyncio.create_task(moving.roll_back(run))
         async with asyncio.timeout(60):
             while not await superuser.fetchval(waiting, database_name(moving.dsn)):  # noqa: ASYNC110  nobody tells
@@ -238,11 +237,10 @@ async def test_nothing_is_written_for_a_run_that_was_taken_back(moving: Moving) 
     """By a worker, say, whose runner lost its lock."""
     run = await moving.move_in(a_user("ada", "ADA11111"))
     await moving.roll_back(run)
-    application = BackfillApplication(moving.dsn, moving.now, moving.draw, moving.points)
 
-    async with moving.session() as worker:
+    async with moving.database().chunk_session() as worker:
         with pytest.raises(BackfillRefused, match="rolled_back by now"):
-            await application._write(worker, run, "points", 0, application._write_points)
+            await moving.application().write_chunk(worker, run, "points", 0)
 
 
 async def test_whoever_is_not_the_owner_changes_nothing(moving: Moving, server: tuple[str, str]) -> None:

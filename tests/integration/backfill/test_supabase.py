@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from tallystick.adapters.legacy.database import SupabaseSource
-from tallystick.adapters.legacy.sources import SourceError
-from tallystick.adapters.postgres.backfill.apply import BackfillApplication, SourceChanged, check_source
-from tallystick.adapters.postgres.backfill.plan import BackfillPlanning
-from tallystick.adapters.postgres.backfill.verify import BackfillVerification
+from tallystick.application.backfill_chunks import SourceChanged, check_source
+from tallystick.application.backfill_planning import PlanBackfill
+from tallystick.application.backfill_verification import VerifyBackfill
 from tallystick.domain.backfill import Options, Run
 from tallystick.domain.legacy import LegacyRecord
+from tallystick.domain.legacy_sources import SourceError
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import Session, login_of, session
 from tests.moving import Moving
@@ -99,7 +99,7 @@ async def supabase(place: str) -> AsyncIterator[Supabase]:
 
 async def planned(moving: Moving, source: SupabaseSource, metadata_field: str = "referral_id") -> Run:
     options = Options("supabase", metadata_field=metadata_field, chunk=2)
-    return await BackfillPlanning(moving.dsn, moving.now)(source, options, lambda _share: None)
+    return await PlanBackfill(moving.database(), moving.world.clock)(source, options, lambda _share: None)
 
 
 async def test_users_come_with_their_codes_and_what_else_is_known(supabase: Supabase) -> None:
@@ -248,10 +248,8 @@ async def test_a_team_moves_in_and_it_is_proved(supabase: Supabase, moving: Movi
 
     run = await planned(moving, supabase.source())
     await check_source(run, supabase.source(), lambda _share: None)
-    await BackfillApplication(moving.dsn, moving.now, moving.draw, moving.points)(
-        run, connections=1, report=lambda *_: None
-    )
-    report = await BackfillVerification(moving.dsn, moving.now)(run, supabase.source(), lambda _share: None)
+    await moving.application()(run, connections=1, report=lambda *_: None)
+    report = await VerifyBackfill(moving.database(), moving.world.clock)(run, supabase.source(), lambda _share: None)
 
     assert report.holds, report
     assert (run.plan.kept, run.plan.reminted, run.plan.minted, run.plan.formless_lines) == (1, 1, 1, [3])

@@ -43,7 +43,7 @@ def clients(moving: Moving, database: Database) -> list[World]:
     """Return instances that live at the time of the move."""
     worlds = [World(PostgresTransactions(database), seed=number) for number in range(3)]
     for world in worlds:
-        world.clock.move(moving.now() - world.clock.now())
+        world.clock.move(moving.world.clock.now() - world.clock.now())
     return worlds
 
 

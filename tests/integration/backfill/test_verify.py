@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tallystick.adapters.postgres.backfill.apply import SourceChanged
-from tallystick.adapters.postgres.backfill.runs import BackfillRefused
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.application.backfill_chunks import SourceChanged
+from tallystick.application.backfill_ports import BackfillRefused
 from tallystick.domain.backfill import Run, Verification
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import database_name, session

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tallystick.adapters.postgres.backfill import runs as backfill_runs
-from tallystick.adapters.postgres.backfill.runs import only_runner, service_session
+from tallystick.adapters.postgres.backfill import sessions
+from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatabase, service_session
 from tallystick.entrypoints.cli.main import main
 from tests.installations import Installation, until
 from tests.integration.cli.conftest import Spoil, on
@@ -300,7 +300,8 @@ async def test_a_plan_is_found_by_its_beginning(backfill: Backfill, source: Path
             "FROM tallystick.backfill_runs"
         )
 
-    assert refusal(await backfill("status", "--plan", plan_hash[:12])) == "two plans start so"
+    refused = refusal(await backfill("status", "--plan", plan_hash[:12]))
+    assert refused == "two plans start with this hash; give more of it"
     assert len(told(await backfill("status", "--plan", plan_hash, "--json"))["items"]) == 1
 
 
@@ -427,10 +428,10 @@ async def test_a_source_that_is_a_database_needs_its_password_each_time(
 async def test_a_second_runner_is_sent_away(
     backfill: Backfill, source: Path, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill_runs, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(sessions, "WAIT_SECONDS", 0.3)
     plan_hash = await planned(backfill, source)
 
-    async with service_session(dsn) as rival, only_runner(rival):
+    async with PostgresBackfillDatabase(dsn).session() as rival, rival.only_runner():
         for arguments in (("plan", "--source", str(source)), ("apply", "--plan", plan_hash, "--yes")):
             assert "another backfill runs" in refusal(await backfill(*arguments))
 

@@ -8,9 +8,10 @@ import pytest
 
 from tallystick.adapters.legacy import files
 from tallystick.adapters.legacy.files import FileFormat, FileSource
-from tallystick.adapters.legacy.sources import LONGEST_LINE, Batch, Malformed, SourceError, read_mapping
+from tallystick.adapters.legacy.sources import LONGEST_LINE, read_mapping
 from tallystick.domain.backfill import LISTED
 from tallystick.domain.legacy import ABSENT_WORDS, AbsentWords, LegacyRecord
+from tallystick.domain.legacy_sources import MalformedLine, SourceBatch, SourceError
 
 NO_OBJECT_INSIDE = "code is looked for inside a JSON object, and something else stands there"
 NOT_UTF8, NO_OBJECT = "the line is not UTF-8", "the line is no JSON object"
@@ -399,7 +400,7 @@ class TestFingerprints:
         monkeypatch.setattr(files, "BATCH", 100)
         content = written(either, 20_000)
         either.path.write_bytes(content)
-        source, batches = either.source(), list[Batch]()
+        source, batches = either.source(), list[SourceBatch]()
 
         async for batch in source.batches():
             if not batches:
@@ -427,7 +428,7 @@ def test_what_is_not_mapped_is_called_as_it_is() -> None:
     assert (names["code"], names["user_id"], names["points"]) == ("a=b", "uid", "points")
 
 
-def every_malformed(batches: list[Batch]) -> Iterator[Malformed]:
+def every_malformed(batches: list[SourceBatch]) -> Iterator[MalformedLine]:
     for batch in batches:
         yield from batch.malformed
 

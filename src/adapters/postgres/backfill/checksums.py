@@ -4,7 +4,7 @@ from datetime import datetime
 
 import asyncpg
 
-from tallystick.adapters.postgres.backfill.runs import Connection
+from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.backfill import Checksum
 

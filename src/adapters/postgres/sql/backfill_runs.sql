@@ -1,20 +1,15 @@
--- find(plan_hash) -> (run, plan_hash, state, plan, planned_at, started_at, finished_at)
+-- find(plan_hash)
 SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
 FROM tallystick.backfill_runs
 WHERE starts_with(plan_hash, $1::text)
 LIMIT 2;
 
--- same(plan_hash) -> (run, plan_hash, state, plan, planned_at, started_at, finished_at)
-SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
-FROM tallystick.backfill_runs
-WHERE plan_hash = $1::text;
-
--- rolled_back() -> int
+-- rolled_back()
 SELECT count(*)
 FROM tallystick.backfill_runs
 WHERE state = 'rolled_back';
 
--- later(run) -> (run, plan_hash, state, plan, planned_at, started_at, finished_at)
+-- later(run)
 SELECT r.run, r.plan_hash, r.state, r.plan, r.planned_at, r.started_at, r.finished_at
 FROM tallystick.backfill_runs AS r
 WHERE
@@ -27,20 +22,27 @@ WHERE
 ORDER BY r.run DESC
 LIMIT 1;
 
--- all() -> (run, plan_hash, state, plan, planned_at, started_at, finished_at)
+-- all()
 SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
 FROM tallystick.backfill_runs
 ORDER BY run DESC
 LIMIT 1000;
 
--- unfinished() -> (run, plan_hash, state, plan, planned_at, started_at, finished_at)
+-- unfinished()
 SELECT run, plan_hash, state, plan, planned_at, started_at, finished_at
 FROM tallystick.backfill_runs
 WHERE state IN ('applying', 'rolling_back')
 ORDER BY run
 LIMIT 1;
 
--- turn(run, state, at) -> nothing
+-- lock_state(run)
+-- Held to the end of the chunk: a change of the state waits for the chunks that are being written.
+SELECT state
+FROM tallystick.backfill_runs
+WHERE run = $1::bigint
+FOR SHARE;
+
+-- change_state(run, state, at)
 UPDATE tallystick.backfill_runs
 SET
     state = $2::text,
@@ -48,51 +50,51 @@ SET
     finished_at = CASE WHEN $2::text IN ('applied', 'rolled_back') THEN $3::timestamptz END
 WHERE run = $1::bigint;
 
--- chunks(run, phase) -> (chunk, tally)
+-- chunks(run, phase)
 SELECT chunk, tally
 FROM tallystick.backfill_chunks
 WHERE run = $1::bigint AND phase = $2::text
 ORDER BY chunk;
 
--- commit(run, phase, chunk, tally, at) -> nothing
+-- commit(run, phase, chunk, tally, at)
 INSERT INTO tallystick.backfill_chunks (run, phase, chunk, tally, done_at)
 VALUES ($1, $2, $3, $4, $5);
 
--- verified(run, report) -> nothing
+-- verified(run, report)
 UPDATE tallystick.backfill_runs
 SET verification = $2::text
 WHERE run = $1::bigint;
 
--- unused() -> int
+-- unused()
 SELECT run
 FROM tallystick.backfill_runs
 WHERE state = 'planned'
 FOR UPDATE;
 
--- drop_users(runs) -> nothing
+-- drop_users(runs)
 DELETE FROM tallystick.legacy_users
 WHERE run = ANY($1::bigint[]);
 
--- drop_codes(runs) -> nothing
+-- drop_codes(runs)
 DELETE FROM tallystick.legacy_codes
 WHERE run = ANY($1::bigint[]);
 
--- drop_malformed(runs) -> nothing
+-- drop_malformed(runs)
 DELETE FROM tallystick.backfill_malformed
 WHERE run = ANY($1::bigint[]);
 
--- drop_runs(runs) -> nothing
+-- drop_runs(runs)
 DELETE FROM tallystick.backfill_runs
 WHERE run = ANY($1::bigint[]);
 
--- malformed(run, limit) -> (line, reason)
+-- malformed(run, limit)
 SELECT line, reason
 FROM tallystick.backfill_malformed
 WHERE run = $1::bigint
 ORDER BY line
 LIMIT $2::bigint;
 
--- faults(run) -> LineFaults
+-- faults(run)
 SELECT reason, count(*) AS lines, (array_agg(line ORDER BY line))[1:5] AS first_lines
 FROM tallystick.backfill_malformed
 WHERE run = $1::bigint
