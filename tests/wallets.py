@@ -35,10 +35,10 @@ def result(outcome: T | Exception) -> T:
     return outcome
 
 
-def encode_for_test(outcome: object, key: RequestKey) -> StoredReply | None:
-    """Stand in for the wire's encoder: what is stored and what is not follows the same rule."""
+def encode_for_test(outcome: object, key: RequestKey) -> StoredReply:
+    """Stand in for the wire's encoder."""
     if isinstance(outcome, Refusal):
-        return None if outcome.retryable else StoredReply(key.fingerprint, 409, outcome.code.encode())
+        return StoredReply(key.fingerprint, 409, outcome.code.encode())
     return StoredReply(key.fingerprint, key.success_status, repr(outcome).encode())
 
 

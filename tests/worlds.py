@@ -28,7 +28,7 @@ from tallystick.domain.identity_events import EventKind, IdentityEvent
 from tallystick.domain.ids import uuid_v7
 from tallystick.domain.referral_points import ReferralNeed, ReferralPoints
 from tallystick.domain.referrals import AttributionAttempt, AttributionRequest, Edge, Leader
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
 from tests.legacies import Legacies
@@ -82,7 +82,7 @@ class World(Legacies):
     def mint_command(self, user: str, candidates: Sequence[str] | None = None) -> Mint:
         return Mint(UserId(user), self._drawn(candidates), self.clock.now())
 
-    async def mint_outcome(self, user: str, *, candidates: Sequence[str] | None = None) -> Minted | Refusal:
+    async def mint_outcome(self, user: str, *, candidates: Sequence[str] | None = None) -> Minted | Failure:
         return (await self.mint_codes([self.mint_command(user, candidates)]))[0]
 
     async def mint(self, user: str, *, candidates: Sequence[str] | None = None) -> Code:

@@ -14,7 +14,7 @@ from tallystick.application.transactions import Stores, Transactions
 from tallystick.application.users import enter
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.codes import Code
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserDeleted, UserId
 
 
@@ -51,7 +51,7 @@ class MintCodes:
         self._transactions, self._clock, self._metrics = transactions, clock, metrics
         self._bring, self._note = bring, note
 
-    async def __call__(self, mints: Sequence[Mint]) -> list[Minted | Refusal]:
+    async def __call__(self, mints: Sequence[Mint]) -> list[Minted | Failure]:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
             user_ids = {command.user_id for command in mints}
@@ -85,13 +85,13 @@ class RemintCodes:
         self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
         self._bring, self._note, self._bounds = bring, note, bounds
 
-    async def __call__(self, remints: Sequence[Keyed[Remint]]) -> list[Reminted | Refusal | Replayed]:
+    async def __call__(self, remints: Sequence[Keyed[Remint]]) -> list[Reminted | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, remints, lambda fresh: self._remint(stores, fresh))
         self._note({keyed.command.user_id for keyed in remints})
         return outcomes
 
-    async def _remint(self, stores: Stores, remints: Sequence[Remint]) -> list[Reminted | Refusal]:
+    async def _remint(self, stores: Stores, remints: Sequence[Remint]) -> list[Reminted | Failure]:
         now = self._clock.now()
         user_ids = {command.user_id for command in remints}
         await self._bring(stores, user_ids, now)
@@ -107,7 +107,7 @@ class RemintCodes:
             for number, command in enumerate(remints)
         ]
 
-    async def _remint_one(self, stores: Stores, command: Remint, now: datetime, room: Room) -> Reminted | Refusal:
+    async def _remint_one(self, stores: Stores, command: Remint, now: datetime, room: Room) -> Reminted | Failure:
         user_id = command.user_id
         verified = user_id in await stores.verifications.verified([user_id])
         held = (await stores.codes.canonical([user_id])).get(user_id)
@@ -120,7 +120,7 @@ class RemintCodes:
             return room.refusal
         await stores.codes.demote([user_id], now)
         minted = (await mint(stores, {user_id: command.candidates}, now))[user_id]
-        if isinstance(minted, Refusal):
+        if isinstance(minted, Failure):
             raise minted  # the old code must stay canonical: nothing of this batch is stored
         self._metrics.count("collision_retry_count", minted.collisions)
         return Reminted(minted.code, held, verified)

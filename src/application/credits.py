@@ -8,7 +8,7 @@ import msgspec
 from tallystick.application.idempotency import AnswerOnce, IdempotencyMismatch, Keyed, Replayed
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.ledger import Account, AccountKey, Entry, Event
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserDeleted, UserId
 
 
@@ -37,11 +37,11 @@ class GrantCredits:
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
-    async def __call__(self, grants: Sequence[Keyed[Grant]]) -> list[Granted | Refusal | Replayed]:
+    async def __call__(self, grants: Sequence[Keyed[Grant]]) -> list[Granted | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, grants, lambda fresh: self._grant(stores, fresh))
 
-    async def _grant(self, stores: Stores, grants: Sequence[Grant]) -> list[Granted | Refusal]:
+    async def _grant(self, stores: Stores, grants: Sequence[Grant]) -> list[Granted | Failure]:
         deleted = await stores.users.deleted({grant.user_id for grant in grants})
         kept = await stores.ledger.grants({grant.event_key for grant in grants})
         new = [grant for grant in grants if grant.event_key not in kept and grant.user_id not in deleted]
@@ -51,7 +51,7 @@ class GrantCredits:
         # Again behind the locks: what a rival granted to the same user meanwhile.
         kept |= await stores.ledger.grants({grant.event_key for grant in new})
         posted: list[Entry] = []
-        outcomes: list[Granted | Refusal] = []
+        outcomes: list[Granted | Failure] = []
         for grant in grants:
             known = kept.get(grant.event_key)
             if known is not None:
@@ -66,7 +66,7 @@ class GrantCredits:
 
 def _post(
     grant: Grant, accounts: dict[AccountKey, Account], kept: dict[str, Entry], posted: list[Entry]
-) -> Granted | Refusal:
+) -> Granted | Failure:
     key = AccountKey(grant.user_id, "credits")
     try:
         entry = accounts[key].post(
@@ -77,15 +77,15 @@ def _post(
             reason=grant.reason,
             staff_id=grant.staff_id,
         )
-    except Refusal as refusal:
-        return refusal
+    except Failure as failure:
+        return failure
     accounts[key] = accounts[key].after(entry)
     kept[grant.event_key] = entry
     posted.append(entry)
     return Granted(entry, was_there=False)
 
 
-def _again(grant: Grant, known: Entry) -> Granted | Refusal:
+def _again(grant: Grant, known: Entry) -> Granted | Failure:
     if (known.user_id, known.amount) != (grant.user_id, grant.amount):
         return IdempotencyMismatch("this event_key was used for another grant; a new grant needs a new event_key")
     # A batch that is run again after a lost answer finds its own entry, which is no hit.

@@ -8,7 +8,7 @@ import msgspec
 from tallystick.application.erasures import EraseTraces, erase_single_rows
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.application.users import UserBatch, enter
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import User, UserId, UserNotFound
 
 
@@ -38,7 +38,7 @@ class DeleteUsers:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions, self._erase = transactions, EraseTraces(transactions)
 
-    async def __call__(self, deletions: Sequence[Deletion]) -> list[Deleted | Refusal]:
+    async def __call__(self, deletions: Sequence[Deletion]) -> list[Deleted | Failure]:
         async with self._transactions.begin() as stores:
             users = await _those_seen(stores, {deletion.user_id for deletion in deletions}, deletions[0].at)
             users_batch, since = UserBatch(users, users.values(), at=deletions[0].at), dict[UserId, datetime]()
@@ -62,5 +62,5 @@ async def _those_seen(stores: Stores, user_ids: set[UserId], at: datetime) -> di
     return users
 
 
-def _outcome(user_id: UserId, since: dict[UserId, datetime]) -> Deleted | Refusal:
+def _outcome(user_id: UserId, since: dict[UserId, datetime]) -> Deleted | Failure:
     return Deleted(user_id, since[user_id]) if user_id in since else UserNotFound()

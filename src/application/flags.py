@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted, Transactions
 from tallystick.domain.flags import Flag, Flags, FlagState, Pins, Switch, state_of, switch
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 
 
 class FollowedFlags(Flags):
@@ -41,22 +41,22 @@ class SwitchFlags:
     def __init__(self, transactions: Transactions, flags: FollowedFlags, once: AnswerOnce) -> None:
         self._transactions, self._flags, self._once = transactions, flags, once
 
-    async def __call__(self, wanted: Sequence[Keyed[Switch]]) -> list[FlagState | Refusal | Replayed]:
+    async def __call__(self, wanted: Sequence[Keyed[Switch]]) -> list[FlagState | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, wanted, lambda fresh: self._switch(stores, fresh))
         with contextlib.suppress(TransactionAborted, StoreUnavailable):
             await self._flags.look()
         return outcomes
 
-    async def _switch(self, stores: Stores, wanted: Sequence[Switch]) -> list[FlagState | Refusal]:
+    async def _switch(self, stores: Stores, wanted: Sequence[Switch]) -> list[FlagState | Failure]:
         book, changed = await stores.flags.all(), dict[Flag, Switch]()
-        outcomes: list[FlagState | Refusal] = []
+        outcomes: list[FlagState | Failure] = []
         for each in wanted:
             before = book.get(each.flag)
             try:
                 after = switch(each, before, self._flags.pins)
-            except Refusal as refusal:
-                outcomes.append(refusal)
+            except Failure as failure:
+                outcomes.append(failure)
                 continue
             if after is not before:
                 book[each.flag] = changed[each.flag] = after

@@ -60,7 +60,7 @@ class _Waiting(Generic[C, R]):
     failure: StoreFailure | None = None
     """How the store failed this command the last time that it was tried."""
 
-    def settle(self, outcome: R | Exception) -> None:
+    def answer(self, outcome: R | Exception) -> None:
         """Answer with what the batch came to: a result, a refusal, or an earlier answer."""
         if self.reply.done():  # the caller went away; the effect stands all the same
             return
@@ -75,9 +75,9 @@ class _Waiting(Generic[C, R]):
         self.fail(Overloaded(f"{detail}; nothing was done, ask again", cause=failure.cause, sqlstate=failure.sqlstate))
 
     def fail(self, error: Exception) -> None:
-        """Answer that the batch came to nothing."""
-        is_refusal = isinstance(error, Refusal) and not isinstance(error, Overloaded)
-        self.settle(OutcomeUnknown() if self.maybe_stored and not is_refusal else error)
+        """Answer with an error; OutcomeUnknown where a commit may have stored the command, unless it was refused."""
+        is_definite = isinstance(error, Refusal) or not self.maybe_stored
+        self.answer(error if is_definite else OutcomeUnknown())
 
 
 class GroupCommit(Generic[C, R]):
@@ -116,7 +116,7 @@ class GroupCommit(Generic[C, R]):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, command: C, /) -> R:
-        """Return the command's result, after its commit; raise its Refusal, Overloaded or OutcomeUnknown."""
+        """Return the command's result, after its commit; raise its Failure, Overloaded or OutcomeUnknown."""
         if self._closed or self._queued >= self._bounds.queue_length:
             self._metrics.count("group_commit_shed", label=self._name)
             raise Overloaded(cause="shutdown" if self._closed else "queue_full")
@@ -220,7 +220,7 @@ class GroupCommit(Generic[C, R]):
             await self._split(taken, error)
             return "done"
         for waiting, outcome in zip(taken, outcomes, strict=True):
-            waiting.settle(outcome)
+            waiting.answer(outcome)
         return "done"
 
     async def _run(self, taken: Sequence[_Waiting[C, R]]) -> Sequence[R | Exception]:

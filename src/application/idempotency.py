@@ -7,7 +7,7 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from tallystick.domain.bounds import DEFAULT_BOUNDS, BoundReached, UserBounds
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure, Refusal, Unavailable
 from tallystick.domain.users import UserDeleted, UserId, Users
 
 C = TypeVar("C")
@@ -52,11 +52,10 @@ class IdempotencyMismatch(Refusal):
         super().__init__(detail)
 
 
-class IdempotencyInProgress(Refusal):
+class IdempotencyInProgress(Unavailable):
     """The first request with the key is still running."""
 
     code = "IDEMPOTENCY_IN_PROGRESS"
-    retryable = True
 
     def __init__(self) -> None:
         super().__init__("the first request with this Idempotency-Key is still running; ask again in a moment")
@@ -125,7 +124,7 @@ class ReplyEncoder(Protocol):
     """Renders an outcome exactly as the wire will carry it."""
 
     def __call__(self, outcome: object, key: RequestKey, /) -> StoredReply | None:
-        """Return the reply to store; None for refusals that another try may turn into a success."""
+        """Return the reply to store for a success or a refusal; None where replies are not stored."""
 
 
 class AnswerOnce:
@@ -138,8 +137,8 @@ class AnswerOnce:
         self,
         stores: ReplyStores,
         requests: Sequence[Keyed[C]],
-        work: Callable[[Sequence[C]], Awaitable[Sequence[R | Refusal]]],
-    ) -> list[R | Refusal | Replayed]:
+        work: Callable[[Sequence[C]], Awaitable[Sequence[R | Failure]]],
+    ) -> list[R | Failure | Replayed]:
         """Return the outcomes in order.
 
         A repeated key yields Replayed, IdempotencyMismatch or IdempotencyInProgress; UserDeleted for a caller who was
@@ -165,8 +164,10 @@ class AnswerOnce:
         replies: dict[tuple[UserId, str], StoredReply] = {}
         for number in first:
             key = requests[number].key
-            reply = self._encode(outcomes[number], key) if key is not None else None
-            if key is not None and reply is not None:
+            if key is None or not _may_be_stored(outcomes[number]):
+                continue
+            reply = self._encode(outcomes[number], key)
+            if reply is not None:
                 replies[key.caller, key.key] = reply
         await stores.idempotency.record([(asked[name], reply) for name, reply in replies.items()], self._bounds)
         repeated = {r.key.caller for n, r in enumerate(requests) if n not in outcomes and r.key is not None}
@@ -197,6 +198,11 @@ class AnswerOnce:
         return full
 
 
+def _may_be_stored(outcome: object) -> bool:
+    """Tell whether a retry with the same key gets this outcome again: any other failure lets the retry run."""
+    return isinstance(outcome, Refusal) or not isinstance(outcome, Failure)
+
+
 def _is_to_run(
     request: Keyed[C], claims: Mapping[tuple[UserId, str], Claim], asked: Mapping[tuple[UserId, str], RequestKey]
 ) -> bool:
@@ -211,7 +217,7 @@ def _again(
     replies: Mapping[tuple[UserId, str], StoredReply],
     deleted: set[UserId],
     full: Mapping[tuple[UserId, str], BoundReached],
-) -> Refusal | Replayed:
+) -> Failure | Replayed:
     if key is None:
         raise AssertionError("a command without a key always runs")
     if key.caller in deleted:

@@ -17,7 +17,7 @@ from tallystick.application.users import UserBatch, enter, holders_of
 from tallystick.domain.codes import Code
 from tallystick.domain.identity import Verification
 from tallystick.domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import CLAIMS, Profile, UserId
 
 Receipt = Literal["processed", "duplicate"]
@@ -72,7 +72,7 @@ class ReceiveIdentityEvents:
     def _measure(
         self,
         events: Sequence[IdentityEvent],
-        minted: Mapping[UserId, Minted | Refusal],
+        minted: Mapping[UserId, Minted | Failure],
         *,
         out_of_order: int,
         replays: int,
@@ -142,7 +142,7 @@ class EventBatch:
         """Return those whom the events deleted."""
         return self._users.gone()
 
-    async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Refusal]:
+    async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Failure]:
         """Store what the events changed, and mint for those who live."""
         await self._users.store(stores)
         await erase_single_rows(stores, self._users.gone(), at)

@@ -19,7 +19,7 @@ from tallystick.domain.invites import (
     SeatKey,
     redeem,
 )
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserDeleted, UserId
 
 
@@ -71,11 +71,11 @@ class MakeInvites:
     def __init__(self, transactions: Transactions, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
         self._transactions, self._once, self._bounds = transactions, once, bounds
 
-    async def __call__(self, commands: Sequence[Keyed[NewInvite | RevokeInvite]]) -> list[Invite | Refusal | Replayed]:
+    async def __call__(self, commands: Sequence[Keyed[NewInvite | RevokeInvite]]) -> list[Invite | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
 
-    async def _decide(self, stores: Stores, commands: Sequence[NewInvite | RevokeInvite]) -> list[Invite | Refusal]:
+    async def _decide(self, stores: Stores, commands: Sequence[NewInvite | RevokeInvite]) -> list[Invite | Failure]:
         # Without a lock: an invite of somebody who is deleted a moment later stays valid, like all of theirs.
         owners = {command.owner_id for command in commands if isinstance(command, NewInvite)}
         deleted = await stores.users.deleted(owners) if owners else set[UserId]()
@@ -88,7 +88,7 @@ class MakeInvites:
             for command in commands
         ]
 
-    async def _make(self, stores: Stores, command: NewInvite, deleted: set[UserId], room: Room) -> Invite | Refusal:
+    async def _make(self, stores: Stores, command: NewInvite, deleted: set[UserId], room: Room) -> Invite | Failure:
         if command.owner_id in deleted:
             return UserDeleted()
         if not room.take(command.owner_id):
@@ -109,7 +109,7 @@ class MakeInvites:
                 return invite
         return CodeTaken() if command.is_chosen else CodesExhausted()
 
-    async def _revoke(self, stores: Stores, command: RevokeInvite) -> Invite | Refusal:
+    async def _revoke(self, stores: Stores, command: RevokeInvite) -> Invite | Failure:
         found = await stores.invites.find(command.invite_id)
         if found is None or not (command.manages or found.owner_id == command.user_id):
             return InviteNotFound()
@@ -127,11 +127,11 @@ class RedeemInvites:
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
-    async def __call__(self, redemptions: Sequence[Keyed[Redemption]]) -> list[Redeemed | Refusal | Replayed]:
+    async def __call__(self, redemptions: Sequence[Keyed[Redemption]]) -> list[Redeemed | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, redemptions, lambda fresh: self._redeem(stores, fresh))
 
-    async def _redeem(self, stores: Stores, redemptions: Sequence[Redemption]) -> list[Redeemed | Refusal]:
+    async def _redeem(self, stores: Stores, redemptions: Sequence[Redemption]) -> list[Redeemed | Failure]:
         seats = await Seats.open(stores, redemptions)
         outcomes = [UserDeleted() if r.user_id in seats.deleted else _take(seats, r) for r in redemptions]
         await seats.record(stores)
@@ -157,7 +157,7 @@ class Seats:
         return cls(invites, uses, deleted)
 
     def decide(self, redemption: Redemption) -> tuple[Invite, InviteUse]:
-        """Decide one redemption and keep nothing of it yet; its Refusal where there is no seat for it."""
+        """Decide one redemption and keep nothing of it yet; its Failure where there is no seat for it."""
         invite = self._invites.get(redemption.code) if redemption.code is not None else None
         kept = self._uses.get(SeatKey(invite.invite_id, redemption.user_id)) if invite is not None else None
         return redeem(invite, redemption.user_id, kept, attempt_id=redemption.attempt_id, at=redemption.at)
@@ -179,10 +179,10 @@ class Seats:
             await stores.invites.record_uses(self._new)
 
 
-def _take(seats: Seats, redemption: Redemption) -> Redeemed | Refusal:
+def _take(seats: Seats, redemption: Redemption) -> Redeemed | Failure:
     try:
         invite, use = seats.decide(redemption)
-    except Refusal as refusal:
-        return refusal
+    except Failure as failure:
+        return failure
     seats.keep(invite, use)
     return Redeemed(invite.invite_id, invite.code, use.used_at, invite.remaining)

@@ -10,7 +10,7 @@ from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.codes import Code
 from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.legacy_metadata import settle
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 
 
@@ -112,5 +112,5 @@ async def mint_missing(
     held = await stores.codes.canonical(asked)
     minted = await mint(stores, {user_id: draw_candidates() for user_id in asked if user_id not in held}, at)
     for outcome in minted.values():
-        if isinstance(outcome, Refusal):
+        if isinstance(outcome, Failure):
             raise outcome

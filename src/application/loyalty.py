@@ -10,7 +10,7 @@ from tallystick.application.points import Accrued, Points, count_outcomes, credi
 from tallystick.application.ports import Metrics
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.loyalty import Earning, PointsDisabled, award
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 
 
@@ -36,7 +36,7 @@ class Earnings(msgspec.Struct, frozen=True):
 class Credited(msgspec.Struct, frozen=True):
     """What became of the earnings of one request, in their order."""
 
-    results: tuple[Accrued | Refusal, ...]
+    results: tuple[Accrued | Failure, ...]
 
 
 class AwardPoints:
@@ -45,13 +45,13 @@ class AwardPoints:
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
 
-    async def __call__(self, awards: Sequence[Keyed[Award]]) -> list[Accrued | Refusal | Replayed]:
+    async def __call__(self, awards: Sequence[Keyed[Award]]) -> list[Accrued | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, awards, lambda fresh: self._award(stores, fresh))
         count_outcomes(self._metrics, outcomes)
         return outcomes
 
-    async def _award(self, stores: Stores, awards: Sequence[Award]) -> list[Accrued | Refusal]:
+    async def _award(self, stores: Stores, awards: Sequence[Award]) -> list[Accrued | Failure]:
         return await credit_all(stores, self._points, [_earned_by(award) for award in awards])
 
 
@@ -61,14 +61,14 @@ class AccruePoints:
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
 
-    async def __call__(self, batches: Sequence[Keyed[Earnings]]) -> list[Credited | Refusal | Replayed]:
+    async def __call__(self, batches: Sequence[Keyed[Earnings]]) -> list[Credited | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, batches, lambda fresh: self._credit(stores, fresh))
         for outcome in outcomes:
             count_outcomes(self._metrics, outcome.results if isinstance(outcome, Credited) else ())
         return outcomes
 
-    async def _credit(self, stores: Stores, batches: Sequence[Earnings]) -> Sequence[Credited | Refusal]:
+    async def _credit(self, stores: Stores, batches: Sequence[Earnings]) -> Sequence[Credited | Failure]:
         if not self._points.are_on:
             return [PointsDisabled() for _ in batches]
         asked = [earning for batch in batches for earning in batch.earnings]
@@ -77,7 +77,7 @@ class AccruePoints:
         return [Credited(tuple(next(results) for _ in batch.earnings)) for batch in batches]
 
 
-def _earned_by(given: Award) -> Earning | Refusal:
+def _earned_by(given: Award) -> Earning | Failure:
     try:
         return award(
             given.player_id,
@@ -88,5 +88,5 @@ def _earned_by(given: Award) -> Earning | Refusal:
             correlation_id=given.correlation_id,
             at=given.at,
         )
-    except Refusal as refusal:
-        return refusal
+    except Failure as failure:
+        return failure

@@ -9,7 +9,7 @@ import msgspec
 from tallystick.application.ports import Metrics
 from tallystick.application.transactions import Stores
 from tallystick.domain.codes import MAX_CANDIDATES, Code, CodeEntry, CodesExhausted
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 
 
@@ -31,10 +31,10 @@ class Minted(msgspec.Struct, frozen=True):
 
 async def mint(
     stores: Stores, candidates: Mapping[UserId, Sequence[Code]], at: datetime
-) -> dict[UserId, Minted | Refusal]:
+) -> dict[UserId, Minted | Failure]:
     """Give each of these locked, living users a canonical code; whoever has one keeps it."""
     held = await stores.codes.canonical(candidates)
-    minted: dict[UserId, Minted | Refusal] = {u: Minted(code, created=False) for u, code in held.items()}
+    minted: dict[UserId, Minted | Failure] = {u: Minted(code, created=False) for u, code in held.items()}
     wanting = [user_id for user_id in candidates if user_id not in held]
     for attempt in range(MAX_CANDIDATES):
         if not wanting:
@@ -53,13 +53,13 @@ async def mint(
     return minted | {user_id: CodesExhausted() for user_id in wanting}
 
 
-def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted | Refusal]], now: datetime) -> None:
+def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted | Failure]], now: datetime) -> None:
     """Measure what a committed batch of mints did; each with its user and the time when it was first asked for."""
     measured: set[UserId] = set()
     for user_id, since, minted in mints:
         is_first = user_id not in measured
         measured.add(user_id)
-        if isinstance(minted, Refusal):
+        if isinstance(minted, Failure):
             metrics.count("collision_retry_count", MAX_CANDIDATES if is_first else 0)
         elif minted.created and is_first:
             metrics.count("collision_retry_count", minted.collisions)

@@ -17,7 +17,7 @@ from tallystick.domain.loyalty import Earning, receipt
 from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual, wait
 from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipId
 from tallystick.domain.referral_points import referral_event
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 
 SWEEP_PAUSE = timedelta(seconds=55)
@@ -39,13 +39,13 @@ class RecoverAccruals:
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
 
-    async def __call__(self, recoveries: Sequence[Keyed[Recovery]]) -> list[Accrued | Refusal | Replayed]:
+    async def __call__(self, recoveries: Sequence[Keyed[Recovery]]) -> list[Accrued | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, recoveries, lambda fresh: self._recover(stores, fresh))
         count_recoveries(self._metrics, outcomes)
         return outcomes
 
-    async def _recover(self, stores: Stores, recoveries: Sequence[Recovery]) -> list[Accrued | Refusal]:
+    async def _recover(self, stores: Stores, recoveries: Sequence[Recovery]) -> list[Accrued | Failure]:
         events = {recovery.event for recovery in recoveries}
         points = await self._points.batch(stores, {event.user_id for event in events})
         batch = await PendingBatch.open(stores, points, events)
@@ -112,11 +112,11 @@ class PendingBatch:
         """Tell whether an event's points wait."""
         return event in self._waiting
 
-    def begin(self, earning: Earning, refusal: Refusal) -> None:
-        """Let an earning wait, because of a refusal."""
-        self._waiting[earning.key] = self._begun[earning.key] = wait(earning, refusal)
+    def begin(self, earning: Earning, failure: Failure) -> None:
+        """Keep an earning as a pending accrual, because of a failure."""
+        self._waiting[earning.key] = self._begun[earning.key] = wait(earning, failure)
 
-    def recover(self, event: EventKey, at: datetime) -> Accrued | Refusal:
+    def recover(self, event: EventKey, at: datetime) -> Accrued | Failure:
         """Credit what waits for an event; the first accrual where it was credited before."""
         pending = self._waiting.get(event)
         if pending is None:
@@ -126,8 +126,8 @@ class PendingBatch:
             return Accrued(receipt(made), was_there=is_hit) if made is not None else AccrualNotFound()
         try:
             accrued = self._points.credit(pending.earning(at))
-        except Refusal as refusal:
-            tried = self._waiting[event] = self._tried[event] = pending.tried(refusal, at)
+        except Failure as failure:
+            tried = self._waiting[event] = self._tried[event] = pending.tried(failure, at)
             return AccrualPending(tried.cause, tried.correlation_id)
         del self._waiting[event]
         self._done.add(event)
@@ -185,8 +185,8 @@ async def credit_referrals(
     for earning in earned:
         try:
             counter.credit(earning)
-        except Refusal as refusal:
-            batch.begin(earning, refusal)
+        except Failure as failure:
+            batch.begin(earning, failure)
             refused += 1
     await batch.record(stores)
     return ReferralsCredited(len(earned) - refused, refused, recovered)

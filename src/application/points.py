@@ -13,7 +13,7 @@ from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey
 from tallystick.domain.loyalty import Accrual, Earning, Player, PointsDisabled, Tiers, earn, is_same_award, receipt
 from tallystick.domain.referral_points import ReferralPoints
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserDeleted, UserId, UserNotFound
 
 
@@ -164,16 +164,16 @@ class PointsBatch:
 
 
 async def credit_all(
-    stores: Stores, points: Points, asked: Sequence[Earning | Refusal], *, are_on: bool | None = None
-) -> list[Accrued | Refusal]:
+    stores: Stores, points: Points, asked: Sequence[Earning | Failure], *, are_on: bool | None = None
+) -> list[Accrued | Failure]:
     """Credit earnings in their order, and store them; one refusal stops nobody else."""
     players = {earning.player_id for earning in asked if isinstance(earning, Earning)}
     return await credit_batch(stores, await points.batch(stores, players, are_on=are_on), asked)
 
 
 async def credit_batch(
-    stores: Stores, batch: PointsBatch, asked: Sequence[Earning | Refusal]
-) -> list[Accrued | Refusal]:
+    stores: Stores, batch: PointsBatch, asked: Sequence[Earning | Failure]
+) -> list[Accrued | Failure]:
     """Credit earnings of the players whom the batch has locked, as credit_all does."""
     earnings = [earning for earning in asked if isinstance(earning, Earning)]
     await batch.recall(stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None})
@@ -182,11 +182,11 @@ async def credit_batch(
     return outcomes
 
 
-def _credit(batch: PointsBatch, earning: Earning) -> Accrued | Refusal:
+def _credit(batch: PointsBatch, earning: Earning) -> Accrued | Failure:
     try:
         return batch.credit(earning)
-    except Refusal as refusal:
-        return refusal
+    except Failure as failure:
+        return failure
 
 
 def count_outcomes(metrics: Metrics, outcomes: Iterable[object]) -> None:
@@ -194,5 +194,5 @@ def count_outcomes(metrics: Metrics, outcomes: Iterable[object]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Accrued):
             metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "credited")
-        elif isinstance(outcome, Refusal):
+        elif isinstance(outcome, Failure):
             metrics.count("accrual_outcomes", label="refused")

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Unavailable
 
 CounterName = Literal[
     "accrual_outcomes",
@@ -90,11 +90,10 @@ class Allowance(msgspec.Struct, frozen=True):
     reset_seconds: int
 
 
-class LimiterUnavailable(Refusal):
+class LimiterUnavailable(Unavailable):
     """The shared counters of a group that must not be unlimited are out of reach."""
 
     code = "LIMITER_UNAVAILABLE"
-    retryable = True
     _failure_cause = "limiter_storage"
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from tallystick.domain.rating_slips import (
     SlipNotOpen,
     open_slip,
 )
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserDeleted, UserId, UserNotFound
 
 
@@ -73,15 +73,15 @@ class OpenSlips:
     ) -> None:
         self._transactions, self._games, self._once, self._bounds = transactions, games, once, bounds
 
-    async def __call__(self, commands: Sequence[Keyed[NewSlip]]) -> list[Slip | Refusal | Replayed]:
+    async def __call__(self, commands: Sequence[Keyed[NewSlip]]) -> list[Slip | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, commands, lambda fresh: self._open(stores, fresh))
 
-    async def _open(self, stores: Stores, commands: Sequence[NewSlip]) -> list[Slip | Refusal]:
+    async def _open(self, stores: Stores, commands: Sequence[NewSlip]) -> list[Slip | Failure]:
         players = await stores.players.find({command.player_id for command in commands})
         living = {player_id for player_id, player in players.items() if not player.is_deleted}
         room = await Room.open(stores, "slips", living, self._bounds)
-        outcomes: list[Slip | Refusal] = []
+        outcomes: list[Slip | Failure] = []
         for command in commands:
             player = players.get(command.player_id)
             if player is None or player.is_deleted:
@@ -92,14 +92,14 @@ class OpenSlips:
         return outcomes
 
     @staticmethod
-    async def _with_room(stores: Stores, slip: Slip | Refusal, room: Room) -> Slip | Refusal:
+    async def _with_room(stores: Stores, slip: Slip | Failure, room: Room) -> Slip | Failure:
         """Return the slip where its player may have one more."""
-        if isinstance(slip, Refusal) or room.take(slip.player_id):
+        if isinstance(slip, Failure) or room.take(slip.player_id):
             return slip
         # An earlier try whose answer was lost may have stored it as the last one that there was room for.
         return (await stores.slips.find([slip.slip_id])).get(slip.slip_id) or room.refusal
 
-    def _decide(self, command: NewSlip) -> Slip | Refusal:
+    def _decide(self, command: NewSlip) -> Slip | Failure:
         try:
             return open_slip(
                 command.slip_id,
@@ -110,8 +110,8 @@ class OpenSlips:
                 opened_at=command.opened_at,
                 at=command.at,
             )
-        except Refusal as refusal:
-            return refusal
+        except Failure as failure:
+            return failure
 
 
 class CompleteSlips:
@@ -120,13 +120,13 @@ class CompleteSlips:
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
 
-    async def __call__(self, commands: Sequence[Keyed[CompleteSlip]]) -> list[Completed | Refusal | Replayed]:
+    async def __call__(self, commands: Sequence[Keyed[CompleteSlip]]) -> list[Completed | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, commands, lambda fresh: self._complete(stores, fresh))
         self._measure(outcomes)
         return outcomes
 
-    async def _complete(self, stores: Stores, commands: Sequence[CompleteSlip]) -> list[Completed | Refusal]:
+    async def _complete(self, stores: Stores, commands: Sequence[CompleteSlip]) -> list[Completed | Failure]:
         batch = await SlipBatch.open(stores, self._points, {command.slip_id for command in commands})
         outcomes = [batch.complete(command) for command in commands]
         await batch.record(stores)
@@ -146,13 +146,13 @@ class RecoverSlips:
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
 
-    async def __call__(self, commands: Sequence[Keyed[RecoverSlip]]) -> list[Accrued | Refusal | Replayed]:
+    async def __call__(self, commands: Sequence[Keyed[RecoverSlip]]) -> list[Accrued | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, commands, lambda fresh: self._recover(stores, fresh))
         count_recoveries(self._metrics, outcomes)
         return outcomes
 
-    async def _recover(self, stores: Stores, commands: Sequence[RecoverSlip]) -> list[Accrued | Refusal]:
+    async def _recover(self, stores: Stores, commands: Sequence[RecoverSlip]) -> list[Accrued | Failure]:
         batch = await SlipBatch.open(stores, self._points, {command.slip_id for command in commands})
         outcomes = [batch.recover(command) for command in commands]
         await batch.record(stores)
@@ -182,7 +182,7 @@ class SlipBatch:
         }
         return cls(counter, pending, unpaid)
 
-    def complete(self, command: CompleteSlip) -> Completed | Refusal:
+    def complete(self, command: CompleteSlip) -> Completed | Failure:
         """Decide one completion."""
         slip = self._pending.slip(command.slip_id)
         if slip is None:
@@ -196,8 +196,8 @@ class SlipBatch:
                 correlation_id=command.correlation_id,
                 at=command.at,
             )
-        except Refusal as refusal:
-            return refusal
+        except Failure as failure:
+            return failure
         nothing, version = self._points.unchanged(slip.player_id, command.at)
         closed = msgspec.structs.replace(closed, account_version=version)
         self._pending.keep(closed)
@@ -207,22 +207,22 @@ class SlipBatch:
         earning = closed.earning(command.staff_id)
         try:
             return Completed(closed, self._points.credit(earning).accrual, was_there=False)
-        except Refusal as refusal:
-            self._pending.begin(earning, refusal)
+        except Failure as failure:
+            self._pending.begin(earning, failure)
             self._pending.keep(msgspec.structs.replace(closed, state="accrual_pending"))
             return PartialCompletion(closed.slip_id, command.correlation_id)
 
-    def _complete_again(self, slip: Slip, command: CompleteSlip) -> Completed | Refusal:
+    def _complete_again(self, slip: Slip, command: CompleteSlip) -> Completed | Failure:
         if not slip.was_closed_with(command.average_bet, command.closed_at):
             return SlipNotOpen(slip.state)
         accrued = self._accrual_of(slip, command.at)
-        if isinstance(accrued, Refusal):
+        if isinstance(accrued, Failure):
             return accrued
         # A batch that is run again after a lost answer finds its own completion, which is no hit.
         is_own = (slip.completed_at, slip.correlation_id) == (command.at, command.correlation_id)
         return Completed(self._pending.slip(slip.slip_id) or slip, accrued.accrual, was_there=not is_own)
 
-    def recover(self, command: RecoverSlip) -> Accrued | Refusal:
+    def recover(self, command: RecoverSlip) -> Accrued | Failure:
         """Decide one recovery."""
         slip = self._pending.slip(command.slip_id)
         if slip is None:
@@ -231,7 +231,7 @@ class SlipBatch:
             return SlipNotOpen(slip.state, "this slip has not been completed yet")
         return self._accrual_of(slip, command.at)
 
-    def _accrual_of(self, slip: Slip, at: datetime) -> Accrued | Refusal:
+    def _accrual_of(self, slip: Slip, at: datetime) -> Accrued | Failure:
         """Return what a slip that is closed has earned, credited now where it has waited."""
         if not slip.points:
             return Accrued(self._unpaid[slip.slip_id], was_there=True)

@@ -30,7 +30,7 @@ from tallystick.domain.referrals import (
     living_owner,
     top_above,
 )
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import Profile, User, UserDeleted, UserId
 
 _MAX_ROUNDS = 8
@@ -81,7 +81,7 @@ class AttributeReferrals:
         self._transactions, self._adopt, self._points = transactions, adopt, points
         self._clock, self._metrics, self._once = clock, metrics, once
 
-    async def __call__(self, upserts: Sequence[Keyed[UserUpsert]]) -> list[UpsertResult | Refusal | Replayed]:
+    async def __call__(self, upserts: Sequence[Keyed[UserUpsert]]) -> list[UpsertResult | Failure | Replayed]:
         # An edge names a code of the code book: what only the legacy metadata knows is brought in first.
         await self._adopt(_codes_of(keyed.command.request for keyed in upserts))
         tops: set[UserId] = set()
@@ -94,10 +94,10 @@ class AttributeReferrals:
 
     async def _attribute(
         self, upserts: Sequence[Keyed[UserUpsert]], tops: set[UserId]
-    ) -> list[UpsertResult | Refusal | Replayed]:
+    ) -> list[UpsertResult | Failure | Replayed]:
         overwrites, credited = 0, ReferralsCredited()
 
-        async def attribute_all(fresh: Sequence[UserUpsert]) -> list[UpsertResult | Refusal]:
+        async def attribute_all(fresh: Sequence[UserUpsert]) -> list[UpsertResult | Failure]:
             nonlocal overwrites, credited
             now = self._clock.now()
             batch = await UpsertBatch.open(stores, fresh, self._points.referrals, tops, now)
@@ -172,7 +172,7 @@ class UpsertBatch:
         """Those whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
-    def enter(self, upsert: UserUpsert) -> UpsertResult | Refusal:
+    def enter(self, upsert: UserUpsert) -> UpsertResult | Failure:
         """Decide one upsert."""
         request = upsert.request
         user = self._users[request.user_id]

@@ -10,7 +10,7 @@ from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.ledger import Account, AccountKey, Entry
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import (
     Collected,
     CollectionKey,
@@ -53,7 +53,7 @@ class OrderBatch(msgspec.Struct, frozen=True):
 class BatchResult(msgspec.Struct, frozen=True):
     """The outcomes of the orders of a batch, in their order."""
 
-    results: tuple[Purchase | Refusal, ...]
+    results: tuple[Purchase | Failure, ...]
 
 
 class OfferReward(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ class PurchaseRewards:
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
-    async def __call__(self, orders: Sequence[Keyed[Order]]) -> list[Purchase | Refusal | Replayed]:
+    async def __call__(self, orders: Sequence[Keyed[Order]]) -> list[Purchase | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, orders, lambda fresh: run_batch(stores, fresh))
 
@@ -92,11 +92,11 @@ class PurchaseOrderBatches:
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
-    async def __call__(self, order_batches: Sequence[Keyed[OrderBatch]]) -> list[BatchResult | Refusal | Replayed]:
+    async def __call__(self, order_batches: Sequence[Keyed[OrderBatch]]) -> list[BatchResult | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, order_batches, lambda fresh: self._run(stores, fresh))
 
-    async def _run(self, stores: Stores, order_batches: Sequence[OrderBatch]) -> list[BatchResult | Refusal]:
+    async def _run(self, stores: Stores, order_batches: Sequence[OrderBatch]) -> list[BatchResult | Failure]:
         results = iter(
             await run_batch(stores, [order for order_batch in order_batches for order in order_batch.orders])
         )
@@ -111,11 +111,11 @@ class OfferRewards:
 
     async def __call__(
         self, commands: Sequence[Keyed[OfferReward | ChangeReward]]
-    ) -> list[Reward | Refusal | Replayed]:
+    ) -> list[Reward | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
 
-    async def _decide(self, stores: Stores, commands: Sequence[OfferReward | ChangeReward]) -> list[Reward | Refusal]:
+    async def _decide(self, stores: Stores, commands: Sequence[OfferReward | ChangeReward]) -> list[Reward | Failure]:
         # Locked, so that a deletion waits, and withdraws what is stored here. Who has no row yet is looked after by
         # those who finish deletions.
         users = await stores.users.lock({_offering(command) for command in commands})
@@ -128,7 +128,7 @@ class OfferRewards:
             for command in commands
         ]
 
-    async def _decide_one(self, stores: Stores, command: OfferReward | ChangeReward, room: Room) -> Reward | Refusal:
+    async def _decide_one(self, stores: Stores, command: OfferReward | ChangeReward, room: Room) -> Reward | Failure:
         if isinstance(command, ChangeReward):
             return await self._change(stores, command)
         if not room.take(command.reward.owner_id):
@@ -137,7 +137,7 @@ class OfferRewards:
         await stores.rewards.add(command.reward)
         return command.reward
 
-    async def _change(self, stores: Stores, command: ChangeReward) -> Reward | Refusal:
+    async def _change(self, stores: Stores, command: ChangeReward) -> Reward | Failure:
         reward = await stores.rewards.lock(command.reward_id)
         if reward is None:
             return RewardNotFound()
@@ -154,7 +154,7 @@ def _offering(command: OfferReward | ChangeReward) -> UserId:
     return command.reward.owner_id if isinstance(command, OfferReward) else command.user_id
 
 
-async def run_batch(stores: Stores, orders: Sequence[Order]) -> list[Purchase | Refusal]:
+async def run_batch(stores: Stores, orders: Sequence[Order]) -> list[Purchase | Failure]:
     """Decide orders in their order, and store what was bought."""
     batch = await PurchaseBatch.open(stores, orders)
     outcomes = [batch.decide(order) for order in orders]
@@ -184,7 +184,7 @@ class PurchaseBatch:
         )
         return cls(accounts, context)
 
-    def decide(self, order: Order) -> Purchase | Refusal:
+    def decide(self, order: Order) -> Purchase | Failure:
         """Decide one order."""
         if order.user_id in self._deleted:
             return UserDeleted()
@@ -199,8 +199,8 @@ class PurchaseBatch:
                 correlation_id=order.correlation_id,
                 at=order.at,
             )
-        except Refusal as refusal:
-            return refusal
+        except Failure as failure:
+            return failure
         if entry is not None:
             self._accounts[account_key] = account.after(entry)
             self._collected[key] = collected

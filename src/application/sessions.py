@@ -11,7 +11,7 @@ from tallystick.application.ports import Clock, Randomness
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.identity import Credentials, Passwords
-from tallystick.domain.refusals import Refusal, Unauthenticated
+from tallystick.domain.refusals import Failure, Refusal, Unauthenticated
 from tallystick.domain.sessions import ID_BYTES, LIFETIME, Session, SessionId, SessionKey, WrongPassword, surplus
 from tallystick.domain.users import UserDeleted, UserId
 
@@ -101,10 +101,10 @@ class StartSessions:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def __call__(self, commands: Sequence[NewSession]) -> list[Session | Refusal]:
+    async def __call__(self, commands: Sequence[NewSession]) -> list[Session | Failure]:
         async with self._transactions.begin() as stores:
             credentials, held = await _locked(stores, {command.session.user_id for command in commands})
-            outcomes: list[Session | Refusal] = []
+            outcomes: list[Session | Failure] = []
             started: defaultdict[UserId, list[Session]] = defaultdict(list)
             for command in commands:
                 user_id = command.session.user_id
@@ -126,11 +126,11 @@ class EndSessions:
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
-    async def __call__(self, commands: Sequence[Keyed[SignOut]]) -> list[Done | Refusal | Replayed]:
+    async def __call__(self, commands: Sequence[Keyed[SignOut]]) -> list[Done | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, commands, lambda fresh: self._end(stores, fresh))
 
-    async def _end(self, stores: Stores, commands: Sequence[SignOut]) -> list[Done | Refusal]:
+    async def _end(self, stores: Stores, commands: Sequence[SignOut]) -> list[Done | Failure]:
         _, held = await _locked(stores, {command.session.user_id for command in commands})
         ended = {command.session for command in commands}
         ended |= {s.key for command in commands if command.everywhere for s in held[command.session.user_id]}
@@ -144,13 +144,13 @@ class ChangePasswords:
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
 
-    async def __call__(self, changes: Sequence[Keyed[PasswordChange]]) -> list[Done | Refusal | Replayed]:
+    async def __call__(self, changes: Sequence[Keyed[PasswordChange]]) -> list[Done | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             return await self._once(stores, changes, lambda fresh: self._change(stores, fresh))
 
-    async def _change(self, stores: Stores, changes: Sequence[PasswordChange]) -> list[Done | Refusal]:
+    async def _change(self, stores: Stores, changes: Sequence[PasswordChange]) -> list[Done | Failure]:
         credentials, held = await _locked(stores, {change.session.user_id for change in changes})
-        outcomes: list[Done | Refusal] = []
+        outcomes: list[Done | Failure] = []
         changed: dict[UserId, Credentials] = {}
         ended: set[SessionKey] = set()
         for change in changes:

@@ -13,7 +13,7 @@ from tallystick.application.transactions import Stores, Transactions
 from tallystick.application.users import UserBatch, holders_of
 from tallystick.domain.identity import Credentials, Verification
 from tallystick.domain.invites import AlreadyUsed
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import Profile, UserDeleted, UserId
 
 
@@ -39,10 +39,10 @@ class CompleteSignUps:
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
 
-    async def __call__(self, sign_ups: Sequence[Keyed[SignUp]]) -> list[SignedUp | Refusal | Replayed]:
+    async def __call__(self, sign_ups: Sequence[Keyed[SignUp]]) -> list[SignedUp | Failure | Replayed]:
         credited = ReferralsCredited()
 
-        async def complete(fresh: Sequence[SignUp]) -> list[SignedUp | Refusal]:
+        async def complete(fresh: Sequence[SignUp]) -> list[SignedUp | Failure]:
             nonlocal credited
             batch = await SignUpBatch.open(stores, fresh)
             outcomes = [batch.complete(sign_up) for sign_up in fresh]
@@ -79,7 +79,7 @@ class SignUpBatch:
         users_batch = UserBatch(users, holders, newcomers=user_ids - users.keys(), at=redemptions[0].at)
         return cls(seats, users_batch, credentials, await stores.verifications.verified(user_ids))
 
-    def complete(self, sign_up: SignUp) -> SignedUp | Refusal:
+    def complete(self, sign_up: SignUp) -> SignedUp | Failure:
         """Decide one sign-up; the refusals of the seat come first."""
         redemption = sign_up.redemption
         user = self._users[redemption.user_id]
@@ -87,8 +87,8 @@ class SignUpBatch:
             return UserDeleted()
         try:
             invite, use = self._seats.decide(redemption)
-        except Refusal as refusal:
-            return refusal
+        except Failure as failure:
+            return failure
         if self._seats.holds(use):
             return SignedUp()  # committed by an earlier try whose answer was lost
         if redemption.user_id in self._credentials:

@@ -7,7 +7,7 @@ from typing import NewType, Protocol
 
 import msgspec
 
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Unavailable
 from tallystick.domain.users import UserId
 
 Code = NewType("Code", str)
@@ -25,11 +25,10 @@ _NORMAL = re.compile(r"[0-9A-Z]{4,32}\Z")
 _BYTE_VALUES = 256
 
 
-class CodesExhausted(Refusal):
+class CodesExhausted(Unavailable):
     """Every candidate was somebody's code already."""
 
     code = "CODES_EXHAUSTED"
-    retryable = True
     _failure_cause = "codes"
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from tallystick.domain.ledger import Account, Entry, Event, EventKey
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Refusal, Unavailable
 from tallystick.domain.users import UserId
 
 MAX_AWARD = 10_000
@@ -21,11 +21,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 _THRESHOLD = re.compile(r"\d{1,15}\Z")
 
 
-class PointsDisabled(Refusal):
+class PointsDisabled(Unavailable):
     """Nobody is credited points at the moment."""
 
     code = "POINTS_DISABLED"
-    retryable = True
 
     def __init__(self) -> None:
         super().__init__("points are switched off at the moment; nothing was done, ask again later")

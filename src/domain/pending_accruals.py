@@ -9,7 +9,7 @@ import msgspec
 from tallystick.domain.ledger import Event, EventKey, EventType
 from tallystick.domain.loyalty import Earning, day_of
 from tallystick.domain.referral_points import PhoneNotVerified, ReferralCapReached
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure, Incomplete, Refusal
 from tallystick.domain.users import UserDeleted, UserId
 
 
@@ -22,11 +22,10 @@ class AccrualNotFound(Refusal):
         super().__init__("nothing was earned by this event, and nothing waits for it")
 
 
-class AccrualPending(Refusal):
+class AccrualPending(Incomplete):
     """The points still cannot be credited."""
 
     code = "ACCRUAL_PENDING"
-    retryable = True
     _failure_cause = "pending"
 
     def __init__(self, cause: str, correlation_id: str) -> None:
@@ -50,7 +49,7 @@ class PendingAccrual(msgspec.Struct, frozen=True):
     correlation_id: str
     """The request that earned them: the entry will carry it, whoever recovers them."""
     cause: str
-    """The code of the refusal that keeps them waiting, as it was at the last try."""
+    """The code of the failure that keeps them waiting, as it was at the last try."""
     created_at: datetime
     tries: int
     last_tried_at: datetime
@@ -81,9 +80,9 @@ class PendingAccrual(msgspec.Struct, frozen=True):
         event = Event(self.event_type, self.event_key)
         return Earning(self.player_id, self.points, event, self.reason, self.staff_id, self.correlation_id, at)
 
-    def tried(self, refusal: Refusal, at: datetime) -> "PendingAccrual":
+    def tried(self, failure: Failure, at: datetime) -> "PendingAccrual":
         """Return it after another try in vain."""
-        return msgspec.structs.replace(self, cause=refusal.code, tries=self.tries + 1, last_tried_at=at)
+        return msgspec.structs.replace(self, cause=failure.code, tries=self.tries + 1, last_tried_at=at)
 
 
 class Backlog(NamedTuple):
@@ -121,8 +120,8 @@ class PendingAccruals(Protocol):
         """Count what is stuck."""
 
 
-def wait(earning: Earning, refusal: Refusal) -> PendingAccrual:
-    """Return an earning as what waits, because of a refusal."""
+def wait(earning: Earning, failure: Failure) -> PendingAccrual:
+    """Return the pending accrual of an earning that could not be credited, because of a failure."""
     return PendingAccrual(
         player_id=earning.player_id,
         event_type=earning.event.type,
@@ -131,7 +130,7 @@ def wait(earning: Earning, refusal: Refusal) -> PendingAccrual:
         reason=earning.reason,
         staff_id=earning.staff_id,
         correlation_id=earning.correlation_id,
-        cause=refusal.code,
+        cause=failure.code,
         created_at=earning.at,
         tries=1,
         last_tried_at=earning.at,

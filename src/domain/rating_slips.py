@@ -9,7 +9,7 @@ import msgspec
 
 from tallystick.domain.ledger import MAX_BALANCE, Event, EventKey
 from tallystick.domain.loyalty import Earning
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Incomplete, Refusal
 from tallystick.domain.users import UserId
 
 SlipId = NewType("SlipId", str)
@@ -68,11 +68,10 @@ class SlipLimitExceeded(Refusal):
         self.limit = MAX_BALANCE
 
 
-class PartialCompletion(Refusal):
+class PartialCompletion(Incomplete):
     """The slip is closed, and its points wait for being credited."""
 
     code = "PARTIAL_COMPLETION"
-    retryable = True
     _failure_cause = "pending"
 
     def __init__(self, slip_id: SlipId, correlation_id: str) -> None:

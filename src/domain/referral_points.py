@@ -7,27 +7,25 @@ import msgspec
 from tallystick.domain.ledger import Event, EventKey
 from tallystick.domain.loyalty import Earning
 from tallystick.domain.referrals import Edge
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Unavailable
 
 ReferralNeed = Literal["nothing", "phone"]
 """What a referral needs before it earns: nothing, or a verified phone of the invitee."""
 
 
-class PhoneNotVerified(Refusal):
+class PhoneNotVerified(Unavailable):
     """The points of a referral wait until the phone of the invitee is verified."""
 
     code = "PHONE_NOT_VERIFIED"
-    retryable = True
 
     def __init__(self) -> None:
         super().__init__("the phone of the invitee is not verified yet")
 
 
-class ReferralCapReached(Refusal):
+class ReferralCapReached(Unavailable):
     """The inviter was credited as many referrals today as the setting allows."""
 
     code = "REFERRAL_CAP_REACHED"
-    retryable = True
 
     def __init__(self, cap: int) -> None:
         super().__init__(f"at most {cap} referrals of one inviter are credited on a day")

@@ -1,4 +1,4 @@
-"""Refusals: the definite noes of the domain."""
+"""Failures: why a request did not succeed, in branches that say what became of its effect."""
 
 from typing import ClassVar, Literal
 
@@ -34,26 +34,28 @@ Cause = Literal[
 """Why a request could not be served now, for logs and metrics: a closed set, which callers never see."""
 
 
-class Refusal(Exception):
-    """A definite no: nothing was done. Its class is the reason, `code` its lasting name, its attributes the facts.
+class Failure(Exception):
+    """Why a request did not succeed. Its class is the reason, `code` its lasting name, its attributes the facts.
 
-    A refusal is a value in a batch and an exception only towards the caller who asked.
+    Every failure belongs to one branch, and the branch says what became of the effect: Refusal, Unavailable,
+    OutcomeUnknown, Incomplete, or an error of the program. A failure is a value in a batch, and is raised only towards
+    the caller.
     """
 
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
-    """True where the same request may succeed later without being changed."""
+    """True where the same request may succeed later without being changed; the branch decides."""
     _failure_cause: Cause | None = None
     _sqlstate: str | None = None
 
     @property
     def failure_cause(self) -> Cause | None:
-        """Why it could not be served now, for operators; None where the request itself is the reason."""
+        """Why the request could not be served now, for operators; None where the request itself is the reason."""
         return self._failure_cause
 
     @property
     def sqlstate(self) -> str | None:
-        """The SQLSTATE behind the cause, where the database gave one."""
+        """The SQLSTATE of the cause, where the database gave one."""
         return self._sqlstate
 
     @property
@@ -64,6 +66,42 @@ class Refusal(Exception):
     def facts(self) -> dict[str, Fact]:
         """Return what a caller may act on, by name."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+class Refusal(Failure):
+    """A definite no: nothing was done, and the same request gets the same answer until something else changes.
+
+    The only failure that is stored under an idempotency key.
+    """
+
+
+class Unavailable(Failure):
+    """Nothing was done, and the same request may succeed later. Never stored under an idempotency key."""
+
+    retryable = True
+
+
+class OutcomeUnknown(Failure):
+    """The connection was lost at the commit: the effect may have been stored or not.
+
+    A retry with the same idempotency key is safe. Never stored under an idempotency key.
+    """
+
+    code = "OUTCOME_UNKNOWN"
+    retryable = True
+    _failure_cause = "commit_lost"
+
+    def __init__(self) -> None:
+        super().__init__("the database was lost at the commit; ask again with the same Idempotency-Key")
+
+
+class Incomplete(Failure):
+    """A part of the effect was stored, and the rest waits; the same request asks for the rest.
+
+    Never stored under an idempotency key.
+    """
+
+    retryable = True
 
 
 class Unauthenticated(Refusal):
@@ -94,11 +132,10 @@ class InvalidText(Refusal):
         super().__init__("a value cannot be stored: it holds a character or a number out of range")
 
 
-class Overloaded(Refusal):
+class Overloaded(Unavailable):
     """The request was shed before anything was done."""
 
     code = "OVERLOADED"
-    retryable = True
 
     def __init__(
         self,
@@ -109,14 +146,3 @@ class Overloaded(Refusal):
     ) -> None:
         super().__init__(detail)
         self._failure_cause, self._sqlstate = cause, sqlstate
-
-
-class OutcomeUnknown(Refusal):
-    """Nobody can tell whether the effect took place; asking again with the same key is safe."""
-
-    code = "OUTCOME_UNKNOWN"
-    retryable = True
-    _failure_cause = "commit_lost"
-
-    def __init__(self) -> None:
-        super().__init__("the database was lost at the commit; ask again with the same Idempotency-Key")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from tallystick.domain.refusals import Refusal, Unauthenticated
+from tallystick.domain.refusals import Unauthenticated, Unavailable
 
 TokenFault = Literal[
     "wrong_secret",
@@ -65,11 +65,10 @@ class TokenRefused(Unauthenticated):
         return self._fault in _FAULTS_OF_CLAIMS
 
 
-class IdentityKeysUnavailable(Refusal):
+class IdentityKeysUnavailable(Unavailable):
     """The provider's keys cannot be fetched, or may not be asked for yet: nobody can tell whether a token holds."""
 
     code = "IDENTITY_KEYS_UNAVAILABLE"
-    retryable = True
     _failure_cause = "identity_keys"
 
     def __init__(self, retry_after_seconds: int) -> None:

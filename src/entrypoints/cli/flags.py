@@ -18,7 +18,7 @@ from tallystick.application.idempotency import AnswerOnce, Keyed
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import Transactions
 from tallystick.domain.flags import MEANINGS, Flag, FlagState, Pins, Switch, flag_named, state_of
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.entrypoints.cli.database import migrated_database, service_transactions
 from tallystick.entrypoints.cli.terminal import OUT, say_json, settings_or_exit
 from tallystick.entrypoints.settings import Settings
@@ -77,7 +77,7 @@ async def _states(transactions: Transactions, pins: Pins) -> Sequence[FlagState]
 
 def _with_database(work: _Work) -> Sequence[FlagState]:
     settings = settings_or_exit()
-    with migrated_database(settings, Refusal) as connected:
+    with migrated_database(settings, Failure) as connected:
         return asyncio.run(_on(connected, work))
 
 

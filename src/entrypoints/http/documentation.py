@@ -18,7 +18,7 @@ from litestar.static_files import create_static_files_router
 from tallystick.application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from tallystick.application.ports import LimiterUnavailable
 from tallystick.domain.bounds import BoundReached
-from tallystick.domain.refusals import OutcomeUnknown, Overloaded, PermissionMissing, Refusal, Unauthenticated
+from tallystick.domain.refusals import Failure, OutcomeUnknown, Overloaded, PermissionMissing, Unauthenticated
 from tallystick.domain.tokens import IdentityKeysUnavailable
 from tallystick.domain.users import UserDeleted
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
@@ -47,15 +47,15 @@ PAGE_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_ALWAYS: tuple[type[Refusal], ...] = (
+_ALWAYS: tuple[type[Failure], ...] = (
     *(InvalidRequest, MalformedRequest, HeadTooSlow, UriTooLong, HeadersTooLarge, Overloaded, InternalError),
 )
-_WITH_CALLER: tuple[type[Refusal], ...] = (Unauthenticated, IdentityKeysUnavailable, UserDeleted)
-_WITH_BODY: tuple[type[Refusal], ...] = (
+_WITH_CALLER: tuple[type[Failure], ...] = (Unauthenticated, IdentityKeysUnavailable, UserDeleted)
+_WITH_BODY: tuple[type[Failure], ...] = (
     *(BodyTooLarge, BodyTooSlow, UnsupportedMediaType, UnsupportedEncoding, InvalidRequest),
 )
-_WITH_KEY: tuple[type[Refusal], ...] = (IdempotencyMismatch, IdempotencyInProgress, BoundReached)
-_WITH_EFFECT: tuple[type[Refusal], ...] = (OutcomeUnknown, CsrfRefused)
+_WITH_KEY: tuple[type[Failure], ...] = (IdempotencyMismatch, IdempotencyInProgress, BoundReached)
+_WITH_EFFECT: tuple[type[Failure], ...] = (OutcomeUnknown, CsrfRefused)
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REPEATABLE = frozenset({"DELETE"})
 """Methods that come to the same however often they are used: they have no body, and need no key."""
@@ -188,7 +188,7 @@ def _complete_handled(operation: Operation, method: str, handler: HTTPRouteHandl
 def _complete(
     operation: Operation,
     method: str,
-    own: Sequence[type[Refusal]],
+    own: Sequence[type[Failure]],
     *,
     options: Mapping[str, Any],
     declared: Collection[int],
@@ -213,7 +213,7 @@ def _complete(
     _add_problems(operation, refusals, declared=declared)
 
 
-def _add_problems(operation: Operation, refusals: Sequence[type[Refusal]], *, declared: Collection[int]) -> None:
+def _add_problems(operation: Operation, refusals: Sequence[type[Failure]], *, declared: Collection[int]) -> None:
     """Add the problems, beside the replies that a handler declares and in place of those the framework guesses."""
     by_status: dict[int, set[str]] = {}
     for refusal in refusals:

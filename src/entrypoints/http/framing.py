@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from litestar.types import HTTPScope, Receive
 
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.entrypoints.http.refusals import InvalidRequest, UnsupportedEncoding
 from tallystick.entrypoints.http.request_context import REFUSED_BY_SERVER
 
@@ -20,7 +20,7 @@ def is_body_announced(headers: Mapping[bytes, bytes]) -> bool:
     return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
-def framing_fault(http_version: str, headers: Mapping[bytes, bytes]) -> Refusal | None:
+def framing_fault(http_version: str, headers: Mapping[bytes, bytes]) -> Failure | None:
     """Return what is wrong with the host or the codings of a request; None where nothing is."""
     host = headers.get(b"host")
     if host is None:
@@ -59,7 +59,7 @@ def whole_body(receive: Receive, scope: HTTPScope, headers: dict[bytes, bytes]) 
         event = await receive()
         if event["type"] == "http.request":
             if REFUSED_BY_SERVER in state:
-                raise cast("Refusal", state[REFUSED_BY_SERVER])
+                raise cast("Failure", state[REFUSED_BY_SERVER])
             missing -= len(event["body"])
             if missing > 0 and not event.get("more_body", False):
                 raise InvalidRequest.at("", "a body was announced, and less of it arrived")

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from tallystick.adapters.telemetry.logs import Pseudonyms
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.ports import Randomness
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.entrypoints.http.cors import Cors
 from tallystick.entrypoints.http.metrics_access import PATH, MetricsAccess
 from tallystick.entrypoints.http.problems import send_problem
@@ -42,8 +42,8 @@ def metrics_app(
             if scope.get("method") != "GET":
                 raise MethodNotAllowed
             access.check_token(context)
-        except Refusal as refusal:
-            await send_problem(refusal, context, send)
+        except Failure as failure:
+            await send_problem(failure, context, send)
             return
         body, content_type = metrics.exposition()
         await send_reply(send, 200, f"{content_type}; charset=utf-8".encode(), body)

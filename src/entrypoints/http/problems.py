@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): what every refusal looks like on the wire."""
+"""Problem documents (RFC 9457): what every failure looks like on the wire."""
 
 from collections.abc import Mapping
 
@@ -33,11 +33,11 @@ from tallystick.domain.rating_slips import (
 )
 from tallystick.domain.referral_points import PhoneNotVerified, ReferralCapReached
 from tallystick.domain.refusals import (
+    Failure,
     InvalidText,
     OutcomeUnknown,
     Overloaded,
     PermissionMissing,
-    Refusal,
     Unauthenticated,
 )
 from tallystick.domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
@@ -70,7 +70,7 @@ PROBLEM_JSON = "application/problem+json"
 REFUSALS = "refusals"
 """The option of handlers that names the refusals of their own, for the documentation."""
 
-STATUS: Mapping[type[Refusal], int] = {
+STATUS: Mapping[type[Failure], int] = {
     AccountFrozen: 409,
     AccrualNotFound: 404,
     AccrualPending: 503,
@@ -146,7 +146,7 @@ _RETRY_AFTER_SECONDS = "1"
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """The members that every problem has; a refusal adds its facts beside them."""
+    """The members that every problem has; a failure adds its facts beside them."""
 
     type: str
     title: str
@@ -159,53 +159,53 @@ class Problem(msgspec.Struct, frozen=True):
     retryable: bool
 
 
-def status_of(refusal: Refusal) -> int:
-    """Return the HTTP status of a refusal."""
-    return STATUS[type(refusal)]
+def status_of(failure: Failure) -> int:
+    """Return the HTTP status of a failure."""
+    return STATUS[type(failure)]
 
 
-def problem_body(refusal: Refusal, correlation_id: str) -> bytes:
-    """Render a refusal as the wire carries it."""
+def problem_body(failure: Failure, correlation_id: str) -> bytes:
+    """Render a failure as the wire carries it."""
     problem = Problem(
-        type=f"urn:tallystick:problem:{refusal.code.lower().replace('_', '-')}",
-        title=refusal.code.replace("_", " ").capitalize(),
-        status=status_of(refusal),
-        detail=refusal.detail,
-        code=refusal.code,
-        error=refusal.detail,
+        type=f"urn:tallystick:problem:{failure.code.lower().replace('_', '-')}",
+        title=failure.code.replace("_", " ").capitalize(),
+        status=status_of(failure),
+        detail=failure.detail,
+        code=failure.code,
+        error=failure.detail,
         correlation_id=correlation_id,
-        retryable=refusal.retryable,
+        retryable=failure.retryable,
     )
-    members: dict[str, object] = msgspec.structs.asdict(problem) | refusal.facts()
-    if isinstance(refusal, InvalidRequest):
-        members["errors"] = refusal.errors
+    members: dict[str, object] = msgspec.structs.asdict(problem) | failure.facts()
+    if isinstance(failure, InvalidRequest):
+        members["errors"] = failure.errors
     return msgspec.json.encode(members)
 
 
-def problem_headers(refusal: Refusal) -> dict[str, str]:
-    """Return the headers that a refusal brings along."""
-    status = status_of(refusal)
-    if isinstance(refusal, RateLimited | IdentityKeysUnavailable):
-        return {"retry-after": str(refusal.retry_after_seconds)}
-    if isinstance(refusal, UnsupportedEncoding):
+def problem_headers(failure: Failure) -> dict[str, str]:
+    """Return the headers that a failure brings along."""
+    status = status_of(failure)
+    if isinstance(failure, RateLimited | IdentityKeysUnavailable):
+        return {"retry-after": str(failure.retry_after_seconds)}
+    if isinstance(failure, UnsupportedEncoding):
         return {"accept-encoding": "identity"}
     if status == 401:  # noqa: PLR2004  a status is its own name
-        return {"www-authenticate": 'Bearer error="invalid_token"' if _has_token(refusal) else "Bearer"}
-    if status == 503 or isinstance(refusal, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name
+        return {"www-authenticate": 'Bearer error="invalid_token"' if _has_token(failure) else "Bearer"}
+    if status == 503 or isinstance(failure, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name
         return {"retry-after": _RETRY_AFTER_SECONDS}
     return {}
 
 
-def _has_token(refusal: Refusal) -> bool:
+def _has_token(failure: Failure) -> bool:
     """Tell whether a token came that was refused: RFC 6750 names an error only then."""
-    return isinstance(refusal, TokenRefused) or (
-        isinstance(refusal, SignatureRefused | MetricsTokenRefused) and refusal.has_token
+    return isinstance(failure, TokenRefused) or (
+        isinstance(failure, SignatureRefused | MetricsTokenRefused) and failure.has_token
     )
 
 
-async def send_problem(refusal: Refusal, context: RequestContext, send: Send) -> None:
-    """Answer with a refusal, outside the framework."""
-    context.refuse(refusal)
-    headers = [(name.encode(), value.encode()) for name, value in problem_headers(refusal).items()]
-    body = problem_body(refusal, context.correlation_id)
-    await send_reply(send, status_of(refusal), PROBLEM_JSON.encode(), body, headers)
+async def send_problem(failure: Failure, context: RequestContext, send: Send) -> None:
+    """Answer with a failure, outside the framework."""
+    context.record_failure(failure)
+    headers = [(name.encode(), value.encode()) for name, value in problem_headers(failure).items()]
+    body = problem_body(failure, context.correlation_id)
+    await send_reply(send, status_of(failure), PROBLEM_JSON.encode(), body, headers)

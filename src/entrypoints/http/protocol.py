@@ -11,7 +11,7 @@ import httptools
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from tallystick.domain.refusals import Overloaded, Refusal
+from tallystick.domain.refusals import Failure, Overloaded
 from tallystick.entrypoints.http.joined_writes import JoinedWrites
 from tallystick.entrypoints.http.refusals import HeadersTooLarge, HeadTooSlow, MalformedRequest
 from tallystick.entrypoints.http.request_context import MAX_HEADER_BYTES, MAX_TARGET_BYTES, REFUSED_BY_SERVER
@@ -150,7 +150,7 @@ class HttpProtocol(HttpToolsProtocol):
                 lines.append(name + b": " + value)
         return b"\r\n".join((*lines, b"", b""))
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Failure) -> None:
         """Answer what cannot be parsed, behind the answers that are still owed, and close the connection."""
         self._is_refused = True
         self._stop_waiting()
@@ -185,7 +185,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Return the latest request; uvicorn's annotation leaves out that there may be none yet."""
         return self.cycle
 
-    def _refuse_body(self, cycle: RequestResponseCycle, refusal: Refusal) -> None:
+    def _refuse_body(self, cycle: RequestResponseCycle, refusal: Failure) -> None:
         """Pass the refusal to the request whose body this is; its answer is the last one of the connection."""
         if cycle.response_complete:
             self.transport.close()
@@ -229,12 +229,12 @@ class HttpProtocol(HttpToolsProtocol):
 class _Refused(httptools.HttpParserError):
     """What this file refuses while the parser calls it: the parser stops there."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Failure) -> None:
         super().__init__(str(refusal))
         self.refusal = refusal
 
 
-def _refusal(error: httptools.HttpParserError) -> Refusal:
+def _refusal(error: httptools.HttpParserError) -> Failure:
     """Return the refusal for an error of the parser, or for one of ours that came through it."""
     cause = error.__context__
     return cause.refusal if isinstance(cause, _Refused) else MalformedRequest(_reason(error))

@@ -13,7 +13,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 
 from tallystick.application.idempotency import RequestKey
 from tallystick.domain.identity import Principal
-from tallystick.domain.refusals import Refusal, Unauthenticated
+from tallystick.domain.refusals import Failure, Unauthenticated
 from tallystick.entrypoints.http.bodies import decode, read_body
 from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.parameters import SHAPE, RequestShape
@@ -30,7 +30,7 @@ class RawOperation(msgspec.Struct, frozen=True):
 
     method: str
     operation: Mapping[str, Any]
-    refusals: Sequence[type[Refusal]]
+    refusals: Sequence[type[Failure]]
     body: type[msgspec.Struct] | None = None
     """None where there is none, or where it may be absent."""
     answer: type[msgspec.Struct] | None = None
@@ -91,7 +91,7 @@ def raw_post(
     tag: str,
     body: type[B],
     answer: type[msgspec.Struct],
-    refusals: Sequence[type[Refusal]],
+    refusals: Sequence[type[Failure]],
     may_be_absent: bool = False,
 ) -> ASGIRouteHandler:
     """Return a handler that answers POST with 200 and what `work` returns of a request and its body, as JSON.

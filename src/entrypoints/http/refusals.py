@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from tallystick.domain.refusals import Refusal, Unauthenticated
+from tallystick.domain.refusals import Failure, Refusal, Unauthenticated, Unavailable
 
 MAX_FAULTS = 100
 """How many faults one answer lists."""
@@ -85,9 +85,8 @@ class BodyTooLarge(Refusal):
         self.limit_bytes = limit
 
 
-class BodyTooSlow(Refusal):
+class BodyTooSlow(Unavailable):
     code = "BODY_TOO_SLOW"
-    retryable = True
 
     def __init__(self) -> None:
         super().__init__("the body did not arrive in time")
@@ -110,9 +109,8 @@ class MalformedRequest(Refusal):
         super().__init__(f"this cannot be read as HTTP/1.1: {reason}")
 
 
-class HeadTooSlow(Refusal):
+class HeadTooSlow(Unavailable):
     code = "HEAD_TOO_SLOW"
-    retryable = True
 
     def __init__(self) -> None:
         super().__init__("the request line and the headers did not arrive in time")
@@ -140,9 +138,8 @@ class MethodNotAllowed(Refusal):
         super().__init__("this path does not take this method; the header Allow names those that it takes")
 
 
-class RateLimited(Refusal):
+class RateLimited(Unavailable):
     code = "RATE_LIMITED"
-    retryable = True
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"too many requests; ask again in {retry_after_seconds} s")
@@ -198,16 +195,15 @@ class SignatureRefused(Refusal):
         return self._has_token
 
 
-class WebhooksDisabled(Refusal):
+class WebhooksDisabled(Unavailable):
     code = "WEBHOOK_DISABLED"
-    retryable = True
     _failure_cause = "flag"
 
     def __init__(self) -> None:
         super().__init__("webhooks are switched off at the moment; deliver again later")
 
 
-class InternalError(Refusal):
+class InternalError(Failure):
     """A bug, of which the caller learns nothing but the correlation id."""
 
     code: ClassVar[str] = "INTERNAL_ERROR"

@@ -16,7 +16,7 @@ from litestar.types import ExceptionHandlersMap, Send
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.idempotency import Replayed, RequestKey, StoredReply
 from tallystick.application.ports import Metrics
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure, Refusal
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, ClientGone
 from tallystick.entrypoints.http.problems import PROBLEM_JSON, problem_body, problem_headers, status_of
 from tallystick.entrypoints.http.refusals import (
@@ -31,9 +31,8 @@ from tallystick.entrypoints.http.request_context import RequestContext, context_
 
 HIT = {"idempotency-hit": "true"}
 RAW_HIT = (b"idempotency-hit", b"true")
-_LAST_STORED, _TOO_MANY = 499, 429
 _FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
-_TRANSLATED: Mapping[type[HTTPException], Callable[[], Refusal]] = {
+_TRANSLATED: Mapping[type[HTTPException], Callable[[], Failure]] = {
     NotFoundException: RouteNotFound,
     MethodNotAllowedException: MethodNotAllowed,
     RequestEntityTooLarge: lambda: BodyTooLarge(MAX_BODY_BYTES),
@@ -49,23 +48,20 @@ class WireEncoder:
     def __init__(self, forms: Mapping[type, Callable[[Any], object]]) -> None:
         self._forms = forms
 
-    def __call__(self, outcome: object, key: RequestKey, /) -> StoredReply | None:
-        """Return the reply to store; None for refusals that may pass: 429 and 5xx are not stored."""
-        if not isinstance(outcome, Refusal):
-            form = self._forms.get(type(outcome))
-            body = msgspec.json.encode(form(outcome) if form is not None else outcome)
-            return StoredReply(key.fingerprint, key.success_status, body)
-        status = status_of(outcome)
-        if status == _TOO_MANY or status > _LAST_STORED or outcome.retryable:
-            return None
-        return StoredReply(key.fingerprint, status, problem_body(outcome, key.correlation_id))
+    def __call__(self, outcome: object, key: RequestKey, /) -> StoredReply:
+        """Return the reply to store for a success or a refusal."""
+        if isinstance(outcome, Refusal):
+            return StoredReply(key.fingerprint, status_of(outcome), problem_body(outcome, key.correlation_id))
+        form = self._forms.get(type(outcome))
+        body = msgspec.json.encode(form(outcome) if form is not None else outcome)
+        return StoredReply(key.fingerprint, key.success_status, body)
 
 
 def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
     """Return how every exception that leaves a handler is answered."""
 
-    def on_refusal(request: Request, refusal: Refusal) -> Response[bytes]:  # type: ignore[type-arg]  # any request
-        return _problem(request, refusal)
+    def on_failure(request: Request, failure: Failure) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+        return _problem(request, failure)
 
     def on_replay(request: Request, replay: Replayed) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         metrics.count("idempotency_hits")
@@ -82,7 +78,7 @@ def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
         logger().error("request failed", correlation_id=context_of(request.scope).correlation_id, error=error)
         return _problem(request, InternalError())
 
-    return {Refusal: on_refusal, Replayed: on_replay, HTTPException: on_framework, Exception: on_anything}
+    return {Failure: on_failure, Replayed: on_replay, HTTPException: on_framework, Exception: on_anything}
 
 
 async def send_replay(replay: Replayed, metrics: Metrics, context: RequestContext, send: Send) -> None:
@@ -107,22 +103,22 @@ def _media_type(reply: StoredReply) -> str:
     return "application/json" if reply.status < _FIRST_REFUSAL else PROBLEM_JSON
 
 
-def _problem(request: Request, refusal: Refusal) -> Response[bytes]:  # type: ignore[type-arg]  # any request
+def _problem(request: Request, failure: Failure) -> Response[bytes]:  # type: ignore[type-arg]  # any request
     context = context_of(request.scope)
-    context.refuse(refusal)
+    context.record_failure(failure)
     return Response(
-        problem_body(refusal, context.correlation_id),
-        status_code=status_of(refusal),
+        problem_body(failure, context.correlation_id),
+        status_code=status_of(failure),
         media_type=PROBLEM_JSON,
-        headers=problem_headers(refusal),
+        headers=problem_headers(failure),
     )
 
 
-def _from_framework(error: HTTPException) -> Refusal:
+def _from_framework(error: HTTPException) -> Failure:
     """Translate the framework's own refusals; its texts repeat what was sent, so they stay behind."""
-    for kind, refusal in _TRANSLATED.items():
+    for kind, failure in _TRANSLATED.items():
         if isinstance(error, kind):
-            return refusal()
+            return failure()
     if error.status_code < _FIRST_FAILURE:
         return InvalidRequest([Fault("path", name="", message="the request cannot be understood")])
     return InternalError()

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.ports import Randomness
-from tallystick.domain.refusals import Overloaded, Refusal
+from tallystick.domain.refusals import Failure, Overloaded
 from tallystick.entrypoints.http.bodies import ClientGone
 from tallystick.entrypoints.http.caching import NO_STORE, stored_for_a_while
 from tallystick.entrypoints.http.cors import Cors
@@ -75,9 +75,9 @@ class RequestBoundary:
 
         self._in_flight += 1
         try:
-            refusal = self._refusal(scope, headers, header_bytes)
-            if refusal is not None:
-                await send_problem(refusal, context, send_with_headers)
+            failure = self._failure(scope, headers, header_bytes)
+            if failure is not None:
+                await send_problem(failure, context, send_with_headers)
             else:
                 await self._serve(scope, receive, send_with_headers)
         except ClientGone:
@@ -119,10 +119,10 @@ class RequestBoundary:
         scope.setdefault("state", {})["request_context"] = context
         return context
 
-    def _refusal(self, scope: HTTPScope, headers: dict[bytes, bytes], header_bytes: int) -> Refusal | None:
+    def _failure(self, scope: HTTPScope, headers: dict[bytes, bytes], header_bytes: int) -> Failure | None:
         """Return why the application does not get to see a request."""
         if REFUSED_BY_SERVER in scope["state"]:
-            return cast("Refusal", scope["state"][REFUSED_BY_SERVER])
+            return cast("Failure", scope["state"][REFUSED_BY_SERVER])
         if self._in_flight > MAX_IN_FLIGHT:
             return Overloaded(cause="in_flight")
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:

@@ -8,14 +8,14 @@ from typing import cast
 from litestar.types import HTTPScope, Scope, Send
 
 from tallystick.domain.identity import Principal
-from tallystick.domain.refusals import Cause, Refusal
+from tallystick.domain.refusals import Cause, Failure
 from tallystick.entrypoints.http.refusals import Fault
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024
 JSON = b"application/json"
 REFUSED_BY_SERVER = "refused by the server"
-"""What a request's state holds the refusal under, where the server could not read the request."""
+"""What a request's state holds the failure under, where the server could not read the request."""
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -36,9 +36,9 @@ class RequestContext:
     faults: list[Fault] = field(default_factory=list)
     """What is wrong with the parameters, while the body has still to be checked."""
 
-    def refuse(self, refusal: Refusal) -> None:
+    def record_failure(self, failure: Failure) -> None:
         """Keep for the log why the request is refused."""
-        self.code, self.cause, self.sqlstate = refusal.code, refusal.failure_cause, refusal.sqlstate
+        self.code, self.cause, self.sqlstate = failure.code, failure.failure_cause, failure.sqlstate
 
 
 async def send_reply(

@@ -10,7 +10,7 @@ from litestar.types import AnyCallable, Receive, Scope, Send
 
 from tallystick.application.idempotency import Replayed
 from tallystick.application.ports import Metrics
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.entrypoints.http.authentication import PUBLIC, Authentication
 from tallystick.entrypoints.http.problems import send_problem
 from tallystick.entrypoints.http.raw_routes import OPERATION
@@ -56,8 +56,8 @@ class Shortcut:
             if not route.is_public:
                 context.principal = await self._authentication.principal(context, str(scope.get("method", "")))
             await route.handle(scope=scope, receive=receive, send=send)
-        except Refusal as refusal:
-            await send_problem(refusal, context, send)
+        except Failure as failure:
+            await send_problem(failure, context, send)
         except Replayed as replay:
             await send_replay(replay, self._metrics, context, send)
 

@@ -9,7 +9,7 @@ from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.transactions import TransactionAborted
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tests.moving import Moving, a_user
 from tests.worlds import World
 
@@ -63,7 +63,7 @@ async def churn(world: World, chance: random.Random) -> None:
                     await world.award(other, 5)
                 case _:
                     await world.tell("updated", user)
-        except (Refusal, TransactionAborted):
+        except (Failure, TransactionAborted):
             pass  # a definite no, or what a group commit would try again
         await asyncio.sleep(0)
 

@@ -17,7 +17,7 @@ from tallystick.application.rewards import BatchResult
 from tallystick.application.transactions import Stores
 from tallystick.domain.invites import Invite
 from tallystick.domain.ledger import AccountKey
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import CollectionKey, Reward
 from tallystick.domain.users import UserId
 from tests.integration.conftest import _empty, service_of
@@ -84,7 +84,7 @@ class Twins:
 async def _outcome(something: Tell, world: World) -> Any:
     try:
         return await something(world)
-    except (Refusal, Replayed) as outcome:
+    except (Failure, Replayed) as outcome:
         return outcome
 
 
@@ -92,7 +92,7 @@ def _comparable(outcome: Any) -> Any:
     """Return outcomes as values: exceptions are equal to themselves alone."""
     if isinstance(outcome, list):
         return [_comparable(each) for each in outcome]
-    if isinstance(outcome, Refusal):
+    if isinstance(outcome, Failure):
         return (type(outcome), outcome.detail, outcome.facts())
     if isinstance(outcome, BatchResult | Credited):
         return [_comparable(each) for each in outcome.results]
@@ -120,7 +120,7 @@ def _names(outcome: object) -> list[str]:
         return [name for each in outcome for name in _names(each)]
     if isinstance(outcome, Credited):
         return ["Credited", *_names(list(outcome.results))]
-    return [outcome.code if isinstance(outcome, Refusal) else type(outcome).__name__]
+    return [outcome.code if isinstance(outcome, Failure) else type(outcome).__name__]
 
 
 async def _sight(

@@ -11,7 +11,7 @@ from tallystick.application.idempotency import Keyed
 from tallystick.application.rewards import ChangeReward, OfferReward, OfferRewards, PurchaseRewards
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.dispositions import WITHDRAWN
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import Reward, RewardId
 from tallystick.domain.users import UserDeleted, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
@@ -134,7 +134,7 @@ async def test_what_nobody_could_wait_for_goes_with_the_next_round(world: World)
     for each in (buying, offering):
         each.let_go.set()
     outcomes = [*await bought, *await offered]
-    assert not [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     assert (await left(world, late)) == (1, [("a name", None, True)])
 
     await world.finish_erasures()

@@ -10,7 +10,7 @@ from dishka import Provider, Scope
 from tallystick.adapters.memory.ports import SeededRandomness
 from tallystick.application.minting import DrawCandidates, Minted, mint
 from tallystick.domain.codes import Code, CodeEntry, draw_candidates
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 from tests.integration.conftest import service_of
 from tests.integration.postgres.sessions import connection_of
@@ -158,7 +158,7 @@ async def test_a_rival_who_minted_for_the_same_user_is_the_one_whose_code_counts
             loser_waits.set()
             await until_somebody_waits(world)
 
-    async def lose() -> Minted | Refusal:
+    async def lose() -> Minted | Failure:
         await loser_waits.wait()
         async with world.transactions.begin() as stores:
             return (await mint(stores, {ada: [Code("LOSER111"), Code("LOSER222")]}, now))[ada]

@@ -16,7 +16,7 @@ from tallystick.application.transactions import (
     StoreUnavailable,
     TransactionAborted,
 )
-from tallystick.domain.refusals import Cause, OutcomeUnknown, Overloaded, Refusal
+from tallystick.domain.refusals import Cause, Failure, OutcomeUnknown, Overloaded
 from tallystick.entrypoints.http.problems import STATUS
 from tests.unit.adapters.test_errors import server_error
 
@@ -46,12 +46,12 @@ def single(failure: StoreFailure) -> GroupCommit[str, str]:
 
 
 @pytest.mark.parametrize("kind", UNAVAILABLE, ids=lambda kind: kind.__name__)
-def test_every_refusal_that_is_answered_503_has_a_cause(kind: type[Refusal]) -> None:
-    refusal = kind.__new__(kind)
+def test_every_failure_that_is_answered_503_has_a_cause(kind: type[Failure]) -> None:
+    failure = kind.__new__(kind)
     if kind is Overloaded:
-        refusal = Overloaded()
+        failure = Overloaded()
 
-    assert refusal.failure_cause in get_args(Cause)
+    assert failure.failure_cause in get_args(Cause)
 
 
 @pytest.mark.parametrize("state", sorted(MEANINGS))

@@ -9,7 +9,9 @@ import pytest
 from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
 from tallystick.application.group_commit import Bounds, GroupCommit
 from tallystick.application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted
-from tallystick.domain.refusals import OutcomeUnknown, Overloaded
+from tallystick.domain.codes import CodesExhausted
+from tallystick.domain.rating_slips import PartialCompletion, SlipId
+from tallystick.domain.refusals import Failure, OutcomeUnknown, Overloaded
 from tests.unit.application.batches import Desk, No, NoPause, Open, settled
 
 
@@ -101,6 +103,21 @@ async def test_a_commit_that_stays_uncertain_through_a_split_is_never_called_und
     outcomes = await asyncio.gather(*(map(group(), "ab")), return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, str]
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [(No("not you"), No), (CodesExhausted(), OutcomeUnknown), (PartialCompletion(SlipId("s"), "c"), OutcomeUnknown)],
+)
+async def test_after_a_lost_commit_only_a_refusal_is_definite(
+    group: Open, desk: Desk, error: Failure, answer: type[Failure]
+) -> None:
+    desk.failures = [CommitUncertain()]
+    desk.poison["a"] = error
+
+    outcomes = await asyncio.gather(*(map(group(), "ab")), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [answer, str]
 
 
 async def test_an_unavailable_store_is_not_asked_again(group: Open, desk: Desk) -> None:

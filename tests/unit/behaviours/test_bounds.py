@@ -12,7 +12,7 @@ from tallystick.application.invites import MakeInvites
 from tallystick.application.rating_slips import OpenSlips
 from tallystick.application.rewards import OfferReward, OfferRewards
 from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 from tests.loyalties import GAMES
 from tests.wallets import encode_for_test
@@ -119,7 +119,7 @@ class TestUserBounds:
 
         first, again = [(await holder.batches[name]([command]))[0] for _ in range(2)]
 
-        assert not isinstance(first, Refusal)
+        assert not isinstance(first, Failure)
         assert again == first
         assert await held(world, name, "ada") == 1
 

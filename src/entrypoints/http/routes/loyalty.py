@@ -15,7 +15,7 @@ from tallystick.application.ports import Clock
 from tallystick.application.reads import Reads
 from tallystick.domain.ledger import Account, AccountFrozen, BalanceLimitExceeded, Event
 from tallystick.domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
-from tallystick.domain.refusals import PermissionMissing, Refusal
+from tallystick.domain.refusals import Failure, PermissionMissing
 from tallystick.domain.users import UserId, UserNotFound
 from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, EventName, ForeignEventType, Reason, UserIdText
@@ -181,7 +181,7 @@ def wire_credited(credited: Credited) -> AccrualOutcomes:
     return AccrualOutcomes([_outcome(result) for result in credited.results])
 
 
-def _outcome(result: Accrued | Refusal) -> AccrualOutcome:
-    if isinstance(result, Refusal):
+def _outcome(result: Accrued | Failure) -> AccrualOutcome:
+    if isinstance(result, Failure):
         return AccrualOutcome("refused", code=result.code, detail=result.detail)
     return AccrualOutcome("accrued", **msgspec.structs.asdict(result.accrual), repeated=result.was_there)

@@ -15,7 +15,7 @@ from tallystick.application.reads import Reads
 from tallystick.application.rewards import BatchResult, ChangeReward, OfferReward, Order, OrderBatch, Purchase
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.ledger import AccountFrozen, InsufficientFunds
-from tallystick.domain.refusals import Refusal
+from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import (
     AlreadyCollected,
     NotYourReward,
@@ -228,10 +228,10 @@ def wire_batch_result(bought: BatchResult) -> Outcomes:
     return Outcomes([_outcome(result) for result in bought.results])
 
 
-def _outcome(result: Purchase | Refusal) -> Outcome:
+def _outcome(result: Purchase | Failure) -> Outcome:
     if isinstance(result, InsufficientFunds):
         return Outcome("refused", code=result.code, detail=result.detail, balance=result.balance, cost=result.cost)
-    if isinstance(result, Refusal):
+    if isinstance(result, Failure):
         return Outcome("refused", code=result.code, detail=result.detail)
     return Outcome(
         "purchased",
