@@ -18,7 +18,7 @@ from tallystick.application.backfill_planning import PlanBackfill
 from tallystick.application.backfill_ports import BackfillDatabase
 from tallystick.application.backfill_rollback import RollBackBackfill
 from tallystick.application.backfill_verification import VerifyBackfill
-from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, Verification
+from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, VerificationReport
 from tallystick.domain.codes import Code, draw_candidates
 from tallystick.domain.loyalty import Tiers
 from tallystick.domain.referral_points import ReferralPoints
@@ -80,7 +80,7 @@ class Moving:
         await self.application(dsn)(run, connections=connections, report=lambda *_: None)
         return await self.done(run)
 
-    async def verify(self, run: Run) -> Verification:
+    async def verify(self, run: Run) -> VerificationReport:
         return await VerifyBackfill(self.database(), self.world.clock)(
             run, self.source(Path(run.plan.source)), lambda _share: None
         )

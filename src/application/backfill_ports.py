@@ -24,7 +24,7 @@ from tallystick.domain.backfill import (
     Run,
     RunState,
     Tally,
-    Verification,
+    VerificationReport,
 )
 from tallystick.domain.codes import Code
 from tallystick.domain.legacy import LegacyRecord
@@ -79,7 +79,7 @@ class BackfillRuns(Protocol):
     async def malformed(self, run: Run) -> MalformedLines:
         """Return the lines of a run's source that could not be read."""
 
-    async def record_verification(self, run: Run, report: Verification) -> None:
+    async def record_verification(self, run: Run, report: VerificationReport) -> None:
         """Keep the report of a verification with its run."""
 
 

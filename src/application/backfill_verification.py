@@ -3,7 +3,7 @@
 from tallystick.application.backfill_chunks import Progress, SourceChanged, find_run, tally_of
 from tallystick.application.backfill_ports import BackfillDatabase, BackfillRefused, ImportChecks, ImportCounts
 from tallystick.application.ports import Clock
-from tallystick.domain.backfill import LISTED, Check, Checksum, Plan, Run, Verification
+from tallystick.domain.backfill import LISTED, Check, Checksum, Plan, Run, VerificationReport
 from tallystick.domain.codes import Code
 from tallystick.domain.legacy_sources import LegacySource, SourceBatch
 from tallystick.domain.users import UserId
@@ -50,7 +50,7 @@ class VerifyBackfill:
     def __init__(self, database: BackfillDatabase, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    async def __call__(self, run: Run, source: LegacySource, progress: Progress) -> Verification:
+    async def __call__(self, run: Run, source: LegacySource, progress: Progress) -> VerificationReport:
         """Return the report, and keep it with the run.
 
         SourceError; SourceChanged; BackfillRefused where the run is not applied.
@@ -68,7 +68,7 @@ class VerifyBackfill:
             await self._database.refresh_statistics("served")
             counts = await stores.checks.count(run, await tally_of(stores, run))
             checks = _checks(run.plan, counts, broken=followed.broken)
-            report = Verification(
+            report = VerificationReport(
                 plan_hash=run.plan_hash,
                 verified_at=self._clock.now(),
                 holds=all(check.holds for check in checks),

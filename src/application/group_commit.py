@@ -10,10 +10,10 @@ from tallystick.application.ports import Clock, Metrics, Randomness
 from tallystick.application.transactions import (
     CommitUncertain,
     LockHeld,
-    RivalStored,
     StoreFailure,
     StoreUnavailable,
     TransactionAborted,
+    WriteConflict,
 )
 from tallystick.domain.refusals import Cause, OutcomeUnknown, Overloaded, Refusal
 
@@ -28,7 +28,7 @@ Batch = Callable[[Sequence[C]], Awaitable[Sequence[R | Exception]]]
 
 _APART_AT_ONCE = 4
 _Verdict = Literal["done", "again", "rival", "held", "stop"]
-_VERDICTS: Mapping[type[StoreFailure], _Verdict] = {RivalStored: "rival", LockHeld: "held", StoreUnavailable: "stop"}
+_VERDICTS: Mapping[type[StoreFailure], _Verdict] = {WriteConflict: "rival", LockHeld: "held", StoreUnavailable: "stop"}
 
 
 class Single(Protocol[C_contra, R_co]):

@@ -91,7 +91,7 @@ class IdempotencyKeys(Protocol):
     async def record(
         self, replies: Sequence[tuple[RequestKey, StoredReply]], bounds: UserBounds = DEFAULT_BOUNDS
     ) -> None:
-        """Store the answers of claimed keys; RivalStored where a caller has come to a bound since the claim."""
+        """Store the answers of claimed keys; WriteConflict where a caller has come to a bound since the claim."""
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """Drop at most `limit` answers older than that and return how many."""

@@ -11,7 +11,7 @@ from tallystick.application.legacy_metadata import AdoptCodes
 from tallystick.application.pending_accruals import ReferralsCredited, credit_referrals
 from tallystick.application.points import Points
 from tallystick.application.ports import Clock, Metrics
-from tallystick.application.transactions import RivalStored, Stores, Transactions
+from tallystick.application.transactions import Stores, Transactions, WriteConflict
 from tallystick.application.users import UserBatch, holders_of
 from tallystick.domain.codes import Code
 from tallystick.domain.identity import Verification
@@ -90,7 +90,7 @@ class AttributeReferrals:
                 return await self._attribute(upserts, tops)
             except TopsNotLocked as found:
                 tops |= found.user_ids
-        raise RivalStored("others went on adding inviters above the owners of these codes")
+        raise WriteConflict("others went on adding inviters above the owners of these codes")
 
     async def _attribute(
         self, upserts: Sequence[Keyed[UserUpsert]], tops: set[UserId]

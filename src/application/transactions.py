@@ -68,7 +68,7 @@ class Transactions(Protocol):
     """Opens units of work. A clean exit commits, an exception rolls back; nobody calls commit()."""
 
     def begin(self) -> AbstractAsyncContextManager[Stores]:
-        """Open a transaction. Raises TransactionAborted, StoreUnavailable or CommitUncertain; RivalStored where a
+        """Open a transaction. Raises TransactionAborted, StoreUnavailable or CommitUncertain; WriteConflict where a
         constraint knew better than the rule, LockHeld where a row was not to be had. One transaction inside another
         is an error.
         """
@@ -94,7 +94,7 @@ class LockHeld(TransactionAborted):
     """Somebody holds a row for longer than is waited for it; whose command wants it is not known."""
 
 
-class RivalStored(TransactionAborted):
+class WriteConflict(TransactionAborted):
     """A constraint says that somebody stored it first: run again, and the rule sees them."""
 
 

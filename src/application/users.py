@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from tallystick.application.transactions import RivalStored, Stores
+from tallystick.application.transactions import Stores, WriteConflict
 from tallystick.domain.usernames import username_key
 from tallystick.domain.users import Claim, EmailTaken, Profile, User, UserId, UsernameTaken, email_key
 
@@ -96,10 +96,10 @@ class UserBatch:
     async def store(self, stores: Stores) -> None:
         """Store who came and who changed; what somebody gives up is free before somebody else takes it.
 
-        RivalStored where somebody else let a newcomer in meanwhile: their row is to be looked at first.
+        WriteConflict where somebody else let a newcomer in meanwhile: their row is to be looked at first.
         """
         if self._welcome and await stores.users.admit(self._welcome, self._at) != self._welcome:
-            raise RivalStored("a newcomer had come already")
+            raise WriteConflict("a newcomer had come already")
         if self._released:
             await stores.users.store(list(self._released.values()))
         if self._changed:

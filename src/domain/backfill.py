@@ -242,7 +242,7 @@ class Check(msgspec.Struct, frozen=True):
         return self.expected == self.found
 
 
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
+class VerificationReport(msgspec.Struct, frozen=True, kw_only=True):
     """The proof of a run, or what is missing of it."""
 
     plan_hash: str

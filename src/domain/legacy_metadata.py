@@ -47,7 +47,7 @@ class LegacyMetadata(Protocol):
     async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
         """Create those who are still to be applied, for then their run does not do it any more.
 
-        An e-mail address or username that somebody holds stays theirs; RivalStored where somebody takes one meanwhile.
+        An e-mail address or username stays with its holder; WriteConflict where another user takes one meanwhile.
         """
 
     async def adopt(self, claims: Sequence[Claim]) -> set[Code]:

@@ -144,3 +144,16 @@ def test_no_test_fake_is_used_in_production() -> None:
     users = {file.name for file in SOURCES if fakes in file.read_text(encoding="utf-8")}
 
     assert users == set()
+
+
+def test_no_class_of_the_core_has_the_name_of_another_one() -> None:
+    modules: dict[str, set[str]] = {}
+    for file in SOURCES:
+        path = file.relative_to(ROOT / "src")
+        if path.parts[0] in {"domain", "application"}:
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    modules.setdefault(node.name, set()).add(str(path))
+
+    assert len(modules) > 100
+    assert {name: sorted(files) for name, files in modules.items() if len(files) > 1} == {}

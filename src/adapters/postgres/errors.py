@@ -8,10 +8,10 @@ import asyncpg
 from tallystick.adapters.postgres.violations import RACES
 from tallystick.application.transactions import (
     LockHeld,
-    RivalStored,
     StoreFailure,
     StoreUnavailable,
     TransactionAborted,
+    WriteConflict,
 )
 from tallystick.domain.refusals import Cause, InvalidText
 
@@ -96,7 +96,7 @@ def _meaning(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
     cause = cause_of(error)
     if state.startswith("23") and getattr(error, "constraint_name", None) in RACES:
-        return RivalStored(state, cause=cause, sqlstate=state)
+        return WriteConflict(state, cause=cause, sqlstate=state)
     if state in _UNSTORABLE:
         return InvalidText()
     if state.startswith("08"):

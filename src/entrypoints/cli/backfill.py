@@ -19,7 +19,7 @@ from tallystick.application.backfill_ports import BackfillRefused, MalformedLine
 from tallystick.application.backfill_rollback import RollBackBackfill
 from tallystick.application.backfill_verification import VerifyBackfill
 from tallystick.application.transactions import TransactionAborted
-from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, Tally, Verification
+from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, Tally, VerificationReport
 from tallystick.domain.codes import Code, CodesExhausted, draw_candidates
 from tallystick.domain.legacy import ABSENT_WORDS
 from tallystick.domain.legacy_sources import LegacySource, SourceError
@@ -207,7 +207,7 @@ def verify(plan_hash: str, elsewhere: str | None, yes: bool, as_json: bool) -> N
     The report is kept with the run. Exits with 1 where a promise is broken.
     """
 
-    async def work(settings: Settings) -> Verification:
+    async def work(settings: Settings) -> VerificationReport:
         database = PostgresBackfillDatabase(settings.direct_url)
         async with database.session() as session, session.reading() as stores:
             run = await find_run(stores.runs, plan_hash)

@@ -10,7 +10,7 @@ from rich.table import Table
 from tallystick.adapters.legacy.files import NOT_UTF8
 from tallystick.application.backfill_planning import DuplicatesUnresolved, NothingReadable
 from tallystick.application.backfill_ports import MalformedLines
-from tallystick.domain.backfill import Check, LineFaults, Plan, Run, Tally, Verification
+from tallystick.domain.backfill import Check, LineFaults, Plan, Run, Tally, VerificationReport
 from tallystick.entrypoints.cli.terminal import ERR, OUT, say_json, say_table
 
 _LISTED = 20
@@ -71,7 +71,7 @@ def show_applied(run: Run, tally: Tally, skipped: MalformedLines, *, as_json: bo
     OUT.print(f"plan {run.plan_hash[:12]} is {run.state}; next: tallystick backfill verify --plan {run.plan_hash[:12]}")
 
 
-def show_verification(report: Verification, *, as_json: bool) -> None:
+def show_verification(report: VerificationReport, *, as_json: bool) -> None:
     """Show what was proved."""
     if as_json:
         checks = [msgspec.structs.asdict(check) | {"holds": check.holds} for check in report.checks]

@@ -9,7 +9,7 @@ from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.backfill_chunks import SourceChanged
 from tallystick.application.backfill_ports import BackfillRefused
-from tallystick.domain.backfill import Run, Verification
+from tallystick.domain.backfill import Run, VerificationReport
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import database_name, session
 from tests.moving import Moving, a_user
@@ -37,7 +37,7 @@ _CODES = "UPDATE tallystick.referral_codes"
 _ENTRY = "UPDATE tallystick.ledger_entries SET amount = amount + 1, balance_after = balance_after + 1"
 
 
-def broken(report: Verification) -> list[str]:
+def broken(report: VerificationReport) -> list[str]:
     return [check.name for check in report.checks if not check.holds]
 
 
@@ -47,7 +47,7 @@ async def test_all_holds_and_the_report_is_kept(moving: Moving, run: Run) -> Non
     assert broken(report) == []
     assert (report.holds, report.codes, report.conflicts, report.deleted, report.broken_lines) == (True, 3, 1, 0, [])
     ((kept,),) = await moving.rows("SELECT verification FROM tallystick.backfill_runs")
-    assert msgspec.json.decode(kept, type=Verification) == report
+    assert msgspec.json.decode(kept, type=VerificationReport) == report
 
 
 async def test_traffic_breaks_nothing_of_it(moving: Moving, run: Run) -> None:

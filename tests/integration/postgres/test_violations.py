@@ -8,7 +8,7 @@ import pytest
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.postgres.violations import GUARDS, RACES
-from tallystick.application.transactions import RivalStored
+from tallystick.application.transactions import WriteConflict
 from tests.integration.postgres.sessions import connection_of, session
 
 PEOPLE = "INSERT INTO users (user_id, created_at) VALUES ('ada', now()), ('bob', now()), ('cid', now())"
@@ -188,7 +188,7 @@ async def break_it(database: Database, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(RACES))
 async def test_one_that_a_race_can_break_asks_for_another_try(name: str, shared_database: Database) -> None:
-    with pytest.raises(RivalStored) as aborted:
+    with pytest.raises(WriteConflict) as aborted:
         await break_it(shared_database, name)
 
     cause = aborted.value.__cause__

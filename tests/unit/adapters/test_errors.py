@@ -7,7 +7,7 @@ import pytest
 
 from tallystick.adapters.postgres.errors import MEANINGS, translated
 from tallystick.adapters.postgres.violations import GUARDS, RACES
-from tallystick.application.transactions import LockHeld, RivalStored, StoreUnavailable, TransactionAborted
+from tallystick.application.transactions import LockHeld, StoreUnavailable, TransactionAborted, WriteConflict
 from tallystick.domain.codes import CodesExhausted
 from tallystick.domain.refusals import InvalidText
 
@@ -64,7 +64,7 @@ class TestStates:
 class TestConstraints:
     @pytest.mark.parametrize("name", sorted(RACES))
     def test_one_that_a_race_can_break_asks_for_another_try(self, name: str) -> None:
-        assert type(meaning_of(server_error("23505", constraint=name))) is RivalStored
+        assert type(meaning_of(server_error("23505", constraint=name))) is WriteConflict
 
     @pytest.mark.parametrize("name", [*sorted(GUARDS), "unheard_of"])
     @pytest.mark.parametrize("state", ["23502", "23503", "23505", "23514"])

@@ -41,7 +41,7 @@ from tallystick.domain.backfill import (
     Run,
     RunState,
     Tally,
-    Verification,
+    VerificationReport,
     plan_hash,
 )
 from tallystick.domain.codes import Code
@@ -115,7 +115,7 @@ class Tables:
     def __init__(self, *runs: Run) -> None:
         self.runs = {run.run: run for run in runs}
         self.chunks: dict[tuple[int, Phase, int], Tally] = {}
-        self.reports: list[Verification] = []
+        self.reports: list[VerificationReport] = []
         self.work: list[str] = []
         """What chunks did, in its order."""
 
@@ -243,7 +243,7 @@ class MemoryBackfill(
     async def malformed(self, run: Run) -> MalformedLines:
         return MalformedLines([], [])
 
-    async def record_verification(self, run: Run, report: Verification) -> None:
+    async def record_verification(self, run: Run, report: VerificationReport) -> None:
         self.tables.reports.append(report)
 
     async def done(self, run: Run, phase: Phase) -> dict[int, Tally]:

@@ -9,13 +9,13 @@ import pytest
 from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
 from tallystick.application.group_commit import Bounds, GroupCommit
 from tallystick.application.idempotency import Replayed, StoredReply
-from tallystick.application.transactions import CommitUncertain, LockHeld, RivalStored, TransactionAborted
+from tallystick.application.transactions import CommitUncertain, LockHeld, TransactionAborted, WriteConflict
 from tallystick.domain.refusals import OutcomeUnknown, Overloaded
 from tests.unit.application.batches import Desk, NoPause, Open, settled
 
 
 async def test_a_rival_who_is_seen_at_the_next_try_costs_nobody_anything(group: Open, desk: Desk) -> None:
-    desk.failures = [RivalStored("users_email_key")]
+    desk.failures = [WriteConflict("users_email_key")]
 
     assert await asyncio.gather(*(map(group(), "abc"))) == ["did a", "did b", "did c"]
     assert desk.batches == [["a", "b", "c"]] * 2
@@ -26,7 +26,7 @@ async def test_a_rival_who_is_never_seen_is_met_by_one_command_alone(
     group: Open, desk: Desk, metrics: RecordedMetrics, place: int
 ) -> None:
     names = "abcd"
-    desk.poison[names[place]] = RivalStored("users_email_key")
+    desk.poison[names[place]] = WriteConflict("users_email_key")
 
     outcomes = await asyncio.gather(*(map(group(retries=2), names)), return_exceptions=True)
 

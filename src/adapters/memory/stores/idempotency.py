@@ -12,7 +12,7 @@ from tallystick.application.idempotency import (
     RequestKey,
     StoredReply,
 )
-from tallystick.application.transactions import RivalStored
+from tallystick.application.transactions import WriteConflict
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.users import UserId
 
@@ -37,13 +37,13 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
         self._view.writing()
         before = await self.totals({key.caller for key, _ in replies})
         if any(total.bytes >= bounds.reply_bytes for total in before.values()):
-            raise RivalStored("reply_totals")
+            raise WriteConflict("reply_totals")
         for key, reply in replies:
             self._count(key.caller, 1, len(reply.body))
             if self._total(key.caller).replies > bounds.replies:
-                raise RivalStored("reply_totals")
+                raise WriteConflict("reply_totals")
             if (key.caller, key.key) in self._view.replies:
-                raise RivalStored("idempotency_keys_pkey")
+                raise WriteConflict("idempotency_keys_pkey")
             self._view.replies.put((key.caller, key.key), (key, reply))
 
     async def forget(self, *, before: datetime, limit: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.application.transactions import RivalStored
+from tallystick.application.transactions import WriteConflict
 from tallystick.domain.referrals import Edge, Edges, Leader, Leaderboard
 from tallystick.domain.users import User, UserId
 
@@ -41,9 +41,9 @@ class MemoryEdges(Edges):
             if edge.inviter_id == edge.invitee_id:
                 raise GuardBroken("referral_edges_never_self")
             if back is not None and back.inviter_id == edge.invitee_id:
-                raise RivalStored("referral_edges_no_cycle")
+                raise WriteConflict("referral_edges_no_cycle")
             if edge.invitee_id in self._view.edges:
-                raise RivalStored("referral_edges_pkey")
+                raise WriteConflict("referral_edges_pkey")
             self._view.edges.put(edge.invitee_id, edge)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from tallystick.adapters.memory.tables import GuardBroken, View
-from tallystick.application.transactions import RivalStored
+from tallystick.application.transactions import WriteConflict
 from tallystick.domain.usernames import username_key
 from tallystick.domain.users import Profile, User, UserId, Users, email_key, is_user_id
 
@@ -89,9 +89,9 @@ class MemoryUsers(Users):
             if user.profile.email is not None:
                 email = email_key(user.profile.email)
                 if email in emails or self._view.emails.get(email) not in {None, user.user_id}:
-                    raise RivalStored("users_email_key")
+                    raise WriteConflict("users_email_key")
                 emails.add(email)
             if (username := user.username_key) is not None:
                 if username in usernames or self._view.usernames.get(username) not in {None, user.user_id}:
-                    raise RivalStored("users_username_once")
+                    raise WriteConflict("users_username_once")
                 usernames.add(username)

@@ -9,7 +9,7 @@ import msgspec
 from tallystick.adapters.postgres.database import SERVICE_ROLE, Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.application.backfill_ports import BackfillChunks, BackfillRuns, MalformedLines
-from tallystick.domain.backfill import LISTED, LineFaults, Phase, Plan, Run, RunState, Tally, Verification
+from tallystick.domain.backfill import LISTED, LineFaults, Phase, Plan, Run, RunState, Tally, VerificationReport
 from tallystick.domain.legacy_sources import MalformedLine
 
 _SQL = Statements.load("backfill_runs")
@@ -56,7 +56,7 @@ class PostgresBackfillRuns(BackfillRuns):
         faults = await self._connection.fetch(_SQL.faults, run.run)
         return MalformedLines([MalformedLine(row["line"], row["reason"]) for row in rows], faults_of(faults))
 
-    async def record_verification(self, run: Run, report: Verification) -> None:
+    async def record_verification(self, run: Run, report: VerificationReport) -> None:
         await self._connection.execute(_SQL.verified, run.run, msgspec.json.encode(report).decode())
 
 

@@ -25,7 +25,7 @@ from tallystick.application.backfill_ports import (
     RemovalSession,
     RunnerBusy,
 )
-from tallystick.application.transactions import RivalStored, TransactionAborted
+from tallystick.application.transactions import TransactionAborted, WriteConflict
 
 _LOCK = 0x7461_6C6C_7962_6B66
 WAIT_SECONDS = 5.0
@@ -167,6 +167,6 @@ async def _translated() -> AsyncIterator[None]:
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "backfill_chunks_pkey":
             raise RunnerBusy from None
-        raise RivalStored(error.args[0], cause=cause_of(error), sqlstate=error.sqlstate) from error
+        raise WriteConflict(error.args[0], cause=cause_of(error), sqlstate=error.sqlstate) from error
     except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError) as error:
         raise TransactionAborted(error.args[0], cause=cause_of(error), sqlstate=error.sqlstate) from error

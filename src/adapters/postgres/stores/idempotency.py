@@ -15,7 +15,7 @@ from tallystick.application.idempotency import (
     RequestKey,
     StoredReply,
 )
-from tallystick.application.transactions import RivalStored
+from tallystick.application.transactions import WriteConflict
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.users import UserId
 
@@ -67,7 +67,7 @@ class PostgresIdempotencyKeys(IdempotencyKeys):
                 bounds.reply_bytes,
             )
             if counted != len({key.caller for key, _ in replies}):
-                raise RivalStored("reply_totals")
+                raise WriteConflict("reply_totals")
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         return int(await self._connection.fetchval(_SQL.forget, before, limit))
