@@ -1,4 +1,4 @@
-"""The page that says what becomes of a deleted user's data, rendered from the dispositions themselves.
+"""The page about the data of deleted users, rendered from the dispositions.
 
 `.venv/bin/python -m tests.privacy_page > docs/privacy.md` writes it anew.
 """
@@ -12,35 +12,39 @@ OPENING = """\
 # Privacy: what deletion deletes
 
 A user is deleted by the identity provider's webhook (`user.deleted`), by `DELETE /api/admin/users/{user_id}` with the
-permission `admin:users`, or by `tallystick users delete`. All three do the same, and for good: nobody comes back under
-the same id. A user whom a backfill staged, or who was given something and never came, can be deleted too.
+permission `admin:users`, or by `tallystick users delete`. All three have the same effect, for good: no user can come
+back under the same id. You can also delete a user whom a backfill staged, and a user who was given something but never
+signed up.
 
 A deletion is answered when one small transaction is committed. It marks the user as deleted and removes profile and
-password. From then on the user's tokens are refused with 410 `USER_DELETED`, also on sign-up and on every webhook that
-would bring the user back; their codes, canonical code and aliases, resolve to nobody; and their rewards cannot be
-bought and are not listed. A user who bought one keeps it. Invites that the user made stay valid: others hold them, and
-`POST /api/invites/{invite_id}/revoke` takes one back. Points that waited for the user go on waiting.
+password. From then on:
 
-What one user may hold many of is erased behind that transaction: aliases are retired, rewards lose their name and
-description, stored replies are removed. This is done in steps of at most 1,000 rows of each table, each step a
-transaction of its own. The first step belongs to the deletion, and for nearly every user it is the last one.
-`tallystick users delete` makes all steps before it ends. After a deletion by API or webhook the servers make the others
-within minutes, whichever instance comes first, and go on where a crash stopped them. The gauges `pending_erasures` and
-`pending_erasures_oldest_seconds` show how many users still have rows to erase and for how long the first has waited;
-both are 0 when all is done.
+- The user's tokens are refused with 410 `USER_DELETED`, also at sign-up.
+- A later webhook delivery does not bring the user back.
+- The user's codes, canonical code and aliases, resolve to nobody.
+- The user's rewards cannot be bought and are not listed. Users who bought one keep it.
+- The user's invites stay valid, because others hold them. `POST /api/invites/{invite_id}/revoke` revokes one.
+- The user's pending accruals stay, and are not credited.
 
-Every column that belongs to a user has one of three dispositions. *delete*: the value is gone, or its row is.
-*anonymise*: something neutral stands in its place. *keep*: it stays, for the reason given.
+The other rows of the user are erased in steps after that transaction: aliases are retired, rewards lose name and
+description, stored replies are removed. A step erases at most 1,000 rows of each table, in a transaction of its own.
+The deletion runs the first step, and for nearly every user the first step is the last one. `tallystick users delete`
+runs all steps before it ends. After a deletion by API or webhook, the servers run the other steps within minutes, on
+any instance, and continue after a crash. The gauge `pending_erasures` shows how many users still have rows to erase,
+and `pending_erasures_oldest_seconds` shows how long the first of them has waited. Both are 0 when all rows are erased.
+
+Every column that belongs to a user has one of three dispositions. *delete*: the value or its row is removed.
+*anonymise*: a neutral value replaces it. *keep*: it stays, for the reason given.
 """
 
 END = """\
 A request that is answered while its caller is being deleted may leave a stored reply behind, or a reward of a user
-who had never come. Every server looks for such rows once a minute, for a quarter of an hour after each deletion, and
-deleting the user again does so too. Backups, and the logs of proxies, are yours to let expire: Tallystick's own logs
-name users by keyed hashes only.
+who had never signed up. Every server looks for such rows once a minute, for a quarter of an hour after each deletion.
+Deleting the user again removes such rows too. Let backups and the logs of proxies expire: Tallystick does not control
+them. Tallystick's own logs name users only by keyed hashes.
 
-Two kinds of text are not looked into: ids, which are the identity provider's and should name nobody, and the reasons
-that staff write into the books, which cannot be changed afterwards.
+A deletion does not search two kinds of text: ids, which come from the identity provider and should not name a person,
+and the reasons that staff write into the ledger, which cannot be changed afterwards.
 """
 
 

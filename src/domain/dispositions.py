@@ -1,15 +1,15 @@
-"""Dispositions: what becomes of every column that belongs to a user when the user is deleted."""
+"""Dispositions: the effect of a deletion on every column that belongs to a user."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 WITHDRAWN = "withdrawn"
-"""What a reward is called when who offered it was deleted."""
+"""The name of a reward whose owner was deleted."""
 
 
 class Disposition(NamedTuple):
-    """What becomes of a column of a deleted user, and why it is kept where it is."""
+    """The effect of a deletion on a column; a column that is kept has a reason."""
 
     becomes: Literal["delete", "anonymise", "keep"]
     reason: str = ""
@@ -27,17 +27,17 @@ def _kept(reason: str, *columns: str) -> dict[str, Disposition]:
     return dict.fromkeys(columns, Disposition("keep", reason))
 
 
-_WHOSE = "the provider's opaque id: history hangs on it, and a late delivery or a living token finds the deletion by it"
-_BOOKS = "the books add up for ever: an entry is never changed, and the next one starts where it ended"
-_SPENT = "it was paid for: a purchase is part of the books, and counts once for ever"
-_RATED = "what was played and what it earned: points are explained by it, line by line"
-_WAITS = "points that were earned and never credited stay for who asks what became of them"
-_SEAT = "a seat that was taken stays taken: the counter of the invite is the number of its uses"
-_MADE = "others hold the invite: it stays valid until it is revoked"
-_EDGE = "one inviter for ever: the other of the two is a user of their own"
-_BROUGHT = "which backfill brought the row: it is needed to take the backfill back"
-_PLANNED = "what a backfill was planned by: it is proved by it, and taken back by it, and goes then"
-_CODE = "a code is one user's for ever: nobody else may be given it"
+_WHOSE = "the provider's opaque id: history refers to it, and late deliveries and valid tokens find the deletion by it"
+_BOOKS = "entries are never changed: the balance before an entry is the balance after the previous one"
+_SPENT = "the reward was paid for: the purchase belongs to the ledger, and counts once for ever"
+_RATED = "the slip explains points of the ledger, line by line"
+_WAITS = "points that were earned and not credited stay, so that staff can explain them"
+_SEAT = "a seat stays taken: the counter of the invite is the number of its uses"
+_MADE = "other users hold the invite: it stays valid until it is revoked"
+_EDGE = "an edge is kept for ever: it also belongs to the other user"
+_BROUGHT = "the backfill that wrote the row: a rollback needs it"
+_PLANNED = "the plan of a backfill: verify and rollback need it, and a rollback removes it"
+_CODE = "a code belongs to one user for ever: it is never given to another user"
 
 DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
     {
@@ -47,23 +47,24 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept(_WHOSE, "user_id"),
             **_kept("it orders the provider's deliveries", "profile_at"),
             **_kept("the number of edges that stay", "referrals"),
-            **_kept("when the account began and ended", "created_at", "deleted_at"),
+            **_kept("the times of creation and deletion", "created_at", "deleted_at"),
             **_kept(
-                "that rows of the user are still to be erased; it is emptied with the last of them", "erasing_since"
+                "marks that rows of the user are still to be erased; it is cleared with the last of them",
+                "erasing_since",
             ),
             **_kept(_BROUGHT, "backfill_run"),
         },
         "phone_verifications": _kept(
-            "a verification is never taken back; it holds no number", "user_id", "source", "verified_at"
+            "a verification is never undone; it holds no phone number", "user_id", "source", "verified_at"
         ),
         "credentials": {
             **_deleted("password_hash"),
-            **_kept("nobody signs up twice under one id", "user_id", "created_at"),
+            **_kept("no user signs up twice under one id", "user_id", "created_at"),
         },
         "sessions": _deleted("user_id", "session_id", "created_at", "expires_at"),
         "referral_codes": {
             **_kept(_CODE, "code", "user_id", "is_canonical", "created_at", "demoted_at"),
-            **_kept("from then on the code resolves to nobody", "retired_at"),
+            **_kept("the time since which the code resolves to nobody", "retired_at"),
             **_kept(_BROUGHT, "backfill_run"),
         },
         "referral_edges": {
@@ -78,8 +79,8 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         "ledger_entries": {
             **_kept(_BOOKS, "user_id", "unit", "seq", "amount", "balance_before", "balance_after", "created_at"),
             **_kept("one event counts once for ever", "event_type", "event_key"),
-            **_kept("staff's own words for the books; they are not to name a person in them", "reason"),
-            **_kept("who answers for an award", "staff_id"),
+            **_kept("a text that staff wrote for the ledger; staff must not name a person in it", "reason"),
+            **_kept("the member of staff who made the award", "staff_id"),
             **_kept("the request that made the entry", "correlation_id"),
             **_kept("the receipt of the entry", "tier_before", "tier_after", "lifetime_after", "tier_progress"),
         },
@@ -91,13 +92,13 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         "pending_accruals": {
             **_kept(_WAITS, "player_id", "event_type", "event_key", "points", "staff_id", "correlation_id"),
             **_kept(_WAITS, "cause", "created_at", "tries", "last_tried_at"),
-            **_kept("staff's own words, as in entries", "reason"),
+            **_kept("a text that staff wrote, as in entries", "reason"),
         },
         "rewards": {
             **_anonymised("name"),
             **_deleted("description"),
-            **_kept("what others paid for stays theirs", "reward_id", "owner_id", "cost", "created_at"),
-            **_kept("switched off: nobody pays who is gone", "active"),
+            **_kept("other users paid for the reward and keep it", "reward_id", "owner_id", "cost", "created_at"),
+            **_kept("switched off: a reward of a deleted user cannot be bought", "active"),
         },
         "collected_rewards": _kept(
             _SPENT,
@@ -116,15 +117,15 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         },
         "legacy_codes": _kept(_PLANNED, "run", "position", "code", "user_id", "is_canonical", "created_at", "kept_by"),
         "code_conflicts": _kept(
-            "a code that leads to somebody else than it did elsewhere is explained by it",
+            "explains why an imported code belongs to another user here",
             *("code", "user_id", "kept_by", "reason", "run", "created_at"),
         ),
         "clicked_codes": _kept(
-            "that somebody followed a link with the code, not who: a rollback lets what was followed resolve",
+            "a link with the code was followed, by an unknown visitor: after a rollback the code still resolves",
             *("code", "clicked_at"),
         ),
         "metadata_mirror": _deleted("user_id", "code", "mirrored_at"),
-        "flags": _kept("who answers for how a flow is switched", "name", "enabled", "updated_at", "updated_by"),
+        "flags": _kept("the administrator who switched the flag", "name", "enabled", "updated_at", "updated_by"),
         "idempotency_keys": _deleted("caller", "key", "fingerprint", "status", "body", "created_at", "is_counted"),
         "reply_totals": _deleted("caller", "replies", "bytes"),
     }
@@ -133,13 +134,13 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
 
 ABOUT_NOBODY: Mapping[str, str] = MappingProxyType(
     {
-        "schema_migrations": "which migrations ran",
+        "schema_migrations": "migrations that were applied",
         "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",
-        "backfill_chunks": "how far backfills have come",
-        "backfill_malformed": "lines that could not be read, by number, and why; nothing of what they hold",
-        "fingerprint_keys": "the key that requests with an idempotency key are hashed with",
-        "schedules": "when something was done last",
-        "webhook_deliveries": "ids of deliveries and when they came, for eight days; not whom they were about",
+        "backfill_chunks": "progress of backfills",
+        "backfill_malformed": "numbers of lines that could not be read, with the reason and without the content",
+        "fingerprint_keys": "the key that hashes requests with an idempotency key",
+        "schedules": "times of the last runs of scheduled work",
+        "webhook_deliveries": "ids and times of deliveries, for eight days, without their users",
     }
 )
 """Tables whose rows belong to no user, and what they hold."""
