@@ -1,26 +1,31 @@
-"""SQL from files: one named block a statement, its parameters in the header."""
+"""SQL from files: one named block a statement, its parameters and its result in the header."""
 
 import re
 from collections.abc import Iterator
 from importlib.resources import files
 
-_HEADER = re.compile(r"^-- ([a-z_]+)\(([a-z_, ]*)\)$")
+_HEADER = re.compile(r"^-- ([a-z_]+)\(([a-z_, ]*)\) -> (\w+|\([a-z_, ]+\))$")
+_HEADER_WITHOUT_RESULT = re.compile(r"^-- ([a-z_]+)\([a-z_, ]*\)$")
 _PARAMETER = re.compile(r"\$(\d+)")
 
 
 class Statements:
     """The statements of one capability, by name: `statements.lock` is its SQL.
 
-    A block starts with `-- name(first, second)`; comment lines after it say why. The parameters named in the header
-    are `$1`, `$2` and so on, all of them used; anything else is a ValueError at import.
+    A block starts with `-- name(first, second) -> Result`; comment lines after it give reasons. The parameters named in
+    the header are `$1`, `$2` and so on, and each must be used. The result is `nothing`, a struct whose fields are the
+    columns in order, the type of the only column, or the names of the columns in parentheses; a test holds the columns
+    against it. A file that is not written like this is a ValueError at import.
     """
 
     def __init__(self, text: str, *, source: str) -> None:
         self._sql: dict[str, str] = {}
         name, parameters, lines = "", 0, list[str]()
-        for line in [*text.splitlines(), "-- end()"]:
+        for line in [*text.splitlines(), "-- end() -> nothing"]:
             header = _HEADER.match(line)
             if header is None:
+                if unfinished := _HEADER_WITHOUT_RESULT.match(line):
+                    raise ValueError(f"{source}: the header of {unfinished[1]} names no result")
                 if not name and line.strip():
                     raise ValueError(f"{source}: {line!r} stands before the first header")
                 if not line.startswith("--"):

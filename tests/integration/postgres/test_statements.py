@@ -15,17 +15,24 @@ from tallystick.adapters.postgres.backfill import runs as backfill_runs
 from tallystick.adapters.postgres.backfill import staged_lines
 from tallystick.adapters.postgres.database import Connection, Database
 from tallystick.adapters.postgres.statements import Statements
+from tests.integration.postgres.results import Column, promised, returned
 from tests.integration.postgres.sessions import session
 
 FOLDER = Path(str(tallystick.adapters.postgres.__file__)).parent / "sql"
 CAPABILITIES = sorted(path.stem for path in FOLDER.glob("*.sql"))
-_HEADER = re.compile(r"^-- (\w+)\((.*)\)$", re.MULTILINE)
+_HEADER = re.compile(r"^-- (\w+)\((.*)\) -> (.+)$", re.MULTILINE)
 
 
 def headers(capability: str) -> dict[str, list[str]]:
     """Return the parameters that the headers of a file name, by statement."""
     text = (FOLDER / f"{capability}.sql").read_text(encoding="utf-8")
-    return {name: [part for part in names.split(", ") if part] for name, names in _HEADER.findall(text)}
+    return {name: [part for part in names.split(", ") if part] for name, names, _ in _HEADER.findall(text)}
+
+
+def results(capability: str) -> dict[str, str]:
+    """Return the results that the headers of a file name, by statement."""
+    text = (FOLDER / f"{capability}.sql").read_text(encoding="utf-8")
+    return {name: result for name, _, result in _HEADER.findall(text)}
 
 
 def statements(capability: str) -> Iterator[tuple[str, str]]:
@@ -78,6 +85,17 @@ async def test_every_statement_is_prepared_with_the_parameters_of_its_header(
             found[name] = len((await connection.prepare(sql)).get_parameters())
 
     assert found == {name: len(parameters) for name, parameters in headers(capability).items()}
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+async def test_every_statement_returns_the_columns_of_its_header(capability: str, shared_database: Database) -> None:
+    """Stores unpack rows by position: two columns of one type that changed places would change places in a struct."""
+    found: dict[str, list[Column]] = {}
+    async with shared_database.connection() as connection, staged(connection, capability):
+        for name, sql in statements(capability):
+            found[name] = returned((await connection.prepare(sql)).get_attributes())
+
+    assert found == {name: promised(result, capability, found[name]) for name, result in results(capability).items()}
 
 
 @pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name not in BY_THE_OWNER])

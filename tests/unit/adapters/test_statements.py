@@ -19,53 +19,58 @@ def load(*lines: str) -> Statements:
 
 class TestWhatIsRead:
     def test_a_block_is_found_by_its_name_without_its_comments_and_semicolon(self) -> None:
-        statements = load("-- find(ids, limit)", "-- A reason.", "SELECT $1,", "-- another", "  $2;", "")
+        statements = load("-- find(ids, limit) -> int", "-- A reason.", "SELECT $1,", "-- another", "  $2;", "")
 
         assert statements.find == "SELECT $1,\n  $2"
 
     def test_a_statement_may_have_no_parameters(self) -> None:
-        assert load("-- count()", "SELECT 1;").count == "SELECT 1"
+        assert load("-- count() -> int", "SELECT 1;").count == "SELECT 1"
 
     def test_a_parameter_may_be_used_twice_and_in_any_order(self) -> None:
-        assert load("-- find(a, b)", "SELECT $2, $1, $2;").find == "SELECT $2, $1, $2"
+        assert load("-- find(a, b) -> int", "SELECT $2, $1, $2;").find == "SELECT $2, $1, $2"
 
     def test_blocks_are_walked_in_the_order_of_the_file(self) -> None:
-        statements = load("-- second()", "SELECT 2;", "", "-- first()", "SELECT 1;")
+        statements = load("-- second() -> int", "SELECT 2;", "", "-- first() -> int", "SELECT 1;")
 
         assert list(statements) == [("second", "SELECT 2"), ("first", "SELECT 1")]
 
     def test_a_name_that_is_not_there_is_an_attribute_error(self) -> None:
         with pytest.raises(AttributeError, match="no statement is called lost"):
-            _ = load("-- find()", "SELECT 1;").lost
+            _ = load("-- find() -> int", "SELECT 1;").lost
 
 
 class TestWhatIsRefused:
-    @pytest.mark.parametrize("header", ["-- find()", "-- find(a)", "-- find(a, b, c)"])
+    @pytest.mark.parametrize("header", ["-- find() -> int", "-- find(a) -> int", "-- find(a, b, c) -> int"])
     def test_a_header_that_names_more_or_fewer_parameters_than_are_used(self, header: str) -> None:
         with pytest.raises(ValueError, match=r"words\.sql: find names \d parameters and uses \[1, 2\]"):
             load(header, "SELECT $1, $2;")
 
     def test_a_gap_in_the_parameters(self) -> None:
         with pytest.raises(ValueError, match=r"find names 2 parameters and uses \[1, 3\]"):
-            load("-- find(a, b)", "SELECT $1, $3;")
+            load("-- find(a, b) -> int", "SELECT $1, $3;")
 
     def test_a_name_that_is_there_twice(self) -> None:
         with pytest.raises(ValueError, match="find is there twice"):
-            load("-- find()", "SELECT 1;", "-- find()", "SELECT 2;")
+            load("-- find() -> int", "SELECT 1;", "-- find() -> int", "SELECT 2;")
+
+    @pytest.mark.parametrize("header", ["-- find(a)", "-- find()"])
+    def test_a_header_without_a_result(self, header: str) -> None:
+        with pytest.raises(ValueError, match="the header of find names no result"):
+            load("-- first() -> int", "SELECT 1;", header, "SELECT 1;")
 
     @pytest.mark.parametrize("line", ["SELECT 1;", "-- a comment about the file", "-- Find(ids)"])
     def test_text_before_the_first_header(self, line: str) -> None:
         with pytest.raises(ValueError, match="stands before the first header"):
-            load(line, "-- find()", "SELECT 1;")
+            load(line, "-- find() -> int", "SELECT 1;")
 
     @pytest.mark.parametrize("body", [("SELECT 1",), ("SELECT 1; SELECT 2",), ()])
     def test_a_block_that_does_not_end_with_a_semicolon(self, body: tuple[str, ...]) -> None:
         with pytest.raises(ValueError, match="find does not end with a semicolon"):
-            load("-- find()", *body)
+            load("-- find() -> int", *body)
 
     def test_the_last_block_as_well(self) -> None:
         with pytest.raises(ValueError, match="last does not end with a semicolon"):
-            load("-- find()", "SELECT 1;", "-- last()", "SELECT 1")
+            load("-- find() -> int", "SELECT 1;", "-- last() -> int", "SELECT 1")
 
 
 class _Uses(ast.NodeVisitor):
@@ -114,6 +119,12 @@ class TestFilesAndStores:
         written = {name for name, _ in Statements.load(capability)}
 
         assert (uses.named | written if uses.walks else uses.named) == written
+
+    def test_no_store_reads_a_row_by_the_number_of_a_column(self) -> None:
+        """Rows are unpacked whole, in the order that their header promises, or read by the names of columns."""
+        by_number = re.compile(r"\brow\[[-\d:]")
+
+        assert [path.name for path in FOLDER.rglob("*.py") if by_number.search(path.read_text(encoding="utf-8"))] == []
 
     @pytest.mark.parametrize("capability", CAPABILITIES)
     def test_no_statement_reads_the_clock(self, capability: str) -> None:

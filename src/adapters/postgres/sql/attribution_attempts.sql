@@ -1,11 +1,11 @@
--- record(user_ids, code_digests, reasons, attempted_ats)
+-- record(user_ids, code_digests, reasons, attempted_ats) -> nothing
 INSERT INTO tallystick.attribution_attempts AS held (user_id, code_digest, reason, attempted_at)
 SELECT new.user_id, new.code_digest, new.reason, new.attempted_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS new (user_id, code_digest, reason, attempted_at)
 ORDER BY new.user_id, new.code_digest, new.reason
 ON CONFLICT (user_id, code_digest, reason) DO UPDATE SET attempted_at = excluded.attempted_at;
 
--- trim(user_ids, kept)
+-- trim(user_ids, kept) -> nothing
 -- In a statement of its own, which sees what was recorded.
 DELETE FROM tallystick.attribution_attempts AS held
 USING (
@@ -19,12 +19,12 @@ WHERE
     held.user_id = ranked.user_id AND held.code_digest = ranked.code_digest AND held.reason = ranked.reason
     AND ranked.place > $2::bigint;
 
--- of_user(user_id)
+-- of_user(user_id) -> AttributionAttempt
 SELECT user_id, code_digest, reason, attempted_at
 FROM tallystick.attribution_attempts
 WHERE user_id = $1::text
 ORDER BY attempted_at DESC, code_digest, reason;
 
--- forget(user_ids)
+-- forget(user_ids) -> nothing
 DELETE FROM tallystick.attribution_attempts
 WHERE user_id = ANY($1::text[]);

@@ -1,4 +1,4 @@
--- of_player(player_id, before, limit)
+-- of_player(player_id, before, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
@@ -9,7 +9,7 @@ WHERE
 ORDER BY seq DESC
 LIMIT $3::bigint;
 
--- of_players_request(player_id, correlation_id, staff_id, event_type, before, limit)
+-- of_players_request(player_id, correlation_id, staff_id, event_type, before, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
@@ -22,7 +22,7 @@ WHERE
 ORDER BY seq DESC
 LIMIT $6::bigint;
 
--- of_players_staff(player_id, staff_id, event_type, before, limit)
+-- of_players_staff(player_id, staff_id, event_type, before, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
@@ -35,7 +35,7 @@ WHERE
 ORDER BY seq DESC
 LIMIT $5::bigint;
 
--- of_players_kind(player_id, event_type, before, limit)
+-- of_players_kind(player_id, event_type, before, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
@@ -47,7 +47,7 @@ WHERE
 ORDER BY seq DESC
 LIMIT $4::bigint;
 
--- of_request(correlation_id, staff_id, event_type, created_at, user_id, seq, limit)
+-- of_request(correlation_id, staff_id, event_type, created_at, user_id, seq, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
@@ -59,7 +59,7 @@ WHERE
 ORDER BY created_at DESC, user_id DESC, seq DESC
 LIMIT $7::bigint;
 
--- of_staff(staff_id, event_type, created_at, user_id, seq, limit)
+-- of_staff(staff_id, event_type, created_at, user_id, seq, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
@@ -71,7 +71,7 @@ WHERE
 ORDER BY created_at DESC, user_id DESC, seq DESC
 LIMIT $6::bigint;
 
--- of_kind(event_type, created_at, user_id, seq, limit)
+-- of_kind(event_type, created_at, user_id, seq, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress

@@ -1,4 +1,4 @@
--- admit_new(run, first, last, at)
+-- admit_new(run, first, last, at) -> nothing
 -- Where everybody is new, as nearly always: what would give way to others has to say so, which costs as much again.
 INSERT INTO tallystick.users (
     user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
@@ -10,7 +10,7 @@ FROM tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
 ORDER BY l.position;
 
--- keep_new(run, first, last, at)
+-- keep_new(run, first, last, at) -> nothing
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
 SELECT c.code, c.user_id, true, coalesce(c.created_at, $4::timestamptz), c.run
 FROM tallystick.legacy_codes AS c
@@ -19,7 +19,7 @@ WHERE
     AND c.is_canonical AND c.kept_by IS NULL
 ORDER BY c.position;
 
--- admit(run, first, last, at)
+-- admit(run, first, last, at) -> nothing
 -- In the order of ids, as everywhere. What a profile claims and somebody has already stays theirs. Here and below, each
 -- look-up is one by key, whatever the tables are taken to hold: they grow by a chunk within a transaction.
 INSERT INTO tallystick.users (
@@ -43,7 +43,7 @@ WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint
 ORDER BY l.position
 ON CONFLICT (user_id) DO NOTHING;
 
--- lock(run, first, last)
+-- lock(run, first, last) -> UserId
 -- Who was here already may be deleted or get a code at this moment.
 SELECT u.user_id
 FROM (
@@ -56,7 +56,7 @@ CROSS JOIN LATERAL (
     SELECT held.user_id FROM tallystick.users AS held WHERE held.user_id = asked.user_id FOR NO KEY UPDATE
 ) AS u;
 
--- verify_phones(run, first, last, at)
+-- verify_phones(run, first, last, at) -> nothing
 INSERT INTO tallystick.phone_verifications (user_id, source, verified_at)
 SELECT l.user_id, 'backfill', $4::timestamptz
 FROM tallystick.legacy_users AS l
@@ -68,7 +68,7 @@ WHERE
 ORDER BY l.position
 ON CONFLICT (user_id) DO NOTHING;
 
--- keep(run, first, last, at)
+-- keep(run, first, last, at) -> nothing
 -- The codes that stay canonical, of users who have none here.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
 SELECT c.code, c.user_id, true, coalesce(c.created_at, $4::timestamptz), c.run
@@ -82,12 +82,12 @@ WHERE
 ORDER BY c.code
 ON CONFLICT DO NOTHING;
 
--- claims(run, first, last)
+-- claims(run, first, last) -> int
 SELECT count(*)
 FROM tallystick.legacy_codes AS c
 WHERE c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint;
 
--- without_code(run, first, last)
+-- without_code(run, first, last) -> (user_id, has_lost_one)
 -- Those who are to be given one, and whether they lost one.
 SELECT
     l.user_id,
@@ -107,7 +107,7 @@ WHERE
     )
 ORDER BY l.position;
 
--- assign(run, codes, user_ids, at)
+-- assign(run, codes, user_ids, at) -> UserId
 -- Never a code that somebody else brings along.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
 SELECT new.code, new.user_id, true, $4::timestamptz, $1::bigint
@@ -119,7 +119,7 @@ ORDER BY new.code
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
--- alias(run, first, last, at)
+-- alias(run, first, last, at) -> nothing
 -- Every other code of theirs that is nobody else's resolves beside the canonical one.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
 SELECT c.code, c.user_id, false, coalesce(c.created_at, $4::timestamptz), $4::timestamptz, c.run
@@ -133,7 +133,7 @@ WHERE
 ORDER BY c.code
 ON CONFLICT DO NOTHING;
 
--- note_conflicts(run, first, last, at)
+-- note_conflicts(run, first, last, at) -> nothing
 -- Who claims what is somebody else's: by the rule there, or because it was somebody's here.
 INSERT INTO tallystick.code_conflicts (code, user_id, kept_by, reason, run, created_at)
 SELECT
@@ -153,7 +153,7 @@ WHERE
 ORDER BY c.code, c.user_id
 ON CONFLICT (code, user_id) DO NOTHING;
 
--- lock_pairs(run, first, last)
+-- lock_pairs(run, first, last) -> UserId
 SELECT u.user_id
 FROM (
     SELECT DISTINCT paired.user_id COLLATE "C" AS user_id
@@ -166,7 +166,7 @@ CROSS JOIN LATERAL (
     SELECT held.user_id FROM tallystick.users AS held WHERE held.user_id = asked.user_id FOR NO KEY UPDATE
 ) AS u;
 
--- connect(run, first, last, at)
+-- connect(run, first, last, at) -> int
 -- Whoever has an inviter here keeps them, and no two users invite each other. A code is named where it is the inviter's
 -- here too. The counters follow in the same statement.
 WITH connected AS (
@@ -208,7 +208,7 @@ raised AS (
 SELECT count(*)
 FROM connected;
 
--- not_connected(run, first, last)
+-- not_connected(run, first, last) -> int
 -- Referrals that gave way: to another inviter, to one the other way round, to a deletion.
 SELECT l.position
 FROM tallystick.legacy_users AS l
@@ -221,12 +221,12 @@ WHERE
     )
 ORDER BY l.position;
 
--- edges_wanted(run, first, last)
+-- edges_wanted(run, first, last) -> int
 SELECT count(*)
 FROM tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.inviter_id IS NOT NULL;
 
--- points(run, first, last)
+-- points(run, first, last) -> (position, user_id, points)
 SELECT l.position, l.user_id, l.points
 FROM tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.points IS NOT NULL

@@ -1,8 +1,8 @@
--- next_run()
+-- next_run() -> int
 SELECT coalesce(max(run), 0) + 1
 FROM tallystick.backfill_runs;
 
--- rank()
+-- rank() -> nothing
 -- The latest line of a user has age 1; a line without a time is older than any with one.
 INSERT INTO pg_temp.ranked
 SELECT
@@ -11,7 +11,7 @@ SELECT
     count(*) OVER (PARTITION BY i.user_id)
 FROM pg_temp.incoming AS i;
 
--- gather()
+-- gather() -> nothing
 -- One row a user, in the order of ids. Nearly everybody has one line; of several, the latest that tells counts, but for
 -- the inviter, who is the first one. Who was deleted here stays deleted.
 INSERT INTO pg_temp.people (
@@ -46,7 +46,7 @@ FROM (
 LEFT JOIN tallystick.users AS here ON here.user_id = merged.user_id
 WHERE here.deleted_at IS NULL;
 
--- claim()
+-- claim() -> nothing
 -- Of a user's codes the latest is canonical, the others are aliases.
 INSERT INTO pg_temp.claims (position, code, user_id, is_canonical, created_at, claimed_at)
 SELECT p.position, c.code, p.user_id, c.newest = 1, c.created_at, p.created_at
@@ -60,7 +60,7 @@ FROM (
 ) AS c
 INNER JOIN pg_temp.people AS p ON p.user_id = c.user_id;
 
--- unresolved(limit)
+-- unresolved(limit) -> (code, user_id, claimed_at, total)
 -- Nobody can tell who came first where somebody's time is missing.
 SELECT c.code, c.user_id, c.claimed_at, count(*) OVER () AS total
 FROM pg_temp.claims AS c
@@ -71,7 +71,7 @@ WHERE
 ORDER BY c.code, c.claimed_at, c.user_id
 LIMIT $1::bigint;
 
--- contest()
+-- contest() -> nothing
 -- The earliest user keeps a code, then the first by id.
 WITH winners AS (
     SELECT DISTINCT ON (c.code) c.code, c.user_id
@@ -84,7 +84,7 @@ SET kept_by = w.user_id
 FROM winners AS w
 WHERE c.code = w.code AND c.user_id <> w.user_id;
 
--- refer(referred_by)
+-- refer(referred_by) -> nothing
 -- A code leads to who kept it there, else to whose it is here; an id to who bears it. What leads to two users leads to nobody.
 UPDATE pg_temp.people AS p
 SET
@@ -113,7 +113,7 @@ FROM (
 ) AS found
 WHERE found.position = p.position;
 
--- break_cycles()
+-- break_cycles() -> nothing
 -- Of two users who are said to have invited each other, the one who came first did not come by the other.
 UPDATE pg_temp.people AS p
 SET inviter_id = NULL, inviter_code = NULL, refusal = 'cycle'
@@ -122,7 +122,7 @@ WHERE
     p.inviter_id = other.user_id AND other.inviter_id = p.user_id
     AND (coalesce(p.created_at, 'infinity'), p.user_id) < (coalesce(other.created_at, 'infinity'), other.user_id);
 
--- share_out_emails()
+-- share_out_emails() -> nothing
 -- An address is one user's: the earliest one's.
 UPDATE pg_temp.people AS p
 SET email = NULL, email_key = NULL
@@ -133,7 +133,7 @@ FROM (
 ) AS claimed
 WHERE claimed.position = p.position AND claimed.place > 1;
 
--- share_out_usernames()
+-- share_out_usernames() -> nothing
 UPDATE pg_temp.people AS p
 SET username = NULL, username_key = NULL
 FROM (
@@ -143,7 +143,7 @@ FROM (
 ) AS claimed
 WHERE claimed.position = p.position AND claimed.place > 1;
 
--- count_people()
+-- count_people() -> (users, users_here, with_code_here, profiles, verified, points_total)
 SELECT
     count(*) AS users,
     count(*) FILTER (WHERE p.is_here) AS users_here,
@@ -154,13 +154,13 @@ SELECT
 FROM pg_temp.people AS p
 LEFT JOIN tallystick.referral_codes AS c ON p.is_here AND c.user_id = p.user_id AND c.is_canonical;
 
--- count_deleted_here()
+-- count_deleted_here() -> int
 SELECT count(DISTINCT r.user_id)
 FROM pg_temp.ranked AS r
 INNER JOIN tallystick.users AS u ON u.user_id = r.user_id
 WHERE r.age = 1 AND u.deleted_at IS NOT NULL;
 
--- count_claims()
+-- count_claims() -> (duplicate_codes, duplicate_users, codes, kept, reminted, aliases, held_here)
 -- What is held here by somebody else is lost to them; who has a code here brings aliases only.
 SELECT
     count(DISTINCT c.code) FILTER (WHERE c.kept_by IS NOT NULL) AS duplicate_codes,
@@ -181,38 +181,38 @@ FROM pg_temp.claims AS c
 LEFT JOIN tallystick.referral_codes AS book ON book.code = c.code
 LEFT JOIN tallystick.referral_codes AS own ON own.user_id = c.user_id AND own.is_canonical;
 
--- count_refusals()
+-- count_refusals() -> (refusal, users)
 SELECT refusal, count(*) AS users
 FROM pg_temp.people
 WHERE refusal IS NOT NULL
 GROUP BY refusal
 ORDER BY refusal;
 
--- sum_claims()
+-- sum_claims() -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', position, user_id, code, is_canonical, kept_by), 0)), 0)::text AS total
 FROM pg_temp.claims;
 
--- sum_edges()
+-- sum_edges() -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', user_id, inviter_id), 0)), 0)::text AS total
 FROM pg_temp.people
 WHERE inviter_id IS NOT NULL;
 
--- sum_points()
+-- sum_points() -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', user_id, points), 0)), 0)::text AS total
 FROM pg_temp.people
 WHERE points IS NOT NULL;
 
--- record_run(run, plan_hash, source_hash, plan, planned_at)
+-- record_run(run, plan_hash, source_hash, plan, planned_at) -> nothing
 INSERT INTO tallystick.backfill_runs (run, plan_hash, state, source_hash, plan, planned_at)
 VALUES ($1, $2, 'planned', $3, $4, $5);
 
--- record_users(run)
+-- record_users(run) -> nothing
 INSERT INTO tallystick.legacy_users (
     run, position, user_id, created_at, email, email_key, username, username_key, display_name, phone,
     phone_verified, inviter_id, inviter_code, points
@@ -223,19 +223,19 @@ SELECT
 FROM pg_temp.people
 ORDER BY position;
 
--- record_codes(run)
+-- record_codes(run) -> nothing
 INSERT INTO tallystick.legacy_codes (run, position, code, user_id, is_canonical, created_at, kept_by)
 SELECT $1::bigint, position, code, user_id, is_canonical, created_at, kept_by
 FROM pg_temp.claims
 ORDER BY position, code;
 
--- record_malformed(run)
+-- record_malformed(run) -> nothing
 INSERT INTO tallystick.backfill_malformed (run, line, reason)
 SELECT $1::bigint, line, reason
 FROM pg_temp.malformed
 ORDER BY line;
 
--- faults()
+-- faults() -> LineFaults
 SELECT reason, count(*) AS lines, (array_agg(line ORDER BY line))[1:5] AS first_lines
 FROM pg_temp.malformed
 GROUP BY reason

@@ -1,4 +1,4 @@
--- lock(run, first, last)
+-- lock(run, first, last) -> UserId
 -- Everybody whose rows change: the users of the chunk and those who invited them, in the order of ids. Whoever would
 -- refer to one of them waits.
 SELECT u.user_id
@@ -12,7 +12,7 @@ WHERE
 ORDER BY u.user_id
 FOR UPDATE;
 
--- lock_accounts(run, first, last)
+-- lock_accounts(run, first, last) -> UserId
 SELECT a.user_id
 FROM tallystick.ledger_accounts AS a
 WHERE
@@ -23,7 +23,7 @@ WHERE
 ORDER BY a.user_id, a.unit
 FOR UPDATE;
 
--- uncredit(run, first, last, correlation_id)
+-- uncredit(run, first, last, correlation_id) -> int
 -- Only the last entry of an account can go: what was posted after it stands on it.
 WITH gone AS (
     DELETE FROM tallystick.ledger_entries AS e
@@ -53,7 +53,7 @@ lowered AS (
 SELECT count(*)
 FROM gone;
 
--- credited(run, first, last, correlation_id)
+-- credited(run, first, last, correlation_id) -> int
 SELECT count(*)
 FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.ledger_entries AS e
@@ -62,7 +62,7 @@ INNER JOIN tallystick.ledger_entries AS e
         AND e.correlation_id = $4::text
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.points IS NOT NULL;
 
--- close_accounts(run, first, last)
+-- close_accounts(run, first, last) -> nothing
 -- An account that was never posted to is as good as none.
 DELETE FROM tallystick.ledger_accounts AS a
 USING tallystick.legacy_users AS l
@@ -70,7 +70,7 @@ WHERE
     l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.points IS NOT NULL
     AND a.user_id = l.user_id AND a.unit = 'points' AND a.version = 0 AND a.frozen_at IS NULL;
 
--- disconnect(run, first, last)
+-- disconnect(run, first, last) -> int
 WITH gone AS (
     DELETE FROM tallystick.referral_edges AS e
     USING tallystick.legacy_users AS l
@@ -96,7 +96,7 @@ lowered AS (
 SELECT count(*)
 FROM gone;
 
--- keep_in_use(run, first, last, at)
+-- keep_in_use(run, first, last, at) -> (user_id, is_attributed)
 -- What somebody followed or came by stays, as an alias; what was a deleted user's stays as it is, and nobody else's.
 UPDATE tallystick.referral_codes AS c
 SET is_canonical = false, demoted_at = coalesce(c.demoted_at, $4::timestamptz)
@@ -110,7 +110,7 @@ WHERE
     )
 RETURNING c.user_id, EXISTS (SELECT FROM tallystick.referral_edges AS e WHERE e.code = c.code) AS is_attributed;
 
--- remove_codes(run, first, last)
+-- remove_codes(run, first, last) -> nothing
 DELETE FROM tallystick.referral_codes AS c
 USING tallystick.legacy_users AS l
 WHERE
@@ -119,7 +119,7 @@ WHERE
     AND NOT EXISTS (SELECT FROM tallystick.clicked_codes AS k WHERE k.code = c.code)
     AND NOT EXISTS (SELECT FROM tallystick.referral_edges AS e WHERE e.code = c.code);
 
--- without_canonical(run, first, last)
+-- without_canonical(run, first, last) -> UserId
 -- Who keeps a code has a canonical one.
 SELECT l.user_id
 FROM tallystick.legacy_users AS l
@@ -130,7 +130,7 @@ WHERE
     AND NOT EXISTS (SELECT FROM tallystick.referral_codes AS c WHERE c.user_id = l.user_id AND c.is_canonical)
 ORDER BY l.position;
 
--- assign(codes, user_ids, at)
+-- assign(codes, user_ids, at) -> UserId
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at)
 SELECT new.code, new.user_id, true, $3::timestamptz
 FROM unnest($1::text[], $2::text[]) AS new (code, user_id)
@@ -138,12 +138,12 @@ ORDER BY new.code
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
--- unmirror(run, first, last)
+-- unmirror(run, first, last) -> nothing
 DELETE FROM tallystick.metadata_mirror AS m
 USING tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND m.user_id = l.user_id;
 
--- leaving(run, first, last)
+-- leaving(run, first, last) -> UserId
 -- Users whom the run brought, of whom nothing is left but what it brought.
 SELECT u.user_id
 FROM tallystick.legacy_users AS l
@@ -171,20 +171,20 @@ WHERE
         SELECT FROM tallystick.phone_verifications AS x WHERE x.user_id = u.user_id AND x.source <> 'backfill'
     );
 
--- brought(run, first, last)
+-- brought(run, first, last) -> int
 SELECT count(*)
 FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.backfill_run = l.run
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint;
 
--- unverify_phones(user_ids)
+-- unverify_phones(user_ids) -> nothing
 DELETE FROM tallystick.phone_verifications
 WHERE user_id = ANY($1::text[]) AND source = 'backfill';
 
--- remove_users(user_ids)
+-- remove_users(user_ids) -> nothing
 DELETE FROM tallystick.users
 WHERE user_id = ANY($1::text[]);
 
--- forget_conflicts(run)
+-- forget_conflicts(run) -> nothing
 DELETE FROM tallystick.code_conflicts
 WHERE run = $1::bigint;

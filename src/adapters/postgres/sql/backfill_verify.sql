@@ -1,4 +1,4 @@
--- excused(codes, user_ids)
+-- excused(codes, user_ids) -> (code, user_id, is_conflict, is_deleted)
 -- Why a code may not lead to this user: it is somebody else's and was listed, or the user was deleted.
 SELECT asked.code, asked.user_id, c.code IS NOT NULL AS is_conflict, u.deleted_at IS NOT NULL AS is_deleted
 FROM unnest($1::text[], $2::text[]) AS asked (code, user_id)
@@ -6,11 +6,11 @@ LEFT JOIN tallystick.code_conflicts AS c ON c.code = asked.code AND c.user_id = 
 LEFT JOIN tallystick.users AS u ON u.user_id = asked.user_id
 WHERE c.code IS NOT NULL OR u.deleted_at IS NOT NULL;
 
--- repeated_codes()
+-- repeated_codes() -> int
 SELECT count(*) - count(DISTINCT code)
 FROM tallystick.referral_codes;
 
--- missing_codes(run)
+-- missing_codes(run) -> int
 SELECT count(*)
 FROM tallystick.legacy_users AS l
 LEFT JOIN tallystick.users AS u ON u.user_id = l.user_id
@@ -20,7 +20,7 @@ WHERE
         SELECT FROM tallystick.referral_codes AS held WHERE held.user_id = l.user_id AND held.is_canonical
     );
 
--- aliases(run)
+-- aliases(run) -> (wanted, found)
 -- Every code that a living user brought and that is nobody else's is canonical, or an alias beside the canonical one.
 SELECT
     count(*) FILTER (WHERE own.code IS DISTINCT FROM c.code) AS wanted,
@@ -32,7 +32,7 @@ LEFT JOIN tallystick.referral_codes AS book ON book.code = c.code AND NOT book.i
 LEFT JOIN tallystick.code_conflicts AS lost ON lost.code = c.code AND lost.user_id = c.user_id
 WHERE c.run = $1::bigint AND c.kept_by IS NULL AND lost.code IS NULL;
 
--- edges_brought(run)
+-- edges_brought(run) -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', l.user_id, l.inviter_id), 0)), 0)::text AS total
@@ -40,21 +40,21 @@ FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.referral_edges AS e ON e.invitee_id = l.user_id AND e.inviter_id = l.inviter_id
 WHERE l.run = $1::bigint;
 
--- edges_left_out(run, positions)
+-- edges_left_out(run, positions) -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', user_id, inviter_id), 0)), 0)::text AS total
 FROM tallystick.legacy_users
 WHERE run = $1::bigint AND position = ANY($2::bigint[]);
 
--- edges_invented(run)
+-- edges_invented(run) -> int
 -- What bears the run's number and is not in its plan.
 SELECT count(*)
 FROM tallystick.referral_edges AS e
 LEFT JOIN tallystick.legacy_users AS l ON l.run = e.backfill_run AND l.user_id = e.invitee_id
 WHERE e.backfill_run = $1::bigint AND e.inviter_id IS DISTINCT FROM l.inviter_id;
 
--- points_brought(run, correlation_id)
+-- points_brought(run, correlation_id) -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', l.user_id, l.points), 0)), 0)::text AS total
@@ -65,7 +65,7 @@ INNER JOIN tallystick.ledger_entries AS e
         AND e.amount = l.points AND e.correlation_id = $2::text
 WHERE l.run = $1::bigint AND l.points IS NOT NULL;
 
--- points_left_out(run, positions)
+-- points_left_out(run, positions) -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', user_id, points), 0)), 0)::text AS total

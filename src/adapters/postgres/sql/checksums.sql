@@ -1,4 +1,4 @@
--- edges_here(before)
+-- edges_here(before) -> Checksum
 -- What no backfill wrote.
 SELECT
     count(*) AS rows,
@@ -6,7 +6,7 @@ SELECT
 FROM tallystick.referral_edges
 WHERE backfill_run IS NULL AND created_at < $1::timestamptz;
 
--- points_here(before)
+-- points_here(before) -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', user_id, seq, amount, balance_after), 0)), 0)::text AS total

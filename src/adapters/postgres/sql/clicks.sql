@@ -1,4 +1,4 @@
--- keep(codes, at)
+-- keep(codes, at) -> Code
 -- What a run wrote, and what one is still to write: a click does not wait for its chunk. Both are looked up for every
 -- code. In code order: two instances that were clicked alike queue instead of deadlocking.
 WITH brought AS (

@@ -1,9 +1,9 @@
--- canonical(user_ids)
+-- canonical(user_ids) -> (user_id, code)
 SELECT user_id, code
 FROM tallystick.referral_codes
 WHERE user_id = ANY($1::text[]) AND is_canonical;
 
--- resolve(codes)
+-- resolve(codes) -> CodeEntry
 -- Two index look-ups a code, found or not, for every kind of answer: a user who was deleted a moment ago may still have
 -- aliases that are not retired yet. A code that is not found is looked up with a user id that nobody has.
 SELECT met.code, met.user_id, met.is_canonical, met.created_at
@@ -20,13 +20,13 @@ FROM (
 ) AS met
 WHERE met.code IS NOT NULL AND met.retired_at IS NULL AND met.deleted_at IS NULL;
 
--- newest_aliases(user_ids)
+-- newest_aliases(user_ids) -> (user_id, code)
 SELECT DISTINCT ON (user_id) user_id, code
 FROM tallystick.referral_codes
 WHERE user_id = ANY($1::text[]) AND NOT is_canonical
 ORDER BY user_id, demoted_at DESC, code;
 
--- assign(codes, user_ids, created_at)
+-- assign(codes, user_ids, created_at) -> UserId
 -- In code order: two batches that draw the same candidates queue instead of deadlocking. A code that somebody brings
 -- along, or is about to, is taken.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at)
@@ -42,17 +42,17 @@ ORDER BY new.code
 ON CONFLICT DO NOTHING
 RETURNING user_id;
 
--- demote(user_ids, at)
+-- demote(user_ids, at) -> nothing
 UPDATE tallystick.referral_codes
 SET is_canonical = false, demoted_at = $2::timestamptz
 WHERE user_id = ANY($1::text[]) AND is_canonical;
 
--- retire(user_ids, at)
+-- retire(user_ids, at) -> nothing
 UPDATE tallystick.referral_codes
 SET retired_at = $2::timestamptz
 WHERE user_id = ANY($1::text[]) AND is_canonical AND retired_at IS NULL;
 
--- retire_aliases(user_id, at, after, limit)
+-- retire_aliases(user_id, at, after, limit) -> (rows, last)
 -- A page by key, retired before or not: a step reads no row that an earlier one read. An array keeps it at one look by
 -- key for each: a join that was planned for a few rows would read all of a table that grew since.
 WITH page AS (

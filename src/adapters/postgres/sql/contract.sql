@@ -1,4 +1,4 @@
--- server()
+-- server() -> (is_replica, is_read_only, fsync, synchronous_commit, full_page_writes, version)
 SELECT
     pg_is_in_recovery() AS is_replica,
     current_setting('transaction_read_only') = 'on' AS is_read_only,
@@ -7,22 +7,22 @@ SELECT
     current_setting('full_page_writes') = 'on' AS full_page_writes,
     current_setting('server_version_num')::integer AS version;
 
--- clock()
+-- clock() -> datetime
 SELECT clock_timestamp() AS now;
 
--- session_settings(names)
+-- session_settings(names) -> (name, setting)
 SELECT name, setting
 FROM pg_settings
 WHERE name = ANY($1::text[]);
 
--- role()
+-- role() -> (is_service, is_above_policies)
 SELECT
     current_user = 'tallystick_app' AS is_service,
     rolsuper OR rolbypassrls AS is_above_policies
 FROM pg_roles
 WHERE rolname = current_user;
 
--- login()
+-- login() -> (is_superuser, is_above_policies, may_create_roles, may_replicate, may_write_all, is_owner)
 -- What the session's user is, or may become by SET ROLE, beyond tallystick_app.
 WITH reachable AS (
     SELECT oid, rolname, rolsuper, rolbypassrls, rolcreaterole, rolreplication
@@ -43,12 +43,12 @@ SELECT
     ) AS is_owner
 FROM reachable;
 
--- migrations()
+-- migrations() -> (version, checksum)
 SELECT version, checksum
 FROM tallystick.schema_migrations
 ORDER BY version;
 
--- constraints()
+-- constraints() -> str
 -- Constraints and the unique indexes that stand for one; an index left invalid is none.
 SELECT c.conname AS name
 FROM pg_constraint AS c
@@ -59,14 +59,14 @@ FROM pg_index AS x
 INNER JOIN pg_class AS i ON i.oid = x.indexrelid
 WHERE i.relnamespace = 'tallystick'::regnamespace AND x.indisunique AND x.indisvalid;
 
--- unguarded_tables()
+-- unguarded_tables() -> str
 SELECT relname AS name
 FROM pg_class
 WHERE
     relnamespace = 'tallystick'::regnamespace AND relkind IN ('r', 'p')
     AND NOT (relrowsecurity AND relforcerowsecurity);
 
--- privileges()
+-- privileges() -> (table_name, may_update, may_delete, may_truncate)
 SELECT
     t.relname AS table_name,
     ARRAY(

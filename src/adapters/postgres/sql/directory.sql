@@ -1,9 +1,9 @@
--- find(user_ids)
+-- find(user_ids) -> Credentials
 SELECT user_id, password_hash, created_at
 FROM tallystick.credentials
 WHERE user_id = ANY($1::text[]);
 
--- lock(user_ids)
+-- lock(user_ids) -> Credentials
 -- Sessions of a user start and end one after the other under this lock.
 SELECT user_id, password_hash, created_at
 FROM tallystick.credentials
@@ -11,25 +11,25 @@ WHERE user_id = ANY($1::text[])
 ORDER BY user_id
 FOR NO KEY UPDATE;
 
--- by_email(email_key)
+-- by_email(email_key) -> Credentials
 -- Deleted users hold no address.
 SELECT c.user_id, c.password_hash, c.created_at
 FROM tallystick.users AS u
 INNER JOIN tallystick.credentials AS c ON c.user_id = u.user_id
 WHERE u.email_key = $1::text;
 
--- enrol(user_ids, password_hashes, created_ats)
+-- enrol(user_ids, password_hashes, created_ats) -> nothing
 INSERT INTO tallystick.credentials (user_id, password_hash, created_at)
 SELECT new.user_id, new.password_hash, new.created_at
 FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS new (user_id, password_hash, created_at)
 ORDER BY new.user_id;
 
--- forget(user_ids)
+-- forget(user_ids) -> nothing
 UPDATE tallystick.credentials
 SET password_hash = NULL
 WHERE user_id = ANY($1::text[]) AND password_hash IS NOT NULL;
 
--- replace(user_ids, password_hashes)
+-- replace(user_ids, password_hashes) -> nothing
 UPDATE tallystick.credentials AS held
 SET password_hash = new.password_hash
 FROM unnest($1::text[], $2::text[]) AS new (user_id, password_hash)

@@ -1,27 +1,27 @@
--- begin(user_ids, at)
+-- begin(user_ids, at) -> nothing
 UPDATE tallystick.users
 SET erasing_since = $2::timestamptz
 WHERE user_id = ANY($1::text[]) AND deleted_at IS NOT NULL AND erasing_since IS NULL;
 
--- lock(user_id)
+-- lock(user_id) -> UserId
 SELECT user_id
 FROM tallystick.users
 WHERE user_id = $1::text AND erasing_since IS NOT NULL
 FOR NO KEY UPDATE;
 
--- finish(user_id)
+-- finish(user_id) -> nothing
 UPDATE tallystick.users
 SET erasing_since = NULL
 WHERE user_id = $1::text;
 
--- waiting(after, limit)
+-- waiting(after, limit) -> UserId
 SELECT user_id
 FROM tallystick.users
 WHERE erasing_since IS NOT NULL AND user_id > $1::text
 ORDER BY user_id
 LIMIT $2::bigint;
 
--- left_behind(user_ids, reward_id)
+-- left_behind(user_ids, reward_id) -> UserId
 -- Each user costs two ranges of an index that are empty for nearly everybody: rewards that are older were withdrawn.
 SELECT asked.user_id
 FROM unnest($1::text[]) AS asked (user_id)
@@ -33,7 +33,7 @@ WHERE
         OFFSET 0
     );
 
--- backlog()
+-- backlog() -> ErasureBacklog
 SELECT count(*) AS waiting, min(erasing_since) AS oldest_since
 FROM tallystick.users
 WHERE erasing_since IS NOT NULL;

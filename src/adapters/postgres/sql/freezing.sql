@@ -1,4 +1,4 @@
--- freeze(user_id, units, frozen_at)
+-- freeze(user_id, units, frozen_at) -> Account
 -- An account that never was is opened first: whoever would open it later finds it frozen.
 INSERT INTO tallystick.ledger_accounts AS held (user_id, unit, frozen_at)
 SELECT $1::text, new.unit, $3::timestamptz
@@ -10,7 +10,7 @@ ORDER BY new.unit
 ON CONFLICT (user_id, unit) DO UPDATE SET frozen_at = coalesce(held.frozen_at, excluded.frozen_at)
 RETURNING held.user_id, held.unit, held.balance, held.version, held.lifetime, held.updated_at, held.frozen_at;
 
--- thaw(user_id, units)
+-- thaw(user_id, units) -> Account
 UPDATE tallystick.ledger_accounts
 SET frozen_at = NULL
 WHERE user_id = $1::text AND unit = ANY($2::text[])

@@ -1,10 +1,10 @@
--- lock(lock_ids)
+-- lock(lock_ids) -> (n, locked)
 -- Held to the end of the transaction; false where another transaction is answering the same key.
 SELECT asked.n, pg_try_advisory_xact_lock(asked.lock_id) AS locked
 FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (lock_id, n)
 ORDER BY asked.n;
 
--- find(callers, keys)
+-- find(callers, keys) -> (caller, key, fingerprint, status, body, replies, bytes)
 -- After the locks, in a statement of its own: it sees what the previous holder of a lock committed. A row for each key
 -- that is stored, and one for each caller who has stored any.
 SELECT asked.caller, held.key, held.fingerprint, held.status, held.body, total.replies, total.bytes
@@ -20,7 +20,7 @@ LEFT JOIN LATERAL (
 ) AS total ON true
 WHERE held.key IS NOT NULL OR total.replies IS NOT NULL;
 
--- record(callers, keys, fingerprints, statuses, bodies, created_ats, most_replies, most_bytes)
+-- record(callers, keys, fingerprints, statuses, bodies, created_ats, most_replies, most_bytes) -> int
 -- The counter of a caller is the last row that a request locks. A caller who has come to a bound is counted no more, and
 -- is missing from what is returned: how many callers were counted.
 WITH new AS (
@@ -50,7 +50,7 @@ counted AS (
 
 SELECT count(*) FROM counted;
 
--- forget(before, limit)
+-- forget(before, limit) -> int
 -- Counters are locked in the order of their callers, as those who store replies lock them.
 WITH forgotten AS (
     DELETE FROM tallystick.idempotency_keys
@@ -86,7 +86,7 @@ uncounted AS (
 
 SELECT count(*) FROM forgotten;
 
--- drop_of(caller, after, limit)
+-- drop_of(caller, after, limit) -> (rows, last)
 -- A page by key: a step passes over none of the rows that earlier ones removed.
 WITH page AS (
     SELECT key
@@ -104,12 +104,12 @@ WITH page AS (
 SELECT count(*) AS rows, max(key) AS last
 FROM page;
 
--- fingerprint_key(purpose)
+-- fingerprint_key(purpose) -> bytes
 SELECT key
 FROM tallystick.fingerprint_keys
 WHERE purpose = $1::text;
 
--- keep_fingerprint_key(purpose, fresh, where_replies_are_stored)
+-- keep_fingerprint_key(purpose, fresh, where_replies_are_stored) -> nothing
 -- Replies that an older version stored stay comparable; the first instance decides for all.
 INSERT INTO tallystick.fingerprint_keys (purpose, key)
 SELECT

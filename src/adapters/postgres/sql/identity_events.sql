@@ -1,4 +1,4 @@
--- claim(delivery_ids, kinds, received_ats)
+-- claim(delivery_ids, kinds, received_ats) -> str
 -- A rival that holds one of these ids is waited for: it commits, and the delivery is a duplicate, or it does not.
 INSERT INTO tallystick.webhook_deliveries (delivery_id, kind, received_at)
 SELECT new.delivery_id, new.kind, new.received_at
@@ -7,7 +7,7 @@ ORDER BY new.delivery_id
 ON CONFLICT (delivery_id) DO NOTHING
 RETURNING delivery_id;
 
--- forget(before, limit)
+-- forget(before, limit) -> nothing
 DELETE FROM tallystick.webhook_deliveries
 WHERE delivery_id IN (
     SELECT delivery_id

@@ -1,4 +1,4 @@
--- one_code_each()
+-- one_code_each() -> int
 SELECT count(*)
 FROM tallystick.users AS u
 WHERE u.deleted_at IS NULL AND EXISTS (
@@ -7,37 +7,37 @@ WHERE u.deleted_at IS NULL AND EXISTS (
     SELECT count(*) FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id AND c.is_canonical
 );
 
--- living_codes_resolve()
+-- living_codes_resolve() -> int
 SELECT count(*)
 FROM tallystick.referral_codes AS c
 INNER JOIN tallystick.users AS u ON u.user_id = c.user_id
 WHERE (c.retired_at IS NULL) <> (u.deleted_at IS NULL) AND (c.retired_at IS NOT NULL OR u.erasing_since IS NULL);
 
--- verified_users_exist()
+-- verified_users_exist() -> int
 SELECT count(*)
 FROM tallystick.phone_verifications AS v
 LEFT JOIN tallystick.users AS u ON u.user_id = v.user_id
 WHERE u.user_id IS NULL;
 
--- one_inviter_no_cycle()
+-- one_inviter_no_cycle() -> int
 SELECT count(*)
 FROM tallystick.referral_edges AS e
 LEFT JOIN tallystick.referral_edges AS back ON back.invitee_id = e.inviter_id AND back.inviter_id = e.invitee_id
 WHERE e.invitee_id = e.inviter_id OR back.invitee_id IS NOT NULL;
 
--- referrals_are_edges()
+-- referrals_are_edges() -> int
 SELECT count(*)
 FROM tallystick.users AS u
 WHERE u.referrals <> (SELECT count(*) FROM tallystick.referral_edges AS e WHERE e.inviter_id = u.user_id);
 
--- seats_are_uses()
+-- seats_are_uses() -> int
 SELECT count(*)
 FROM tallystick.invites AS i
 WHERE
     i.current_uses > i.max_uses
     OR i.current_uses <> (SELECT count(*) FROM tallystick.invite_uses AS u WHERE u.invite_id = i.invite_id);
 
--- balances_are_entries()
+-- balances_are_entries() -> int
 -- The balance is the sum of the entries and the last one's, and every entry starts where the one before it ended.
 SELECT count(*)
 FROM tallystick.ledger_accounts AS a
@@ -60,7 +60,7 @@ WHERE
     a.balance < 0 OR a.balance <> coalesce(e.total, 0) OR a.version <> coalesce(e.last_seq, 0)
     OR coalesce(e.entries, 0) <> coalesce(e.last_seq, 0) OR coalesce(e.is_broken, false);
 
--- lifetime_is_earned()
+-- lifetime_is_earned() -> int
 SELECT count(*)
 FROM tallystick.ledger_accounts AS a
 LEFT JOIN (
@@ -76,7 +76,7 @@ LEFT JOIN (
 ) AS e ON e.user_id = a.user_id
 WHERE a.unit = 'points' AND (a.lifetime <> coalesce(e.total, 0) OR coalesce(e.is_broken, false));
 
--- events_count_once()
+-- events_count_once() -> int
 SELECT count(*)
 FROM (
     SELECT user_id, unit, event_type, event_key
@@ -85,7 +85,7 @@ FROM (
     HAVING count(*) > 1
 ) AS twice;
 
--- slips_accrue_once()
+-- slips_accrue_once() -> int
 -- Every slip has what its state says, and nothing was credited or waits for a slip that is not there.
 SELECT count(*)
 FROM tallystick.rating_slips AS s
@@ -104,14 +104,14 @@ WHERE s.slip_id IS NULL OR CASE s.state
     ELSE e.user_id IS NOT NULL OR p.points IS DISTINCT FROM s.points
 END;
 
--- waiting_is_not_credited()
+-- waiting_is_not_credited() -> int
 SELECT count(*)
 FROM tallystick.pending_accruals AS p
 INNER JOIN tallystick.ledger_entries AS e
     ON
         e.user_id = p.player_id AND e.unit = 'points' AND e.event_type = p.event_type AND e.event_key = p.event_key;
 
--- collected_once_and_paid()
+-- collected_once_and_paid() -> int
 -- Every collected reward has the one entry that paid for it, every purchase its reward, and nobody bought their own.
 SELECT count(*)
 FROM tallystick.collected_rewards AS c

@@ -1,19 +1,19 @@
--- add(code, invite_id, owner_id, max_uses, expires_at, created_at)
+-- add(code, invite_id, owner_id, max_uses, expires_at, created_at) -> nothing
 INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, expires_at, created_at)
 VALUES ($1::text, $2::text, $3::text, $4::bigint, $5::timestamptz, $6::timestamptz)
 ON CONFLICT DO NOTHING;
 
--- find(invite_id)
+-- find(invite_id) -> Invite
 SELECT invite_id, code, owner_id, max_uses, current_uses, expires_at, revoked_at, created_at
 FROM tallystick.invites
 WHERE invite_id = $1::text;
 
--- by_code(codes)
+-- by_code(codes) -> Invite
 SELECT invite_id, code, owner_id, max_uses, current_uses, expires_at, revoked_at, created_at
 FROM tallystick.invites
 WHERE code = ANY($1::text[]);
 
--- lock(codes)
+-- lock(codes) -> Invite
 -- Code order makes two batches queue instead of deadlocking. NO KEY: uses that point here need not wait.
 SELECT invite_id, code, owner_id, max_uses, current_uses, expires_at, revoked_at, created_at
 FROM tallystick.invites
@@ -21,13 +21,13 @@ WHERE code = ANY($1::text[])
 ORDER BY code
 FOR NO KEY UPDATE;
 
--- store(codes, current_uses, revoked_ats)
+-- store(codes, current_uses, revoked_ats) -> nothing
 UPDATE tallystick.invites AS held
 SET current_uses = new.current_uses, revoked_at = new.revoked_at
 FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS new (code, current_uses, revoked_at)
 WHERE held.code = new.code;
 
--- seats(invite_ids, user_ids, all_user_ids)
+-- seats(invite_ids, user_ids, all_user_ids) -> InviteUse
 -- Who has a seat already, and without an invite who was deleted, in one trip that brings nothing for nearly everybody.
 -- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
 SELECT held.invite_id, held.user_id, held.attempt_id, held.used_at
@@ -43,7 +43,7 @@ SELECT NULL AS invite_id, gone.user_id, NULL AS attempt_id, gone.deleted_at AS u
 FROM tallystick.users AS gone
 WHERE gone.user_id = ANY($3::text[]) AND gone.deleted_at IS NOT NULL;
 
--- record_uses(invite_ids, user_ids, attempt_ids, used_ats)
+-- record_uses(invite_ids, user_ids, attempt_ids, used_ats) -> nothing
 -- Seats and the counters that they advance, in one trip: the invites are locked for no longer than needed.
 WITH taken AS (
     SELECT *
@@ -61,14 +61,14 @@ SET current_uses = held.current_uses + new.seats
 FROM (SELECT invite_id, count(*) AS seats FROM taken GROUP BY invite_id) AS new
 WHERE held.invite_id = new.invite_id AND held.invite_id = ANY($1::text[]);
 
--- uses_of(invite_id, limit)
+-- uses_of(invite_id, limit) -> InviteUse
 SELECT invite_id, user_id, attempt_id, used_at
 FROM tallystick.invite_uses
 WHERE invite_id = $1::text
 ORDER BY used_at, user_id
 LIMIT $2::bigint;
 
--- uses_of_after(invite_id, used_at, user_id, limit)
+-- uses_of_after(invite_id, used_at, user_id, limit) -> InviteUse
 SELECT invite_id, user_id, attempt_id, used_at
 FROM tallystick.invite_uses
 WHERE invite_id = $1::text AND (used_at, user_id) > ($2::timestamptz, $3::text)

@@ -1,4 +1,4 @@
--- open(user_ids, units)
+-- open(user_ids, units) -> nothing
 -- Rows are created at zero first, so that an empty balance can be locked too.
 INSERT INTO tallystick.ledger_accounts (user_id, unit)
 SELECT new.user_id, new.unit
@@ -6,7 +6,7 @@ FROM unnest($1::text[], $2::text[]) AS new (user_id, unit)
 ORDER BY new.user_id, new.unit
 ON CONFLICT (user_id, unit) DO NOTHING;
 
--- lock(user_ids, units)
+-- lock(user_ids, units) -> Account
 -- Key order makes two batches queue instead of deadlocking. NO KEY: entries that point here need not wait.
 -- One look by key for each: a plan for few rows would read all of a table that grew since.
 SELECT held.user_id, held.unit, held.balance, held.version, held.lifetime, held.updated_at, held.frozen_at
@@ -22,13 +22,13 @@ CROSS JOIN LATERAL (
     FOR NO KEY UPDATE
 ) AS held;
 
--- balances(user_ids, units)
+-- balances(user_ids, units) -> Account
 SELECT held.user_id, held.unit, held.balance, held.version, held.lifetime, held.updated_at, held.frozen_at
 FROM tallystick.ledger_accounts AS held
 INNER JOIN unnest($1::text[], $2::text[]) AS asked (user_id, unit)
 ON held.user_id = asked.user_id AND held.unit = asked.unit;
 
--- made_by(user_ids, units, types, keys)
+-- made_by(user_ids, units, types, keys) -> Entry
 SELECT
     held.user_id, held.unit, held.seq, held.amount, held.balance_before, held.balance_after, held.event_type,
     held.event_key, held.reason, held.staff_id, held.tier_before, held.tier_after, held.correlation_id,
@@ -43,14 +43,14 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS held;
 
--- grants(event_keys)
+-- grants(event_keys) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
 FROM tallystick.ledger_entries
 WHERE event_key = ANY($1::text[]) AND event_type = 'grant';
 
--- post(user_ids, units, seqs, amounts, befores, afters, types, keys, reasons, staff_ids, tiers_before, tiers_after, correlation_ids, created_ats, lifetimes_after, progresses, account_users, account_units, balances, versions, lifetimes, updated_ats)
+-- post(user_ids, units, seqs, amounts, befores, afters, types, keys, reasons, staff_ids, tiers_before, tiers_after, correlation_ids, created_ats, lifetimes_after, progresses, account_users, account_units, balances, versions, lifetimes, updated_ats) -> nothing
 -- Entries and the accounts that they belong to, in one trip. The accounts are locked, so that each is as it was read.
 WITH entered AS (
     INSERT INTO tallystick.ledger_entries (
@@ -77,7 +77,7 @@ FROM unnest($17::text[], $18::text[], $19::bigint[], $20::bigint[], $21::bigint[
 AS new (user_id, unit, balance, version, lifetime, updated_at)
 WHERE held.user_id = new.user_id AND held.unit = new.unit AND held.user_id = ANY($17::text[]);
 
--- page(user_id, unit, limit)
+-- page(user_id, unit, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress
@@ -86,7 +86,7 @@ WHERE user_id = $1::text AND unit = $2::text
 ORDER BY seq DESC
 LIMIT $3::bigint;
 
--- page_before(user_id, unit, seq, limit)
+-- page_before(user_id, unit, seq, limit) -> Entry
 SELECT
     user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id, tier_before,
     tier_after, correlation_id, created_at, lifetime_after, tier_progress

@@ -1,4 +1,4 @@
--- resolve(codes)
+-- resolve(codes) -> Claim
 -- Each table is asked once for every code, by a key of nobody where nothing was found, and judged when all are asked: the
 -- same look-ups for every kind of answer. Whether a look-up meets a row is left: a page in memory more, microseconds.
 -- Of several runs the first one counts.
@@ -28,7 +28,7 @@ FROM (
 WHERE met.state IN ('applying', 'applied') AND met.booked IS NULL AND met.deleted_at IS NULL
 ORDER BY met.code, met.run;
 
--- codes_of(user_ids)
+-- codes_of(user_ids) -> (user_id, code)
 -- Step by step, each one look-up: in one join a plan made of empty tables would choose among indexes that are alike.
 SELECT asked.user_id, coalesce(m.code, imported.code) AS code
 FROM unnest($1::text[]) AS asked (user_id)
@@ -53,7 +53,7 @@ LEFT JOIN LATERAL (
 ) AS imported ON true
 WHERE coalesce(m.code, imported.code) IS NOT NULL;
 
--- hold()
+-- hold() -> int
 -- A rollback begins by changing the state of its run, and waits for these locks.
 SELECT run
 FROM tallystick.backfill_runs
@@ -61,7 +61,7 @@ WHERE state IN ('applying', 'applied')
 ORDER BY run
 FOR SHARE;
 
--- claims_of(user_ids)
+-- claims_of(user_ids) -> Claim
 -- Through the staged users: that is where the index by user is.
 SELECT mine.code, mine.user_id, mine.is_canonical, mine.created_at, mine.run
 FROM (
@@ -88,7 +88,7 @@ FROM (
 ) AS mine
 ORDER BY mine.user_id, mine.is_canonical DESC, mine.code;
 
--- admit(user_ids, at)
+-- admit(user_ids, at) -> nothing
 -- As the run itself would create them. What a profile claims and somebody has already stays theirs.
 INSERT INTO tallystick.users (
     user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
@@ -112,7 +112,7 @@ LEFT JOIN tallystick.users AS by_username ON by_username.username_key = l.userna
 ORDER BY l.user_id
 ON CONFLICT (user_id) DO NOTHING;
 
--- adopt(codes, user_ids, are_canonical, created_ats, runs)
+-- adopt(codes, user_ids, are_canonical, created_ats, runs) -> Code
 -- In code order, like every other writer. An alias counts as one since it was made.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
 SELECT
@@ -125,7 +125,7 @@ ORDER BY new.code
 ON CONFLICT DO NOTHING
 RETURNING code;
 
--- forget(user_ids)
+-- forget(user_ids) -> nothing
 UPDATE tallystick.legacy_users
 SET email = NULL, email_key = NULL, username = NULL, username_key = NULL, display_name = NULL, phone = NULL
 WHERE

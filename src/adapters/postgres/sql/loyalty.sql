@@ -1,16 +1,16 @@
--- find(user_ids)
+-- find(user_ids) -> Player
 SELECT
-    u.user_id AS player_id, u.deleted_at IS NOT NULL AS is_deleted,
-    a.user_id, a.unit, a.balance, a.version, a.lifetime, a.updated_at, a.frozen_at
+    u.user_id, u.deleted_at IS NOT NULL AS is_deleted,
+    a.unit, a.balance, a.version, a.lifetime, a.updated_at, a.frozen_at
 FROM tallystick.users AS u
 LEFT JOIN tallystick.ledger_accounts AS a ON a.user_id = u.user_id AND a.unit = 'points'
 WHERE u.user_id = ANY($1::text[]);
 
--- lock(user_ids)
+-- lock(user_ids) -> Player
 -- The accounts are locked in key order, as everywhere; whose account is missing is locked when it was opened.
 SELECT
-    u.user_id AS player_id, u.deleted_at IS NOT NULL AS is_deleted,
-    a.user_id, a.unit, a.balance, a.version, a.lifetime, a.updated_at, a.frozen_at
+    u.user_id, u.deleted_at IS NOT NULL AS is_deleted,
+    a.unit, a.balance, a.version, a.lifetime, a.updated_at, a.frozen_at
 FROM (
     SELECT DISTINCT user_id COLLATE "C" AS user_id FROM unnest($1::text[]) AS given (user_id) ORDER BY user_id
 ) AS asked
@@ -24,7 +24,7 @@ LEFT JOIN LATERAL (
     FOR NO KEY UPDATE
 ) AS a ON TRUE;
 
--- referrals_credited(user_ids, day_beginnings)
+-- referrals_credited(user_ids, day_beginnings) -> (user_id, begins_at, credited)
 -- Counted by an index of referrals alone: of a day there are no more than the daily cap.
 SELECT asked.user_id, asked.begins_at, (
     SELECT count(*)

@@ -1,4 +1,4 @@
--- users(after, limit)
+-- users(after, limit) -> UserId
 SELECT page.user_id
 FROM (
     (
@@ -21,7 +21,7 @@ FROM (
 ORDER BY page.user_id
 LIMIT $2::bigint;
 
--- drift(user_ids)
+-- drift(user_ids) -> (user_id, kind)
 -- Who has no canonical code at the moment is shown what they were shown before.
 SELECT
     asked.user_id,
@@ -58,7 +58,7 @@ WHERE
         )
     END;
 
--- write(user_ids, at)
+-- write(user_ids, at) -> nothing
 INSERT INTO tallystick.metadata_mirror AS m (user_id, code, mirrored_at)
 SELECT c.user_id, c.code, $2::timestamptz
 FROM tallystick.referral_codes AS c
@@ -72,6 +72,6 @@ ON CONFLICT (user_id) DO UPDATE
     SET code = excluded.code, mirrored_at = excluded.mirrored_at
     WHERE m.code <> excluded.code;
 
--- erase(user_ids)
+-- erase(user_ids) -> nothing
 DELETE FROM tallystick.metadata_mirror
 WHERE user_id = ANY($1::text[]);

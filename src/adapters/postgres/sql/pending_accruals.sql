@@ -1,4 +1,4 @@
--- add(player_ids, types, keys, points, reasons, staff_ids, correlation_ids, causes, created_ats, tries, last_tried_ats)
+-- add(player_ids, types, keys, points, reasons, staff_ids, correlation_ids, causes, created_ats, tries, last_tried_ats) -> nothing
 INSERT INTO tallystick.pending_accruals (
     player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
 )
@@ -13,7 +13,7 @@ FROM unnest(
 )
 ORDER BY new.player_id, new.event_type, new.event_key;
 
--- lock(player_ids, types, keys)
+-- lock(player_ids, types, keys) -> PendingAccrual
 -- Key order, behind the accounts and the slips: two batches queue instead of deadlocking.
 SELECT
     held.player_id, held.event_type, held.event_key, held.points, held.reason, held.staff_id, held.correlation_id,
@@ -25,19 +25,19 @@ ON
 ORDER BY held.player_id, held.event_type, held.event_key
 FOR UPDATE OF held;
 
--- store(player_ids, types, keys, causes, tries, last_tried_ats)
+-- store(player_ids, types, keys, causes, tries, last_tried_ats) -> nothing
 UPDATE tallystick.pending_accruals AS held
 SET cause = new.cause, tries = new.tries, last_tried_at = new.last_tried_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[])
 AS new (player_id, event_type, event_key, cause, tries, last_tried_at)
 WHERE held.player_id = new.player_id AND held.event_type = new.event_type AND held.event_key = new.event_key;
 
--- remove(player_ids, types, keys)
+-- remove(player_ids, types, keys) -> nothing
 DELETE FROM tallystick.pending_accruals AS held
 USING unnest($1::text[], $2::text[], $3::text[]) AS done (player_id, event_type, event_key)
 WHERE held.player_id = done.player_id AND held.event_type = done.event_type AND held.event_key = done.event_key;
 
--- take_due(before, now, limit, today, needs_phone)
+-- take_due(before, now, limit, today, needs_phone) -> PendingAccrual
 -- SKIP LOCKED: rows that another transaction takes or credits are left out, for locks are taken here in no order. What
 -- an UPDATE returns has no order either. Nobody credits a deleted player; what waits for a phone is tried once the phone
 -- is verified, and what was above the daily cap on the next day.
@@ -71,14 +71,14 @@ SELECT
 FROM taken
 ORDER BY tried_before, player_id, event_type, event_key;
 
--- page(limit)
+-- page(limit) -> PendingAccrual
 SELECT
     player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
 FROM tallystick.pending_accruals
 ORDER BY created_at, player_id, event_type, event_key
 LIMIT $1::bigint;
 
--- page_after(created_at, player_id, type, key, limit)
+-- page_after(created_at, player_id, type, key, limit) -> PendingAccrual
 SELECT
     player_id, event_type, event_key, points, reason, staff_id, correlation_id, cause, created_at, tries, last_tried_at
 FROM tallystick.pending_accruals
@@ -86,7 +86,7 @@ WHERE (created_at, player_id, event_type, event_key) > ($1::timestamptz, $2::tex
 ORDER BY created_at, player_id, event_type, event_key
 LIMIT $5::bigint;
 
--- backlog()
+-- backlog() -> Backlog
 SELECT count(*) AS waiting, min(created_at) AS oldest_at
 FROM tallystick.pending_accruals
 WHERE cause NOT IN ('USER_DELETED', 'PHONE_NOT_VERIFIED', 'REFERRAL_CAP_REACHED');

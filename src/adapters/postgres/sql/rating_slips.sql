@@ -1,4 +1,4 @@
--- add(slip_ids, player_ids, games, average_bets, decisions, edges, rates, opened_ats)
+-- add(slip_ids, player_ids, games, average_bets, decisions, edges, rates, opened_ats) -> nothing
 INSERT INTO tallystick.rating_slips (
     slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, points_per_100, state, opened_at
 )
@@ -11,14 +11,14 @@ FROM unnest(
 ORDER BY new.slip_id
 ON CONFLICT (slip_id) DO NOTHING;
 
--- find(slip_ids)
+-- find(slip_ids) -> Slip
 SELECT
     slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, points_per_100, state, opened_at,
     closed_at, points, completed_at, correlation_id, account_version
 FROM tallystick.rating_slips
 WHERE slip_id = ANY($1::text[]);
 
--- lock(slip_ids)
+-- lock(slip_ids) -> Slip
 -- Id order, behind the accounts: two batches queue instead of deadlocking.
 SELECT
     slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, points_per_100, state, opened_at,
@@ -28,7 +28,7 @@ WHERE slip_id = ANY($1::text[])
 ORDER BY slip_id
 FOR NO KEY UPDATE;
 
--- store(slip_ids, average_bets, states, closed_ats, points, completed_ats, correlation_ids, account_versions)
+-- store(slip_ids, average_bets, states, closed_ats, points, completed_ats, correlation_ids, account_versions) -> nothing
 UPDATE tallystick.rating_slips AS held
 SET
     average_bet = new.average_bet,
@@ -43,7 +43,7 @@ FROM unnest(
 ) AS new (slip_id, average_bet, state, closed_at, points, completed_at, correlation_id, account_version)
 WHERE held.slip_id = new.slip_id;
 
--- page(slip_id, limit)
+-- page(slip_id, limit) -> Slip
 SELECT
     slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, points_per_100, state, opened_at,
     closed_at, points, completed_at, correlation_id, account_version
@@ -52,7 +52,7 @@ WHERE slip_id < $1::text
 ORDER BY slip_id DESC
 LIMIT $2::bigint;
 
--- page_of_state(state, slip_id, limit)
+-- page_of_state(state, slip_id, limit) -> Slip
 SELECT
     slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, points_per_100, state, opened_at,
     closed_at, points, completed_at, correlation_id, account_version

@@ -1,4 +1,4 @@
--- wrong_invites()
+-- wrong_invites() -> WrongInvite
 -- Whole tables, in one pass: for a maintenance command, not for a request.
 SELECT i.invite_id, i.code, i.max_uses, i.current_uses, coalesce(u.users, 0) AS users, coalesce(u.rows, 0) AS rows
 FROM tallystick.invites AS i
@@ -12,13 +12,13 @@ WHERE
     OR coalesce(u.users, 0) > i.max_uses
 ORDER BY i.invite_id;
 
--- lock(code)
+-- lock(code) -> InviteId
 SELECT invite_id
 FROM tallystick.invites
 WHERE code = $1::text
 FOR UPDATE;
 
--- drop_duplicates(invite_id)
+-- drop_duplicates(invite_id) -> nothing
 -- The earliest use of each user stays.
 DELETE FROM tallystick.invite_uses
 WHERE ctid IN (
@@ -31,14 +31,14 @@ WHERE ctid IN (
     WHERE numbered.number > 1
 );
 
--- count_anew(invite_id)
+-- count_anew(invite_id) -> nothing
 -- An invite that was oversold elsewhere has the seats that were taken: nobody loses theirs.
 UPDATE tallystick.invites AS i
 SET current_uses = u.users, max_uses = greatest(i.max_uses, u.users)
 FROM (SELECT count(*) AS users FROM tallystick.invite_uses WHERE invite_id = $1::text) AS u
 WHERE i.invite_id = $1::text;
 
--- has_key()
+-- has_key() -> bool
 SELECT EXISTS (
     SELECT FROM pg_constraint
     WHERE conname = 'invite_uses_pkey' AND connamespace = 'tallystick'::regnamespace AND convalidated

@@ -1,9 +1,9 @@
--- find(invitee_ids)
-SELECT invitee_id, inviter_id, code, arrival_id, created_at
+-- find(invitee_ids) -> Edge
+SELECT invitee_id, inviter_id, code, arrival_id::text, created_at
 FROM tallystick.referral_edges
 WHERE invitee_id = ANY($1::text[]);
 
--- inviters_above(user_ids, steps)
+-- inviters_above(user_ids, steps) -> (invitee_id, inviter_id)
 -- Bounded, so that rings that were imported end too.
 WITH RECURSIVE line AS (
     SELECT e.invitee_id, e.inviter_id, 1 AS step
@@ -19,21 +19,21 @@ WITH RECURSIVE line AS (
 SELECT DISTINCT invitee_id, inviter_id
 FROM line;
 
--- record(invitee_ids, inviter_ids, codes, arrival_ids, created_ats)
+-- record(invitee_ids, inviter_ids, codes, arrival_ids, created_ats) -> nothing
 INSERT INTO tallystick.referral_edges (invitee_id, inviter_id, code, arrival_id, created_at)
 SELECT new.invitee_id, new.inviter_id, new.code, new.arrival_id, new.created_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[])
 AS new (invitee_id, inviter_id, code, arrival_id, created_at)
 ORDER BY new.invitee_id;
 
--- leaders(limit)
+-- leaders(limit) -> Leader
 SELECT user_id, coalesce(display_name, username, '') AS display_name, referrals
 FROM tallystick.users
 WHERE deleted_at IS NULL AND referrals > 0
 ORDER BY referrals DESC, user_id
 LIMIT $1::bigint;
 
--- leaders_after(referrals, user_id, limit)
+-- leaders_after(referrals, user_id, limit) -> Leader
 -- Two ranges of one index: those with as many referrals behind this id, and those with fewer.
 SELECT page.user_id, page.display_name, page.referrals
 FROM (
@@ -56,7 +56,7 @@ FROM (
 ORDER BY page.referrals DESC, page.user_id
 LIMIT $3::bigint;
 
--- most_connected(limit)
+-- most_connected(limit) -> (user_id, referrals)
 -- Those with referrals by the index of them, and where they are too few, the first of the others by id.
 SELECT most.user_id, most.referrals
 FROM (

@@ -1,20 +1,20 @@
--- add(reward_id, owner_id, name, description, cost, active, created_at)
+-- add(reward_id, owner_id, name, description, cost, active, created_at) -> nothing
 INSERT INTO tallystick.rewards (reward_id, owner_id, name, description, cost, active, created_at)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::bigint, $6::boolean, $7::timestamptz)
 ON CONFLICT (reward_id) DO NOTHING;
 
--- lock(reward_id)
+-- lock(reward_id) -> Reward
 SELECT reward_id, owner_id, name, description, cost, active, created_at
 FROM tallystick.rewards
 WHERE reward_id = $1::text
 FOR NO KEY UPDATE;
 
--- store(reward_id, name, description, cost, active)
+-- store(reward_id, name, description, cost, active) -> nothing
 UPDATE tallystick.rewards
 SET name = $2::text, description = $3::text, cost = $4::bigint, active = $5::boolean
 WHERE reward_id = $1::text;
 
--- withdraw(owner_id, name, after, limit)
+-- withdraw(owner_id, name, after, limit) -> (rows, last)
 -- A page by key, withdrawn before or not: a step reads no row that an earlier one read. In key order: whoever else
 -- locks rewards queues instead of deadlocking.
 WITH page AS (
@@ -34,7 +34,7 @@ WITH page AS (
 SELECT count(*) AS rows, max(reward_id) AS last
 FROM page;
 
--- page(limit)
+-- page(limit) -> Reward
 -- What a user who was deleted a moment ago offered is shown as it will be: the rows change in steps.
 SELECT
     r.reward_id, r.owner_id,
@@ -56,7 +56,7 @@ LEFT JOIN LATERAL (
 ) AS gone ON true
 ORDER BY r.reward_id DESC;
 
--- page_before(reward_id, limit)
+-- page_before(reward_id, limit) -> Reward
 SELECT
     r.reward_id, r.owner_id,
     CASE WHEN gone.user_id IS NULL THEN r.name ELSE 'withdrawn' END AS name,
@@ -77,14 +77,14 @@ LEFT JOIN LATERAL (
 ) AS gone ON true
 ORDER BY r.reward_id DESC;
 
--- purchase_context(user_ids, reward_ids)
+-- purchase_context(user_ids, reward_ids) -> (buyer_id, is_deleted, reward_id, owner_id, cost, active, paid, balance_before, balance_after, order_id, collected_at)
 -- The reward of each order, whether its owner or its buyer was deleted, and what the buyer collected of it already, in
 -- one trip. What a deleted user offered is withdrawn in steps, and cannot be bought from the first moment.
 -- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
 SELECT
-    r.reward_id, r.owner_id, r.cost, r.active AND owner.user_id IS NULL AS active, asked.user_id,
-    gone.user_id IS NOT NULL AS is_deleted,
-    c.user_id, c.reward_id, c.cost, c.balance_before, c.balance_after, c.order_id, c.collected_at
+    asked.user_id AS buyer_id, gone.user_id IS NOT NULL AS is_deleted,
+    r.reward_id, r.owner_id, r.cost, r.active AND owner.user_id IS NULL AS active,
+    c.cost AS paid, c.balance_before, c.balance_after, c.order_id, c.collected_at
 FROM unnest($1::text[], $2::text[]) AS asked (user_id, reward_id)
 LEFT JOIN LATERAL (
     SELECT * FROM tallystick.rewards AS held WHERE held.reward_id = asked.reward_id OFFSET 0
@@ -108,7 +108,7 @@ LEFT JOIN LATERAL (
     OFFSET 0
 ) AS c ON TRUE;
 
--- sell(user_ids, reward_ids, costs, befores, afters, order_ids, ats, seqs, correlation_ids)
+-- sell(user_ids, reward_ids, costs, befores, afters, order_ids, ats, seqs, correlation_ids) -> nothing
 -- What was collected, the entries that pay for it and the accounts, in one trip: each of them follows from the others.
 -- The accounts are locked, so that each is as it was read.
 WITH sold AS (
@@ -144,14 +144,14 @@ SET balance = last.balance_after, version = last.seq, updated_at = last.at
 FROM (SELECT DISTINCT ON (user_id) user_id, seq, balance_after, at FROM sold ORDER BY user_id, seq DESC) AS last
 WHERE held.user_id = last.user_id AND held.unit = 'credits' AND held.user_id = ANY($1::text[]);
 
--- collected_by(user_id, limit)
+-- collected_by(user_id, limit) -> Collected
 SELECT user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
 FROM tallystick.collected_rewards
 WHERE user_id = $1::text
 ORDER BY collected_at DESC, reward_id DESC
 LIMIT $2::bigint;
 
--- collected_by_before(user_id, collected_at, reward_id, limit)
+-- collected_by_before(user_id, collected_at, reward_id, limit) -> Collected
 SELECT user_id, reward_id, cost, balance_before, balance_after, order_id, collected_at
 FROM tallystick.collected_rewards
 WHERE user_id = $1::text AND (collected_at, reward_id) < ($2::timestamptz, $3::text)

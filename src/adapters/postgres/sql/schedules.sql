@@ -1,4 +1,4 @@
--- lease(name, now, until, due_at)
+-- lease(name, now, until, due_at) -> bool
 -- What nobody asked for yet was not missed. The row is locked before it is judged: of several who ask at once one gets
 -- it. A time more than a day ahead is from a clock that was wrong, and counts as none.
 INSERT INTO tallystick.schedules AS s (name, leased_until, last_done_at)
@@ -13,14 +13,14 @@ ON CONFLICT (name) DO UPDATE
         )
 RETURNING leased_until = $3::timestamptz AS is_ours;
 
--- renew(name, held_until, until)
+-- renew(name, held_until, until) -> str
 -- Again, where the first answer was lost, it is what it was made.
 UPDATE tallystick.schedules
 SET leased_until = $3::timestamptz
 WHERE name = $1::text AND leased_until IN ($2::timestamptz, $3::timestamptz)
 RETURNING name;
 
--- done(name, held_until, at)
+-- done(name, held_until, at) -> str
 UPDATE tallystick.schedules
 SET leased_until = $3::timestamptz, last_done_at = $3::timestamptz
 WHERE name = $1::text AND leased_until = $2::timestamptz

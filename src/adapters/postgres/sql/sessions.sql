@@ -1,10 +1,10 @@
--- find(user_ids)
+-- find(user_ids) -> Session
 SELECT user_id, session_id, created_at, expires_at
 FROM tallystick.sessions
 WHERE user_id = ANY($1::text[])
 ORDER BY created_at, session_id;
 
--- living(user_ids, session_ids)
+-- living(user_ids, session_ids) -> SessionKey
 -- The row goes with the deletion of its user, and counts for nothing before that.
 SELECT s.user_id, s.session_id
 FROM tallystick.sessions AS s
@@ -12,7 +12,7 @@ INNER JOIN unnest($1::text[], $2::text[]) AS asked (user_id, session_id)
 ON s.user_id = asked.user_id AND s.session_id = asked.session_id
 WHERE NOT EXISTS (SELECT FROM tallystick.users AS u WHERE u.user_id = s.user_id AND u.deleted_at IS NOT NULL);
 
--- start(user_ids, session_ids, created_ats, expires_ats)
+-- start(user_ids, session_ids, created_ats, expires_ats) -> nothing
 -- Again, where the first answer was lost, it is there already.
 INSERT INTO tallystick.sessions (user_id, session_id, created_at, expires_at)
 SELECT new.user_id, new.session_id, new.created_at, new.expires_at
@@ -21,12 +21,12 @@ AS new (user_id, session_id, created_at, expires_at)
 ORDER BY new.user_id, new.session_id
 ON CONFLICT (user_id, session_id) DO NOTHING;
 
--- end_all(user_ids, session_ids)
+-- end_all(user_ids, session_ids) -> nothing
 DELETE FROM tallystick.sessions AS s
 USING unnest($1::text[], $2::text[]) AS ended (user_id, session_id)
 WHERE s.user_id = ended.user_id AND s.session_id = ended.session_id;
 
--- forget(before, limit)
+-- forget(before, limit) -> nothing
 DELETE FROM tallystick.sessions
 WHERE (user_id, session_id) IN (
     SELECT user_id, session_id

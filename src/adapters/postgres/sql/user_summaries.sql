@@ -1,6 +1,6 @@
--- of(user_ids)
+-- of(user_ids) -> UserSummary
 SELECT
-    u.user_id, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.created_at, u.deleted_at,
+    u.user_id, u.created_at, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.deleted_at,
     u.email_proved_at, u.username_proved_at, u.username_key,
     c.code,
     v.user_id IS NOT NULL AS otp_verified,
@@ -16,9 +16,9 @@ LEFT JOIN tallystick.ledger_accounts AS spent ON spent.user_id = u.user_id AND s
 LEFT JOIN tallystick.ledger_accounts AS earned ON earned.user_id = u.user_id AND earned.unit = 'points'
 WHERE u.user_id = ANY($1::text[]);
 
--- by_email(email_key)
+-- by_email(email_key) -> UserSummary
 SELECT
-    u.user_id, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.created_at, u.deleted_at,
+    u.user_id, u.created_at, u.email, u.username, u.display_name, u.phone, u.profile_at, u.referrals, u.deleted_at,
     u.email_proved_at, u.username_proved_at, u.username_key,
     c.code,
     v.user_id IS NOT NULL AS otp_verified,
@@ -34,7 +34,7 @@ LEFT JOIN tallystick.ledger_accounts AS spent ON spent.user_id = u.user_id AND s
 LEFT JOIN tallystick.ledger_accounts AS earned ON earned.user_id = u.user_id AND earned.unit = 'points'
 WHERE u.email_key = $1::text;
 
--- missing_codes()
+-- missing_codes() -> int
 SELECT count(*)
 FROM tallystick.users AS u
 WHERE u.deleted_at IS NULL AND NOT EXISTS (

@@ -1,14 +1,14 @@
--- lock(user_ids)
+-- lock(user_ids) -> User
 -- Key order makes two batches queue instead of deadlocking. NO KEY: foreign keys to these rows need not wait.
 SELECT
-    user_id, email, username, display_name, phone, profile_at, referrals, created_at, deleted_at,
+    user_id, created_at, email, username, display_name, phone, profile_at, referrals, deleted_at,
     email_proved_at, username_proved_at, username_key
 FROM tallystick.users
 WHERE user_id = ANY($1::text[])
 ORDER BY user_id
 FOR NO KEY UPDATE;
 
--- admit(user_ids, created_at)
+-- admit(user_ids, created_at) -> UserId
 INSERT INTO tallystick.users (user_id, created_at)
 SELECT new.user_id, $2::timestamptz
 FROM unnest($1::text[]) AS new (user_id)
@@ -16,22 +16,22 @@ ORDER BY new.user_id
 ON CONFLICT (user_id) DO NOTHING
 RETURNING user_id;
 
--- find(user_ids)
+-- find(user_ids) -> User
 SELECT
-    user_id, email, username, display_name, phone, profile_at, referrals, created_at, deleted_at,
+    user_id, created_at, email, username, display_name, phone, profile_at, referrals, deleted_at,
     email_proved_at, username_proved_at, username_key
 FROM tallystick.users
 WHERE user_id = ANY($1::text[]);
 
--- holders(email_keys, username_keys)
+-- holders(email_keys, username_keys) -> User
 -- Deleted users hold neither.
 SELECT
-    user_id, email, username, display_name, phone, profile_at, referrals, created_at, deleted_at,
+    user_id, created_at, email, username, display_name, phone, profile_at, referrals, deleted_at,
     email_proved_at, username_proved_at, username_key
 FROM tallystick.users
 WHERE email_key = ANY($1::text[]) OR username_key = ANY($2::text[]);
 
--- store(user_ids, emails, email_keys, usernames, display_names, phones, profile_ats, referrals, deleted_ats, email_proved_ats, username_proved_ats, username_keys)
+-- store(user_ids, emails, email_keys, usernames, display_names, phones, profile_ats, referrals, deleted_ats, email_proved_ats, username_proved_ats, username_keys) -> nothing
 UPDATE tallystick.users AS held
 SET
     email = new.email,
@@ -55,12 +55,12 @@ FROM unnest(
 )
 WHERE held.user_id = new.user_id;
 
--- deleted(user_ids)
+-- deleted(user_ids) -> UserId
 SELECT user_id
 FROM tallystick.users
 WHERE user_id = ANY($1::text[]) AND deleted_at IS NOT NULL;
 
--- named(user_ids)
+-- named(user_ids) -> UserId
 -- Tables that refer to users need no look. OFFSET 0 keeps each at its index; invites have none by whom they are about,
 -- and come last.
 SELECT asked.user_id
@@ -81,7 +81,7 @@ WHERE
         OFFSET 0
     );
 
--- deleted_since(deleted_at, user_id, limit)
+-- deleted_since(deleted_at, user_id, limit) -> (deleted_at, user_id)
 SELECT deleted_at, user_id
 FROM tallystick.users
 WHERE deleted_at IS NOT NULL AND (deleted_at, user_id) > ($1::timestamptz, $2::text)

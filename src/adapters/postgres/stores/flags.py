@@ -21,7 +21,11 @@ class PostgresFlagBook(FlagBook):
 
     async def all(self) -> dict[Flag, Switch]:
         rows = await self._connection.fetch(_SQL.all)
-        switches = [Switch(Flag(name), *facts) for name, *facts in rows if name in _KNOWN]
+        switches = [
+            Switch(Flag(flag), enabled, updated_at, updated_by)
+            for flag, enabled, updated_at, updated_by in rows
+            if flag in _KNOWN
+        ]
         return {switch.flag: switch for switch in switches}
 
     async def store(self, switches: Sequence[Switch]) -> None:

@@ -59,10 +59,14 @@ class PostgresInvites(Invites):
         rows = await self._connection.fetch(
             _SQL.seats, [key.invite_id for key in keys], [key.user_id for key in keys], list(user_ids)
         )
-        return (
-            {SeatKey(row[0], row[1]): InviteUse(*row) for row in rows if row[0] is not None},
-            {row[1] for row in rows if row[0] is None},
-        )
+        seats: dict[SeatKey, InviteUse] = {}
+        deleted: set[UserId] = set()
+        for invite_id, user_id, attempt_id, used_at in rows:
+            if invite_id is None:
+                deleted.add(user_id)
+            else:
+                seats[SeatKey(invite_id, user_id)] = InviteUse(invite_id, user_id, attempt_id, used_at)
+        return seats, deleted
 
     async def record_uses(self, uses: Sequence[InviteUse]) -> None:
         await self._connection.execute(

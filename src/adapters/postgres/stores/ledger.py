@@ -79,4 +79,8 @@ def _columns(rows: Collection[Sequence[object]], width: int) -> list[Sequence[ob
 
 
 def _by_key(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, Account]:
-    return {AccountKey(row[0], row[1]): Account(*row) for row in rows}
+    accounts: dict[AccountKey, Account] = {}
+    for row in rows:
+        account = Account(*row)
+        accounts[AccountKey(account.user_id, account.unit)] = account
+    return accounts

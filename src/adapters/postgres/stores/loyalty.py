@@ -29,8 +29,14 @@ class PostgresPlayers(Players):
         rows = await self._connection.fetch(
             _SQL.referrals_credited, [day.player_id for day in days], [day.begins_at for day in days]
         )
-        return {PlayerDay(row["user_id"], row["begins_at"]): row["credited"] for row in rows}
+        return {PlayerDay(user_id, begins_at): credited for user_id, begins_at, credited in rows}
 
 
 def _by_id(rows: Sequence[asyncpg.Record]) -> dict[UserId, Player]:
-    return {row[0]: Player(row[0], row[1], Account(*row[2:]) if row[2] is not None else None) for row in rows}
+    players: dict[UserId, Player] = {}
+    for user_id, is_deleted, unit, balance, version, lifetime, updated_at, frozen_at in rows:
+        account = None
+        if unit is not None:
+            account = Account(user_id, unit, balance, version, lifetime, updated_at, frozen_at)
+        players[user_id] = Player(user_id, is_deleted, account)
+    return players

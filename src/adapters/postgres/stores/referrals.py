@@ -18,12 +18,7 @@ class PostgresEdges(Edges):
 
     async def find(self, invitee_ids: Collection[UserId]) -> dict[UserId, Edge]:
         rows = await self._connection.fetch(_SQL.find, list(invitee_ids))
-        return {
-            row["invitee_id"]: Edge(
-                row["invitee_id"], row["inviter_id"], row["code"], str(row["arrival_id"]), row["created_at"]
-            )
-            for row in rows
-        }
+        return {row["invitee_id"]: Edge(*row) for row in rows}
 
     async def inviters_above(self, user_ids: Collection[UserId], *, steps: int) -> dict[UserId, UserId]:
         rows = await self._connection.fetch(_SQL.inviters_above, list(user_ids), steps)
@@ -54,4 +49,5 @@ class PostgresLeaderboard(Leaderboard):
         return [Leader(*row) for row in rows]
 
     async def most_connected(self, limit: int) -> list[tuple[UserId, int]]:
-        return [(row["user_id"], row["referrals"]) for row in await self._connection.fetch(_SQL.most_connected, limit)]
+        rows = await self._connection.fetch(_SQL.most_connected, limit)
+        return [(user_id, referrals) for user_id, referrals in rows]

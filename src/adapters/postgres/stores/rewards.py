@@ -55,11 +55,16 @@ class PostgresRewards(Rewards):
         rows = await self._connection.fetch(
             _SQL.purchase_context, [key.user_id for key in keys], [key.reward_id for key in keys]
         )
-        return PurchaseContext(
-            {row[0]: Offer(*row[:4]) for row in rows if row[0] is not None},
-            {CollectionKey(row[6], row[7]): Collected(*row[6:]) for row in rows if row[6] is not None},
-            {row[4] for row in rows if row[5]},
-        )
+        context = PurchaseContext({}, {}, set())
+        for buyer_id, is_deleted, reward_id, owner_id, cost, active, paid, before, after, order_id, at in rows:
+            if is_deleted:
+                context.deleted.add(buyer_id)
+            if reward_id is not None:
+                context.offers[reward_id] = Offer(reward_id, owner_id, cost, active)
+            if order_id is not None:
+                collected = Collected(buyer_id, reward_id, paid, before, after, order_id, at)
+                context.collected[CollectionKey(buyer_id, reward_id)] = collected
+        return context
 
     async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:
         rows = [

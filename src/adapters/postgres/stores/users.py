@@ -32,7 +32,8 @@ class PostgresUsers(Users):
         return {row["user_id"] for row in await self._connection.fetch(_SQL.deleted, list(user_ids))}
 
     async def deleted_since(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
-        return [(row[0], row[1]) for row in await self._connection.fetch(_SQL.deleted_since, *after, limit)]
+        rows = await self._connection.fetch(_SQL.deleted_since, *after, limit)
+        return [(deleted_at, user_id) for deleted_at, user_id in rows]
 
     async def named(self, user_ids: Collection[UserId]) -> set[UserId]:
         return {row["user_id"] for row in await self._connection.fetch(_SQL.named, list(user_ids))}
