@@ -6,7 +6,7 @@ ORDER BY new.user_id, new.code_digest, new.reason
 ON CONFLICT (user_id, code_digest, reason) DO UPDATE SET attempted_at = excluded.attempted_at;
 
 -- trim(user_ids, kept) -> nothing
--- In a statement of its own, which sees what was recorded.
+-- A separate statement, because a statement does not see rows that it inserts itself.
 DELETE FROM tallystick.attribution_attempts AS held
 USING (
     SELECT

@@ -1,5 +1,5 @@
 -- admit_new(run, first, last, at) -> nothing
--- Where everybody is new, as nearly always: what would give way to others has to say so, which costs as much again.
+-- For chunks in which all users are new, which nearly all chunks are: ON CONFLICT would double the cost.
 INSERT INTO tallystick.users (
     user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
 )
@@ -20,8 +20,9 @@ WHERE
 ORDER BY c.position;
 
 -- admit(run, first, last, at) -> nothing
--- In the order of ids, as everywhere. What a profile claims and somebody has already stays theirs. Here and below, each
--- look-up is one by key, whatever the tables are taken to hold: they grow by a chunk within a transaction.
+-- In the order of ids, as everywhere. An address or username that another user has stays with that user. OFFSET 0, here
+-- and below, makes each look-up one by key: the tables grow by a chunk within a transaction, and the statistics of the
+-- planner do not know it.
 INSERT INTO tallystick.users (
     user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
 )
@@ -44,7 +45,7 @@ ORDER BY l.position
 ON CONFLICT (user_id) DO NOTHING;
 
 -- lock(run, first, last) -> UserId
--- Who was here already may be deleted or get a code at this moment.
+-- Without the lock, another transaction could delete these users or give them a code meanwhile.
 SELECT u.user_id
 FROM (
     SELECT l.user_id
@@ -69,7 +70,7 @@ ORDER BY l.position
 ON CONFLICT (user_id) DO NOTHING;
 
 -- keep(run, first, last, at) -> nothing
--- The codes that stay canonical, of users who have none here.
+-- Canonical codes of the legacy users become canonical here, unless the user has a canonical code already.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
 SELECT c.code, c.user_id, true, coalesce(c.created_at, $4::timestamptz), c.run
 FROM tallystick.legacy_codes AS c
@@ -88,7 +89,7 @@ FROM tallystick.legacy_codes AS c
 WHERE c.run = $1::bigint AND c.position BETWEEN $2::bigint AND $3::bigint;
 
 -- without_code(run, first, last) -> (user_id, has_lost_one)
--- Those who are to be given one, and whether they lost one.
+-- Users who need a new code, and whether another user keeps the code that they had.
 SELECT
     l.user_id,
     EXISTS (
@@ -108,7 +109,7 @@ WHERE
 ORDER BY l.position;
 
 -- assign(run, codes, user_ids, at) -> UserId
--- Never a code that somebody else brings along.
+-- A code that a legacy user keeps is never assigned to another user.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, backfill_run)
 SELECT new.code, new.user_id, true, $4::timestamptz, $1::bigint
 FROM unnest($2::text[], $3::text[]) AS new (code, user_id)
@@ -120,7 +121,7 @@ ON CONFLICT DO NOTHING
 RETURNING user_id;
 
 -- alias(run, first, last, at) -> nothing
--- Every other code of theirs that is nobody else's resolves beside the canonical one.
+-- All other codes that a user keeps become aliases.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
 SELECT c.code, c.user_id, false, coalesce(c.created_at, $4::timestamptz), $4::timestamptz, c.run
 FROM tallystick.legacy_codes AS c
@@ -134,7 +135,8 @@ ORDER BY c.code
 ON CONFLICT DO NOTHING;
 
 -- note_conflicts(run, first, last, at) -> nothing
--- Who claims what is somebody else's: by the rule there, or because it was somebody's here.
+-- A conflict is a code that a user claimed and another user has: the plan decided so ('duplicate'), or the code was
+-- taken here before the run ('held').
 INSERT INTO tallystick.code_conflicts (code, user_id, kept_by, reason, run, created_at)
 SELECT
     c.code, c.user_id, coalesce(book.user_id, c.kept_by),
@@ -167,8 +169,8 @@ CROSS JOIN LATERAL (
 ) AS u;
 
 -- connect(run, first, last, at) -> int
--- Whoever has an inviter here keeps them, and no two users invite each other. A code is named where it is the inviter's
--- here too. The counters follow in the same statement.
+-- A user who has an inviter keeps that inviter, and two users never invite each other. The edge names the code where
+-- the code is the inviter's here too. The same statement raises the inviters' counters.
 WITH connected AS (
     INSERT INTO tallystick.referral_edges (invitee_id, inviter_id, code, arrival_id, created_at, backfill_run)
     SELECT
@@ -209,7 +211,8 @@ SELECT count(*)
 FROM connected;
 
 -- not_connected(run, first, last) -> int
--- Referrals that gave way: to another inviter, to one the other way round, to a deletion.
+-- Referrals that were not stored: the user has another inviter, the inviter was invited by the user, or one of them was
+-- deleted.
 SELECT l.position
 FROM tallystick.legacy_users AS l
 WHERE

@@ -3,7 +3,7 @@ SELECT coalesce(max(run), 0) + 1
 FROM tallystick.backfill_runs;
 
 -- rank() -> nothing
--- The latest line of a user has age 1; a line without a time is older than any with one.
+-- The latest line of a user has age 1. A line without a time counts as older than all lines with a time.
 INSERT INTO pg_temp.ranked
 SELECT
     i.*,
@@ -12,8 +12,8 @@ SELECT
 FROM pg_temp.incoming AS i;
 
 -- gather() -> nothing
--- One row a user, in the order of ids. Nearly everybody has one line; of several, the latest that tells counts, but for
--- the inviter, who is the first one. Who was deleted here stays deleted.
+-- One row a user, in the order of ids. Nearly all users have one line. Of several lines, the latest with a value counts
+-- for each field, except for the inviter, where the first counts. Users who were deleted here stay deleted.
 INSERT INTO pg_temp.people (
     position, user_id, created_at, email, email_key, username, username_key, display_name, phone,
     phone_verified, referred_by, referred_code, points, is_here
@@ -47,7 +47,7 @@ LEFT JOIN tallystick.users AS here ON here.user_id = merged.user_id
 WHERE here.deleted_at IS NULL;
 
 -- claim() -> nothing
--- Of a user's codes the latest is canonical, the others are aliases.
+-- The latest code of a user is canonical; the others are aliases.
 INSERT INTO pg_temp.claims (position, code, user_id, is_canonical, created_at, claimed_at)
 SELECT p.position, c.code, p.user_id, c.newest = 1, c.created_at, p.created_at
 FROM (
@@ -61,7 +61,7 @@ FROM (
 INNER JOIN pg_temp.people AS p ON p.user_id = c.user_id;
 
 -- unresolved(limit) -> (code, user_id, claimed_at, total)
--- Nobody can tell who came first where somebody's time is missing.
+-- Codes with several claimants of whom at least one has no time: the rule cannot decide who came first.
 SELECT c.code, c.user_id, c.claimed_at, count(*) OVER () AS total
 FROM pg_temp.claims AS c
 WHERE
@@ -72,7 +72,7 @@ ORDER BY c.code, c.claimed_at, c.user_id
 LIMIT $1::bigint;
 
 -- contest() -> nothing
--- The earliest user keeps a code, then the first by id.
+-- The earliest user keeps a code; of users of the same time, the first by id.
 WITH winners AS (
     SELECT DISTINCT ON (c.code) c.code, c.user_id
     FROM pg_temp.claims AS c
@@ -85,7 +85,8 @@ FROM winners AS w
 WHERE c.code = w.code AND c.user_id <> w.user_id;
 
 -- refer(referred_by) -> nothing
--- A code leads to who kept it there, else to whose it is here; an id to who bears it. What leads to two users leads to nobody.
+-- A code names the legacy user who keeps it, else its owner here; an id names the user with that id. A value that names
+-- two users is refused.
 UPDATE pg_temp.people AS p
 SET
     inviter_id = CASE WHEN found.refusal IS NULL THEN found.inviter_id END,
@@ -114,7 +115,7 @@ FROM (
 WHERE found.position = p.position;
 
 -- break_cycles() -> nothing
--- Of two users who are said to have invited each other, the one who came first did not come by the other.
+-- Where two users name each other as inviter, the user who came first loses the inviter.
 UPDATE pg_temp.people AS p
 SET inviter_id = NULL, inviter_code = NULL, refusal = 'cycle'
 FROM pg_temp.people AS other
@@ -123,7 +124,7 @@ WHERE
     AND (coalesce(p.created_at, 'infinity'), p.user_id) < (coalesce(other.created_at, 'infinity'), other.user_id);
 
 -- share_out_emails() -> nothing
--- An address is one user's: the earliest one's.
+-- The earliest user keeps an address.
 UPDATE pg_temp.people AS p
 SET email = NULL, email_key = NULL
 FROM (
@@ -161,7 +162,7 @@ INNER JOIN tallystick.users AS u ON u.user_id = r.user_id
 WHERE r.age = 1 AND u.deleted_at IS NOT NULL;
 
 -- count_claims() -> (duplicate_codes, duplicate_users, codes, kept, reminted, aliases, held_here)
--- What is held here by somebody else is lost to them; who has a code here brings aliases only.
+-- A legacy user loses a code that another user has here. A user who has a canonical code here gets aliases only.
 SELECT
     count(DISTINCT c.code) FILTER (WHERE c.kept_by IS NOT NULL) AS duplicate_codes,
     count(DISTINCT c.user_id) FILTER (WHERE c.kept_by IS NOT NULL) AS duplicate_users,

@@ -1,6 +1,6 @@
 -- lock(run, first, last) -> UserId
--- Everybody whose rows change: the users of the chunk and those who invited them, in the order of ids. Whoever would
--- refer to one of them waits.
+-- All users whose rows change: the users of the chunk and their inviters, in the order of ids. A transaction that
+-- inserts a reference to one of them waits.
 SELECT u.user_id
 FROM tallystick.users AS u
 WHERE
@@ -24,7 +24,7 @@ ORDER BY a.user_id, a.unit
 FOR UPDATE;
 
 -- uncredit(run, first, last, correlation_id) -> int
--- Only the last entry of an account can go: what was posted after it stands on it.
+-- Only the last entry of an account can be deleted: later entries continue its balance.
 WITH gone AS (
     DELETE FROM tallystick.ledger_entries AS e
     USING tallystick.ledger_accounts AS a, tallystick.legacy_users AS l
@@ -63,7 +63,7 @@ INNER JOIN tallystick.ledger_entries AS e
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND l.points IS NOT NULL;
 
 -- close_accounts(run, first, last) -> nothing
--- An account that was never posted to is as good as none.
+-- Accounts without entries.
 DELETE FROM tallystick.ledger_accounts AS a
 USING tallystick.legacy_users AS l
 WHERE
@@ -97,7 +97,8 @@ SELECT count(*)
 FROM gone;
 
 -- keep_in_use(run, first, last, at) -> (user_id, is_attributed)
--- What somebody followed or came by stays, as an alias; what was a deleted user's stays as it is, and nobody else's.
+-- A code that was clicked or that an edge names stays, as an alias. A retired code stays as it is, so that no other
+-- user gets it.
 UPDATE tallystick.referral_codes AS c
 SET is_canonical = false, demoted_at = coalesce(c.demoted_at, $4::timestamptz)
 FROM tallystick.legacy_users AS l
@@ -120,7 +121,7 @@ WHERE
     AND NOT EXISTS (SELECT FROM tallystick.referral_edges AS e WHERE e.code = c.code);
 
 -- without_canonical(run, first, last) -> UserId
--- Who keeps a code has a canonical one.
+-- Users who keep aliases need a canonical code.
 SELECT l.user_id
 FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.deleted_at IS NULL
@@ -144,7 +145,7 @@ USING tallystick.legacy_users AS l
 WHERE l.run = $1::bigint AND l.position BETWEEN $2::bigint AND $3::bigint AND m.user_id = l.user_id;
 
 -- leaving(run, first, last) -> UserId
--- Users whom the run brought, of whom nothing is left but what it brought.
+-- Users whom the run created and who have no other data than the run's.
 SELECT u.user_id
 FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.backfill_run = l.run

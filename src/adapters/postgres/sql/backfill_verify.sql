@@ -1,5 +1,5 @@
 -- excused(codes, user_ids) -> (code, user_id, is_conflict, is_deleted)
--- Why a code may not lead to this user: it is somebody else's and was listed, or the user was deleted.
+-- Codes that need not resolve to their user: the conflict was listed, or the user was deleted.
 SELECT asked.code, asked.user_id, c.code IS NOT NULL AS is_conflict, u.deleted_at IS NOT NULL AS is_deleted
 FROM unnest($1::text[], $2::text[]) AS asked (code, user_id)
 LEFT JOIN tallystick.code_conflicts AS c ON c.code = asked.code AND c.user_id = asked.user_id
@@ -21,7 +21,7 @@ WHERE
     );
 
 -- aliases(run) -> (wanted, found)
--- Every code that a living user brought and that is nobody else's is canonical, or an alias beside the canonical one.
+-- Every code that a living user keeps must be that user's canonical code or an alias.
 SELECT
     count(*) FILTER (WHERE own.code IS DISTINCT FROM c.code) AS wanted,
     count(*) FILTER (WHERE own.code IS DISTINCT FROM c.code AND book.user_id = c.user_id) AS found
@@ -48,7 +48,7 @@ FROM tallystick.legacy_users
 WHERE run = $1::bigint AND position = ANY($2::bigint[]);
 
 -- edges_invented(run) -> int
--- What bears the run's number and is not in its plan.
+-- Edges with the number of the run that its plan does not have.
 SELECT count(*)
 FROM tallystick.referral_edges AS e
 LEFT JOIN tallystick.legacy_users AS l ON l.run = e.backfill_run AND l.user_id = e.invitee_id

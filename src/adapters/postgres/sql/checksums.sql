@@ -1,5 +1,5 @@
 -- edges_here(before) -> Checksum
--- What no backfill wrote.
+-- Edges that no backfill wrote.
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', invitee_id, inviter_id), 0)), 0)::text AS total

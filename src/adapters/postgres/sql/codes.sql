@@ -4,21 +4,22 @@ FROM tallystick.referral_codes
 WHERE user_id = ANY($1::text[]) AND is_canonical;
 
 -- resolve(codes) -> CodeEntry
--- Two index look-ups a code, found or not, for every kind of answer: a user who was deleted a moment ago may still have
--- aliases that are not retired yet. A code that is not found is looked up with a user id that nobody has.
-SELECT met.code, met.user_id, met.is_canonical, met.created_at
+-- Two index look-ups for each code, whatever the answer is, so that response times do not tell which codes exist. An
+-- unknown code is looked up with a user id that no user has. The deletion of the user is checked too, because aliases
+-- of a user who was just deleted may not be retired yet.
+SELECT entry.code, entry.user_id, entry.is_canonical, entry.created_at
 FROM (
     SELECT c.code, c.user_id, c.is_canonical, c.created_at, c.retired_at, u.deleted_at
-    FROM unnest($1::text[]) AS asked (code)
+    FROM unnest($1::text[]) AS requested (code)
     LEFT JOIN LATERAL (
-        SELECT held.* FROM tallystick.referral_codes AS held WHERE held.code = asked.code OFFSET 0
+        SELECT held.* FROM tallystick.referral_codes AS held WHERE held.code = requested.code OFFSET 0
     ) AS c ON true
     LEFT JOIN LATERAL (
         SELECT held.deleted_at FROM tallystick.users AS held WHERE held.user_id = coalesce(c.user_id, '') OFFSET 0
     ) AS u ON true
     OFFSET 0
-) AS met
-WHERE met.code IS NOT NULL AND met.retired_at IS NULL AND met.deleted_at IS NULL;
+) AS entry
+WHERE entry.code IS NOT NULL AND entry.retired_at IS NULL AND entry.deleted_at IS NULL;
 
 -- newest_aliases(user_ids) -> (user_id, code)
 SELECT DISTINCT ON (user_id) user_id, code
@@ -27,8 +28,8 @@ WHERE user_id = ANY($1::text[]) AND NOT is_canonical
 ORDER BY user_id, demoted_at DESC, code;
 
 -- assign(codes, user_ids, created_at) -> UserId
--- In code order: two batches that draw the same candidates queue instead of deadlocking. A code that somebody brings
--- along, or is about to, is taken.
+-- In code order: two batches that draw the same candidates queue instead of deadlocking. A code that a backfill run
+-- planned for another user counts as taken.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at)
 SELECT new.code, new.user_id, true, $3::timestamptz
 FROM unnest($1::text[], $2::text[]) AS new (code, user_id)
@@ -53,8 +54,8 @@ SET retired_at = $2::timestamptz
 WHERE user_id = ANY($1::text[]) AND is_canonical AND retired_at IS NULL;
 
 -- retire_aliases(user_id, at, after, limit) -> (rows, last)
--- A page by key, retired before or not: a step reads no row that an earlier one read. An array keeps it at one look by
--- key for each: a join that was planned for a few rows would read all of a table that grew since.
+-- The page includes retired aliases, so that no step reads a row that an earlier step read. With an array, the UPDATE
+-- does one look-up by key for each code; a join that was planned when the table was small would scan all of it.
 WITH page AS (
     SELECT code, retired_at
     FROM tallystick.referral_codes

@@ -23,7 +23,7 @@ FROM pg_roles
 WHERE rolname = current_user;
 
 -- login() -> (is_superuser, is_above_policies, may_create_roles, may_replicate, may_write_all, is_owner)
--- What the session's user is, or may become by SET ROLE, beyond tallystick_app.
+-- The powers of the session's user, and of all roles that SET ROLE allows.
 WITH reachable AS (
     SELECT oid, rolname, rolsuper, rolbypassrls, rolcreaterole, rolreplication
     FROM pg_roles
@@ -49,7 +49,7 @@ FROM tallystick.schema_migrations
 ORDER BY version;
 
 -- constraints() -> str
--- Constraints and the unique indexes that stand for one; an index left invalid is none.
+-- Validated constraints, and valid unique indexes that take the place of constraints.
 SELECT c.conname AS name
 FROM pg_constraint AS c
 WHERE c.connamespace = 'tallystick'::regnamespace AND c.convalidated

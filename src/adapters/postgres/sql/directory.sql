@@ -4,7 +4,7 @@ FROM tallystick.credentials
 WHERE user_id = ANY($1::text[]);
 
 -- lock(user_ids) -> Credentials
--- Sessions of a user start and end one after the other under this lock.
+-- This lock serialises the starts and ends of a user's sessions.
 SELECT user_id, password_hash, created_at
 FROM tallystick.credentials
 WHERE user_id = ANY($1::text[])
@@ -12,7 +12,7 @@ ORDER BY user_id
 FOR NO KEY UPDATE;
 
 -- by_email(email_key) -> Credentials
--- Deleted users hold no address.
+-- Deleted users have no address, so that none is found.
 SELECT c.user_id, c.password_hash, c.created_at
 FROM tallystick.users AS u
 INNER JOIN tallystick.credentials AS c ON c.user_id = u.user_id

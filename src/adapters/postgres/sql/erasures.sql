@@ -22,14 +22,14 @@ ORDER BY user_id
 LIMIT $2::bigint;
 
 -- left_behind(user_ids, reward_id) -> UserId
--- Each user costs two ranges of an index that are empty for nearly everybody: rewards that are older were withdrawn.
-SELECT asked.user_id
-FROM unnest($1::text[]) AS asked (user_id)
+-- Two index ranges for each user, both empty for nearly all users. Rewards up to this id were withdrawn already.
+SELECT requested.user_id
+FROM unnest($1::text[]) AS requested (user_id)
 WHERE
-    EXISTS (SELECT FROM tallystick.idempotency_keys AS k WHERE k.caller = asked.user_id OFFSET 0)
+    EXISTS (SELECT FROM tallystick.idempotency_keys AS k WHERE k.caller = requested.user_id OFFSET 0)
     OR EXISTS (
         SELECT FROM tallystick.rewards AS r
-        WHERE r.owner_id = asked.user_id AND r.reward_id > $2::text AND r.active
+        WHERE r.owner_id = requested.user_id AND r.reward_id > $2::text AND r.active
         OFFSET 0
     );
 

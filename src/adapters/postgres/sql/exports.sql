@@ -1,5 +1,5 @@
 -- codes(code, limit) -> ExportedCode
--- Most codes are canonical: the primary key passes over the others.
+-- Scanning the primary key and skipping aliases is cheap, because most codes are canonical.
 SELECT code, user_id, created_at, retired_at
 FROM tallystick.referral_codes
 WHERE is_canonical AND code > $1::text

@@ -1,5 +1,5 @@
 -- freeze(user_id, units, frozen_at) -> Account
--- An account that never was is opened first: whoever would open it later finds it frozen.
+-- A missing account is opened, so that a later transaction finds it frozen.
 INSERT INTO tallystick.ledger_accounts AS held (user_id, unit, frozen_at)
 SELECT $1::text, new.unit, $3::timestamptz
 FROM unnest($2::text[]) AS new (unit)

@@ -1,28 +1,28 @@
 -- lock(lock_ids) -> (n, locked)
--- Held to the end of the transaction; false where another transaction is answering the same key.
-SELECT asked.n, pg_try_advisory_xact_lock(asked.lock_id) AS locked
-FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (lock_id, n)
-ORDER BY asked.n;
+-- The locks last to the end of the transaction. `locked` is false where another transaction answers the same key.
+SELECT requested.n, pg_try_advisory_xact_lock(requested.lock_id) AS locked
+FROM unnest($1::bigint[]) WITH ORDINALITY AS requested (lock_id, n)
+ORDER BY requested.n;
 
 -- find(callers, keys) -> (caller, key, fingerprint, status, body, replies, bytes)
--- After the locks, in a statement of its own: it sees what the previous holder of a lock committed. A row for each key
--- that is stored, and one for each caller who has stored any.
-SELECT asked.caller, held.key, held.fingerprint, held.status, held.body, total.replies, total.bytes
-FROM unnest($1::text[], $2::text[]) AS asked (caller, key)
+-- A separate statement after the locks, so that it sees what the previous holder of a lock committed. It returns a row
+-- for each key that is stored, and for each key of a caller who has stored replies.
+SELECT requested.caller, held.key, held.fingerprint, held.status, held.body, total.replies, total.bytes
+FROM unnest($1::text[], $2::text[]) AS requested (caller, key)
 LEFT JOIN LATERAL (
     SELECT k.key, k.fingerprint, k.status, k.body
     FROM tallystick.idempotency_keys AS k
-    WHERE k.caller = asked.caller AND k.key = asked.key
+    WHERE k.caller = requested.caller AND k.key = requested.key
     OFFSET 0
 ) AS held ON true
 LEFT JOIN LATERAL (
-    SELECT t.replies, t.bytes FROM tallystick.reply_totals AS t WHERE t.caller = asked.caller OFFSET 0
+    SELECT t.replies, t.bytes FROM tallystick.reply_totals AS t WHERE t.caller = requested.caller OFFSET 0
 ) AS total ON true
 WHERE held.key IS NOT NULL OR total.replies IS NOT NULL;
 
 -- record(callers, keys, fingerprints, statuses, bodies, created_ats, most_replies, most_bytes) -> int
--- The counter of a caller is the last row that a request locks. A caller who has come to a bound is counted no more, and
--- is missing from what is returned: how many callers were counted.
+-- The counter of a caller is the last row that a request locks. The counter of a caller who has reached a bound does
+-- not change. The result is the number of callers whose counters changed.
 WITH new AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bytea[], $6::timestamptz[])
@@ -51,7 +51,7 @@ counted AS (
 SELECT count(*) FROM counted;
 
 -- forget(before, limit) -> int
--- Counters are locked in the order of their callers, as those who store replies lock them.
+-- Counters are locked in the order of callers, as `record` locks them.
 WITH forgotten AS (
     DELETE FROM tallystick.idempotency_keys
     WHERE (caller, key) IN (
@@ -87,7 +87,7 @@ uncounted AS (
 SELECT count(*) FROM forgotten;
 
 -- drop_of(caller, after, limit) -> (rows, last)
--- A page by key: a step passes over none of the rows that earlier ones removed.
+-- The page begins behind `after`, so that the index scan does not step over dead rows of earlier pages.
 WITH page AS (
     SELECT key
     FROM tallystick.idempotency_keys
@@ -110,7 +110,8 @@ FROM tallystick.fingerprint_keys
 WHERE purpose = $1::text;
 
 -- keep_fingerprint_key(purpose, fresh, where_replies_are_stored) -> nothing
--- Replies that an older version stored stay comparable; the first instance decides for all.
+-- Where replies are stored already, their key is stored, so that repeated requests still match them. The first instance
+-- decides for all.
 INSERT INTO tallystick.fingerprint_keys (purpose, key)
 SELECT
     $1::text,

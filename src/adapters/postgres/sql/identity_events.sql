@@ -1,5 +1,5 @@
 -- claim(delivery_ids, kinds, received_ats) -> str
--- A rival that holds one of these ids is waited for: it commits, and the delivery is a duplicate, or it does not.
+-- The statement waits for a transaction that inserts one of these ids: if it commits, the delivery is a duplicate.
 INSERT INTO tallystick.webhook_deliveries (delivery_id, kind, received_at)
 SELECT new.delivery_id, new.kind, new.received_at
 FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS new (delivery_id, kind, received_at)

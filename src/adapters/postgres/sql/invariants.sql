@@ -38,7 +38,8 @@ WHERE
     OR i.current_uses <> (SELECT count(*) FROM tallystick.invite_uses AS u WHERE u.invite_id = i.invite_id);
 
 -- balances_are_entries() -> int
--- The balance is the sum of the entries and the last one's, and every entry starts where the one before it ended.
+-- The balance equals the sum of the entries and the balance after the last one. Every entry starts with the balance
+-- that the entry before it left.
 SELECT count(*)
 FROM tallystick.ledger_accounts AS a
 LEFT JOIN (
@@ -86,7 +87,8 @@ FROM (
 ) AS twice;
 
 -- slips_accrue_once() -> int
--- Every slip has what its state says, and nothing was credited or waits for a slip that is not there.
+-- Every slip has the entry or the pending accrual that its state requires, and no entry or pending accrual names a slip
+-- that does not exist.
 SELECT count(*)
 FROM tallystick.rating_slips AS s
 FULL JOIN (
@@ -112,7 +114,8 @@ INNER JOIN tallystick.ledger_entries AS e
         e.user_id = p.player_id AND e.unit = 'points' AND e.event_type = p.event_type AND e.event_key = p.event_key;
 
 -- collected_once_and_paid() -> int
--- Every collected reward has the one entry that paid for it, every purchase its reward, and nobody bought their own.
+-- Every collected reward has exactly one entry that paid for it, every purchase entry has its collected reward, and no
+-- user bought their own reward.
 SELECT count(*)
 FROM tallystick.collected_rewards AS c
 FULL JOIN (

@@ -14,7 +14,8 @@ FROM tallystick.invites
 WHERE code = ANY($1::text[]);
 
 -- lock(codes) -> Invite
--- Code order makes two batches queue instead of deadlocking. NO KEY: uses that point here need not wait.
+-- In code order: two batches queue instead of deadlocking. NO KEY: inserted uses that reference these rows need not
+-- wait.
 SELECT invite_id, code, owner_id, max_uses, current_uses, expires_at, revoked_at, created_at
 FROM tallystick.invites
 WHERE code = ANY($1::text[])
@@ -28,23 +29,24 @@ FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS new (code, current_u
 WHERE held.code = new.code;
 
 -- seats(invite_ids, user_ids, all_user_ids) -> InviteUse
--- Who has a seat already, and without an invite who was deleted, in one trip that brings nothing for nearly everybody.
--- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
+-- Uses that are stored already and, in rows without an invite, users who were deleted: one round trip, and no rows for
+-- nearly all users. OFFSET 0 makes it one look-up by key for each: a plan made while a table was small would scan all
+-- of it later.
 SELECT held.invite_id, held.user_id, held.attempt_id, held.used_at
-FROM unnest($1::text[], $2::text[]) AS asked (invite_id, user_id)
+FROM unnest($1::text[], $2::text[]) AS requested (invite_id, user_id)
 CROSS JOIN LATERAL (
     SELECT *
     FROM tallystick.invite_uses AS seat
-    WHERE seat.invite_id = asked.invite_id AND seat.user_id = asked.user_id
+    WHERE seat.invite_id = requested.invite_id AND seat.user_id = requested.user_id
     OFFSET 0
 ) AS held
 UNION ALL
-SELECT NULL AS invite_id, gone.user_id, NULL AS attempt_id, gone.deleted_at AS used_at
-FROM tallystick.users AS gone
-WHERE gone.user_id = ANY($3::text[]) AND gone.deleted_at IS NOT NULL;
+SELECT NULL AS invite_id, deleted_user.user_id, NULL AS attempt_id, deleted_user.deleted_at AS used_at
+FROM tallystick.users AS deleted_user
+WHERE deleted_user.user_id = ANY($3::text[]) AND deleted_user.deleted_at IS NOT NULL;
 
 -- record_uses(invite_ids, user_ids, attempt_ids, used_ats) -> nothing
--- Seats and the counters that they advance, in one trip: the invites are locked for no longer than needed.
+-- Uses and the counters of their invites in one round trip, so that the row locks are held for less time.
 WITH taken AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS new (invite_id, user_id, attempt_id, used_at)

@@ -1,5 +1,5 @@
 -- open(user_ids, units) -> nothing
--- Rows are created at zero first, so that an empty balance can be locked too.
+-- Accounts are created with a balance of zero, so that the rows can be locked.
 INSERT INTO tallystick.ledger_accounts (user_id, unit)
 SELECT new.user_id, new.unit
 FROM unnest($1::text[], $2::text[]) AS new (user_id, unit)
@@ -7,39 +7,39 @@ ORDER BY new.user_id, new.unit
 ON CONFLICT (user_id, unit) DO NOTHING;
 
 -- lock(user_ids, units) -> Account
--- Key order makes two batches queue instead of deadlocking. NO KEY: entries that point here need not wait.
--- One look by key for each: a plan for few rows would read all of a table that grew since.
+-- In key order: two batches queue instead of deadlocking. NO KEY: inserted entries that reference these rows need not
+-- wait. LATERAL makes it one look-up by key for each: a plan made while the table was small would scan all of it later.
 SELECT held.user_id, held.unit, held.balance, held.version, held.lifetime, held.updated_at, held.frozen_at
 FROM (
     SELECT DISTINCT user_id COLLATE "C" AS user_id, unit COLLATE "C" AS unit
     FROM unnest($1::text[], $2::text[]) AS given (user_id, unit)
     ORDER BY user_id, unit
-) AS asked
+) AS requested
 CROSS JOIN LATERAL (
     SELECT *
     FROM tallystick.ledger_accounts AS account
-    WHERE account.user_id = asked.user_id AND account.unit = asked.unit
+    WHERE account.user_id = requested.user_id AND account.unit = requested.unit
     FOR NO KEY UPDATE
 ) AS held;
 
 -- balances(user_ids, units) -> Account
 SELECT held.user_id, held.unit, held.balance, held.version, held.lifetime, held.updated_at, held.frozen_at
 FROM tallystick.ledger_accounts AS held
-INNER JOIN unnest($1::text[], $2::text[]) AS asked (user_id, unit)
-ON held.user_id = asked.user_id AND held.unit = asked.unit;
+INNER JOIN unnest($1::text[], $2::text[]) AS requested (user_id, unit)
+ON held.user_id = requested.user_id AND held.unit = requested.unit;
 
 -- made_by(user_ids, units, types, keys) -> Entry
 SELECT
     held.user_id, held.unit, held.seq, held.amount, held.balance_before, held.balance_after, held.event_type,
     held.event_key, held.reason, held.staff_id, held.tier_before, held.tier_after, held.correlation_id,
     held.created_at, held.lifetime_after, held.tier_progress
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS asked (user_id, unit, event_type, event_key)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS requested (user_id, unit, event_type, event_key)
 CROSS JOIN LATERAL (
     SELECT *
     FROM tallystick.ledger_entries AS entry
     WHERE
-        entry.user_id = asked.user_id AND entry.unit = asked.unit
-        AND entry.event_type = asked.event_type AND entry.event_key = asked.event_key
+        entry.user_id = requested.user_id AND entry.unit = requested.unit
+        AND entry.event_type = requested.event_type AND entry.event_key = requested.event_key
     OFFSET 0
 ) AS held;
 
@@ -51,7 +51,8 @@ FROM tallystick.ledger_entries
 WHERE event_key = ANY($1::text[]) AND event_type = 'grant';
 
 -- post(user_ids, units, seqs, amounts, befores, afters, types, keys, reasons, staff_ids, tiers_before, tiers_after, correlation_ids, created_ats, lifetimes_after, progresses, account_users, account_units, balances, versions, lifetimes, updated_ats) -> nothing
--- Entries and the accounts that they belong to, in one trip. The accounts are locked, so that each is as it was read.
+-- Entries and their accounts in one round trip. The accounts are locked: no other transaction changed them since they
+-- were read.
 WITH entered AS (
     INSERT INTO tallystick.ledger_entries (
         user_id, unit, seq, amount, balance_before, balance_after, event_type, event_key, reason, staff_id,

@@ -1,50 +1,51 @@
 -- resolve(codes) -> Claim
--- Each table is asked once for every code, by a key of nobody where nothing was found, and judged when all are asked: the
--- same look-ups for every kind of answer. Whether a look-up meets a row is left: a page in memory more, microseconds.
--- Of several runs the first one counts.
-SELECT DISTINCT ON (met.code) met.code, met.user_id, met.is_canonical, met.created_at, met.run
+-- The same look-ups for every code, whatever the answer is, so that response times do not tell which codes exist: one
+-- in each table, with a key that no row has where the look-up before found nothing. What remains is whether a look-up
+-- meets a row, which makes a difference of microseconds. Of several runs the first one counts.
+SELECT DISTINCT ON (claim.code) claim.code, claim.user_id, claim.is_canonical, claim.created_at, claim.run
 FROM (
     SELECT
         c.code, c.user_id, c.is_canonical, coalesce(c.created_at, r.planned_at) AS created_at, c.run,
         r.state, book.code AS booked, u.deleted_at
-    FROM unnest($1::text[]) AS asked (code)
+    FROM unnest($1::text[]) AS requested (code)
     LEFT JOIN LATERAL (
         SELECT k.code, k.user_id, k.is_canonical, k.created_at, k.run
         FROM tallystick.legacy_codes AS k
-        WHERE k.code = asked.code AND k.kept_by IS NULL
+        WHERE k.code = requested.code AND k.kept_by IS NULL
         OFFSET 0
     ) AS c ON true
     LEFT JOIN LATERAL (
         SELECT s.state, s.planned_at FROM tallystick.backfill_runs AS s WHERE s.run = coalesce(c.run, 0) OFFSET 0
     ) AS r ON true
     LEFT JOIN LATERAL (
-        SELECT s.code FROM tallystick.referral_codes AS s WHERE s.code = asked.code OFFSET 0
+        SELECT s.code FROM tallystick.referral_codes AS s WHERE s.code = requested.code OFFSET 0
     ) AS book ON true
     LEFT JOIN LATERAL (
         SELECT s.deleted_at FROM tallystick.users AS s WHERE s.user_id = coalesce(c.user_id, '') OFFSET 0
     ) AS u ON true
     OFFSET 0
-) AS met
-WHERE met.state IN ('applying', 'applied') AND met.booked IS NULL AND met.deleted_at IS NULL
-ORDER BY met.code, met.run;
+) AS claim
+WHERE claim.state IN ('applying', 'applied') AND claim.booked IS NULL AND claim.deleted_at IS NULL
+ORDER BY claim.code, claim.run;
 
 -- codes_of(user_ids) -> (user_id, code)
--- Step by step, each one look-up: in one join a plan made of empty tables would choose among indexes that are alike.
-SELECT asked.user_id, coalesce(m.code, imported.code) AS code
-FROM unnest($1::text[]) AS asked (user_id)
+-- OFFSET 0 makes each step one look-up: for a plain join, a plan made while the tables were empty could use the wrong
+-- index.
+SELECT requested.user_id, coalesce(m.code, imported.code) AS code
+FROM unnest($1::text[]) AS requested (user_id)
 LEFT JOIN LATERAL (
-    SELECT s.code FROM tallystick.metadata_mirror AS s WHERE s.user_id = asked.user_id OFFSET 0
+    SELECT s.code FROM tallystick.metadata_mirror AS s WHERE s.user_id = requested.user_id OFFSET 0
 ) AS m ON true
 LEFT JOIN LATERAL (
     SELECT c.code
     FROM (
-        SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = asked.user_id OFFSET 0
+        SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = requested.user_id OFFSET 0
     ) AS l
     INNER JOIN tallystick.backfill_runs AS r ON r.run = l.run
     CROSS JOIN LATERAL (
         SELECT k.code, k.run, k.is_canonical, k.kept_by
         FROM tallystick.legacy_codes AS k
-        WHERE k.run = l.run AND k.position = l.position AND k.user_id = asked.user_id
+        WHERE k.run = l.run AND k.position = l.position AND k.user_id = requested.user_id
         OFFSET 0
     ) AS c
     WHERE r.state IN ('applying', 'applied') AND c.is_canonical AND c.kept_by IS NULL
@@ -54,7 +55,7 @@ LEFT JOIN LATERAL (
 WHERE coalesce(m.code, imported.code) IS NOT NULL;
 
 -- hold() -> int
--- A rollback begins by changing the state of its run, and waits for these locks.
+-- A rollback begins with an update of its run, and waits for these locks.
 SELECT run
 FROM tallystick.backfill_runs
 WHERE state IN ('applying', 'applied')
@@ -62,20 +63,20 @@ ORDER BY run
 FOR SHARE;
 
 -- claims_of(user_ids) -> Claim
--- Through the staged users: that is where the index by user is.
-SELECT mine.code, mine.user_id, mine.is_canonical, mine.created_at, mine.run
+-- Through `legacy_users`, which has the index by user.
+SELECT claim.code, claim.user_id, claim.is_canonical, claim.created_at, claim.run
 FROM (
     SELECT DISTINCT ON (c.user_id, c.code)
         c.code, c.user_id, c.is_canonical, coalesce(c.created_at, r.planned_at) AS created_at, c.run
-    FROM unnest($1::text[]) AS asked (user_id)
+    FROM unnest($1::text[]) AS requested (user_id)
     CROSS JOIN LATERAL (
-        SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = asked.user_id OFFSET 0
+        SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = requested.user_id OFFSET 0
     ) AS l
     INNER JOIN tallystick.backfill_runs AS r ON r.run = l.run
     CROSS JOIN LATERAL (
         SELECT k.code, k.user_id, k.is_canonical, k.created_at, k.run, k.kept_by
         FROM tallystick.legacy_codes AS k
-        WHERE k.run = l.run AND k.position = l.position AND k.user_id = asked.user_id
+        WHERE k.run = l.run AND k.position = l.position AND k.user_id = requested.user_id
         OFFSET 0
     ) AS c
     WHERE
@@ -85,11 +86,11 @@ FROM (
             SELECT FROM tallystick.users AS u WHERE u.user_id = c.user_id AND u.deleted_at IS NOT NULL OFFSET 0
         )
     ORDER BY c.user_id, c.code, c.run
-) AS mine
-ORDER BY mine.user_id, mine.is_canonical DESC, mine.code;
+) AS claim
+ORDER BY claim.user_id, claim.is_canonical DESC, claim.code;
 
 -- admit(user_ids, at) -> nothing
--- As the run itself would create them. What a profile claims and somebody has already stays theirs.
+-- Creates the users as the run itself would. An address or username that another user has stays with that user.
 INSERT INTO tallystick.users (
     user_id, created_at, email, email_key, username, username_key, display_name, phone, backfill_run
 )
@@ -113,7 +114,7 @@ ORDER BY l.user_id
 ON CONFLICT (user_id) DO NOTHING;
 
 -- adopt(codes, user_ids, are_canonical, created_ats, runs) -> Code
--- In code order, like every other writer. An alias counts as one since it was made.
+-- In code order, like every other insert. The time of an alias's demotion is the time when it was created.
 INSERT INTO tallystick.referral_codes (code, user_id, is_canonical, created_at, demoted_at, backfill_run)
 SELECT
     new.code, new.user_id, new.is_canonical, new.created_at,

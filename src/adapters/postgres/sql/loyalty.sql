@@ -7,30 +7,30 @@ LEFT JOIN tallystick.ledger_accounts AS a ON a.user_id = u.user_id AND a.unit = 
 WHERE u.user_id = ANY($1::text[]);
 
 -- lock(user_ids) -> Player
--- The accounts are locked in key order, as everywhere; whose account is missing is locked when it was opened.
+-- Accounts are locked in key order, as everywhere. A missing account is locked after it is opened.
 SELECT
     u.user_id, u.deleted_at IS NOT NULL AS is_deleted,
     a.unit, a.balance, a.version, a.lifetime, a.updated_at, a.frozen_at
 FROM (
     SELECT DISTINCT user_id COLLATE "C" AS user_id FROM unnest($1::text[]) AS given (user_id) ORDER BY user_id
-) AS asked
+) AS requested
 CROSS JOIN LATERAL (
-    SELECT * FROM tallystick.users AS held WHERE held.user_id = asked.user_id OFFSET 0
+    SELECT * FROM tallystick.users AS held WHERE held.user_id = requested.user_id OFFSET 0
 ) AS u
 LEFT JOIN LATERAL (
     SELECT *
     FROM tallystick.ledger_accounts AS held
-    WHERE held.user_id = asked.user_id AND held.unit = 'points'
+    WHERE held.user_id = requested.user_id AND held.unit = 'points'
     FOR NO KEY UPDATE
 ) AS a ON TRUE;
 
 -- referrals_credited(user_ids, day_beginnings) -> (user_id, begins_at, credited)
--- Counted by an index of referrals alone: of a day there are no more than the daily cap.
-SELECT asked.user_id, asked.begins_at, (
+-- A partial index holds only entries of referrals, of which a player has at most the daily cap on one day.
+SELECT requested.user_id, requested.begins_at, (
     SELECT count(*)
     FROM tallystick.ledger_entries AS e
     WHERE
-        e.user_id = asked.user_id AND e.unit = 'points' AND e.event_type = 'referral_signup'
-        AND e.created_at >= asked.begins_at AND e.created_at < asked.begins_at + interval '24 hours'
+        e.user_id = requested.user_id AND e.unit = 'points' AND e.event_type = 'referral_signup'
+        AND e.created_at >= requested.begins_at AND e.created_at < requested.begins_at + interval '24 hours'
 ) AS credited
-FROM unnest($1::text[], $2::timestamptz[]) AS asked (user_id, begins_at);
+FROM unnest($1::text[], $2::timestamptz[]) AS requested (user_id, begins_at);

@@ -22,23 +22,23 @@ ORDER BY page.user_id
 LIMIT $2::bigint;
 
 -- drift(user_ids) -> (user_id, kind)
--- Who has no canonical code at the moment is shown what they were shown before.
+-- A user without a canonical code has no drift: the mirror keeps the code that it has.
 SELECT
-    asked.user_id,
+    requested.user_id,
     CASE
         WHEN u.deleted_at IS NOT NULL THEN 'orphaned'
         WHEN m.code IS NULL THEN 'missing'
         ELSE 'stale'
     END AS kind
-FROM unnest($1::text[]) AS asked (user_id)
+FROM unnest($1::text[]) AS requested (user_id)
 CROSS JOIN LATERAL (
-    SELECT s.deleted_at FROM tallystick.users AS s WHERE s.user_id = asked.user_id OFFSET 0
+    SELECT s.deleted_at FROM tallystick.users AS s WHERE s.user_id = requested.user_id OFFSET 0
 ) AS u
 LEFT JOIN LATERAL (
-    SELECT s.code FROM tallystick.metadata_mirror AS s WHERE s.user_id = asked.user_id OFFSET 0
+    SELECT s.code FROM tallystick.metadata_mirror AS s WHERE s.user_id = requested.user_id OFFSET 0
 ) AS m ON true
 LEFT JOIN LATERAL (
-    SELECT s.code FROM tallystick.referral_codes AS s WHERE s.user_id = asked.user_id AND s.is_canonical OFFSET 0
+    SELECT s.code FROM tallystick.referral_codes AS s WHERE s.user_id = requested.user_id AND s.is_canonical OFFSET 0
 ) AS c ON true
 WHERE
     CASE
@@ -46,12 +46,12 @@ WHERE
         WHEN m.code IS NOT NULL THEN m.code <> c.code
         ELSE c.code IS NOT NULL AND EXISTS (
             SELECT FROM (
-                SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = asked.user_id OFFSET 0
+                SELECT s.run, s.position FROM tallystick.legacy_users AS s WHERE s.user_id = requested.user_id OFFSET 0
             ) AS l
             INNER JOIN tallystick.backfill_runs AS r ON r.run = l.run
             CROSS JOIN LATERAL (
                 SELECT FROM tallystick.legacy_codes AS k
-                WHERE k.run = l.run AND k.position = l.position AND k.user_id = asked.user_id
+                WHERE k.run = l.run AND k.position = l.position AND k.user_id = requested.user_id
                 OFFSET 0
             ) AS c
             WHERE r.state = 'applied'

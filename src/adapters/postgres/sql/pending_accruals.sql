@@ -14,14 +14,15 @@ FROM unnest(
 ORDER BY new.player_id, new.event_type, new.event_key;
 
 -- lock(player_ids, types, keys) -> PendingAccrual
--- Key order, behind the accounts and the slips: two batches queue instead of deadlocking.
+-- In key order, after the accounts and the slips: two batches queue instead of deadlocking.
 SELECT
     held.player_id, held.event_type, held.event_key, held.points, held.reason, held.staff_id, held.correlation_id,
     held.cause, held.created_at, held.tries, held.last_tried_at
 FROM tallystick.pending_accruals AS held
-INNER JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (player_id, event_type, event_key)
+INNER JOIN unnest($1::text[], $2::text[], $3::text[]) AS requested (player_id, event_type, event_key)
 ON
-    held.player_id = asked.player_id AND held.event_type = asked.event_type AND held.event_key = asked.event_key
+    held.player_id = requested.player_id AND held.event_type = requested.event_type
+    AND held.event_key = requested.event_key
 ORDER BY held.player_id, held.event_type, held.event_key
 FOR UPDATE OF held;
 
@@ -38,9 +39,10 @@ USING unnest($1::text[], $2::text[], $3::text[]) AS done (player_id, event_type,
 WHERE held.player_id = done.player_id AND held.event_type = done.event_type AND held.event_key = done.event_key;
 
 -- take_due(before, now, limit, today, needs_phone) -> PendingAccrual
--- SKIP LOCKED: rows that another transaction takes or credits are left out, for locks are taken here in no order. What
--- an UPDATE returns has no order either. Nobody credits a deleted player; what waits for a phone is tried once the phone
--- is verified, and what was above the daily cap on the next day.
+-- SKIP LOCKED leaves out rows that another transaction takes or credits, because this statement locks in no fixed
+-- order. The rows of an UPDATE have no order either, and are sorted at the end. Points of deleted players are never
+-- due. Points that wait for a verified phone are due once it is verified, and points above the daily cap on the next
+-- day.
 WITH taken AS (
     UPDATE tallystick.pending_accruals AS held
     SET last_tried_at = $2::timestamptz

@@ -19,7 +19,7 @@ FROM tallystick.rating_slips
 WHERE slip_id = ANY($1::text[]);
 
 -- lock(slip_ids) -> Slip
--- Id order, behind the accounts: two batches queue instead of deadlocking.
+-- In id order, after the accounts: two batches queue instead of deadlocking.
 SELECT
     slip_id, player_id, game, average_bet, decisions_per_hour, house_edge_bp, points_per_100, state, opened_at,
     closed_at, points, completed_at, correlation_id, account_version

@@ -1,5 +1,5 @@
 -- wrong_invites() -> WrongInvite
--- Whole tables, in one pass: for a maintenance command, not for a request.
+-- Reads whole tables: for a maintenance command, not for a request.
 SELECT i.invite_id, i.code, i.max_uses, i.current_uses, coalesce(u.users, 0) AS users, coalesce(u.rows, 0) AS rows
 FROM tallystick.invites AS i
 LEFT JOIN (
@@ -32,7 +32,7 @@ WHERE ctid IN (
 );
 
 -- count_anew(invite_id) -> nothing
--- An invite that was oversold elsewhere has the seats that were taken: nobody loses theirs.
+-- The capacity of an oversold invite is raised to its number of users, so that no user loses a use.
 UPDATE tallystick.invites AS i
 SET current_uses = u.users, max_uses = greatest(i.max_uses, u.users)
 FROM (SELECT count(*) AS users FROM tallystick.invite_uses WHERE invite_id = $1::text) AS u

@@ -4,7 +4,7 @@ FROM tallystick.referral_edges
 WHERE invitee_id = ANY($1::text[]);
 
 -- inviters_above(user_ids, steps) -> (invitee_id, inviter_id)
--- Bounded, so that rings that were imported end too.
+-- Bounded, so that the recursion ends in imported rings too.
 WITH RECURSIVE line AS (
     SELECT e.invitee_id, e.inviter_id, 1 AS step
     FROM tallystick.referral_edges AS e
@@ -34,7 +34,7 @@ ORDER BY referrals DESC, user_id
 LIMIT $1::bigint;
 
 -- leaders_after(referrals, user_id, limit) -> Leader
--- Two ranges of one index: those with as many referrals behind this id, and those with fewer.
+-- Two ranges of one index: users with as many referrals and a greater id, and users with fewer referrals.
 SELECT page.user_id, page.display_name, page.referrals
 FROM (
     (
@@ -57,7 +57,7 @@ ORDER BY page.referrals DESC, page.user_id
 LIMIT $3::bigint;
 
 -- most_connected(limit) -> (user_id, referrals)
--- Those with referrals by the index of them, and where they are too few, the first of the others by id.
+-- Users with referrals, by their index, and where they are too few, the first users without referrals by id.
 SELECT most.user_id, most.referrals
 FROM (
     (

@@ -15,8 +15,8 @@ SET name = $2::text, description = $3::text, cost = $4::bigint, active = $5::boo
 WHERE reward_id = $1::text;
 
 -- withdraw(owner_id, name, after, limit) -> (rows, last)
--- A page by key, withdrawn before or not: a step reads no row that an earlier one read. In key order: whoever else
--- locks rewards queues instead of deadlocking.
+-- The page includes withdrawn rewards, so that no step reads a row that an earlier step read. In key order: two
+-- transactions that lock rewards queue instead of deadlocking.
 WITH page AS (
     SELECT reward_id, active, description, name
     FROM tallystick.rewards
@@ -35,12 +35,12 @@ SELECT count(*) AS rows, max(reward_id) AS last
 FROM page;
 
 -- page(limit) -> Reward
--- What a user who was deleted a moment ago offered is shown as it will be: the rows change in steps.
+-- Rewards of a deleted user are withdrawn in steps. Until then they are returned as if they were withdrawn.
 SELECT
     r.reward_id, r.owner_id,
-    CASE WHEN gone.user_id IS NULL THEN r.name ELSE 'withdrawn' END AS name,
-    CASE WHEN gone.user_id IS NULL THEN r.description END AS description,
-    r.cost, r.active AND gone.user_id IS NULL AS active, r.created_at
+    CASE WHEN deleted_owner.user_id IS NULL THEN r.name ELSE 'withdrawn' END AS name,
+    CASE WHEN deleted_owner.user_id IS NULL THEN r.description END AS description,
+    r.cost, r.active AND deleted_owner.user_id IS NULL AS active, r.created_at
 FROM (
     SELECT reward_id, owner_id, name, description, cost, active, created_at
     FROM tallystick.rewards
@@ -53,15 +53,15 @@ LEFT JOIN LATERAL (
     FROM tallystick.users AS held
     WHERE held.user_id = r.owner_id AND held.deleted_at IS NOT NULL
     OFFSET 0
-) AS gone ON true
+) AS deleted_owner ON true
 ORDER BY r.reward_id DESC;
 
 -- page_before(reward_id, limit) -> Reward
 SELECT
     r.reward_id, r.owner_id,
-    CASE WHEN gone.user_id IS NULL THEN r.name ELSE 'withdrawn' END AS name,
-    CASE WHEN gone.user_id IS NULL THEN r.description END AS description,
-    r.cost, r.active AND gone.user_id IS NULL AS active, r.created_at
+    CASE WHEN deleted_owner.user_id IS NULL THEN r.name ELSE 'withdrawn' END AS name,
+    CASE WHEN deleted_owner.user_id IS NULL THEN r.description END AS description,
+    r.cost, r.active AND deleted_owner.user_id IS NULL AS active, r.created_at
 FROM (
     SELECT reward_id, owner_id, name, description, cost, active, created_at
     FROM tallystick.rewards
@@ -74,43 +74,44 @@ LEFT JOIN LATERAL (
     FROM tallystick.users AS held
     WHERE held.user_id = r.owner_id AND held.deleted_at IS NOT NULL
     OFFSET 0
-) AS gone ON true
+) AS deleted_owner ON true
 ORDER BY r.reward_id DESC;
 
 -- purchase_context(user_ids, reward_ids) -> (buyer_id, is_deleted, reward_id, owner_id, cost, active, paid, balance_before, balance_after, order_id, collected_at)
--- The reward of each order, whether its owner or its buyer was deleted, and what the buyer collected of it already, in
--- one trip. What a deleted user offered is withdrawn in steps, and cannot be bought from the first moment.
--- OFFSET 0 keeps it at one look by key for each: a plan for few rows would read all of a table that grew since.
+-- For each order, in one round trip: whether its buyer was deleted, the reward, and the purchase where the buyer
+-- collected the reward already. Rewards of a deleted user are withdrawn in steps, and are inactive here from the first
+-- moment. OFFSET 0 makes it one look-up by key for each: a plan made while a table was small would scan all of it
+-- later.
 SELECT
-    asked.user_id AS buyer_id, gone.user_id IS NOT NULL AS is_deleted,
-    r.reward_id, r.owner_id, r.cost, r.active AND owner.user_id IS NULL AS active,
+    requested.user_id AS buyer_id, deleted_buyer.user_id IS NOT NULL AS is_deleted,
+    r.reward_id, r.owner_id, r.cost, r.active AND deleted_owner.user_id IS NULL AS active,
     c.cost AS paid, c.balance_before, c.balance_after, c.order_id, c.collected_at
-FROM unnest($1::text[], $2::text[]) AS asked (user_id, reward_id)
+FROM unnest($1::text[], $2::text[]) AS requested (user_id, reward_id)
 LEFT JOIN LATERAL (
-    SELECT * FROM tallystick.rewards AS held WHERE held.reward_id = asked.reward_id OFFSET 0
+    SELECT * FROM tallystick.rewards AS held WHERE held.reward_id = requested.reward_id OFFSET 0
 ) AS r ON TRUE
 LEFT JOIN LATERAL (
     SELECT held.user_id
     FROM tallystick.users AS held
     WHERE held.user_id = r.owner_id AND held.deleted_at IS NOT NULL
     OFFSET 0
-) AS owner ON TRUE
+) AS deleted_owner ON TRUE
 LEFT JOIN LATERAL (
     SELECT held.user_id
     FROM tallystick.users AS held
-    WHERE held.user_id = asked.user_id AND held.deleted_at IS NOT NULL
+    WHERE held.user_id = requested.user_id AND held.deleted_at IS NOT NULL
     OFFSET 0
-) AS gone ON TRUE
+) AS deleted_buyer ON TRUE
 LEFT JOIN LATERAL (
     SELECT *
     FROM tallystick.collected_rewards AS held
-    WHERE held.user_id = asked.user_id AND held.reward_id = asked.reward_id
+    WHERE held.user_id = requested.user_id AND held.reward_id = requested.reward_id
     OFFSET 0
 ) AS c ON TRUE;
 
 -- sell(user_ids, reward_ids, costs, befores, afters, order_ids, ats, seqs, correlation_ids) -> nothing
--- What was collected, the entries that pay for it and the accounts, in one trip: each of them follows from the others.
--- The accounts are locked, so that each is as it was read.
+-- Collected rewards, the entries that pay for them and the accounts, in one round trip. The accounts are locked: no
+-- other transaction changed them since they were read.
 WITH sold AS (
     SELECT *
     FROM unnest(

@@ -1,6 +1,7 @@
 -- lease(name, now, until, due_at) -> bool
--- What nobody asked for yet was not missed. The row is locked before it is judged: of several who ask at once one gets
--- it. A time more than a day ahead is from a clock that was wrong, and counts as none.
+-- The first request for a schedule only creates its row: no earlier run was missed. ON CONFLICT locks the row before
+-- the condition is checked, so that one of several concurrent instances gets the lease. A time more than a day ahead
+-- comes from a wrong clock and is ignored.
 INSERT INTO tallystick.schedules AS s (name, leased_until, last_done_at)
 VALUES ($1::text, $2::timestamptz, $2::timestamptz)
 ON CONFLICT (name) DO UPDATE
@@ -14,7 +15,7 @@ ON CONFLICT (name) DO UPDATE
 RETURNING leased_until = $3::timestamptz AS is_ours;
 
 -- renew(name, held_until, until) -> str
--- Again, where the first answer was lost, it is what it was made.
+-- A retry after a lost answer finds the new time and succeeds.
 UPDATE tallystick.schedules
 SET leased_until = $3::timestamptz
 WHERE name = $1::text AND leased_until IN ($2::timestamptz, $3::timestamptz)

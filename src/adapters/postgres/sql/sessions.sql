@@ -5,15 +5,15 @@ WHERE user_id = ANY($1::text[])
 ORDER BY created_at, session_id;
 
 -- living(user_ids, session_ids) -> SessionKey
--- The row goes with the deletion of its user, and counts for nothing before that.
+-- The deletion of a user removes these rows; a row that is still there does not count.
 SELECT s.user_id, s.session_id
 FROM tallystick.sessions AS s
-INNER JOIN unnest($1::text[], $2::text[]) AS asked (user_id, session_id)
-ON s.user_id = asked.user_id AND s.session_id = asked.session_id
+INNER JOIN unnest($1::text[], $2::text[]) AS requested (user_id, session_id)
+ON s.user_id = requested.user_id AND s.session_id = requested.session_id
 WHERE NOT EXISTS (SELECT FROM tallystick.users AS u WHERE u.user_id = s.user_id AND u.deleted_at IS NOT NULL);
 
 -- start(user_ids, session_ids, created_ats, expires_ats) -> nothing
--- Again, where the first answer was lost, it is there already.
+-- A retry after a lost answer finds the row and changes nothing.
 INSERT INTO tallystick.sessions (user_id, session_id, created_at, expires_at)
 SELECT new.user_id, new.session_id, new.created_at, new.expires_at
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])

@@ -1,5 +1,5 @@
 -- lock(user_ids) -> User
--- Key order makes two batches queue instead of deadlocking. NO KEY: foreign keys to these rows need not wait.
+-- In key order: two batches queue instead of deadlocking. NO KEY: inserts that reference these rows need not wait.
 SELECT
     user_id, created_at, email, username, display_name, phone, profile_at, referrals, deleted_at,
     email_proved_at, username_proved_at, username_key
@@ -24,7 +24,7 @@ FROM tallystick.users
 WHERE user_id = ANY($1::text[]);
 
 -- holders(email_keys, username_keys) -> User
--- Deleted users hold neither.
+-- Deleted users have neither, so that none is found.
 SELECT
     user_id, created_at, email, username, display_name, phone, profile_at, referrals, deleted_at,
     email_proved_at, username_proved_at, username_key
@@ -61,23 +61,23 @@ FROM tallystick.users
 WHERE user_id = ANY($1::text[]) AND deleted_at IS NOT NULL;
 
 -- named(user_ids) -> UserId
--- Tables that refer to users need no look. OFFSET 0 keeps each at its index; invites have none by whom they are about,
--- and come last.
-SELECT asked.user_id
-FROM unnest($1::text[]) AS asked (user_id)
+-- Tables with a foreign key to users need no check. OFFSET 0 makes each check use its index. The uses of invites have
+-- no index by user and come last.
+SELECT requested.user_id
+FROM unnest($1::text[]) AS requested (user_id)
 WHERE
-    EXISTS (SELECT FROM tallystick.legacy_users AS s WHERE s.user_id = asked.user_id OFFSET 0)
-    OR EXISTS (SELECT FROM tallystick.ledger_accounts AS a WHERE a.user_id = asked.user_id OFFSET 0)
-    OR EXISTS (SELECT FROM tallystick.rewards AS r WHERE r.owner_id = asked.user_id OFFSET 0)
-    OR EXISTS (SELECT FROM tallystick.idempotency_keys AS k WHERE k.caller = asked.user_id OFFSET 0)
+    EXISTS (SELECT FROM tallystick.legacy_users AS s WHERE s.user_id = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.ledger_accounts AS a WHERE a.user_id = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.rewards AS r WHERE r.owner_id = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.idempotency_keys AS k WHERE k.caller = requested.user_id OFFSET 0)
     OR EXISTS (
-        SELECT FROM tallystick.ledger_entries AS e WHERE e.staff_id = asked.user_id AND e.unit = 'points' OFFSET 0
+        SELECT FROM tallystick.ledger_entries AS e WHERE e.staff_id = requested.user_id AND e.unit = 'points' OFFSET 0
     )
-    OR EXISTS (SELECT FROM tallystick.flags AS f WHERE f.updated_by = asked.user_id OFFSET 0)
-    OR EXISTS (SELECT FROM tallystick.invites AS i WHERE i.owner_id = asked.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.flags AS f WHERE f.updated_by = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.invites AS i WHERE i.owner_id = requested.user_id OFFSET 0)
     OR EXISTS (
         SELECT FROM tallystick.invites AS i
-        INNER JOIN tallystick.invite_uses AS u ON u.invite_id = i.invite_id AND u.user_id = asked.user_id
+        INNER JOIN tallystick.invite_uses AS u ON u.invite_id = i.invite_id AND u.user_id = requested.user_id
         OFFSET 0
     );
 
