@@ -24,8 +24,8 @@ class NoPause:
         return 0.0
 
 
-class Desk:
-    """A batch use case that writes down its batches and waits where it is told to."""
+class ScriptedUseCase:
+    """A batch use case that records its batches, waits at a gate, and fails as a test wants it to."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -60,7 +60,7 @@ class Desk:
             self.running -= 1
 
 
-async def settled() -> None:
+async def until_idle() -> None:
     """Let every task that can run do so."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -1,15 +1,15 @@
-"""Group commits over a desk, with time and chance in the test's hand."""
+"""Group commits over a scripted use case, with a clock and random numbers that tests control."""
 
 import pytest
 
 from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
 from tallystick.application.group_commit import Bounds, GroupCommit
-from tests.unit.application.batches import Desk, NoPause, Open
+from tests.unit.application.batches import NoPause, Open, ScriptedUseCase
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def use_case() -> ScriptedUseCase:
+    return ScriptedUseCase()
 
 
 @pytest.fixture
@@ -23,15 +23,15 @@ def metrics() -> RecordedMetrics:
 
 
 @pytest.fixture
-def group(desk: Desk, clock: ManualClock, metrics: RecordedMetrics) -> Open:
+def group(use_case: ScriptedUseCase, clock: ManualClock, metrics: RecordedMetrics) -> Open:
     def build(**bounds: float) -> GroupCommit[str, str]:
         return GroupCommit(
-            desk,
+            use_case,
             key=lambda command: command.split(":")[0],
             clock=clock,
             randomness=NoPause(),
             metrics=metrics,
-            name="desk",
+            name="use_case",
             bounds=Bounds(**{"lanes": 1, **bounds}),  # type: ignore[arg-type]  # numbers all
         )
 

@@ -41,7 +41,7 @@ def single(failure: StoreFailure) -> GroupCommit[str, str]:
         randomness=SeededRandomness(7),
         metrics=RecordedMetrics(),
         name="failing",
-        bounds=Bounds(retries=1, first_pause_seconds=0),
+        bounds=Bounds(retries=1, first_backoff_seconds=0),
     )
 
 
