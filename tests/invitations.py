@@ -22,13 +22,13 @@ from tallystick.application.sign_up import CompleteSignUps, SignedUp, SignUp
 from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import Code, normal_form
 from tallystick.domain.invites import Invite, InviteId, InviteUse
-from tallystick.domain.loyalty import Tiers
 from tallystick.domain.referral_points import ReferralPoints
 from tallystick.domain.sessions import Session
 from tallystick.domain.users import Profile, UserId
+from tallystick.entrypoints.settings.pairs import read_tiers
 from tests.wallets import Wallets, result
 
-TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000; platinum=20000")
+TIERS = read_tiers("bronze=0; silver=1000; gold=5000; platinum=20000")
 
 
 class PlainPasswords:

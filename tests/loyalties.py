@@ -30,12 +30,13 @@ from tallystick.domain.flags import Flag
 from tallystick.domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
 from tallystick.domain.loyalty import Accrual, Earning
 from tallystick.domain.pending_accruals import Backlog, PendingAccrual
-from tallystick.domain.rating_slips import Games, PartialCompletion, Slip, SlipId, SlipState
+from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipId, SlipState
 from tallystick.domain.users import UserId
+from tallystick.entrypoints.settings.pairs import read_games
 from tests.invitations import Invitations
 from tests.wallets import result
 
-GAMES = Games.parse("blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10")
+GAMES = read_games("blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10")
 
 
 class Loyalties(Invitations):

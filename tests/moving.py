@@ -20,12 +20,12 @@ from tallystick.application.backfill_rollback import RollBackBackfill
 from tallystick.application.backfill_verification import VerifyBackfill
 from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, RunState, Tally, VerificationReport
 from tallystick.domain.codes import Code, draw_candidates
-from tallystick.domain.loyalty import Tiers
 from tallystick.domain.referral_points import ReferralPoints
+from tallystick.entrypoints.settings.pairs import read_tiers
 from tests.worlds import World
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
-TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000")
+TIERS = read_tiers("bronze=0; silver=1000; gold=5000")
 
 
 def a_user(user_id: str, code: object = None, *, day: int | None = 0, **told: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import httpx2
+import msgspec
 from dishka import AsyncContainer, Provider
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -19,7 +20,7 @@ from tallystick.application.ports import Clock
 from tallystick.application.transactions import Transactions
 from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.settings import Settings, Store
+from tallystick.entrypoints.settings import Settings, Store, load
 from tallystick.entrypoints.wiring import App, Commits, build
 
 JWT_SECRET = "a shared secret for tests, long enough"
@@ -30,9 +31,9 @@ BASE_URL = "https://go.example.org"
 APP_URL = "https://app.example.org/welcome?from=link"
 
 
-def settings(**changes: Any) -> Settings:
-    """Return settings for tests: secrets set, no limits."""
-    given: dict[str, Any] = {
+def settings(**changes: object) -> Settings:
+    """Return settings for tests: secrets set, no limits. Texts are read as those of the environment are."""
+    given: dict[str, object] = {
         "jwt_secret": JWT_SECRET,
         "webhook_secrets": WEBHOOK_SECRET,
         "public_base_url": BASE_URL,
@@ -40,7 +41,11 @@ def settings(**changes: Any) -> Settings:
         "rate_limits": "off",
         "metrics_token": METRICS_TOKEN,
     }
-    return Settings(**{**given, **changes})
+    given |= changes
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    prefixed = {name: name if name.startswith("database") else f"tallystick_{name}" for name in texts}
+    values = {name: value for name, value in given.items() if value is not None and name not in texts}
+    return msgspec.structs.replace(load({prefixed[name].upper(): text for name, text in texts.items()}), **values)
 
 
 def bearer(subject: str, *permissions: str, lifetime_seconds: int = 600, **claims: Any) -> str:

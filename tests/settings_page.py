@@ -3,53 +3,21 @@
 `.venv/bin/python -m tests.settings_page > docs/settings.md` writes it anew.
 """
 
+import ast
+import inspect
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from tallystick.adapters.rate_limits.limiter import DEFAULTS as LIMITS
-from tallystick.adapters.rate_limits.limiter import NEVER_UNCOUNTED
-from tallystick.application.ports import LimitGroup
-from tallystick.domain.flags import DEFAULTS as FLAGS
-from tallystick.domain.flags import MEANINGS, Flag
-from tallystick.entrypoints.settings import Settings, SettingsError, load, variable
-
-THEMES: Mapping[str, Sequence[str]] = MappingProxyType(
-    {
-        "Database": (
-            "database_url",
-            "database_direct_url",
-            "single_login",
-            "data_dir",
-            "auto_migrate",
-            "pool_size",
-            "cache_statements",
-        ),
-        "Who calls": (
-            "jwt_secret",
-            "jwks_url",
-            "jwt_algorithms",
-            "jwt_issuer",
-            "jwt_audience",
-            "session_secret",
-            "identity",
-        ),
-        "Webhooks": ("webhook_secrets", "webhook_bearer"),
-        "Addresses": ("public_base_url", "app_url", "allowed_origins", "allowed_headers", "trusted_proxies"),
-        "Rate limits": ("rate_limits", "rate_limit_storage"),
-        "Bounds": ("bounds",),
-        "Rewards": ("reward_offers",),
-        "Loyalty": ("tiers", "games", "referral_points", "referral_points_need", "referral_points_daily_cap"),
-        "Running": (
-            *("flags", "reconcile_hour", "drain_seconds"),
-            *("log_level", "slow_request_ms", "log_writes", "metrics_address", "metrics_token"),
-        ),
-    }
-)
-"""Every setting stands under one of these; a new one needs its place here."""
+from tallystick.application.limit_groups import LIMIT_GROUPS, LimitGroup
+from tallystick.domain.flags import Flag
+from tallystick.entrypoints.settings import Settings, variable
+from tallystick.entrypoints.settings.fields import HINTS, SETTINGS, Theme
 
 ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
     {
@@ -131,52 +99,54 @@ them, whatever is stored: `ensure_on_read_enabled=off; webhook_enabled=on`.
 
 
 def render() -> str:
-    """Return the page; LookupError where a setting, a group or a flag has no place on it yet."""
-    placed = [name for names in THEMES.values() for name in names]
-    if sorted(placed) != sorted(Settings.__struct_fields__):
-        wrong = sorted(set(placed) ^ set(Settings.__struct_fields__))
-        raise LookupError(f"THEMES of tests/settings_page.py has to name every setting once: {', '.join(wrong)}")
+    """Return the page; LookupError where a setting says nothing."""
     return "\n".join(_parts()).rstrip("\n") + "\n"
 
 
 def _parts() -> Iterator[str]:
     yield OPENING
-    for theme, names in THEMES.items():
+    for theme in get_args(Theme):
         yield f"## {theme}\n"
-        yield _table(("variable", "default", "what it says"), [_row(name) for name in names])
+        yield _table(
+            ("variable", "default", "what it says"),
+            [_row(name) for name, row in SETTINGS.items() if row.theme == theme],
+        )
         if theme == "Rate limits":
             yield LIMITS_OPENING
             head = ("group", "default", "routes", "while shared counts are out of reach")
-            yield _table(head, [_limit(group) for group in LIMITS])
+            yield _table(head, [_limit(group) for group in LIMIT_GROUPS])
             yield LIMITS_END
         if theme == "Bounds":
             yield BOUNDS_OPENING
     yield SECRETS_OPENING
-    yield "".join(f"- `{variable(name)}`\n" for name in Settings.__struct_fields__ if _may_be_in_a_file(name))
+    yield "".join(f"- `{variable(name)}`\n" for name, row in SETTINGS.items() if row.is_secret)
     yield SECRETS_END
     yield "## Flags\n"
     yield FLAGS_OPENING
-    yield _table(("flag", "default", "when on"), [_flag(flag) for flag in FLAGS])
+    yield _table(("flag", "default", "when on"), [_flag(flag) for flag in Flag])
 
 
 def _row(name: str) -> tuple[str, str, str]:
     default = getattr(Settings(), name)
-    hint = get_type_hints(Settings, include_extras=True)[name]
-    return f"`{variable(name)}`", f"`{default}`" if default not in {None, ""} else "", f"{_says(hint)}{_values(hint)}"
+    written = str(default) if isinstance(default, str | int) else SETTINGS[name].default
+    return f"`{variable(name)}`", f"`{written}`" if written else "", f"{_says(name)}{_values(HINTS[name])}"
 
 
-def _says(hint: Any) -> str:
-    for meta in hint.__metadata__:
-        if isinstance(meta, msgspec.Meta) and meta.description is not None:
-            return meta.description
-    raise LookupError(f"{hint} says nothing")
+def _says(name: str) -> str:
+    """Return what the text below a setting says, as one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body[0]
+    statements = body.body if isinstance(body, ast.ClassDef) else []
+    for field, text in pairwise(statements):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id == name:
+            match text:
+                case ast.Expr(ast.Constant(str(says))):
+                    return " ".join(says.split())
+    raise LookupError(f"{name} says nothing: write what it is for below its line in settings/fields.py")
 
 
 def _values(hint: Any) -> str:
     """Return which values there are to choose from, where there are few."""
     kind, *metas = get_args(hint)
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
     if get_origin(kind) is Literal:
         return f" One of {', '.join(f'`{choice}`' for choice in get_args(kind))}."
     for meta in metas:
@@ -185,21 +155,14 @@ def _values(hint: Any) -> str:
     return ""
 
 
-def _may_be_in_a_file(name: str) -> bool:
-    try:
-        load({f"{variable(name)}_FILE": "/"})
-    except SettingsError as error:  # a folder is no file to read from; other settings have no file at all
-        return "cannot be read" in str(error)
-    return True
-
-
 def _limit(group: LimitGroup) -> tuple[str, str, str, str]:
-    alone = "answers 503" if group in NEVER_UNCOUNTED else "is counted by each instance"
-    return f"`{group}`", f"`{LIMITS[group]}`", ROUTES[group], alone
+    rule = LIMIT_GROUPS[group]
+    alone = "answers 503" if rule.fails_closed else "is counted by each instance"
+    return f"`{group}`", f"`{rule.default}`", ROUTES[group], alone
 
 
 def _flag(flag: Flag) -> tuple[str, str, str]:
-    return f"`{flag}`", "`on`" if FLAGS[flag] else "`off`", MEANINGS[flag]
+    return f"`{flag}`", "`on`" if flag.default else "`off`", flag.meaning
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -10,6 +10,8 @@ from tests.wallets import result
 from tests.worlds import World
 
 LONGEST_WAIT = 6000
+DEFAULTS = {flag: flag.default for flag in Flag}
+LOCKED = {flag: flag.locked for flag in Flag if flag.locked is not None}
 
 
 async def until_holds(ask: Callable[[], Awaitable[bool]]) -> None:

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from tallystick.application.limit_groups import LimitGroup
 from tallystick.domain.refusals import Unavailable
 
 CounterName = Literal[
@@ -43,8 +44,6 @@ GaugeName = Literal[
     "pending_erasures",
     "pending_erasures_oldest_seconds",
 ]
-
-LimitGroup = Literal["account", "award", "resolver", "sign_up", "webhook", "read", "write"]
 
 
 class Clock(Protocol):

@@ -89,26 +89,16 @@ class UserBounds(msgspec.Struct, frozen=True):
     replies: int = BOUNDS["replies"].default
     reply_bytes: int = BOUNDS["reply_bytes"].default
 
+    def __post_init__(self) -> None:
+        """ValueError says which bound is too small or too large."""
+        for name, bound in BOUNDS.items():
+            if not 1 <= self.of(name) <= bound.largest:
+                raise ValueError(f"{name} must be from 1 to {bound.largest}")
+
     def of(self, name: BoundName) -> int:
         """Return a bound by its name."""
         bound: int = getattr(self, name)
         return bound
-
-    @classmethod
-    def parse(cls, text: str) -> "UserBounds":
-        """Read `name=number; name=number` over the defaults; ValueError says what is wrong."""
-        bounds: dict[str, int] = {}
-        for part in filter(None, (part.strip() for part in text.split(";"))):
-            name, _, number = (word.strip() for word in part.partition("="))
-            if name not in BOUNDS or not (number.isascii() and number.isdigit()):
-                raise ValueError(f"{part!r}: name=number is needed, the names are {', '.join(BOUNDS)}")
-            largest = next(bound.largest for known, bound in BOUNDS.items() if known == name)
-            if not 1 <= int(number[:20]) <= largest:
-                raise ValueError(f"{name} is from 1 to {largest}")
-            if name in bounds:
-                raise ValueError(f"{name} is there twice")
-            bounds[name] = int(number)
-        return cls(**bounds)
 
 
 DEFAULT_BOUNDS = UserBounds()

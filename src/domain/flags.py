@@ -1,9 +1,9 @@
 """Flags: flows that can be switched while the service runs, by whom and when, and which of them cannot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import NewType, Protocol, Self
 
 import msgspec
 
@@ -11,50 +11,62 @@ from tallystick.domain.refusals import Refusal
 
 
 class Flag(StrEnum):
-    """Every switch there is."""
+    """Every flag, one row each: its name, its default, what it does when it is on, and the reason of a lock."""
 
-    TABLE_AS_SOT = "table_as_sot"
-    WEBHOOK_ENABLED = "webhook_enabled"
-    MINT_IN_REFERRAL_API = "mint_in_referral_api"
-    ENSURE_ON_READ_ENABLED = "ensure_on_read_enabled"
-    LEGACY_FALLBACK_ENABLED = "legacy_fallback_enabled"
-    POINTS_ENABLED = "points_enabled"
+    TABLE_AS_SOT = (
+        "table_as_sot",
+        True,
+        (
+            "The code book is the source of truth about codes. When off, and legacy_fallback_enabled on, links and "
+            "GET /api/me show the code of the legacy metadata, where it is that user's; nothing else depends on it."
+        ),
+    )
+    WEBHOOK_ENABLED = (
+        "webhook_enabled",
+        True,
+        "Deliveries of the identity provider are accepted. When off, they are answered with 503.",
+    )
+    MINT_IN_REFERRAL_API = (
+        "mint_in_referral_api",
+        False,
+        "GET /api/referral mints. It never does: this flag cannot be switched on.",
+        "mint_in_referral_api cannot be switched on: GET /api/referral never writes",
+    )
+    ENSURE_ON_READ_ENABLED = (
+        "ensure_on_read_enabled",
+        True,
+        "GET /api/my-referral-link mints a code for a user who has none. When off, it answers pending.",
+    )
+    LEGACY_FALLBACK_ENABLED = (
+        "legacy_fallback_enabled",
+        False,
+        (
+            "A code that the code book lacks is looked for in the imported legacy metadata, changes are mirrored to "
+            "it, and it is reconciled each night."
+        ),
+    )
+    POINTS_ENABLED = (
+        "points_enabled",
+        True,
+        (
+            "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches "
+            "are refused."
+        ),
+    )
 
+    default: bool
+    """Whether the flag is on where nobody switched it."""
+    meaning: str
+    """What the flag does when it is on, in one line."""
+    locked: str | None
+    """Why the flag cannot be switched on; None where it can. A locked flag is kept for callers that know its name."""
 
-DEFAULTS: Mapping[Flag, bool] = {
-    Flag.TABLE_AS_SOT: True,
-    Flag.WEBHOOK_ENABLED: True,
-    Flag.MINT_IN_REFERRAL_API: False,
-    Flag.ENSURE_ON_READ_ENABLED: True,
-    Flag.LEGACY_FALLBACK_ENABLED: False,
-    Flag.POINTS_ENABLED: True,
-}
+    def __new__(cls, name: str, default: bool = False, meaning: str = "", locked: str | None = None) -> Self:
+        flag = str.__new__(cls, name)
+        flag._value_ = name
+        flag.default, flag.meaning, flag.locked = default, meaning, locked
+        return flag
 
-MEANINGS: Mapping[Flag, str] = {
-    Flag.TABLE_AS_SOT: (
-        "The code book is the source of truth about codes. When off, and legacy_fallback_enabled on, links and "
-        "GET /api/me show the code of the legacy metadata, where it is that user's; nothing else depends on it."
-    ),
-    Flag.WEBHOOK_ENABLED: "Deliveries of the identity provider are taken. When off, they are answered with 503.",
-    Flag.MINT_IN_REFERRAL_API: "GET /api/referral mints. It never does: this flag cannot be switched on.",
-    Flag.ENSURE_ON_READ_ENABLED: (
-        "GET /api/my-referral-link mints a code for a user who has none. When off, it answers pending."
-    ),
-    Flag.LEGACY_FALLBACK_ENABLED: (
-        "A code that the code book lacks is looked for in the imported legacy metadata, changes are mirrored to it, "
-        "and it is reconciled each night."
-    ),
-    Flag.POINTS_ENABLED: (
-        "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches are "
-        "refused."
-    ),
-}
-"""What each flag does when it is on, in a line."""
-
-LOCKED: Mapping[Flag, str] = {
-    Flag.MINT_IN_REFERRAL_API: "mint_in_referral_api cannot be switched on: GET /api/referral never writes"
-}
-"""Flags that stay off, and why: they are there for those who knew them."""
 
 Pins = NewType("Pins", dict[Flag, bool])
 """The flags that the environment decides, whatever is stored."""
@@ -75,7 +87,7 @@ class FlagLocked(Refusal):
     code = "FLAG_LOCKED"
 
     def __init__(self, flag: Flag) -> None:
-        super().__init__(LOCKED[flag])
+        super().__init__(flag.locked or f"{flag} cannot be switched on")
         self.flag = flag
 
 
@@ -139,7 +151,7 @@ def switch(wanted: Switch, before: Switch | None, pins: Pins) -> Switch:
 
     The refusals, in their order: FlagLocked, FlagPinned.
     """
-    if wanted.enabled and wanted.flag in LOCKED:
+    if wanted.enabled and wanted.flag.locked is not None:
         raise FlagLocked(wanted.flag)
     if wanted.flag in pins:
         raise FlagPinned(wanted.flag)
@@ -151,5 +163,5 @@ def state_of(flag: Flag, switched: Switch | None, pins: Pins) -> FlagState:
     if flag in pins:
         return FlagState(flag, pins[flag], pinned=True, updated_at=None, updated_by=None)
     if switched is None:
-        return FlagState(flag, DEFAULTS[flag], pinned=False, updated_at=None, updated_by=None)
+        return FlagState(flag, flag.default, pinned=False, updated_at=None, updated_by=None)
     return FlagState(flag, switched.enabled, False, switched.updated_at, switched.updated_by)

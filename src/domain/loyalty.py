@@ -18,7 +18,7 @@ MAX_AWARD = 10_000
 _DAY, _REWARD_ID = "day:", "id:"
 _RESERVED = re.compile(rf"(?:{_REWARD_ID})*(?:{_DAY})?[0-9a-f]{{64}}\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
-_THRESHOLD = re.compile(r"\d{1,15}\Z")
+_LAST_THRESHOLD = 10**15 - 1
 
 
 class PointsDisabled(Unavailable):
@@ -62,21 +62,18 @@ class Tiers(msgspec.Struct, frozen=True):
 
     thresholds: tuple[tuple[str, int], ...]
 
-    @classmethod
-    def parse(cls, text: str) -> "Tiers":
-        """Read `name=points; name=points`, lowest first; ValueError says what is wrong."""
-        thresholds = []
-        for part in filter(None, (part.strip() for part in text.split(";"))):
-            name, _, points = (word.strip() for word in part.partition("="))
-            if not _NAME.match(name) or not _THRESHOLD.match(points):
-                raise ValueError(f"{part!r}: name=points is needed, as in bronze=0; silver=1000")
-            thresholds.append((name, int(points)))
-        begins = [points for _, points in thresholds]
-        if begins[:1] != [0] or sorted(set(begins)) != begins:
-            raise ValueError("the first tier begins at 0, and each one above the one before it")
-        if len({name for name, _ in thresholds}) != len(thresholds):
+    def __post_init__(self) -> None:
+        """ValueError says which names or thresholds are not allowed."""
+        names, begins = [name for name, _ in self.thresholds], [points for _, points in self.thresholds]
+        for name in names:
+            if not _NAME.match(name):
+                raise ValueError(f"{name!r}: a tier's name is 1 to 32 of a-z 0-9 _ and begins with a letter")
+        if len(set(names)) != len(names):
             raise ValueError("two tiers have one name")
-        return cls(tuple(thresholds))
+        if begins[:1] != [0] or sorted(set(begins)) != begins:
+            raise ValueError("the first tier must begin at 0, and each other tier above the one before it")
+        if begins[-1] > _LAST_THRESHOLD:
+            raise ValueError(f"a tier can begin at {_LAST_THRESHOLD} points at most")
 
     def of(self, lifetime: int) -> Tier:
         """Return the tier that so many lifetime points lead to."""

@@ -16,9 +16,7 @@ SlipId = NewType("SlipId", str)
 SlipState = Literal["open", "closed", "accrual_pending"]
 
 _GAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
-_NUMBER = re.compile(r"\d{1,7}\Z")
-_MOST_A_SETTING = 1_000_000
-_NUMBERS_A_GAME = 3
+_LARGEST_NUMBER = 1_000_000
 
 
 class SlipNotFound(Refusal):
@@ -94,22 +92,13 @@ class Games(msgspec.Struct, frozen=True):
 
     by_name: Mapping[str, Game]
 
-    @classmethod
-    def parse(cls, text: str) -> "Games":
-        """Read `name=decisions an hour,house edge in bp,points per 100; ...`; ValueError says what is wrong."""
-        games: dict[str, Game] = {}
-        for part in filter(None, (part.strip() for part in text.split(";"))):
-            name, _, rest = (word.strip() for word in part.partition("="))
-            numbers = [number.strip() for number in rest.split(",")]
-            if not _GAME.match(name) or len(numbers) != _NUMBERS_A_GAME or not all(map(_NUMBER.match, numbers)):
-                raise ValueError(f"{part!r}: name=decisions an hour,house edge in bp,points per 100 is needed")
-            game = Game(*map(int, numbers))
-            if not all(1 <= number <= _MOST_A_SETTING for number in msgspec.structs.astuple(game)):
-                raise ValueError(f"{part!r}: numbers from 1 to {_MOST_A_SETTING} are needed")
-            if name in games:
-                raise ValueError(f"two games are called {name}")
-            games[name] = game
-        return cls(games)
+    def __post_init__(self) -> None:
+        """ValueError says which name or number is not allowed."""
+        for name, game in self.by_name.items():
+            if not _GAME.match(name):
+                raise ValueError(f"{name!r}: a game's name is 1 to 32 of a-z 0-9 _ and begins with a letter")
+            if not all(1 <= number <= _LARGEST_NUMBER for number in msgspec.structs.astuple(game)):
+                raise ValueError(f"{name}: a game has numbers from 1 to {_LARGEST_NUMBER}")
 
 
 class Slip(msgspec.Struct, frozen=True):

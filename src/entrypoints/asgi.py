@@ -1,6 +1,5 @@
 """The application for other ASGI servers: settings from the environment, the database migrated beforehand."""
 
-import os
 from functools import partial
 
 from tallystick.adapters.telemetry.logs import configure
@@ -9,7 +8,7 @@ from tallystick.entrypoints.server import Server
 from tallystick.entrypoints.settings import SettingsError, load, require_secrets
 from tallystick.entrypoints.wiring import build
 
-settings = load(os.environ)
+settings = load()
 if settings.is_embedded:
     raise SettingsError("DATABASE_URL is needed: only `tallystick serve` runs a database of its own")
 require_secrets(settings)

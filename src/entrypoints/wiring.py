@@ -18,11 +18,10 @@ from tallystick.adapters.identity.sessions import Bearers, SessionTokens
 from tallystick.adapters.identity.tokens import JwtVerifier
 from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
-from tallystick.adapters.rate_limits.limiter import SlidingWindows, read_limits
+from tallystick.adapters.rate_limits.limiter import SlidingWindows
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.logs import Pseudonyms
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
-from tallystick.adapters.webhooks.signatures import WebhookSecrets
 from tallystick.application.clicks import Clicks
 from tallystick.application.codes import Mint, MintCodes, Remint, RemintCodes, Reminted
 from tallystick.application.credits import Grant, GrantCredits, Granted
@@ -212,8 +211,7 @@ class Runtime(Provider):
 
     @provide
     async def limiter(self, settings: Settings, clock: Clock, metrics: Metrics) -> AsyncIterator[RateLimiter]:
-        limits = read_limits(settings.rate_limits)
-        windows = SlidingWindows(limits, clock, metrics, storage=settings.rate_limit_storage)
+        windows = SlidingWindows(settings.rate_limits, clock, metrics, storage=settings.rate_limit_storage)
         yield windows
         await windows.close()
 
@@ -232,7 +230,7 @@ class Switchboard(Provider):
 
     @provide
     def pins(self, settings: Settings) -> Pins:
-        return Pins(settings.pinned_flags)
+        return settings.flags
 
     @provide
     def follow(self, flags: FollowedFlags, signal: ChangeSignal) -> FollowFlags:
@@ -279,15 +277,14 @@ class Identity(Provider):
     def authentication(
         self, tokens: JwtVerifier, bearers: Bearers, sessions: SessionTokens, settings: Settings, metrics: Metrics
     ) -> Authentication:
-        own = [settings.public_base_url or DEFAULT_ADDRESS, settings.app_url or "", *settings.origins]
+        own = [settings.public_base_url or DEFAULT_ADDRESS, settings.app_url or "", *settings.allowed_origins]
         if settings.identity == "external":
             return Authentication([tokens], None, own, metrics)
         return Authentication([tokens, bearers], sessions, own, metrics)
 
     @provide
     def webhook_keys(self, settings: Settings) -> WebhookKeys:
-        secrets = WebhookSecrets.parse(settings.webhook_secrets or "") if settings.takes_signed else None
-        return WebhookKeys(secrets, settings.webhook_bearers)
+        return WebhookKeys(settings.signed_by, settings.webhook_bearers)
 
     @provide
     def pseudonyms(self, keys: KeyRing) -> Pseudonyms:
@@ -336,7 +333,7 @@ class Referrals(Provider):
 
     @provide
     def bounds(self, settings: Settings) -> UserBounds:
-        return settings.user_bounds
+        return settings.bounds
 
     @provide
     def once(self, addresses: Addresses, bounds: UserBounds) -> AnswerOnce:
@@ -524,7 +521,7 @@ class Loyalty(Provider):
 
     @provide
     def tiers(self, settings: Settings) -> Tiers:
-        return settings.points_tiers
+        return settings.tiers
 
     @provide
     def referral_points(self, settings: Settings) -> ReferralPoints:
@@ -532,7 +529,7 @@ class Loyalty(Provider):
 
     @provide
     def games(self, settings: Settings) -> Games:
-        return settings.rated_games
+        return settings.games
 
     @provide
     def award(self, batch: AwardPoints, commits: Commits) -> Single[Keyed[Award], Accrued]:
@@ -587,11 +584,11 @@ class Http(Provider):
     def caller_guard(
         self, limiter: RateLimiter, check_caller: Single[Principal, CallerState], settings: Settings, metrics: Metrics
     ) -> CallerGuard:
-        return CallerGuard(limiter, check_caller, TrustedProxies(settings.proxies), metrics)
+        return CallerGuard(limiter, check_caller, TrustedProxies(settings.trusted_proxies), metrics)
 
     @provide
     def metrics_access(self, settings: Settings) -> MetricsAccess:
-        return MetricsAccess(settings.metrics_tokens, has_listener=settings.metrics_place is not None)
+        return MetricsAccess(settings.metrics_tokens, has_listener=settings.metrics_address is not None)
 
     @provide
     def log_rules(self, settings: Settings) -> LogRules:
@@ -622,7 +619,7 @@ class Http(Provider):
                 pseudonyms=pseudonyms,
                 fingerprints=fingerprints,
                 version=__version__,
-                cors=Cors(settings.origins, settings.cross_origin_headers),
+                cors=Cors(settings.allowed_origins, settings.allowed_headers),
                 log_rules=log_rules,
             )
         )

@@ -15,8 +15,9 @@ import msgspec
 
 from tallystick.adapters.telemetry import metrics
 from tallystick.application.backfill import ApplyBackfill
+from tallystick.application.limit_groups import LimitGroup
 from tallystick.application.points import credit_batch
-from tallystick.application.ports import CounterName, GaugeName, HistogramName, LimitGroup
+from tallystick.application.ports import CounterName, GaugeName, HistogramName
 from tallystick.domain.ledger import OWN_EVENTS
 from tests.integration import test_behaviours
 
@@ -82,6 +83,28 @@ def test_time_and_chance_come_from_their_adapter_alone() -> None:
     found = {str(file.relative_to(ROOT)) for file in SOURCES if reads.search(file.read_text(encoding="utf-8"))}
 
     assert found <= allowed | own_secrets
+
+
+def test_the_environment_is_read_by_the_settings_alone() -> None:
+    reads = re.compile(r"\bos\.environ|\bgetenv\b|from os import")
+    reasons = {
+        "src/entrypoints/settings/environment.py": "makes the settings",
+        "src/entrypoints/cli/serve.py": "gives the workers the folder of their counters, which prometheus_client reads",
+        "src/adapters/telemetry/metrics.py": "tells whether prometheus_client has the counters of several workers",
+    }
+
+    found = {str(file.relative_to(ROOT)) for file in SOURCES if reads.search(file.read_text(encoding="utf-8"))}
+
+    assert found == set(reasons)
+
+
+def test_text_of_settings_is_taken_apart_in_one_place() -> None:
+    splits = re.compile(r"""(?:split|partition)\(b?["'];["']""")
+    wire_formats = {"src/entrypoints/http/authentication.py", "src/entrypoints/http/bodies.py"}
+
+    found = {str(file.relative_to(ROOT)) for file in SOURCES if splits.search(file.read_text(encoding="utf-8"))}
+
+    assert found - wire_formats == {"src/entrypoints/settings/pairs.py"}
 
 
 def test_nothing_is_left_for_later() -> None:

@@ -2,16 +2,10 @@
 
 import hashlib
 import hmac
-import re
 from collections.abc import Sequence
 from typing import Literal
 
 Purpose = Literal["sessions", "bearers", "accounts", "cursors", "pseudonyms", "globe", "fingerprints", "attempts"]
-
-MAX_SECRETS = 10
-SHORTEST_SECRET = 16
-"""In characters."""
-_WORD = re.compile(r'"([^"]*)"|(\S+)')
 
 
 class KeyRing:
@@ -37,25 +31,3 @@ class KeyRing:
 def derive(secret: str, purpose: Purpose) -> bytes:
     """Return a 32-byte key that reveals neither the secret nor the keys of other purposes."""
     return hmac.digest(secret.encode(), f"tallystick {purpose} v1".encode(), hashlib.sha256)
-
-
-def read_secrets(text: str) -> tuple[str, ...]:
-    """Return the secrets of a setting, separated by white space; ValueError says what is wrong, without a secret.
-
-    A secret that holds white space stands in double quotes. A text none of whose parts is long enough for a secret is
-    one secret, a passphrase.
-    """
-    words = tuple(quoted or plain for quoted, plain in _WORD.findall(text))
-    are_long = [len(word) >= SHORTEST_SECRET for word in words]
-    if not any(are_long) and len(text) >= SHORTEST_SECRET:
-        return (text,)
-    if not all(are_long):
-        raise ValueError(
-            f"a secret needs at least {SHORTEST_SECRET} characters. White space separates several secrets; put one "
-            "that holds white space in double quotes"
-            if len(words) > 1
-            else f"a secret needs at least {SHORTEST_SECRET} characters"
-        )
-    if len(words) > MAX_SECRETS:
-        raise ValueError(f"at most {MAX_SECRETS} secrets are taken")
-    return words

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from tallystick.application.ports import Clock, CounterName, GaugeName, HistogramName, Metrics, Randomness
-from tallystick.domain.flags import DEFAULTS, Flag, Flags
+from tallystick.domain.flags import Flag, Flags
 
 
 class ManualClock(Clock):
@@ -69,7 +69,7 @@ class SwitchedFlags(Flags):
         self._switched = dict(switched or {})
 
     def enabled(self, flag: Flag) -> bool:
-        return self._switched.get(flag, DEFAULTS[flag])
+        return self._switched.get(flag, flag.default)
 
     def switch(self, flag: Flag, *, enabled: bool) -> None:
         """Switch a flow on or off."""

@@ -13,22 +13,8 @@ from valkey.exceptions import ValkeyError
 
 from tallystick.adapters.rate_limits.counters import Counters, LocalCounters
 from tallystick.adapters.telemetry.logs import logger
-from tallystick.application.ports import Allowance, Clock, LimiterUnavailable, LimitGroup, Metrics, RateLimiter
-
-DEFAULTS: Mapping[LimitGroup, str] = {
-    "account": "10/minute, 100/hour",
-    "award": "60/minute",
-    "resolver": "120/minute",
-    "sign_up": "30/minute",
-    "webhook": "6000/minute",
-    "read": "600/minute",
-    "write": "120/minute",
-}
-NEVER_UNCOUNTED: frozenset[LimitGroup] = frozenset({"account", "resolver", "sign_up"})
-"""Groups that answer 503 rather than go without a count.
-
-Codes could be enumerated, passwords guessed, sign-ups made by the thousand.
-"""
+from tallystick.application.limit_groups import LIMIT_GROUPS, LimitGroup
+from tallystick.application.ports import Allowance, Clock, LimiterUnavailable, Metrics, RateLimiter
 
 IN_MEMORY = "memory://"
 _STORAGE_SECONDS = 0.5
@@ -76,7 +62,7 @@ class SlidingWindows(RateLimiter):
             if not self._is_failing:
                 logger().warning("the storage of shared rate limits is out of reach", error=error)
             self._is_failing = True
-            if group in NEVER_UNCOUNTED:
+            if LIMIT_GROUPS[group].fails_closed:
                 raise LimiterUnavailable from error
             return await self._hit(self._local, group, items, identity)
         self._is_failing = False
@@ -124,27 +110,6 @@ def _sentence(error: Exception, storage: str) -> str:
     for secret in {password, unquote(password)} - {""}:
         line = line.replace(secret, "***")
     return line
-
-
-def read_limits(text: str) -> dict[LimitGroup, str]:
-    """Read `group=expression; group=expression` over the defaults, or `off`; ValueError says what is wrong."""
-    if text.strip() == "off":
-        return {}
-    limits = dict(DEFAULTS)
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        name, equals, expression = (word.strip() for word in part.partition("="))
-        group = next((group for group in DEFAULTS if group == name), None)
-        if group is None or not equals:
-            raise ValueError(f"{part!r}: group=expression is needed, the groups are {', '.join(DEFAULTS)}")
-        if expression == "off":
-            limits.pop(group, None)
-            continue
-        try:
-            parse_many(expression)
-        except ValueError:
-            raise ValueError(f"{expression!r} is no limit; write for example 120/minute") from None
-        limits[group] = expression
-    return limits
 
 
 def _policy(group: LimitGroup, items: Sequence[RateLimitItem]) -> bytes:

@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -32,11 +32,10 @@ class Signed(msgspec.Struct, frozen=True):
     sent_at: datetime
 
 
-class WebhookSecrets:
+class WebhookSecrets(msgspec.Struct, frozen=True):
     """The secrets that count at the moment: the first one signs, and every one verifies."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = tuple(keys)
+    keys: tuple[bytes, ...]
 
     @classmethod
     def parse(cls, text: str) -> "WebhookSecrets":
@@ -44,12 +43,12 @@ class WebhookSecrets:
         words = text.split()
         if not 1 <= len(words) <= MAX_SECRETS:
             raise ValueError(f"1 to {MAX_SECRETS} secrets are needed")
-        return cls([_key(word, place) for place, word in enumerate(words, start=1)])
+        return cls(tuple(_key(word, place) for place, word in enumerate(words, start=1)))
 
     def sign(self, message_id: str, sent_at: datetime, body: bytes) -> str:
         """Return the signature header for a message, by the first secret."""
         timestamp = str(int(sent_at.timestamp()))
-        return f"v1,{base64.b64encode(_digest(self._keys[0], message_id, timestamp, body)).decode()}"
+        return f"v1,{base64.b64encode(_digest(self.keys[0], message_id, timestamp, body)).decode()}"
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Signed:
         """Return what the headers vouch for; SignatureInvalid for anything else. Header names are in lower case."""
@@ -62,7 +61,7 @@ class WebhookSecrets:
         if abs(now - sent_at) > TOLERANCE:
             raise SignatureInvalid("its time is more than five minutes off: compare the clocks")
         given = _signatures(headers.get(f"{prefix}-signature", ""))
-        expected = [_digest(key, message_id, timestamp, body) for key in self._keys]
+        expected = [_digest(key, message_id, timestamp, body) for key in self.keys]
         # Every pair is compared: how long it takes tells nothing about which one nearly fits.
         if not sum(hmac.compare_digest(one, other) for one in given for other in expected):
             raise SignatureInvalid("no secret of TALLYSTICK_WEBHOOK_SECRETS signed this body")

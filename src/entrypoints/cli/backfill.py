@@ -187,7 +187,7 @@ def apply(
         if run.state != "applied":
             with shown("reading the source once more", 1.0) as show:
                 await check_source(run, _source_of(run, elsewhere), show)
-        apply_backfill = ApplyBackfill(database, SystemClock(), _draw, settings.points_tiers, settings.referral_rules)
+        apply_backfill = ApplyBackfill(database, SystemClock(), _draw, settings.tiers, settings.referral_rules)
         with shown("moving in", len(run.phases) * run.plan.users, unit="users") as show:
             await apply_backfill(run, connections=connections, report=_counting(show))
         async with database.session() as session, session.reading() as stores:

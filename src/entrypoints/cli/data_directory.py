@@ -8,6 +8,7 @@ import msgspec
 
 from tallystick.adapters.embedded.cluster import ClusterError
 from tallystick.adapters.embedded.secret_files import kept_secret
+from tallystick.adapters.webhooks.signatures import WebhookSecrets
 from tallystick.entrypoints.settings import Settings
 
 _SECRET_BYTES = 32
@@ -24,15 +25,17 @@ def with_secrets(settings: Settings, *, may_create: bool = False) -> Settings:
     folder = Path(settings.data_dir)
     if not may_create and not folder.is_dir():
         raise missing(folder)
-    changes: dict[str, str] = {}
-    if settings.jwt_secret is None and settings.jwks_url is None:
-        changes["jwt_secret"] = kept_secret(folder / "jwt.secret", secrets.token_urlsafe(_SECRET_BYTES))
-    if settings.jwt_secret is None and settings.jwks_url is not None and settings.session_secret is None:
-        changes["session_secret"] = kept_secret(folder / "session.secret", secrets.token_urlsafe(_SECRET_BYTES))
+    if not settings.jwt_secrets and settings.jwks_url is None:
+        kept = kept_secret(folder / "jwt.secret", secrets.token_urlsafe(_SECRET_BYTES))
+        settings = msgspec.structs.replace(settings, jwt_secrets=(kept,))
+    if not settings.jwt_secrets and not settings.session_secrets:
+        kept = kept_secret(folder / "session.secret", secrets.token_urlsafe(_SECRET_BYTES))
+        settings = msgspec.structs.replace(settings, session_secrets=(kept,))
     if settings.webhook_secrets is None:
-        drawn = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-        changes["webhook_secrets"] = kept_secret(folder / "webhook.secret", f"whsec_{drawn}")
-    return msgspec.structs.replace(settings, **changes)
+        key = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+        kept = kept_secret(folder / "webhook.secret", f"whsec_{key}")
+        settings = msgspec.structs.replace(settings, webhook_secrets=WebhookSecrets.parse(kept))
+    return settings
 
 
 def missing(folder: Path) -> ClusterError:

@@ -17,7 +17,7 @@ from tallystick.application.group_commit import GroupCommit
 from tallystick.application.idempotency import AnswerOnce, Keyed
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import Transactions
-from tallystick.domain.flags import MEANINGS, Flag, FlagState, Pins, Switch, flag_named, state_of
+from tallystick.domain.flags import Flag, FlagState, Pins, Switch, flag_named, state_of
 from tallystick.domain.refusals import Failure
 from tallystick.entrypoints.cli.database import migrated_database, service_transactions
 from tallystick.entrypoints.cli.terminal import OUT, say_json, settings_or_exit
@@ -83,7 +83,7 @@ def _with_database(work: _Work) -> Sequence[FlagState]:
 
 async def _on(settings: Settings, work: _Work) -> Sequence[FlagState]:
     async with service_transactions(settings) as transactions:
-        return await work(transactions, Pins(settings.pinned_flags))
+        return await work(transactions, settings.flags)
 
 
 def _operator() -> str:
@@ -109,7 +109,7 @@ def _show(states: Sequence[FlagState], *, as_json: bool) -> None:
             "pinned" if each.pinned else "",
             since,
             each.updated_by or "",
-            MEANINGS[each.name],
+            each.name.meaning,
         )
     # Nothing but meanings is broken into lines, and nothing is cut short, however narrow the terminal is.
     needed = Measurement.get(OUT, OUT.options.update(max_width=_WIDEST), table).minimum

@@ -16,7 +16,7 @@ def notes(settings: Settings, *, workers: int | None = None) -> Iterator[Fault]:
             f"{each} counts requests by itself and grants the whole limit: with several workers or instances, set "
             "TALLYSTICK_RATE_LIMIT_STORAGE to a Valkey or Redis",
         )
-    if not settings.proxies:
+    if not settings.trusted_proxies:
         yield Fault(
             "proxies",
             "X-Forwarded-For is believed from nobody: behind a proxy, all callers without a token share one limit; "

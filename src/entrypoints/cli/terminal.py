@@ -1,6 +1,5 @@
 """How commands speak: to people in sentences and tables, to machines in JSON, and with clear exit statuses."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 def settings_or_exit() -> Settings:
     """Return the settings of the environment; a wrong one ends the program with a sentence that names it."""
     try:
-        return load(os.environ)
+        return load()
     except SettingsError as error:
         refuse(str(error), WRONG)
 

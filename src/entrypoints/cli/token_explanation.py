@@ -66,7 +66,7 @@ def _with_secrets(settings: Settings) -> Settings:
     """Return the settings as a server here would have them; nothing is drawn where no server ever ran."""
     if not settings.is_embedded:
         return settings
-    if settings.jwt_secret is None and settings.jwks_url is None and not Path(settings.data_dir).is_dir():
+    if not settings.jwt_secrets and settings.jwks_url is None and not Path(settings.data_dir).is_dir():
         refuse(f"there is no secret to check a token with: {settings.data_dir} does not exist", WRONG)
     return with_secrets(settings) if Path(settings.data_dir).is_dir() else settings
 
@@ -88,7 +88,7 @@ async def _explain(settings: Settings, token: str) -> Explanation:
     except IdentityKeysUnavailable:
         reasons = [fault.explained for fault in await published.faults()] if published is not None else []
         return Explanation(valid=False, reason="keys_unavailable", remedy="; ".join(reasons))
-    if settings.identity == "builtin" and (settings.session_secret or settings.jwt_secret):
+    if settings.identity == "builtin" and (settings.session_secrets or settings.jwt_secrets):
         sessions = SessionTokens(KeyRing(settings.root_secrets).keys("bearers"), clock, "bearer")
         of_sign_in = await sessions.checks(token)
         # A token that sign-in gave out is signed with another key than those of the provider.

@@ -8,7 +8,8 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.types import HTTPScope
 
 from tallystick.application.group_commit import Single
-from tallystick.application.ports import LimitGroup, Metrics, RateLimiter
+from tallystick.application.limit_groups import LimitGroup, default_group
+from tallystick.application.ports import Metrics, RateLimiter
 from tallystick.application.reads import CallerState
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Unauthenticated
@@ -64,7 +65,7 @@ class CallerGuard:
         to those.
         """
         context = context_of(scope)
-        await self.count(_group(scope, options), context)
+        await self.count(limit_group(scope["method"], options), context)
         principal = context.principal
         # A use case that refuses deleted callers by itself knows nothing of sessions that ended.
         if principal is not None and (principal.session is not None or REFUSES_DELETED not in options):
@@ -108,7 +109,7 @@ class CallerGuard:
             raise refusal
 
 
-def _group(scope: HTTPScope, options: Mapping[str, Any]) -> LimitGroup:
-    by_method: LimitGroup = "read" if scope["method"] in {"GET", "HEAD"} else "write"
-    group: LimitGroup = options.get(LIMIT, by_method)
+def limit_group(method: str, options: Mapping[str, Any]) -> LimitGroup:
+    """Return the limit group of a route, by its method and the options of its handler."""
+    group: LimitGroup = options.get(LIMIT) or default_group(method)
     return group

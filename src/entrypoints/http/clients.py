@@ -1,6 +1,7 @@
 """Which address a request is counted by: the peer's, or the one that trusted proxies name."""
 
 import re
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from tallystick.adapters.telemetry.logs import logger
@@ -29,7 +30,7 @@ _UNREADABLE = (
 class TrustedProxies:
     """Finds the client behind the proxies that are listed, counting from the right; nobody else is believed."""
 
-    def __init__(self, networks: list[str]) -> None:
+    def __init__(self, networks: Collection[str]) -> None:
         self._networks = [ip_network(network, strict=False) for network in networks]
         self._is_unbelieved_logged = self._is_unreadable_logged = False
 

@@ -23,5 +23,5 @@ def listen(host: str, port: int, *, chosen_by: str) -> socket.socket:
 
 def listen_for_metrics(settings: Settings) -> socket.socket | None:
     """Return a bound socket for `/metrics`, where it has a listener of its own; OSError as above."""
-    place = settings.metrics_place
+    place = settings.metrics_address
     return None if place is None else listen(*place, chosen_by=variable("metrics_address"))

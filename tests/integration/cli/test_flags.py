@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from tallystick.domain.flags import DEFAULTS, MEANINGS, Flag
+from tallystick.domain.flags import Flag
 from tallystick.domain.users import is_user_id
 from tests.installations import Installation, standing_still, until, until_ready, workers_of
 from tests.processes import Process
+from tests.switchboards import DEFAULTS
 
 
 def told(connected: Installation, *arguments: str, **environment: str) -> dict[str, dict[str, Any]]:
@@ -28,7 +29,7 @@ def test_people_read_how_each_stands_and_what_it_does(connected: Installation) -
     assert rows["table_as_sot"].split()[1] == "on"
     assert rows["webhook_enabled"].split()[1:3] == ["off", "pinned"]
     assert "(command line)" in rows["points_enabled"]
-    assert all(meaning in rows[flag] for flag, meaning in MEANINGS.items())
+    assert all(flag.meaning in rows[flag] for flag in Flag)
 
 
 def test_nothing_but_a_meaning_is_broken_where_the_terminal_is_narrow(connected: Installation) -> None:

@@ -14,11 +14,11 @@ from tallystick.adapters.postgres.stores.flags import CHANNEL
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.system import SystemRandomness
 from tallystick.application.ports import ChangeSignal
-from tallystick.domain.flags import DEFAULTS, Flag
+from tallystick.domain.flags import Flag
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.integration.postgres.wires import Wire, wired
-from tests.switchboards import Switchboard, until_holds
+from tests.switchboards import DEFAULTS, Switchboard, until_holds
 from tests.worlds import World
 
 POINTS = Flag.POINTS_ENABLED

@@ -16,13 +16,13 @@ import pytest
 from httpx2 import Response
 
 from tallystick.application.transactions import Stores
-from tallystick.domain.flags import DEFAULTS, LOCKED, Flag
+from tallystick.domain.flags import Flag
 from tallystick.domain.invites import InviteId, InviteUse
 from tallystick.domain.ledger import Entry
 from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.services import Caller
-from tests.switchboards import Switchboard, until_holds
+from tests.switchboards import DEFAULTS, LOCKED, Switchboard, until_holds
 from tests.unit.behaviours.http_wallets import invited, redeemed
 from tests.unit.behaviours.test_http_flags import switched
 from tests.unit.behaviours.test_http_loyalty import award, credit

@@ -23,7 +23,7 @@ from tallystick.domain.referral_points import ReferralPoints
 from tallystick.domain.users import UserId
 from tests.unit.application.backfills import SOME, FakeSource, MemoryBackfill, a_plan, a_run
 
-TIERS = Tiers.parse("bronze=0")
+TIERS = Tiers((("bronze", 0),))
 CANDIDATES = tuple(Code(f"CODE{number:04}") for number in range(MAX_CANDIDATES))
 ADA = UserId("ada")
 

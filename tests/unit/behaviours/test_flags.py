@@ -5,8 +5,8 @@ import pytest
 
 from tallystick.adapters.memory.tables import GuardBroken
 from tallystick.application.idempotency import IdempotencyMismatch, Replayed
-from tallystick.domain.flags import DEFAULTS, LOCKED, Flag, FlagLocked, FlagPinned, FlagState, Switch
-from tests.switchboards import Switchboard
+from tallystick.domain.flags import Flag, FlagLocked, FlagPinned, FlagState, Switch
+from tests.switchboards import DEFAULTS, LOCKED, Switchboard
 from tests.worlds import World
 
 POINTS, WEBHOOK, MINT = Flag.POINTS_ENABLED, Flag.WEBHOOK_ENABLED, Flag.MINT_IN_REFERRAL_API

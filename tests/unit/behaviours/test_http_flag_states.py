@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tallystick.domain.flags import LOCKED, Flag
+from tallystick.domain.flags import Flag
 from tests.services import Caller
+from tests.switchboards import LOCKED
 from tests.unit.behaviours.http_wallets import balance, bought, funded, grant, invited, offered, redeemed, said
 from tests.unit.behaviours.test_http_flags import listed, switch, switched
 from tests.unit.behaviours.test_http_loyalty import award, credit, points

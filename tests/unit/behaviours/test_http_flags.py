@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from tallystick.domain.flags import DEFAULTS, LOCKED, Flag
+from tallystick.domain.flags import Flag
 from tests.services import Caller, Serve
+from tests.switchboards import DEFAULTS, LOCKED
 from tests.unit.behaviours.http_wallets import UTC_TIME, is_replay_of, said
 
 FLAGS = "/api/admin/flags"

@@ -4,32 +4,23 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tallystick.domain.flags import (
-    DEFAULTS,
-    LOCKED,
-    MEANINGS,
-    Flag,
-    FlagNotFound,
-    FlagState,
-    Pins,
-    Switch,
-    flag_named,
-    state_of,
-    switch,
-)
+from tallystick.domain.flags import Flag, FlagNotFound, FlagState, Pins, Switch, flag_named, state_of, switch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_every_flag_has_a_default_and_a_line_that_says_what_it_does() -> None:
-    assert list(DEFAULTS) == list(MEANINGS) == list(Flag)
-    assert all(meaning.endswith(".") and "\n" not in meaning for meaning in MEANINGS.values())
+    assert all(isinstance(flag.default, bool) for flag in Flag)
+    assert all(flag.meaning.endswith(".") and "\n" not in flag.meaning for flag in Flag)
 
 
 def test_a_locked_flag_is_off_and_the_reason_names_it() -> None:
-    for flag, why in LOCKED.items():
-        assert not DEFAULTS[flag]
-        assert why.startswith(flag)
+    locked = [flag for flag in Flag if flag.locked is not None]
+
+    assert locked == [Flag.MINT_IN_REFERRAL_API]
+    for flag in locked:
+        assert not flag.default
+        assert str(flag.locked).startswith(flag)
 
 
 @pytest.mark.parametrize("flag", Flag)

@@ -19,10 +19,11 @@ from tallystick.domain.loyalty import (
     receipt,
 )
 from tallystick.domain.users import UserId
+from tallystick.entrypoints.settings.pairs import read_tiers
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA, STAFF = UserId("ada"), UserId("staff")
-TIERS = Tiers.parse("bronze=0; silver=1000; gold=5000; platinum=20000")
+TIERS = read_tiers("bronze=0; silver=1000; gold=5000; platinum=20000")
 THRESHOLDS = st.lists(st.integers(1, 10**12), max_size=6, unique=True).map(
     lambda points: Tiers(tuple((f"tier{n}", begin) for n, begin in enumerate([0, *sorted(points)])))
 )
@@ -82,11 +83,29 @@ def test_more_points_never_lead_to_a_lower_place(tiers: Tiers, lifetime: int, mo
 )
 def test_tiers_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        Tiers.parse(text)
+        read_tiers(text)
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        (),
+        (("bronze", 1),),
+        (("bronze", 0), ("silver", 0)),
+        (("bronze", 0), ("gold", 5), ("silver", 4)),
+        (("bronze", 0), ("bronze", 5)),
+        (("Bronze", 0),),
+        (("x" * 33, 0),),
+        (("bronze", 0), ("silver", 10**15)),
+    ],
+)
+def test_no_tiers_are_made_of_values_that_make_no_sense(thresholds: tuple[tuple[str, int], ...]) -> None:
+    with pytest.raises(ValueError, match="tier"):
+        Tiers(thresholds)
 
 
 def test_one_tier_is_enough() -> None:
-    assert Tiers.parse(" member = 0 ; ").of(5) == Tier("member", 100)
+    assert read_tiers(" member = 0 ; ").of(5) == Tier("member", 100)
 
 
 def earning(points: int) -> Earning:

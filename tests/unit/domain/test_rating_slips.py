@@ -21,9 +21,10 @@ from tallystick.domain.rating_slips import (
     points_for,
 )
 from tallystick.domain.users import UserId
+from tallystick.entrypoints.settings.pairs import read_games
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-GAMES = Games.parse("blackjack=70,75,10; slots=600,800,10")
+GAMES = read_games("blackjack=70,75,10; slots=600,800,10")
 BLACKJACK = GAMES.by_name["blackjack"]
 HOUR = 3600
 
@@ -87,11 +88,27 @@ def test_longer_play_and_higher_bets_never_earn_less(average_bet: int, game: Gam
 )
 def test_games_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        Games.parse(text)
+        read_games(text)
+
+
+@pytest.mark.parametrize("name", ["Whist", "a b", "", "x" * 33])
+def test_a_game_has_a_name_that_paths_and_rows_can_hold(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        Games({name: Game(1, 1, 1)})
+
+
+@pytest.mark.parametrize("number", [0, -1, 1_000_001])
+@pytest.mark.parametrize("place", range(3))
+def test_a_game_is_rated_by_numbers_in_their_range(place: int, number: int) -> None:
+    numbers = [1, 1, 1]
+    numbers[place] = number
+
+    with pytest.raises(ValueError, match="from 1 to 1000000"):
+        Games({"whist": Game(*numbers)})
 
 
 def test_there_may_be_no_games_at_all() -> None:
-    assert Games.parse(" ; ").by_name == {}
+    assert read_games(" ; ").by_name == {}
 
 
 def opened(*, name: str = "blackjack", at: datetime = NOW, opened_at: datetime | None = None) -> Slip:

@@ -11,9 +11,9 @@ from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
-from tallystick.domain.flags import DEFAULTS, Flag, Pins, Switch
+from tallystick.domain.flags import Flag, Pins, Switch
 from tallystick.entrypoints.worker.flags import LOOK_SECONDS, FollowFlags
-from tests.switchboards import Switchboard
+from tests.switchboards import DEFAULTS, Switchboard
 from tests.worlds import World
 
 POINTS, WEBHOOK = Flag.POINTS_ENABLED, Flag.WEBHOOK_ENABLED

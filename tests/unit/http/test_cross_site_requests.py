@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 import httpx2
+import msgspec
 import pytest
 from dishka import AsyncContainer
 
@@ -15,7 +16,7 @@ Header = tuple[str, str | bytes]
 
 @pytest.fixture(scope="module")
 async def service() -> AsyncIterator[tuple[Caller, AsyncContainer]]:
-    async with running(settings(allowed_origins=f"{APP} {LOCAL_APP}/"), "memory") as (caller, container):
+    async with running(settings(allowed_origins=f"{APP} {LOCAL_APP}"), "memory") as (caller, container):
         yield caller, container
 
 
@@ -157,7 +158,8 @@ async def test_a_bad_session_is_told_nothing_of_origins(anyone: Caller) -> None:
 
 @pytest.mark.parametrize("allowed", ["https:app.example.org", "https://", "https://app.example.org:x"])
 async def test_an_allowed_origin_that_is_none_lets_nobody_in(allowed: str) -> None:
-    async with running(settings(allowed_origins=allowed), "memory") as (anyone, container):
+    unchecked = msgspec.structs.replace(settings(), allowed_origins=(allowed,))
+    async with running(unchecked, "memory") as (anyone, container):
         for origin in ("null", "", "file://"):
             await assert_refused(anyone, await cookie_of(container), ("origin", origin))
 

@@ -15,6 +15,7 @@ from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import MAX_USER_ID_LENGTH
 from tallystick.entrypoints.http.routes.loyalty import AccrualOutcome
 from tallystick.entrypoints.http.routes.rewards import MAX_ORDERS, Outcome
+from tallystick.entrypoints.settings.pairs import read_bounds
 from tests.limits_page import COSTS, render
 from tests.services import Caller, Serve
 from tests.unit.behaviours.http_wallets import said
@@ -86,7 +87,17 @@ async def test_one_more_than_the_bound_is_refused_by_its_name(serve: Serve, name
 )
 def test_a_bad_bound_is_refused_with_what_is_right(text: str) -> None:
     with pytest.raises(ValueError, match=r"needed|from 1 to|twice"):
-        UserBounds.parse(text)
+        read_bounds(text)
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_are_from_one_to_the_largest(name: BoundName) -> None:
+    largest = BOUNDS[name].largest
+
+    assert UserBounds(**{name: largest}).of(name) == largest
+    for number in (0, largest + 1):
+        with pytest.raises(ValueError, match=f"{name} must be from 1 to {largest}"):
+            UserBounds(**{name: number})
 
 
 LONGEST = "x" * MAX_USER_ID_LENGTH
@@ -107,10 +118,10 @@ def test_the_reply_to_the_largest_batch_can_be_stored(largest: Outcome | Accrual
 
 
 def test_bounds_are_read_over_the_defaults() -> None:
-    bounds = UserBounds.parse(" rewards = 5 ; replies=7;")
+    bounds = read_bounds(" rewards = 5 ; replies=7;")
 
     assert (bounds.rewards, bounds.replies, bounds.aliases) == (5, 7, BOUNDS["aliases"].default)
-    assert UserBounds.parse("") == UserBounds()
+    assert read_bounds("") == UserBounds()
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tallystick.adapters.memory.tables import GuardBroken, View
 from tallystick.application.ports import ChangeSignal
-from tallystick.domain.flags import LOCKED, Flag, FlagBook, Switch
+from tallystick.domain.flags import Flag, FlagBook, Switch
 
 
 class MemoryFlagBook(FlagBook):
@@ -22,7 +22,7 @@ class MemoryFlagBook(FlagBook):
         if len({switch.flag for switch in switches}) != len(switches):
             raise GuardBroken("a flag is stored twice at once")
         for switch in switches:
-            if switch.enabled and switch.flag in LOCKED:
+            if switch.enabled and switch.flag.locked is not None:
                 raise GuardBroken("flags_mint_in_referral_api_stays_off")
             self._view.flags.put(switch.flag, switch)
 
