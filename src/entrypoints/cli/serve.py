@@ -13,7 +13,6 @@ import msgspec
 import rich_click as click
 import uvicorn
 from dishka import AsyncContainer
-from uvicorn.supervisors import Multiprocess
 
 from tallystick.adapters.embedded.cluster import ClusterError
 from tallystick.adapters.telemetry.logs import configure
@@ -95,6 +94,7 @@ def graph(settings: Settings, store: Store) -> AsyncContainer:
 def _run(
     settings: Settings, store: Store, listener: socket.socket, metrics_listener: socket.socket | None, workers: int
 ) -> None:
+    from tallystick.entrypoints.http.internals import run_workers  # noqa: PLC0415  as above
     from tallystick.entrypoints.http.protocol import HttpProtocol  # noqa: PLC0415  as above
     from tallystick.entrypoints.server import Server  # noqa: PLC0415  as above
 
@@ -126,7 +126,7 @@ def _run(
     else:
         with tempfile.TemporaryDirectory(prefix="tallystick-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            Multiprocess(config, sockets=[listener]).run()
+            run_workers(config, listener)
 
 
 def _address(host: str, listener: socket.socket) -> str:

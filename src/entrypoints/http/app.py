@@ -16,6 +16,7 @@ from tallystick.entrypoints.http.cors import Cors
 from tallystick.entrypoints.http.documentation import openapi
 from tallystick.entrypoints.http.internals import RouteTable, give_parameters
 from tallystick.entrypoints.http.parameters import give_shapes
+from tallystick.entrypoints.http.raw_routes import raw_method
 from tallystick.entrypoints.http.replies import exception_handlers
 from tallystick.entrypoints.http.request_boundary import RequestBoundary
 from tallystick.entrypoints.http.request_log import LogRules, RequestLog
@@ -55,5 +56,5 @@ def build_app(
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,
         cors=cors,
-        methods=RouteTable(litestar).methods,
+        methods=RouteTable(litestar, raw_method).methods,
     )

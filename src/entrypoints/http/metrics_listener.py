@@ -1,19 +1,17 @@
 """The listener of the measurements: a port of their own, served by the process that serves the API."""
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 from litestar.types import ASGIApp, Receive, Scope, Send
-from uvicorn.server import ServerState
 
 from tallystick.adapters.telemetry.logs import Pseudonyms
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.ports import Randomness
 from tallystick.domain.refusals import Failure
 from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.internals import accepting
 from tallystick.entrypoints.http.metrics_access import PATH, MetricsAccess
 from tallystick.entrypoints.http.problems import send_problem
 from tallystick.entrypoints.http.protocol import HttpProtocol
@@ -57,8 +55,7 @@ def metrics_app(
     )
 
 
-@asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+def serving(app: ASGIApp, listener: socket.socket) -> AbstractAsyncContextManager[None]:
     """Serve an application on a socket while the context is open.
 
     With several workers each of them accepts from the same socket; whichever does shows the sums of all.
@@ -74,13 +71,4 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
         proxy_headers=False,
         server_header=False,
     )
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: HttpProtocol(config, state, {}), sock=listener)
-    try:
-        yield
-    finally:
-        server.close()
-        for connection in list(state.connections):
-            connection.shutdown()
+    return accepting(HttpProtocol, config, listener)

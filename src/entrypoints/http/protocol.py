@@ -1,17 +1,14 @@
 """HTTP/1.1 on a connection: uvicorn's protocol, with bounded heads, without upgrades, and with our own refusals.
 
-This file overrides parts of uvicorn that its documentation does not promise; it was written for uvicorn 0.54 and
-httptools 0.9. tests/unit/http/test_protocol.py and tests/integration/cli/test_wire.py fail when those parts change.
+tests/unit/http/test_protocol.py and tests/integration/cli/test_wire.py try it with httptools 0.9.
 """
 
 import asyncio
-from typing import Any
 
 import httptools
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tallystick.domain.refusals import Failure, Overloaded
+from tallystick.entrypoints.http.internals import UvicornConnection
 from tallystick.entrypoints.http.joined_writes import JoinedWrites
 from tallystick.entrypoints.http.refusals import HeadersTooLarge, HeadTooSlow, MalformedRequest
 from tallystick.entrypoints.http.request_context import MAX_HEADER_BYTES, MAX_TARGET_BYTES, REFUSED_BY_SERVER
@@ -30,7 +27,7 @@ _UPGRADE_TOKENS = frozenset({b"upgrade", b"http2-settings"})
 _NO_HTTP = "the request line is not one of HTTP/1.1"
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(UvicornConnection):
     """One connection. What the parser refuses is answered by the application, as every other request is."""
 
     _has_begun = False
@@ -63,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
-        self._unset_keepalive_if_required()
+        self.stop_idle_timer()
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
@@ -94,7 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
             raise httptools.HttpParserInvalidStatusError
         if not self.url.startswith(b"/"):
             self.url = _origin_form(self.url)
-        if len(self.pipeline) >= MAX_WAITING:
+        if self.queued_requests() >= MAX_WAITING:
             raise _Refused(Overloaded(cause="in_flight"))
         super().on_headers_complete()
         self._is_head = False
@@ -110,11 +107,6 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if cycle.scope["http_version"] == "1.0":
-            app = _without_chunks(app, cycle)
-        super()._start_asgi_task(cycle, app)
-
     def _feed(self, data: bytes) -> None:
         """Parse what was received; a request that asks for another protocol is parsed again without asking.
 
@@ -127,14 +119,11 @@ class HttpProtocol(HttpToolsProtocol):
                 self.parser.feed_data(rest)
             except httptools.HttpParserUpgrade as upgrade:
                 rest = rest[upgrade.args[0] :]
-                self._restart(self._head_without_upgrade())
+                head = self._head_without_upgrade()
+                self.restart_parser()
+                self.parser.feed_data(head)
             else:
                 return
-
-    def _restart(self, head: bytes) -> None:
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self.parser.feed_data(head)
 
     def _head_without_upgrade(self) -> bytes:
         method = self.parser.get_method()
@@ -156,49 +145,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         if self.transport.is_closing():
             return
-        existing = self._latest_cycle()
-        if existing is not None and existing.more_body and not self._is_head:
-            self._refuse_body(existing, refusal)
-            return
-        state = {**self.app_state, REFUSED_BY_SERVER: refusal}
-        place: Any = {"method": "", "path": "/", "raw_path": b"/", "query_string": b"", "state": state}
-        self.cycle = RequestResponseCycle(
-            scope={**self.scope, **place},
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=False,
-            on_response=self.on_response_complete,
-        )
-        self.cycle.more_body = False
-        if existing is None or existing.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+        state = {REFUSED_BY_SERVER: refusal}
+        if self.is_body_expected() and not self._is_head:
+            self.end_body(state)
         else:
-            self.pipeline.appendleft((self.cycle, self.app))
-
-    def _latest_cycle(self) -> RequestResponseCycle | None:
-        """Return the latest request; uvicorn's annotation leaves out that there may be none yet."""
-        return self.cycle
-
-    def _refuse_body(self, cycle: RequestResponseCycle, refusal: Failure) -> None:
-        """Pass the refusal to the request whose body this is; its answer is the last one of the connection."""
-        if cycle.response_complete:
-            self.transport.close()
-            return
-        cycle.keep_alive = False
-        cycle.scope["state"][REFUSED_BY_SERVER] = refusal
-        cycle.more_body = False
-        cycle.message_event.set()
+            self.answer_without_request(state)
 
     def _time_what_is_no_head(self) -> None:
         """Start the timer for what came behind a reply without beginning a head: it stopped the one of idle times."""
-        cycle = self._latest_cycle()
-        if cycle is not None and cycle.response_complete and self._head_timer is None:
+        if self.is_answered() and self._head_timer is None:
             self._wait_for_head()
 
     def _wait_for_head(self) -> None:
@@ -255,23 +210,3 @@ def _origin_form(url: bytes) -> bytes:
         return url
     parsed = httptools.parse_url(url)
     return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
-
-
-def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """Answer HTTP/1.0, which knows no chunks: a body of unknown length ends with the connection."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        is_bounded = True
-
-        async def send_whole(message: Message) -> None:
-            nonlocal is_bounded
-            if message["type"] == "http.response.start":
-                is_bounded = any(name.lower() == b"content-length" for name, _ in message["headers"])
-                cycle.chunked_encoding = None if is_bounded else False
-            elif message["type"] == "http.response.body" and not is_bounded:
-                cycle.expected_content_length = len(message["body"])
-            await send(message)
-
-        await app(scope, receive, send_whole)
-
-    return answer

@@ -37,6 +37,12 @@ class RawOperation(msgspec.Struct, frozen=True):
     """None where the operation describes it itself."""
 
 
+def raw_method(options: Mapping[str, Any]) -> str | None:
+    """Return the method of a raw handler from its options; None where they name none."""
+    operation: RawOperation | None = options.get(OPERATION)
+    return None if operation is None else operation.method
+
+
 B = TypeVar("B", bound=msgspec.Struct)
 
 _PARAMETER = re.compile(r"\{(\w+):")

@@ -15,6 +15,7 @@ from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.domain.sessions import SessionKey
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES, decode, read_body
+from tallystick.entrypoints.http.internals import keep_body, kept_body
 from tallystick.entrypoints.http.refusals import Fault, InvalidRequest
 from tallystick.entrypoints.http.request_context import context_of
 
@@ -37,8 +38,8 @@ class ApiRequest(Request[Principal, None, State]):
 
     async def body(self) -> bytes:
         """Return the raw body; refusals as in `read_body`."""
-        state = self._connection_state
-        if not isinstance(state.body, bytes):
+        body = kept_body(self)
+        if body is None:
             limit = self.route_handler.opt.get(MAX_BODY, MAX_BODY_BYTES)
             context = context_of(self.scope)
             body = await read_body(self.receive, context.headers, limit=limit)
@@ -47,8 +48,8 @@ class ApiRequest(Request[Principal, None, State]):
                 missing = [] if field.is_optional else [Fault.at("", "a JSON object is needed")]
                 if context.faults or missing:
                     raise InvalidRequest([*context.faults, *missing])
-            state.body = body
-        return state.body
+            keep_body(self, body)
+        return body
 
     async def json(self) -> Any:
         """Return the body as the handler's `data`; InvalidRequest names what is wrong."""
