@@ -2,5 +2,7 @@
 
 from importlib.metadata import version
 
+__all__ = ["__version__"]
+
 __version__ = version("tallystick")
 """The version that is installed."""
