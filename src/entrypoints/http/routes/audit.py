@@ -1,4 +1,4 @@
-"""Audit: entries of points, of one player for the player and for staff, and across players for staff."""
+"""Audit: entries of points. A player sees their own entries, and staff see those of all players."""
 
 from datetime import datetime
 from typing import Annotated
@@ -63,7 +63,7 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = "",
     ) -> Entries:
-        """Return a player's entries of points, newest first: one's own, or with `loyalty:read` anybody's."""
+        """Return a player's entries of points, newest first. With `loyalty:read` the player may be another user."""
         require_player(request, player_id)
         return await paged(_question(player_id, correlation_id, staff_id, event_type), limit, cursor)
 
@@ -78,7 +78,7 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
     ) -> Entries:
         """Return entries of points across players, newest first, by at least one of the filters.
 
-        Of one player they are in the order in which they were posted.
+        The entries of one player are in the order in which they were posted.
         """
         query = _question(player_id, correlation_id, staff_id, event_type)
         if query.is_open:

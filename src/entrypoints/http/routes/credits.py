@@ -1,4 +1,4 @@
-"""Credits: the caller's balance and entries, and grants by those who may."""
+"""Credits: the caller's balance and entries, and grants by callers with the permission."""
 
 import msgspec
 from litestar import Response, Router, get, post
@@ -23,7 +23,7 @@ from tallystick.entrypoints.http.routes.entries import Entries
 
 
 class GrantBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Credits for a user, who need not have been seen; the same event key again is the same grant."""
+    """Credits for a user; the user need not exist yet. The same event key again is the same grant."""
 
     user_id: UserIdText
     amount: Amount

@@ -16,7 +16,7 @@ def deletion_router(delete_one: Single[Deletion, Deleted], caller_guard: CallerG
 
     @delete("/{user_id:str}", status_code=200, opt={PERMISSION: "admin:users", REFUSALS: (UserNotFound,)})
     async def delete_user(user_id: FromPath[str]) -> Deleted:
-        """Delete a user: what names a person goes, the books stay. Safe to repeat."""
+        """Delete a user: personal data is erased, and the ledger stays. Safe to repeat."""
         if not is_user_id(user_id):
             raise UserNotFound
         return await delete_one(Deletion(UserId(user_id), clock.now()))

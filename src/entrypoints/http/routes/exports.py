@@ -17,14 +17,14 @@ from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.renderings import MEDIA_TYPES, Format, Rendering
 
 MAX_EXPORTS = 8
-"""How many exports one process sends at once."""
+"""The number of exports that one process sends at the same time."""
 
 AskedFormat = Annotated[Format, QueryParameter(description="JSON Lines, or CSV (RFC 4180).")]
 
 
 @dataclass
 class _Streamed(Operation):
-    """An operation that answers in one of several formats; the framework knows of one alone."""
+    """An operation that answers in one of several formats; the framework's own operation has one format."""
 
     def __post_init__(self) -> None:
         text = Schema(type=OpenAPIType.STRING)
@@ -42,16 +42,16 @@ def exports_router(read_export: ReadExport, caller_guard: CallerGuard) -> Router
         kind: FromPath[ExportKind],
         format: AskedFormat = "jsonl",  # noqa: A002  as the wire calls it
     ) -> Stream:
-        """Return every row of a kind, by its key, those of deleted users among them.
+        """Return every row of a kind, ordered by key, rows of deleted users included.
 
-        An answer that ends without its last chunk is not the whole export. Where eight exports are being sent already,
-        the answer is 503 `OVERLOADED`.
+        An answer that ends without its last chunk is incomplete. If eight exports are being sent already, the answer is
+        503 `OVERLOADED`.
         """
         if places.locked():
             said = f"{MAX_EXPORTS} exports are being sent already; ask again when one has ended"
             raise Overloaded(said, cause="in_flight")
         rendering, pages = Rendering(kind, format), read_export(kind)
-        # Before the answer begins: a refusal is still an answer of its own.
+        # Before the answer begins, a refusal can still be answered with its own status.
         first: Sequence[ExportRow] = await anext(pages, [])
         return Stream(
             _rendered(rendering, first, pages, places),
@@ -68,7 +68,7 @@ async def _rendered(
     others: AsyncIterator[Sequence[ExportRow]],
     places: asyncio.Semaphore,
 ) -> AsyncIterator[bytes]:
-    # Taken when the answer begins, so that one that never begins keeps no place.
+    # The place is taken when the answer begins, so that an answer that never begins holds none.
     async with places:
         yield rendering.opening() + rendering.lines(first)
         async for page in others:

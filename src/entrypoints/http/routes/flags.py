@@ -1,4 +1,4 @@
-"""Flags as administrators see and switch them."""
+"""Flags: administrators see and switch them."""
 
 import msgspec
 from litestar import Router, get, put
@@ -25,13 +25,13 @@ from tallystick.entrypoints.http.requests import ApiRequest
 
 
 class FlagBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a flag is to stand."""
+    """The new state of a flag."""
 
     enabled: bool
 
 
 class FlagList(msgspec.Struct, frozen=True):
-    """Every flag, as it is stored or pinned."""
+    """Every flag with its stored or pinned state."""
 
     items: list[FlagState]
 
@@ -43,13 +43,13 @@ def flags_router(
 
     @get("/", opt={PERMISSION: "admin:flags"})
     async def list_flags() -> FlagList:
-        """Return every flag; a pinned one is decided by the environment of this instance."""
+        """Return every flag; the environment of this instance decides pinned flags."""
         book = await reads(lambda stores: stores.flags.all())
         return FlagList([state_of(flag, book.get(flag), pins) for flag in Flag])
 
     @put("/{name:str}", opt={PERMISSION: "admin:flags", REFUSALS: (FlagNotFound, FlagLocked, FlagPinned)})
     async def switch_flag(request: ApiRequest, name: FromPath[str], data: JSONBody[FlagBody]) -> FlagState:
-        """Switch a flag; every instance follows within 5 s. One that stands so already is left as it is."""
+        """Switch a flag; every instance follows within 5 s. A switch to the present state changes nothing."""
         now = clock.now()
         wanted = Switch(flag_named(name), data.enabled, now, request.user.user_id)
         return await switch(Keyed(wanted, await request.idempotency_key(now)))

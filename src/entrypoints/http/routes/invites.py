@@ -1,4 +1,4 @@
-"""Invites: made, shown to whoever holds a code, redeemed, listed and taken back."""
+"""Invites: made, validated by their code, redeemed, listed and revoked."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
 
 class InviteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An invite to make; without a code one is drawn."""
+    """An invite to make; without a code, the service draws one."""
 
     max_uses: Annotated[int, msgspec.Meta(ge=1, le=MAX_USES)]
     expires_at: Time | None = None
@@ -61,13 +61,13 @@ class InviteView(msgspec.Struct, frozen=True):
 
 
 class CodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An invite code, however it was typed."""
+    """An invite code, in any spelling."""
 
     code: TypedCode
 
 
 class OpenInvite(msgspec.Struct, frozen=True, rename="camel"):
-    """What anybody with a code may know of an invite that can be used."""
+    """The public facts of an invite that can be used."""
 
     code: str
     remaining: int
@@ -75,14 +75,14 @@ class OpenInvite(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Validity(msgspec.Struct, frozen=True, rename="camel"):
-    """Whether a code can be used now; nothing tells why not."""
+    """Whether a code can be used now; the answer gives no reason."""
 
     is_valid: bool
     invite: OpenInvite | None
 
 
 class Use(msgspec.Struct, frozen=True):
-    """Who took a seat, and when."""
+    """A seat that was taken: the user and the time."""
 
     user_id: UserId
     used_at: datetime
@@ -111,7 +111,7 @@ def invites_router(
 
     @post("/", status_code=201, opt={PERMISSION: "invites:create", REFUSALS: (CodeTaken, CodesExhausted)})
     async def make_invite(request: ApiRequest, data: JSONBody[InviteBody]) -> InviteView:
-        """Make an invite; it is the caller's."""
+        """Make an invite of the caller."""
         chosen = normal_form(data.code) if data.code is not None else None
         now = clock.now()
         command = NewInvite(
@@ -127,7 +127,7 @@ def invites_router(
 
     @post("/validate", status_code=200, opt={PUBLIC: True, LIMIT: "resolver"})
     async def validate(data: JSONBody[CodeBody]) -> Validity:
-        """Tell whether a code can be used now; nothing is used by asking."""
+        """Return whether a code can be used now; the request takes no seat."""
         code = normal_form(data.code)
         found = await reads(lambda stores: stores.invites.by_code([code] if code is not None else []))
         invite = found.get(code) if code is not None else None
@@ -148,7 +148,7 @@ def invites_router(
         invite_id: FromPath[str],
         data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
     ) -> InviteView:
-        """Take an invite back: one's own, or with `invites:manage` anybody's. Who has a seat keeps it."""
+        """Revoke an invite of the caller; with `invites:manage`, of any user. Seats that were taken stay taken."""
         now = clock.now()
         command = RevokeInvite(InviteId(invite_id), request.user.user_id, _manages(request.user), now)
         return wire_invite(await make(Keyed(command, await request.idempotency_key(now))))
@@ -178,14 +178,14 @@ def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:
 
     @get("/{invite_id:str}", opt={REFUSALS: (InviteNotFound,)})
     async def invite(request: ApiRequest, invite_id: FromPath[str]) -> InviteView:
-        """Return an invite: one's own, or with `invites:manage` anybody's."""
+        """Return an invite of the caller; with `invites:manage`, of any user."""
         return wire_invite(await visible(invite_id, request.user))
 
     @get("/{invite_id:str}/uses", opt={REFUSALS: (InviteNotFound,)})
     async def uses(
         request: ApiRequest, invite_id: FromPath[str], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
     ) -> Uses:
-        """Return who took seats, oldest first: of one's own invite, or with `invites:manage` of anybody's."""
+        """Return the seats that were taken, oldest first. With `invites:manage` the invite may be of any user."""
         found, wanted = await visible(invite_id, request.user), clamp(limit)
         listing = f"uses {found.invite_id}"
         place = cursors.open(listing, cursor, _Seat) if cursor else None

@@ -1,4 +1,4 @@
-"""Loyalty: where players stand, awards by staff, and batches of points that other services count."""
+"""Loyalty: points and tiers of players, awards by staff, and batches of points from other services."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -30,7 +30,7 @@ MAX_EVENTS = 1000
 
 
 class AwardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Points for a player; the same award counts once a day, or once for ever under a `reward_id`."""
+    """Points for a player; the same award counts once a day, or once for ever if it has a `reward_id`."""
 
     player_id: UserIdText
     points: Amount
@@ -39,7 +39,7 @@ class AwardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccrualEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Points for a player, for one event; type and key name it, and it counts once."""
+    """Points for a player, for one event; type and key identify the event, and it counts once."""
 
     player_id: UserIdText
     points: Amount
@@ -49,13 +49,13 @@ class AccrualEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccrualEvents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Events, decided in their order; one refusal stops nobody else."""
+    """Events, decided in their order; a refused event does not stop the others."""
 
     events: Annotated[list[AccrualEvent], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
 
 
 class AccrualOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one event: accrued, with its receipt, or refused, with its code."""
+    """The outcome of one event: accrued with its receipt, or refused with its code."""
 
     outcome: Literal["accrued", "refused"]
     player_id: str | None = None
@@ -68,7 +68,7 @@ class AccrualOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     updated_at: datetime | None = None
     row_locked: bool | None = None
     repeated: bool = False
-    """True where an earlier event with this type and key was credited: this is its receipt."""
+    """True if this event was credited before: this is the first receipt."""
     code: str | None = None
     detail: str | None = None
 
@@ -80,7 +80,7 @@ class AccrualOutcomes(msgspec.Struct, frozen=True):
 
 
 class LoyaltyView(msgspec.Struct, frozen=True):
-    """Where a player stands; the version counts the entries."""
+    """A player's points and tier; the version counts the entries."""
 
     player_id: str
     balance: int
@@ -102,7 +102,7 @@ def loyalty_router(
 
     @get("/{player_id:str}", opt={REFUSALS: (PermissionMissing, UserNotFound)})
     async def loyalty(request: ApiRequest, player_id: FromPath[str]) -> LoyaltyView:
-        """Return where a player stands: oneself, or with `loyalty:read` anybody."""
+        """Return points and tier of the caller; with `loyalty:read`, of any player."""
         require_player(request, player_id)
         player = (await reads(lambda stores: stores.players.find([UserId(player_id)]))).get(UserId(player_id))
         if player is None:
@@ -171,7 +171,7 @@ def loyalty_router(
 
 
 def require_player(request: ApiRequest, player_id: str) -> None:
-    """Let players see themselves, and staff with `loyalty:read` everybody."""
+    """Raise PermissionMissing unless the player is the caller, or the caller has `loyalty:read`."""
     if request.user.user_id != player_id:
         request.user.require("loyalty:read")
 

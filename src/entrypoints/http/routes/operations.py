@@ -1,4 +1,4 @@
-"""What operators and their machines ask: alive, ready, measured, and are the promises kept."""
+"""Operations: health, readiness, metrics and invariants, for operators and their machines."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _READY_SECONDS = 1.0
 
 
 class About(msgspec.Struct, frozen=True):
-    """What answers here."""
+    """The name and the version of the service."""
 
     service: str
     version: str
@@ -46,27 +46,27 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether requests should be sent here, and if not, why."""
+    """Whether this instance takes requests, and the reasons if it does not."""
 
     status: Literal["ready", "not ready"]
     reasons: list[str]
 
 
 class PromiseReport(msgspec.Struct, frozen=True):
-    """Every promise and how often it is broken, as of when it was last counted."""
+    """Every promise with its number of violations, at the time of the last count."""
 
     kept: bool
     items: list[Invariant]
     checked_at: datetime
-    """When the count began."""
+    """The time at which the count began."""
     age_seconds: float
-    """How long ago that is."""
+    """The age of the count."""
 
 
 class ReadinessProbe:
-    """Asks everything that the service depends on, at most once a second, and says no while draining.
+    """Checks everything that the service depends on, at most once a second; not ready while draining.
 
-    What changes in its answer is logged, with the details that callers do not see.
+    Changes of the answer are logged, with details that callers do not see.
     """
 
     def __init__(self, checks: Sequence[Check], clock: Clock) -> None:
@@ -77,11 +77,11 @@ class ReadinessProbe:
         self._draining = False
 
     def drain(self) -> None:
-        """Say no from now on: the process is about to end."""
+        """Answer "not ready" from now on: the process is about to end."""
         self._draining = True
 
     async def reasons(self) -> list[str]:
-        """Return why not; empty when ready."""
+        """Return the reasons against readiness; none when ready."""
         if self._draining:
             return ["the process is shutting down"]
         async with self._turn:
@@ -107,17 +107,17 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
 
     @get("/", opt={PUBLIC: True})
     async def about() -> About:
-        """Say what answers here; clicks land on it until TALLYSTICK_APP_URL names the app."""
+        """Return name and version; clicks land on this page until TALLYSTICK_APP_URL names the app."""
         return About("tallystick", __version__, PATH)
 
     @get("/healthz", opt={PUBLIC: True})
     async def healthz() -> Health:
-        """Say that the process answers."""
+        """Answer 200 while the process answers."""
         return Health()
 
     @get("/readyz", opt={PUBLIC: True}, responses={503: ResponseSpec(Readiness, description="Not ready, and why")})
     async def readyz() -> Response[Readiness]:
-        """Say whether requests should be sent here."""
+        """Return whether this instance takes requests."""
         reasons = await probe.reasons()
         if reasons:
             return Response(Readiness("not ready", reasons), status_code=503)
@@ -129,7 +129,7 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
         media_type="text/plain",
     )
     async def scrape(request: ApiRequest) -> Response[bytes]:
-        """Return the measurements in the text format of Prometheus; with a token, or on the machine itself."""
+        """Return the metrics in the text format of Prometheus, to a caller with the token or on the same machine."""
         access.check(context_of(request.scope))
         body, content_type = metrics.exposition()
         return Response(body, media_type=content_type)
@@ -143,14 +143,15 @@ def administration_router(reads: SlowReads, caller_guard: CallerGuard, clock: Cl
     async def count() -> list[Invariant]:
         return list(await reads(lambda stores: stores.invariants.count()))
 
-    # Counted anew for each request, but one at a time, and for half of the time at most where a count takes long.
+    # Each request counts again, but one at a time; slow counts run for half of the time at most.
     shared_count = SharedAnswer(count, clock, fresh_seconds=0.0, stale_seconds=0.0)
 
     @get("/invariants", opt={PERMISSION: "admin:read"})
     async def invariants() -> PromiseReport:
-        """Count broken promises; slow on large tables.
+        """Count violations of the promises; slow on large tables.
 
-        One count runs at a time, on a connection of its own. Who asks meanwhile gets the last one: see `age_seconds`.
+        One count runs at a time, on a connection of its own. Requests during a count get the last result; see
+        `age_seconds`.
         """
         counted = await shared_count()
         kept = not any(invariant.violations for invariant in counted.value)

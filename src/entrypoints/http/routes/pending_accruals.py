@@ -1,4 +1,4 @@
-"""Pending accruals: listed for staff, and finished where they ask for it."""
+"""Pending accruals: staff list them and have them credited."""
 
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from tallystick.entrypoints.http.requests import ApiRequest
 
 
 class PendingEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which event's points are to be credited, as the list names it."""
+    """The event of a pending accrual, with the names of the list."""
 
     player_id: UserIdText
     event_type: EventType
@@ -33,7 +33,7 @@ class PendingEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PendingPage(Page[PendingAccrual], frozen=True):
-    """A page of what waits, oldest first."""
+    """A page of pending accruals, oldest first."""
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -50,7 +50,7 @@ def pending_accruals_router(
 
     @get("/", opt={PERMISSION: "loyalty:read"})
     async def pending_accruals(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> PendingPage:
-        """Return the points of slips and referrals that wait, oldest first."""
+        """Return pending accruals of slips and referrals, oldest first."""
         wanted = clamp(limit)
         place = cursors.open("pending accruals", cursor, _Place) if cursor else None
         after = (place.created_at, _event(place)) if place is not None else None
@@ -64,7 +64,7 @@ def pending_accruals_router(
 
     @post("/recover", status_code=200, opt={PERMISSION: "loyalty:recover", REFUSALS: (AccrualNotFound, AccrualPending)})
     async def recover_pending_accrual(request: ApiRequest, data: JSONBody[PendingEvent]) -> Response[Accrual]:
-        """Credit points that wait, of a slip or of a referral; safe to repeat."""
+        """Credit a pending accrual of a slip or of a referral; safe to repeat."""
         now = clock.now()
         accrued = await recover(Keyed(Recovery(_event(data), now), await request.idempotency_key(now)))
         return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)

@@ -1,4 +1,4 @@
-"""Rating slips: opened, shown, completed and recovered by those who rate play."""
+"""Rating slips: staff open, list, complete and recover them."""
 
 from datetime import datetime
 from typing import Annotated
@@ -49,7 +49,7 @@ class SlipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CompletionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a slip ends; what is absent or null stays as it is, and the end is now."""
+    """The end of a slip; a field that is absent or null keeps its value, and the default end is now."""
 
     average_bet: Amount | None = None
     closed_at: Time | None = None
@@ -72,7 +72,7 @@ class SlipView(msgspec.Struct, frozen=True):
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """A slip that is closed, and what it did to its player's points."""
+    """A closed slip with the receipt of its points."""
 
     slip: SlipView
     accrual: Accrual
@@ -100,7 +100,7 @@ def rating_slips_router(
         opt={REFUSALS: (UserNotFound, GameNotFound, ImpossibleTimes)},
     )
     async def open_rating_slip(request: ApiRequest, data: JSONBody[SlipBody]) -> SlipView:
-        """Open a slip with the game's settings of now."""
+        """Open a slip with the present settings of the game."""
         now = clock.now()
         command = NewSlip(
             slip_id=SlipId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
@@ -142,9 +142,9 @@ def rating_slips_router(
     async def complete_rating_slip(
         request: ApiRequest, slip_id: FromPath[str], data: JSONBody[CompletionBody | None] = None
     ) -> Response[Completion]:
-        """Close a slip and credit its points; again with the same or no values: the first answer.
+        """Close a slip and credit its points. Repeated with the same or no values, it returns the first answer.
 
-        Where the points cannot be credited, the slip is closed all the same, and they wait.
+        If the points cannot be credited, the slip is closed nevertheless, and the points are a pending accrual.
         """
         given, now = data or CompletionBody(), clock.now()
         command = CompleteSlip(
@@ -168,7 +168,7 @@ def rating_slips_router(
         slip_id: FromPath[str],
         data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
     ) -> Response[Accrual]:
-        """Credit the points of a closed slip that wait; safe to repeat."""
+        """Credit the pending points of a closed slip; safe to repeat."""
         now = clock.now()
         accrued = await recover_one(Keyed(RecoverSlip(SlipId(slip_id), now), await request.idempotency_key(now)))
         return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)

@@ -33,7 +33,7 @@ GLOBE_FRESH_SECONDS = 60.0
 GLOBE_STALE_SECONDS = 600.0
 
 GlobeKey = NewType("GlobeKey", bytes)
-"""What places on the globe are derived with."""
+"""The key that places on the globe are derived from."""
 
 
 class ReferralLink(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class ReferralLink(msgspec.Struct, frozen=True):
 
 
 class RemintedLink(ReferralLink, frozen=True):
-    """A share link and the code it replaced, which still resolves; empty where this was the first."""
+    """A share link, and the code that it replaced; that code still resolves, and is empty if there was none."""
 
     alias: str
 
@@ -64,7 +64,7 @@ class Leaderboard(Page[RankedLeader], frozen=True):
 
 
 class GlobeNode(msgspec.Struct, frozen=True):
-    """A user as a place on the globe that tells nothing about them."""
+    """A user as a place on the globe; the place reveals nothing about the user."""
 
     id: str
     lat: float
@@ -105,12 +105,12 @@ def referrals_router(
 
     @get("/my-referral-link", opt={REFUSES_DELETED: True, REFUSALS: (CodesExhausted, OutcomeUnknown)})
     async def my_referral_link(request: ApiRequest) -> ReferralLink:
-        """Return the caller's share link, minting their code where it is missing."""
+        """Return the caller's share link; a user without a code gets one first."""
         return link(await read_link(request.user.user_id))
 
     @get("/referral", opt={REFUSES_DELETED: True})
     async def referral(request: ApiRequest) -> ReferralLink:
-        """Return the caller's share link without ever writing."""
+        """Return the caller's share link; this request never writes."""
         return link(await peek_link(request.user.user_id))
 
     @post("/referral/remint", status_code=200, opt={REFUSES_DELETED: True, REFUSALS: (CodesExhausted,)})
@@ -147,9 +147,9 @@ def referrals_router(
 
     @get("/globe")
     async def globe() -> Response[Globe]:
-        """Return users as places on the globe; neither id nor place tells who they are, and a remint moves nothing.
+        """Return users as places on the globe. Id and place do not identify a user, and a remint does not move them.
 
-        The globe is computed once a minute for everybody: a new user, and one who was deleted, may show a minute late.
+        The globe is computed once a minute: new and deleted users may appear or disappear a minute late.
         """
         body = (await shared_globe()).value
         return Response(cast("Globe", body), media_type="application/json")  # bytes are sent as they are

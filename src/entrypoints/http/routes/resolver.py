@@ -1,4 +1,4 @@
-"""Anybody's look at a code: what it stands for, and where a click on it lands. Neither takes longer for some codes."""
+"""The public look-up of a code, and clicks on share links. Both take equally long for every code."""
 
 import re
 from collections.abc import Mapping
@@ -36,8 +36,9 @@ _OPERATION: Mapping[str, Any] = {
     "tags": ["Resolver"],
     "summary": "Resolve",
     "description": (
-        "Tell whether a code is somebody's. The answer has the same status, header names and number of bytes for every "
-        "code, known, unknown or malformed, and costs the same; `code` is the normal form, empty where there is none."
+        "Return whether a code belongs to a user. Every answer has the same status, header names and number of bytes, "
+        "and costs the same, for known, unknown and malformed codes. `code` is the normal form; it is empty for a text "
+        "that cannot be a code."
     ),
     "operationId": "resolve_code",
     "security": [],
@@ -46,13 +47,13 @@ _OPERATION: Mapping[str, Any] = {
             "name": "code",
             "in": "query",
             "required": False,
-            "description": "However it was typed.",
+            "description": "The code, in any spelling.",
             "schema": {"type": "string"},
         }
     ],
     "responses": {
         "200": {
-            "description": "What the code stands for.",
+            "description": "Whether the code belongs to a user.",
             "content": {
                 "application/json": {
                     "schema": {
@@ -78,7 +79,7 @@ _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
 def resolver_router(
     resolve: Single[str, Resolution], clicks: Clicks, caller_guard: CallerGuard, addresses: Addresses, metrics: Metrics
 ) -> Router:
-    """Return the routes that are open to everybody who has a link."""
+    """Return the public routes of share links."""
 
     @asgi(
         "/api/referral/resolve",
@@ -101,7 +102,7 @@ def resolver_router(
         opt={PUBLIC: True, REFUSALS: _REFUSALS},
     )
     async def follow_link(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
-        """Send a click to the app with `?ref=`, whether or not the code is anybody's, and remember the first five.
+        """Redirect a click to the app with `?ref=`, also for a code that belongs to nobody. Store the first five codes.
 
         Other query parameters, such as `utm_source`, are passed on to the app.
         """
@@ -120,16 +121,16 @@ def resolver_router(
 
 
 def reply(code: str, resolution: Resolution) -> bytes:
-    """Return the resolver's answer, padded behind its values so that all answers have one length."""
+    """Return the resolver's answer, padded at its end so that all answers have the same length."""
     is_valid = resolution != "unknown"
     padding = " " * (MAX_CODE_LENGTH - len(code))
     return f'{{"code":"{code}"{padding},"valid":{"true " if is_valid else "false"}}}'.encode()
 
 
 def _asked(query: bytes) -> str:
-    """Return the code that a query asks about; empty where it names none, or more than one."""
+    """Return the code of a query; empty if the query has no code, or more than one."""
     plain = _PLAIN_QUERY.match(query)
-    if plain is not None:  # what nearly everybody sends needs no decoding
+    if plain is not None:  # nearly all queries need no decoding
         return plain[1].decode()
     try:
         codes = parse_qs(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=16).get("code")

@@ -1,4 +1,4 @@
-"""Rewards: offered, listed, changed by their owner, and bought."""
+"""Rewards: users offer, list, change and buy them."""
 
 from datetime import datetime
 from typing import Annotated, Literal, NewType
@@ -37,11 +37,11 @@ MAX_ORDERS = 1000
 MAX_BATCH_BYTES = 1024 * 1024
 
 AnyoneOffers = NewType("AnyoneOffers", bool)
-"""True where every user may offer rewards; else the permission `rewards:offer` is needed."""
+"""True if every user may offer rewards; else a caller needs the permission `rewards:offer`."""
 
 
 class RewardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A reward to offer; it is the caller's."""
+    """A reward to offer; the caller will own it."""
 
     name: RewardName
     cost: Amount
@@ -49,7 +49,7 @@ class RewardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RewardChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to change; what is absent stays as it is, and null clears the description."""
+    """Changes of a reward; an absent field keeps its value, and null clears the description."""
 
     name: RewardName | UnsetType = UNSET
     description: RewardDescription | UnsetType | None = UNSET
@@ -62,24 +62,24 @@ class RewardPage(Page[Reward], frozen=True):
 
 
 class CollectedPage(Page[Purchase], frozen=True):
-    """A page of what the caller collected, newest first."""
+    """A page of rewards that the caller collected, newest first."""
 
 
 class OrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One order: who buys what."""
+    """One order: the buyer and the reward."""
 
     user_id: UserIdText
     reward_id: RewardIdText
 
 
 class OrdersBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Orders, decided in their order; one refusal stops nobody else."""
+    """Orders, decided in their order; a refused order does not stop the others."""
 
     orders: Annotated[list[OrderBody], msgspec.Meta(min_length=1, max_length=MAX_ORDERS)]
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one order: bought, with what it did to the balance, or refused, with code and facts."""
+    """The outcome of one order: purchased with the new balance, or refused with code and facts."""
 
     outcome: Literal["purchased", "refused"]
     reward_id: RewardId | None = None
@@ -118,7 +118,7 @@ def rewards_router(
 
     @post("/", status_code=201, opt={} if anyone_offers else {PERMISSION: "rewards:offer"})
     async def offer_reward(request: ApiRequest, data: JSONBody[RewardBody]) -> Reward:
-        """Offer a reward; it is the caller's."""
+        """Offer a reward of the caller."""
         now = clock.now()
         reward = Reward(
             reward_id=RewardId(uuid_v7(now, randomness.bytes(RANDOM_BYTES))),
@@ -133,10 +133,10 @@ def rewards_router(
 
     @get("/")
     async def rewards(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> RewardPage:
-        """Return everybody's rewards that can be bought, newest first.
+        """Return the rewards of all users that can be bought, newest first.
 
-        A page may be shorter than its limit, and even empty, where a user was deleted a moment ago: only an answer
-        without `next_cursor` is the last one.
+        A page may be shorter than its limit, or even empty, if a user was deleted a moment ago. Only the last page
+        has no `next_cursor`.
         """
         wanted = clamp(limit)
         before = RewardId(cursors.open("rewards", cursor, str)) if cursor else None
@@ -147,7 +147,7 @@ def rewards_router(
 
     @get("/collected")
     async def collected(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> CollectedPage:
-        """Return what the caller collected, newest first."""
+        """Return the rewards that the caller collected, newest first."""
         user_id, wanted = request.user.user_id, clamp(limit)
         place = cursors.open("collected", cursor, _Collected) if cursor else None
         before = (place.collected_at, place.reward_id) if place is not None else None
@@ -162,7 +162,7 @@ def rewards_router(
 
     @patch("/{reward_id:str}", opt={REFUSALS: (RewardNotFound, NotYourReward)})
     async def change_reward(request: ApiRequest, reward_id: FromPath[str], data: JSONBody[RewardChange]) -> Reward:
-        """Change a reward: one's own, or with `rewards:manage` anybody's. Collectors keep the price that they paid."""
+        """Change a reward of the caller; with `rewards:manage`, of any user. Purchases keep the price that was paid."""
         command = ChangeReward(
             user_id=request.user.user_id,
             reward_id=RewardId(reward_id),

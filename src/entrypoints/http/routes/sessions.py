@@ -1,4 +1,4 @@
-"""Signing in and out, and changing one's password, for apps without an identity provider that does so."""
+"""Sessions: sign-in, sign-out and passwords, for apps whose identity provider does not hold them."""
 
 from typing import Annotated, NewType
 
@@ -24,30 +24,30 @@ from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
 AccountHashes = NewType("AccountHashes", Pseudonyms)
-"""Keyed hashes that attempts at an account's password are counted by."""
+"""Keyed hashes of accounts; attempts at a password are counted by them."""
 
 
 class SignInBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user signs in with."""
+    """The credentials of a sign-in."""
 
     email: Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_LENGTH)]
     password: str
 
 
 class SignedIn(msgspec.Struct, frozen=True):
-    """A bearer token that stands for the session; browsers have a cookie."""
+    """The bearer token of the session; browsers use the cookie instead."""
 
     token: str
 
 
 class SignOutBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which sessions end: the one that asks, or every session of its user."""
+    """The sessions to end: this one, or every session of the user."""
 
     everywhere: bool = False
 
 
 class PasswordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The password that counts now, and the one that is to count."""
+    """The current password and the new one."""
 
     current: str
     new: str
@@ -83,9 +83,9 @@ def sessions_router(
         opt={LIMIT: "sign_up", PUBLIC: True, REFUSALS: (SignInRefused, IdentityExternal)},
     )
     async def sign_in_user(request: ApiRequest, data: JSONBody[SignInBody]) -> Response[SignedIn]:
-        """Start a session: as a cookie for browsers, as a bearer token for everybody else.
+        """Start a session, and return it as a cookie for browsers and as a bearer token for other clients.
 
-        Attempts are counted by address and by account, whether or not there is such an account.
+        Attempts are counted by address and by account, whether or not the account exists.
         """
         if sign_in is None:
             raise IdentityExternal
@@ -96,7 +96,7 @@ def sessions_router(
 
     @post("/sign-out", status_code=200, opt={REFUSALS: (SessionRequired, IdentityExternal)})
     async def sign_out(request: ApiRequest, data: JSONBody[SignOutBody | None] = None) -> Response[Done]:
-        """End this session, or every session of the caller with `everywhere`: from the next request on, everywhere.
+        """End this session, or with `everywhere` all sessions of the caller; every instance refuses the next request.
 
         Cookie and bearer token of one sign-in are one session.
         """
@@ -111,7 +111,7 @@ def sessions_router(
         opt={LIMIT: "sign_up", REFUSALS: (SessionRequired, IdentityExternal, WeakPassword, WrongPassword)},
     )
     async def change_own_password(request: ApiRequest, data: JSONBody[PasswordBody]) -> Done:
-        """Replace the caller's password, and end every other session of theirs."""
+        """Replace the caller's password, and end every other session of the caller."""
         session = _session(request, is_external=check_password is None)
         if check_password is None:
             raise IdentityExternal

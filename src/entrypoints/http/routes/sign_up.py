@@ -34,9 +34,9 @@ LeftOut = Annotated[
 
 
 class SignUpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Who signs up, and by which invite.
+    """A user who signs up by an invite.
 
-    E-mail and password are needed; where an identity provider holds them, they are refused.
+    E-mail and password are required. If an identity provider holds them, they are refused.
     """
 
     user_id: Annotated[str, msgspec.Meta(max_length=MAX_USER_ID_LENGTH)]

@@ -1,4 +1,4 @@
-"""Users: sign-up, what they see of themselves, and look-up by staff."""
+"""Users: their profile, their own view of it, and the look-up by staff."""
 
 from typing import Annotated
 
@@ -36,18 +36,18 @@ from tallystick.entrypoints.http.requests import ApiRequest
 
 
 class UpsertUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user tells about themselves; what is absent or null stays as it is."""
+    """The profile of the caller; a field that is absent or null keeps its value."""
 
     email: Email | None = None
     username: Username | None = None
     display_name: Name | None = None
     phone: Phone | None = None
     referred_by: str | None = None
-    """A referral code, however it was typed; it goes before clicks. One that is nobody's changes nothing."""
+    """A referral code, in any spelling; it outranks clicks. A code that belongs to nobody changes nothing."""
 
 
 class Me(msgspec.Struct, frozen=True):
-    """The caller as every part of the service knows them."""
+    """The caller: profile, code, referrals, credits and points."""
 
     user_id: str
     username: str | None
@@ -96,7 +96,7 @@ def users_router(
         opt={LIMIT: "sign_up", REFUSES_DELETED: True, REFUSALS: (EmailTaken, UsernameTaken)},
     )
     async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> UpsertResult:
-        """Store what the caller tells about themselves, and who invited them; the first inviter stays for ever."""
+        """Store the caller's profile and inviter; the first inviter is kept for ever."""
         now = clock.now()
         named = [data.referred_by] if data.referred_by and not data.referred_by.isspace() else None
         clicked = clicked_codes(cookie(context_of(request.scope).headers, CLICK_COOKIE))
@@ -126,7 +126,7 @@ def users_router(
 
     @get("/profiles/by-email", opt={PERMISSION: "profiles:read", REFUSALS: (UserNotFound,)})
     async def by_email(
-        email: Annotated[str, QueryParameter(description="Compared without regard to case.")],
+        email: Annotated[str, QueryParameter(description="The case of letters does not matter.")],
     ) -> FoundProfile:
         """Return the living user with an e-mail address, with their current code."""
         summary = await reads(lambda stores: stores.user_summaries.by_email(email)) if is_email(email) else None

@@ -1,4 +1,4 @@
-"""The identity provider's webhook: signed, bounded, taken once."""
+"""The identity provider's webhook: signed, bounded, applied once."""
 
 import hashlib
 import hmac
@@ -27,17 +27,17 @@ from tallystick.entrypoints.http.strict_json import parse
 
 
 class WebhookReceipt(msgspec.Struct, frozen=True):
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     status: Literal["processed", "duplicate", "ignored"]
 
 
 class WebhookKeys(msgspec.Struct, frozen=True):
-    """What a delivery is recognised by; None where that way is switched off."""
+    """The secrets that authenticate a delivery; None and empty if that way is switched off."""
 
     secrets: WebhookSecrets | None
     bearers: tuple[str, ...] = ()
-    """Several while they rotate; each of them is taken."""
+    """Several during a rotation; each of them is accepted."""
 
 
 def webhooks_router(
@@ -52,7 +52,7 @@ def webhooks_router(
     """Return the webhook's route."""
 
     def recognise(headers: dict[bytes, bytes], body: bytes) -> Envelope:
-        """Return the envelope of a delivery that is the provider's; SignatureRefused for any other."""
+        """Return the envelope of a delivery of the provider; SignatureRefused for any other."""
         now = clock.now()
         texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
         try:
@@ -71,7 +71,7 @@ def webhooks_router(
         opt={PUBLIC: True, LIMIT: "webhook", REFUSALS: (SignatureRefused, WebhooksDisabled, OutcomeUnknown)},
     )
     async def receive(request: ApiRequest) -> WebhookReceipt:
-        """Take a delivery of the identity provider: users who come, change and go. Signed by Standard Webhooks."""
+        """Apply a delivery, signed by Standard Webhooks: a user was created, updated or deleted."""
         if not flags.enabled(Flag.WEBHOOK_ENABLED) or (keys.secrets is None and not keys.bearers):
             raise WebhooksDisabled
         body = await request.body()
@@ -94,11 +94,11 @@ def webhooks_router(
 
 
 def _check_bearer(headers: dict[bytes, bytes], bearers: Sequence[str]) -> None:
-    """Raise SignatureRefused where the bearer token is none of those that the provider was given."""
+    """Raise SignatureRefused unless the bearer token is one of the configured ones."""
     token = bearer_token(headers)
     if token is None:
         raise SignatureRefused("it has neither the headers of a signature nor a bearer token")
     given = token.encode("latin-1")
-    # Every one is compared: how long it takes does not show which of them was sent.
+    # All of them are compared, so that the time does not show which of them was sent.
     if not sum(hmac.compare_digest(given, bearer.encode()) for bearer in bearers):
         raise SignatureRefused("its bearer token is none of TALLYSTICK_WEBHOOK_BEARER", has_token=True)
