@@ -73,4 +73,4 @@ from tests.unit.behaviours.test_rewards import TestOfferRewards, TestPurchaseBat
 from tests.unit.behaviours.test_schedules import TestSchedules
 from tests.unit.behaviours.test_sessions import TestChangePasswords, TestSessions
 from tests.unit.behaviours.test_sign_up import TestCompleteSignUps, TestSignIn, TestSignUpBatches
-from tests.unit.behaviours.test_transactions import TestTransactions
+from tests.unit.behaviours.test_transactions import TestTransactions, TestUnstorableValues

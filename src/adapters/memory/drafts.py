@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from tallystick.adapters.memory.storable import require_storable
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -15,14 +17,17 @@ class Draft(Generic[K, V]):
         self._changes: dict[K, V | None] = {}
 
     def get(self, key: K) -> V | None:
-        """Return the value as this transaction sees it."""
+        """Return the value as this transaction sees it; InvalidText for a key that no store can keep."""
+        require_storable(key)
         return self._changes[key] if key in self._changes else self._committed.get(key)
 
     def __contains__(self, key: K) -> bool:
         return self.get(key) is not None
 
     def put(self, key: K, value: V) -> None:
-        """Set a value."""
+        """Set a value; InvalidText where no store can keep it."""
+        require_storable(key)
+        require_storable(value)
         self._changes[key] = value
 
     def remove(self, key: K) -> None:
