@@ -5,10 +5,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
-help: ## show what can be made
+help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-runtime: .venv/runtime ## make .venv with what a server needs, from the locked requirements
+runtime: .venv/runtime ## make .venv with the packages of a server, from the locked requirements
 
 install: .venv/installed ## add what tests and checks need
 
@@ -36,7 +36,7 @@ unit: install ## the tests in memory, without a database
 storm: install ## flip flags every 200 ms for a minute under traffic; the tests do it for six seconds
 	TALLYSTICK_TEST_FLIP_SECONDS=60 $(BIN)/pytest tests/integration/races/test_flag_storm.py
 
-faults: install ## run callers who try to cost the others something against a started server, for a few minutes
+faults: install ## run clients who try to slow down the others against a started server, for a few minutes
 	$(BIN)/python -m bench.faults
 
 check: install ## format, lint, types, layers, dependencies, SQL, the package
@@ -52,7 +52,7 @@ check: install ## format, lint, types, layers, dependencies, SQL, the package
 	$(BIN)/twine check --strict .venv/dist/*
 	$(BIN)/check-wheel-contents .venv/dist/*.whl
 
-format: install ## rewrite the sources as the formatter wants them
+format: install ## format the sources and apply the fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -65,5 +65,5 @@ lock: ## resolve the requirements anew (needs uv)
 	$(LOCK) --group build -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra dev --group build -o requirements/dev.txt
 
-clean: ## remove the environment and what tools left; data in .tallystick stays
+clean: ## remove the environment and the caches of tools; data in .tallystick stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

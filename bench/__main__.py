@@ -1,4 +1,4 @@
-"""`make bench`: how fast the service is, next to what it should be compared with, in one run."""
+"""`make bench`: measure the speed of the service side by side with its references, in one run."""
 
 import os
 import signal
@@ -22,16 +22,16 @@ PARTS = ("bodies", "referrals", "wallets", "loyalty", "moving")
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS))
-@click.option("--quick", is_flag=True, help="A look in about a minute, with few rounds of each.")
+@click.option("--quick", is_flag=True, help="Take about two minutes, with few rounds of each.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def main(parts: tuple[str, ...], quick: bool, as_json: bool) -> None:
-    """Measure the service side by side with what it is compared with, all of it started for this.
+    """Measure the service side by side with its references; all servers are started for this.
 
-    PARTS are bodies, how long the worst ones hold the event loop next to what they may; referrals, next to the empty
-    route of the framework; wallets, next to the database driven directly and to what users write instead; loyalty, next
-    to the database driven directly. All of them where none is named.
+    PARTS are: bodies (how long the worst bodies block the event loop), referrals (compared with the framework's empty
+    route), wallets (compared with `pgbench` and with other frameworks), loyalty (compared with `pgbench`) and moving
+    (compared with COPY). Without PARTS, all of them run.
 
-    Exit status: 0 done, whatever the figures are; 1 a server did not start, or an answer was wrong.
+    Exit status: 0 when the run ended, for all figures; 1 if a server did not start or an answer was wrong.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
@@ -50,7 +50,7 @@ def _measure(say: Say, parts: tuple[str, ...], *, is_quick: bool) -> Report:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # passable, for the database of root may run as another user
+        folder.chmod(0o711)  # Others may enter the folder, because root's database may run as another user.
         for part in parts:
             (folder / part).mkdir(mode=0o711)
             if part == "bodies":

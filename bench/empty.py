@@ -1,6 +1,6 @@
-"""What everything is compared with: the framework's emptiest JSON route, behind the server options of `serve`.
+"""The reference of the benchmark: the framework's empty JSON route, behind the server options of `serve`.
 
-Run as `python -m bench.empty` it serves until SIGTERM on a free port, which it prints.
+`python -m bench.empty` serves until SIGTERM on a free port, which it prints.
 """
 
 import gc
@@ -34,7 +34,7 @@ def main() -> None:
         server_header=False,
         timeout_keep_alive=75,
     )
-    # As in `serve`, so that the collector makes no difference between the two.
+    # As in `serve`, so that garbage collection is the same in both.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)

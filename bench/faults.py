@@ -1,7 +1,7 @@
-"""Callers who try to cost the others something, against a server that was started for it.
+"""Callers who try to slow down other callers, against a server that was started for this.
 
-`make faults` runs it: each attack, what the others' median was without it and with it, and exit status 1 where it went
-to five times as much. It takes a few minutes and speaks to loopback only.
+`make faults` runs every attack, and prints the other users' median latency without it and with it. It exits with
+status 1 if an attack multiplied that median by five. It takes a few minutes and connects to loopback only.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ ATTACK_SECONDS = 15.0
 PACE_SECONDS = 0.02
 MOST_TIMES = 5.0
 FULL = (350_000, 200_000, 700_000)
-"""How many aliases, rewards and stored replies a user has: two days at the default write limit."""
+"""The number of aliases, rewards and stored replies of a user: two days at the default write limit."""
 TENTH = (35_000, 20_000, 70_000)
 ERASED_WITHIN_SECONDS = 600.0
 
@@ -46,8 +46,8 @@ ANALYZE;
 """
 
 
-class Others:
-    """Users who go on with what they do, and how long each request of theirs took."""
+class OtherUsers:
+    """The other users: they keep sending requests, and record how long each one took."""
 
     def __init__(self, anyone: Caller) -> None:
         self._anyone = anyone
@@ -56,7 +56,7 @@ class Others:
         self.failures = 0
 
     async def median_ms(self, during: Callable[[], Awaitable[object]]) -> float:
-        """Return the median of their requests while something else is going on."""
+        """Return the median latency of their requests during an attack."""
         self._seconds = []
         busy = [asyncio.create_task(self._go_on()) for _ in range(4)]
         await during()
@@ -83,7 +83,7 @@ async def for_a_while() -> None:
 
 
 async def send_nested_megabytes(anyone: Caller) -> None:
-    """Send a megabyte of JSON to a batch route, without its permission, as fast as it is answered."""
+    """Send a megabyte of JSON to a batch route, without its permission, as fast as the answers come."""
     body = b'["\\u0041"' + b",{}" * ((1024 * 1024 - 16) // 3) + b"]"
     attacker, until = anyone.named("attacker"), time.monotonic() + ATTACK_SECONDS
     statuses: dict[int, int] = {}
@@ -95,7 +95,7 @@ async def send_nested_megabytes(anyone: Caller) -> None:
 
 
 async def ask_for_the_globe(anyone: Caller) -> None:
-    """Ask for the globe by four users at once, each within what the limits allow."""
+    """Request the globe as four users at once, each within the rate limit."""
     until = time.monotonic() + ATTACK_SECONDS
 
     async def ask(number: int) -> int:
@@ -109,7 +109,7 @@ async def ask_for_the_globe(anyone: Caller) -> None:
 
 
 async def count_promises(anyone: Caller) -> None:
-    """Ask twenty times at once whether the promises are kept, again and again."""
+    """Request the invariants twenty times at once, again and again."""
     until, rounds = time.monotonic() + ATTACK_SECONDS, 0
     while time.monotonic() < until:
         staff = anyone.named(f"staff-{rounds}", "admin:read")
@@ -119,7 +119,7 @@ async def count_promises(anyone: Caller) -> None:
 
 
 async def fill(superuser: str, user: str, rows: tuple[int, int, int]) -> None:
-    """Let a user hold so many aliases, rewards and stored replies."""
+    """Give a user this number of aliases, rewards and stored replies."""
     connection = await asyncpg.connect(superuser)
     try:
         aliases, rewards, replies = rows
@@ -132,7 +132,7 @@ async def fill(superuser: str, user: str, rows: tuple[int, int, int]) -> None:
 
 
 async def delete_and_wait(anyone: Caller, superuser: str, user: str, delete: Callable[[], Awaitable[object]]) -> None:
-    """Delete a user who holds much, see that nothing of them is left to be seen, and wait until all is erased."""
+    """Delete a user with many rows, check that none of them is visible, and wait until all are erased."""
     code = user.upper().replace("-", "")
     began = time.monotonic()
     await delete()
@@ -167,12 +167,12 @@ async def started() -> AsyncIterator[tuple[Caller, Installation]]:
 
 
 async def run(rows: tuple[int, int, int]) -> bool:
-    """Run every attack; tell whether the others kept their pace."""
+    """Run every attack; return whether the other users kept their pace."""
     held = True
     async with started() as (anyone, installation):
         superuser = Cluster(installation.data).dsn("postgres", "tallystick")
-        staff, others = anyone.named("chief", "admin:users"), Others(anyone)
-        await others.median_ms(for_a_while)  # the first requests meet cold caches
+        staff, others = anyone.named("chief", "admin:users"), OtherUsers(anyone)
+        await others.median_ms(for_a_while)  # the first requests find cold caches
 
         async def attack(name: str, during: Callable[[], Awaitable[object]]) -> None:
             nonlocal held
@@ -207,7 +207,7 @@ async def run(rows: tuple[int, int, int]) -> bool:
             way = delete.__name__.replace("_", " ")
             name = f"B2: deletion {way}, {aliases:,} aliases, {rewards:,} rewards, {replies:,} replies"
             await attack(name, partial(delete_and_wait, anyone, superuser, user, delete))
-        await attack("B4: twenty counts of the promises at once", partial(count_promises, anyone))
+        await attack("B4: twenty counts of the invariants at once", partial(count_promises, anyone))
         print(f"failed requests of the others: {others.failures}")
     return held and others.failures == 0
 

@@ -1,5 +1,5 @@
--- The setting bench.users says how many. Each user was given credits and bought something already: the
--- tables that are written have their size, and the invariants hold.
+-- The setting bench.users is the number of users. Each user has credits and one purchase, so that the
+-- tables have a realistic size and the invariants hold.
 INSERT INTO tallystick.users (user_id, created_at)
 SELECT 'user_' || number, now()
 FROM generate_series(1000001, 1000000 + current_setting('bench.users')::bigint) AS number;
@@ -31,7 +31,7 @@ SELECT
     user_id, 'credits', 2, -10, balance_before, balance_after, 'purchase', reward_id, order_id, collected_at
 FROM tallystick.collected_rewards;
 
--- Everybody played already, and stands half-way to the second tier.
+-- Each user has points, half of those that the second tier needs.
 INSERT INTO tallystick.ledger_accounts (user_id, unit, balance, version, lifetime, updated_at)
 SELECT user_id, 'points', 500, 1, 500, now()
 FROM tallystick.users;
@@ -45,7 +45,7 @@ SELECT
     'bronze', 500, 50
 FROM tallystick.users;
 
--- A table that was analysed while it was empty is planned for as an empty one.
+-- PostgreSQL plans for an empty table if a table was analysed while it was empty.
 INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, current_uses, created_at)
 SELECT 'OLD' || number, 'old invite ' || number, 'owner_' || number % 1000, 5, 5, now()
 FROM generate_series(10001, 12000) AS number;

@@ -1,9 +1,9 @@
--- The same rules on the same tables, as somebody would write them in the database. Each call decides one order or one
--- seat; only the benchmark's database has them.
+-- The same rules on the same tables, as stored functions. Each call decides one order or one seat. Only the
+-- benchmark's database has these functions.
 CREATE SCHEMA bench;
 GRANT USAGE ON SCHEMA bench TO tallystick_app;
 
--- Refusals are values, so that a batch of orders can go on behind one.
+-- Refusals are values, so that a batch of orders can continue after one.
 CREATE FUNCTION bench.purchase(
     buyer text, wanted text,
     OUT refusal text, OUT cost bigint, OUT balance_before bigint, OUT balance_after bigint, OUT collected_at timestamptz
@@ -20,7 +20,7 @@ BEGIN
     SELECT a.balance, a.version INTO balance_before, account_version
     FROM tallystick.ledger_accounts AS a WHERE a.user_id = buyer AND a.unit = 'credits' FOR NO KEY UPDATE;
 
-    -- Behind the lock, so that what a rival of the same buyer stored is seen.
+    -- After the lock, so that rows of a concurrent order of the same buyer are seen.
     SELECT
         r.cost, r.owner_id, r.active,
         EXISTS (SELECT FROM tallystick.users AS u WHERE u.user_id = buyer AND u.deleted_at IS NOT NULL),
@@ -74,8 +74,8 @@ BEGIN
 END
 $$;
 
--- The row that everybody wants is locked late, by the update that decides. A second seat of the same user, asked for at
--- the same moment, fails at its key and with its whole transaction.
+-- The shared row is locked late, by the update that decides. A second redemption of the same user at the same moment
+-- fails at its primary key, with its whole transaction.
 CREATE FUNCTION bench.redeem(
     who text, typed text, OUT refusal text, OUT invite_id text, OUT remaining bigint, OUT redeemed_at timestamptz
 )
@@ -120,7 +120,7 @@ BEGIN
 END
 $$;
 
--- The first try of an event is answered again; tiers are the default ones.
+-- A repeated event gets the first answer; tiers have their default thresholds.
 CREATE FUNCTION bench.award(
     player text, staff text, given bigint, key text,
     OUT refusal text, OUT before bigint, OUT after bigint, OUT tier text, OUT progress bigint, OUT lifetime_after bigint

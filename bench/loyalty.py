@@ -1,4 +1,4 @@
-"""Loyalty: points next to the database driven directly, and pages of a player's entries, however many there are."""
+"""Loyalty: points compared with `pgbench`, and pages of players with few and with many entries."""
 
 import time
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.contests import DIRECT, GROWTH_AIM, ONE, TWO, Contest, Turn, best_clients, client_cost, in_turns
+from bench.comparisons import DIRECT, GROWTH_AIM, ONE, TWO, Comparison, Turn, best_clients, client_cost, in_turns
 from bench.database import Database, cluster, filled
 from bench.messages import Signer
 from bench.players import Players
@@ -15,7 +15,7 @@ from bench.servers import Server, tallystick
 
 USERS = 100_000
 AIMS = {"award points": 1.0, "award one player": 5.0, "accrue by batch": 2.0}
-"""At least so many times as fast as the database driven directly."""
+"""The aims: ratios of our rate to the rate of `pgbench`."""
 _FEW = 100_000
 _LOADED_AT_ONCE = 500_000
 _LOADING_SECONDS = 600.0
@@ -23,7 +23,7 @@ _FEW_PLAYER, _MANY_PLAYER = "player_with_few", "player_with_many"
 
 
 class Plan(NamedTuple):
-    """How much of everything there is."""
+    """The sizes and durations of a run."""
 
     rounds: int
     seconds: float
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     warm_seconds: float
     tries_clients: bool
     entries: int
-    """Of the player who has many, or as many of them as are loaded in ten minutes."""
+    """The entries of the player with many, or the number that can be loaded in ten minutes."""
 
 
 FULL = Plan(3, 1.6, 3, 2, 1.0, tries_clients=True, entries=10_000_000)
@@ -40,7 +40,7 @@ QUICK = Plan(1, 0.8, 2, 1, 0.5, tries_clients=False, entries=1_000_000)
 
 
 def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
-    """Measure it all; the servers live for as long as this takes."""
+    """Measure all of it; the servers are ended afterwards."""
     signer = Signer()
     with cluster(folder / "database") as made:
         say(f"filling a database with {USERS:,} users")
@@ -53,8 +53,8 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
         ):
             players = Players(database, signer, folder)
             rows: list[Row] = []
-            for contest in players.contests:
-                rows += _held(contest, {ONE: one, TWO: two}, plan, say)
+            for comparison in players.comparisons:
+                rows += _held(comparison, {ONE: one, TWO: two}, plan, say)
             say("checking every promise")
             players.check()
             rows.append(_pages(players, database, one, plan, say))
@@ -62,24 +62,24 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
     return rows
 
 
-def _held(contest: Contest, servers: Mapping[str, Server], plan: Plan, say: Say) -> list[Row]:
-    """Hold one contest."""
-    say(f"{contest.name}: warming")
-    contest.directly(contest.clients[1], plan.direct_warm_seconds)
-    clients, tried = best_clients(say, contest, is_tried=plan.tries_clients)
-    turns: dict[str, Turn] = {DIRECT: lambda: contest.directly(clients, plan.direct_seconds)}
+def _held(comparison: Comparison, servers: Mapping[str, Server], plan: Plan, say: Say) -> list[Row]:
+    """Run one comparison."""
+    say(f"{comparison.name}: warming")
+    comparison.directly(comparison.clients[1], plan.direct_warm_seconds)
+    clients, tried = best_clients(say, comparison, is_tried=plan.tries_clients)
+    turns: dict[str, Turn] = {DIRECT: lambda: comparison.directly(clients, plan.direct_seconds)}
     for name, server in servers.items():
-        contest.by_http(server, plan.warm_seconds)
-        turns[name] = partial(contest.by_http, server, plan.seconds)
-    slots = in_turns(say, contest.name, turns, plan.rounds)
+        comparison.by_http(server, plan.warm_seconds)
+        turns[name] = partial(comparison.by_http, server, plan.seconds)
+    slots = in_turns(say, comparison.name, turns, plan.rounds)
     return [
         rates(
-            f"{contest.name}, {name}",
+            f"{comparison.name}, {name}",
             slots[name],
             DIRECT,
             slots[DIRECT],
-            at_least=AIMS[contest.name],
-            unit=contest.unit,
+            at_least=AIMS[comparison.name],
+            unit=comparison.unit,
             note=f"{tried}; {client_cost(slots[name])}",
         )
         for name in servers
@@ -106,7 +106,7 @@ def _pages(players: Players, database: Database, server: Server, plan: Plan, say
 
 
 def _load(database: Database, player_id: str, first: int, last: int) -> None:
-    """Give a player the entries from one number up to another; foreign keys hold by construction."""
+    """Give a player the entries from one number to another; foreign keys are valid by construction."""
     database.run(
         "SET session_replication_role = replica; SET ROLE tallystick_app;\n"
         f"INSERT INTO tallystick.users (user_id, created_at) VALUES ('{player_id}', now()) ON CONFLICT DO NOTHING;\n"

@@ -1,4 +1,4 @@
-"""What is sent: requests as bytes, signed before the clock runs."""
+"""Requests as bytes, signed before the measurement begins."""
 
 import hmac
 import json
@@ -34,7 +34,7 @@ def post(path: str, authorization: str, body: object = None) -> bytes:
 
 
 class Signer:
-    """The identity provider: it signs tokens and deliveries, for users nobody has seen yet."""
+    """The identity provider: it signs tokens and deliveries for new users."""
 
     def __init__(self) -> None:
         self.jwt_secret = secrets.token_urlsafe(32)
@@ -44,7 +44,7 @@ class Signer:
         self._numbers = count(1)
 
     def new_users(self, number: int) -> list[str]:
-        """Return the ids of users who were in no request before."""
+        """Return ids of users that no earlier request has named."""
         return [f"user_{next(self._numbers)}" for _ in range(number)]
 
     def bearer(self, user_id: str) -> str:
@@ -53,7 +53,7 @@ class Signer:
         return f"Bearer {jwt.encode({'alg': 'HS256'}, claims, self._jwt_key)}"
 
     def bearers(self, user_ids: Iterable[str], permissions: Sequence[str] = ()) -> list[str]:
-        """Return the headers of many users; signed without a library, for thousands are needed at once."""
+        """Return the headers of many users; signed without a library, because thousands are needed at once."""
         expires, key = int(time.time()) + _TOKEN_SECONDS, self.jwt_secret.encode()
         signed = []
         for user_id in user_ids:
@@ -63,9 +63,9 @@ class Signer:
             signed.append(f"Bearer {message.decode()}.{signature.decode()}")
         return signed
 
-    def purchases(self, bought: Iterable[tuple[str, str]]) -> list[bytes]:
+    def purchases(self, pairs: Iterable[tuple[str, str]]) -> list[bytes]:
         """Return requests of users who buy rewards."""
-        pairs = list(bought)
+        pairs = list(pairs)
         bearers = self.bearers(user_id for user_id, _ in pairs)
         return [
             post(f"/api/rewards/{reward_id}/purchase", bearer)
@@ -76,14 +76,14 @@ class Signer:
         """Return requests of users who take a seat."""
         return [post("/api/invites/redeem", bearer, {"code": code}) for bearer in self.bearers(user_ids)]
 
-    def batch(self, bought: Iterable[tuple[str, str]]) -> bytes:
+    def batch(self, pairs: Iterable[tuple[str, str]]) -> bytes:
         """Return the request of a back office that buys for many users at once."""
         [bearer] = self.bearers(["back_office"], ["purchases:batch"])
-        orders = [{"user_id": user_id, "reward_id": reward_id} for user_id, reward_id in bought]
+        orders = [{"user_id": user_id, "reward_id": reward_id} for user_id, reward_id in pairs]
         return post("/api/rewards/purchases", bearer, {"orders": orders})
 
     def awards(self, player_ids: Iterable[str]) -> list[bytes]:
-        """Return requests of staff who award points, each of them once."""
+        """Return requests of staff who award points, one for each award."""
         bearers = self.bearers([f"staff_{number}" for number in range(_STAFF)], ["loyalty:award"])
         told = {"points": 7, "reason": "bench"}
         return [
@@ -109,11 +109,11 @@ class Signer:
         return get(f"/api/loyalty/{player_id}/entries", self.bearer(player_id))
 
     def link_request(self, user_id: str) -> bytes:
-        """Return a user's request for their link, which mints their code where they have none."""
+        """Return a user's request for their link, which mints a code for a user without one."""
         return get("/api/my-referral-link", self.bearer(user_id))
 
     def delivery(self, user_id: str) -> bytes:
-        """Return the provider's signed word that a user was created."""
+        """Return the provider's signed delivery that a user was created."""
         at, delivery_id = datetime.now(UTC), f"msg_{user_id}"
         about = {"id": user_id, "email": f"{user_id}@example.org", "username": user_id, "created_at": at.isoformat()}
         body = json.dumps({"type": "user.created", "data": about}).encode()

@@ -1,4 +1,4 @@
-"""Moving in: a backfill of many users, next to a bare COPY of the same rows into one indexed table."""
+"""Moving in: a backfill of many users, compared with a bare COPY of the same rows into one indexed table."""
 
 import os
 import random
@@ -28,7 +28,7 @@ _BARE = (
 
 
 class Plan(NamedTuple):
-    """How many users move in, and how often."""
+    """The number of imported users, and of rounds."""
 
     users: int
     rounds: int
@@ -39,14 +39,14 @@ QUICK = Plan(users=100_000, rounds=1)
 
 
 class Spent(NamedTuple):
-    """What a command took."""
+    """The time and memory of a command."""
 
     seconds: float
     megabytes: float
 
 
 def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
-    """Move in again and again, each time into an empty database, in turns with the bare COPY."""
+    """Import in several rounds, each into an empty database, in turns with the bare COPY."""
     tidy, messy = _files(folder, plan.users)
     applied, planned, verified, copied = list[Spent](), list[Spent](), list[Spent](), list[Spent]()
     with cluster(folder / "database") as made:
@@ -77,7 +77,7 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
             [(plan.users / spent.seconds, plan.users / copy.seconds) for spent, copy in pairs],
             unit="users/s",
             at_least=COPY_AIM,
-            note="the whole of `backfill apply`, its start and its look at the source among it",
+            note="the whole command `backfill apply`, with its start and its check of the source",
         ),
         row(
             "the same with a messy source",
@@ -94,7 +94,7 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
             [(most, MOST_MEGABYTES)],
             unit="MB",
             at_most=1.0,
-            note="the most that any of the commands ever held",
+            note="the maximum of all commands",
         ),
     ]
 
@@ -113,8 +113,8 @@ def _copy(database: Database, file: Path) -> Spent:
 
 
 def _timed(database: Database, command: list[str], said: str) -> Spent:
-    """Run a program to its end, and return what it took; ServerFailed where it failed."""
-    database.run("CHECKPOINT;", "superuser")  # nobody pays for what was before
+    """Run a program to its end, and return its time and memory; ServerFailed if it failed."""
+    database.run("CHECKPOINT;", "superuser")  # so that no command pays for the writes before it
     environment = {**database.environment("owner"), **clean_environment(), "DATABASE_URL": database.url}
     began = time.monotonic()
     process = subprocess.Popen(
@@ -138,7 +138,7 @@ def _hash(database: Database) -> str:
 
 
 def _files(folder: Path, users: int) -> tuple[Path, Path]:
-    """Write the rows as JSON Lines and as COPY takes them, and a messy source with as many lines."""
+    """Write the rows as JSON Lines and in the format of COPY, and a messy source with as many lines."""
     tidy, messy = folder / "users.jsonl", folder / "messy.jsonl"
     with tidy.open("wb") as lines, tidy.with_suffix(".tsv").open("w", encoding="ascii") as rows:
         for user_id, code, created_at in _users(users):
@@ -159,7 +159,7 @@ def _users(number: int) -> Iterator[tuple[str, str, datetime]]:
 
 
 def _messy(number: int, user_id: str, code: str) -> dict[str, object]:
-    """Make a mess of some of the lines, each kind in another place."""
+    """Break some of the lines, each kind of fault in another place."""
     match number % 20:
         case 1 | 2 | 3:
             code = f"TRIO{number // 20:07}"

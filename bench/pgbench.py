@@ -1,4 +1,4 @@
-"""`pgbench` calling the stored functions: as fast as the database is when it is driven directly."""
+"""`pgbench` calls the stored functions: the speed of the database without a service."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ _FAILED = re.compile(r"^number of failed transactions: ([1-9]\d*)", re.MULTILINE
 
 
 class Script(NamedTuple):
-    """What every client does over and over."""
+    """The transaction that every client repeats."""
 
     name: str
     text: str
@@ -41,7 +41,7 @@ def purchases(database: Database) -> Script:
 
 
 def redemptions(database: Database, clients: int) -> Script:
-    """Return the script of redemptions: one invite, and each call another user. Needs the variables code and place."""
+    """Return the script of redemptions: one invite, and a new user in each call. Needs the variables code and place."""
     stride = database.users // clients
     return Script(
         "redemptions",
@@ -59,7 +59,7 @@ def batches(database: Database) -> Script:
 
 
 def awards(database: Database, player: str | None = None) -> Script:
-    """Return the script of awards: any player, or always the same one, and each call another award."""
+    """Return the script of awards: any player, or always the same one, and a new award in each call."""
     drawn = f"\\set user random({FIRST_USER}, {FIRST_USER + database.users - 1})\n" if player is None else ""
     who = f"'{player}'" if player is not None else "'user_' || :user"
     return Script(
@@ -84,7 +84,7 @@ def drive(
     seconds: int,
     variables: Mapping[str, str | int] | None = None,
 ) -> Slot:
-    """Run a script as fast as it goes; the rate is that of the time after the first second, when plans are made."""
+    """Run a script at full speed; the rate leaves out the first second, in which plans are made."""
     file = folder / f"{script.name}.pgbench"
     file.write_text(script.text, encoding="ascii")
     command = [program("pgbench"), "--no-vacuum", "--protocol=prepared", "--progress=1", f"--file={file}"]
@@ -107,11 +107,11 @@ def drive(
     if done.returncode != 0 or counted is None or not rates or _FAILED.search(printed):
         raise WrongAnswer(f"pgbench: {complaints.strip()[-_SHOWN:]}")
     number, whole = int(counted[1]), _RATE.search(printed)
-    # A batch is a thousand orders: plans are none of its time, and whole seconds count too few of them.
+    # A batch of a thousand orders takes long: plans hardly matter, and whole seconds would count too few batches.
     steady = float(whole[1]) if script.per_transaction > 1 and whole is not None else mean(rates[1:] or rates)
     return Slot(number * script.per_transaction, number / steady, 0.0)
 
 
 def best(slots: Mapping[int, Sequence[Slot]]) -> int:
-    """Return the number of clients that did most."""
+    """Return the number of clients with the highest rate."""
     return max(slots, key=lambda clients: mean(slot.per_second for slot in slots[clients]))

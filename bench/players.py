@@ -1,11 +1,11 @@
-"""Players on a filled database: their points by HTTP and directly, and whether all that was acknowledged is there."""
+"""Loads of points on a filled database, by HTTP and by `pgbench`, and a check that all acknowledged work is stored."""
 
 from itertools import repeat
 from pathlib import Path
 from random import Random
 
 from bench.client import WrongAnswer
-from bench.contests import BATCH_CONNECTIONS, MOST_BATCHES_PER_SECOND, Contest
+from bench.comparisons import BATCH_CONNECTIONS, MOST_BATCHES_PER_SECOND, Comparison
 from bench.database import FIRST_USER, Database
 from bench.drivers import Slot, send
 from bench.messages import Signer
@@ -13,13 +13,13 @@ from bench.pgbench import ORDERS, Script, accruals, awards, drive
 from bench.servers import Server
 
 JACKPOT = f"user_{FIRST_USER}"
-"""The player whom everybody awards."""
+"""The player of the comparison in which all awards go to one player."""
 
 _MOST_PER_SECOND = 12_000
 
 
 class Players:
-    """A database, and the keys to it."""
+    """A database, and the signer of its requests."""
 
     def __init__(self, database: Database, signer: Signer, folder: Path) -> None:
         self._database, self._signer, self._folder = database, signer, folder
@@ -27,16 +27,16 @@ class Players:
         self._acknowledged = 0
 
     @property
-    def contests(self) -> tuple[Contest, Contest, Contest]:
+    def comparisons(self) -> tuple[Comparison, Comparison, Comparison]:
         """Awards spread over players, awards of one player, and batches of events."""
         return (
-            Contest("award points", "/s", self._awards, self._direct_awards, (8, 16, 32, 64)),
-            Contest("award one player", "/s", self._hot_awards, self._direct_hot_awards, (1, 4, 16, 64)),
-            Contest("accrue by batch", "events/s", self._batches, self._direct_batches, (1, 2, 4, 8)),
+            Comparison("award points", "/s", self._awards, self._direct_awards, (8, 16, 32, 64)),
+            Comparison("award one player", "/s", self._hot_awards, self._direct_hot_awards, (1, 4, 16, 64)),
+            Comparison("accrue by batch", "events/s", self._batches, self._direct_batches, (1, 2, 4, 8)),
         )
 
     def check(self) -> None:
-        """Check that what was acknowledged is stored, and that no promise is broken."""
+        """Check that all acknowledged work is stored, and that no promise is broken."""
         counted = "SELECT sum(version) FROM tallystick.ledger_accounts WHERE unit = 'points'"
         stored = int(self._database.run(counted)) - self._database.users
         if stored != self._acknowledged:
@@ -44,7 +44,7 @@ class Players:
         self._database.check()
 
     def pages(self, server: Server, seconds: float, player_id: str) -> Slot:
-        """Read the newest page of a player's entries over and over."""
+        """Read the newest page of a player's entries repeatedly."""
         return send(server, [self._signer.entries(player_id)] * 64, b'"next_cursor":', seconds=seconds, repeats=True)
 
     def _awards(self, server: Server, seconds: float) -> Slot:

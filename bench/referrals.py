@@ -1,4 +1,4 @@
-"""Referrals, next to the framework's empty route: each function returns rows measured side by side."""
+"""Referrals, compared with the framework's empty route: each function returns rows measured side by side."""
 
 import json
 import urllib.error
@@ -16,7 +16,7 @@ from bench.servers import Server, framework, tallystick
 EMPTY, KNOWN = "empty route", "a known code"
 RESOLVE_AIM = 0.8
 MOST_PER_SECOND = 10_000
-"""How many writes a second are prepared at most."""
+"""The most writes that are prepared for each second."""
 
 _STEADY_PER_SECOND = (20.0, 2000.0)
 _SAMPLE = 50
@@ -27,7 +27,7 @@ _ANSWER_SECONDS = 10.0
 
 
 class Plan(NamedTuple):
-    """How much of everything there is. Many short turns: machines change their speed within seconds."""
+    """The sizes and durations of a run. Turns are short, because machines change their speed within seconds."""
 
     pairs: int
     kind_rounds: int
@@ -46,8 +46,8 @@ QUICK = Plan(
 )
 
 
-class Question(NamedTuple):
-    """A GET, and what its answer holds."""
+class Lookup(NamedTuple):
+    """A GET, and the bytes that its answer must contain."""
 
     server: Server
     path: str
@@ -55,7 +55,7 @@ class Question(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """The two servers of a run, and how it is run."""
+    """The two servers of a run, and its plan."""
 
     service: Server
     framework: Server
@@ -65,7 +65,7 @@ class Bench(NamedTuple):
 
 
 def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
-    """Measure it all, against the empty route of the framework; both servers are started for this."""
+    """Measure all of it against the framework's empty route; both servers are started for this."""
     signer = Signer()
     say("starting the servers")
     with (
@@ -73,7 +73,7 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
         tallystick(folder / "service", jwt_secret=signer.jwt_secret, webhook_secret=signer.webhook_secret) as service,
     ):
         bench = Bench(service, reference, signer, plan, say)
-        asked = questions(bench)
+        asked = lookups(bench)
         rows = resolving(bench, asked)
         written = writing(bench)
         rows += [*written.rows, time_to_code(bench, written.webhooks_per_second)]
@@ -82,8 +82,8 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
     return rows
 
 
-def questions(bench: Bench) -> dict[str, Question]:
-    """Return what is asked over and over: the framework's empty route, and a code of every kind."""
+def lookups(bench: Bench) -> dict[str, Lookup]:
+    """Return the repeated requests: the framework's empty route, and a look-up for every kind of code."""
     known, alias = _codes(bench)
     path = "/api/referral/resolve"
     asked = {
@@ -93,15 +93,15 @@ def questions(bench: Bench) -> dict[str, Question]:
         "a malformed code": (f"{path}?code=!!!!!!!!", b'"valid":false'),
         "no code": (path, b'"valid":false'),
     }
-    found = {EMPTY: Question(bench.framework, "/empty", b"{}")}
-    found |= {kind: Question(bench.service, *each) for kind, each in asked.items()}
+    found = {EMPTY: Lookup(bench.framework, "/empty", b"{}")}
+    found |= {kind: Lookup(bench.service, *each) for kind, each in asked.items()}
     for kind, (server, target, holds) in found.items():
         number = _WARM_REQUESTS if kind in {EMPTY, KNOWN} else 1
         send(server, [get(target)] * number, holds, seconds=1.0)
     return found
 
 
-def resolving(bench: Bench, asked: dict[str, Question]) -> list[Row]:
+def resolving(bench: Bench, asked: dict[str, Lookup]) -> list[Row]:
     """Resolve a known code in turns with the framework's empty route, and codes of every kind in turns."""
     pairs = _turns(bench, "resolving", [asked[EMPTY], asked[KNOWN]], bench.plan.pairs)
     first = rates(f"resolve {KNOWN}", pairs[1], EMPTY, pairs[0], at_least=RESOLVE_AIM)
@@ -113,8 +113,8 @@ def resolving(bench: Bench, asked: dict[str, Question]) -> list[Row]:
     ]
 
 
-def resolving_later(bench: Bench, asked: dict[str, Question], callers: int) -> list[Row]:
-    """Resolve again, now that many users have called: what is kept about callers must not make requests slower."""
+def resolving_later(bench: Bench, asked: dict[str, Lookup], callers: int) -> list[Row]:
+    """Resolve again after many users have called: state about callers must not make requests slower."""
     if not bench.plan.late_pairs:
         return []
     pairs = _turns(bench, "resolving again", [asked[EMPTY], asked[KNOWN]], bench.plan.late_pairs)
@@ -122,8 +122,8 @@ def resolving_later(bench: Bench, asked: dict[str, Question], callers: int) -> l
     return [rates(f"resolve {KNOWN}, later", pairs[1], EMPTY, pairs[0], at_least=RESOLVE_AIM, note=note)]
 
 
-def _turns(bench: Bench, doing: str, asked: list[Question], rounds: int) -> list[list[Slot]]:
-    """Ask in turns, now from one end and now from the other: a machine that slows down favours nobody."""
+def _turns(bench: Bench, doing: str, asked: list[Lookup], rounds: int) -> list[list[Slot]]:
+    """Run the requests in turns and alternate their order, so that a machine that slows down favours none of them."""
     slots: list[list[Slot]] = [[] for _ in asked]
     for turn in range(rounds):
         bench.say(f"{doing}, round {turn + 1} of {rounds}")
@@ -133,16 +133,16 @@ def _turns(bench: Bench, doing: str, asked: list[Question], rounds: int) -> list
 
 
 class Written(NamedTuple):
-    """What was written how fast."""
+    """Writes and their rates."""
 
     rows: list[Row]
     webhooks_per_second: float
     callers: int
-    """How many users asked for their link."""
+    """The number of users who requested their link."""
 
 
 def writing(bench: Bench) -> Written:
-    """Mint codes, each for another user who asks for their link, and take deliveries, each of another user."""
+    """Mint codes for new users who request their link, and send deliveries about new users."""
     signer, plan = bench.signer, bench.plan
     number = int(MOST_PER_SECOND * plan.write_seconds)
     empty: list[Slot] = []
@@ -165,7 +165,7 @@ def writing(bench: Bench) -> Written:
 
 
 def time_to_code(bench: Bench, webhooks_per_second: float) -> Row:
-    """Deliver new users at a steady half of what the service can take, and look for the codes of some."""
+    """Deliver new users at half of the service's highest rate, and look up the codes of some of them."""
     least, most = _STEADY_PER_SECOND
     per_second = min(most, max(least, webhooks_per_second / 2))
     seconds = bench.plan.steady_seconds
@@ -188,14 +188,14 @@ def time_to_code(bench: Bench, webhooks_per_second: float) -> Row:
 
 
 def memory(bench: Bench) -> Row:
-    """Weigh the server after all this."""
+    """Measure the memory of the server after all loads."""
     return row(
         "memory of the server",
         "150 MB",
         [(bench.service.resident_megabytes(), _MOST_MEGABYTES)],
         unit="MB",
         at_most=1.0,
-        note="resident, after all of the load, one process; the database has its own",
+        note="resident memory after all loads, one process; the database is not included",
     )
 
 

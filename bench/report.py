@@ -1,4 +1,4 @@
-"""What is told: rows for people and for machines, and progress while they wait."""
+"""The report: rows for people and for machines, and progress while the run lasts."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,22 +15,22 @@ from bench.drivers import Slot
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A ratio, the two figures it is made of, and what it should be. Figures are medians of the rounds."""
+    """A ratio, its two figures, and the aim. Figures are medians of the rounds."""
 
     name: str
     against: str
     measured: float | None
-    """None, as the other figures, where there was nothing to measure; the note says why."""
+    """None, like the other figures, if nothing was measured; the note has the reason."""
     reference: float | None
     unit: str
     ratio: float | None
     lower: float | None
     upper: float | None
-    """Half of the rounds lie between them."""
+    """Half of the rounds lie between these two."""
     at_least: float | None
     at_most: float | None
     is_met: bool | None
-    """None where there is no aim."""
+    """None if there is no aim."""
     cpu_us: float | None
     """Processor time of the server's process, a request."""
     reference_cpu_us: float | None
@@ -42,7 +42,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     cores: int
     load_before: float
-    """Processes that ran or wanted to when the run began: more than a few tenths is a machine with other work."""
+    """The load when the run began: more than a few tenths means that the machine has other work."""
     is_quick: bool
     client: str
     durable_on: str
@@ -52,7 +52,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Say(Protocol):
-    """Tells what is being done."""
+    """Prints progress."""
 
     def __call__(self, text: str, /) -> None: ...
 
@@ -128,7 +128,7 @@ def rates(
 
 
 def absent(name: str, against: str, at_least: float, why: str) -> Row:
-    """Return the row for what could not be compared."""
+    """Return the row of a comparison that was not possible."""
     return Row(
         name=name,
         against=against,
@@ -154,7 +154,7 @@ def _cpu_us(slots: Sequence[Slot]) -> float:
 def show(report: Report) -> None:
     """Print the table."""
     terminal = sys.stdout.isatty()
-    # Elsewhere than on a terminal nothing is cut to a width that nobody has.
+    # Without a terminal there is no width to cut the lines to.
     console = Console(highlight=False, width=None if terminal else 180)
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
     table.add_column("what")

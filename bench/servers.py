@@ -1,4 +1,4 @@
-"""The servers under measurement: started as a user would, watched from outside, ended by their ids."""
+"""The servers under measurement: started as a user would, observed from outside, ended by their process ids."""
 
 import os
 import re
@@ -24,16 +24,16 @@ _LISTENS = re.compile(r"listens on (http://\S+)")
 
 
 class ServerFailed(Exception):
-    """A server did not start; the message holds what it printed."""
+    """A server did not start; the message has its output."""
 
 
 class Server(NamedTuple):
-    """A running server, as its clients and the machine see it."""
+    """A running server: its address and its processes."""
 
     address: str
     process: psutil.Process
     workers: int = 1
-    """Where there are several they are children of the process, and counted with it."""
+    """Several workers are children of the process, and are counted with it."""
 
     @property
     def host(self) -> str:
@@ -49,7 +49,7 @@ class Server(NamedTuple):
         return sum(each.user + each.system for each in times)
 
     def resident_megabytes(self) -> float:
-        """Return the server's memory that is in RAM, pages that its processes share counted for each of them."""
+        """Return the server's resident memory; pages that processes share are counted for each of them."""
         return sum(process.memory_info().rss for process in self._processes()) / 1_000_000
 
     def _processes(self) -> list[psutil.Process]:
@@ -57,7 +57,7 @@ class Server(NamedTuple):
 
 
 def clean_environment() -> dict[str, str]:
-    """Return our environment without what would configure the service."""
+    """Return our environment without the variables that configure the service."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -69,9 +69,9 @@ def clean_environment() -> dict[str, str]:
 def tallystick(
     folder: Path, *, jwt_secret: str, webhook_secret: str, database_url: str | None = None, workers: int = 1
 ) -> Iterator[Server]:
-    """Run the service, on its embedded database where no other one is given.
+    """Run the service, on its embedded database if no other one is given.
 
-    Limits are out of reach, so that counting is paid all the same.
+    Rate limits are counted, but are too high to be reached.
     """
     environment = clean_environment() | {
         "TALLYSTICK_JWT_SECRET": jwt_secret,
@@ -94,13 +94,13 @@ def framework(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
-    """Run a server that prints where it listens; ServerFailed with what it printed where it does not."""
+    """Run a server that prints its address; ServerFailed with its output if it does not."""
     folder.mkdir(parents=True)
     log = folder / "server.log"
     if not Path(command[0]).exists():
         raise ServerFailed(f"{command[0]} is missing: run `make install`")
     with log.open("wb") as output:
-        # A session of its own: Ctrl-C reaches us alone, and we end it in order.
+        # A session of its own, so that Ctrl-C reaches only us and we end the server in order.
         process = subprocess.Popen(
             command,
             cwd=folder,
@@ -117,7 +117,7 @@ def running(command: list[str], folder: Path, environment: Mapping[str, str]) ->
 
 
 def _started(process: "subprocess.Popen[bytes]", log: Path) -> Server:
-    """Return the server as soon as it takes connections, which may be later than it says so."""
+    """Return the server as soon as it accepts connections, which may be later than its output says."""
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         found = _LISTENS.search(_printed(log))
@@ -134,7 +134,7 @@ def _printed(log: Path) -> str:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a server and whatever it started: in order, and by force where that takes too long."""
+    """End a server and its children: in order, and by force if that takes too long."""
     try:
         children = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:

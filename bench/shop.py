@@ -1,11 +1,11 @@
-"""Loads on a filled database, by HTTP and directly, and whether all that was acknowledged is there."""
+"""Loads of wallets on a filled database, by HTTP and by `pgbench`, and a check that all acknowledged work is stored."""
 
 from itertools import count
 from pathlib import Path
 from random import Random
 
 from bench.client import WrongAnswer
-from bench.contests import BATCH_CONNECTIONS, MOST_BATCHES_PER_SECOND, Contest
+from bench.comparisons import BATCH_CONNECTIONS, MOST_BATCHES_PER_SECOND, Comparison
 from bench.database import FIRST_REWARD, FIRST_USER, REWARD_PREFIX, REWARDS, Database
 from bench.drivers import Slot, send
 from bench.messages import Signer
@@ -13,14 +13,14 @@ from bench.pgbench import ORDERS, batches, drive, purchases, redemptions
 from bench.servers import Server
 
 _MOST_PER_SECOND = 15_000
-"""How many requests a second are prepared at most."""
+"""The most requests that are prepared for each second."""
 _SEATS = 1_000_000
 _COLLECTED_BY_CHANCE = 0.02
-"""At most so many of those who buy have it already, and are refused."""
+"""The largest share of orders that may be refused because the buyer has the reward already."""
 
 
 class Shop:
-    """A database, and the keys to it."""
+    """A database, and the signer of its requests."""
 
     def __init__(self, database: Database, signer: Signer, folder: Path) -> None:
         self._database, self._signer, self._folder = database, signer, folder
@@ -29,16 +29,16 @@ class Shop:
         self._acknowledged = 0
 
     @property
-    def contests(self) -> tuple[Contest, Contest, Contest]:
+    def comparisons(self) -> tuple[Comparison, Comparison, Comparison]:
         """Purchases spread over users, redemptions of one invite, and batches of orders."""
         return (
-            Contest("buy a reward", "/s", self.purchases, self._direct_purchases, (8, 16, 32, 64)),
-            Contest("redeem one hot invite", "/s", self._redemptions, self._direct_redemptions, (4, 8, 16, 64)),
-            Contest("buy by batch", "orders/s", self._batches, self._direct_batches, (1, 2, 4, 8)),
+            Comparison("buy a reward", "/s", self.purchases, self._direct_purchases, (8, 16, 32, 64)),
+            Comparison("redeem one hot invite", "/s", self._redemptions, self._direct_redemptions, (4, 8, 16, 64)),
+            Comparison("buy by batch", "orders/s", self._batches, self._direct_batches, (1, 2, 4, 8)),
         )
 
     def purchases(self, server: Server, seconds: float, per_second: float = 0.0) -> Slot:
-        """Buy: any user, any reward; at a steady rate where there is one."""
+        """Buy any reward for any user; at a steady rate if one is given."""
         number = int((per_second or _MOST_PER_SECOND) * seconds)
         requests = self._signer.purchases(self._orders(number))
         holds = b'"balance_after":'
@@ -47,11 +47,11 @@ class Shop:
         return slot
 
     def tidy(self) -> None:
-        """Do at once what the database would do behind the next turns, for all the rows of the last ones."""
+        """Vacuum and checkpoint now, so that the database does not do it during the next turns."""
         self._database.run("VACUUM (ANALYZE);\nCHECKPOINT;", "superuser")
 
     def check(self) -> None:
-        """Check that what was acknowledged is stored, and that no promise is broken."""
+        """Check that all acknowledged work is stored, and that no promise is broken."""
         stored = int(self._database.run("SELECT count(*) FROM tallystick.collected_rewards")) - self._database.users
         if not (1 - _COLLECTED_BY_CHANCE) * self._acknowledged <= stored <= self._acknowledged:
             raise WrongAnswer(f"{self._acknowledged} purchases were acknowledged, and {stored} are stored")
@@ -97,7 +97,7 @@ class Shop:
         return [(f"user_{user}", f"{REWARD_PREFIX}{reward}") for user, reward in zip(users, rewards, strict=True)]
 
     def _new_invite(self) -> str:
-        """Make an invite for one turn: each turn begins with nobody in it."""
+        """Make an invite for one turn, so that each turn begins with an unused invite."""
         code = f"HOT{next(self._numbers):05}"
         self._database.run(
             "INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, created_at) "

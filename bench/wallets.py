@@ -1,4 +1,4 @@
-"""Purchases, redemptions and batches: the service next to the database driven directly, and to what users write."""
+"""Purchases, redemptions and batches: the service compared with `pgbench` and with alternatives in other frameworks."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -6,12 +6,12 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from bench.contests import DIRECT, GROWTH_AIM, ONE, TWO, Contest, Turn, best_clients, client_cost, in_turns
+from bench.alternatives import FASTAPI, FASTIFY, Alternative, fastapi, fastify, installing
+from bench.comparisons import DIRECT, GROWTH_AIM, ONE, TWO, Comparison, Turn, best_clients, client_cost, in_turns
 from bench.database import cluster, filled
 from bench.drivers import Slot
 from bench.messages import Signer
 from bench.report import Row, Say, absent, rates, row
-from bench.rivals import FASTAPI, FASTIFY, Rival, fastapi, fastify, installing
 from bench.servers import Server, tallystick
 from bench.shop import Shop
 
@@ -22,7 +22,7 @@ AIMS: dict[str, dict[str, float]] = {
     "redeem one hot invite": {DIRECT: 5.0, FASTAPI: 5.0, FASTIFY: 5.0},
     "buy by batch": {DIRECT: 2.0},
 }
-"""At least so many times as fast as."""
+"""The aims: ratios of our rate to the rate of each reference."""
 _MOST_P99_MS = 20.0
 _MOST_MEGABYTES = 200.0
 _WARM_CLIENTS = 16
@@ -30,13 +30,13 @@ _GROWN_WARM_SECONDS = 5
 
 
 class Plan(NamedTuple):
-    """How much of everything there is."""
+    """The sizes and durations of a run."""
 
     rounds: tuple[int, int, int]
-    """Of purchases, of redemptions, of batches."""
+    """The rounds of purchases, of redemptions and of batches."""
     seconds: float
     direct_seconds: int
-    """The first of them does not count: plans are made in it."""
+    """The first one is not counted, because plans are made in it."""
     direct_warm_seconds: int
     warm_seconds: float
     steady_seconds: float
@@ -70,19 +70,19 @@ QUICK = Plan(
 
 
 class Stage(NamedTuple):
-    """The servers of a run on their one database."""
+    """The servers of a run, on one database."""
 
     shop: Shop
     own: Mapping[str, Server]
-    rivals: Mapping[str, Rival]
+    alternatives: Mapping[str, Alternative]
     plan: Plan
     say: Say
 
 
 def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
-    """Measure it all; the servers live for as long as this takes."""
+    """Measure all of it; the servers are ended afterwards."""
     signer = Signer()
-    with installing(folder / "rivals") as installations, cluster(folder / "database") as made:
+    with installing(folder / "alternatives") as installations, cluster(folder / "database") as made:
         say(f"filling a database with {USERS:,} users")
         database = filled(made, "tallystick", USERS)
         say("starting the servers")
@@ -109,52 +109,54 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
 
 
 def _compared(stage: Stage) -> list[Row]:
-    """Hold every contest; the latencies at half load are measured behind the first, which tells what half is."""
+    """Run every comparison. The latencies at half load are measured after the first one, whose rate they need."""
     rows: list[Row] = []
     latencies: list[Row] = []
-    for contest, rounds in zip(stage.shop.contests, stage.plan.rounds, strict=True):
-        stage.say(f"{contest.name}: warming the database")
-        contest.directly(contest.clients[1], stage.plan.direct_warm_seconds)
-        clients, tried = best_clients(stage.say, contest, is_tried=stage.plan.tries_clients)
-        turns = _turns(stage, contest, clients)
-        slots = in_turns(stage.say, contest.name, turns, rounds)
+    for comparison, rounds in zip(stage.shop.comparisons, stage.plan.rounds, strict=True):
+        stage.say(f"{comparison.name}: warming the database")
+        comparison.directly(comparison.clients[1], stage.plan.direct_warm_seconds)
+        clients, tried = best_clients(stage.say, comparison, is_tried=stage.plan.tries_clients)
+        turns = _turns(stage, comparison, clients)
+        slots = in_turns(stage.say, comparison.name, turns, rounds)
         for name in stage.own:
-            rows += _against_all(stage, contest, name, slots, f"{tried}; {client_cost(slots[name])}")
+            rows += _against_all(stage, comparison, name, slots, f"{tried}; {client_cost(slots[name])}")
         latencies = latencies or _at_half_load(stage, slots)
     return rows + latencies
 
 
 def _against_all(
-    stage: Stage, contest: Contest, name: str, slots: Mapping[str, list[Slot]], note: str
+    stage: Stage, comparison: Comparison, name: str, slots: Mapping[str, list[Slot]], note: str
 ) -> Iterator[Row]:
-    """Compare one of our servers with everybody who could take part; the note stands at the first."""
-    what = f"{contest.name}, {name}"
-    for against, at_least in AIMS[contest.name].items():
+    """Compare one of our servers with every reference; the first row has the note."""
+    what = f"{comparison.name}, {name}"
+    for against, at_least in AIMS[comparison.name].items():
         if against not in slots:
-            yield absent(what, against, at_least, stage.rivals[against].missing)
+            yield absent(what, against, at_least, stage.alternatives[against].missing)
             continue
-        yield rates(what, slots[name], against, slots[against], at_least=at_least, unit=contest.unit, note=note)
+        yield rates(what, slots[name], against, slots[against], at_least=at_least, unit=comparison.unit, note=note)
         note = ""
 
 
-def _turns(stage: Stage, contest: Contest, clients: int) -> dict[str, Turn]:
-    """Return everybody's turn, with servers that are warm."""
+def _turns(stage: Stage, comparison: Comparison, clients: int) -> dict[str, Turn]:
+    """Return the turns of all servers, after warming them."""
 
     def by_http(server: Server) -> Turn:
-        return lambda: contest.by_http(server, stage.plan.seconds)
+        return lambda: comparison.by_http(server, stage.plan.seconds)
 
-    rivals = {name: rival.server for name, rival in stage.rivals.items() if name in AIMS[contest.name]}
-    turns: dict[str, Turn] = {DIRECT: lambda: contest.directly(clients, stage.plan.direct_seconds)}
-    for name, server in (dict(stage.own) | rivals).items():
+    alternatives = {
+        name: alternative.server for name, alternative in stage.alternatives.items() if name in AIMS[comparison.name]
+    }
+    turns: dict[str, Turn] = {DIRECT: lambda: comparison.directly(clients, stage.plan.direct_seconds)}
+    for name, server in (dict(stage.own) | alternatives).items():
         if server is not None:
-            stage.say(f"{contest.name}: warming {name}")
-            contest.by_http(server, stage.plan.warm_seconds)
+            stage.say(f"{comparison.name}: warming {name}")
+            comparison.by_http(server, stage.plan.warm_seconds)
             turns[name] = by_http(server)
     return turns
 
 
 def _at_half_load(stage: Stage, slots: Mapping[str, list[Slot]]) -> list[Row]:
-    """Buy at a steady half of what was measured, and see how long the slowest hundredth takes."""
+    """Buy at half of the measured rate, and measure the latency of the slowest hundredth."""
 
     def steadily(name: str) -> Turn:
         per_second = median(slot.per_second for slot in slots[name]) / 2
@@ -181,7 +183,7 @@ def _at_half_load(stage: Stage, slots: Mapping[str, list[Slot]]) -> list[Row]:
 
 
 def _memory(stage: Stage) -> Row:
-    """Weigh the server of one worker after all this."""
+    """Measure the memory of the server with one worker after all loads."""
     both = stage.own[TWO].resident_megabytes()
     return row(
         f"memory, {ONE}",
@@ -189,7 +191,7 @@ def _memory(stage: Stage) -> Row:
         [(stage.own[ONE].resident_megabytes(), _MOST_MEGABYTES)],
         unit="MB",
         at_most=1.0,
-        note=f"resident, after all of the load; {TWO} and their parent have {both:.0f} MB",
+        note=f"resident memory after all loads; {TWO} and their parent have {both:.0f} MB",
     )
 
 
@@ -197,7 +199,7 @@ def _growth(stage: Stage, grown: Shop, large: Server) -> Row:
     """Buy with ten times the users, in turns with the smaller database."""
     plan = stage.plan
     stage.say("growth: warming")
-    grown.contests[0].directly(_WARM_CLIENTS, _GROWN_WARM_SECONDS)
+    grown.comparisons[0].directly(_WARM_CLIENTS, _GROWN_WARM_SECONDS)
     grown.purchases(large, plan.warm_seconds)
     turns: dict[str, Turn] = {
         "few": lambda: stage.shop.purchases(stage.own[ONE], plan.seconds),

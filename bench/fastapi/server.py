@@ -1,9 +1,9 @@
-"""What a user would write instead, in Python: one stored function a request, behind FastAPI and asyncpg.
+"""The alternative in Python: one stored function for each request, behind FastAPI and asyncpg.
 
-Run as a script it serves until SIGTERM on a free port, which it prints. It finds the database by PGHOST and its like.
+As a script it serves until SIGTERM on a free port, which it prints. PGHOST and the like name the database.
 """
 # mypy: ignore-errors
-# FastAPI is none of the project's dependencies: `make bench` installs it for the run, and type checks do without.
+# FastAPI is not a dependency of the project: `make bench` installs it for the run, and types are not checked.
 
 import os
 import socket

@@ -1,5 +1,5 @@
-// What a user would write instead, under Node: one stored function a request, behind Fastify and pg.
-// It serves until SIGTERM on a free port, which it prints. It finds the database by PGHOST and its like.
+// The alternative under Node: one stored function for each request, behind Fastify and pg.
+// It serves until SIGTERM on a free port, which it prints. PGHOST and the like name the database.
 
 import jwt from "@fastify/jwt";
 import Fastify from "fastify";

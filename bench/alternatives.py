@@ -1,4 +1,4 @@
-"""What a user would write instead: FastAPI and Fastify, installed for the run and started like the service."""
+"""The alternatives that a user could write: FastAPI and Fastify, installed for the run and started like the service."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ _INSTALL_SECONDS = 120.0
 _SHOWN = 300
 
 
-class Rival(NamedTuple):
-    """A rival, or why there is none."""
+class Alternative(NamedTuple):
+    """An alternative, or the reason why it is missing."""
 
     name: str
     server: Server | None
@@ -27,14 +27,14 @@ class Rival(NamedTuple):
 
 
 class Installation(NamedTuple):
-    """An installer at work in a folder, or why none is."""
+    """An installer that runs in a folder, or the reason why none runs."""
 
     folder: Path
     process: "subprocess.Popen[bytes] | None"
     missing: str = ""
 
     def fault(self) -> str:
-        """Wait for the installer; return what went wrong, nothing where all is well."""
+        """Wait for the installer; return its error, empty on success."""
         if self.process is None:
             return self.missing
         try:
@@ -46,7 +46,7 @@ class Installation(NamedTuple):
         return f"its packages could not be installed: {last[0][:_SHOWN]}" if self.process.returncode else ""
 
     def stop(self) -> None:
-        """End the installer where it still runs."""
+        """End the installer if it still runs."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -54,7 +54,7 @@ class Installation(NamedTuple):
 
 @contextmanager
 def installing(folder: Path) -> Iterator[dict[str, Installation]]:
-    """Install what the rivals need into temporary folders, while other things are done."""
+    """Install the packages of the alternatives into temporary folders, in the background."""
     begun = {FASTAPI: _install_fastapi(folder / "fastapi"), FASTIFY: _install_fastify(folder / "fastify")}
     try:
         yield begun
@@ -64,27 +64,27 @@ def installing(folder: Path) -> Iterator[dict[str, Installation]]:
 
 
 @contextmanager
-def fastapi(folder: Path, installation: Installation, database: Database, jwt_secret: str) -> Iterator[Rival]:
+def fastapi(folder: Path, installation: Installation, database: Database, jwt_secret: str) -> Iterator[Alternative]:
     """Run FastAPI under uvicorn, with uvloop, httptools and one worker."""
     command = [sys.executable, str(_HERE / "fastapi" / "server.py")]
     environment = {**database.environment(), "JWT_SECRET": jwt_secret, "PYTHONPATH": str(installation.folder)}
-    with _rival(FASTAPI, folder, installation, command, environment) as rival:
-        yield rival
+    with _alternative(FASTAPI, folder, installation, command, environment) as alternative:
+        yield alternative
 
 
 @contextmanager
-def fastify(folder: Path, installation: Installation, database: Database, jwt_secret: str) -> Iterator[Rival]:
+def fastify(folder: Path, installation: Installation, database: Database, jwt_secret: str) -> Iterator[Alternative]:
     """Run Fastify in one process of Node."""
     command = [shutil.which("node") or "node", str(installation.folder / "server.js")]
     environment = {**database.environment(), "JWT_SECRET": jwt_secret, "NODE_ENV": "production"}
-    with _rival(FASTIFY, folder, installation, command, environment) as rival:
-        yield rival
+    with _alternative(FASTIFY, folder, installation, command, environment) as alternative:
+        yield alternative
 
 
 @contextmanager
-def _rival(
+def _alternative(
     name: str, folder: Path, installation: Installation, command: list[str], environment: dict[str, str]
-) -> Iterator[Rival]:
+) -> Iterator[Alternative]:
     fault, server = installation.fault(), None
     with ExitStack() as stack:
         if not fault:
@@ -92,7 +92,7 @@ def _rival(
                 server = stack.enter_context(running(command, folder, environment))
             except ServerFailed as error:
                 fault = str(error)
-        yield Rival(name, server, fault)
+        yield Alternative(name, server, fault)
 
 
 def _install_fastapi(folder: Path) -> Installation:
