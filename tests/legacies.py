@@ -108,7 +108,7 @@ class Legacies(Loyalties):
     async def brought_by(self, code: str) -> int | None:
         """Return which run wrote a code."""
         if isinstance(self.transactions, MemoryTransactions):
-            return self.transactions._tables.brought.get(code)
+            return self.transactions._tables.imported.get(code)
         async with self._database().connection() as connection:
             run: int | None = await connection.fetchval("SELECT backfill_run FROM referral_codes WHERE code = $1", code)
             return run

@@ -1,1 +1,4 @@
-"""The stores in memory: for tests, for clients' test suites, and for `--store memory`. Stricter than PostgreSQL."""
+"""The stores in memory: for tests, for clients' test suites, and for `--store memory`.
+
+They check more than PostgreSQL, so that a test fails where a bug is.
+"""

@@ -1,4 +1,4 @@
-"""Drafts: a transaction works on its own changes; an exception drops them."""
+"""Drafts: the uncommitted changes of one transaction to one table."""
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Draft(Generic[K, V]):
-    """A dictionary of frozen values with changes that are not committed yet."""
+    """A table of frozen values, with changes that are not committed yet."""
 
     def __init__(self, committed: dict[K, V]) -> None:
         self._committed = committed
@@ -42,7 +42,7 @@ class Draft(Generic[K, V]):
         yield from (value for value in self._changes.values() if value is not None)
 
     def commit(self) -> None:
-        """Make the changes everybody's."""
+        """Make the changes visible to all transactions."""
         for key, value in self._changes.items():
             if value is None:
                 self._committed.pop(key, None)

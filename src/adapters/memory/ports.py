@@ -1,4 +1,4 @@
-"""Time, chance, flags and measurements that a test drives and reads."""
+"""A clock, random bytes, flags and metrics that tests control and read."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class ManualClock(Clock):
 
 
 class SeededRandomness(Randomness):
-    """Chance that is the same in every run."""
+    """Random numbers that are the same in every run."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = Random(seed)  # noqa: S311  never in production
@@ -41,7 +41,7 @@ class SeededRandomness(Randomness):
 
 
 class RecordedMetrics(Metrics):
-    """Measurements as plain numbers."""
+    """Metrics as plain numbers."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -63,7 +63,7 @@ class RecordedMetrics(Metrics):
 
 
 class SwitchedFlags(Flags):
-    """Flags as they were given, else their defaults."""
+    """Flags with the given values, or else their defaults."""
 
     def __init__(self, switched: Mapping[Flag, bool] | None = None) -> None:
         self._switched = dict(switched or {})
@@ -72,5 +72,5 @@ class SwitchedFlags(Flags):
         return self._switched.get(flag, flag.default)
 
     def switch(self, flag: Flag, *, enabled: bool) -> None:
-        """Switch a flow on or off."""
+        """Switch a flag on or off."""
         self._switched[flag] = enabled

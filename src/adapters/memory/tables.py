@@ -1,4 +1,4 @@
-"""What is stored, and one transaction's view of it."""
+"""The tables, and the view of them that one transaction has."""
 
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -21,12 +21,12 @@ from tallystick.domain.sessions import Session, SessionKey
 from tallystick.domain.users import User, UserId
 
 
-class GuardBroken(AssertionError):
-    """What PostgreSQL's constraints would not allow either: a bug."""
+class ConstraintViolated(AssertionError):
+    """A write breaks a constraint that PostgreSQL has too: a bug."""
 
 
 class Lease(NamedTuple):
-    """Until when somebody does what is scheduled, and when it was done last."""
+    """Until when an instance has the lease of a schedule, and when its work was done last."""
 
     until: datetime
     done_at: datetime | None
@@ -65,8 +65,8 @@ class Tables:
     flags: dict[Flag, Switch] = field(default_factory=dict)
     runs: dict[int, str] = field(default_factory=dict)
     claims: dict[tuple[int, str, UserId], tuple[Claim, UserId | None]] = field(default_factory=dict)
-    """What runs staged, and who keeps the code where it is somebody else."""
-    brought: dict[str, int] = field(default_factory=dict)
+    """The codes that backfill runs staged, each with the other user who keeps it, if any."""
+    imported: dict[str, int] = field(default_factory=dict)
     mirrored: dict[UserId, tuple[Code, datetime]] = field(default_factory=dict)
     clicked: dict[str, datetime] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class View:
         self.flags = Draft(tables.flags)
         self.runs = Draft(tables.runs)
         self.claims = Draft(tables.claims)
-        self.brought = Draft(tables.brought)
+        self.imported = Draft(tables.imported)
         self.mirrored = Draft(tables.mirrored)
         self.clicked = Draft(tables.clicked)
         self.leases = Draft(tables.leases)
@@ -116,12 +116,12 @@ class View:
         self.locked_slips: set[SlipId] = set()
         self._writable = writable
 
-    def writing(self) -> None:
-        """Assert that this view may be written to."""
+    def require_writable(self) -> None:
+        """Raise an error where the view is one for reads."""
         if not self._writable:
-            raise GuardBroken("a read wrote")
+            raise ConstraintViolated("a view for reads was written to")
 
     def commit(self) -> None:
-        """Make every change everybody's."""
+        """Make all changes visible to all transactions."""
         for table in fields(Tables):
             getattr(self, table.name).commit()

@@ -1,4 +1,4 @@
-"""Units of work in memory: one at a time, on a draft that an exception drops."""
+"""Transactions in memory: one at a time, on drafts that an exception discards."""
 
 import asyncio
 from collections.abc import AsyncIterator

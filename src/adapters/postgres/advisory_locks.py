@@ -1,4 +1,4 @@
-"""Advisory locks of a session: one migrator, one backfill, whoever starts at the same time."""
+"""Advisory locks of a session: only one migrator and one backfill run at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,9 +17,10 @@ _POLL_SECONDS = 0.2
 
 @asynccontextmanager
 async def session_lock(connection: Connection, lock_id: int, *, wait_seconds: float) -> AsyncIterator[None]:
-    """Hold a lock for as long as it takes; TimeoutError where somebody else has it for too long.
+    """Hold a lock inside the block; TimeoutError where another session holds it for longer than `wait_seconds`.
 
-    It is polled: waiting inside pg_advisory_lock() holds a snapshot that CREATE INDEX CONCURRENTLY waits for.
+    The lock is polled, because pg_advisory_lock() holds a snapshot while it waits, and CREATE INDEX CONCURRENTLY waits
+    for the end of all snapshots.
     """
     async with asyncio.timeout(wait_seconds):
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_id):  # noqa: ASYNC110

@@ -1,4 +1,4 @@
-"""Why a database cannot be reached or entered: the server's own sentence, and what to do about it."""
+"""Connections outside the pool, and explanations of failed connections: the server's message with advice."""
 
 import ssl
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _CONNECT_SECONDS = 10.0
 
 
 class Unreachable(Exception):
-    """The database cannot be reached or entered; the message is the server's sentence and advice, without secrets."""
+    """The database refuses connections or does not answer; the message holds the reason and advice, and no secrets."""
 
 
 async def connect(
@@ -50,23 +50,23 @@ async def connect(
 
 
 def explained(error: BaseException, dsn: str) -> str:
-    """Return what the server or the network said, the SQLSTATE where there is one, and what to do."""
+    """Return the message of the server or the network, with its SQLSTATE if it has one, and advice."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        # A server's error has more lines than its message, which may hold rows.
-        sentence = f"{_first_line(error.args[0] if error.args else '')} (SQLSTATE {state})"
+        # Only the message: the other lines of a server's error may hold values of rows.
+        message = f"{_first_line(error.args[0] if error.args else '')} (SQLSTATE {state})"
         advice = _ADVICE.get(state, "")
     elif isinstance(error, TimeoutError):
-        sentence, advice = "no answer in time", "check the host, the port and the firewall"
+        message, advice = "no answer in time", "check the host, the port and the firewall"
     elif isinstance(error, ssl.SSLError) or "SSL" in str(error):
-        sentence = f"TLS failed: {_first_line(str(error))}"
+        message = f"TLS failed: {_first_line(str(error))}"
         advice = "check sslmode in the URL, and the certificate of the server"
     elif isinstance(error, OSError):
-        sentence, advice = _first_line(error.strerror or str(error)), "check the host, the port and the firewall"
+        message, advice = _first_line(error.strerror or str(error)), "check the host, the port and the firewall"
     else:
-        sentence, advice = _first_line(str(error)), "check the URL"
-    words = _without_secrets(sentence or type(error).__name__, dsn)
-    return f"{words}; {advice}" if advice else words
+        message, advice = _first_line(str(error)), "check the URL"
+    text = _without_secrets(message or type(error).__name__, dsn)
+    return f"{text}; {advice}" if advice else text
 
 
 def _first_line(text: object) -> str:
@@ -74,10 +74,10 @@ def _first_line(text: object) -> str:
 
 
 def _without_secrets(text: str, dsn: str) -> str:
-    """Return a text in which neither the DSN nor its password is left."""
+    """Return the text with the DSN and its password replaced."""
     parts = urlsplit(dsn)
-    written = parts.netloc.rpartition("@")[0].partition(":")[2]
-    secrets = {dsn, written, unquote(written), *parse_qs(parts.query).get("password", ())} - {""}
+    in_netloc = parts.netloc.rpartition("@")[0].partition(":")[2]
+    secrets = {dsn, in_netloc, unquote(in_netloc), *parse_qs(parts.query).get("password", ())} - {""}
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

@@ -1,4 +1,4 @@
-"""The connection pool: the one seam that acquires connections, with a deadline."""
+"""The connection pool: the only code that acquires its connections, each with a deadline."""
 
 import asyncio
 import contextlib
@@ -27,27 +27,27 @@ SERVICE_ROLE = "tallystick_app"
 
 
 class PoolSettings(msgspec.Struct, frozen=True):
-    """How many connections, and how long anything may take."""
+    """The size of the pool, and all time-outs."""
 
     size: int = 10
     acquire_seconds: float = 2.0
     connect_seconds: float = 5.0
     statement_seconds: float = 5.0
     lock_seconds: float = 1.5
-    """Longer than it takes the server to see a deadlock, which is one second by default."""
+    """Longer than the server's deadlock_timeout, which is one second by default."""
     close_seconds: float = 1.0
-    """When it ends, whoever still has a connection is not waited for any longer."""
+    """How long `close` waits for connections that are in use."""
     cache_statements: bool = True
-    """Off behind PgBouncer before 1.21 in transaction mode."""
+    """False behind PgBouncer before 1.21 in transaction mode."""
 
 
 def session_settings(settings: PoolSettings) -> dict[str, str]:
-    """Return what every session of the service is set to: its role, its plans and its time-outs."""
+    """Return the settings of every session of the service: its role, planner settings and time-outs."""
     return {
         "role": SERVICE_ROLE,
         "search_path": "tallystick",
-        "jit": "off",  # short statements pay more for it than they gain
-        # A plan that was made while a table was empty outlives its first thousands of rows.
+        "jit": "off",  # compiling costs more than short statements gain
+        # A plan that was cached while a table was empty would scan the table when it has many rows.
         "enable_seqscan": "off",
         "statement_timeout": str(int(settings.statement_seconds * 1000)),
         "lock_timeout": str(int(settings.lock_seconds * 1000)),
@@ -56,7 +56,7 @@ def session_settings(settings: PoolSettings) -> dict[str, str]:
 
 
 class Database:
-    """Connections that speak as the service's role, and for no longer than a statement may take."""
+    """A pool of connections with the service's role and its time-outs."""
 
     def __init__(self, dsn: str, settings: PoolSettings | None = None) -> None:
         self._dsn = dsn
@@ -65,27 +65,27 @@ class Database:
 
     @property
     def dsn(self) -> str:
-        """How it connects, with the password in it: nothing of it may be shown."""
+        """The DSN, with its password: it must never be logged or shown."""
         return self._dsn
 
     @property
     def session_settings(self) -> dict[str, str]:
-        """What every session is asked to be set to."""
+        """The settings that every session is started with."""
         return session_settings(self._settings)
 
     @property
     def name(self) -> str:
-        """The database's name, as the DSN gives it."""
+        """The name of the database in the DSN."""
         return urlsplit(self._dsn).path.removeprefix("/")
 
     async def open(self) -> None:
-        """Prepare the pool. No connection is made before it is needed: a database that is down is not an error yet."""
+        """Prepare the pool. It connects at the first use, so that a database that is down is no error here."""
         settings = self._settings
         self._pool = await asyncpg.create_pool(
             self._dsn,
             min_size=0,
             max_size=settings.size,
-            max_queries=1_000_000_000,  # a connection wears out by time, not by use
+            max_queries=1_000_000_000,  # no limit: the default would reconnect after 50,000 statements
             timeout=settings.connect_seconds,
             command_timeout=settings.statement_seconds + 1,
             statement_cache_size=1024 if settings.cache_statements else 0,
@@ -95,16 +95,16 @@ class Database:
         )
 
     async def enter(self) -> None:
-        """Make a first connection; Unreachable says, in the server's words, why there is none."""
+        """Make a first connection; Unreachable holds the server's reason where that fails."""
         try:
             async with self.connection():
                 pass
         except TransactionAborted as error:
-            said = explained(error.__cause__ or error, self._dsn)
-            raise Unreachable(f"the database cannot be reached: {said}") from error
+            reason = explained(error.__cause__ or error, self._dsn)
+            raise Unreachable(f"the database cannot be reached: {reason}") from error
 
     async def close(self) -> None:
-        """Close the connections, by force where one does not answer."""
+        """Close the connections; those that are still in use after `close_seconds` are terminated."""
         if self._pool is None:
             return
         try:
@@ -115,7 +115,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection. Raises TransactionAborted when none can be had: nothing was run."""
+        """Acquire a connection for the block. Raises TransactionAborted where there is none: nothing was run."""
         if self._pool is None:
             raise RuntimeError("the database was not opened")
         try:
@@ -134,7 +134,7 @@ class Database:
 
 
 def is_lost(connection: Connection) -> bool:
-    """Tell whether a connection is gone; one that broke has left the pool already, and its proxy answers nothing."""
+    """Tell whether a connection is closed. The proxy of one that the pool has released raises InterfaceError."""
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:
@@ -142,13 +142,13 @@ def is_lost(connection: Connection) -> bool:
 
 
 def terminate(connection: Connection) -> None:
-    """Drop a connection at once, whatever state it is in."""
+    """Close a connection at once, in whatever state it is."""
     with contextlib.suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
 async def _nothing_to_reset(_connection: object) -> None:
-    """No session state is ever set, so there is none to reset: a round trip less for each use of a connection."""
+    """Skip the reset of asyncpg, a round trip for each use: no statement changes the state of the session."""
 
 
 async def _release(pool: Pool, connection: Connection) -> None:

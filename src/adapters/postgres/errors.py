@@ -1,4 +1,4 @@
-"""What a database error means: one table from SQLSTATE to what is done about it."""
+"""What a database error means to the application, by its SQLSTATE."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -37,7 +37,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "42P01": "unavailable",  # a table or
     "42703": "unavailable",  # a column that this version's schema has and the database's does not
 }
-"""Every SQLSTATE that is foreseen; a constraint that is not in RACES and everything else is a bug."""
+"""All SQLSTATEs that are expected. All others are bugs, and so are constraints that are not in RACES."""
 
 
 CAUSES: Mapping[str, Cause] = {
@@ -61,11 +61,11 @@ CAUSES: Mapping[str, Cause] = {
     "3D": "login",
     "42501": "login",
 }
-"""What operators call an SQLSTATE, or a whole class of them by its first two characters."""
+"""The cause that operators read, by SQLSTATE or by its class, the first two characters."""
 
 
 def cause_of(error: BaseException) -> Cause:
-    """Return what operators call an error of the database or of the way to it."""
+    """Return the cause that operators read, for an error of the database or of the connection."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return CAUSES.get(state) or CAUSES.get(state[:2], "database")
@@ -75,16 +75,16 @@ def cause_of(error: BaseException) -> Cause:
 
 
 _UNSTORABLE = frozenset({"22000", "22003", "22021", "22P02", "22P05"})
-"""22000 is what the driver says by itself, before the server sees the value."""
+"""SQLSTATEs of values that the database cannot store; the driver itself raises 22000, before the server is asked."""
 
 
 def translated(error: BaseException, *, connection_lost: bool) -> BaseException:
-    """Return what an error before COMMIT means to the application; the error itself where it is a bug, or not ours."""
+    """Return the application's error for one before COMMIT; the error itself where it is a bug or no store error."""
     if isinstance(error, asyncpg.PostgresError):
         return _meaning(error)
-    if isinstance(error, TimeoutError):  # command_timeout: the statement was cancelled, and COMMIT never sent
+    if isinstance(error, TimeoutError):  # command_timeout: the statement was cancelled, and COMMIT was not sent
         return StoreUnavailable("a statement took too long", cause="time_out")
-    # An internal error of the client is said of a connection whose other end went away in the middle of something.
+    # asyncpg raises InternalClientError when the server closes the connection in the middle of a message.
     if isinstance(error, OSError | asyncpg.InternalClientError) or (
         connection_lost and isinstance(error, asyncpg.InterfaceError)
     ):

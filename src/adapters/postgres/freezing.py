@@ -1,4 +1,4 @@
-"""Freezing of accounts: by the owner of the schema alone, with a right that the service holds for one transaction."""
+"""Freezing of accounts by the owner of the schema, with a grant that lasts one transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,31 +11,31 @@ from tallystick.domain.users import UserId
 
 _SQL = Statements.load("freezing")
 
-_GIVE = f"GRANT UPDATE (frozen_at) ON tallystick.ledger_accounts TO {SERVICE_ROLE}"
-_TAKE_BACK = f"REVOKE UPDATE (frozen_at) ON tallystick.ledger_accounts FROM {SERVICE_ROLE}"
+_GRANT = f"GRANT UPDATE (frozen_at) ON tallystick.ledger_accounts TO {SERVICE_ROLE}"
+_REVOKE = f"REVOKE UPDATE (frozen_at) ON tallystick.ledger_accounts FROM {SERVICE_ROLE}"
 
 
 class AccountFreezing:
-    """Stops accounts, and lets them go on; who waits for their rows sees it."""
+    """Freezes and unfreezes accounts; transactions that wait for their rows see the change."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
 
     async def freeze(self, user_id: UserId, units: Sequence[Unit], at: datetime) -> list[Account]:
-        """Freeze a user's accounts, open or not, and return them: none of a user who was never seen.
+        """Freeze a user's accounts, opening those that do not exist, and return them; none for an unknown user.
 
-        One that is frozen keeps its time.
+        An account that is frozen already keeps its time.
         """
         return await self._run(_SQL.freeze, user_id, list(units), at)
 
     async def thaw(self, user_id: UserId, units: Sequence[Unit]) -> list[Account]:
-        """Let a user's accounts go on, and return those there are."""
+        """Unfreeze a user's accounts, and return those that exist."""
         return await self._run(_SQL.thaw, user_id, list(units))
 
     async def _run(self, statement: str, *arguments: object) -> list[Account]:
         async with (
             owner_session(self._dsn, name="freeze") as connection,
-            temporary_grant(connection, give=_GIVE, take_back=_TAKE_BACK),
+            temporary_grant(connection, grant=_GRANT, revoke=_REVOKE),
         ):
             rows = await connection.fetch(statement, *arguments)
         return sorted((Account(*row) for row in rows), key=lambda account: account.unit)

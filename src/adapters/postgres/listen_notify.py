@@ -1,4 +1,4 @@
-"""Changes of flags: LISTEN on a connection of its own, which goes past a pooler where there is a way."""
+"""Signals of switched flags: LISTEN on a separate connection, which bypasses a pooler where a direct URL is set."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 
 
 class ListenNotify(ChangeSignal):
-    """Signals when the channel is notified, and when it begins to listen: a notification may have come before.
+    """Signals when the channel is notified, and when listening begins, because a notification may have been missed.
 
-    A connection that does not answer within a heartbeat is given up, for a firewall may have dropped it in silence.
+    Each heartbeat checks the connection, because a firewall may drop idle connections without notice.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class ListenNotify(ChangeSignal):
             try:
                 connection = await self._connect()
                 pause = _FIRST_PAUSE_SECONDS
-                await self._stay(connection)
-            except Exception as error:  # noqa: BLE001  whatever it is: listeners poll, too
+                await self._listen_until_lost(connection)
+            except Exception as error:  # noqa: BLE001  after any error it reconnects; listeners poll meanwhile
                 logger().warning("the signal is out of reach", error=error)
             await asyncio.sleep(pause * (0.5 + self._randomness.fraction()))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -48,7 +48,7 @@ class ListenNotify(ChangeSignal):
         self._notified.clear()
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """Return a connection that listens."""
+        """Return a connection that listens to the channel."""
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             self._dsn,
             timeout=self._patience_seconds,
@@ -63,7 +63,7 @@ class ListenNotify(ChangeSignal):
             raise
         return connection
 
-    async def _stay(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _listen_until_lost(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Listen until the connection is lost."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())

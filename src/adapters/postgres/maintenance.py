@@ -1,4 +1,4 @@
-"""Maintenance by the owner of the schema: with rights that the service holds for one transaction."""
+"""Maintenance by the owner of the schema, with grants to the service that last one transaction."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,13 +13,13 @@ _LOCK = 0x7461_6C6C_7966_727A
 
 @asynccontextmanager
 async def owner_session(dsn: str, *, name: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Connect as the owner for as long as it takes, under a name that the server shows; Unreachable says why not."""
+    """Connect as the owner for the block, with an application name; Unreachable holds the reason where that fails."""
     connection = await connect(
         dsn,
         name=f"tallystick {name}",
         settings={
             "search_path": "tallystick",
-            # Statements look at whole tables, and a session that keeps a lock is idle for as long as others work.
+            # Statements read whole tables, and a session that only holds a lock is idle for the whole command.
             "statement_timeout": "0",
             "idle_session_timeout": "0",
         },
@@ -32,17 +32,17 @@ async def owner_session(dsn: str, *, name: str) -> AsyncIterator["asyncpg.Connec
 
 @asynccontextmanager
 async def temporary_grant(
-    connection: "asyncpg.Connection[asyncpg.Record]", *, give: str, take_back: str
+    connection: "asyncpg.Connection[asyncpg.Record]", *, grant: str, revoke: str
 ) -> AsyncIterator[None]:
-    """Be the service, with more rights than it has, for one transaction.
+    """Run the block in one transaction, as the service with additional grants.
 
-    Nobody else sees the rights: they are taken back in the transaction that gives them.
+    No other session sees the grants, because the same transaction revokes them.
     """
     async with connection.transaction():
-        # One at a time: two who give and take a right at once get in each other's way.
+        # One at a time: concurrent GRANTs on one table fail with "tuple concurrently updated".
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        await connection.execute(give)
+        await connection.execute(grant)
         await connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}")
         yield
         await connection.execute("RESET ROLE")
-        await connection.execute(take_back)
+        await connection.execute(revoke)

@@ -1,4 +1,4 @@
-"""Reconciliation of invites that were brought in from elsewhere: what differs, and putting it right."""
+"""Reconciliation of imported invites: finds wrong counters and repeated uses, and repairs them."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,11 +12,11 @@ from tallystick.adapters.postgres.statements import Statements
 
 _SQL = Statements.load("reconciliation")
 
-_GIVE = (
+_GRANT = (
     f"GRANT DELETE ON tallystick.invite_uses TO {SERVICE_ROLE}; "
     f"GRANT UPDATE (max_uses) ON tallystick.invites TO {SERVICE_ROLE}"
 )
-_TAKE_BACK = (
+_REVOKE = (
     f"REVOKE DELETE ON tallystick.invite_uses FROM {SERVICE_ROLE}; "
     f"REVOKE UPDATE (max_uses) ON tallystick.invites FROM {SERVICE_ROLE}"
 )
@@ -24,54 +24,54 @@ _KEY = "ALTER TABLE tallystick.invite_uses ADD CONSTRAINT invite_uses_pkey PRIMA
 
 
 class WrongInvite(msgspec.Struct, frozen=True):
-    """An invite whose counter or uses are not what they should be."""
+    """An invite with a wrong counter, with repeated uses, or with more users than seats."""
 
     invite_id: str
     code: str
     max_uses: int
     current_uses: int
     users: int
-    """Who took a seat, each once."""
+    """The number of different users who used it."""
     rows: int
-    """How many uses are stored, those of one user more than once among them."""
+    """The number of stored uses, repeated ones included."""
 
 
 class InviteReconciliation:
-    """Looks at every invite as the owner of the schema, and repairs one after the other under its row lock."""
+    """Finds wrong invites as the owner of the schema, and repairs each under its row lock."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["InviteSession"]:
-        """Connect for as long as it takes."""
+        """Connect for the block."""
         async with owner_session(self._dsn, name="reconcile") as connection:
             yield InviteSession(connection)
 
 
 class InviteSession:
-    """One look, and the repairs after it."""
+    """One connection of the owner, for finding wrong invites and repairing them."""
 
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._connection = connection
 
     async def wrong(self) -> Sequence[WrongInvite]:
-        """Return the invites that are not as they should be."""
+        """Return the wrong invites."""
         async with self._connection.transaction():
             await self._connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}")
             return [WrongInvite(*row) for row in await self._connection.fetch(_SQL.wrong_invites)]
 
     async def repair(self, invite: WrongInvite) -> None:
-        """Drop repeated uses, of which the earliest stays, and count anew."""
-        async with temporary_grant(self._connection, give=_GIVE, take_back=_TAKE_BACK):
+        """Delete all repeated uses but the earliest, and recount."""
+        async with temporary_grant(self._connection, grant=_GRANT, revoke=_REVOKE):
             await self._connection.execute(_SQL.lock, invite.code)
             await self._connection.execute(_SQL.drop_duplicates, invite.invite_id)
-            await self._connection.execute(_SQL.count_anew, invite.invite_id)
+            await self._connection.execute(_SQL.recount, invite.invite_id)
 
     async def has_key(self) -> bool:
-        """Tell whether the key that forbids repeated uses is there."""
+        """Tell whether the primary key of uses exists, which forbids repeated ones."""
         return bool(await self._connection.fetchval(_SQL.has_key))
 
     async def restore_key(self) -> None:
-        """Put back the key, which an import that brought repeated uses had to drop."""
+        """Add the primary key, which an import with repeated uses had to drop."""
         await self._connection.execute(_KEY)

@@ -27,7 +27,7 @@ class Statements:
                 if unfinished := _HEADER_WITHOUT_RESULT.match(line):
                     raise ValueError(f"{source}: the header of {unfinished[1]} names no result")
                 if not name and line.strip():
-                    raise ValueError(f"{source}: {line!r} stands before the first header")
+                    raise ValueError(f"{source}: {line!r} is before the first header")
                 if not line.startswith("--"):
                     lines.append(line)
                 continue
@@ -47,7 +47,7 @@ class Statements:
         if used != set(range(1, parameters + 1)):
             raise ValueError(f"{source}: {name} names {parameters} parameters and uses {sorted(used)}")
         if name in self._sql:
-            raise ValueError(f"{source}: {name} is there twice")
+            raise ValueError(f"{source}: two statements are called {name}")
         if not sql.endswith(";"):
             raise ValueError(f"{source}: {name} does not end with a semicolon")
         self._sql[name] = sql.removesuffix(";")

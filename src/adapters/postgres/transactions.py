@@ -1,4 +1,4 @@
-"""Units of work on PostgreSQL: READ COMMITTED with row locks, committed by a clean exit."""
+"""Transactions on PostgreSQL: READ COMMITTED with row locks; leaving the block without an exception commits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ from tallystick.adapters.postgres.stores.users import PostgresUsers
 from tallystick.application.transactions import CommitUncertain, Stores, TransactionAborted, Transactions
 
 _ROLLBACK_SECONDS = 1.0
-"""A server that does not answer for that long rolls back by itself when the connection is dropped."""
+"""After that, the connection is closed, at which the server rolls back."""
 _INSIDE: ContextVar[bool] = ContextVar("inside a transaction", default=False)
 
 
@@ -81,7 +81,7 @@ class PostgresTransactions(Transactions):
 
 
 def stores_on(connection: Connection) -> Stores:
-    """Return the stores of whatever transaction this connection is in."""
+    """Return stores on this connection, within its transaction if it has one."""
     return Stores(
         users=PostgresUsers(connection),
         codes=PostgresReferralCodes(connection),
@@ -128,7 +128,7 @@ async def _commit(connection: Connection) -> None:
         if isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
             raise CommitUncertain from error
         raise
-    if tag != "COMMIT":  # a statement had failed, and somebody went on regardless: the server rolled back
+    if tag != "COMMIT":  # an error of a statement was caught, and the server answers COMMIT with ROLLBACK
         raise TransactionAborted("the transaction had failed before its commit")
 
 
@@ -139,5 +139,5 @@ async def _roll_back(connection: Connection) -> None:
         async with asyncio.timeout(_ROLLBACK_SECONDS):
             await connection.execute("ROLLBACK")
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-        # The last one is said of a connection whose other end went away in the middle of a statement.
+        # asyncpg raises InternalClientError when the server closes the connection in the middle of a message.
         terminate(connection)

@@ -1,4 +1,4 @@
-"""Broken constraints, by name: those that a race can break, and those that only a bug can."""
+"""Names of constraints: those that a concurrent transaction can make fail, and those that only a bug can."""
 
 RACES: frozenset[str] = frozenset(
     {
@@ -13,7 +13,7 @@ RACES: frozenset[str] = frozenset(
         "collected_rewards_pkey",
         "invite_uses_pkey",
         "credentials_pkey",
-        # What they refer to was there a moment ago: a backfill is being taken back.
+        # A rollback of a backfill can delete the referenced row.
         "phone_verifications_user_fkey",
         "referral_codes_user_fkey",
         "referral_edges_invitee_fkey",
@@ -25,9 +25,9 @@ RACES: frozenset[str] = frozenset(
         "credentials_user_fkey",
     }
 )
-"""Constraints that a rival can make a batch break, who stored first what the rule could not see yet.
+"""Constraints that fail where a concurrent transaction stored a row that the rule did not see.
 
-The batch is run again: the rule sees the rival and refuses by a value, which is stored like every other answer.
+The batch is run again: the rule sees the row and refuses by a value, which is stored like every other answer.
 """
 
 GUARDS: frozenset[str] = frozenset(
@@ -118,4 +118,4 @@ GUARDS: frozenset[str] = frozenset(
         "schema_migrations_pkey",
     }
 )
-"""Constraints that hold whatever the application does: one that breaks is a bug, and a 500."""
+"""Constraints that only a bug can make fail, which is answered with 500."""

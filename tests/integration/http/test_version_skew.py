@@ -55,7 +55,7 @@ async def test_new_code_on_an_older_schema_is_unready_and_never_fails(
 ) -> None:
     dsn = await new_database()
     for migration in reversed(shipped()[kept:]):
-        await migrator(dsn).take_back(migration.version)
+        await migrator(dsn).roll_back(migration.version)
 
     ready, answers = await statuses(dsn, flags=flags)
 

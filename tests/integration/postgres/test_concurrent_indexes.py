@@ -115,7 +115,7 @@ async def test_a_way_back_may_ask_to_run_outside_a_transaction_too(empty_dsn: st
     )
     await migrator(empty_dsn, [TABLE, back]).apply()
 
-    await migrator(empty_dsn, [TABLE, back]).take_back("0002")
+    await migrator(empty_dsn, [TABLE, back]).roll_back("0002")
 
     async with session(empty_dsn) as owner:
         assert (await is_valid(owner), await versions(owner)) == (None, ["0001"])

@@ -47,13 +47,13 @@ class TestMigrations:
 
     async def test_all_of_them_taken_back(self, migrated_dsn: str) -> None:
         for migration in reversed(shipped()):
-            await migrator(migrated_dsn).take_back(migration.version)
+            await migrator(migrated_dsn).roll_back(migration.version)
 
         (breach,) = await breaches(migrated_dsn)
         assert breach.startswith("migrations are missing: 0001")
 
     async def test_one_that_is_missing(self, migrated_dsn: str) -> None:
-        await migrator(migrated_dsn).take_back(NEWEST)
+        await migrator(migrated_dsn).roll_back(NEWEST)
 
         assert await breaches(migrated_dsn) == [f"migrations are missing: {NEWEST}; run 'tallystick migrate'"]
 

@@ -61,7 +61,7 @@ class TestRefusals:
         await both.apply()
 
         with pytest.raises(MigrationRefused, match="0001 is not the newest"):
-            await both.take_back("0001")
+            await both.roll_back("0001")
         async with session(empty_dsn) as owner:
             assert await versions(owner) == ["0001", "0002"]
 
@@ -96,7 +96,7 @@ class TestFailures:
         await migrator(empty_dsn, [stuck]).apply()
 
         with pytest.raises(asyncpg.DivisionByZeroError):
-            await migrator(empty_dsn, [stuck]).take_back("0001")
+            await migrator(empty_dsn, [stuck]).roll_back("0001")
 
         async with session(empty_dsn) as owner:
             assert (await versions(owner), await relations(owner)) == (["0001"], {"one"})
@@ -107,7 +107,7 @@ class TestTakeBack:
         await migrator(empty_dsn).apply()
 
         for migration in reversed(shipped()):
-            await migrator(empty_dsn).take_back(migration.version)
+            await migrator(empty_dsn).roll_back(migration.version)
 
         async with session(empty_dsn) as owner:
             assert (await versions(owner), await relations(owner)) == ([], set())
@@ -120,7 +120,7 @@ class TestTakeBack:
         async with session(empty_dsn) as owner:
             before = await relations(owner)
         for migration in reversed(shipped()[kept:]):
-            await migrator(empty_dsn).take_back(migration.version)
+            await migrator(empty_dsn).roll_back(migration.version)
 
         assert await migrator(empty_dsn).apply() == shipped()[kept:]
 

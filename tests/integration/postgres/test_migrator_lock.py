@@ -49,7 +49,7 @@ async def test_taking_back_waits_for_the_lock_too(empty_dsn: str) -> None:
         await holder.fetchval("SELECT pg_advisory_lock($1)", LOCK_ID)
 
         with pytest.raises(MigrationRefused, match="another migrator has held the lock"):
-            await migrator(empty_dsn, one, wait_seconds=0.1).take_back("0001")
+            await migrator(empty_dsn, one, wait_seconds=0.1).roll_back("0001")
 
         assert await relations(holder) == {"one"}
 

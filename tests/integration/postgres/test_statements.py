@@ -51,16 +51,16 @@ async def staged(connection: Connection, capability: str) -> AsyncIterator[None]
 
 
 BY_THE_OWNER = {
-    "reconciliation": (reconciliation._GIVE, reconciliation._TAKE_BACK, ["drop_duplicates", "count_anew"]),
-    "freezing": (freezing._GIVE, freezing._TAKE_BACK, ["freeze", "thaw"]),
+    "reconciliation": (reconciliation._GRANT, reconciliation._REVOKE, ["drop_duplicates", "recount"]),
+    "freezing": (freezing._GRANT, freezing._REVOKE, ["freeze", "thaw"]),
     "backfill_runs": (
-        backfill_runs.GIVE,
-        backfill_runs.TAKE_BACK,
+        backfill_runs.GRANT,
+        backfill_runs.REVOKE,
         ["drop_users", "drop_codes", "drop_malformed", "drop_runs"],
     ),
     "backfill_rollback": (
-        backfill_removals.GIVE,
-        backfill_removals.TAKE_BACK,
+        backfill_removals.GRANT,
+        backfill_removals.REVOKE,
         [
             "uncredit",
             "close_accounts",
@@ -138,13 +138,13 @@ async def test_maintenance_needs_the_rights_that_it_is_lent_and_is_left_with_non
     capability: str, owner_dsn: str
 ) -> None:
     """The owner lends them to the service within one transaction; `test_row_level_security` knows the rest."""
-    named, (give, take_back, needing) = headers(capability), BY_THE_OWNER[capability]
+    named, (grant, revoke, needing) = headers(capability), BY_THE_OWNER[capability]
     async with session(owner_dsn) as owner, owner.transaction():
-        await owner.execute(f"SET LOCAL search_path = tallystick; {give}; SET LOCAL ROLE tallystick_app")
+        await owner.execute(f"SET LOCAL search_path = tallystick; {grant}; SET LOCAL ROLE tallystick_app")
         for name, sql in statements(capability):
             assert await owner.fetch(f"EXPLAIN {sql}", *[None for _ in named[name]])
 
-        await owner.execute(f"RESET ROLE; {take_back}; SET LOCAL ROLE tallystick_app")
+        await owner.execute(f"RESET ROLE; {revoke}; SET LOCAL ROLE tallystick_app")
         for name in needing:
             refused = owner.transaction()
             await refused.start()

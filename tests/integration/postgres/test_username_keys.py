@@ -21,7 +21,7 @@ COLLIDING = {"zoe": "Ada", "ada": "ada ", "bob": "ａｄａ", "cid": "ada", "dan
 
 async def back_to_before(dsn: str) -> None:
     for migration in reversed(shipped()[len(BEFORE) :]):
-        await migrator(dsn).take_back(migration.version)
+        await migrator(dsn).roll_back(migration.version)
 
 
 async def name(owner: Session, users: Sequence[tuple[str, str]]) -> None:

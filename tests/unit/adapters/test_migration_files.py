@@ -31,7 +31,7 @@ class TestParse:
         ["1_words.sql", "00001_words.sql", "0001-words.sql", "0001_Words.sql", "0001_words.sql.orig", "0001_.sql"],
     )
     def test_another_file_name_is_refused(self, name: str) -> None:
-        with pytest.raises(ValueError, match=r"a migration is called 0001_words\.sql"):
+        with pytest.raises(ValueError, match=r"the name of a migration looks like 0001_words\.sql"):
             parse(name, TEXT)
 
     @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ class TestOrder:
         assert [migration.version for migration in ordered] == ["0002", "0004"]
 
     def test_a_number_that_is_there_twice_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="0002 is there twice"):
+        with pytest.raises(ValueError, match="two migrations have the number 0002"):
             in_order(self.numbered("0001", "0002", "0002", "0003"))
 
 

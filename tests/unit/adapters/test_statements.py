@@ -49,8 +49,8 @@ class TestWhatIsRefused:
         with pytest.raises(ValueError, match=r"find names 2 parameters and uses \[1, 3\]"):
             load("-- find(a, b) -> int", "SELECT $1, $3;")
 
-    def test_a_name_that_is_there_twice(self) -> None:
-        with pytest.raises(ValueError, match="find is there twice"):
+    def test_two_statements_of_one_name(self) -> None:
+        with pytest.raises(ValueError, match="two statements are called find"):
             load("-- find() -> int", "SELECT 1;", "-- find() -> int", "SELECT 2;")
 
     @pytest.mark.parametrize("header", ["-- find(a)", "-- find()"])
@@ -60,7 +60,7 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("line", ["SELECT 1;", "-- a comment about the file", "-- Find(ids)"])
     def test_text_before_the_first_header(self, line: str) -> None:
-        with pytest.raises(ValueError, match="stands before the first header"):
+        with pytest.raises(ValueError, match="is before the first header"):
             load(line, "-- find() -> int", "SELECT 1;")
 
     @pytest.mark.parametrize("body", [("SELECT 1",), ("SELECT 1; SELECT 2",), ()])

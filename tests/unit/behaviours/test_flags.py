@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from tallystick.adapters.memory.tables import GuardBroken
+from tallystick.adapters.memory.tables import ConstraintViolated
 from tallystick.application.idempotency import IdempotencyMismatch, Replayed
 from tallystick.domain.flags import Flag, FlagLocked, FlagPinned, FlagState, Switch
 from tests.switchboards import DEFAULTS, LOCKED, Switchboard
@@ -76,7 +76,9 @@ class TestSwitchFlags:
         assert (await board.switch(MINT, on=False)).enabled is False
 
     async def test_no_way_round_the_rule_stores_it_either(self, world: World) -> None:
-        with pytest.raises((GuardBroken, asyncpg.CheckViolationError), match="flags_mint_in_referral_api_stays_off"):
+        with pytest.raises(
+            (ConstraintViolated, asyncpg.CheckViolationError), match="flags_mint_in_referral_api_stays_off"
+        ):
             async with world.transactions.begin() as stores:
                 await stores.flags.store([Switch(MINT, enabled=True, updated_at=world.clock.now(), updated_by="ada")])
 
@@ -85,7 +87,7 @@ class TestSwitchFlags:
     async def test_a_flag_is_stored_once_at_a_time(self, world: World) -> None:
         board = Switchboard(world)
 
-        with pytest.raises((GuardBroken, asyncpg.CardinalityViolationError)):
+        with pytest.raises((ConstraintViolated, asyncpg.CardinalityViolationError)):
             async with world.transactions.begin() as stores:
                 await stores.flags.store([board.wanted(POINTS, on=False), board.wanted(POINTS, on=True)])
 

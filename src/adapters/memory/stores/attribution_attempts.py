@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.referrals import AttributionAttempt, AttributionAttempts
 from tallystick.domain.users import UserId
 
@@ -14,15 +14,15 @@ class MemoryAttributionAttempts(AttributionAttempts):
         self._view = view
 
     async def record(self, attempts: Collection[AttributionAttempt], *, keep: int) -> None:
-        self._view.writing()
+        self._view.require_writable()
         keys = {(attempt.user_id, attempt.code_digest, attempt.reason) for attempt in attempts}
         if len(keys) < len(attempts):
-            raise GuardBroken("ON CONFLICT DO UPDATE command cannot affect row a second time")
+            raise ConstraintViolated("ON CONFLICT DO UPDATE command cannot affect row a second time")
         for attempt in attempts:
             if attempt.user_id not in self._view.users:
-                raise GuardBroken("attribution_attempts_user_fkey")
+                raise ConstraintViolated("attribution_attempts_user_fkey")
             if attempt.reason == "no_code":
-                raise GuardBroken("attribution_attempts_reason_known")
+                raise ConstraintViolated("attribution_attempts_reason_known")
             self._view.attempts.put((attempt.user_id, attempt.code_digest, attempt.reason), attempt)
         for user_id in {attempt.user_id for attempt in attempts}:
             for beyond in (await self.of(user_id))[keep:]:
@@ -33,7 +33,7 @@ class MemoryAttributionAttempts(AttributionAttempts):
         return sorted(theirs, key=lambda each: (-each.attempted_at.timestamp(), each.code_digest, each.reason))
 
     async def forget(self, user_ids: Collection[UserId]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for user_id in user_ids:
             for attempt in await self.of(user_id):
                 self._view.attempts.remove((user_id, attempt.code_digest, attempt.reason))

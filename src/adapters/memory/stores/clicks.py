@@ -15,8 +15,8 @@ class MemoryClickedCodes(ClickedCodes):
         self._view = view
 
     async def keep(self, codes: Collection[Code], at: datetime) -> set[Code]:
-        self._view.writing()
-        brought = {code for code in codes if code in self._view.brought or self._is_staged(code)}
+        self._view.require_writable()
+        brought = {code for code in codes if code in self._view.imported or self._is_staged(code)}
         for code in brought:
             if code not in self._view.clicked:
                 self._view.clicked.put(code, at)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.codes import Code, CodeEntry, ReferralCodes, normal_form
 from tallystick.domain.users import UserId
 
@@ -28,32 +28,36 @@ class MemoryReferralCodes(ReferralCodes):
         return {entry.user_id: entry.code for entry in sorted(aliases, key=self._demotion)}
 
     async def assign(self, entries: Sequence[CodeEntry]) -> set[UserId]:
-        self._view.writing()
+        self._view.require_writable()
         assigned: set[UserId] = set()
         for entry in sorted(entries, key=lambda entry: entry.code):
             if entry.user_id not in self._view.users or normal_form(entry.code) != entry.code:
-                raise GuardBroken("referral_codes_user_fkey or referral_codes_normal_form")
-            if entry.code in self._view.codes or await self.canonical([entry.user_id]) or self._is_brought(entry):
+                raise ConstraintViolated("referral_codes_user_fkey or referral_codes_normal_form")
+            if (
+                entry.code in self._view.codes
+                or await self.canonical([entry.user_id])
+                or self._is_planned_for_another(entry)
+            ):
                 continue
             self.put(entry)
             assigned.add(entry.user_id)
         return assigned
 
     async def demote(self, user_ids: Collection[UserId], at: datetime) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for entry in list(self._entries(user_ids)):
             if entry.is_canonical:
                 self._view.codes.put(entry.code, msgspec.structs.replace(entry, is_canonical=False))
                 self._view.demotions.put(entry.code, (at.timestamp(), sum(1 for _ in self._view.demotions.values())))
 
     async def retire(self, user_ids: Collection[UserId], at: datetime) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for entry in list(self._entries(user_ids)):
             if entry.is_canonical:
                 self._retire(entry, at)
 
     async def retire_aliases(self, user_id: UserId, at: datetime, *, after: str, limit: int) -> str | None:
-        self._view.writing()
+        self._view.require_writable()
         aliases = {e.code: e for e in self._entries([user_id]) if not e.is_canonical and e.code > after}
         page = sorted(aliases)[:limit]
         for code in page:
@@ -73,8 +77,8 @@ class MemoryReferralCodes(ReferralCodes):
         self._view.codes.put(entry.code, entry)
         self._view.codes_of.put(entry.user_id, (*(self._view.codes_of.get(entry.user_id) or ()), entry.code))
 
-    def _is_brought(self, entry: CodeEntry) -> bool:
-        """Tell whether somebody else brings the code along."""
+    def _is_planned_for_another(self, entry: CodeEntry) -> bool:
+        """Tell whether a backfill run planned the code for another user."""
         return any(
             claim.code == entry.code and claim.user_id != entry.user_id and kept_by is None
             for claim, kept_by in self._view.claims.values()

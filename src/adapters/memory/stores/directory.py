@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.identity import Credentials, IdentityDirectory
 from tallystick.domain.users import UserId, email_key
 
@@ -24,23 +24,23 @@ class MemoryIdentityDirectory(IdentityDirectory):
         return self._view.credentials.get(holder) if holder is not None else None
 
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Credentials]:
-        self._view.writing()
+        self._view.require_writable()
         return await self.find(user_ids)
 
     async def replace(self, credentials: Sequence[Credentials]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for each in credentials:
             if each.user_id in self._view.credentials:
                 self._view.credentials.put(each.user_id, each)
 
     async def forget(self, user_ids: Collection[UserId]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for user_id, credentials in (await self.find(user_ids)).items():
             self._view.credentials.put(user_id, msgspec.structs.replace(credentials, password_hash=None))
 
     async def enrol(self, credentials: Sequence[Credentials]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for each in credentials:
             if each.user_id in self._view.credentials or each.user_id not in self._view.users:
-                raise GuardBroken("credentials_pkey or credentials_user_fkey")
+                raise ConstraintViolated("credentials_pkey or credentials_user_fkey")
             self._view.credentials.put(each.user_id, each)

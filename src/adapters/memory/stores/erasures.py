@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.erasures import ErasureBacklog, Erasures
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import UserId
@@ -16,20 +16,20 @@ class MemoryErasures(Erasures):
         self._view = view
 
     async def begin(self, user_ids: Collection[UserId], at: datetime) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for user_id in user_ids:
             user = self._view.users.get(user_id)
             if user is None or user.deleted_at is None:
-                raise GuardBroken("users_erased_are_deleted")
+                raise ConstraintViolated("users_erased_are_deleted")
             if user_id not in self._view.erasing:
                 self._view.erasing.put(user_id, (user_id, at))
 
     async def lock(self, user_id: UserId) -> bool:
-        self._view.writing()
+        self._view.require_writable()
         return user_id in self._view.erasing
 
     async def end(self, user_id: UserId) -> None:
-        self._view.writing()
+        self._view.require_writable()
         self._view.erasing.remove(user_id)
 
     async def waiting(self, *, after: UserId, limit: int) -> list[UserId]:

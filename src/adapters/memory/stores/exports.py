@@ -17,7 +17,7 @@ from tallystick.domain.exports import (
 
 
 class MemoryExports(Exports):
-    """The tables of a view, sorted anew for each page."""
+    """The tables of a view, sorted for each page."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -28,7 +28,7 @@ class MemoryExports(Exports):
             "aliases": self._aliases,
             "edges": self._edges,
             "entries": self._entries,
-            # Nobody moves into memory.
+            # There are no backfills in memory.
             "conflicts": lambda: iter(()),
         }
         return sorted((row for row in rows[kind]() if row.place > after), key=lambda row: row.place)[:limit]

@@ -1,9 +1,9 @@
-"""Flags in memory, where nobody else can switch any."""
+"""Flags in memory, which only this process can switch."""
 
 import asyncio
 from collections.abc import Sequence
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.application.ports import ChangeSignal
 from tallystick.domain.flags import Flag, FlagBook, Switch
 
@@ -18,12 +18,12 @@ class MemoryFlagBook(FlagBook):
         return {switch.flag: switch for switch in self._view.flags.values()}
 
     async def store(self, switches: Sequence[Switch]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         if len({switch.flag for switch in switches}) != len(switches):
-            raise GuardBroken("a flag is stored twice at once")
+            raise ConstraintViolated("a flag is stored twice at once")
         for switch in switches:
             if switch.enabled and switch.flag.locked is not None:
-                raise GuardBroken("flags_mint_in_referral_api_stays_off")
+                raise ConstraintViolated("flags_mint_in_referral_api_stays_off")
             self._view.flags.put(switch.flag, switch)
 
 

@@ -9,13 +9,13 @@ from tallystick.domain.users import UserId
 
 
 class MemoryHoldings(Holdings):
-    """What the users of a view hold. Transactions take turns, so that nobody has to wait for a lock."""
+    """The number of rows that users of a view have. Only one transaction runs at a time, so that no lock is needed."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     async def lock(self, user_ids: Collection[UserId]) -> None:  # noqa: ARG002  there is nothing to lock
-        self._view.writing()
+        self._view.require_writable()
 
     async def count(self, name: CountedName, user_ids: Collection[UserId], *, up_to: int) -> dict[UserId, int]:
         view = self._view

@@ -18,13 +18,13 @@ from tallystick.domain.users import UserId
 
 
 class MemoryIdempotencyKeys(IdempotencyKeys):
-    """The replies of a view. Transactions take turns, so that no key is ever running in another one."""
+    """The replies of a view. Only one transaction runs at a time, so that no other one answers the same key."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
-        self._view.writing()
+        self._view.require_writable()
         stored = [self._view.replies.get((key.caller, key.key)) for key in keys]
         return ["fresh" if reply is None else reply[1] for reply in stored]
 
@@ -34,7 +34,7 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
     async def record(
         self, replies: Sequence[tuple[RequestKey, StoredReply]], bounds: UserBounds = DEFAULT_BOUNDS
     ) -> None:
-        self._view.writing()
+        self._view.require_writable()
         before = await self.totals({key.caller for key, _ in replies})
         if any(total.bytes >= bounds.reply_bytes for total in before.values()):
             raise WriteConflict("reply_totals")
@@ -47,14 +47,14 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
             self._view.replies.put((key.caller, key.key), (key, reply))
 
     async def forget(self, *, before: datetime, limit: int) -> int:
-        self._view.writing()
+        self._view.require_writable()
         old = [key for key, _ in self._view.replies.values() if key.at < before]
         for key in old[:limit]:
             self._remove(key.caller, key.key)
         return len(old[:limit])
 
     async def drop(self, caller: UserId, *, after: str, limit: int) -> str | None:
-        self._view.writing()
+        self._view.require_writable()
         held = sorted(key.key for key, _ in self._view.replies.values() if key.caller == caller and key.key > after)
         for key in held[:limit]:
             self._remove(caller, key)
@@ -78,7 +78,7 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
 
 
 class MemoryFingerprintKeys(FingerprintKeys):
-    """The key of a view."""
+    """The fingerprint key of a view."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -87,7 +87,7 @@ class MemoryFingerprintKeys(FingerprintKeys):
         return self._view.fingerprint_keys.get("requests")
 
     async def keep(self, fresh: bytes, *, where_replies_are_stored: bytes) -> None:
-        self._view.writing()
+        self._view.require_writable()
         if await self.find() is None:
             has_replies = any(True for _ in self._view.replies.values())
             self._view.fingerprint_keys.put("requests", where_replies_are_stored if has_replies else fresh)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.identity import Verification, Verifications
 from tallystick.domain.users import UserId
 
@@ -17,9 +17,9 @@ class MemoryVerifications(Verifications):
         return {user_id for user_id in user_ids if user_id in self._view.verifications}
 
     async def record(self, verifications: Sequence[Verification]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for verification in verifications:
             if verification.user_id not in self._view.users:
-                raise GuardBroken("phone_verifications_user_fkey")
+                raise ConstraintViolated("phone_verifications_user_fkey")
             if verification.user_id not in self._view.verifications:
                 self._view.verifications.put(verification.user_id, verification)

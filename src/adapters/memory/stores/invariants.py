@@ -1,4 +1,4 @@
-"""The promises in memory, counted over the tables."""
+"""The invariants in memory: counts of the values that break them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from tallystick.domain.users import UserId
 
 
 class MemoryInvariants(Invariants):
-    """The same questions as SQL asks, over the values of a view."""
+    """The same counts as the SQL statements, over the values of a view."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -19,15 +19,15 @@ class MemoryInvariants(Invariants):
     async def count(self) -> Sequence[Invariant]:
         counts: Mapping[str, Callable[[], int]] = {
             "one_code_each": self._without_one_code,
-            "living_codes_resolve": self._wrongly_resolving,
-            "verified_users_exist": self._verified_nobodies,
+            "living_codes_resolve": self._wrongly_retired,
+            "verified_users_exist": self._verified_without_user,
             "one_inviter_no_cycle": self._cycles,
             "seats_are_uses": self._wrong_seats,
             "balances_are_entries": self._wrong_balances,
             "lifetime_is_earned": self._unearned,
             "events_count_once": self._repeated_events,
             "slips_accrue_once": self._wrong_slips,
-            "waiting_is_not_credited": self._credited_and_waiting,
+            "waiting_is_not_credited": self._credited_and_pending,
             "collected_once_and_paid": self._unpaid,
             "referrals_are_edges": self._miscounted,
         }
@@ -43,14 +43,14 @@ class MemoryInvariants(Invariants):
             canonical[entry.user_id] += entry.is_canonical
         return sum(1 for user_id, count in canonical.items() if count != 1 and self._is_living(user_id))
 
-    def _wrongly_resolving(self) -> int:
+    def _wrongly_retired(self) -> int:
         return sum(
             (entry.retired_at is None) != self._is_living(entry.user_id)
             and (entry.retired_at is not None or entry.user_id not in self._view.erasing)
             for entry in self._view.codes.values()
         )
 
-    def _verified_nobodies(self) -> int:
+    def _verified_without_user(self) -> int:
         return sum(verified.user_id not in self._view.users for verified in self._view.verifications.values())
 
     def _cycles(self) -> int:
@@ -89,14 +89,14 @@ class MemoryInvariants(Invariants):
         return sum(count > 1 for count in events.values())
 
     def _wrong_slips(self) -> int:
-        there = {slip.event for slip in self._view.slips.values()}
+        existing = {slip.event for slip in self._view.slips.values()}
         credited = {entry.event for entry in self._view.entries.values() if entry.event_type == "rating_slip"}
         waiting = {pending.event for pending in self._view.pending.values() if pending.event_type == "rating_slip"}
-        lost = (credited | waiting) - there
-        return len(lost) + sum(not self._has_accrued(slip) for slip in self._view.slips.values())
+        orphaned = (credited | waiting) - existing
+        return len(orphaned) + sum(not self._has_accrued(slip) for slip in self._view.slips.values())
 
     def _has_accrued(self, slip: Slip) -> bool:
-        """Tell whether a slip has what its state says."""
+        """Tell whether a slip has the entry or the pending accrual that its state requires."""
         seq, pending = self._view.events.get(slip.event), self._view.pending.get(slip.event)
         entry = self._view.entries.get((slip.player_id, "points", seq)) if seq is not None else None
         earned = entry.amount if entry is not None else None
@@ -109,7 +109,7 @@ class MemoryInvariants(Invariants):
             case "accrual_pending":
                 return (earned, waiting) == (None, slip.points)
 
-    def _credited_and_waiting(self) -> int:
+    def _credited_and_pending(self) -> int:
         return sum(pending.event in self._view.events for pending in self._view.pending.values())
 
     def _unpaid(self) -> int:
@@ -120,8 +120,8 @@ class MemoryInvariants(Invariants):
         }
         collected = {(each.user_id, str(each.reward_id)): each for each in self._view.collected.values()}
         broken = len(paid.keys() ^ collected.keys())
-        for place in paid.keys() & collected.keys():
-            entry, each = paid[place], collected[place]
+        for key in paid.keys() & collected.keys():
+            entry, each = paid[key], collected[key]
             reward = self._view.rewards.get(each.reward_id)
             is_own = reward is not None and reward.owner_id == each.user_id
             broken += is_own or (entry.amount, entry.balance_after) != (-each.cost, each.balance_after)

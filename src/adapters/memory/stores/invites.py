@@ -6,22 +6,22 @@ from datetime import datetime
 import msgspec
 
 from tallystick.adapters.memory.stores.users import MemoryUsers
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.codes import Code, normal_form
 from tallystick.domain.invites import Invite, InviteId, Invites, InviteUse, SeatKey
 from tallystick.domain.users import UserId
 
 
 class MemoryInvites(Invites):
-    """The invites of a view, and who used them."""
+    """The invites of a view, and their uses."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     async def add(self, invite: Invite) -> bool:
-        self._view.writing()
+        self._view.require_writable()
         if normal_form(invite.code) != invite.code or invite.max_uses < 1:
-            raise GuardBroken("invites_normal_form or invites_capacity")
+            raise ConstraintViolated("invites_normal_form or invites_capacity")
         held = self._view.invites.get(invite.code)
         if held is None and invite.invite_id not in self._view.invite_codes:
             self._view.invites.put(invite.code, invite)
@@ -38,14 +38,14 @@ class MemoryInvites(Invites):
         return {code: invite for code, invite in found.items() if invite is not None}
 
     async def lock(self, codes: Collection[Code]) -> dict[Code, Invite]:
-        self._view.writing()
+        self._view.require_writable()
         return await self.by_code(codes)
 
     async def store(self, invites: Sequence[Invite]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for invite in invites:
             if invite.code not in self._view.invites or not 0 <= invite.current_uses <= invite.max_uses:
-                raise GuardBroken("invites_never_oversold")
+                raise ConstraintViolated("invites_never_oversold")
             self._view.invites.put(invite.code, invite)
 
     async def seats(
@@ -56,21 +56,21 @@ class MemoryInvites(Invites):
         return taken, await MemoryUsers(self._view).deleted(user_ids)
 
     async def record_uses(self, uses: Sequence[InviteUse]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for use in uses:
             key = SeatKey(use.invite_id, use.user_id)
             invite = await self.find(use.invite_id)
             if key in self._view.invite_uses or invite is None:
-                raise GuardBroken("invite_uses_pkey or invite_uses_invite_fkey")
+                raise ConstraintViolated("invite_uses_pkey or invite_uses_invite_fkey")
             self._view.invite_uses.put(key, use)
             await self.store([msgspec.structs.replace(invite, current_uses=invite.current_uses + 1)])
 
     async def uses_of(
         self, invite_id: InviteId, *, after: tuple[datetime, UserId] | None, limit: int
     ) -> list[InviteUse]:
-        own = sorted((use for use in self._view.invite_uses.values() if use.invite_id == invite_id), key=_place)
-        return [use for use in own if after is None or _place(use) > after][:limit]
+        own = sorted((use for use in self._view.invite_uses.values() if use.invite_id == invite_id), key=_sort_key)
+        return [use for use in own if after is None or _sort_key(use) > after][:limit]
 
 
-def _place(use: InviteUse) -> tuple[datetime, UserId]:
+def _sort_key(use: InviteUse) -> tuple[datetime, UserId]:
     return (use.used_at, use.user_id)

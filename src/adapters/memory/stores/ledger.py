@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.ledger import MAX_BALANCE, Account, AccountKey, Entry, EventKey, Ledger
 
 
@@ -13,13 +13,13 @@ class MemoryLedger(Ledger):
         self._view = view
 
     async def open(self, keys: Collection[AccountKey]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for key in keys:
             if key not in self._view.accounts:
                 self._view.accounts.put(key, Account(*key))
 
     async def lock(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
-        self._view.writing()
+        self._view.require_writable()
         held = await self.balances(keys)
         self._view.locked_accounts |= set(held)
         return held
@@ -39,12 +39,12 @@ class MemoryLedger(Ledger):
         return {key: entry for key, entry in found.items() if entry is not None}
 
     async def post(self, entries: Sequence[Entry]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for entry in entries:
             key = AccountKey(entry.user_id, entry.unit)
             account = self._view.accounts.get(key)
             if account is None or key not in self._view.locked_accounts:
-                raise GuardBroken("an entry was posted to an account that was not locked")
+                raise ConstraintViolated("an entry was posted to an account that was not locked")
             self._check(entry, account)
             self._view.events.put(entry.event, entry.seq)
             if entry.event_type == "grant":
@@ -54,18 +54,18 @@ class MemoryLedger(Ledger):
 
     def _check(self, entry: Entry, account: Account) -> None:
         if entry.event in self._view.events:
-            raise GuardBroken("ledger_entries_event_key")
+            raise ConstraintViolated("ledger_entries_event_key")
         if entry.event_type == "grant" and entry.event_key in self._view.grants:
-            raise GuardBroken("ledger_entries_grant_key")
+            raise ConstraintViolated("ledger_entries_grant_key")
         if (entry.seq, entry.balance_before) != (account.version + 1, account.balance):
-            raise GuardBroken("ledger_entries_pkey, or an entry that does not start where the last one ended")
+            raise ConstraintViolated("ledger_entries_pkey, or an entry that does not start where the last one ended")
         if entry.balance_after != entry.balance_before + entry.amount or not 0 <= entry.balance_after <= MAX_BALANCE:
-            raise GuardBroken("ledger_entries_add_up or ledger_accounts_never_negative")
+            raise ConstraintViolated("ledger_entries_add_up or ledger_accounts_never_negative")
         of_points = (entry.lifetime_after, entry.tier_before, entry.tier_after, entry.tier_progress)
         if any((fact is None) != (entry.unit != "points") for fact in of_points):
-            raise GuardBroken("ledger_entries_points_have_tiers")
+            raise ConstraintViolated("ledger_entries_points_have_tiers")
         if entry.lifetime_after is not None and entry.lifetime_after != account.lifetime + max(entry.amount, 0):
-            raise GuardBroken("lifetime points that do not grow by what is credited")
+            raise ConstraintViolated("lifetime points did not grow by the credited points")
 
     async def page(self, key: AccountKey, *, before: int | None, limit: int) -> list[Entry]:
         account = self._view.accounts.get(key)

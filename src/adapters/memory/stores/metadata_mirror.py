@@ -11,7 +11,7 @@ from tallystick.domain.users import UserId
 
 
 class MemoryMetadataMirror(MetadataMirror):
-    """What a view shows readers of the legacy field."""
+    """The codes that readers of the legacy field get in a view."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -36,14 +36,14 @@ class MemoryMetadataMirror(MetadataMirror):
         return "stale" if canonical not in {None, mirrored} else None
 
     async def write(self, user_ids: Collection[UserId], at: datetime) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for user_id, code in (await MemoryReferralCodes(self._view).canonical(user_ids)).items():
             user = self._view.users.get(user_id)
             if user is not None and user.deleted_at is None:
                 self._view.mirrored.put(user_id, (code, at))
 
     async def erase(self, user_ids: Collection[UserId]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for user_id in user_ids:
             self._view.mirrored.remove(user_id)
 
@@ -52,6 +52,6 @@ class MemoryMetadataMirror(MetadataMirror):
 
 
 def mirrored_code(view: View, user_id: UserId) -> Code | None:
-    """Return what readers of the legacy field are shown of a user."""
+    """Return the code that readers of the legacy field get for a user."""
     code, _ = view.mirrored.get(user_id) or (None, None)
     return code

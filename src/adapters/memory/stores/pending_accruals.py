@@ -5,44 +5,46 @@ from datetime import datetime
 
 import msgspec
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.ledger import EventKey
 from tallystick.domain.pending_accruals import Backlog, PendingAccrual, PendingAccruals
 from tallystick.domain.users import UserId
 
 
 class MemoryPendingAccruals(PendingAccruals):
-    """What waits in a view."""
+    """The pending accruals of a view."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     async def add(self, pending: Sequence[PendingAccrual]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for each in pending:
             if each.event in self._view.pending or each.player_id not in self._view.users or each.points < 1:
-                raise GuardBroken("pending_accruals_pkey, pending_accruals_player_fkey or pending_accruals_positive")
+                raise ConstraintViolated(
+                    "pending_accruals_pkey, pending_accruals_player_fkey or pending_accruals_positive"
+                )
             self._view.pending.put(each.event, each)
 
     async def lock(self, events: Collection[EventKey]) -> dict[EventKey, PendingAccrual]:
-        self._view.writing()
+        self._view.require_writable()
         found = {event: self._view.pending.get(event) for event in sorted(events)}
         return {event: pending for event, pending in found.items() if pending is not None}
 
     async def store(self, pending: Sequence[PendingAccrual]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for each in pending:
             if each.event not in self._view.pending:
-                raise GuardBroken("what does not wait was tried")
+                raise ConstraintViolated("an accrual that is not pending was stored")
             self._view.pending.put(each.event, each)
 
     async def remove(self, events: Collection[EventKey]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for event in events:
             self._view.pending.remove(event)
 
     async def take_due(self, *, before: datetime, at: datetime, limit: int, needs_phone: bool) -> list[PendingAccrual]:
-        self._view.writing()
+        self._view.require_writable()
         due = [
             each
             for each in self._view.pending.values()
@@ -56,13 +58,13 @@ class MemoryPendingAccruals(PendingAccruals):
         return taken
 
     async def page(self, *, after: tuple[datetime, EventKey] | None, limit: int) -> list[PendingAccrual]:
-        waiting = sorted(self._view.pending.values(), key=_place)
-        return [each for each in waiting if after is None or _place(each) > after][:limit]
+        waiting = sorted(self._view.pending.values(), key=_sort_key)
+        return [each for each in waiting if after is None or _sort_key(each) > after][:limit]
 
     async def backlog(self) -> Backlog:
         since = [each.created_at for each in self._view.pending.values() if each.is_stuck]
         return Backlog(len(since), min(since, default=None))
 
 
-def _place(pending: PendingAccrual) -> tuple[datetime, EventKey]:
+def _sort_key(pending: PendingAccrual) -> tuple[datetime, EventKey]:
     return (pending.created_at, pending.event)

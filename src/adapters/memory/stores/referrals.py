@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.application.transactions import WriteConflict
 from tallystick.domain.referrals import Edge, Edges, Leader, Leaderboard
 from tallystick.domain.users import User, UserId
@@ -31,15 +31,15 @@ class MemoryEdges(Edges):
         return found
 
     async def record(self, edges: Sequence[Edge]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for edge in edges:
             if edge.invitee_id not in self._view.users or edge.inviter_id not in self._view.users:
-                raise GuardBroken("referral_edges_invitee_fkey or referral_edges_inviter_fkey")
+                raise ConstraintViolated("referral_edges_invitee_fkey or referral_edges_inviter_fkey")
             if edge.code is not None and edge.code not in self._view.codes:
-                raise GuardBroken("referral_edges_code_fkey")
+                raise ConstraintViolated("referral_edges_code_fkey")
             back = self._view.edges.get(edge.inviter_id)
             if edge.inviter_id == edge.invitee_id:
-                raise GuardBroken("referral_edges_never_self")
+                raise ConstraintViolated("referral_edges_never_self")
             if back is not None and back.inviter_id == edge.invitee_id:
                 raise WriteConflict("referral_edges_no_cycle")
             if edge.invitee_id in self._view.edges:
@@ -57,7 +57,7 @@ class MemoryLeaderboard(Leaderboard):
         behind = [
             user
             for user in self._living()
-            if user.referrals > 0 and (after is None or _place(user) > (-after[0], after[1]))
+            if user.referrals > 0 and (after is None or _sort_key(user) > (-after[0], after[1]))
         ]
         return [
             Leader(user.user_id, user.profile.display_name or user.profile.username or "", user.referrals)
@@ -68,8 +68,8 @@ class MemoryLeaderboard(Leaderboard):
         return [(user.user_id, user.referrals) for user in self._living()[:limit]]
 
     def _living(self) -> list[User]:
-        return sorted((user for user in self._view.users.values() if user.deleted_at is None), key=_place)
+        return sorted((user for user in self._view.users.values() if user.deleted_at is None), key=_sort_key)
 
 
-def _place(user: User) -> tuple[int, UserId]:
+def _sort_key(user: User) -> tuple[int, UserId]:
     return (-user.referrals, user.user_id)

@@ -13,7 +13,7 @@ class MemorySchedules(Schedules):
         self._view = view
 
     async def lease(self, name: str, *, now: datetime, until: datetime, due_at: datetime) -> bool:
-        self._view.writing()
+        self._view.require_writable()
         before = self._view.leases.get(name)
         if before is None:
             self._view.leases.put(name, Lease(now, now))
@@ -25,7 +25,7 @@ class MemorySchedules(Schedules):
         return True
 
     async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
-        self._view.writing()
+        self._view.require_writable()
         before = self._view.leases.get(name)
         if before is None or before.until not in {held_until, until}:
             return False
@@ -33,7 +33,7 @@ class MemorySchedules(Schedules):
         return True
 
     async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
-        self._view.writing()
+        self._view.require_writable()
         before = self._view.leases.get(name)
         if before is None or before.until != held_until:
             return False

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.sessions import Session, SessionKey, Sessions
 from tallystick.domain.users import UserId
 
@@ -22,20 +22,20 @@ class MemorySessions(Sessions):
         return {key for key in keys if key in self._view.sessions and not self._is_deleted(key.user_id)}
 
     async def start(self, sessions: Sequence[Session]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for session in sessions:
             if session.created_at >= session.expires_at:
-                raise GuardBroken("sessions_times_ordered")
+                raise ConstraintViolated("sessions_times_ordered")
             if session.key not in self._view.sessions:
                 self._view.sessions.put(session.key, session)
 
     async def end(self, keys: Collection[SessionKey]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         for key in keys:
             self._view.sessions.remove(key)
 
     async def forget(self, *, before: datetime, limit: int) -> int:
-        self._view.writing()
+        self._view.require_writable()
         over = [session.key for session in self._view.sessions.values() if session.expires_at < before][:limit]
         await self.end(over)
         return len(over)

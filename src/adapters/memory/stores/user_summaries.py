@@ -1,4 +1,4 @@
-"""UserSummaries in memory."""
+"""Summaries of users in memory."""
 
 from collections.abc import Collection
 
@@ -10,7 +10,7 @@ from tallystick.domain.users import UserId, email_key
 
 
 class MemoryUserSummaries(UserSummaries):
-    """One user across the tables of a view."""
+    """Values of several tables of a view, joined by the user."""
 
     def __init__(self, view: View) -> None:
         self._view = view

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from tallystick.adapters.memory.tables import GuardBroken, View
+from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.application.transactions import WriteConflict
 from tallystick.domain.usernames import username_key
 from tallystick.domain.users import Profile, User, UserId, Users, email_key, is_user_id
@@ -16,17 +16,17 @@ class MemoryUsers(Users):
         self._view = view
 
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
-        self._view.writing()
+        self._view.require_writable()
         users = await self.find(user_ids)
         self._view.locked |= users.keys()
         return users
 
     async def admit(self, user_ids: Collection[UserId], at: datetime) -> set[UserId]:
-        self._view.writing()
+        self._view.require_writable()
         admitted = {user_id for user_id in user_ids if user_id not in self._view.users}
         for user_id in admitted:
             if not is_user_id(user_id):
-                raise GuardBroken("users_user_id_form")
+                raise ConstraintViolated("users_user_id_form")
             self._view.users.put(user_id, User(user_id, at))
         self._view.locked |= admitted
         return admitted
@@ -60,20 +60,20 @@ class MemoryUsers(Users):
         return list((await self.find({user_id for user_id in ids if user_id is not None})).values())
 
     async def store(self, users: Sequence[User]) -> None:
-        self._view.writing()
+        self._view.require_writable()
         self._check_claims(users)
         for user in users:
             before = self._view.users.get(user.user_id)
             if before is None or user.user_id not in self._view.locked:
-                raise GuardBroken("a user is stored who was not locked")
+                raise ConstraintViolated("a user was stored without a lock")
             if user.referrals < 0:
-                raise GuardBroken("users_referrals_not_negative")
+                raise ConstraintViolated("users_referrals_not_negative")
             if user.deleted_at is not None and user.profile != Profile():
-                raise GuardBroken("users_deleted_are_nobody")
+                raise ConstraintViolated("users_deleted_are_nobody")
             if before.profile.email is not None:
                 self._view.emails.remove(email_key(before.profile.email))
             if user.username_key is not None and user.profile.username is None:
-                raise GuardBroken("users_key_has_username")
+                raise ConstraintViolated("users_key_has_username")
             if before.username_key is not None:
                 self._view.usernames.remove(before.username_key)
             if user.profile.email is not None:
@@ -83,7 +83,7 @@ class MemoryUsers(Users):
             self._view.users.put(user.user_id, user)
 
     def _check_claims(self, users: Sequence[User]) -> None:
-        """Refuse what is held as the statement begins: in which order it would free and take things is unknown."""
+        """Refuse an address or username that another user has: a statement stores its rows in no fixed order."""
         emails, usernames = set[str](), set[str]()
         for user in users:
             if user.profile.email is not None:

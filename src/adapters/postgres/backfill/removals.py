@@ -27,8 +27,8 @@ _SHRINKING = (
 )
 """The tables of which rows are removed."""
 _TABLES = ", ".join(f"tallystick.{table}" for table in _SHRINKING)
-GIVE = f"GRANT DELETE ON {_TABLES} TO {SERVICE_ROLE}"
-TAKE_BACK = f"REVOKE DELETE ON {_TABLES} FROM {SERVICE_ROLE}"
+GRANT = f"GRANT DELETE ON {_TABLES} TO {SERVICE_ROLE}"
+REVOKE = f"REVOKE DELETE ON {_TABLES} FROM {SERVICE_ROLE}"
 INDEXES = {
     "backfill_codes_of_user": "referral_codes (user_id)",
     "backfill_edges_of_code": "referral_edges (code)",

@@ -15,8 +15,8 @@ from tallystick.domain.legacy_sources import MalformedLine
 _SQL = Statements.load("backfill_runs")
 
 _TABLES = "tallystick.legacy_users, tallystick.legacy_codes, tallystick.backfill_malformed, tallystick.backfill_runs"
-GIVE = f"GRANT DELETE ON {_TABLES} TO {SERVICE_ROLE}"
-TAKE_BACK = f"REVOKE DELETE ON {_TABLES} FROM {SERVICE_ROLE}"
+GRANT = f"GRANT DELETE ON {_TABLES} TO {SERVICE_ROLE}"
+REVOKE = f"REVOKE DELETE ON {_TABLES} FROM {SERVICE_ROLE}"
 
 
 class PostgresBackfillRuns(BackfillRuns):
@@ -76,7 +76,7 @@ class PostgresBackfillChunks(BackfillChunks):
 
 
 async def discard_unused(connection: Connection) -> None:
-    """Drop the plans that were never applied and all that was staged for them, with the rights that GIVE grants."""
+    """Drop the plans that were never applied and all that was staged for them, with the rights that GRANT grants."""
     runs = [row["run"] for row in await connection.fetch(_SQL.unused)]
     await drop_staged(connection, runs)
     await connection.execute(_SQL.drop_malformed, runs)

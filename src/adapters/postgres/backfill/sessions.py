@@ -73,7 +73,7 @@ class PostgresBackfillDatabase(BackfillDatabase):
     async def discard_unused(self) -> None:
         async with (
             owner_session(self._dsn, name="backfill") as connection,
-            temporary_grant(connection, give=runs.GIVE, take_back=runs.TAKE_BACK),
+            temporary_grant(connection, grant=runs.GRANT, revoke=runs.REVOKE),
         ):
             await runs.discard_unused(_pooled(connection))
 
@@ -113,7 +113,7 @@ class OwnerSession(_Session, RemovalSession):
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[BackfillStores]:
-        async with _translated(), temporary_grant(self._connection, give=removals.GIVE, take_back=removals.TAKE_BACK):
+        async with _translated(), temporary_grant(self._connection, grant=removals.GRANT, revoke=removals.REVOKE):
             yield _stores_on(self._connection)
 
     @asynccontextmanager

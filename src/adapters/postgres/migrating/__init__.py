@@ -1,1 +1,1 @@
-"""Migrations: read from files, and applied once."""
+"""Migrations: their files, and the migrator that applies them."""

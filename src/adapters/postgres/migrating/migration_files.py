@@ -1,4 +1,4 @@
-"""Migrations as files: dbmate's format, numbered, with a checksum over what was written."""
+"""Files of migrations: numbered, in dbmate's format, with a checksum of the text."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ _DOWN = re.compile(r"^-- migrate:down( transaction:false)?\s*$", re.MULTILINE)
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """One step of the schema, with its way back."""
+    """One change of the schema, and the statements that undo it."""
 
     version: str
     name: str
@@ -22,14 +22,14 @@ class Migration(msgspec.Struct, frozen=True):
     down: str
     checksum: str
     in_transaction: bool = True
-    back_in_transaction: bool = True
+    down_in_transaction: bool = True
 
 
 def parse(file_name: str, text: str) -> Migration:
-    """Read one file; ValueError says what is wrong with it."""
+    """Parse one file; ValueError holds the reason where it is malformed."""
     name = _NAME.match(file_name)
     if name is None:
-        raise ValueError(f"{file_name}: a migration is called 0001_words.sql")
+        raise ValueError(f"{file_name}: the name of a migration looks like 0001_words.sql")
     up, down = _UP.search(text), _DOWN.search(text)
     if up is None or down is None or down.start() < up.start():
         raise ValueError(f"{file_name}: '-- migrate:up' and then '-- migrate:down' are needed")
@@ -40,16 +40,16 @@ def parse(file_name: str, text: str) -> Migration:
         down=text[down.end() :].strip(),
         checksum=hashlib.sha256(text.encode()).hexdigest(),
         in_transaction=up[1] is None,
-        back_in_transaction=down[1] is None,
+        down_in_transaction=down[1] is None,
     )
 
 
 def in_order(migrations: Iterable[Migration]) -> list[Migration]:
-    """Return migrations by version, which may leave numbers out; ValueError where a number is there twice."""
+    """Return migrations by version, which may skip numbers; ValueError where two have one number."""
     ordered = sorted(migrations, key=lambda migration: migration.version)
     for one, other in pairwise(ordered):
         if one.version == other.version:
-            raise ValueError(f"migration {one.version} is there twice")
+            raise ValueError(f"two migrations have the number {one.version}")
     return ordered
 
 

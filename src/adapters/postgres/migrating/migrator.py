@@ -1,4 +1,4 @@
-"""The migrator: brings the schema to this version, once, whoever starts at the same time."""
+"""The migrator: applies missing migrations, one migrator at a time."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,7 +19,7 @@ else:  # asyncpg's classes take no parameters at run time
 
 LOCK_ID = 0x74616C6C79  # "tally"
 
-_BOOK = """
+_MIGRATIONS_TABLE = """
 CREATE SCHEMA IF NOT EXISTS tallystick;
 CREATE TABLE IF NOT EXISTS tallystick.schema_migrations (
     version text NOT NULL,
@@ -35,14 +35,11 @@ _CONCURRENT_INDEX = re.compile(
 
 
 class MigrationRefused(Exception):
-    """The database and this version do not fit, and going on would make it worse."""
+    """The migrations of the database do not match this version, or cannot be applied by this login."""
 
 
 class Migrator:
-    """Runs migrations as the owner, on one connection of its own.
-
-    The lock is polled: waiting inside pg_advisory_lock() holds a snapshot that CREATE INDEX CONCURRENTLY waits for.
-    """
+    """Runs migrations as the owner, on a separate connection."""
 
     def __init__(
         self,
@@ -58,7 +55,7 @@ class Migrator:
         self._wait_seconds = wait_seconds
 
     async def pending(self) -> list[Migration]:
-        """Return what `apply` would run; MigrationRefused as there."""
+        """Return the migrations that `apply` would run; MigrationRefused as there."""
         async with self._connected() as connection:
             return self._missing(await _applied(connection))
 
@@ -68,11 +65,11 @@ class Migrator:
             return await _may_migrate(connection)
 
     async def apply(self) -> list[Migration]:
-        """Run what is missing and return it.
+        """Run the missing migrations and return them.
 
-        MigrationRefused where a migration that ran has changed since, where the database is newer than this version,
-        where the login may not migrate, or where another migrator holds the lock for too long. A login that may not
-        migrate is enough as long as nothing is missing.
+        MigrationRefused where a migration was changed after it ran, where the database is newer than this version,
+        where the login may not migrate, or where another migrator holds the lock for too long. Where none is missing,
+        the login need not be allowed to migrate.
         """
         async with self._connected() as connection:
             if not self._missing(await _applied(connection)):
@@ -86,21 +83,21 @@ class Migrator:
                 return await self._apply_missing(connection)
 
     async def _apply_missing(self, connection: Connection) -> list[Migration]:
-        await connection.execute(_BOOK)
+        await connection.execute(_MIGRATIONS_TABLE)
         missing = self._missing(await _applied(connection))
         for migration in missing:
             await self._run(connection, migration)
         return missing
 
-    async def take_back(self, version: str) -> None:
-        """Run the way back of the newest migration, which has to be this one."""
+    async def roll_back(self, version: str) -> None:
+        """Undo the newest migration, which must have this version."""
         async with self._connected() as connection, self._locked(connection):
             applied = await _applied(connection)
             if not applied or max(applied) != version:
                 raise MigrationRefused(f"{version} is not the newest migration of this database")
             migration = next(migration for migration in self._migrations if migration.version == version)
             forget = "DELETE FROM tallystick.schema_migrations WHERE version = $1"
-            if migration.back_in_transaction:
+            if migration.down_in_transaction:
                 async with connection.transaction():
                     await connection.execute(migration.down)
                     await connection.execute(forget, version)
@@ -160,7 +157,7 @@ async def _applied(connection: Connection) -> dict[str, str]:
             return {}
         rows = await connection.fetch("SELECT version, checksum FROM tallystick.schema_migrations")
     except asyncpg.InsufficientPrivilegeError:
-        return {}  # the first migration lets the service in
+        return {}  # the first migration grants the service access
     return {row["version"]: row["checksum"] for row in rows}
 
 
@@ -175,13 +172,13 @@ async def _may_migrate(connection: Connection) -> bool:
 
 
 async def _one_by_one(connection: Connection, statements: str) -> None:
-    """Run statements outside a transaction: several in one message would be one."""
+    """Run statements outside a transaction: several in one message would share an implicit transaction."""
     for statement in _split(statements):
         await connection.execute(statement)
 
 
 def _split(text: str) -> list[str]:
-    """Split a text into statements; a semicolon between dollar quotes ends none."""
+    """Split a text into statements; a semicolon between dollar quotes does not end a statement."""
     statements = [""]
     for number, part in enumerate(text.split("$$")):
         if number % 2:
@@ -194,7 +191,7 @@ def _split(text: str) -> list[str]:
 
 
 async def _drop_invalid_index(connection: Connection, name: str) -> None:
-    """Drop what a cancelled CREATE INDEX CONCURRENTLY left: it is there, costs writes and serves no read."""
+    """Drop an invalid index, which a cancelled CREATE INDEX CONCURRENTLY left: it slows writes and no query uses it."""
     invalid = await connection.fetchval(
         "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", f"tallystick.{name}"
     )

@@ -31,7 +31,7 @@ WHERE ctid IN (
     WHERE numbered.number > 1
 );
 
--- count_anew(invite_id) -> nothing
+-- recount(invite_id) -> nothing
 -- The capacity of an oversold invite is raised to its number of users, so that no user loses a use.
 UPDATE tallystick.invites AS i
 SET current_uses = u.users, max_uses = greatest(i.max_uses, u.users)

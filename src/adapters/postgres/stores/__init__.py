@@ -1,1 +1,1 @@
-"""One store for each capability, on PostgreSQL; its statements stand in `sql`."""
+"""One store for each capability, on PostgreSQL; its statements are in `sql`."""

@@ -44,7 +44,7 @@ class PostgresErasures(Erasures):
 
 
 def last_key(page: asyncpg.Record | None, limit: int) -> str | None:
-    """Return the last key of a page with the columns `rows` and `last`; None where nothing is behind it."""
+    """Return the last key of a page with the columns `rows` and `last`; None where it was the last page."""
     if page is None:
         raise AssertionError("an aggregate without GROUP BY returns a row")
     last: str | None = page["last"]

@@ -8,7 +8,7 @@ _SQL = Statements.load("exports")
 
 
 class PostgresExports(Exports):
-    """Rows by the statement that is called like their kind; its columns are the fields of a row."""
+    """Rows of each kind, by the statement with the name of the kind."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -7,7 +7,7 @@ from tallystick.adapters.postgres.statements import Statements
 from tallystick.domain.flags import Flag, FlagBook, Switch
 
 CHANNEL = "tallystick_flags"
-"""The channel of LISTEN and NOTIFY that is notified when flags were switched."""
+"""The channel of NOTIFY for switched flags."""
 
 _SQL = Statements.load("flags")
 _KNOWN = frozenset(flag.value for flag in Flag)

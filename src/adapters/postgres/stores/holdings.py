@@ -12,7 +12,7 @@ _SQL = Statements.load("holdings")
 
 
 class PostgresHoldings(Holdings):
-    """Ranges of the tables that hold rows of users, each counted by the statement of its name."""
+    """Numbers of rows that users have, counted by the statement with the name of the count."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -26,5 +26,5 @@ class PostgresHoldings(Holdings):
 
 
 def _lock_id(user_id: UserId) -> int:
-    """Return the advisory lock of a user's holdings; two users who share one by chance only wait for each other."""
+    """Return the id of a user's advisory lock; two users with the same id only wait for each other."""
     return int.from_bytes(hashlib.sha256(f"holdings\x00{user_id}".encode()).digest()[:8], "big", signed=True)

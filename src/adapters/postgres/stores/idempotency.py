@@ -91,6 +91,6 @@ class PostgresFingerprintKeys(FingerprintKeys):
 
 
 def _lock_id(key: RequestKey) -> int:
-    """Return the advisory lock of a key; two that share one by chance only ask one of them to come again."""
+    """Return the id of a key's advisory lock; of two keys with the same id, one request is asked to repeat."""
     digest = hashlib.sha256(f"{key.caller}\x00{key.key}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,4 +1,4 @@
-"""The promises on PostgreSQL, counted by SQL."""
+"""The invariants on PostgreSQL: counts of the rows that break them."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _SQL = Statements.load("invariants")
 
 
 class PostgresInvariants(Invariants):
-    """One statement a promise; each reads whole tables."""
+    """One statement for each invariant; each reads whole tables."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

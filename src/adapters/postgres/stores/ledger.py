@@ -74,7 +74,7 @@ class PostgresLedger(Ledger):
 
 
 def _columns(rows: Collection[Sequence[object]], width: int) -> list[Sequence[object]]:
-    """Return rows as the arrays that `unnest` makes rows of again."""
+    """Return the columns of rows as arrays, for `unnest`."""
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 

@@ -13,7 +13,7 @@ _SQL = Statements.load("legacy_metadata")
 
 
 class PostgresLegacyMetadata(LegacyMetadata):
-    """What runs staged in `legacy_users` and `legacy_codes`."""
+    """Rows of `legacy_users` and `legacy_codes`, which backfill runs staged."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -59,14 +59,15 @@ class PostgresPendingAccruals(PendingAccruals):
             rows = await self._connection.fetch(_SQL.page, limit)
         else:
             created_at, event = after
-            place = (created_at, event.user_id, event.type, event.key)
-            rows = await self._connection.fetch(_SQL.page_after, *place, limit)
+            rows = await self._connection.fetch(
+                _SQL.page_after, created_at, event.user_id, event.type, event.key, limit
+            )
         return [PendingAccrual(*row) for row in rows]
 
     async def backlog(self) -> Backlog:
         row = await self._connection.fetchrow(_SQL.backlog)
         if row is None:
-            raise AssertionError("a count returns a row")
+            raise AssertionError("an aggregate without GROUP BY returns a row")
         return Backlog(*row)
 
 

@@ -11,8 +11,8 @@ from tallystick.domain.rating_slips import RatingSlips, Slip, SlipId, SlipState
 from tallystick.domain.times import bounded
 
 _SQL = Statements.load("rating_slips")
-_BEHIND_ALL = "~"
-"""No id comes behind it."""
+_AFTER_ALL = "~"
+"""A text after all ids."""
 
 
 class PostgresRatingSlips(RatingSlips):
@@ -55,7 +55,7 @@ class PostgresRatingSlips(RatingSlips):
         )
 
     async def page(self, *, state: SlipState | None, before: SlipId | None, limit: int) -> list[Slip]:
-        end = before if before is not None else _BEHIND_ALL
+        end = before if before is not None else _AFTER_ALL
         if state is None:
             rows = await self._connection.fetch(_SQL.page, end, limit)
         else:

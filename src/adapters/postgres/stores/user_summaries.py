@@ -1,4 +1,4 @@
-"""UserSummaries on PostgreSQL."""
+"""Summaries of users on PostgreSQL."""
 
 from collections.abc import Collection
 
@@ -14,7 +14,7 @@ _SQL = Statements.load("user_summaries")
 
 
 class PostgresUserSummaries(UserSummaries):
-    """One user's rows of several tables, joined by the user's id."""
+    """Rows of several tables, joined by the user's id."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

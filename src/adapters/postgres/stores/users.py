@@ -62,7 +62,7 @@ class PostgresUsers(Users):
 
 
 def user_from(row: asyncpg.Record) -> User:
-    """Return the user that a row with the columns of `users` holds."""
+    """Return the user of a row whose first columns are the fields of a user."""
     return User(
         user_id=row["user_id"],
         created_at=row["created_at"],
