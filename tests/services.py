@@ -20,8 +20,10 @@ from tallystick.application.ports import Clock
 from tallystick.application.transactions import Transactions
 from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.users import UserId
+from tallystick.entrypoints.group_commits import GroupCommits
+from tallystick.entrypoints.providers.http import App
 from tallystick.entrypoints.settings import Settings, Store, load
-from tallystick.entrypoints.wiring import App, Commits, build
+from tallystick.entrypoints.wiring import build
 
 JWT_SECRET = "a shared secret for tests, long enough"
 WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'a webhook secret for the tests..').decode()}"
@@ -164,6 +166,6 @@ async def running(
         transport = httpx2.ASGITransport(app, client=("203.0.113.7", 50000))
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as http:
             yield Caller(http), container
-        await (await container.get(Commits)).close(grace_seconds=1)
+        await (await container.get(GroupCommits)).close(grace_seconds=1)
     finally:
         await container.close()

@@ -16,9 +16,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from tallystick.adapters.identity.jwks import JwksCache
+from tallystick.entrypoints.group_commits import GroupCommits
 from tallystick.entrypoints.http.metrics_listener import serving
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
-from tallystick.entrypoints.wiring import App, Commits, MetricsApp
+from tallystick.entrypoints.providers.http import App, MetricsApp
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tallystick.entrypoints.worker.nightly import Nightly
@@ -49,7 +50,7 @@ class Server:
         container = self._build()
         try:
             self._app = await container.get(App)
-            commits = await container.get(Commits)
+            commits = await container.get(GroupCommits)
             upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
             nightly, clicks = await container.get(Nightly), await container.get(FlushClicks)
             await follow.look()

@@ -11,7 +11,8 @@ import pytest
 
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.ports import HistogramName
-from tallystick.entrypoints.wiring import App, MetricsApp, build
+from tallystick.entrypoints.providers.http import App, MetricsApp
+from tallystick.entrypoints.wiring import build
 from tests.services import BASE_URL, METRICS_TOKEN, Caller, settings
 
 LASTING_NAMES = {

@@ -1,0 +1,1 @@
+"""Providers: how the parts of the graph are made that need more than their constructor."""

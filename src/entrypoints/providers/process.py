@@ -1,0 +1,109 @@
+"""What a process has once: its clock, its metrics, its flags, its limits and its background tasks."""
+
+from collections.abc import AsyncIterator
+
+from dishka import Provider, Scope, alias, from_context, provide
+
+from tallystick.adapters.rate_limits.limiter import SlidingWindows
+from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.clicks import Clicks
+from tallystick.application.exports import ReadExport
+from tallystick.application.flags import FollowedFlags
+from tallystick.application.legacy_metadata import MirrorMetadata, NoteCodes
+from tallystick.application.minting import DrawCandidates
+from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, RateLimiter
+from tallystick.application.reads import SlowReads
+from tallystick.application.reconciliation import ReconcileMetadata
+from tallystick.application.transactions import Transactions
+from tallystick.domain.bounds import UserBounds
+from tallystick.domain.codes import draw_candidates
+from tallystick.domain.flags import Flags, Pins
+from tallystick.domain.loyalty import Tiers
+from tallystick.domain.rating_slips import Games
+from tallystick.domain.referral_points import ReferralPoints
+from tallystick.entrypoints.group_commits import GroupCommits
+from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.settings import Settings
+from tallystick.entrypoints.worker.clicks import FlushClicks
+from tallystick.entrypoints.worker.flags import FollowFlags
+from tallystick.entrypoints.worker.mirror import MirrorLater
+from tallystick.entrypoints.worker.nightly import Nightly
+from tallystick.entrypoints.worker.upkeep import Upkeep
+
+
+class Process(Provider):
+    """What a process has once: its clock, its metrics, its flags, its limits and its background tasks."""
+
+    scope = Scope.APP
+    settings = from_context(provides=Settings)
+    addresses = from_context(provides=Addresses)
+    clock = provide(SystemClock, provides=Clock)
+    randomness = provide(SystemRandomness, provides=Randomness)
+    prometheus = provide(PrometheusMetrics)
+    metrics = alias(source=PrometheusMetrics, provides=Metrics)
+    commits = provide(GroupCommits)
+    followed_flags = provide(FollowedFlags)
+    flags = alias(source=FollowedFlags, provides=Flags)
+    flush_clicks = provide(FlushClicks)
+    upkeep = provide(Upkeep)
+
+    @provide
+    def pins(self, settings: Settings) -> Pins:
+        return settings.flags
+
+    @provide
+    def bounds(self, settings: Settings) -> UserBounds:
+        return settings.bounds
+
+    @provide
+    def tiers(self, settings: Settings) -> Tiers:
+        return settings.tiers
+
+    @provide
+    def games(self, settings: Settings) -> Games:
+        return settings.games
+
+    @provide
+    def referral_points(self, settings: Settings) -> ReferralPoints:
+        return settings.referral_rules
+
+    @provide
+    def read_export(self, reads: SlowReads) -> ReadExport:
+        return ReadExport(reads)
+
+    @provide
+    async def limiter(self, settings: Settings, clock: Clock, metrics: Metrics) -> AsyncIterator[RateLimiter]:
+        windows = SlidingWindows(settings.rate_limits, clock, metrics, storage=settings.rate_limit_storage)
+        yield windows
+        await windows.close()
+
+    @provide
+    def candidates(self, randomness: Randomness) -> DrawCandidates:
+        return lambda: draw_candidates(randomness.bytes)
+
+    @provide
+    def follow(self, flags: FollowedFlags, signal: ChangeSignal) -> FollowFlags:
+        return FollowFlags(flags, signal)
+
+    @provide
+    def mirror_later(self, mirror: MirrorMetadata, flags: Flags, metrics: Metrics, commits: GroupCommits) -> NoteCodes:
+        later = MirrorLater(mirror, flags, metrics)
+        commits.close_afterwards(later.close)
+        return later
+
+    @provide
+    def clicks(self, transactions: Transactions, clock: Clock, metrics: Metrics) -> Clicks:
+        return Clicks(transactions, clock, metrics)
+
+    @provide
+    def nightly(
+        self,
+        transactions: Transactions,
+        reconcile: ReconcileMetadata,
+        flags: Flags,
+        clock: Clock,
+        randomness: Randomness,
+        settings: Settings,
+    ) -> Nightly:
+        return Nightly(transactions, reconcile, flags, clock, randomness, settings.reconcile_hour)
