@@ -9,7 +9,7 @@ import rich_click as click
 from rich.table import Table
 
 from tallystick.adapters.identity.jwks import JwksUnavailable, fetch_keys
-from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.contract.database_contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Migrator
 from tallystick.adapters.rate_limits.limiter import storage_fault

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dishka import Provider, Scope, provide
 
 from tallystick.adapters.identity.jwks import JwksCache
-from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.contract.database_contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.listen_notify import ListenNotify
 from tallystick.adapters.postgres.stores.flags import CHANNEL

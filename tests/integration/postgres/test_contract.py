@@ -8,7 +8,7 @@ import pytest
 import tallystick.adapters.postgres.database
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
-from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.contract.database_contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.adapters.system import SystemClock
@@ -194,7 +194,7 @@ class TestRights:
         finally:
             await superuser.execute(f"ALTER ROLE tallystick_app NO{above}")
 
-        assert "the role tallystick_app stands above row level security" in found
+        assert "the role tallystick_app is not restricted by row level security" in found
 
     async def test_a_session_that_did_not_become_the_service(
         self, migrated_dsn: str, server: tuple[str, str], monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from tallystick.adapters.embedded.provision import OWNER, SERVICE
-from tallystick.adapters.postgres.contract import DatabaseContract
+from tallystick.adapters.postgres.contract.database_contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings, session_settings
 from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused

@@ -1,0 +1,1 @@
+"""The contract with the database: what must hold before the service serves."""
