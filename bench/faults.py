@@ -20,8 +20,8 @@ import asyncpg
 import httpx2
 
 from tallystick.adapters.embedded.cluster import Cluster
-from tests.installations import Installation
-from tests.services import JWT_SECRET, WEBHOOK_SECRET, Caller
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET, Caller
+from tests.processes.installations import Installation
 
 QUIET_SECONDS = 10.0
 ATTACK_SECONDS = 15.0

@@ -18,8 +18,8 @@ from tallystick.adapters.embedded.provision import OWNER, SERVICE, provision
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
-from tests.services import Caller, Serve, running, settings
-from tests.worlds import World
+from tests.http.services import Caller, Serve, running, settings
+from tests.worlds.world import World
 
 NewDatabase = Callable[[], Awaitable[str]]
 

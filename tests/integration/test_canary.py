@@ -13,8 +13,8 @@ from dishka import Provider, Scope
 
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.telemetry.logs import Pseudonyms, configure
-from tests.processes import Process
-from tests.services import JWT_SECRET, WEBHOOK_SECRET, Caller, bearer, running, settings
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET, Caller, bearer, running, settings
+from tests.processes.service import Process
 
 USER = "canary.user@tagged.example"
 EMAIL = "canary.mail@tagged.example"

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from tallystick.entrypoints.cli.main import main
+from tests.http.replacements import SkewedClock, skewed
+from tests.http.services import Caller, running, settings
 from tests.integration.cli.conftest import on
 from tests.integration.conftest import service_of
-from tests.replacements import SkewedClock, skewed
-from tests.services import Caller, running, settings
 
 READY = [(29, None), (-29, None)]
 NOT_READY = [

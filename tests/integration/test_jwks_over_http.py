@@ -13,9 +13,9 @@ from tallystick.adapters.identity.jwks import JwksUnavailable, over_http
 from tallystick.adapters.memory.ports import ManualClock
 from tallystick.entrypoints.cli.check import of_the_keys
 from tallystick.entrypoints.settings import Settings, SettingsError, load
-from tests.replacements import stopped
-from tests.services import Caller, running, settings
-from tests.tokens import TURNED_AWAY, Issuer, answer_to, seconds_from_now
+from tests.http.replacements import stopped
+from tests.http.services import Caller, running, settings
+from tests.http.tokens import TURNED_AWAY, Issuer, answer_to, seconds_from_now
 
 MEBIBYTE = 1 << 20
 SENT_FOR_EVER = itertools.repeat(b"10000\r\n" + b" " * 0x10000 + b"\r\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import clean_environment
+from tests.processes.service import clean_environment
 
 ROOT = Path(__file__).parents[2]
 LAYERS = {"domain", "application", "adapters", "entrypoints"}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tallystick.adapters.memory.transactions import MemoryTransactions
-from tests.services import Caller, Serve, running, settings
-from tests.worlds import World
+from tests.http.services import Caller, Serve, running, settings
+from tests.worlds.world import World
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tallystick.domain.refusals import Failure, Incomplete, OutcomeUnknown, Refu
 from tallystick.entrypoints.http.problems import STATUS
 from tallystick.entrypoints.http.refusals import InternalError
 from tests.failures import ABSTRACT, BRANCHES, every_failure
-from tests.worlds import World
+from tests.worlds.world import World
 
 RETRYABLE = {Refusal: False, Unavailable: True, OutcomeUnknown: True, Incomplete: True, InternalError: False}
 STATUSES = {

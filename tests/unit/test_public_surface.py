@@ -12,8 +12,8 @@ import pytest
 
 import tallystick
 from tallystick.entrypoints.server import Server
-from tests.processes import clean_environment
-from tests.services import JWT_SECRET, WEBHOOK_SECRET
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET
+from tests.processes.service import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/public-surface.md").read_text(encoding="utf-8")

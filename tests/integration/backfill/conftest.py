@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.moving import Moving
-from tests.worlds import World
+from tests.worlds.moving import Moving
+from tests.worlds.world import World
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tallystick.domain.flags import Flag
 from tallystick.domain.ledger import AccountKey
 from tallystick.domain.users import Profile
 from tests.integration.postgres.sessions import database_name, session
-from tests.moving import LONG_AGO, Moving, a_user
+from tests.worlds.moving import LONG_AGO, Moving, a_user
 
 
 async def test_users_come_with_their_code_time_and_profile(moving: Moving) -> None:

@@ -7,7 +7,7 @@ from tallystick.application.exports import ReadExport
 from tallystick.domain.codes import Code
 from tallystick.domain.exports import ExportedConflict
 from tallystick.domain.users import UserId
-from tests.moving import Moving, a_user
+from tests.worlds.moving import Moving, a_user
 
 
 async def conflicts(moving: Moving) -> list[ExportedConflict]:

@@ -6,7 +6,7 @@ import pytest
 
 from tallystick.application.backfill_planning import PlanBackfill
 from tallystick.domain.backfill import Options, Run
-from tests.moving import Moving
+from tests.worlds.moving import Moving
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")
 NEW = "a new code"

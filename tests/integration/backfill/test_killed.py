@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 
 from tallystick.domain.backfill import Run
-from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.integration.postgres.wires import Fault, Wire, _read, cut
-from tests.moving import Moving, a_user
-from tests.processes import Process
+from tests.processes.installations import Installation
+from tests.processes.service import Process
+from tests.worlds.moving import Moving, a_user
 
 LINES = [
     a_user("ada", "ADA11111", points=5),

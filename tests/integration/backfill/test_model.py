@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from tallystick.domain.codes import normal_form
-from tests.moving import Moving, a_user
+from tests.worlds.moving import Moving, a_user
 
 CODES = (
     *("AAAA1111", "aaaa-1111", " aaaa 1111 ", "OOOO0000", "0000OOOO", "IIII1111", "1234", "123", "A" * 32, "A" * 64),

@@ -5,7 +5,7 @@ import pytest
 from tallystick.application.backfill_chunks import SourceChanged
 from tallystick.application.backfill_planning import DuplicatesUnresolved
 from tallystick.domain.codes import Code
-from tests.moving import Moving, a_user
+from tests.worlds.moving import Moving, a_user
 
 
 async def test_it_counts_what_codes_there_are(moving: Moving) -> None:

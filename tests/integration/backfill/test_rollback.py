@@ -9,7 +9,7 @@ from tallystick.adapters.postgres.statements import Statements
 from tallystick.application.backfill_ports import BackfillRefused
 from tallystick.domain.codes import Code
 from tests.integration.postgres.sessions import database_name, login_of, session
-from tests.moving import Moving, a_user
+from tests.worlds.moving import Moving, a_user
 
 
 async def test_what_the_run_wrote_is_gone_and_what_was_here_is_as_it_was(moving: Moving) -> None:

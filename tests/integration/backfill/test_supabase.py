@@ -18,7 +18,7 @@ from tallystick.domain.legacy import LegacyRecord
 from tallystick.domain.legacy_sources import SourceError
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import Session, login_of, session
-from tests.moving import Moving
+from tests.worlds.moving import Moving
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 READER, PASSWORD = f"supabase_reader_{WORKER}", "p@ss:w/rd?#"

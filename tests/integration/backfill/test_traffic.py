@@ -10,8 +10,8 @@ from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.transactions import TransactionAborted
 from tallystick.domain.refusals import Failure
-from tests.moving import Moving, a_user
-from tests.worlds import World
+from tests.worlds.moving import Moving, a_user
+from tests.worlds.world import World
 
 USERS = 300
 POLL_SECONDS = 0.05

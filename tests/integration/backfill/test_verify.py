@@ -12,8 +12,8 @@ from tallystick.application.backfill_ports import BackfillRefused
 from tallystick.domain.backfill import Run, VerificationReport
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import database_name, session
-from tests.moving import Moving, a_user
-from tests.worlds import World
+from tests.worlds.moving import Moving, a_user
+from tests.worlds.world import World
 
 LINES = [
     a_user("ada", "ADA11111", points=5),

@@ -12,9 +12,9 @@ import pytest
 
 from tallystick.adapters.embedded.provision import provision
 from tallystick.adapters.postgres.database import Database
-from tests.installations import Installation
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET
 from tests.integration.conftest import owner_of, service_of, with_database
-from tests.services import JWT_SECRET, WEBHOOK_SECRET
+from tests.processes.installations import Installation
 
 Spoil = Callable[[str], Awaitable[None]]
 

@@ -16,13 +16,13 @@ from click.testing import CliRunner, Result
 from tallystick.adapters.postgres.backfill import sessions
 from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatabase, service_session
 from tallystick.entrypoints.cli.main import main
-from tests.installations import Installation, until
 from tests.integration.cli.conftest import Spoil, on
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import database_name, session, transactions_on
-from tests.moving import a_user
-from tests.processes import PROGRAM, Process, clean_environment
-from tests.worlds import World
+from tests.processes.installations import Installation, until
+from tests.processes.service import PROGRAM, Process, clean_environment
+from tests.worlds.moving import a_user
+from tests.worlds.world import World
 
 ADA, BEN = a_user("ada", "ADA11111", points=40), a_user("ben", "ada-11111", day=2, referred_by="ada")
 CONTESTED = [a_user("ada", "SAME1111", day=None), a_user("ben", "SAME1111")]

@@ -9,7 +9,7 @@ import rich_click as click
 from click.testing import CliRunner
 
 from tallystick.entrypoints.cli.main import main
-from tests.installations import Installation, answer
+from tests.processes.installations import Installation, answer
 
 COMMANDS = {
     "serve",

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from tallystick.entrypoints.cli.main import main
-from tests.installations import Installation
 from tests.integration.cli.test_commands import every_command
+from tests.processes.installations import Installation
 
 ARGUMENTS = {
     "backfill plan": ["--source", "users.jsonl"],

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tallystick.entrypoints.cli.outputs import opened
-from tests.installations import Installation, until_true
 from tests.integration.cli.conftest import Spoil
 from tests.integration.postgres.sessions import session, transactions_on
-from tests.processes import PROGRAM, Process, clean_environment
-from tests.worlds import World
+from tests.processes.installations import Installation, until_true
+from tests.processes.service import PROGRAM, Process, clean_environment
+from tests.worlds.world import World
 
 LONGEST = "Z" * 32
 MANY = """

@@ -7,9 +7,9 @@ import pytest
 
 from tallystick.domain.flags import Flag
 from tallystick.domain.users import is_user_id
-from tests.installations import Installation, standing_still, until, until_ready, workers_of
-from tests.processes import Process
-from tests.switchboards import DEFAULTS
+from tests.processes.installations import Installation, standing_still, until, until_ready, workers_of
+from tests.processes.service import Process
+from tests.worlds.switchboards import DEFAULTS
 
 
 def told(connected: Installation, *arguments: str, **environment: str) -> dict[str, dict[str, Any]]:

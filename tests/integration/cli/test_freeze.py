@@ -9,8 +9,8 @@ import pytest
 
 from tallystick.adapters.postgres.freezing import AccountFreezing
 from tallystick.domain.users import UserId
-from tests.installations import Installation
 from tests.integration.postgres.sessions import session
+from tests.processes.installations import Installation
 
 
 async def may_freeze(dsn: str) -> bool:

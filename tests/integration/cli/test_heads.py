@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.installations import Installation, answer
-from tests.processes import Process
+from tests.processes.installations import Installation, answer
+from tests.processes.service import Process
 
 ENOUGH = 64 * 1024 * 1024
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.installations import Installation, answer
+from tests.processes.installations import Installation, answer
 
 NEVER_IMPORTED = {"faker", "polyfactory", "httpx"}
 """Litestar needs them for examples in its OpenAPI document and for its test client."""

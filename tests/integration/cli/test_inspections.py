@@ -7,10 +7,10 @@ import pytest
 
 from tallystick.application.invariants import PROMISES
 from tallystick.application.readiness import Topic
-from tests.installations import Installation
+from tests.http.services import JWT_SECRET
 from tests.integration.cli.conftest import Spoil
 from tests.integration.postgres.sessions import login_of
-from tests.services import JWT_SECRET
+from tests.processes.installations import Installation
 
 CHECKS = get_args(Topic)
 UNGUARDED = "ALTER TABLE tallystick.users NO FORCE ROW LEVEL SECURITY"

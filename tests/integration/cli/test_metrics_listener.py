@@ -5,8 +5,8 @@ import re
 import httpx2
 import pytest
 
-from tests.installations import Installation, answer, until, until_true
-from tests.raw_http import send
+from tests.http.raw import send
+from tests.processes.installations import Installation, answer, until, until_true
 
 AT = re.compile(r"Measurements are at (http://\S+)/metrics")
 

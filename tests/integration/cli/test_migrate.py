@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from tallystick.adapters.postgres.migrating.migration_files import shipped
-from tests.installations import Installation
+from tests.processes.installations import Installation
 
 ALL = [f"{migration.version}_{migration.name}" for migration in shipped()]
 

@@ -9,11 +9,11 @@ import rich_click as click
 
 from tallystick.adapters.embedded.provision import SERVICE
 from tallystick.entrypoints.cli.main import main
-from tests.installations import Installation
 from tests.integration.cli.conftest import installed, on
 from tests.integration.poolers import IGNORED, Pooler, pooling
 from tests.integration.postgres.sessions import Session, database_name, session, superuser_of
-from tests.moving import a_user
+from tests.processes.installations import Installation
+from tests.worlds.moving import a_user
 
 
 def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

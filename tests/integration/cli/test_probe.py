@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from tallystick.entrypoints.cli.main import main
-from tests.installations import Installation, answer, until_true
 from tests.integration.cli.conftest import Spoil
+from tests.processes.installations import Installation, answer, until_true
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tallystick.entrypoints.cli.main import main
-from tests.installations import Installation
 from tests.integration.cli.conftest import Spoil, on
 from tests.integration.postgres.sessions import session
+from tests.processes.installations import Installation
 
 INVITE = "INSERT INTO tallystick.invites (code, invite_id, owner_id, max_uses, current_uses, created_at) VALUES"
 USE = "INSERT INTO tallystick.invite_uses (invite_id, user_id, attempt_id, used_at) VALUES"

@@ -7,11 +7,11 @@ import pytest
 
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import DATABASE
-from tests.installations import Installation
+from tests.http.services import JWT_SECRET
+from tests.http.tokens import good_token
 from tests.integration.postgres.sessions import session
 from tests.integration.races.connections import connected
-from tests.services import JWT_SECRET
-from tests.tokens import good_token
+from tests.processes.installations import Installation
 
 INVITES = 10
 WRONG = (

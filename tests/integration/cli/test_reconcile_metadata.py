@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 from tallystick.adapters.postgres.stores.metadata_mirror import PostgresMetadataMirror
 from tallystick.application.transactions import StoreUnavailable
 from tallystick.entrypoints.cli.main import main
-from tests.installations import Installation
 from tests.integration.cli.conftest import on
 from tests.integration.postgres.sessions import transactions_on
-from tests.worlds import World
+from tests.processes.installations import Installation
+from tests.worlds.world import World
 
 NOTHING = {"users": 0, "unadopted": 0, "stale": 0, "missing": 0, "orphaned": 0, "failed": 0}
 Reconcile = Callable[..., Awaitable[Result]]

@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.installations import Installation
+from tests.http.services import signature_headers
+from tests.http.tokens import HS256, by_secret, claims, token
 from tests.integration.cli.conftest import on
-from tests.processes import Process
-from tests.services import signature_headers
-from tests.tokens import HS256, by_secret, claims, token
+from tests.processes.installations import Installation
+from tests.processes.service import Process
 
 WALK = {"before": "{old}", "add": "{old} {new}", "switch": "{new} {old}", "drop": "{new}"}
 """What every instance lists in each round."""

@@ -11,7 +11,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.installations import Installation, answer, has_ended, until, until_true
+from tests.processes.installations import Installation, answer, has_ended, until, until_true
 
 
 def test_it_starts_in_an_empty_folder_and_is_ready_where_it_says_that_it_listens(installation: Installation) -> None:

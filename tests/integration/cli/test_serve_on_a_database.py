@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.installations import Installation, until_ready
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET
 from tests.integration.cli.conftest import Spoil, on
-from tests.services import JWT_SECRET, WEBHOOK_SECRET
+from tests.processes.installations import Installation, until_ready
 
 
 @pytest.mark.parametrize(

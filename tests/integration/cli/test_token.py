@@ -12,7 +12,7 @@ from joserfc.jwk import OctKey
 
 from tallystick.domain.users import is_user_id
 from tallystick.entrypoints.cli.main import main
-from tests.services import JWT_SECRET
+from tests.http.services import JWT_SECRET
 
 GIVEN = {"TALLYSTICK_JWT_SECRET": JWT_SECRET}
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from tallystick.domain.tokens import REMEDIES
 from tallystick.entrypoints.cli.main import main
-from tests.services import JWT_SECRET
-from tests.tokens import good_token, provider, seconds_from_now
+from tests.http.services import JWT_SECRET
+from tests.http.tokens import good_token, provider, seconds_from_now
 from tests.unit.http.test_token_refusals import AUDIENCE, GOOD, ISSUER, REFUSED, SESSION_SECRET, of_ours, signed
 
 SECRET = {

@@ -5,7 +5,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.processes import PROGRAM, clean_environment
+from tests.processes.service import PROGRAM, clean_environment
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 TOUR = re.compile(r"<!-- tour: .*?-->(.*?)<!-- end of the tour -->", re.DOTALL)

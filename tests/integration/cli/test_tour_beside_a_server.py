@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.integration.cli.test_tour import commands, free_port
-from tests.processes import PROGRAM, clean_environment
+from tests.processes.service import PROGRAM, clean_environment
 
 _OWN_NETWORK = ("unshare", "--net", "--map-current-user", "--keep-caps")
 _LOOPBACK_UP = "ip link set lo up"

@@ -8,9 +8,9 @@ import pytest
 
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import OWNER, SERVICE
-from tests.installations import Installation, until
 from tests.integration.cli.conftest import on
 from tests.integration.postgres.sessions import session
+from tests.processes.installations import Installation, until
 
 PASSWORDS = ("owner.password", "service.password", "postgres.password")
 

@@ -10,11 +10,11 @@ import pytest
 from tallystick.adapters.identity.code_digests import CodeDigests
 from tallystick.adapters.identity.keys import KeyRing
 from tallystick.domain.users import Profile
-from tests.installations import Installation
+from tests.http.services import JWT_SECRET
 from tests.integration.postgres.sessions import transactions_on
-from tests.processes import PROGRAM, clean_environment
-from tests.services import JWT_SECRET
-from tests.worlds import World
+from tests.processes.installations import Installation
+from tests.processes.service import PROGRAM, clean_environment
+from tests.worlds.world import World
 
 ADA = Profile("ada@example.org", "ada", "Ada", "+4512345678")
 

@@ -9,11 +9,11 @@ import httpx2
 import pytest
 
 from tallystick.entrypoints.http.protocol import MAX_CHUNKS
-from tests.installations import Installation, until
+from tests.http.raw import RawAnswer, connect, request, send, until_closed
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET, bearer, signature_headers
 from tests.integration.cli.conftest import installed
-from tests.processes import Process
-from tests.raw_http import RawAnswer, connect, request, send, until_closed
-from tests.services import JWT_SECRET, WEBHOOK_SECRET, bearer, signature_headers
+from tests.processes.installations import Installation, until
+from tests.processes.service import Process
 
 ORIGIN = "https://app.example.org"
 CLOSE = "Connection: close"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.installations import (
+from tests.processes.installations import (
     Installation,
     answer,
     has_ended,
@@ -20,7 +20,7 @@ from tests.installations import (
     until_true,
     workers_of,
 )
-from tests.processes import Process
+from tests.processes.service import Process
 
 _HEALTHZ = re.compile(r'^http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} (\S+)$', re.MULTILINE)
 

@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
 from tests.integration.postgres.wires import Wire, wired
-from tests.services import Caller, running, settings
-from tests.worlds import World
+from tests.worlds.world import World
 
 INSTANCES = 8
 

@@ -13,11 +13,11 @@ from tallystick.domain.invites import Invite
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.rewards import Reward
 from tallystick.domain.users import UserId
+from tests.http.services import Caller
 from tests.integration.postgres.wires import Fault, Wire
 from tests.integration.races.purses import buy, give, with_credits
-from tests.services import Caller
 from tests.unit.behaviours.test_http_loyalty import award
-from tests.worlds import World
+from tests.worlds.world import World
 
 CUTS = 200
 PRICE = 40

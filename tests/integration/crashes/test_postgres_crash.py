@@ -14,10 +14,10 @@ from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
-from tests.services import Caller, running, settings
 from tests.unit.behaviours.test_http_referrals import code_of
-from tests.worlds import World
+from tests.worlds.world import World
 
 CRASHES = 3
 WORKERS = 16

@@ -13,14 +13,14 @@ from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import UserId
-from tests.installations import Installation
+from tests.http.services import JWT_SECRET
+from tests.http.tokens import good_token
 from tests.integration.cli.conftest import installed
 from tests.integration.races.connections import ConnectionLost, connected
 from tests.integration.races.purses import with_credits
-from tests.processes import Process
-from tests.services import JWT_SECRET
-from tests.tokens import good_token
-from tests.worlds import World
+from tests.processes.installations import Installation
+from tests.processes.service import Process
+from tests.worlds.world import World
 
 KILLS = 20
 ANSWERS_BEFORE_A_KILL = 75

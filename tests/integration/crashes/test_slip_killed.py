@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tallystick.domain.rating_slips import Slip
-from tests.installations import Installation
+from tests.http.services import bearer
 from tests.integration.cli.conftest import installed, on
 from tests.integration.postgres.wires import Fault, Wire, _read, cut
 from tests.integration.races.connections import Answer, ConnectionLost, connected
-from tests.processes import Process
-from tests.services import bearer
-from tests.worlds import World
+from tests.processes.installations import Installation
+from tests.processes.service import Process
+from tests.worlds.world import World
 
 MORE_THAN_THERE_ARE = 30
 FEWEST_STEPS = 9

@@ -8,12 +8,12 @@ import httpx2
 import psutil
 import pytest
 
-from tests.installations import until_true
+from tests.http.services import bearer
 from tests.integration.cli.conftest import installed, on
 from tests.integration.conftest import NewDatabase, with_database
 from tests.integration.postgres.sessions import Session, database_name, session
-from tests.processes import Process
-from tests.services import bearer
+from tests.processes.installations import until_true
+from tests.processes.service import Process
 
 ROWS = 200_000
 BOUND_BYTES = 30 * 1024 * 1024

@@ -16,12 +16,12 @@ from tallystick.domain.flags import Flag
 from tallystick.entrypoints import server as module
 from tallystick.entrypoints.server import Server
 from tallystick.entrypoints.wiring import build
+from tests.http.replacements import following
+from tests.http.services import BASE_URL, Caller, settings
 from tests.integration.postgres.sessions import Session, session
-from tests.replacements import following
-from tests.services import BASE_URL, Caller, settings
-from tests.switchboards import Switchboard, until_holds
 from tests.unit.behaviours.test_http_flags import listed, switch
-from tests.worlds import World
+from tests.worlds.switchboards import Switchboard, until_holds
+from tests.worlds.world import World
 
 NEVER = 3600.0
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"

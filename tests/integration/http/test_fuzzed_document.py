@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PROGRAM, Process, clean_environment
-from tests.services import JWT_SECRET, WEBHOOK_SECRET, bearer
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET, bearer
+from tests.processes.service import PROGRAM, Process, clean_environment
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 EXAMPLES = "8"

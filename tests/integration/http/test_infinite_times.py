@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.http.services import Caller
+from tests.http.wallets import invited
 from tests.integration.postgres.sessions import session, superuser_of
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import invited
 
 SLIP = {"player_id": "ada", "game": "slots", "average_bet": 1}
 

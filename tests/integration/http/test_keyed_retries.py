@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.services import JWT_SECRET, Serve, bearer
+from tests.http.services import JWT_SECRET, Serve, bearer
 
 
 async def test_an_instance_with_other_secrets_answers_a_retry(serve: Serve) -> None:

@@ -6,9 +6,9 @@ import pytest
 from dishka import AsyncContainer
 
 from tallystick.application.clicks import Clicks
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
-from tests.services import Caller, running, settings
-from tests.worlds import World
+from tests.worlds.world import World
 
 Service = tuple[Caller, AsyncContainer]
 

@@ -1,6 +1,6 @@
 """Sessions on several instances: what ends one ends it everywhere, at the next request."""
 
-from tests.services import Serve
+from tests.http.services import Serve
 from tests.unit.behaviours.test_http_sessions import CHANGE, CHANGE_BODY, SIGN_OUT, signed_in, statuses
 from tests.unit.behaviours.test_http_sign_in import by_cookie, by_token, signed_up
 

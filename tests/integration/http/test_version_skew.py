@@ -3,10 +3,10 @@
 import pytest
 
 from tallystick.adapters.postgres.migrating.migration_files import shipped
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import session
-from tests.services import Caller, running, settings
 
 BODY = {"display_name": "Ada", "referred_by": "NOBODY99"}
 CALLS = [

@@ -7,7 +7,7 @@ import pytest
 from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
 from tallystick.domain.users import Profile, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
-from tests.worlds import World
+from tests.worlds.world import World
 
 USER = UserId("leaver")
 WHOSE = {

@@ -18,8 +18,8 @@ from tallystick.domain.flags import Flag
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.integration.postgres.wires import Wire, wired
-from tests.switchboards import DEFAULTS, Switchboard, until_holds
-from tests.worlds import World
+from tests.worlds.switchboards import DEFAULTS, Switchboard, until_holds
+from tests.worlds.world import World
 
 POINTS = Flag.POINTS_ENABLED
 NEVER = 3600.0

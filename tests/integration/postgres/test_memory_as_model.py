@@ -12,7 +12,7 @@ from tallystick.domain.invites import Invite
 from tallystick.domain.rewards import Reward
 from tallystick.domain.users import UserId
 from tests.integration.postgres.twins import Twins, run
-from tests.worlds import World
+from tests.worlds.world import World
 
 USERS = [UserId(name) for name in ("ada", "bob", "cid", "dan")]
 # Few of each, so that they meet.

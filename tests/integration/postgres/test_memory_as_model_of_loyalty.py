@@ -15,7 +15,7 @@ from tallystick.domain.ledger import MAX_BALANCE, AccountKey
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.users import UserId
 from tests.integration.postgres.twins import Twins, run
-from tests.worlds import World
+from tests.worlds.world import World
 
 USERS = [UserId(name) for name in ("ada", "bob", "cid", "dan")]
 # Few of each, so that they meet.

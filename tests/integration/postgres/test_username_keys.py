@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.domain.usernames import username_form, username_key
+from tests.http.services import running, settings
 from tests.integration.conftest import NewDatabase
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import Session, session
-from tests.services import running, settings
 
 BEFORE = [migration for migration in shipped() if migration.version < "0019"]
 INSERT = (

@@ -21,7 +21,7 @@ from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import CollectionKey, Reward
 from tallystick.domain.users import UserId
 from tests.integration.conftest import _empty, service_of
-from tests.worlds import World
+from tests.worlds.world import World
 
 Tell = Callable[[World], Awaitable[Any]]
 

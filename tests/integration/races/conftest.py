@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
-from tests.services import Caller, running, settings
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 @pytest.fixture

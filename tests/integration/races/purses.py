@@ -10,8 +10,8 @@ from tallystick.application.idempotency import Keyed
 from tallystick.domain.ledger import AccountKey
 from tallystick.domain.rewards import Reward
 from tallystick.domain.users import UserId
-from tests.services import Caller
-from tests.worlds import World
+from tests.http.services import Caller
+from tests.worlds.world import World
 
 T = TypeVar("T")
 R = TypeVar("R")

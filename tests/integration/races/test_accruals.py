@@ -15,11 +15,11 @@ from tallystick.application.points import Accrued
 from tallystick.application.rating_slips import Completed, RecoverSlip
 from tallystick.application.referrals import UpsertResult
 from tallystick.domain.rating_slips import Slip
+from tests.http.services import Caller
 from tests.integration.races.purses import in_waves
-from tests.services import Caller
 from tests.unit.behaviours.test_http_loyalty import award, seen
 from tests.unit.behaviours.test_http_rating_slips import complete, opened, recover
-from tests.worlds import World
+from tests.worlds.world import World
 
 WORKERS = 8
 ROUNDS = 5

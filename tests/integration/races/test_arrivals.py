@@ -3,9 +3,9 @@
 import asyncio
 from collections import Counter
 
-from tests.services import Caller
+from tests.http.services import Caller
 from tests.unit.behaviours.test_http_referrals import code_of
-from tests.worlds import World
+from tests.worlds.world import World
 
 ROUNDS = 60
 

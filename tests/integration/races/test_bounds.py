@@ -10,8 +10,8 @@ from tallystick.application.group_commit import GroupCommit
 from tallystick.application.idempotency import AnswerOnce, Keyed
 from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
 from tests.unit.behaviours.test_bounds import Holder, a_user, held
-from tests.wallets import encode_for_test
-from tests.worlds import World
+from tests.worlds.wallets import encode_for_test
+from tests.worlds.world import World
 
 
 @pytest.mark.parametrize("name", COUNTED)

@@ -19,15 +19,15 @@ from tallystick.application.transactions import Stores
 from tallystick.domain.flags import Flag
 from tallystick.domain.invites import InviteId, InviteUse
 from tallystick.domain.ledger import Entry
-from tests.installations import Installation
+from tests.http.services import Caller
+from tests.http.wallets import invited, redeemed
 from tests.integration.cli.conftest import installed, on
-from tests.services import Caller
-from tests.switchboards import DEFAULTS, LOCKED, Switchboard, until_holds
-from tests.unit.behaviours.http_wallets import invited, redeemed
+from tests.processes.installations import Installation
 from tests.unit.behaviours.test_http_flags import switched
 from tests.unit.behaviours.test_http_loyalty import award, credit
 from tests.unit.behaviours.test_http_rating_slips import complete, opened
-from tests.worlds import World
+from tests.worlds.switchboards import DEFAULTS, LOCKED, Switchboard, until_holds
+from tests.worlds.world import World
 
 SECONDS = float(os.environ.get("TALLYSTICK_TEST_FLIP_SECONDS", "6"))
 PAUSE_SECONDS = 0.2

@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 
 from tallystick.adapters.postgres.database import Database
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.sessions import Session, session
 from tests.integration.races.purses import balances, buy, give, in_waves, outcome, with_credits
-from tests.services import Caller, running, settings
-from tests.worlds import World
+from tests.worlds.world import World
 
 ROUNDS = 60
 USERS = [f"user-{number:02}" for number in range(30)]

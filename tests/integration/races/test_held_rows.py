@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
+from tests.http.services import running, settings
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.sessions import session
-from tests.services import running, settings
 from tests.unit.behaviours.test_http_loyalty import award, seen
 
 

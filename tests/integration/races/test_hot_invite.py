@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.installations import Installation
+from tests.http.tokens import good_token
 from tests.integration.cli.conftest import installed, on
 from tests.integration.races.connections import connected
-from tests.tokens import good_token
-from tests.worlds import World
+from tests.processes.installations import Installation
+from tests.worlds.world import World
 
 USERS = 10_000
 SEATS = 100_000

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 import httpx2
 import pytest
 
+from tests.http.services import Caller
 from tests.integration.postgres.sessions import session
 from tests.integration.races.purses import balances, buy, give, outcome, with_credits
-from tests.services import Caller
-from tests.worlds import World
+from tests.worlds.world import World
 
 WAYS = range(2, 11)
 NOT_DONE = {"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_MISMATCH"}

@@ -15,8 +15,8 @@ from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import Reward, RewardId
 from tallystick.domain.users import UserDeleted, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
-from tests.switchboards import until_holds
-from tests.worlds import World
+from tests.worlds.switchboards import until_holds
+from tests.worlds.world import World
 
 ADA = UserId("ada")
 Offering = Callable[[World, Reward], OfferReward | ChangeReward]

@@ -16,7 +16,7 @@ from tallystick.domain.legacy_metadata import Claim
 from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.worker.nightly import Nightly
 from tests.integration.postgres.sessions import connection_of
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class AdoptsBetween:

@@ -12,10 +12,10 @@ from tallystick.application.minting import DrawCandidates, Minted, mint
 from tallystick.domain.codes import Code, CodeEntry, draw_candidates
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
 from tests.integration.postgres.sessions import connection_of
-from tests.services import Caller, running, settings
-from tests.worlds import World
+from tests.worlds.world import World
 
 PARALLEL = 1000
 READS = 200

@@ -3,9 +3,9 @@
 import asyncio
 from collections import Counter
 
+from tests.http.services import Caller
 from tests.integration.races.purses import balances, buy, in_waves, outcome, with_credits
-from tests.services import Caller
-from tests.worlds import World
+from tests.worlds.world import World
 
 ROUNDS = 500
 CLAIMS = 20

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
-from tests.services import Caller, running, settings
 from tests.unit.behaviours.test_http_referrals import code_of
-from tests.worlds import World
+from tests.worlds.world import World
 
 USERS = 20
 CAP = 5

@@ -4,9 +4,9 @@ import asyncio
 from collections import Counter
 
 from tallystick.domain.invites import Invite
+from tests.http.services import Caller
 from tests.integration.races.purses import in_waves, outcome
-from tests.services import Caller
-from tests.worlds import World
+from tests.worlds.world import World
 
 ROUNDS = 50
 USERS = 50

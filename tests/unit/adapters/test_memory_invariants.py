@@ -14,9 +14,9 @@ from tallystick.domain.ledger import AccountKey
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.referrals import Edge
 from tallystick.domain.users import UserId
-from tests.legacies import LONG_AGO
-from tests.services import running, settings
-from tests.worlds import World
+from tests.http.services import running, settings
+from tests.worlds.legacy_metadata import LONG_AGO
+from tests.worlds.world import World
 
 ADA, BOB = UserId("ada"), UserId("bob")
 CREDITS, POINTS = AccountKey(ADA, "credits"), AccountKey(ADA, "points")

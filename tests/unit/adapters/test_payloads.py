@@ -8,7 +8,7 @@ import pytest
 from tallystick.adapters.webhooks.payloads import Envelope, UnknownShape, read_event
 from tallystick.adapters.webhooks.trust import Provider
 from tallystick.domain.identity_events import IdentityEvent
-from tests.providers import ABSENT, CONFIRMED_AT, NO_TIMES, NOT_TRUE, NOT_VERIFIED, body_of
+from tests.http.providers import ABSENT, CONFIRMED_AT, NO_TIMES, NOT_TRUE, NOT_VERIFIED, body_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

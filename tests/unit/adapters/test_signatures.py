@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tallystick.adapters.identity.signatures import SharedSecretSignatures
-from tests.services import JWT_SECRET
-from tests.tokens import HS256, by_secret, claims, encoded, token
+from tests.http.services import JWT_SECRET
+from tests.http.tokens import HS256, by_secret, claims, encoded, token
 
 HEADER = {**HS256, "kid": "first"}
 

@@ -1,13 +1,13 @@
 """What proves what is said in one table, and the page says the same."""
 
 from tallystick.adapters.webhooks.trust import TRUST
-from tests.trust_page import BEGIN, END, PAGE, render, written
+from tests.pages.trust import BEGIN, END, PAGE, render, written
 
 
 def test_the_page_is_up_to_date() -> None:
     page = PAGE.read_text(encoding="utf-8")
 
-    assert page == written(page), "the trust table has changed; write it anew: .venv/bin/python -m tests.trust_page"
+    assert page == written(page), "the trust table has changed; write it anew: .venv/bin/python -m tests.pages.trust"
     assert (page.count(BEGIN), page.count(END)) == (1, 1)
 
 

@@ -27,7 +27,7 @@ from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.worker.nightly import LEASE, Nightly
 from tallystick.entrypoints.worker.upkeep import Upkeep
-from tests.worlds import World
+from tests.worlds.world import World
 
 ADA, BOB = UserId("ada"), UserId("bob")
 

@@ -11,7 +11,7 @@ from tallystick.adapters.memory.tables import Tables
 from tallystick.application.idempotency import AnswerOnce, Replayed
 from tallystick.domain.users import UserDeleted
 from tests.unit.application.scenes import ADA, SCENES, MortalTransactions
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 def use_cases_that_answer_once() -> list[str]:

@@ -19,7 +19,7 @@ from tallystick.adapters.memory.tables import Tables
 from tallystick.application import erasures
 from tallystick.application.transactions import Transactions
 from tests.unit.application.scenes import SCENES, Attempt, Killed, MortalTransactions
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 def classes_that_begin_transactions() -> set[str]:

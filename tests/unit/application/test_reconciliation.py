@@ -12,7 +12,7 @@ from tallystick.application.transactions import CommitUncertain, Stores, StoreUn
 from tallystick.domain.users import User, UserId
 from tallystick.entrypoints.worker.nightly import Nightly
 from tests.unit.entrypoints.test_upkeep import Failing, NoPause
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class Poisoned:

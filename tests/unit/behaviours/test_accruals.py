@@ -7,7 +7,7 @@ from tallystick.application.points import Accrued
 from tallystick.domain.ledger import AccountFrozen
 from tallystick.domain.loyalty import PointsDisabled
 from tallystick.domain.users import UserDeleted, UserNotFound
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestAccruePoints:

@@ -4,7 +4,7 @@ import pytest
 
 from tallystick.domain.audit import PageCursor, cursor_of
 from tallystick.domain.ledger import Entry
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 def amounts(entries: list[Entry]) -> list[int]:

@@ -10,7 +10,7 @@ from tallystick.application.points import Accrued
 from tallystick.domain.ledger import MAX_BALANCE, AccountFrozen, BalanceLimitExceeded
 from tallystick.domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
 from tallystick.domain.users import UserDeleted, UserNotFound
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestAwardPoints:

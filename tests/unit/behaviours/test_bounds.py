@@ -14,9 +14,9 @@ from tallystick.application.rewards import OfferReward, OfferRewards
 from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
-from tests.loyalties import GAMES
-from tests.wallets import encode_for_test
-from tests.worlds import World
+from tests.worlds.loyalty import GAMES
+from tests.worlds.wallets import encode_for_test
+from tests.worlds.world import World
 
 ADA = UserId("ada")
 Batch = Callable[[Sequence[Keyed[Any]]], Awaitable[Sequence[object]]]

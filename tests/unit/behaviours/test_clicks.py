@@ -3,7 +3,7 @@
 import pytest
 
 from tallystick.domain.codes import Code
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestClickedCodes:

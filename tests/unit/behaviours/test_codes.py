@@ -5,7 +5,7 @@ import pytest
 from tallystick.application.codes import Reminted
 from tallystick.domain.codes import CodesExhausted
 from tallystick.domain.users import UserDeleted
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestMintCodes:

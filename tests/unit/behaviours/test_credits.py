@@ -8,7 +8,7 @@ from tallystick.application.credits import Granted
 from tallystick.application.idempotency import IdempotencyMismatch, Keyed, Replayed
 from tallystick.domain.ledger import MAX_BALANCE, AccountKey, BalanceLimitExceeded, InsufficientFunds
 from tallystick.domain.users import UserDeleted, UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestGrantCredits:

@@ -11,8 +11,8 @@ from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.flags import Flag
 from tallystick.domain.rewards import Reward, RewardNotFound
 from tallystick.domain.users import Profile, UserDeleted, UserId, UserNotFound
-from tests.switchboards import Switchboard
-from tests.worlds import World
+from tests.worlds.switchboards import Switchboard
+from tests.worlds.world import World
 
 ADA = Profile("ada@example.org", "ada", "Ada", "+4512345678")
 Leave = Callable[[World], Awaitable[object]]

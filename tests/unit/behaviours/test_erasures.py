@@ -12,7 +12,7 @@ from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.identity import Credentials
 from tallystick.domain.rewards import RewardNotFound
 from tallystick.domain.users import Profile, UserDeleted, UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 ADA = UserId("ada")
 REPLY = StoredReply(b"", 200, b"{}")

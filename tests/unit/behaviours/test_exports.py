@@ -18,7 +18,7 @@ from tallystick.domain.exports import (
     PageCursor,
 )
 from tallystick.domain.users import UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 SHORTEST, LONGEST, NUMBER = "7ABC", "Z" * 32, "0012E34"
 

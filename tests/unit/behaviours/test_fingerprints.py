@@ -2,7 +2,7 @@
 
 from tallystick.adapters.memory.ports import SeededRandomness
 from tallystick.application.fingerprints import Fingerprints
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 def instance(world: World, number: int) -> Fingerprints:

@@ -15,7 +15,7 @@ from tallystick.domain.loyalty import PointsDisabled
 from tallystick.domain.pending_accruals import AccrualPending
 from tallystick.domain.rating_slips import PartialCompletion
 from tallystick.domain.users import UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 PLAYERS = [UserId(name) for name in ("ada", "bob", "cid")]
 Batch = Callable[[World], Awaitable[Sequence[object]]]

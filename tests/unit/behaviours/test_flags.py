@@ -6,8 +6,8 @@ import pytest
 from tallystick.adapters.memory.tables import ConstraintViolated
 from tallystick.application.idempotency import IdempotencyMismatch, Replayed
 from tallystick.domain.flags import Flag, FlagLocked, FlagPinned, FlagState, Switch
-from tests.switchboards import DEFAULTS, LOCKED, Switchboard
-from tests.worlds import World
+from tests.worlds.switchboards import DEFAULTS, LOCKED, Switchboard
+from tests.worlds.world import World
 
 POINTS, WEBHOOK, MINT = Flag.POINTS_ENABLED, Flag.WEBHOOK_ENABLED, Flag.MINT_IN_REFERRAL_API
 FREE = [flag for flag in Flag if flag not in LOCKED]

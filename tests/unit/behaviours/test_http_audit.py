@@ -1,7 +1,7 @@
 """The routes that show entries of points as clients see them."""
 
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import UTC_TIME, pages, said
+from tests.http.services import Caller
+from tests.http.wallets import UTC_TIME, pages, said
 from tests.unit.behaviours.test_http_credits import ENTRY
 from tests.unit.behaviours.test_http_loyalty import award, credit, seen
 from tests.unit.behaviours.test_http_rating_slips import complete, opened

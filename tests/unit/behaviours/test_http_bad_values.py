@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import BATCH, balance, funded, invited, offered, said, uses_left
+from tests.http.services import Caller
+from tests.http.wallets import BATCH, balance, funded, invited, offered, said, uses_left
 from tests.unit.behaviours.test_http_sign_up import SIGN_UP, who
 
 

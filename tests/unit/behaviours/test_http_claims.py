@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tallystick.adapters.webhooks.trust import TRUST
-from tests.providers import ABSENT, CLAIM_CASES, CONFIRMED_AT, Body, ClaimCase, body_of
-from tests.services import Caller, Serve
+from tests.http.providers import ABSENT, CLAIM_CASES, CONFIRMED_AT, Body, ClaimCase, body_of
+from tests.http.services import Caller, Serve
 from tests.unit.behaviours.test_http_sign_in import sign_in, signed_up
 
 PROVIDERS_AND_CLAIMS = sorted({(case.provider, case.claim) for case in CLAIM_CASES})

@@ -1,7 +1,7 @@
 """The routes of credits as clients see them."""
 
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import (
+from tests.http.services import Caller
+from tests.http.wallets import (
     UTC_TIME,
     balance,
     bought,

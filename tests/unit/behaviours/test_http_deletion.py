@@ -1,7 +1,7 @@
 """The route that deletes users, as administrators see it."""
 
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import UTC_TIME, said
+from tests.http.services import Caller
+from tests.http.wallets import UTC_TIME, said
 
 PROFILE = {"email": "ada@example.org", "username": "ada", "display_name": "Ada", "phone": "+45 12 34 56 78"}
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import UTC_TIME, funded, grant, said
+from tests.http.services import Caller
+from tests.http.wallets import UTC_TIME, funded, grant, said
 from tests.unit.behaviours.test_http_referrals import code_of
 
 EXPORT = "/api/admin/export"

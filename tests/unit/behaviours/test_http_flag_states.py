@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tallystick.domain.flags import Flag
-from tests.services import Caller
-from tests.switchboards import LOCKED
-from tests.unit.behaviours.http_wallets import balance, bought, funded, grant, invited, offered, redeemed, said
+from tests.http.services import Caller
+from tests.http.wallets import balance, bought, funded, grant, invited, offered, redeemed, said
 from tests.unit.behaviours.test_http_flags import listed, switch, switched
 from tests.unit.behaviours.test_http_loyalty import award, credit, points
 from tests.unit.behaviours.test_http_rating_slips import complete, opened, recover
+from tests.worlds.switchboards import LOCKED
 
 State = Mapping[Flag, bool]
 

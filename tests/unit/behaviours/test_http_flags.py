@@ -6,9 +6,9 @@ import pytest
 from httpx2 import Response
 
 from tallystick.domain.flags import Flag
-from tests.services import Caller, Serve
-from tests.switchboards import DEFAULTS, LOCKED
-from tests.unit.behaviours.http_wallets import UTC_TIME, is_replay_of, said
+from tests.http.services import Caller, Serve
+from tests.http.wallets import UTC_TIME, is_replay_of, said
+from tests.worlds.switchboards import DEFAULTS, LOCKED
 
 FLAGS = "/api/admin/flags"
 STATE = {"name", "enabled", "pinned", "updated_at", "updated_by"}

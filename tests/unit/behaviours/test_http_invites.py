@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.services import Caller, Serve
-from tests.unit.behaviours.http_wallets import (
+from tests.http.services import Caller, Serve
+from tests.http.wallets import (
     UTC_TIME,
     UUID,
     invited,

@@ -2,7 +2,7 @@
 
 from httpx2 import Response
 
-from tests.services import Caller, Serve
+from tests.http.services import Caller, Serve
 from tests.unit.behaviours.test_http_referrals import code_of
 
 

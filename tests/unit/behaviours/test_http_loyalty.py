@@ -5,8 +5,8 @@ from typing import Any
 from httpx2 import Response
 
 from tallystick.domain.ledger import OWN_EVENTS
-from tests.services import Caller, Serve
-from tests.unit.behaviours.http_wallets import UTC_TIME, is_replay_of, said
+from tests.http.services import Caller, Serve
+from tests.http.wallets import UTC_TIME, is_replay_of, said
 
 AWARDS, ACCRUALS = "/api/loyalty/manual-rewards", "/api/loyalty/accruals"
 ACCRUAL = {

@@ -1,7 +1,7 @@
 """The batch route of purchases as clients see it."""
 
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import (
+from tests.http.services import Caller
+from tests.http.wallets import (
     BATCH,
     UTC_TIME,
     balance,

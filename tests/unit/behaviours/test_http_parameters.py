@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.requests import SECRET, Operation, almighty, operations
-from tests.services import Caller
+from tests.http.requests import SECRET, Operation, almighty, operations
+from tests.http.services import Caller
 
 HOSTILE = {
     "NUL": "%00",

@@ -5,8 +5,8 @@ from typing import Any
 
 from httpx2 import Response
 
-from tests.services import Caller, Serve
-from tests.unit.behaviours.http_wallets import UTC_TIME, UUID, is_replay_of, pages, said
+from tests.http.services import Caller, Serve
+from tests.http.wallets import UTC_TIME, UUID, is_replay_of, pages, said
 from tests.unit.behaviours.test_http_loyalty import ACCRUAL, points, seen
 
 SLIPS, PENDING = "/api/rating-slips", "/api/pending-accruals"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.services import APP_URL, BASE_URL, Caller, Serve
+from tests.http.services import APP_URL, BASE_URL, Caller, Serve
 
 CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{8}\Z")
 

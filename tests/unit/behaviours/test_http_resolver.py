@@ -1,6 +1,6 @@
 """What anybody learns from the resolver: whether a code is valid, and nothing else."""
 
-from tests.services import Caller
+from tests.http.services import Caller
 from tests.unit.behaviours.test_http_referrals import code_of
 
 ANSWER_BYTES = 57

@@ -1,7 +1,7 @@
 """The routes of rewards as clients see them."""
 
-from tests.services import Caller, Serve
-from tests.unit.behaviours.http_wallets import (
+from tests.http.services import Caller, Serve
+from tests.http.wallets import (
     UTC_TIME,
     UUID,
     balance,

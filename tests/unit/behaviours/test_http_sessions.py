@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from tests.services import BASE_URL, Caller, Serve
-from tests.unit.behaviours.http_wallets import said
+from tests.http.services import BASE_URL, Caller, Serve
+from tests.http.wallets import said
 from tests.unit.behaviours.test_http_sign_in import PASSWORD, by_cookie, by_token, cookie_of, sign_in, signed_up
 
 SIGN_OUT, CHANGE = "/api/auth/sign-out", "/api/auth/password"

@@ -5,8 +5,8 @@ from typing import Any
 
 from httpx2 import Response
 
-from tests.services import BASE_URL, Caller, Serve
-from tests.unit.behaviours.http_wallets import invited, said
+from tests.http.services import BASE_URL, Caller, Serve
+from tests.http.wallets import invited, said
 from tests.unit.behaviours.test_http_sign_up import SIGN_UP, who
 
 PASSWORD = "a good password"

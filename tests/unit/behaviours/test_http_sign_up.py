@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.services import Caller, Serve
-from tests.unit.behaviours.http_wallets import invited, is_replay_of, redeemed, said, uses_left
+from tests.http.services import Caller, Serve
+from tests.http.wallets import invited, is_replay_of, redeemed, said, uses_left
 
 SIGN_UP = "/api/auth/complete-phone-signup"
 PHONE = "+45 12 34 56 78"

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.providers import body_of
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import invited, said
+from tests.http.providers import body_of
+from tests.http.services import Caller
+from tests.http.wallets import invited, said
 from tests.unit.behaviours.test_http_claims import deliver, username_of
 from tests.unit.behaviours.test_http_sign_up import SIGN_UP, who
 

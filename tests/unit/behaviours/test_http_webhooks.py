@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.services import WEBHOOK_SECRET, Caller, Serve
+from tests.http.services import WEBHOOK_SECRET, Caller, Serve
 from tests.unit.behaviours.test_http_referrals import code_of, resolves
 
 EXAMPLES = Path(__file__).parent / "providers"

@@ -8,7 +8,7 @@ import pytest
 from tallystick.application.idempotency import IdempotencyMismatch, Keyed, Replayed
 from tallystick.domain.codes import CodesExhausted
 from tallystick.domain.users import Profile, UserDeleted, UsernameTaken
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestAnswerOnce:

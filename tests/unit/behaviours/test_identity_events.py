@@ -9,7 +9,7 @@ from tallystick.application.identity_events import ReceiveIdentityEvents
 from tallystick.application.legacy_metadata import AdoptLegacyUsers
 from tallystick.domain.codes import Code
 from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class Failure(Exception): ...

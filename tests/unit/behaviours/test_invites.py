@@ -8,7 +8,7 @@ from tallystick.application.idempotency import Keyed, Replayed
 from tallystick.domain.codes import CodesExhausted
 from tallystick.domain.invites import CodeTaken, Invite, InviteNotFound
 from tallystick.domain.users import UserDeleted
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestMakeInvites:

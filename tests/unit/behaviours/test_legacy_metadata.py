@@ -5,7 +5,7 @@ import pytest
 from tallystick.application.idempotency import Keyed
 from tallystick.domain.flags import Flag
 from tallystick.domain.users import Profile, UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestLegacyFallback:

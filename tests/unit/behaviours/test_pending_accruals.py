@@ -10,7 +10,7 @@ from tallystick.domain.ledger import EventKey
 from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending
 from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipNotOpen
 from tallystick.domain.users import UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestPendingSlips:

@@ -7,7 +7,7 @@ from tallystick.application.rewards import Purchase
 from tallystick.domain.ledger import InsufficientFunds
 from tallystick.domain.rewards import AlreadyCollected, RewardNotFound, SelfPurchase
 from tallystick.domain.users import UserDeleted
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestPurchaseRewards:

@@ -18,7 +18,7 @@ from tallystick.domain.rating_slips import (
     SlipNotOpen,
 )
 from tallystick.domain.users import UserDeleted, UserNotFound
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestOpenSlips:

@@ -2,7 +2,7 @@
 
 from tallystick.application.reconciliation import MetadataDrift
 from tallystick.domain.users import UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestReconcileMetadata:

@@ -8,7 +8,7 @@ from tallystick.application.idempotency import IdempotencyMismatch, Replayed
 from tallystick.application.invites import Redeemed
 from tallystick.domain.invites import AlreadyUsed, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
 from tallystick.domain.users import UserDeleted
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestRedeemInvites:

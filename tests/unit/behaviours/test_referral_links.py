@@ -5,7 +5,7 @@ import pytest
 from tallystick.application.referral_links import LinkState
 from tallystick.domain.flags import Flag
 from tallystick.domain.users import UserDeleted
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestReadReferralLink:

@@ -6,7 +6,7 @@ from tallystick.application.idempotency import Keyed, Replayed
 from tallystick.domain.ledger import MAX_BALANCE, EventKey
 from tallystick.domain.pending_accruals import AccrualPending
 from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 def signup(inviter: str, invitee: str) -> EventKey:

@@ -7,7 +7,7 @@ from tallystick.application.idempotency import Keyed
 from tallystick.application.referrals import UpsertResult
 from tallystick.domain.referrals import MAX_ATTEMPTS, MAX_RING
 from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestAttributeReferrals:

@@ -7,7 +7,7 @@ from tallystick.application.rewards import BatchResult, OfferReward, OrderBatch,
 from tallystick.domain.ledger import InsufficientFunds
 from tallystick.domain.rewards import AlreadyCollected, NotYourReward, Reward, RewardNotFound, SelfPurchase
 from tallystick.domain.users import UserDeleted
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestPurchaseBatches:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.worlds import World
+from tests.worlds.world import World
 
 LEASE = timedelta(minutes=5)
 

@@ -10,8 +10,8 @@ from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.domain.sessions import LIFETIME, MAX_SESSIONS, Session, SessionId, WrongPassword
 from tallystick.domain.users import UserDeleted, UserId
-from tests.wallets import result
-from tests.worlds import World
+from tests.worlds.wallets import result
+from tests.worlds.world import World
 
 PASSWORD = "my password"
 

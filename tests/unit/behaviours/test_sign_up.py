@@ -9,7 +9,7 @@ from tallystick.application.sessions import SignInRefused
 from tallystick.application.sign_up import SignedUp
 from tallystick.domain.invites import AlreadyUsed, Invite, InviteExhausted, InviteExpired, InviteNotFound, InviteRevoked
 from tallystick.domain.users import EmailTaken, Profile, UserDeleted, UserId, UsernameTaken
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 async def nothing_of(world: World, user: str, invite: Invite) -> bool:

@@ -6,7 +6,7 @@ from tallystick.domain.codes import Code
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import InvalidText
 from tallystick.domain.users import Profile, User, UserId
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 class TestTransactions:

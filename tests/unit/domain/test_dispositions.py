@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
-from tests.privacy_page import render
+from tests.pages.privacy import render
 
 PAGE = Path(__file__).parents[3] / "docs" / "privacy.md"
 
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == render(), (
-        "dispositions have changed; write their page anew: .venv/bin/python -m tests.privacy_page > docs/privacy.md"
+        "dispositions have changed; write their page anew: .venv/bin/python -m tests.pages.privacy > docs/privacy.md"
     )
 
 

@@ -15,7 +15,7 @@ from tallystick.domain.codes import Code
 from tallystick.entrypoints.worker import clicks as module
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tests.unit.entrypoints.test_upkeep import Failing, NoPause
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 @pytest.fixture

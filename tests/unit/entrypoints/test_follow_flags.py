@@ -13,8 +13,8 @@ from tallystick.application.flags import FollowedFlags
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
 from tallystick.domain.flags import Flag, Pins, Switch
 from tallystick.entrypoints.worker.flags import LOOK_SECONDS, FollowFlags
-from tests.switchboards import DEFAULTS, Switchboard
-from tests.worlds import World
+from tests.worlds.switchboards import DEFAULTS, Switchboard
+from tests.worlds.world import World
 
 POINTS, WEBHOOK = Flag.POINTS_ENABLED, Flag.WEBHOOK_ENABLED
 NEVER = 3600.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.processes import START_SECONDS, clean_environment
+from tests.processes.service import START_SECONDS, clean_environment
 
 _SERVE = """
 import atexit, json, sys

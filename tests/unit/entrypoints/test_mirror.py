@@ -14,7 +14,7 @@ from tallystick.domain.flags import Flag
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.worker.mirror import MirrorLater
 from tests.unit.entrypoints.test_upkeep import Failing
-from tests.worlds import World
+from tests.worlds.world import World
 
 
 def mirroring(world: World, *failures: Exception, capacity: int = 10) -> MirrorLater:

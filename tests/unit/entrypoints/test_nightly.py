@@ -10,7 +10,7 @@ from tallystick.application.reconciliation import MetadataDrift, ReconcileMetada
 from tallystick.application.schedules import due_since
 from tallystick.domain.flags import Flag
 from tallystick.entrypoints.worker.nightly import LEASE, Nightly
-from tests.worlds import World
+from tests.worlds.world import World
 
 Instance = Callable[[], Nightly]
 

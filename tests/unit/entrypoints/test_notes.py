@@ -3,7 +3,7 @@
 import pytest
 
 from tallystick.entrypoints.cli.notes import notes
-from tests.services import settings
+from tests.http.services import settings
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.entrypoints.settings import Settings, SettingsError, load, require_secrets
-from tests.services import JWT_SECRET, WEBHOOK_SECRET
+from tests.http.services import JWT_SECRET, WEBHOOK_SECRET
 
 DATABASE = "postgresql://ada@db.example.org/tally"
 BEARER = "a bearer for unsigned deliveries"

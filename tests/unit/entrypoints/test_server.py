@@ -13,8 +13,8 @@ from tallystick.entrypoints import server as module
 from tallystick.entrypoints.server import Server
 from tallystick.entrypoints.wiring import build
 from tallystick.entrypoints.worker.upkeep import Upkeep
-from tests.replacements import published
-from tests.services import settings
+from tests.http.replacements import published
+from tests.http.services import settings
 
 
 class Stubborn(Upkeep):

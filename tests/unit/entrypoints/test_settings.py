@@ -13,7 +13,7 @@ from tallystick.domain.loyalty import Tiers
 from tallystick.domain.rating_slips import Game, Games
 from tallystick.entrypoints.settings import Settings, SettingsError, load, variable
 from tallystick.entrypoints.settings.pairs import read_limits
-from tests.services import WEBHOOK_SECRET
+from tests.http.services import WEBHOOK_SECRET
 
 DEFAULT_LIMITS = {group: rule.default for group, rule in LIMIT_GROUPS.items()}
 PASSWORD = "hunter2hunter2"

@@ -11,8 +11,8 @@ import pytest
 from tallystick.application.limit_groups import LIMIT_GROUPS, LimitGroup
 from tallystick.domain.flags import Flag
 from tallystick.entrypoints.settings import Settings, variable
-from tests.services import running, settings
-from tests.settings_page import ROUTES, render
+from tests.http.services import running, settings
+from tests.pages.settings import ROUTES, render
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 OTHERS: Mapping[LimitGroup, list[tuple[str, str]]] = {
@@ -25,7 +25,7 @@ OTHERS: Mapping[LimitGroup, list[tuple[str, str]]] = {
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == render(), (
-        "settings have changed; write their page anew: .venv/bin/python -m tests.settings_page > docs/settings.md"
+        "settings have changed; write their page anew: .venv/bin/python -m tests.pages.settings > docs/settings.md"
     )
 
 

@@ -20,7 +20,7 @@ from tallystick.domain.pending_accruals import PendingAccrual
 from tallystick.domain.refusals import Overloaded
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.worker.upkeep import Upkeep
-from tests.worlds import World
+from tests.worlds.world import World
 
 REPLY = StoredReply(b"fingerprint", 200, b"{}")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.services import BASE_URL, Caller
-from tests.tokens import INVALID_TOKEN
-from tests.unit.behaviours.http_wallets import invited, offered
+from tests.http.services import BASE_URL, Caller
+from tests.http.tokens import INVALID_TOKEN
+from tests.http.wallets import invited, offered
 from tests.unit.behaviours.test_http_referrals import code_of
 from tests.unit.behaviours.test_http_sign_in import by_cookie, by_token, sign_in, signed_up
 from tests.unit.behaviours.test_http_sign_up import who

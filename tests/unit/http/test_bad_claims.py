@@ -6,8 +6,18 @@ from functools import partial
 
 import pytest
 
-from tests.services import Caller, running, settings
-from tests.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, good_token, seconds_from_now, token
+from tests.http.services import Caller, running, settings
+from tests.http.tokens import (
+    EXPIRED,
+    HS256,
+    TURNED_AWAY,
+    answer_to,
+    by_secret,
+    claims,
+    good_token,
+    seconds_from_now,
+    token,
+)
 
 ISSUER, AUDIENCE = "https://id.example.org", "tallystick-app"
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.replacements import published
-from tests.services import JWT_SECRET, Caller, running, settings
-from tests.tokens import (
+from tests.http.replacements import published
+from tests.http.services import JWT_SECRET, Caller, running, settings
+from tests.http.tokens import (
     HS256,
     TURNED_AWAY,
     answer_to,

@@ -12,7 +12,7 @@ from tallystick.entrypoints.http import bodies
 from tallystick.entrypoints.http.bodies import decode
 from tallystick.entrypoints.http.refusals import InvalidRequest
 from tallystick.entrypoints.http.strict_json import parse
-from tests.services import Caller
+from tests.http.services import Caller
 
 KIB_64 = 64 * 1024
 MALFORMED = {

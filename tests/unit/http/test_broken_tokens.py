@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from tests.services import Caller, running, settings
-from tests.tokens import NO_TOKEN, TURNED_AWAY, answer_to, by_secret, claims, encoded, good_token, token
+from tests.http.services import Caller, running, settings
+from tests.http.tokens import NO_TOKEN, TURNED_AWAY, answer_to, by_secret, claims, encoded, good_token, token
 
 
 def header_of(text: str) -> str:

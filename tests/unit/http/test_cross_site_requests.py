@@ -8,7 +8,7 @@ import pytest
 from dishka import AsyncContainer
 
 from tallystick.adapters.identity.sessions import SessionTokens
-from tests.services import BASE_URL, Caller, bearer, running, settings, signed_in
+from tests.http.services import BASE_URL, Caller, bearer, running, settings, signed_in
 
 APP, LOCAL_APP = "https://app.example.org", "http://localhost:3000"
 Header = tuple[str, str | bytes]

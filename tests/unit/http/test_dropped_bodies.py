@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.services import Caller, bearer
+from tests.http.services import Caller, bearer
 from tests.unit.http.test_every_route import STAFF
 
 UPGRADE = [(b"connection", b"Upgrade, HTTP2-Settings"), (b"upgrade", b"h2c")]

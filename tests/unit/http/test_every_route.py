@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tallystick.adapters.identity.sessions import SessionTokens
-from tests.services import BASE_URL, Caller, running, settings, signed_in
+from tests.http.services import BASE_URL, Caller, running, settings, signed_in
 
 APP, MOBILE, EXTENSION = "https://app.example.org", "capacitor://localhost", "chrome-extension://abcdefghijklmnop"
 EVIL = "https://evil.example"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.requests import SECRET, Operation, almighty, operations, wrong_values
-from tests.services import Caller, Serve
+from tests.http.requests import SECRET, Operation, almighty, operations, wrong_values
+from tests.http.services import Caller, Serve
 
 A_PATTERN = re.compile(r"[\\^$*{}\[\]`]|\(\?|\.\+")
 ALSO_REQUIRED = {"/api/auth/complete-phone-signup": {"email", "password"}}

@@ -10,8 +10,8 @@ from itertools import count
 
 import pytest
 
-from tests.deliveries import KEY, REFUSED, Delivery, Sent, Target, and_also, genuine_delivery
-from tests.services import WEBHOOK_SECRET, bearer, running, settings
+from tests.http.deliveries import KEY, REFUSED, Delivery, Sent, Target, and_also, genuine_delivery
+from tests.http.services import WEBHOOK_SECRET, bearer, running, settings
 
 BEARER = "a bearer for the database webhook"
 SERVICES = {

@@ -5,8 +5,8 @@ from tallystick.application.credits import Grant, GrantCredits
 from tallystick.application.idempotency import Keyed
 from tallystick.domain.ledger import MAX_BALANCE
 from tallystick.domain.users import UserId
-from tests.services import running, settings
-from tests.unit.behaviours.http_wallets import balance, bought, grant, offered, said
+from tests.http.services import running, settings
+from tests.http.wallets import balance, bought, grant, offered, said
 
 FILLED = Grant(UserId("ada"), MAX_BALANCE, "filled", "filled", UserId("staff"), "filled", SystemClock().now())
 

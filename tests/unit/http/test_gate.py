@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from tests.services import Caller, Serve
+from tests.http.services import Caller, Serve
 
 MIB = 1024 * 1024
 LIMITS = "read=1/hour; write=1/hour; sign_up=1/hour; award=1/hour; resolver=1/hour; webhook=1/hour"

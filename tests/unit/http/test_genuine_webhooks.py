@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tallystick.adapters.memory.ports import ManualClock
-from tests.deliveries import REFUSED, Delivery, Target, and_also, genuine_delivery
-from tests.replacements import stopped
-from tests.services import WEBHOOK_SECRET, Caller, Serve, running, settings, signature_headers
+from tests.http.deliveries import REFUSED, Delivery, Target, and_also, genuine_delivery
+from tests.http.replacements import stopped
+from tests.http.services import WEBHOOK_SECRET, Caller, Serve, running, settings, signature_headers
 
 NEXT_SECRET = f"whsec_{base64.b64encode(b'the webhook secret after that one').decode()}"
 THIRD_SECRET = f"whsec_{base64.b64encode(b'a webhook secret of nobody here.').decode()}"

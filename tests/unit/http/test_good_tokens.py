@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tallystick.adapters.memory.ports import ManualClock
-from tests.replacements import published, stopped
-from tests.services import JWT_SECRET, Caller, running, settings
-from tests.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, good_token, provider, token
+from tests.http.replacements import published, stopped
+from tests.http.services import JWT_SECRET, Caller, running, settings
+from tests.http.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, good_token, provider, token
 
 
 @pytest.fixture(scope="module")

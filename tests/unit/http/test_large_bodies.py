@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES
 from tallystick.entrypoints.http.routes.rewards import MAX_BATCH_BYTES
-from tests.requests import almighty, operations
-from tests.services import Caller
+from tests.http.requests import almighty, operations
+from tests.http.services import Caller
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 LARGER = {"/api/loyalty/accruals": MAX_BATCH_BYTES, "/api/rewards/purchases": MAX_BATCH_BYTES}

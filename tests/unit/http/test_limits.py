@@ -7,7 +7,7 @@ import pytest
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.entrypoints.http.clients import TrustedProxies
 from tallystick.entrypoints.http.request_context import RequestContext
-from tests.services import Serve
+from tests.http.services import Serve
 
 
 def client(peer: str, *forwarded: str, proxies: str = "") -> str:

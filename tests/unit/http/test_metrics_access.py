@@ -13,7 +13,7 @@ from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.ports import HistogramName
 from tallystick.entrypoints.providers.http import App, MetricsApp
 from tallystick.entrypoints.wiring import build
-from tests.services import BASE_URL, METRICS_TOKEN, Caller, settings
+from tests.http.services import BASE_URL, METRICS_TOKEN, Caller, settings
 
 LASTING_NAMES = {
     'missing_code_count non-histogram and non-summary metrics should not have "_count" suffix',

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import pytest
 
 from tests.failures import every_failure
-from tests.services import Caller
+from tests.http.services import Caller
 
 STANDARD = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 NOT_ON_A_ROUTE = {

@@ -9,9 +9,9 @@ from dishka import AsyncContainer
 from tallystick.adapters.identity.keys import derive
 from tallystick.adapters.identity.sessions import Bearers
 from tallystick.adapters.memory.ports import ManualClock
-from tests.replacements import stopped
-from tests.services import JWT_SECRET, SESSION_ID, Caller, running, settings, signed_in
-from tests.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, seconds_from_now, token
+from tests.http.replacements import stopped
+from tests.http.services import JWT_SECRET, SESSION_ID, Caller, running, settings, signed_in
+from tests.http.tokens import EXPIRED, HS256, TURNED_AWAY, answer_to, by_secret, claims, seconds_from_now, token
 
 OF_OURS = {"iss": "tallystick", "aud": "tallystick-bearer"}
 PUBLISHED = {"jwt_secret": None, "session_secret": "a secret for the sessions", "jwks_url": "https://id.example.org/k"}

@@ -9,7 +9,7 @@ from dishka import Provider, Scope
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.application.transactions import Transactions
-from tests.services import Caller, Serve, running, settings
+from tests.http.services import Caller, Serve, running, settings
 
 
 class Broken(MemoryTransactions):

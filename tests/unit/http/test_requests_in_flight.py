@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.services import Caller, Serve
+from tests.http.services import Caller, Serve
 
 ROOM = 3
 

@@ -12,9 +12,9 @@ from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.codes import Code, CodeEntry
 from tallystick.domain.legacy_metadata import Claim
 from tallystick.domain.users import UserId
-from tests.legacies import LONG_AGO
-from tests.services import Caller, running, settings
+from tests.http.services import Caller, running, settings
 from tests.unit.behaviours.test_http_referrals import code_of
+from tests.worlds.legacy_metadata import LONG_AGO
 
 ORIGIN = "https://app.example.org"
 

@@ -14,8 +14,8 @@ from tallystick.adapters.identity.sessions import Bearers, SessionTokens
 from tallystick.adapters.webhooks.signatures import Signed, WebhookSecrets
 from tallystick.entrypoints.http.pages import Cursors
 from tallystick.entrypoints.http.refusals import InvalidRequest
-from tests.services import WEBHOOK_SECRET, Caller, running, settings, signature_headers, signed_in
-from tests.tokens import HS256, by_secret, claims, token
+from tests.http.services import WEBHOOK_SECRET, Caller, running, settings, signature_headers, signed_in
+from tests.http.tokens import HS256, by_secret, claims, token
 
 OLD, NEW, OTHER = "the-secret-of-before-1", "the-secret-of-today-22", "nobody-listed-this-one"
 NEXT_WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'the webhook secret after that one').decode()}"

@@ -13,9 +13,9 @@ from tallystick.adapters.identity.keys import Purpose, derive
 from tallystick.adapters.identity.sessions import Form, SessionTokens
 from tallystick.adapters.memory.ports import ManualClock
 from tallystick.domain.identity import Permission
-from tests.replacements import stopped
-from tests.services import BASE_URL, JWT_SECRET, SESSION_ID, Caller, bearer, running, settings, signed_in
-from tests.tokens import (
+from tests.http.replacements import stopped
+from tests.http.services import BASE_URL, JWT_SECRET, SESSION_ID, Caller, bearer, running, settings, signed_in
+from tests.http.tokens import (
     EXPIRED,
     HS256,
     NO_TOKEN,

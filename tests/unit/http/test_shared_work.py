@@ -11,8 +11,8 @@ from tallystick.adapters.memory.stores.exports import MemoryExports
 from tallystick.adapters.memory.stores.invariants import MemoryInvariants
 from tallystick.adapters.memory.stores.referrals import MemoryLeaderboard
 from tallystick.application.invariants import Invariant
-from tests.services import Caller, running, settings
-from tests.unit.behaviours.http_wallets import UTC_TIME, said
+from tests.http.services import Caller, running, settings
+from tests.http.wallets import UTC_TIME, said
 from tests.unit.behaviours.test_http_referrals import code_of
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tallystick.entrypoints.http.shortcut import Shortcut
-from tests.services import Caller, Serve
+from tests.http.services import Caller, Serve
 
 CORRELATED = {"x-correlation-id": "the-same-for-both"}
 FROM_A_PAGE = {**CORRELATED, "origin": "https://elsewhere.example.org"}

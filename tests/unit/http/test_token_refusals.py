@@ -13,9 +13,9 @@ from tallystick.adapters.identity.keys import Purpose, derive
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.domain.tokens import REMEDIES, TokenFault
-from tests.replacements import published
-from tests.services import BASE_URL, JWT_SECRET, Caller, running, settings
-from tests.tokens import (
+from tests.http.replacements import published
+from tests.http.services import BASE_URL, JWT_SECRET, Caller, running, settings
+from tests.http.tokens import (
     EXPIRED,
     HS256,
     INVALID_TOKEN,

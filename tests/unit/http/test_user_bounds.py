@@ -16,9 +16,9 @@ from tallystick.domain.users import MAX_USER_ID_LENGTH
 from tallystick.entrypoints.http.routes.loyalty import AccrualOutcome
 from tallystick.entrypoints.http.routes.rewards import MAX_ORDERS, Outcome
 from tallystick.entrypoints.settings.pairs import read_bounds
-from tests.limits_page import COSTS, render
-from tests.services import Caller, Serve
-from tests.unit.behaviours.http_wallets import said
+from tests.http.services import Caller, Serve
+from tests.http.wallets import said
+from tests.pages.limits import COSTS, render
 from tests.unit.behaviours.test_http_referrals import code_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
@@ -125,7 +125,7 @@ def test_bounds_are_read_over_the_defaults() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), ".venv/bin/python -m tests.limits_page > docs/limits.md"
+    assert PAGE.read_text(encoding="utf-8") == render(), ".venv/bin/python -m tests.pages.limits > docs/limits.md"
 
 
 async def test_the_page_says_of_every_route_what_it_may_cost(anyone: Caller) -> None:
@@ -137,4 +137,4 @@ async def test_the_page_says_of_every_route_what_it_may_cost(anyone: Caller) -> 
         if method in {"get", "post", "put", "patch", "delete"}
     }
 
-    assert routes - set(COSTS) == set(), "tests/limits_page.py has to say what it may cost"
+    assert routes - set(COSTS) == set(), "tests/pages/limits.py has to say what it may cost"

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from tallystick.application.flags import FollowedFlags, SwitchFlags
 from tallystick.application.idempotency import Keyed
 from tallystick.domain.flags import Flag, FlagState, Pins, Switch, state_of
-from tests.wallets import result
-from tests.worlds import World
+from tests.worlds.wallets import result
+from tests.worlds.world import World
 
 LONGEST_WAIT = 6000
 DEFAULTS = {flag: flag.default for flag in Flag}

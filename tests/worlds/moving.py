@@ -22,7 +22,7 @@ from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, RunState
 from tallystick.domain.codes import Code, draw_candidates
 from tallystick.domain.referral_points import ReferralPoints
 from tallystick.entrypoints.settings.pairs import read_tiers
-from tests.worlds import World
+from tests.worlds.world import World
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 TIERS = read_tiers("bronze=0; silver=1000; gold=5000")

@@ -42,7 +42,7 @@ def encode_for_test(outcome: object, key: RequestKey) -> StoredReply:
     return StoredReply(key.fingerprint, key.success_status, repr(outcome).encode())
 
 
-class Wallets:
+class WalletWorld:
     """One backend, and what can be done with wallets on it."""
 
     def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:

@@ -33,13 +33,13 @@ from tallystick.domain.pending_accruals import Backlog, PendingAccrual
 from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipId, SlipState
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.settings.pairs import read_games
-from tests.invitations import Invitations
-from tests.wallets import result
+from tests.worlds.invites import InviteWorld
+from tests.worlds.wallets import result
 
 GAMES = read_games("blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10")
 
 
-class Loyalties(Invitations):
+class LoyaltyWorld(InviteWorld):
     """What can be done with points, beside what can be done with invites and wallets."""
 
     def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:

@@ -1,6 +1,6 @@
 """The table of `docs/webhooks.md` that says what is read from each provider and what proves it, rendered from the code.
 
-`.venv/bin/python -m tests.trust_page` writes it anew between its two marks.
+`.venv/bin/python -m tests.pages.trust` writes it anew between its two marks.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from pathlib import Path
 from tallystick.adapters.webhooks.trust import TRUST, FieldTrust, Proof, ProviderTrust, Source
 from tallystick.domain.users import CLAIMS, ProfileField
 
-PAGE = Path(__file__).parents[1] / "docs" / "webhooks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 BEGIN, END = (
-    "<!-- The trust table begins: `python -m tests.trust_page` writes it. -->",
+    "<!-- The trust table begins: `python -m tests.pages.trust` writes it. -->",
     "<!-- The trust table ends. -->",
 )
 _SAYS = {"true": "is `true`", "verified": "is `verified`", "time": "is a time"}

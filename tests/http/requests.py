@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 
 from tallystick.domain.identity import Permission
-from tests.services import Caller
+from tests.http.services import Caller
 
 SECRET = "S3cret.of.Ada"
 """Stands in wrong values, and so must stand in no message."""

@@ -1,6 +1,6 @@
 """The page that documents every setting, rendered from the settings themselves.
 
-`.venv/bin/python -m tests.settings_page > docs/settings.md` writes it anew.
+`.venv/bin/python -m tests.pages.settings > docs/settings.md` writes it anew.
 """
 
 import ast

@@ -26,7 +26,7 @@ from tallystick.domain.referral_points import ReferralPoints
 from tallystick.domain.sessions import Session
 from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.settings.pairs import read_tiers
-from tests.wallets import Wallets, result
+from tests.worlds.wallets import WalletWorld, result
 
 TIERS = read_tiers("bronze=0; silver=1000; gold=5000; platinum=20000")
 
@@ -41,7 +41,7 @@ class PlainPasswords:
         return password_hash == await self.hashed(password)
 
 
-class Invitations(Wallets):
+class InviteWorld(WalletWorld):
     """What can be done with invites, beside what can be done with wallets."""
 
     def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:

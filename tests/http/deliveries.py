@@ -12,7 +12,7 @@ from dishka import AsyncContainer
 
 from tallystick.application.transactions import Transactions
 from tallystick.domain.users import UserId
-from tests.services import WEBHOOK_SECRET, Caller
+from tests.http.services import WEBHOOK_SECRET, Caller
 
 Headers = list[tuple[bytes, bytes]]
 Sent = tuple[Headers, bytes]

@@ -16,7 +16,7 @@ from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.logins import known
 from tallystick.adapters.embedded.postmaster import find_postmaster
 from tallystick.entrypoints.cli.main import main
-from tests.processes import START_SECONDS, Process, run
+from tests.processes.service import START_SECONDS, Process, run
 
 T = TypeVar("T")
 

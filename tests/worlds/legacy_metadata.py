@@ -17,12 +17,12 @@ from tallystick.domain.flags import Flag
 from tallystick.domain.legacy_metadata import Claim
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.worker.mirror import MirrorLater
-from tests.loyalties import Loyalties
+from tests.worlds.loyalty import LoyaltyWorld
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class Legacies(Loyalties):
+class LegacyWorld(LoyaltyWorld):
     """What a team has while it moves in, beside all that it has for good."""
 
     def __init__(

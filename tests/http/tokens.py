@@ -11,7 +11,7 @@ from functools import cache
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from tests.services import JWT_SECRET, Caller
+from tests.http.services import JWT_SECRET, Caller
 
 Sign = Callable[[bytes], bytes]
 Answer = tuple[int, str | None, str | None, bytes]

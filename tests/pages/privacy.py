@@ -1,6 +1,6 @@
 """The page about the data of deleted users, rendered from the dispositions.
 
-`.venv/bin/python -m tests.privacy_page > docs/privacy.md` writes it anew.
+`.venv/bin/python -m tests.pages.privacy > docs/privacy.md` writes it anew.
 """
 
 import sys

@@ -31,11 +31,11 @@ from tallystick.domain.referrals import AttributionAttempt, AttributionRequest, 
 from tallystick.domain.refusals import Failure
 from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
-from tests.legacies import Legacies
-from tests.wallets import result
+from tests.worlds.legacy_metadata import LegacyWorld
+from tests.worlds.wallets import result
 
 
-class World(Legacies):
+class World(LegacyWorld):
     """One backend and everything that can be done with it, in the words of the behaviours."""
 
     def __init__(

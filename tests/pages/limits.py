@@ -1,6 +1,6 @@
 """The page that says what one user may hold and what one request may cost, rendered from the tables.
 
-`.venv/bin/python -m tests.limits_page > docs/limits.md` writes it anew.
+`.venv/bin/python -m tests.pages.limits > docs/limits.md` writes it anew.
 """
 
 import sys
