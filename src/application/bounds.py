@@ -1,4 +1,4 @@
-"""Bounds inside a transaction: how much more of a thing its users may hold, kept current while a batch is decided."""
+"""Bounds inside a transaction: how much more its users may hold, kept current while a batch is decided."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from tallystick.domain.users import UserId
 
 
 class Room:
-    """How much more of one thing users may hold."""
+    """How much more of one resource users may hold."""
 
     def __init__(self, name: CountedName, limit: int, held: dict[UserId, int]) -> None:
         self._name, self._limit, self._held = name, limit, held
@@ -23,13 +23,13 @@ class Room:
         *,
         locked: bool = False,
     ) -> "Room":
-        """Count what these users hold, under a lock: their holdings are locked here where their rows are not."""
+        """Count what these users hold, under a lock on their holdings; `locked` where their rows are locked already."""
         limit = bounds.of(name)
         if not user_ids:
             return cls(name, limit, {})
         if not locked:
             await stores.holdings.lock(user_ids)
-        # Behind the lock, in a statement of its own: it sees what the previous holder of the lock committed.
+        # After the lock, in a separate statement: it sees what the previous holder of the lock committed.
         return cls(name, limit, await stores.holdings.count(name, user_ids, up_to=limit))
 
     def take(self, user_id: UserId) -> bool:
@@ -42,5 +42,5 @@ class Room:
 
     @property
     def refusal(self) -> BoundReached:
-        """The refusal for a user who has reached the bound."""
+        """The refusal of a user who has reached the bound."""
         return BoundReached(self._name, limit=self._limit)

@@ -1,15 +1,15 @@
-"""Clicks on share links, gathered: a click waits for nothing, and what it leaves is stored a little later."""
+"""Clicks on share links: gathered in memory, and stored a little later, so that a click waits for no write."""
 
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import Code
 
 MAX_CODES = 10_000
-"""How many codes wait at once, and of how many it is known that they are stored."""
+"""The capacity of each of the two sets: codes that wait to be stored, and codes that are known to be stored."""
 
 
 class Clicks:
-    """The clicked codes of this process that are not stored yet; best effort, and the same for every code."""
+    """The clicked codes of this process that are not stored yet. Best effort; the work is the same for every code."""
 
     def __init__(
         self, transactions: Transactions, clock: Clock, metrics: Metrics, *, capacity: int = MAX_CODES
@@ -20,7 +20,7 @@ class Clicks:
         self._stored: dict[Code, None] = {}
 
     def note(self, code: Code) -> None:
-        """Note a click; what does not fit is counted and forgotten."""
+        """Note a click; a click beyond the capacity is counted and dropped."""
         if code in self._stored or code in self._waiting:
             return
         if len(self._waiting) >= self._capacity:
@@ -29,7 +29,7 @@ class Clicks:
             self._waiting.add(code)
 
     async def flush(self) -> None:
-        """Store what waits; where that fails, it waits for the next time, and the failure is counted and raised."""
+        """Store the waiting codes. After a failure they wait for the next flush; the failure is counted and raised."""
         if not self._waiting:
             return
         taken, self._waiting = self._waiting, set()
@@ -42,7 +42,7 @@ class Clicks:
             for code in taken:
                 self.note(code)
             raise
-        # What no run brings along may be planned later: only what is stored need not be sent again.
+        # A code that no run imports now may be part of a later plan: only stored codes are not sent again.
         self._stored |= dict.fromkeys(stored)
         while len(self._stored) > self._capacity:
             del self._stored[next(iter(self._stored))]

@@ -1,4 +1,4 @@
-"""Minting: each living user has one canonical code, and every older one keeps resolving."""
+"""Minting: each living user has one canonical code, and older codes keep resolving."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,12 +19,12 @@ from tallystick.domain.users import UserDeleted, UserId
 
 
 class Mint(msgspec.Struct, frozen=True):
-    """Give this user a code, unless there is one."""
+    """Give this user a code, unless the user has one."""
 
     user_id: UserId
     candidates: tuple[Code, ...]
     since: datetime
-    """When somebody first asked for it."""
+    """The time of the first request for it."""
 
 
 class Remint(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class Remint(msgspec.Struct, frozen=True):
 
 
 class Reminted(msgspec.Struct, frozen=True):
-    """The new canonical code, and the alias that it left behind; None where it was the user's first."""
+    """The new canonical code and the old one, which is an alias now; None where the user had none."""
 
     code: Code
     alias: Code | None
@@ -43,7 +43,7 @@ class Reminted(msgspec.Struct, frozen=True):
 
 
 class MintCodes:
-    """Give users their first code; whoever has one keeps it."""
+    """Give users their first code; users who have one keep it."""
 
     def __init__(
         self, transactions: Transactions, clock: Clock, metrics: Metrics, bring: AdoptLegacyUsers, note: NoteCodes
@@ -59,7 +59,7 @@ class MintCodes:
             users = await enter(stores, user_ids, now)
             living = {c.user_id: c.candidates for c in mints if users[c.user_id].deleted_at is None}
             minted = await mint(stores, living, now)
-        # Those who had a code, too: a mint that is run again after a lost answer finds its own.
+        # Also users who had a code: a retry after a lost commit finds the code that it stored.
         self._note(living)
         count_mints(
             self._metrics,
@@ -96,13 +96,13 @@ class RemintCodes:
         user_ids = {command.user_id for command in remints}
         await self._bring(stores, user_ids, now)
         users = await enter(stores, user_ids, now)
-        # The users are locked: nobody else makes an alias of theirs.
+        # The users are locked: no other transaction adds aliases of theirs.
         room = await Room.open(stores, "aliases", user_ids, self._bounds, locked=True)
-        # One after the other, for one user may ask twice in a batch; nobody remints by the thousand.
+        # One after the other, because one user may be in a batch twice; remints are rare.
         return [
             UserDeleted()
             if users[command.user_id].deleted_at
-            # Each has its own time, so that the newest alias is known.
+            # Each has its own time, so that the newest alias is defined.
             else await self._remint_one(stores, command, now + timedelta(microseconds=number), room)
             for number, command in enumerate(remints)
         ]
@@ -113,7 +113,7 @@ class RemintCodes:
         held = (await stores.codes.canonical([user_id])).get(user_id)
         entries = (await stores.codes.resolve(command.candidates)).values()
         own = next((entry.code for entry in entries if entry.user_id == user_id), None)
-        if own is not None and held is not None:  # committed by an earlier try whose answer was lost
+        if own is not None and held is not None:  # an earlier attempt committed it, and its answer was lost
             alias = own if own != held else (await stores.codes.newest_aliases([user_id])).get(user_id)
             return Reminted(held, alias, verified)
         if held is not None and not room.take(user_id):

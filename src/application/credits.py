@@ -1,4 +1,4 @@
-"""Credits: granted by those who may, once for each event."""
+"""Credits: granted by staff, once for each event."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,14 +25,14 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """The entry of a grant, and whether an earlier request stored it."""
+    """The entry of a grant; `was_there` where an earlier request stored it."""
 
     entry: Entry
     was_there: bool
 
 
 class GrantCredits:
-    """Post grants to accounts; each event key counts once, whoever it was for."""
+    """Post grants to accounts; each event key counts once across all users."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
@@ -48,7 +48,7 @@ class GrantCredits:
         keys = {AccountKey(grant.user_id, "credits") for grant in new}
         await stores.ledger.open(keys)
         accounts = await stores.ledger.lock(keys)
-        # Again behind the locks: what a rival granted to the same user meanwhile.
+        # Again after the locks: another transaction may have granted to the same user meanwhile.
         kept |= await stores.ledger.grants({grant.event_key for grant in new})
         posted: list[Entry] = []
         outcomes: list[Granted | Failure] = []
@@ -88,6 +88,6 @@ def _post(
 def _again(grant: Grant, known: Entry) -> Granted | Failure:
     if (known.user_id, known.amount) != (grant.user_id, grant.amount):
         return IdempotencyMismatch("this event_key was used for another grant; a new grant needs a new event_key")
-    # A batch that is run again after a lost answer finds its own entry, which is no hit.
+    # A retry after a lost commit finds its own entry, which no earlier request stored.
     is_own = (known.created_at, known.correlation_id) == (grant.at, grant.correlation_id)
     return Granted(known, was_there=not is_own)

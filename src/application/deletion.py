@@ -1,4 +1,4 @@
-"""Deletion: one way in which users leave, whoever says so."""
+"""Deletion of users, by administrators and by the users themselves."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,19 +20,18 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class Deleted(msgspec.Struct, frozen=True):
-    """A user who is gone, and since when."""
+    """A deleted user, and the time of the deletion."""
 
     user_id: UserId
     deleted_at: datetime
 
 
 class DeleteUsers:
-    """Mark users as deleted, without anything that names a person; then erase what they held, in steps.
+    """Mark users as deleted and erase what names them; then erase their rows in steps.
 
-    A user who was deleted already stays so since then.
-
-    UserNotFound only for those whom nothing names: who is staged by a backfill or was given something and never came
-    is entered and deleted, so that nobody brings them in later.
+    A user who was deleted before keeps the time of that deletion. UserNotFound where no row names the id: a user who is
+    staged by a backfill, or was given something before the first request, is created and deleted, so that no later
+    import creates them.
     """
 
     def __init__(self, transactions: Transactions) -> None:
@@ -48,14 +47,14 @@ class DeleteUsers:
                     users_batch.keep(users_batch[user.user_id].deleted(deletion.at))
                     since[user.user_id] = users_batch[user.user_id].deleted_at or deletion.at
             await users_batch.store(stores)
-            # Users who were deleted before, too: what a request that was under way stored behind their deletion.
+            # Also users who were deleted before: a request in flight may have stored rows after their deletion.
             await erase_single_rows(stores, since, deletions[0].at)
         await self._erase.begin(since, deletions[0].at)
         return [_outcome(deletion.user_id, since) for deletion in deletions]
 
 
 async def _those_seen(stores: Stores, user_ids: set[UserId], at: datetime) -> dict[UserId, User]:
-    """Lock and return those whom any row names; a slip of the pen in an id creates nobody."""
+    """Lock and return the users whom any row names; a mistyped id does not create a user."""
     users = await stores.users.lock(user_ids)
     if unseen := user_ids - users.keys():
         users |= await enter(stores, await stores.users.named(unseen), at)

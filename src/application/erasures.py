@@ -1,4 +1,4 @@
-"""Erasures: what a deleted user held goes in steps, each a transaction of its own and bounded in rows."""
+"""Erasures: rows of a deleted user are erased in steps; each step is a transaction of bounded size."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
@@ -16,17 +16,17 @@ from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import UserId
 
 UNDER_WAY = timedelta(minutes=15)
-"""Much longer than a request may take, and than clocks of instances differ."""
+"""Much longer than a request may take, and than the clocks of instances differ."""
 STEP_ROWS = 1000
-"""How many rows of one table a step erases at most."""
+"""The largest number of rows of one table in a step."""
 BATCH_USERS = 1000
 MAX_STEPS = 2000
-"""How many steps one round makes at most: it has an end, and the next round goes on."""
+"""The largest number of steps in a round; the next round continues."""
 AT_ONCE = 16
-"""For how many users a batch of deletions makes the first step itself; the others wait for the next round."""
+"""For how many users a batch of deletions makes the first step; the next round makes it for the others."""
 
 _Eraser = Callable[[Stores, UserId, datetime, str, int], Awaitable[str | None]]
-"""Erases the first rows of a user behind a key, and returns the last key, or None where that was all."""
+"""Erases the first rows of a user after a key; returns the last key, or None where no rows are left."""
 
 
 async def _retire(stores: Stores, user_id: UserId, at: datetime, after: str, limit: int) -> str | None:
@@ -46,9 +46,9 @@ ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop)
 
 
 async def erase_single_rows(stores: Stores, user_ids: Collection[UserId], at: datetime) -> None:
-    """In the transaction that marks these locked users as deleted, erase what each has few rows of.
+    """Erase the tables with few rows for each user, in the transaction that marks these locked users as deleted.
 
-    The rest waits for `EraseTraces`, under a mark that outlives a crash.
+    `EraseTraces` erases the rest; the stored mark survives a crash.
     """
     if user_ids:
         ordered = sorted(user_ids)
@@ -57,21 +57,21 @@ async def erase_single_rows(stores: Stores, user_ids: Collection[UserId], at: da
         await stores.mirror.erase(ordered)
         await stores.legacy.forget(ordered)
         await stores.directory.forget(ordered)
-        # After the credentials, under whose lock sessions start.
+        # After the credentials: a session starts under their lock.
         await stores.sessions.end([session.key for session in await stores.sessions.find(ordered)])
         await stores.erasures.begin(ordered, at)
 
 
 class EraseTraces:
-    """Erase what deleted users hold, by steps that any instance can take up where another one stopped."""
+    """Erase rows of deleted users in steps; any instance can continue where another one stopped."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
     async def begin(self, user_ids: Collection[UserId], at: datetime) -> None:
-        """Make the first step for a few of these users, which is the last one for nearly everybody.
+        """Make the first step for a few of these users; most users need no other.
 
-        Nothing that happens here is a failure of the deletion: the mark stays, and the next round goes on.
+        An error here does not fail the deletion: the mark stays, and the next round continues.
         """
         for user_id in sorted(user_ids)[:AT_ONCE]:
             try:
@@ -80,12 +80,12 @@ class EraseTraces:
                 return
 
     async def __call__(self, user_id: UserId, at: datetime, *, max_steps: int | None = None) -> int:
-        """Make steps until nothing is left or there were enough of them; return how many were made."""
+        """Make steps until no rows are left or `max_steps` is reached; return how many were made."""
         after: list[str | None] = [""] * len(ERASERS)
         made = 0
         while max_steps is None or made < max_steps:
             async with self._transactions.begin() as stores:
-                # Who erases at the same time waits here, and finds the mark gone.
+                # Another instance that erases the same user waits here, and finds that the mark is removed.
                 if not await stores.erasures.lock(user_id):
                     return made
                 for number, erase in enumerate(ERASERS):
@@ -102,10 +102,10 @@ class EraseTraces:
 
 
 class FinishErasures:
-    """Finish what deletions left to do, on whichever instance; safe to repeat, and after a crash at any step.
+    """Finish the erasure of deleted users, on any instance; safe to repeat, also after a crash at any step.
 
-    Requests that were under way while their caller was deleted may store a reply or a reward behind the deletion. It
-    is looked for until a quarter of an hour after the deletion.
+    A request in flight during the deletion of its caller may store a reply or a reward after the deletion. Rounds look
+    for such rows until a quarter of an hour after the deletion.
     """
 
     def __init__(self, transactions: Transactions, clock: Clock, erase: EraseTraces) -> None:
@@ -134,6 +134,6 @@ class FinishErasures:
                 deleted = await stores.users.deleted_since(after=after, limit=batch_users)
                 late = await stores.erasures.left_behind([user_id for _, user_id in deleted], newest=newest)
                 if late:
-                    # In key order: two instances that do it at once queue instead of deadlocking.
+                    # In key order, so that two instances at once queue instead of deadlocking.
                     await stores.erasures.begin(await stores.users.lock(sorted(late)), now)
             after = deleted[-1] if len(deleted) == batch_users else None

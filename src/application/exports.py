@@ -1,4 +1,4 @@
-"""Exports: read page by page, so that neither memory nor a transaction grows with what there is."""
+"""Exports: read page by page, so that neither memory nor a transaction grows with the number of rows."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -9,9 +9,9 @@ PAGE_ROWS = 1000
 
 
 class ReadExport:
-    """Read every row of a kind that was there when it began and is there when its turn comes.
+    """Read every row of a kind that exists at the start of the export and at the read of its page.
 
-    Each page is a read of its own: no snapshot is held, and vacuum goes on. Overloaded where a page cannot be read.
+    Each page is a separate read: it holds no snapshot and blocks no vacuum. Overloaded where a page cannot be read.
     """
 
     def __init__(self, reads: Reads) -> None:

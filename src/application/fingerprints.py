@@ -11,20 +11,20 @@ KEY_BYTES = 32
 
 
 class Fingerprints:
-    """Hashes requests under one key for all instances, which no change of another secret changes.
+    """Hashes requests under one key for all instances; the key does not depend on any other secret.
 
-    The hash is keyed because a body may hold a password: whoever reads a stored fingerprint without the key cannot try
-    passwords on it.
+    The hash is keyed because a body may hold a password: without the key, passwords cannot be tried on a stored
+    fingerprint.
     """
 
     def __init__(self, transactions: Transactions, reads: Reads, randomness: Randomness, *, earlier_key: bytes) -> None:
-        """`earlier_key` made the fingerprints that older versions stored; it stays the key where there are some."""
+        """`earlier_key` is the key of older versions; it stays the key where their fingerprints are stored."""
         self._transactions, self._reads, self._randomness = transactions, reads, randomness
         self._earlier_key = earlier_key
         self._key: bytes | None = None
 
     async def __call__(self, request: bytes) -> bytes:
-        """Return the fingerprint of a request; Overloaded where the key is needed first and cannot be read."""
+        """Return the fingerprint of a request; Overloaded where the key is not loaded yet and cannot be read."""
         if self._key is None:
             self._key = await self._reads(lambda stores: stores.fingerprint_keys.find()) or await self._first_key()
         return hmac.digest(self._key, request, hashlib.sha256)

@@ -1,4 +1,4 @@
-"""Flags: switched in the store, and followed by every process."""
+"""Flags: stored switches, which every process follows."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from tallystick.domain.refusals import Failure
 
 
 class FollowedFlags(Flags):
-    """The flags as this process knows them: as they are pinned, else as they were stored when it last looked."""
+    """The flags as this process knows them: pinned, else as they were stored at the last read."""
 
     def __init__(self, transactions: Transactions, pins: Pins) -> None:
         self._transactions, self.pins = transactions, pins
@@ -23,11 +23,11 @@ class FollowedFlags(Flags):
         return self._enabled[flag]
 
     async def look(self) -> None:
-        """Read what is stored; where it cannot be read, what is known stays.
+        """Read the stored switches; the known state stays where they cannot be read.
 
         Raises TransactionAborted or StoreUnavailable.
         """
-        # In turn: a look that began before another one ended must not bring back what that one found changed.
+        # One at a time: a read that began earlier must not overwrite the result of a later one.
         async with self._turn, self._transactions.reading() as stores:
             self._learn(await stores.flags.all())
 
@@ -36,7 +36,7 @@ class FollowedFlags(Flags):
 
 
 class SwitchFlags:
-    """Switch flags that may be switched; this process follows at once, the others as they hear of it."""
+    """Switch flags. This process follows at once, the others after a notification."""
 
     def __init__(self, transactions: Transactions, flags: FollowedFlags, once: AnswerOnce) -> None:
         self._transactions, self._flags, self._once = transactions, flags, once

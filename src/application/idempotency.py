@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer again, byte for byte, stored in the transaction of its effect."""
+"""Idempotency keys: a repeated request gets the first reply again, which is stored in the transaction of its effect."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -20,14 +20,14 @@ class RequestKey(msgspec.Struct, frozen=True):
     caller: UserId
     key: str
     fingerprint: bytes
-    """A keyed hash of method, path and body: the same key may not stand for another request."""
+    """A keyed hash of method, path and body: the same key must not be used for another request."""
     success_status: int
     correlation_id: str
     at: datetime
 
 
 class StoredReply(msgspec.Struct, frozen=True):
-    """An answer as it went over the wire."""
+    """A reply as it was sent."""
 
     fingerprint: bytes
     status: int
@@ -35,7 +35,7 @@ class StoredReply(msgspec.Struct, frozen=True):
 
 
 class Keyed(msgspec.Struct, Generic[C], frozen=True):
-    """A command with its request's idempotency key, where it has one."""
+    """A command with the idempotency key of its request; None where the request has none."""
 
     command: C
     key: RequestKey | None = None
@@ -62,7 +62,7 @@ class IdempotencyInProgress(Unavailable):
 
 
 class Replayed(Exception):
-    """The request was answered before: this is the answer, whatever it was."""
+    """The request was answered before with this reply."""
 
     def __init__(self, reply: StoredReply) -> None:
         super().__init__("answered before")
@@ -73,45 +73,45 @@ Claim = Literal["fresh", "running"] | StoredReply
 
 
 class ReplyTotals(NamedTuple):
-    """How many replies of a caller are stored, and how many bytes they have."""
+    """The number and the bytes of the stored replies of a caller."""
 
     replies: int = 0
     bytes: int = 0
 
 
 class IdempotencyKeys(Protocol):
-    """Answers by caller and key, kept for a week and a day."""
+    """Replies by caller and key, kept for eight days."""
 
     async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
-        """Take keys for the length of the transaction: fresh, running in another one, or answered before."""
+        """Lock keys until the end of the transaction; return which are fresh, running elsewhere, or answered before."""
 
     async def totals(self, callers: Collection[UserId]) -> dict[UserId, ReplyTotals]:
-        """Return what callers of the last claim have stored, as it saw them; a caller without replies is left out."""
+        """Return the totals of callers, as the last claim saw them; callers without replies are left out."""
 
     async def record(
         self, replies: Sequence[tuple[RequestKey, StoredReply]], bounds: UserBounds = DEFAULT_BOUNDS
     ) -> None:
-        """Store the answers of claimed keys; WriteConflict where a caller has come to a bound since the claim."""
+        """Store the replies of claimed keys; WriteConflict where a caller has reached a bound since the claim."""
 
     async def forget(self, *, before: datetime, limit: int) -> int:
-        """Drop at most `limit` answers older than that and return how many."""
+        """Drop at most `limit` replies that are older than `before`, and return how many."""
 
     async def drop(self, caller: UserId, *, after: str, limit: int) -> str | None:
-        """Drop a caller's first answers behind the key `after`; return the last key, None where there are no more."""
+        """Drop the first replies of a caller after a key; return the last key, None where there are no more."""
 
 
 class FingerprintKeys(Protocol):
-    """The key of request fingerprints, the same for all instances for ever."""
+    """The key of request fingerprints, which is the same for all instances and never changes."""
 
     async def find(self) -> bytes | None:
         """Return the key; None before the first keyed request."""
 
     async def keep(self, fresh: bytes, *, where_replies_are_stored: bytes) -> None:
-        """Store the first key, unless there is one: a fresh one, or the other where replies are stored already."""
+        """Store the key, unless one is stored: `fresh`, or the other one where replies are stored already."""
 
 
 class ReplyStores(Protocol):
-    """What answering once needs of the stores of a transaction."""
+    """The stores of a transaction that `AnswerOnce` needs."""
 
     @property
     def idempotency(self) -> IdempotencyKeys: ...
@@ -121,14 +121,14 @@ class ReplyStores(Protocol):
 
 
 class ReplyEncoder(Protocol):
-    """Renders an outcome exactly as the wire will carry it."""
+    """Renders an outcome as the bytes that are sent."""
 
     def __call__(self, outcome: object, key: RequestKey, /) -> StoredReply | None:
         """Return the reply to store for a success or a refusal; None where replies are not stored."""
 
 
 class AnswerOnce:
-    """Runs the commands of a batch that were not answered before, and stores their answers with their effects."""
+    """Runs the commands of a batch that were not answered before, and stores their replies with their effects."""
 
     def __init__(self, encode: ReplyEncoder, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
         self._encode, self._bounds = encode, bounds
@@ -141,9 +141,8 @@ class AnswerOnce:
     ) -> list[R | Failure | Replayed]:
         """Return the outcomes in order.
 
-        A repeated key yields Replayed, IdempotencyMismatch or IdempotencyInProgress; UserDeleted for a caller who was
-        deleted since. A new key yields BoundReached where no reply can be stored for it: what cannot be answered once
-        is not run.
+        A repeated key yields Replayed, IdempotencyMismatch or IdempotencyInProgress; UserDeleted where the caller was
+        deleted since. A new key yields BoundReached where its reply cannot be stored: the command is not run.
         """
         asked: dict[tuple[UserId, str], RequestKey] = {}
         for request in requests:
@@ -207,7 +206,7 @@ def _is_to_run(
     request: Keyed[C], claims: Mapping[tuple[UserId, str], Claim], asked: Mapping[tuple[UserId, str], RequestKey]
 ) -> bool:
     key = request.key
-    # Where one key stands twice in a batch, the first of them is the one in `asked`: it alone runs.
+    # Where a batch has a key twice, `asked` holds the first request: only that one runs.
     return key is None or (claims[key.caller, key.key] == "fresh" and asked[key.caller, key.key] is key)
 
 

@@ -1,4 +1,4 @@
-"""Identity events: users come, change and go as their provider says, and leave with a code or without a trace."""
+"""Identity events: users are created, changed and deleted as their provider reports."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,14 +24,14 @@ Receipt = Literal["processed", "duplicate"]
 
 
 class DeliveredEvent(msgspec.Struct, frozen=True):
-    """One delivery, with the candidates for the code that its user may need."""
+    """One delivery, with candidates for the code of its user."""
 
     event: IdentityEvent
     candidates: tuple[Code, ...]
 
 
 class ReceiveIdentityEvents:
-    """Take each delivery of the identity provider once: profile, verification, code and deletion in one transaction."""
+    """Apply each delivery of the identity provider once, with all of its effects in one transaction."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ReceiveIdentityEvents:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
             new = await stores.deliveries.claim([delivery.event for delivery in deliveries])
-            # A delivery that stands twice in the batch is taken once.
+            # A delivery that is in the batch twice is applied once.
             fresh = {
                 delivery.event.delivery_id: delivery
                 for delivery in reversed(deliveries)
@@ -88,7 +88,7 @@ class ReceiveIdentityEvents:
 
 
 class EventBatch:
-    """The users whom a batch of events is about, kept current while it is read."""
+    """The users of a batch of events, kept current while the events are applied."""
 
     def __init__(self, users_batch: UserBatch, verified: set[UserId]) -> None:
         self._users, self._verified = users_batch, verified
@@ -100,7 +100,7 @@ class EventBatch:
     async def open(
         cls, stores: Stores, events: Sequence[IdentityEvent], bring: AdoptLegacyUsers, at: datetime
     ) -> "EventBatch":
-        """Load and lock: the users of the events and those who may lose a claim to one, in one order."""
+        """Lock and load the users of the events and the users who may lose a claim to them, in one order."""
         holders = await holders_of(stores, [event.profile for event in events])
         named = {event.user_id for event in events} | {holder.user_id for holder in holders}
         coming = {event.user_id for event in events if event.kind != "deleted"}
@@ -122,7 +122,7 @@ class EventBatch:
             self._new_verifications.append(Verification(event.user_id, "webhook", event.received_at))
 
     def _with_free_claims(self, event: IdentityEvent) -> IdentityEvent:
-        """Return the event without the claims that others keep; holders lose the claims that it proves."""
+        """Return the event without the claims that other users keep; they lose the claims that it verifies."""
         for claim, holder_id in zip(CLAIMS, self._users.others(event.user_id, event.profile), strict=True):
             if holder_id is None:
                 continue
@@ -135,15 +135,15 @@ class EventBatch:
 
     @property
     def newly_verified(self) -> list[UserId]:
-        """Those whose phone was verified by this batch."""
+        """The users whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
     def gone(self) -> list[UserId]:
-        """Return those whom the events deleted."""
+        """Return the users who were deleted by the events."""
         return self._users.gone()
 
     async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Failure]:
-        """Store what the events changed, and mint for those who live."""
+        """Store the changes, and mint codes for users who were not deleted."""
         await self._users.store(stores)
         await erase_single_rows(stores, self._users.gone(), at)
         if self._new_verifications:

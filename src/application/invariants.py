@@ -1,4 +1,4 @@
-"""Invariants: the promises, as questions whose right answer is zero."""
+"""Invariants: promises about stored rows, each with the number of its violations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Invariant(msgspec.Struct, frozen=True):
-    """One promise and how often it is broken."""
+    """One promise and the number of its violations."""
 
     name: str
     promise: str
@@ -15,7 +15,7 @@ class Invariant(msgspec.Struct, frozen=True):
 
 
 class Invariants(Protocol):
-    """Counts broken promises in what is stored; slow on large tables."""
+    """Counts violations in the stored rows; slow on large tables."""
 
     async def count(self) -> Sequence[Invariant]:
         """Return every promise with its violations."""

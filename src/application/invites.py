@@ -1,4 +1,4 @@
-"""Invites: made with a number of seats, redeemed by as many users, taken back by their owner."""
+"""Invites: made with a number of seats, redeemed by as many users, revoked by their owner."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,25 +24,25 @@ from tallystick.domain.users import UserDeleted, UserId
 
 
 class NewInvite(msgspec.Struct, frozen=True):
-    """Make an invite with the first of these codes that is free."""
+    """Make an invite with the first free code of these."""
 
     invite_id: InviteId
     owner_id: UserId
     codes: tuple[Code, ...]
     is_chosen: bool
-    """True where the owner chose the code; nothing else will do."""
+    """True where the owner chose the code, which is the only candidate then."""
     max_uses: int
     expires_at: datetime | None
     at: datetime
 
 
 class RevokeInvite(msgspec.Struct, frozen=True):
-    """Take an invite back; who has a seat keeps it."""
+    """Revoke an invite; taken seats stay."""
 
     invite_id: InviteId
     user_id: UserId
     manages: bool
-    """True for those who may take back anybody's."""
+    """True where the user may revoke the invites of others."""
     at: datetime
 
 
@@ -51,13 +51,13 @@ class Redemption(msgspec.Struct, frozen=True):
 
     user_id: UserId
     code: Code | None
-    """None where what was typed has no normal form."""
+    """None where the typed text has no normal form."""
     attempt_id: str
     at: datetime
 
 
 class Redeemed(msgspec.Struct, frozen=True):
-    """A seat that was taken, and how many are left."""
+    """A taken seat, and the number of seats that are left."""
 
     invite_id: InviteId
     code: Code
@@ -66,7 +66,7 @@ class Redeemed(msgspec.Struct, frozen=True):
 
 
 class MakeInvites:
-    """Make invites, and take them back; nobody who was deleted makes one."""
+    """Make and revoke invites; a deleted user cannot make one."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
         self._transactions, self._once, self._bounds = transactions, once, bounds
@@ -76,11 +76,11 @@ class MakeInvites:
             return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
 
     async def _decide(self, stores: Stores, commands: Sequence[NewInvite | RevokeInvite]) -> list[Invite | Failure]:
-        # Without a lock: an invite of somebody who is deleted a moment later stays valid, like all of theirs.
+        # Without a lock: an invite of a user who is deleted a moment later stays valid, like their other invites.
         owners = {command.owner_id for command in commands if isinstance(command, NewInvite)}
         deleted = await stores.users.deleted(owners) if owners else set[UserId]()
         room = await Room.open(stores, "invites", owners - deleted, self._bounds)
-        # One after the other: nobody makes invites by the thousand.
+        # One after the other: batches of invites are small.
         return [
             await self._make(stores, command, deleted, room)
             if isinstance(command, NewInvite)
@@ -92,7 +92,7 @@ class MakeInvites:
         if command.owner_id in deleted:
             return UserDeleted()
         if not room.take(command.owner_id):
-            # An earlier try whose answer was lost may have stored it as the last one that there was room for.
+            # An earlier attempt whose answer was lost may have stored it as the last one within the bound.
             return await stores.invites.find(command.invite_id) or room.refusal
         for code in command.codes:
             invite = Invite(
@@ -122,7 +122,7 @@ class MakeInvites:
 
 
 class RedeemInvites:
-    """Give users their seats: at most as many as there are, at most one each."""
+    """Give seats to users: one for each user, and no more than the invite has."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
@@ -139,17 +139,17 @@ class RedeemInvites:
 
 
 class Seats:
-    """The locked invites of a batch and who has a seat in them, kept current while the batch is decided."""
+    """The locked invites of a batch and their taken seats, kept current while the batch is decided."""
 
     def __init__(self, invites: dict[Code, Invite], uses: dict[SeatKey, InviteUse], deleted: set[UserId]) -> None:
         self._invites, self._uses = invites, uses
         self._new: list[InviteUse] = []
         self.deleted = deleted
-        """Who of the users was deleted."""
+        """The users of the batch who were deleted."""
 
     @classmethod
     async def open(cls, stores: Stores, redemptions: Sequence[Redemption]) -> "Seats":
-        """Lock the invites, and load who of these users has a seat."""
+        """Lock the invites, and load the seats of these users."""
         wanted = [(redemption.code, redemption.user_id) for redemption in redemptions if redemption.code is not None]
         invites = await stores.invites.lock({code for code, _ in wanted})
         keys = {SeatKey(invites[code].invite_id, user_id) for code, user_id in wanted if code in invites}
@@ -157,24 +157,24 @@ class Seats:
         return cls(invites, uses, deleted)
 
     def decide(self, redemption: Redemption) -> tuple[Invite, InviteUse]:
-        """Decide one redemption and keep nothing of it yet; its Failure where there is no seat for it."""
+        """Decide one redemption without keeping the result; raise the failure where there is no seat for it."""
         invite = self._invites.get(redemption.code) if redemption.code is not None else None
         kept = self._uses.get(SeatKey(invite.invite_id, redemption.user_id)) if invite is not None else None
         return redeem(invite, redemption.user_id, kept, attempt_id=redemption.attempt_id, at=redemption.at)
 
     def holds(self, use: InviteUse) -> bool:
-        """Tell whether a seat was taken already."""
+        """Tell whether a seat was taken before."""
         return SeatKey(use.invite_id, use.user_id) in self._uses
 
     def keep(self, invite: Invite, use: InviteUse) -> None:
-        """Keep what was decided."""
+        """Keep a decision for the rest of the batch."""
         if not self.holds(use):
             self._invites[invite.code] = invite
             self._uses[SeatKey(use.invite_id, use.user_id)] = use
             self._new.append(use)
 
     async def record(self, stores: Stores) -> None:
-        """Store the seats that were taken."""
+        """Store the new seats."""
         if self._new:
             await stores.invites.record_uses(self._new)
 

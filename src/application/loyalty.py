@@ -1,4 +1,4 @@
-"""Loyalty: awards by staff, and batches of points that other services count."""
+"""Loyalty: awards by staff, and batches of points from other services."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,14 +15,14 @@ from tallystick.domain.users import UserId
 
 
 class Award(msgspec.Struct, frozen=True):
-    """Give a player points in the name of staff."""
+    """Give a player points, as a member of staff."""
 
     player_id: UserId
     staff_id: UserId
     points: int
     reason: str
     reward_id: str | None
-    """What the caller knows it by; without it, the same award counts once a day."""
+    """The caller's own id of the award; without it, the same award counts once a day."""
     correlation_id: str
     at: datetime
 
@@ -34,13 +34,13 @@ class Earnings(msgspec.Struct, frozen=True):
 
 
 class Credited(msgspec.Struct, frozen=True):
-    """What became of the earnings of one request, in their order."""
+    """The outcomes of the earnings of one request, in their order."""
 
     results: tuple[Accrued | Failure, ...]
 
 
 class AwardPoints:
-    """Credit what staff award; the same award counts once."""
+    """Credit awards of staff; the same award counts once."""
 
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
@@ -56,7 +56,7 @@ class AwardPoints:
 
 
 class AccruePoints:
-    """Credit batches of earnings; each event counts once, and one refusal stops nobody else."""
+    """Credit batches of earnings; each event counts once, and a failure affects one earning only."""
 
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
@@ -72,7 +72,7 @@ class AccruePoints:
         if not self._points.are_on:
             return [PointsDisabled() for _ in batches]
         asked = [earning for batch in batches for earning in batch.earnings]
-        # Switched off in the middle, it would refuse some of them under a key that is answered for good.
+        # A flag that is switched off in the middle would fail some earnings under a key whose reply is stored.
         results = iter(await credit_all(stores, self._points, asked, are_on=True))
         return [Credited(tuple(next(results) for _ in batch.earnings)) for batch in batches]
 

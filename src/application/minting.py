@@ -1,4 +1,4 @@
-"""Inside a transaction, minting: who has no canonical code is given one of their candidates."""
+"""Minting inside a transaction: a user without a canonical code gets one of the candidates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,13 +26,13 @@ class Minted(msgspec.Struct, frozen=True):
     created: bool
     """False where the user had it already."""
     collisions: int = 0
-    """How many candidates were somebody else's."""
+    """How many candidates belonged to other users."""
 
 
 async def mint(
     stores: Stores, candidates: Mapping[UserId, Sequence[Code]], at: datetime
 ) -> dict[UserId, Minted | Failure]:
-    """Give each of these locked, living users a canonical code; whoever has one keeps it."""
+    """Give each of these locked, living users a canonical code; users who have one keep it."""
     held = await stores.codes.canonical(candidates)
     minted: dict[UserId, Minted | Failure] = {u: Minted(code, created=False) for u, code in held.items()}
     wanting = [user_id for user_id in candidates if user_id not in held]
@@ -46,7 +46,8 @@ async def mint(
                 minted[entry.user_id] = Minted(entry.code, created=True, collisions=attempt)
         wanting = [user_id for user_id in wanting if user_id not in assigned]
         if wanting:
-            # A conflict on the user means that a rival minted for them: theirs is the code. Else it was the code's.
+            # A conflict on the user means that another transaction minted for them: they keep that code. Otherwise the
+            # candidate is taken.
             for user_id, code in (await stores.codes.canonical(wanting)).items():
                 minted[user_id] = Minted(code, created=False, collisions=attempt)
             wanting = [user_id for user_id in wanting if user_id not in minted]
@@ -54,7 +55,7 @@ async def mint(
 
 
 def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted | Failure]], now: datetime) -> None:
-    """Measure what a committed batch of mints did; each with its user and the time when it was first asked for."""
+    """Measure a committed batch of mints; each comes with its user and the time of the first request for it."""
     measured: set[UserId] = set()
     for user_id, since, minted in mints:
         is_first = user_id not in measured
@@ -69,5 +70,5 @@ def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted
 
 
 def milliseconds_between(earlier: datetime, later: datetime) -> float:
-    """Return how long it took, never less than nothing: the earlier time may be from another clock."""
+    """Return the time between, at least 0: the earlier time may be from another clock."""
     return max(0.0, (later - earlier).total_seconds() * 1000)

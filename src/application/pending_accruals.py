@@ -1,4 +1,4 @@
-"""Pending accruals: kept where points cannot be credited, and finished once they can."""
+"""Pending accruals: points that cannot be credited yet are stored, and credited later."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -21,13 +21,13 @@ from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 
 SWEEP_PAUSE = timedelta(seconds=55)
-"""What was tried within this time is left alone: by the next round it is due."""
+"""An accrual that was tried within this time is skipped: it is due in the next round."""
 BATCH_ROWS = 100
 MAX_BATCHES = 10
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """Credit what waits for an event."""
+    """Credit the pending accrual of an event."""
 
     event: EventKey
     at: datetime
@@ -58,7 +58,7 @@ class RecoverAccruals:
 
 
 class SweepAccruals:
-    """Try again what waits: a bounded number a round, each at most once a round, on whichever instance."""
+    """Retry pending accruals: a bounded number in a round, each at most once in a round, on any instance."""
 
     def __init__(
         self, transactions: Transactions, recover: Single[Keyed[Recovery], Accrued], points: Points, clock: Clock
@@ -66,7 +66,7 @@ class SweepAccruals:
         self._transactions, self._recover, self._points, self._clock = transactions, recover, points, clock
 
     async def __call__(self) -> list[tuple[PendingAccrual, Accrued | BaseException]]:
-        """Return what was tried, and what came of it."""
+        """Return the accruals that were tried, with their outcomes."""
         swept: list[tuple[PendingAccrual, Accrued | BaseException]] = []
         needs_phone = self._points.referrals.need == "phone"
         for _ in range(MAX_BATCHES if self._points.are_on else 0):
@@ -75,7 +75,7 @@ class SweepAccruals:
                 due = await stores.pending.take_due(
                     before=now - SWEEP_PAUSE, at=now, limit=BATCH_ROWS, needs_phone=needs_phone
                 )
-            # Each by itself through the group commit: one that fails for an unforeseen reason fails alone.
+            # Each is a command of the group commit: one that fails for an unforeseen reason fails alone.
             tried = (self._recover(Keyed(Recovery(pending.event, now))) for pending in due)
             swept += zip(due, await asyncio.gather(*tried, return_exceptions=True), strict=True)
             if len(due) < BATCH_ROWS:
@@ -84,7 +84,7 @@ class SweepAccruals:
 
 
 class PendingBatch:
-    """What waits, and the slips that some of it is for: locked behind the accounts, slips before what waits."""
+    """Locked pending accruals and their slips. Locks are taken after the accounts: slips first, then accruals."""
 
     def __init__(self, points: PointsBatch, slips: dict[SlipId, Slip], waiting: dict[EventKey, PendingAccrual]) -> None:
         self._points, self._slips, self._waiting = points, slips, waiting
@@ -95,7 +95,7 @@ class PendingBatch:
 
     @classmethod
     async def open(cls, stores: Stores, points: PointsBatch, events: Collection[EventKey]) -> "PendingBatch":
-        """Lock the slips of these events, and then what waits of them."""
+        """Lock the slips of these events, and then their pending accruals."""
         slip_ids = {SlipId(event.key) for event in events if event.type == "rating_slip"}
         slips = await stores.slips.lock(slip_ids) if slip_ids else {}
         return cls(points, slips, await stores.pending.lock(events) if events else {})
@@ -109,7 +109,7 @@ class PendingBatch:
         self._slips[slip.slip_id] = self._changed[slip.slip_id] = slip
 
     def holds(self, event: EventKey) -> bool:
-        """Tell whether an event's points wait."""
+        """Tell whether the points of an event are pending."""
         return event in self._waiting
 
     def begin(self, earning: Earning, failure: Failure) -> None:
@@ -117,11 +117,11 @@ class PendingBatch:
         self._waiting[earning.key] = self._begun[earning.key] = wait(earning, failure)
 
     def recover(self, event: EventKey, at: datetime) -> Accrued | Failure:
-        """Credit what waits for an event; the first accrual where it was credited before."""
+        """Credit the pending accrual of an event; return the first accrual where it was credited before."""
         pending = self._waiting.get(event)
         if pending is None:
             made = self._points.entry(event)
-            # A batch that is run again after a lost answer finds its own entry.
+            # A retry after a lost commit finds its own entry.
             is_hit = made is not None and (event in self._done or made.created_at != at)
             return Accrued(receipt(made), was_there=is_hit) if made is not None else AccrualNotFound()
         try:
@@ -137,7 +137,7 @@ class PendingBatch:
         return accrued
 
     async def record(self, stores: Stores) -> None:
-        """Store what was decided, one statement a table."""
+        """Store the decisions, with one statement for each table."""
         await self._points.record(stores)
         if self._changed:
             await stores.slips.store(list(self._changed.values()))
@@ -151,14 +151,14 @@ class PendingBatch:
 
 
 class ReferralsCredited(NamedTuple):
-    """How many referrals a transaction credited now, let wait, and credited after they had waited."""
+    """How many referrals a transaction credited now, made pending, and credited after they had been pending."""
 
     credited: int = 0
     waiting: int = 0
     recovered: int = 0
 
     def measure(self, metrics: Metrics) -> None:
-        """Count them, once they are committed."""
+        """Count them in the metrics, after the commit."""
         metrics.count("accrual_outcomes", self.credited, label="credited")
         metrics.count("accrual_outcomes", self.waiting, label="pending")
         metrics.count("accrual_outcomes", self.recovered, label="recovered")
@@ -167,9 +167,9 @@ class ReferralsCredited(NamedTuple):
 async def credit_referrals(
     stores: Stores, points: Points, *, earned: Sequence[Earning] = (), verified: Collection[UserId] = (), at: datetime
 ) -> ReferralsCredited:
-    """Credit what new edges earn, or let it wait where that is not possible now.
+    """Credit the earnings of new edges; those that cannot be credited now become pending accruals.
 
-    `verified` are invitees whose phone was verified in this transaction: what waits for it is credited with the rest.
+    `verified` are invitees whose phone was verified in this transaction: pending accruals for them are credited too.
     """
     new = {earning.key for earning in earned}
     edges = await stores.edges.find(verified) if verified and points.referrals.need == "phone" else {}
@@ -193,7 +193,7 @@ async def credit_referrals(
 
 
 def count_recoveries(metrics: Metrics, outcomes: Sequence[object]) -> None:
-    """Measure what a committed batch of recoveries came to."""
+    """Count the outcomes of a committed batch of recoveries."""
     for outcome in outcomes:
         if isinstance(outcome, Accrued):
             metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "recovered")

@@ -1,4 +1,4 @@
-"""Points: credited to locked accounts, once for each event, by every use case that credits any."""
+"""Points: credited to locked accounts, once for each event, for every use case that credits points."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -18,21 +18,21 @@ from tallystick.domain.users import UserDeleted, UserId, UserNotFound
 
 
 class Accrued(msgspec.Struct, frozen=True):
-    """Points that were credited, and whether an earlier request had it done."""
+    """Credited points; `was_there` where an earlier request credited them."""
 
     accrual: Accrual
     was_there: bool
 
 
 class Points:
-    """How points are credited: by which tiers, by which rules for referrals, and whether at all."""
+    """The settings of points: tiers, rules of referral points, and the flag that switches points."""
 
     def __init__(self, tiers: Tiers, flags: Flags, referrals: ReferralPoints) -> None:
         self.tiers, self._flags, self.referrals = tiers, flags, referrals
 
     @property
     def are_on(self) -> bool:
-        """Tell whether anybody is credited now."""
+        """Tell whether points are credited now."""
         return self._flags.enabled(Flag.POINTS_ENABLED)
 
     async def batch(
@@ -65,36 +65,36 @@ class PointsBatch:
     async def lock(
         cls, stores: Stores, player_ids: Collection[UserId], tiers: Tiers, referrals: ReferralPoints, *, are_on: bool
     ) -> "PointsBatch":
-        """Lock the accounts of these players in key order; those who live get one where they have none."""
+        """Lock the accounts of these players in key order; living players without an account get one."""
         players = await stores.players.lock(player_ids) if player_ids else {}
         accounts = {AccountKey(each.user_id, "points"): each.account for each in players.values() if each.account}
         bare = [
             AccountKey(each.user_id, "points") for each in players.values() if not (each.account or each.is_deleted)
         ]
         if bare:
-            # Behind the others' locks, once in a player's life: whoever opens accounts waits for no lock after it.
+            # After all other locks, once for each player: a transaction that opens accounts waits for no later lock.
             await stores.ledger.open(bare)
             accounts |= await stores.ledger.lock(bare)
         return cls(tiers, referrals, players, accounts, are_on=are_on)
 
     async def recall(self, stores: Stores, events: Collection[EventKey]) -> None:
-        """Load what these events have made already. Behind the locks: what a rival stored is seen."""
+        """Load the entries of these events. After the locks, so that entries of other transactions are seen."""
         if events:
             self._made |= await stores.ledger.made_by(events)
 
     async def prepare_referrals(self, stores: Stores, events: Collection[tuple[EventKey, datetime]]) -> None:
-        """Load what keeps referrals back, before any of these is credited at its time."""
+        """Load the conditions of referral points, before these events are credited at their times."""
         self._conditions = await ReferralConditions.load(stores, self._referrals, events)
 
     def entry(self, event: EventKey) -> Entry | None:
-        """Return what an event has made."""
+        """Return the entry of an event."""
         return self._made.get(event)
 
     def credit(self, earning: Earning) -> Accrued:
         """Credit points, or return the first accrual of the event.
 
-        The refusals, in their order: IdempotencyMismatch, UserNotFound, UserDeleted, PointsDisabled, AccountFrozen,
-        BalanceLimitExceeded; of referrals PhoneNotVerified and ReferralCapReached before AccountFrozen.
+        The failures, in their order: IdempotencyMismatch, UserNotFound, UserDeleted, PointsDisabled, for referrals
+        PhoneNotVerified and ReferralCapReached, AccountFrozen, BalanceLimitExceeded.
         """
         made = self._made.get(earning.key) or self._made_formerly(earning)
         if made is not None:
@@ -118,13 +118,13 @@ class PointsBatch:
         return Accrued(receipt(entry), was_there=False)
 
     def unchanged(self, player_id: UserId, at: datetime) -> tuple[Accrual, int]:
-        """Return the receipt of nothing, and the version of the account that it shows."""
+        """Return a receipt without points, and the version of the account that it shows."""
         key = AccountKey(player_id, "points")
         account = self._accounts.get(key) or Account(*key)
         return self.summary(account, at), account.version
 
     def summary(self, account: Account, at: datetime) -> Accrual:
-        """Return an account as a receipt that changes nothing; `at` stands where it never changed."""
+        """Return an account as a receipt without points; its time is `at` where the account never changed."""
         tier = self._tiers.of(account.lifetime)
         return Accrual(
             player_id=account.user_id,
@@ -139,26 +139,26 @@ class PointsBatch:
         )
 
     async def record(self, stores: Stores) -> None:
-        """Store what was credited, in one statement."""
+        """Store the new entries, in one statement."""
         await stores.ledger.post(list(self._new.values()))
 
     def _conditions_of(self, earning: Earning) -> ReferralConditions | None:
         if earning.event.type != "referral_signup":
             return None
         if self._conditions is None:
-            raise AssertionError("a referral is credited only behind its conditions")
+            raise AssertionError("the conditions of a referral have to be loaded before it is credited")
         return self._conditions
 
     def _made_formerly(self, earning: Earning) -> Entry | None:
-        """Return the entry that an earlier version made of the same award."""
+        """Return the entry of the same award that an earlier version stored."""
         made = self._made.get(earning.former_key) if earning.former_key is not None else None
         return made if made is not None and is_same_award(earning, made) else None
 
     def _again(self, earning: Earning, made: Entry) -> Accrued:
-        # Staff know an award by its name alone: whatever it is worth the second time, it was given.
+        # An award is known by its id alone: a repetition with other points is the same award.
         if made.amount != earning.points and earning.event.type != "manual_reward":
             raise IdempotencyMismatch("this event was credited with other points; a new event needs a new key")
-        # A batch that is run again after a lost answer finds its own entry, which is no hit.
+        # A retry after a lost commit finds its own entry, which no earlier request stored.
         is_own = (made.created_at, made.correlation_id) == (earning.at, earning.correlation_id)
         return Accrued(receipt(made), was_there=made.event in self._new or not is_own)
 
@@ -166,7 +166,7 @@ class PointsBatch:
 async def credit_all(
     stores: Stores, points: Points, asked: Sequence[Earning | Failure], *, are_on: bool | None = None
 ) -> list[Accrued | Failure]:
-    """Credit earnings in their order, and store them; one refusal stops nobody else."""
+    """Credit earnings in their order, and store them; a failure affects one earning only."""
     players = {earning.player_id for earning in asked if isinstance(earning, Earning)}
     return await credit_batch(stores, await points.batch(stores, players, are_on=are_on), asked)
 
@@ -174,7 +174,7 @@ async def credit_all(
 async def credit_batch(
     stores: Stores, batch: PointsBatch, asked: Sequence[Earning | Failure]
 ) -> list[Accrued | Failure]:
-    """Credit earnings of the players whom the batch has locked, as credit_all does."""
+    """Credit earnings of players who are locked by the batch, as `credit_all` does."""
     earnings = [earning for earning in asked if isinstance(earning, Earning)]
     await batch.recall(stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None})
     outcomes = [_credit(batch, earning) if isinstance(earning, Earning) else earning for earning in asked]
@@ -190,7 +190,7 @@ def _credit(batch: PointsBatch, earning: Earning) -> Accrued | Failure:
 
 
 def count_outcomes(metrics: Metrics, outcomes: Iterable[object]) -> None:
-    """Measure what a committed batch came to."""
+    """Count the outcomes of a committed batch."""
     for outcome in outcomes:
         if isinstance(outcome, Accrued):
             metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "credited")

@@ -1,4 +1,4 @@
-"""Ports that belong to no capability: time, randomness, measurements and limits."""
+"""Ports that belong to no capability: time, randomness, metrics, notifications and rate limits."""
 
 from datetime import datetime
 from typing import Literal, Protocol
@@ -50,14 +50,14 @@ class Clock(Protocol):
     """The only source of time."""
 
     def now(self) -> datetime:
-        """Return the time in UTC, to the microsecond."""
+        """Return the time in UTC, with microseconds."""
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, for deadlines."""
+        """Return seconds that never decrease, for deadlines."""
 
 
 class Randomness(Protocol):
-    """The only source of chance."""
+    """The only source of random numbers."""
 
     def bytes(self, count: int) -> bytes:
         """Return bytes of a CSPRNG."""
@@ -67,7 +67,7 @@ class Randomness(Protocol):
 
 
 class Metrics(Protocol):
-    """Measurements, named by outcome. Labels come from small closed sets, never from a user."""
+    """Metrics, named by outcome. Labels come from small closed sets, never from a user."""
 
     def count(self, name: CounterName, amount: int = 1, *, label: str = "") -> None:
         """Add to a counter."""
@@ -80,17 +80,17 @@ class Metrics(Protocol):
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """What is left of a limit after a hit."""
+    """The rest of a rate limit after a request."""
 
     allowed: bool
     policy: bytes
-    """The group's limits as the RateLimit-Policy header states them."""
+    """The limits of the group, in the form of the RateLimit-Policy header."""
     remaining: int
     reset_seconds: int
 
 
 class LimiterUnavailable(Unavailable):
-    """The shared counters of a group that must not be unlimited are out of reach."""
+    """The shared counters of a group that must not go uncounted cannot be reached."""
 
     code = "LIMITER_UNAVAILABLE"
     _failure_cause = "limiter_storage"
@@ -100,20 +100,20 @@ class LimiterUnavailable(Unavailable):
 
 
 class ChangeSignal(Protocol):
-    """Signals that something was changed elsewhere. Signals can be missed, so that a listener also polls."""
+    """Notifications of changes by other processes. They can be missed, so that a listener also polls."""
 
     async def listen(self) -> None:
-        """Listen until cancelled, again and again where the connection is lost."""
+        """Listen until cancelled; reconnect where the connection is lost."""
 
     async def wait(self) -> None:
-        """Wait for a signal; all signals since the last wait count as one."""
+        """Wait for a notification; all since the last wait count as one."""
 
 
 class RateLimiter(Protocol):
-    """Counts requests by group and caller; never by what they ask about."""
+    """Counts requests by group and caller, never by the subject of the request."""
 
     async def hit(self, group: LimitGroup, identity: str) -> Allowance | None:
         """Count one request; None where the group is unlimited.
 
-        LimiterUnavailable where the counters are out of reach and the group must not go uncounted.
+        LimiterUnavailable where the counters cannot be reached and the group must not go uncounted.
         """

@@ -1,4 +1,4 @@
-"""Rating slips: opened for play, completed with its points in one transaction, and recovered where these wait."""
+"""Rating slips: opened, completed together with their points, and recovered where the points are pending."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -51,14 +51,14 @@ class CompleteSlip(msgspec.Struct, frozen=True):
 
 
 class RecoverSlip(msgspec.Struct, frozen=True):
-    """Credit the points of a closed slip, where that was not possible before."""
+    """Credit the pending points of a closed slip."""
 
     slip_id: SlipId
     at: datetime
 
 
 class Completed(msgspec.Struct, frozen=True):
-    """A slip that is closed, its accrual, and whether an earlier request had it done."""
+    """A closed slip and its accrual; `was_there` where an earlier request completed it."""
 
     slip: Slip
     accrual: Accrual
@@ -66,7 +66,7 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class OpenSlips:
-    """Open slips for players who are known, with the settings that their games have now."""
+    """Open slips for players who exist, with the present settings of the games."""
 
     def __init__(
         self, transactions: Transactions, games: Games, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS
@@ -93,10 +93,10 @@ class OpenSlips:
 
     @staticmethod
     async def _with_room(stores: Stores, slip: Slip | Failure, room: Room) -> Slip | Failure:
-        """Return the slip where its player may have one more."""
+        """Return the slip, or a refusal where its player has reached the bound."""
         if isinstance(slip, Failure) or room.take(slip.player_id):
             return slip
-        # An earlier try whose answer was lost may have stored it as the last one that there was room for.
+        # An earlier attempt whose answer was lost may have stored it as the last one within the bound.
         return (await stores.slips.find([slip.slip_id])).get(slip.slip_id) or room.refusal
 
     def _decide(self, command: NewSlip) -> Slip | Failure:
@@ -115,7 +115,7 @@ class OpenSlips:
 
 
 class CompleteSlips:
-    """Close slips and credit their points, in one transaction; points that cannot be credited wait, for all to see."""
+    """Close slips and credit their points in one transaction; points that cannot be credited become pending."""
 
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
@@ -160,21 +160,21 @@ class RecoverSlips:
 
 
 class SlipBatch:
-    """Everything that a batch of completions is decided on, kept current while it is decided."""
+    """The accounts, slips and pending accruals of a batch, kept current while the batch is decided."""
 
     def __init__(self, points: PointsBatch, pending: PendingBatch, unpaid: dict[SlipId, Accrual]) -> None:
         self._points, self._pending, self._unpaid = points, pending, unpaid
 
     @classmethod
     async def open(cls, stores: Stores, points: Points, slip_ids: Collection[SlipId]) -> "SlipBatch":
-        """Lock the players' accounts, then the slips, then what waits; and load what was credited already."""
-        # Whose they are never changes: it can be read before anything is locked.
+        """Lock the accounts of the players, then the slips, then the pending accruals; load earlier entries."""
+        # The player of a slip never changes: it can be read before the locks.
         slips = (await stores.slips.find(slip_ids)).values()
         counter = await points.batch(stores, {slip.player_id for slip in slips})
         pending = await PendingBatch.open(stores, counter, {slip.event for slip in slips})
         locked = [slip for slip in map(pending.slip, slip_ids) if slip is not None]
         await counter.recall(stores, [slip.event for slip in locked if slip.state == "closed" and slip.points])
-        # A slip without points shows the account as it was: what the last entry before it left.
+        # The receipt of a slip without points shows the account at the completion.
         unpaid = {
             slip.slip_id: await _receipt_of_nothing(stores, counter, slip)
             for slip in locked
@@ -218,7 +218,7 @@ class SlipBatch:
         accrued = self._accrual_of(slip, command.at)
         if isinstance(accrued, Failure):
             return accrued
-        # A batch that is run again after a lost answer finds its own completion, which is no hit.
+        # A retry after a lost commit finds its own completion, which no earlier request stored.
         is_own = (slip.completed_at, slip.correlation_id) == (command.at, command.correlation_id)
         return Completed(self._pending.slip(slip.slip_id) or slip, accrued.accrual, was_there=not is_own)
 
@@ -232,7 +232,7 @@ class SlipBatch:
         return self._accrual_of(slip, command.at)
 
     def _accrual_of(self, slip: Slip, at: datetime) -> Accrued | Failure:
-        """Return what a slip that is closed has earned, credited now where it has waited."""
+        """Return the accrual of a closed slip, credited now where it was pending."""
         if not slip.points:
             return Accrued(self._unpaid[slip.slip_id], was_there=True)
         accrued = self._pending.recover(slip.event, at)
@@ -241,12 +241,12 @@ class SlipBatch:
         return accrued
 
     async def record(self, stores: Stores) -> None:
-        """Store what was decided, one statement a table."""
+        """Store the decisions, with one statement for each table."""
         await self._pending.record(stores)
 
 
 async def _receipt_of_nothing(stores: Stores, points: PointsBatch, slip: Slip) -> Accrual:
-    """Return the receipt of a slip without points again, as it was when the slip was completed."""
+    """Return the receipt of a slip without points, as it was at the completion."""
     at = slip.completed_at or slip.opened_at
     seen = slip.account_version or 0
     key = AccountKey(slip.player_id, "points")

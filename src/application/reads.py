@@ -1,4 +1,4 @@
-"""Reads: what needs no transaction, tried again where a connection was lost."""
+"""Reads: queries without a transaction, retried where a connection was lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ _FIRST_PAUSE_SECONDS = 0.05
 
 
 class Reads:
-    """Answers a question from the stores; Overloaded when they cannot answer now."""
+    """Runs a query on the stores; Overloaded where the stores cannot answer now."""
 
     def __init__(self, transactions: Transactions, randomness: Randomness) -> None:
         self._transactions, self._randomness = transactions, randomness
@@ -43,11 +43,11 @@ class Reads:
 
 
 class SlowReads(Reads):
-    """Reads of whole tables, on connections that no other request waits for."""
+    """Reads of whole tables, on separate connections, so that other requests do not wait for them."""
 
 
 async def run_again(run: Callable[[], Awaitable[T]], randomness: Randomness) -> T:
-    """Run what does no harm twice until it goes through; Overloaded where it does not, or cannot now."""
+    """Run an idempotent operation until it succeeds; Overloaded after the last retry, or where a retry cannot help."""
     pause = _FIRST_PAUSE_SECONDS
     failure = StoreFailure()
     for _ in range(TRIES):
@@ -66,10 +66,10 @@ async def run_again(run: Callable[[], Awaitable[T]], randomness: Randomness) -> 
 
 
 class ReadUserSummaries:
-    """Read how users stand: one statement for all who ask at once; None for those never seen.
+    """Read the summaries of users, with one statement for all concurrent callers; None for users who do not exist.
 
-    While the code book is not the source of truth, the code of the legacy field is shown, where it is that user's and
-    what changes is mirrored to it.
+    While the code book is not the source of truth, the summary shows the code of the legacy field, where that code
+    belongs to the user and changes are mirrored to the field.
     """
 
     def __init__(self, transactions: Transactions, flags: Flags) -> None:
@@ -83,7 +83,7 @@ class ReadUserSummaries:
         return [user_summaries.get(user_id) for user_id in user_ids]
 
     def _shows_the_legacy_field(self) -> bool:
-        # With the fallback off nothing is mirrored: what was mirrored once would hide every remint.
+        # With the fallback off nothing is mirrored: an old mirrored code would hide every remint.
         return not self._flags.enabled(Flag.TABLE_AS_SOT) and self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED)
 
 
@@ -103,9 +103,9 @@ CallerState = Literal["known", "deleted", "signed_out"]
 
 
 class CheckCallers:
-    """Look up which callers were deleted or signed out, whatever their tokens say: in one read for all at once.
+    """Look up which callers were deleted or signed out, in one read for all concurrent callers.
 
-    A session that lives says that its user does: users are looked up only for tokens and for sessions that ended.
+    A user with a living session was not deleted: users are looked up only for tokens and for ended sessions.
     """
 
     def __init__(self, transactions: Transactions) -> None:

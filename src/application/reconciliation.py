@@ -1,4 +1,4 @@
-"""Reconciliation: what the code book and the legacy metadata say differently, counted and repaired."""
+"""Reconciliation: differences between the code book and the legacy metadata, counted and repaired."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -15,34 +15,34 @@ PAGE_SIZE = 200
 
 
 class MetadataDrift(msgspec.Struct, frozen=True):
-    """What differs, by kind."""
+    """Differences by kind."""
 
     users: int = 0
-    """How many were looked at."""
+    """How many users were compared."""
     unadopted: int = 0
-    """Imported codes that the code book does not know."""
+    """Imported codes that are not in the code book."""
     stale: int = 0
-    """Mirrored codes that are not canonical any more."""
+    """Mirrored codes that are no longer canonical."""
     missing: int = 0
     """Canonical codes that are not mirrored, of users for whom codes were imported."""
     orphaned: int = 0
     """Mirrored codes of deleted users."""
     failed: int = 0
-    """Users of pages that failed for good: nobody looked at them."""
+    """Users of pages that failed in every attempt: they were not compared."""
 
     @property
     def total(self) -> int:
-        """Return how much differs."""
+        """Return the number of differences."""
         return self.unadopted + self.stale + self.missing + self.orphaned
 
     def plus(self, other: "MetadataDrift") -> "MetadataDrift":
-        """Return both together."""
+        """Return the sum of both."""
         mine, others = msgspec.structs.asdict(self), msgspec.structs.asdict(other)
         return MetadataDrift(**{kind: count + others[kind] for kind, count in mine.items()})
 
 
 class ReconcileMetadata:
-    """Compare code book and legacy metadata in pages of users, each a transaction of its own where it is repaired."""
+    """Compare code book and legacy metadata in pages of users; each page is repaired in its own transaction."""
 
     def __init__(
         self,
@@ -63,16 +63,16 @@ class ReconcileMetadata:
         size: int = PAGE_SIZE,
         report_failure: Callable[[Exception], None] = lambda _failure: None,
     ) -> AsyncIterator[MetadataDrift]:
-        """Yield what differs, page by page; Overloaded where the stores cannot say who is next.
+        """Yield the differences page by page; Overloaded where the next page cannot be read.
 
-        A page that fails for good is passed over, since it would hold up all pages behind it; `report_failure` gets the
+        A page that fails in every attempt is skipped, because it would block all later pages; `report_failure` gets the
         error.
         """
         last, left = UserId(""), 0
         while user_ids := await self._page(last, size):
             try:
                 met, remaining = await self._page_drift(user_ids, is_to_repair=is_to_repair)
-            except Exception as failure:  # noqa: BLE001  whatever it is: the others have their turn
+            except Exception as failure:  # noqa: BLE001  any error of one page: the other pages go on
                 report_failure(failure)
                 met, remaining = MetadataDrift(failed=len(user_ids)), 0
             self._metrics.count("legacy_drift_count", met.total, label="reconcile")
@@ -84,7 +84,7 @@ class ReconcileMetadata:
         return await self._reads(lambda stores: stores.mirror.users(after=after, limit=limit))
 
     async def _page_drift(self, user_ids: Sequence[UserId], *, is_to_repair: bool) -> tuple[MetadataDrift, int]:
-        """Return what a page differs in, and how much of it is left."""
+        """Return the differences of a page, and the number that is left after a repair."""
         if is_to_repair:
             return await run_again(lambda: self._repair(user_ids), self._randomness)
         met = await self._reads(lambda stores: _count(stores, user_ids))

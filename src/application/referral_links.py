@@ -1,4 +1,4 @@
-"""Share links: read by their owner, minted when they are missing, resolved by anyone."""
+"""Share links: read by their owner, minted where they are missing, resolved by anyone."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,7 +17,7 @@ from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UserDeleted, UserId
 
 Resolution = Literal["canonical", "alias", "legacy", "unknown"]
-"""A `legacy` code is one that only the legacy metadata knows yet; callers learn that it is valid, and no more."""
+"""A `legacy` code is only in the legacy metadata so far; callers learn that it is valid, and no more."""
 
 
 class LinkState(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class LinkState(msgspec.Struct, frozen=True):
 
 
 class ReadReferralLink:
-    """Return a user's code, minting it where it is missing and minting on read is switched on."""
+    """Return a user's code; a missing one is minted where minting on read is switched on."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class ReadReferralLink:
         clock: Clock,
         draw_candidates: DrawCandidates,
     ) -> None:
-        self._read_standing, self._mint, self._flags, self._clock = read_summary, mint, flags, clock
+        self._read_summary, self._mint, self._flags, self._clock = read_summary, mint, flags, clock
         self._draw_candidates = draw_candidates
 
     async def __call__(self, user_id: UserId) -> LinkState:
         since = self._clock.now()
-        state = link_state(await self._read_standing(user_id))
+        state = link_state(await self._read_summary(user_id))
         if state.code is not None or not self._flags.enabled(Flag.ENSURE_ON_READ_ENABLED):
             return state
         minted = await self._mint(Mint(user_id, self._draw_candidates(), since))
@@ -51,27 +51,27 @@ class ReadReferralLink:
 
 
 class PeekReferralLink:
-    """Return a user's code without ever writing; a missing one is counted and stays missing."""
+    """Return a user's code without a write; a missing one is counted in a metric and stays missing."""
 
     def __init__(self, read_summary: Single[UserId, UserSummary | None], metrics: Metrics) -> None:
-        self._read_standing, self._metrics = read_summary, metrics
+        self._read_summary, self._metrics = read_summary, metrics
 
     async def __call__(self, user_id: UserId) -> LinkState:
-        state = link_state(await self._read_standing(user_id))
+        state = link_state(await self._read_summary(user_id))
         if state.code is None:
             self._metrics.count("referral_api_mint_attempts")
         return state
 
 
 class ResolveCodes:
-    """Tell what codes stand for: the same statements for all who ask at once, and for every kind of answer."""
+    """Resolve codes: the same statements for all concurrent callers, and for every kind of answer."""
 
     def __init__(self, transactions: Transactions, flags: Flags, metrics: Metrics) -> None:
         self._transactions, self._flags, self._metrics = transactions, flags, metrics
 
     async def __call__(self, codes: Sequence[str]) -> list[Resolution]:
         async with self._transactions.reading() as stores:
-            # First: a code that is adopted between the two is found by the second one.
+            # The legacy metadata first: a code that is adopted between the two reads is found by the second one.
             claims = await stores.legacy.resolve(codes) if self._falls_back() else {}
             entries = await stores.codes.resolve(codes)
         resolutions = [_resolution(entries.get(code), claims.get(code)) for code in codes]
@@ -90,7 +90,7 @@ def _resolution(entry: CodeEntry | None, claim: Claim | None) -> Resolution:
 
 
 def link_state(summary: UserSummary | None) -> LinkState:
-    """Return what a summary says about the link; UserDeleted for those who are gone."""
+    """Return the link of a user; UserDeleted for deleted users."""
     if summary is None:
         return LinkState(None, otp_verified=False)
     if summary.user.deleted_at is not None:

@@ -1,4 +1,4 @@
-"""Referral points inside a transaction: what keeps each of them back, behind the locks of the inviters' accounts."""
+"""Conditions of referral points inside a transaction, read after the locks of the inviters' accounts."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,7 +11,7 @@ from tallystick.domain.users import UserId
 
 
 class ReferralConditions:
-    """Whose phone is verified, and how much each inviter was credited on the day; kept current in a batch."""
+    """Verified invitees, and the credited referrals of each inviter on a day; kept current in a batch."""
 
     def __init__(self, rules: ReferralPoints, verified: set[UserId], credited: dict[PlayerDay, int]) -> None:
         self._rules, self._verified, self._credited = rules, verified, credited
@@ -20,7 +20,7 @@ class ReferralConditions:
     async def load(
         cls, stores: Stores, rules: ReferralPoints, events: Collection[tuple[EventKey, datetime]]
     ) -> "ReferralConditions":
-        """Load what the rules ask about these events, each with the time at which it is to be credited."""
+        """Load the conditions of these events, each with the time at which it is to be credited."""
         verified, credited = set[UserId](), dict[PlayerDay, int]()
         if rules.need == "phone" and events:
             verified = await stores.verifications.verified({UserId(event.key) for event, _ in events})

@@ -1,4 +1,4 @@
-"""Sign-ups: users, their profiles, and who invited them."""
+"""Referrals: users, their profiles and their inviters, stored together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -34,11 +34,11 @@ from tallystick.domain.refusals import Failure
 from tallystick.domain.users import Profile, User, UserDeleted, UserId
 
 _MAX_ROUNDS = 8
-"""How often a batch looks for the users above its owners anew, while others add inviters above them."""
+"""How often a batch reads the chains of inviters again, while other transactions extend them."""
 
 
 class UserUpsert(msgspec.Struct, frozen=True):
-    """An request with what the user tells about themselves and what their token says."""
+    """A request with the profile that the user sent and the facts of their token."""
 
     request: AttributionRequest
     profile: Profile
@@ -47,26 +47,27 @@ class UserUpsert(msgspec.Struct, frozen=True):
 
 
 class UpsertResult(msgspec.Struct, frozen=True):
-    """Where a user stands after an request."""
+    """The state of a user after an upsert."""
 
     user_id: UserId
     otp_verified: bool
     attribution: Attribution
     attribution_reason: AttributionReason | UnsetType = UNSET
-    """Why no inviter was recorded now; absent where one was."""
+    """Why no inviter was recorded now; absent where one was recorded."""
 
 
 class TopsNotLocked(Exception):
-    """Users at the top of a chain of inviters have to be locked with the others, in key order: begin again."""
+    """The transaction has to begin again, to lock the tops of chains of inviters in key order with the others."""
 
     def __init__(self, user_ids: set[UserId]) -> None:
         self.user_ids = user_ids
 
 
 class AttributeReferrals:
-    """Store who came and who invited them: the first committed inviter stays for ever.
+    """Store users, their profiles and their inviters: the first committed inviter stays for ever.
 
-    Profile, verification, edge and the inviter's points are one transaction; a refused profile leaves nothing of them.
+    Profile, verification, edge and the points of the inviter are one transaction. Where the profile is refused, none of
+    them is stored.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class AttributeReferrals:
         self._clock, self._metrics, self._once = clock, metrics, once
 
     async def __call__(self, upserts: Sequence[Keyed[UserUpsert]]) -> list[UpsertResult | Failure | Replayed]:
-        # An edge names a code of the code book: what only the legacy metadata knows is brought in first.
+        # An edge names a code of the code book: codes that are only in the legacy metadata are adopted first.
         await self._adopt(_codes_of(keyed.command.request for keyed in upserts))
         tops: set[UserId] = set()
         for _ in range(_MAX_ROUNDS):
@@ -90,7 +91,7 @@ class AttributeReferrals:
                 return await self._attribute(upserts, tops)
             except TopsNotLocked as found:
                 tops |= found.user_ids
-        raise WriteConflict("others went on adding inviters above the owners of these codes")
+        raise WriteConflict("other transactions kept adding inviters above the owners of these codes")
 
     async def _attribute(
         self, upserts: Sequence[Keyed[UserUpsert]], tops: set[UserId]
@@ -117,7 +118,7 @@ class AttributeReferrals:
 
 
 class UpsertBatch:
-    """Everything that a batch of upserts is decided on, kept current while it is decided."""
+    """The users, edges and verifications of a batch of upserts, kept current while the batch is decided."""
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class UpsertBatch:
         self._new_verifications: list[Verification] = []
         self._attempts: dict[tuple[UserId, str, AttributionReason], AttributionAttempt] = {}
         self.earnings: list[Earning] = []
-        """What the new edges earn their inviters."""
+        """The earnings of the inviters from the new edges."""
         self.overwrites = 0
 
     @classmethod
@@ -146,16 +147,16 @@ class UpsertBatch:
         tops: set[UserId],
         at: datetime,
     ) -> "UpsertBatch":
-        """Load and lock: the requests, the owners of the codes that they name and the users above, in one order."""
+        """Lock the users, the owners of their codes and the users above these, in one order; load their edges."""
         requests = [upsert.request for upsert in upserts]
         codes = _codes_of(requests)
         entries = (await stores.codes.resolve(codes)).values() if codes else ()
         owners = {entry.code: entry.user_id for entry in entries}
         arriving = {request.user_id for request in requests}
         users = await stores.users.lock(arriving | set(owners.values()) | tops)
-        # Whoever a backfill brought and is being taken back with it owns nothing any more.
+        # A user whose backfill is being rolled back owns no code any more.
         owners = {code: owner for code, owner in owners.items() if owner in users}
-        # Edges are read after the locks: two users who name each other at once queue on their rows.
+        # Edges are read after the locks: two users who name each other at the same time queue on their rows.
         edges = await stores.edges.find(arriving | users.keys())
         inviters = {edge.invitee_id: edge.inviter_id for edge in edges.values()}
         below = _owners_who_may_close_a_ring(requests, users, owners, edges)
@@ -169,7 +170,7 @@ class UpsertBatch:
 
     @property
     def newly_verified(self) -> list[UserId]:
-        """Those whose phone was verified by this batch."""
+        """The users whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
     def enter(self, upsert: UserUpsert) -> UpsertResult | Failure:
@@ -210,7 +211,7 @@ class UpsertBatch:
         return decision
 
     async def record(self, stores: Stores) -> None:
-        """Store what was decided, one statement a table."""
+        """Store the decisions, with one statement for each table."""
         await self._users.store(stores)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
@@ -230,10 +231,10 @@ def _owners_who_may_close_a_ring(
     owners: Mapping[Code, UserId],
     edges: Mapping[UserId, Edge],
 ) -> set[UserId]:
-    """Return the owners whose inviters have to be followed.
+    """Return the owners whose chains of inviters have to be read.
 
-    A user who never invited anybody is above nobody: no edge of theirs closes a ring. Their row is locked, and so
-    nobody names them meanwhile but the requests of this batch.
+    An edge closes a ring only where its invitee has invitees. The row of a user without invitees is locked, so that
+    only requests of this batch can name that user meanwhile.
     """
     named = set(owners.values())
     by_code = {code: users[owner] for code, owner in owners.items()}
@@ -248,10 +249,10 @@ def _owners_who_may_close_a_ring(
 
 
 def _require_locked_tops(owners: set[UserId], inviters: Mapping[UserId, UserId], users: Mapping[UserId, User]) -> None:
-    """Check that the user whom nobody invited is locked above each owner; TopsNotLocked where one is not.
+    """Check that the top of the chain above each owner is locked; TopsNotLocked where one is not.
 
-    Whoever joins two chains locks the tops of both: of several who would close a ring together, one comes last and sees
-    what the others stored.
+    A transaction that joins two chains locks the tops of both. Of several transactions that would close a ring
+    together, the last one sees what the others stored.
     """
     tops = {top for owner in owners if (top := top_above(owner, inviters)) is not None}
     if missing := tops - users.keys():

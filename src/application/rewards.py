@@ -1,4 +1,4 @@
-"""Rewards: bought with credits, once by each collector, for the price that the answer shows."""
+"""Rewards: bought with credits, once by each collector, for the price that the reply shows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,7 +35,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """A reward that was bought, and what it did to the balance."""
+    """A bought reward, and the balances before and after."""
 
     reward_id: RewardId
     cost: int
@@ -87,7 +87,7 @@ class PurchaseRewards:
 
 
 class PurchaseOrderBatches:
-    """Decide all orders of each request; one refusal stops no other order."""
+    """Decide all orders of each request; a failure affects one order only."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
@@ -104,7 +104,7 @@ class PurchaseOrderBatches:
 
 
 class OfferRewards:
-    """Put rewards on offer, and change them. Their owner can, and managers; a deleted user cannot."""
+    """Offer and change rewards, as their owner or as a manager; a deleted user cannot."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
         self._transactions, self._once, self._bounds = transactions, once, bounds
@@ -116,13 +116,13 @@ class OfferRewards:
             return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
 
     async def _decide(self, stores: Stores, commands: Sequence[OfferReward | ChangeReward]) -> list[Reward | Failure]:
-        # Locked, so that a deletion waits, and withdraws what is stored here. Who has no row yet is looked after by
-        # those who finish deletions.
+        # Locked, so that a deletion waits and withdraws the rewards of this batch. For a user without a row, the
+        # later rounds of the erasure withdraw them.
         users = await stores.users.lock({_offering(command) for command in commands})
         deleted = {user.user_id for user in users.values() if user.deleted_at is not None}
         owners = {command.reward.owner_id for command in commands if isinstance(command, OfferReward)}
         room = await Room.open(stores, "rewards", owners - deleted, self._bounds)
-        # One after the other: nobody offers by the thousand.
+        # One after the other: batches of offers are small.
         return [
             UserDeleted() if _offering(command) in deleted else await self._decide_one(stores, command, room)
             for command in commands
@@ -132,7 +132,7 @@ class OfferRewards:
         if isinstance(command, ChangeReward):
             return await self._change(stores, command)
         if not room.take(command.reward.owner_id):
-            # An earlier try whose answer was lost may have stored it as the last one that there was room for.
+            # An earlier attempt whose answer was lost may have stored it as the last one within the bound.
             return await stores.rewards.lock(command.reward.reward_id) or room.refusal
         await stores.rewards.add(command.reward)
         return command.reward
@@ -155,7 +155,7 @@ def _offering(command: OfferReward | ChangeReward) -> UserId:
 
 
 async def run_batch(stores: Stores, orders: Sequence[Order]) -> list[Purchase | Failure]:
-    """Decide orders in their order, and store what was bought."""
+    """Decide orders in sequence, and store the purchases."""
     batch = await PurchaseBatch.open(stores, orders)
     outcomes = [batch.decide(order) for order in orders]
     await batch.record(stores)
@@ -163,7 +163,7 @@ async def run_batch(stores: Stores, orders: Sequence[Order]) -> list[Purchase | 
 
 
 class PurchaseBatch:
-    """Everything that a batch of orders is decided on, kept current while it is decided."""
+    """The accounts, rewards and purchases of a batch of orders, kept current while the batch is decided."""
 
     def __init__(
         self,
@@ -176,9 +176,9 @@ class PurchaseBatch:
 
     @classmethod
     async def open(cls, stores: Stores, orders: Sequence[Order]) -> "PurchaseBatch":
-        """Lock the buyers' accounts, and load what the decisions hang on."""
+        """Lock the buyers' accounts, and load the context of the decisions."""
         accounts = await stores.ledger.lock({AccountKey(order.user_id, "credits") for order in orders})
-        # Behind the locks: what a rival of the same buyer stored is seen, and a price is the one that is charged.
+        # After the locks, so that concurrent purchases of the same buyer are seen, and the buyer pays this price.
         context = await stores.rewards.purchase_context(
             {CollectionKey(order.user_id, order.reward_id) for order in orders}
         )
@@ -214,6 +214,6 @@ class PurchaseBatch:
         )
 
     async def record(self, stores: Stores) -> None:
-        """Store what was bought."""
+        """Store the purchases."""
         if self._sales:
             await stores.rewards.sell(self._sales)

@@ -1,29 +1,29 @@
-"""Schedules: what is done once a night, by one instance of all."""
+"""Schedules: work that one instance of all does once a night."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 CREDIBLE = timedelta(days=1)
-"""How far ahead a stored time may be; one further ahead is from a clock that was wrong."""
+"""How far a stored time may lie in the future; a later one was stored by a wrong clock."""
 
 
 class Schedules(Protocol):
-    """Leases by the name of what is done; time comes from whoever asks."""
+    """Leases by the name of the scheduled work; the caller gives the time."""
 
     async def lease(self, name: str, *, now: datetime, until: datetime, due_at: datetime) -> bool:
-        """Take the lease, unless somebody holds it or it was done since it was due.
+        """Take the lease, unless another instance holds it or the work was done since it was due.
 
-        What nobody asked for before is due the next time. A time further ahead than is credible counts as none.
+        Work without a stored lease is due the next time. A stored time that is too far in the future is ignored.
         """
 
     async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
-        """Hold the lease for longer, which may be said twice; False where it ended, and somebody else took it."""
+        """Extend the lease; safe to repeat. False where it expired and another instance took it."""
 
     async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
-        """Give the lease back and note that it was done; False where somebody else took it."""
+        """Release the lease and record that the work was done; False where another instance took the lease."""
 
 
 def due_since(now: datetime, *, hour: int) -> datetime:
-    """Return when the last night's hour struck, in the time zone of `now`."""
+    """Return the last time at this hour, in the time zone of `now`."""
     struck = now.replace(hour=hour, minute=0, second=0, microsecond=0)
     return struck if struck <= now else struck - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Signing in and out, and changing one's password: sessions start and end on every instance at once."""
+"""Sign-in, sign-out and password changes: sessions start and end on every instance at once."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from tallystick.domain.users import UserDeleted, UserId
 
 
 class SignInRefused(Refusal):
-    """Nobody signs in with these, for whatever reason."""
+    """The e-mail address and the password do not sign a user in; the reason is not given."""
 
     code = "SIGN_IN_REFUSED"
 
@@ -26,7 +26,7 @@ class SignInRefused(Refusal):
 
 
 class NewSession(msgspec.Struct, frozen=True):
-    """Start a session, unless the password was changed since it was checked against this hash."""
+    """Start a session, unless the password was changed since the check against this hash."""
 
     session: Session
     password_hash: str
@@ -44,9 +44,9 @@ class PasswordChange(msgspec.Struct, frozen=True):
 
     session: SessionKey
     checked_hash: str | None
-    """The hash that the current password fits; None where it is wrong."""
+    """The hash that the current password was checked against; None where the password is wrong."""
     new_hash: str | None
-    """None where the current password is wrong, so that there was nothing to hash."""
+    """None where the current password is wrong."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class SignIn:
-    """Check an e-mail address and a password, in the same time for all users and for none, and start a session."""
+    """Check an e-mail address and a password, in the same time for known and unknown users, and start a session."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class CheckPassword:
 
 
 class StartSessions:
-    """Store new sessions; beyond a user's most, the oldest ones end."""
+    """Store new sessions; the oldest ones end where a user would have too many."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -139,7 +139,7 @@ class EndSessions:
 
 
 class ChangePasswords:
-    """Replace passwords; whoever holds another session of the user has to sign in again."""
+    """Replace passwords; all other sessions of the user end."""
 
     def __init__(self, transactions: Transactions, once: AnswerOnce) -> None:
         self._transactions, self._once = transactions, once
@@ -172,7 +172,7 @@ def _refusal(change: PasswordChange, known: Credentials | None, living: set[Sess
         return UserDeleted()
     if change.session not in living:
         return Unauthenticated()  # signed out meanwhile
-    # Committed by an earlier try whose answer was lost: the hash is salted, and nobody else's.
+    # An earlier attempt of this request committed it: the hash is salted, so no other request has it.
     is_stored = known.password_hash == change.new_hash
     return None if is_stored or known.password_hash == change.checked_hash else WrongPassword()
 
@@ -180,7 +180,7 @@ def _refusal(change: PasswordChange, known: Credentials | None, living: set[Sess
 async def _locked(
     stores: Stores, user_ids: set[UserId]
 ) -> tuple[Mapping[UserId, Credentials], Mapping[UserId, list[Session]]]:
-    """Lock the credentials of users, which their sessions start and end under, and return both."""
+    """Lock the credentials of users, which guard their sessions, and return both."""
     credentials = await stores.directory.lock(user_ids)
     held: defaultdict[UserId, list[Session]] = defaultdict(list)
     for session in await stores.sessions.find(user_ids):

@@ -1,4 +1,4 @@
-"""Shared answers: what is expensive to compute is computed once for everybody, one computation at a time."""
+"""Shared answers: an expensive result is computed once for all callers, one computation at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Computed(msgspec.Struct, Generic[T], frozen=True):
-    """An answer, when its computation began, and how long ago that is."""
+    """An answer, the time when its computation began, and its age."""
 
     value: T
     computed_at: datetime
@@ -30,11 +30,12 @@ class _Answer(msgspec.Struct, Generic[T], frozen=True):
 class SharedAnswer(Generic[T]):
     """Answers all callers from one computation.
 
-    - Never two computations at once: callers who come meanwhile get the last answer, or wait for the running one.
-    - An answer younger than `fresh_seconds` is given again. One whose computation took a second or longer is given
-      again for at least as long as it took, so that computing takes half of the time at most.
-    - An older one is given as well, while a new one is computed, until it is `stale_seconds` old.
-    - A caller who goes away stops nothing. An error reaches the callers who wait, and the next caller tries again.
+    - Never two computations at once: callers get the last answer meanwhile, or wait for the running computation.
+    - An answer younger than `fresh_seconds` is returned again. One whose computation took a second or longer is
+      returned again for at least as long as it took, so that at most half of the time is spent on computing.
+    - An older answer is returned while a new one is computed, until it is `stale_seconds` old.
+    - A cancelled caller does not cancel the computation. An error reaches the waiting callers, and the next caller
+      starts a new computation.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class SharedAnswer(Generic[T]):
 
     def _finished(self, task: "asyncio.Task[_Answer[T]]") -> None:
         self._running = None
-        # Asking for the error marks it as seen: nobody may be waiting.
+        # Reading the exception marks it as retrieved, because no caller may be waiting.
         if not task.cancelled() and task.exception() is None:
             self._last = task.result()
 

@@ -18,7 +18,7 @@ from tallystick.domain.users import Profile, UserDeleted, UserId
 
 
 class SignUp(msgspec.Struct, frozen=True):
-    """Take a seat and become somebody; the same attempt id again is the same sign-up."""
+    """Take a seat and create a profile; the same attempt id again is the same sign-up."""
 
     redemption: Redemption
     profile: Profile
@@ -34,7 +34,7 @@ class SignedUp(msgspec.Struct, frozen=True):
 
 
 class CompleteSignUps:
-    """Store who came by invite; whoever is refused leaves nothing behind, least of all a seat that is taken."""
+    """Store users who sign up by invite; a refused sign-up stores nothing and takes no seat."""
 
     def __init__(self, transactions: Transactions, points: Points, metrics: Metrics, once: AnswerOnce) -> None:
         self._transactions, self._points, self._metrics, self._once = transactions, points, metrics, once
@@ -58,7 +58,7 @@ class CompleteSignUps:
 
 
 class SignUpBatch:
-    """Everything that a batch of sign-ups is decided on, kept current while it is decided."""
+    """The seats, users and credentials of a batch of sign-ups, kept current while the batch is decided."""
 
     def __init__(
         self, seats: Seats, users_batch: UserBatch, credentials: dict[UserId, Credentials], verified: set[UserId]
@@ -69,7 +69,7 @@ class SignUpBatch:
 
     @classmethod
     async def open(cls, stores: Stores, sign_ups: Sequence[SignUp]) -> "SignUpBatch":
-        """Lock the invites, then the users, and load what the decisions hang on."""
+        """Lock the invites, then the users; load credentials and verifications."""
         redemptions = [sign_up.redemption for sign_up in sign_ups]
         user_ids = {redemption.user_id for redemption in redemptions}
         seats = await Seats.open(stores, redemptions)
@@ -90,7 +90,7 @@ class SignUpBatch:
         except Failure as failure:
             return failure
         if self._seats.holds(use):
-            return SignedUp()  # committed by an earlier try whose answer was lost
+            return SignedUp()  # an earlier attempt committed it, and its answer was lost
         if redemption.user_id in self._credentials:
             return AlreadyUsed("You have already signed up with an invite code")
         taken = self._users.refusal(user.user_id, sign_up.profile)
@@ -112,11 +112,11 @@ class SignUpBatch:
 
     @property
     def newly_verified(self) -> list[UserId]:
-        """Those whose phone was verified by this batch."""
+        """The users whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
     async def record(self, stores: Stores) -> None:
-        """Store what was decided, one statement a table."""
+        """Store the decisions, with one statement for each table."""
         await self._seats.record(stores)
         await self._users.store(stores)
         if self._new_credentials:

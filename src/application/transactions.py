@@ -1,4 +1,4 @@
-"""Transactions: one unit of work over the stores, and how it can fail."""
+"""Transactions: one unit of work over the stores, and its failures."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -65,12 +65,13 @@ class Stores:
 
 
 class Transactions(Protocol):
-    """Opens units of work. A clean exit commits, an exception rolls back; nobody calls commit()."""
+    """Opens units of work. A clean exit commits, an exception rolls back; there is no commit()."""
 
     def begin(self) -> AbstractAsyncContextManager[Stores]:
-        """Open a transaction. Raises TransactionAborted, StoreUnavailable or CommitUncertain; WriteConflict where a
-        constraint knew better than the rule, LockHeld where a row was not to be had. One transaction inside another
-        is an error.
+        """Open a transaction.
+
+        Raises TransactionAborted, StoreUnavailable or CommitUncertain; WriteConflict where a constraint was violated by
+        a concurrent transaction, LockHeld where a lock could not be acquired. A transaction inside another is an error.
         """
 
     def reading(self) -> AbstractAsyncContextManager[Stores]:
@@ -78,7 +79,7 @@ class Transactions(Protocol):
 
 
 class StoreFailure(Exception):
-    """The store could not do what was asked; the cause and the SQLSTATE, where there is one, are for operators."""
+    """A failure of the store. The cause and the SQLSTATE, where there is one, are for operators."""
 
     def __init__(self, message: str = "", *, cause: Cause = "database", sqlstate: str | None = None) -> None:
         super().__init__(message)
@@ -87,20 +88,20 @@ class StoreFailure(Exception):
 
 
 class TransactionAborted(StoreFailure):
-    """Certainly nothing was stored, and the same transaction may well succeed at once: run it again as a whole."""
+    """Nothing was stored, and the same transaction may succeed at once: retry it as a whole."""
 
 
 class LockHeld(TransactionAborted):
-    """Somebody holds a row for longer than is waited for it; whose command wants it is not known."""
+    """Another transaction held a lock for longer than the lock time-out; which command needs it is not known."""
 
 
 class WriteConflict(TransactionAborted):
-    """A constraint says that somebody stored it first: run again, and the rule sees them."""
+    """A constraint shows that another transaction stored it first: a retry sees the stored row."""
 
 
 class StoreUnavailable(StoreFailure):
-    """Certainly nothing was stored, and running it again at once would not help: shed it."""
+    """Nothing was stored, and a retry at once would not help: shed the command."""
 
 
 class CommitUncertain(StoreFailure):
-    """The connection was lost at the commit: run it again, and it finds what it stored, if it did."""
+    """The connection was lost at the commit: a retry finds what was stored, if it was."""

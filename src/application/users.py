@@ -1,4 +1,4 @@
-"""Users inside a transaction: locked, created where they are new, and kept current while a batch is decided."""
+"""Users inside a transaction: locked, created where they are new, kept current while a batch is decided."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from tallystick.domain.users import Claim, EmailTaken, Profile, User, UserId, Us
 
 
 async def enter(stores: Stores, user_ids: Collection[UserId], at: datetime) -> dict[UserId, User]:
-    """Lock these users and return them; those never seen are created."""
+    """Lock these users and return them; users who do not exist are created."""
     users = await stores.users.lock(user_ids)
     unseen = [user_id for user_id in user_ids if user_id not in users]
     if unseen:
@@ -26,12 +26,12 @@ async def holders_of(stores: Stores, profiles: Sequence[Profile]) -> list[User]:
 
 
 class UserBatch:
-    """The locked users of a batch, and who holds which e-mail address and username, as the batch changes them."""
+    """The locked users of a batch and the holders of claimed e-mail addresses and usernames, kept current."""
 
     def __init__(
         self, users: dict[UserId, User], holders: Iterable[User], *, newcomers: Iterable[UserId] = (), at: datetime
     ) -> None:
-        """Take the locked users, and newcomers, who are created when they are welcomed."""
+        """Take the locked users, and newcomers, who are created after `welcome`."""
         self._users = users | {user_id: User(user_id, at) for user_id in newcomers}
         self._newcomers = self._users.keys() - users.keys()
         self._welcome: set[UserId] = set()
@@ -39,7 +39,7 @@ class UserBatch:
         self._stored = dict(self._users)
         self._changed: dict[UserId, User] = {}
         self._released: dict[UserId, User] = {}
-        """As they were stored, but for what they give up."""
+        """Users as they were stored, without the claims that they give up."""
         self._by_email: dict[str, UserId] = {}
         self._by_username: dict[str, UserId] = {}
         for holder in holders:
@@ -68,15 +68,15 @@ class UserBatch:
         self._released[before.user_id] = stored.merged_with(Profile(), clears={claim})
 
     def others(self, user_id: UserId, profile: Profile) -> tuple[UserId | None, UserId | None]:
-        """Return who else holds the profile's e-mail address, and who else its username."""
+        """Return the other users who hold the e-mail address and the username of the profile."""
         by_email = self._by_email.get(email_key(profile.email)) if profile.email is not None else None
         by_username = self._by_username.get(username_key(profile.username)) if profile.username is not None else None
         return (None if by_email == user_id else by_email, None if by_username == user_id else by_username)
 
     def refusal(self, user_id: UserId, profile: Profile) -> EmailTaken | UsernameTaken | None:
-        """Return why this user cannot have the profile; None where nothing stands in the way.
+        """Return why this user cannot have the profile; None where they can.
 
-        A username that the user has already is not claimed again, also where somebody else held it first.
+        A username that the user has already is not claimed again, even where another user held it first.
         """
         by_email, by_username = self.others(user_id, profile)
         if by_email is not None:
@@ -85,21 +85,21 @@ class UserBatch:
         return UsernameTaken() if by_username is not None and not is_own else None
 
     def welcome(self, user_id: UserId) -> None:
-        """Let a user in who may be new; a newcomer who is not welcomed leaves no trace."""
+        """Create the user where they are new; a newcomer who is not welcomed is not stored."""
         if user_id in self._newcomers:
             self._welcome.add(user_id)
 
     def gone(self) -> list[UserId]:
-        """Return those whom this batch deleted."""
+        """Return the users who were deleted by this batch."""
         return [user_id for user_id, user in self._changed.items() if user.deleted_at is not None]
 
     async def store(self, stores: Stores) -> None:
-        """Store who came and who changed; what somebody gives up is free before somebody else takes it.
+        """Store new and changed users; a claim that one user gives up is free before another user takes it.
 
-        WriteConflict where somebody else let a newcomer in meanwhile: their row is to be looked at first.
+        WriteConflict where another transaction created a newcomer meanwhile: a retry reads their row.
         """
         if self._welcome and await stores.users.admit(self._welcome, self._at) != self._welcome:
-            raise WriteConflict("a newcomer had come already")
+            raise WriteConflict("another transaction created a newcomer")
         if self._released:
             await stores.users.store(list(self._released.values()))
         if self._changed:

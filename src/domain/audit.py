@@ -1,4 +1,4 @@
-"""Audit: entries of points, by whose they are, who gave them, which request it was and what for."""
+"""Audit: entries of points, found by player, staff member, request or type of event."""
 
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -10,7 +10,7 @@ from tallystick.domain.users import UserId
 
 
 class AuditQuery(msgspec.Struct, frozen=True):
-    """Which entries are asked for; None stands for any. One of them has to be named."""
+    """The filter of a search; None matches every entry. At least one field has to be set."""
 
     player_id: UserId | None = None
     correlation_id: str | None = None
@@ -19,11 +19,11 @@ class AuditQuery(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it asks for everything at once."""
+        """Tell whether no field is set."""
         return (self.player_id, self.correlation_id, self.staff_id, self.event_type) == (None, None, None, None)
 
     def fits(self, entry: Entry) -> bool:
-        """Tell whether an entry is one that is asked for."""
+        """Tell whether an entry matches the filter."""
         return (
             self.player_id in {None, entry.user_id}
             and self.correlation_id in {None, entry.correlation_id}
@@ -33,7 +33,7 @@ class AuditQuery(msgspec.Struct, frozen=True):
 
 
 class PageCursor(NamedTuple):
-    """Where an entry stands among those of everybody; among those of one player, by `seq` alone."""
+    """The position of an entry in a listing; a listing of one player is ordered by `seq` alone."""
 
     created_at: datetime
     user_id: UserId
@@ -44,9 +44,9 @@ class Audit(Protocol):
     """Entries of points across players."""
 
     async def entries(self, query: AuditQuery, *, before: PageCursor | None, limit: int) -> list[Entry]:
-        """Return the newest entries that are asked for, those before a place; of one player in the order of `seq`."""
+        """Return the newest matching entries before a position; those of one player in the order of `seq`."""
 
 
 def cursor_of(entry: Entry) -> PageCursor:
-    """Return where an entry stands."""
+    """Return the position of an entry."""
     return PageCursor(entry.created_at, entry.user_id, entry.seq)

@@ -1,4 +1,4 @@
-"""Bounds: how much of each thing one user may hold, so that no user costs the others anything."""
+"""Bounds: how much of each resource one user may hold, so that no user takes capacity from the others."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from tallystick.domain.refusals import Refusal
 from tallystick.domain.users import UserId
 
 CountedName = Literal["rewards", "aliases", "invites", "slips"]
-"""What is counted where it is stored, up to the bound."""
+"""Resources that are counted in their table, up to the bound."""
 BoundName = Literal[CountedName, "replies", "reply_bytes"]
 
 MAX_REPLY_BYTES = 1024 * 1024
@@ -22,11 +22,11 @@ class Bound(NamedTuple):
 
     default: int
     largest: int
-    """The largest value of the setting. What is counted is counted up to it, in the request that stores one more."""
+    """The largest value of the setting. A request that stores one more counts up to this number of rows."""
     counts: str
     """What is counted."""
     instead: str
-    """What a user at the bound can do."""
+    """What a user who has reached the bound can do."""
 
 
 BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
@@ -70,7 +70,7 @@ BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
 
 
 class BoundReached(Refusal):
-    """The user holds as much of it as one user may; nothing was stored, and what is there stays."""
+    """The user holds as much of a resource as one user may."""
 
     code = "BOUND_REACHED"
 
@@ -106,13 +106,13 @@ COUNTED: tuple[CountedName, ...] = get_args(CountedName)
 
 
 class Holdings(Protocol):
-    """What users hold, counted where it is stored."""
+    """What users hold, counted in its table."""
 
     async def lock(self, user_ids: Collection[UserId]) -> None:
-        """Keep others who lock these users' holdings waiting until the end of the transaction.
+        """Lock the holdings of these users until the end of the transaction.
 
-        It needs no row of the user. LockHeld where somebody holds one for too long.
+        A user needs no row for it. LockHeld where another transaction holds a lock for too long.
         """
 
     async def count(self, name: CountedName, user_ids: Collection[UserId], *, up_to: int) -> dict[UserId, int]:
-        """Return how much of it each of these users holds, at most `up_to`."""
+        """Return how much of a resource each of these users holds, at most `up_to`."""

@@ -1,4 +1,4 @@
-"""Clicks: which imported codes somebody followed a link with, so that a rollback lets them resolve."""
+"""Clicks: imported codes whose links were followed; a rollback of the backfill lets them resolve."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -8,7 +8,7 @@ from tallystick.domain.codes import Code
 
 
 class ClickedCodes(Protocol):
-    """Codes that a backfill run brings along, written already or only planned, and that were clicked."""
+    """Clicked codes that a backfill run imported or plans to import."""
 
     async def keep(self, codes: Collection[Code], at: datetime) -> set[Code]:
-        """Store the first click of those that a run brings along, and return all of these that are stored now."""
+        """Store the first click of each code that a run imports, and return which of these codes are stored now."""

@@ -26,7 +26,7 @@ _BYTE_VALUES = 256
 
 
 class CodesExhausted(Unavailable):
-    """Every candidate was somebody's code already."""
+    """Every candidate is the code of another user already."""
 
     code = "CODES_EXHAUSTED"
     _failure_cause = "codes"
@@ -36,32 +36,32 @@ class CodesExhausted(Unavailable):
 
 
 class CodeEntry(msgspec.Struct, frozen=True):
-    """One row of the code book: a code is one user's for ever."""
+    """One row of the code book: a code belongs to one user for ever."""
 
     code: Code
     user_id: UserId
     is_canonical: bool
     created_at: datetime
     retired_at: datetime | None = None
-    """When its user was deleted; from then on it resolves to nobody."""
+    """The time when its user was deleted; from then on the code does not resolve."""
 
 
 class ReferralCodes(Protocol):
-    """The code book: canonical codes and aliases in one name space."""
+    """The code book: canonical codes and aliases in one namespace."""
 
     async def canonical(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
-        """Return the canonical codes of those who have one."""
+        """Return the canonical codes of those users who have one."""
 
     async def resolve(self, codes: Collection[str]) -> dict[str, CodeEntry]:
-        """Return the entries of these codes, canonical or alias, but for those of deleted users."""
+        """Return the entries of these codes, canonical or alias, except those of deleted users."""
 
     async def newest_aliases(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
-        """Return the alias that was canonical last, of those who have one."""
+        """Return the alias of each user that was canonical most recently; users without an alias are left out."""
 
     async def assign(self, entries: Sequence[CodeEntry]) -> set[UserId]:
-        """Store canonical codes and return who got theirs.
+        """Store canonical codes, and return the users whose code was stored.
 
-        Left out are the users whose candidate is somebody's code already and those who have a canonical code.
+        Users whose candidate is taken, and users who have a canonical code already, are left out.
         """
 
     async def demote(self, user_ids: Collection[UserId], at: datetime) -> None:
@@ -71,13 +71,13 @@ class ReferralCodes(Protocol):
         """Retire the canonical codes of these users."""
 
     async def retire_aliases(self, user_id: UserId, at: datetime, *, after: str, limit: int) -> str | None:
-        """Retire the first aliases of a user behind `after`; return the last one, None where there are no more."""
+        """Retire the first aliases of a user after `after`; return the last one, None where there are no more."""
 
 
 def normal_form(text: str) -> Code | None:
-    """Return the normal form of what a person typed or a link carries; None where there is none.
+    """Return the normal form of a code that was typed or sent in a link; None for a text that is not a code.
 
-    ASCII is asked for first: `upper()` turns letters such as dotless i and the Kelvin sign into ASCII ones.
+    The text has to be ASCII before `upper()`, which turns dotless i and the Kelvin sign into ASCII letters.
     """
     if not text.isascii():
         return None
@@ -90,7 +90,7 @@ def draw_candidates(
 ) -> tuple[Code, ...]:
     """Draw the candidates of one mint, every symbol equally likely; `random_bytes(n)` returns n bytes of a CSPRNG.
 
-    They are drawn once a command, not once a try: a mint that is run again recognises what it stored.
+    They are drawn once for each command, not for each attempt: a retry recognises the code that it stored.
     """
     unbiased = _BYTE_VALUES - _BYTE_VALUES % len(alphabet)
     wanted = MAX_CANDIDATES * length

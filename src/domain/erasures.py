@@ -25,10 +25,10 @@ class Erasures(Protocol):
         """Lock a user, and return whether they are still being erased."""
 
     async def end(self, user_id: UserId) -> None:
-        """Take the mark off a locked user: nothing is left to erase."""
+        """Remove the mark of a locked user: nothing is left to erase."""
 
     async def waiting(self, *, after: UserId, limit: int) -> list[UserId]:
-        """Return the marked users behind `after`, by id, without a lock."""
+        """Return the marked users after `after`, by id, without a lock."""
 
     async def left_behind(self, user_ids: Collection[UserId], *, newest: RewardId) -> set[UserId]:
         """Return those of these users who have a stored reply, or an active reward with an id above `newest`."""

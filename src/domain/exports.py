@@ -1,4 +1,4 @@
-"""Exports: every row of a kind in the order of its key, for whoever takes the data elsewhere."""
+"""Exports: every row of a kind in the order of its key, for a move to another system."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,49 +14,49 @@ from tallystick.domain.users import UserId
 ExportKind = Literal["codes", "aliases", "edges", "entries", "conflicts"]
 
 ConflictReason = Literal["duplicate", "held"]
-"""Why a code is not its claimant's: somebody else came first there, or it was somebody's here already."""
+"""Why a claimant did not get a code: another user had it first in the source, or had it here already."""
 
-PageCursor: TypeAlias = tuple[str | int, ...]
-"""Where a row stands: its key."""
+ExportPosition: TypeAlias = tuple[str | int, ...]
+"""The position of a row in an export: its key."""
 
 
 class ExportRow(msgspec.Struct, frozen=True):
     """One row of an export. Its first fields are the key that rows are ordered by."""
 
-    start: ClassVar[PageCursor] = ("",)
-    """The place before all rows, as long as the key is."""
+    start: ClassVar[ExportPosition] = ("",)
+    """The position before all rows, with as many parts as the key."""
 
     @property
-    def place(self) -> PageCursor:
-        """Where the row stands."""
+    def place(self) -> ExportPosition:
+        """The position of the row."""
         return msgspec.structs.astuple(self)[: len(self.start)]
 
 
 class ExportedCode(ExportRow, frozen=True):
-    """The code that a user is shown by."""
+    """The canonical code of a user."""
 
     code: Code
     user_id: UserId
     created_at: datetime
     retired_at: datetime | None
-    """When its user was deleted; from then on it resolves to nobody."""
+    """The time when its user was deleted; from then on the code does not resolve."""
 
 
 class ExportedAlias(ExportRow, frozen=True):
     """An older code of a user, which resolves like the canonical one."""
 
-    start: ClassVar[PageCursor] = ("", "")
+    start: ClassVar[ExportPosition] = ("", "")
 
     user_id: UserId
     code: Code
     created_at: datetime
     demoted_at: datetime
     retired_at: datetime | None
-    """When its user was deleted; from then on it resolves to nobody."""
+    """The time when its user was deleted; from then on the code does not resolve."""
 
 
 class ExportedEdge(ExportRow, frozen=True):
-    """Who invited whom."""
+    """Inviter and invitee."""
 
     invitee_id: UserId
     inviter_id: UserId
@@ -67,7 +67,7 @@ class ExportedEdge(ExportRow, frozen=True):
 class EntryView(ExportRow, frozen=True):
     """One change of an account, as every route shows it."""
 
-    start: ClassVar[PageCursor] = ("", "", 0)
+    start: ClassVar[ExportPosition] = ("", "", 0)
 
     user_id: UserId
     unit: Unit
@@ -91,9 +91,9 @@ class EntryView(ExportRow, frozen=True):
 
 
 class ExportedConflict(ExportRow, frozen=True):
-    """A code that a user brought along and did not keep: links with it lead to somebody else."""
+    """An imported code that a user did not keep: links with it lead to another user."""
 
-    start: ClassVar[PageCursor] = ("", "")
+    start: ClassVar[ExportPosition] = ("", "")
 
     code: Code
     user_id: UserId
@@ -111,11 +111,11 @@ ROWS: Mapping[ExportKind, type[ExportRow]] = MappingProxyType(
         "conflicts": ExportedConflict,
     }
 )
-"""What the rows of each kind are; a new kind is a row here, and a statement of its name."""
+"""The row of each kind. A new kind needs a line here and a statement of its name."""
 
 
 class Exports(Protocol):
     """The rows of every kind, by their keys."""
 
-    async def page(self, kind: ExportKind, *, after: PageCursor, limit: int) -> list[ExportRow]:
-        """Return the first rows of a kind behind a place."""
+    async def page(self, kind: ExportKind, *, after: ExportPosition, limit: int) -> list[ExportRow]:
+        """Return the first rows of a kind after a position."""

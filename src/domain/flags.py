@@ -1,4 +1,4 @@
-"""Flags: flows that can be switched while the service runs, by whom and when, and which of them cannot."""
+"""Flags: switches of flows, which are changed while the service runs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -55,7 +55,7 @@ class Flag(StrEnum):
     )
 
     default: bool
-    """Whether the flag is on where nobody switched it."""
+    """Whether the flag is on before it is switched."""
     meaning: str
     """What the flag does when it is on, in one line."""
     locked: str | None
@@ -69,7 +69,7 @@ class Flag(StrEnum):
 
 
 Pins = NewType("Pins", dict[Flag, bool])
-"""The flags that the environment decides, whatever is stored."""
+"""The flags that the environment sets; a stored switch does not change them."""
 
 
 class FlagNotFound(Refusal):
@@ -82,7 +82,7 @@ class FlagNotFound(Refusal):
 
 
 class FlagLocked(Refusal):
-    """The flag is one that nobody can switch on."""
+    """The flag cannot be switched on."""
 
     code = "FLAG_LOCKED"
 
@@ -92,7 +92,7 @@ class FlagLocked(Refusal):
 
 
 class FlagPinned(Refusal):
-    """The environment decides about the flag."""
+    """The environment sets the flag."""
 
     code = "FLAG_PINNED"
 
@@ -102,17 +102,17 @@ class FlagPinned(Refusal):
 
 
 class Switch(msgspec.Struct, frozen=True):
-    """A flag as somebody switched it."""
+    """A stored change of a flag."""
 
     flag: Flag
     enabled: bool
     updated_at: datetime
     updated_by: str
-    """A user's id, or who worked at the command line: a name that no user can have."""
+    """The id of a user, or a name of the command line, which no user can have."""
 
 
 class FlagState(msgspec.Struct, frozen=True):
-    """A flag as it stands, and since when and by whom where somebody switched it."""
+    """The state of a flag, with its last change where there was one."""
 
     name: Flag
     enabled: bool
@@ -122,17 +122,17 @@ class FlagState(msgspec.Struct, frozen=True):
 
 
 class FlagBook(Protocol):
-    """What was ever switched; a flag that is not in it stands at its default."""
+    """Stored switches; a flag without one has its default."""
 
     async def all(self) -> dict[Flag, Switch]:
-        """Return what was switched, by flag; what another version knows and this one does not is left out."""
+        """Return the stored switches by flag; flags that this version does not know are left out."""
 
     async def store(self, switches: Sequence[Switch]) -> None:
-        """Store switches, each of another flag, in the place of earlier ones, and tell every instance at the commit."""
+        """Store switches of different flags, in place of earlier ones, and notify every instance at the commit."""
 
 
 class Flags(Protocol):
-    """The switches as they stand now; asking costs nothing."""
+    """The present state of the flags, read without I/O."""
 
     def enabled(self, flag: Flag) -> bool:
         """Tell whether the flow is switched on."""
@@ -147,7 +147,7 @@ def flag_named(name: str) -> Flag:
 
 
 def switch(wanted: Switch, before: Switch | None, pins: Pins) -> Switch:
-    """Decide a switch; one that changes nothing keeps who did it first, and when.
+    """Decide a switch; one that changes nothing keeps the author and the time of the earlier one.
 
     The refusals, in their order: FlagLocked, FlagPinned.
     """
@@ -159,7 +159,7 @@ def switch(wanted: Switch, before: Switch | None, pins: Pins) -> Switch:
 
 
 def state_of(flag: Flag, switched: Switch | None, pins: Pins) -> FlagState:
-    """Return how a flag stands: as it is pinned, else as it was switched, else at its default."""
+    """Return the state of a flag: pinned, else as stored, else its default."""
     if flag in pins:
         return FlagState(flag, pins[flag], pinned=True, updated_at=None, updated_by=None)
     if switched is None:

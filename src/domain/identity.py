@@ -1,4 +1,4 @@
-"""Identity: who is calling, with which permissions, and what was verified of them."""
+"""Identity: the caller, their permissions, and what was verified about them."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -36,7 +36,7 @@ VerificationSource = Literal["token", "webhook", "backfill"]
 
 
 class IdentityMismatch(Refusal):
-    """The body names somebody else than the token does."""
+    """The body names another user than the token."""
 
     code = "IDENTITY_MISMATCH"
 
@@ -70,9 +70,9 @@ class Principal(msgspec.Struct, frozen=True):
     permissions: frozenset[str] = frozenset()
     phone_verified: bool = False
     phone: str | None = None
-    """The user's number, as the token gives it; that it was verified only `phone_verified` says."""
+    """The phone number in the token; only `phone_verified` says whether it was verified."""
     session: SessionKey | None = None
-    """The session that the caller signed in with; None where a token of the identity provider came."""
+    """The session of the caller; None for a token of the identity provider."""
 
     def require(self, permission: Permission) -> None:
         """Raise PermissionMissing for callers without it."""
@@ -81,7 +81,7 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """A phone was verified: a fact that is inserted once, so that it can never be unset."""
+    """A verified phone: a row that is inserted once, and so can never be unset."""
 
     user_id: UserId
     source: VerificationSource
@@ -92,60 +92,60 @@ class Verifications(Protocol):
     """Phone verifications by user; append-only."""
 
     async def verified(self, user_ids: Collection[UserId]) -> set[UserId]:
-        """Return those whose phone was ever verified."""
+        """Return the users whose phone was ever verified."""
 
     async def record(self, verifications: Sequence[Verification]) -> None:
-        """Store them; the first one of a user stays."""
+        """Store verifications; the first one of a user stays."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Who signed up here, and what they sign in with; the password itself is nowhere."""
+    """The password hash of a user who signed up here; the password itself is not stored."""
 
     user_id: UserId
     password_hash: str | None
-    """None where an identity provider signs them in."""
+    """None where an identity provider signs the user in."""
     created_at: datetime
 
 
 class IdentityDirectory(Protocol):
-    """Credentials by user, where sign-in is not left to an identity provider."""
+    """Credentials by user, where this service signs users in."""
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Credentials]:
-        """Return the credentials of those who signed up here."""
+        """Return the credentials of the users who signed up here."""
 
     async def by_email(self, email: str) -> Credentials | None:
         """Return the credentials of the living user with this e-mail address."""
 
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Credentials]:
-        """Lock and return the credentials of those who signed up here, in key order."""
+        """Lock and return the credentials of the users who signed up here, in key order."""
 
     async def replace(self, credentials: Sequence[Credentials]) -> None:
-        """Store other passwords of users whose credentials are locked."""
+        """Replace the locked credentials of users."""
 
     async def forget(self, user_ids: Collection[UserId]) -> None:
-        """Drop what these users sign in with; that they signed up stays."""
+        """Drop the password hashes of these users; the record of the sign-up stays."""
 
     async def enrol(self, credentials: Sequence[Credentials]) -> None:
         """Store the credentials of users who sign up."""
 
 
 class Passwords(Protocol):
-    """Turns passwords into hashes that can be checked, and takes its time for it."""
+    """Hashes passwords with a deliberately slow function, and checks them."""
 
     async def hashed(self, password: str) -> str:
-        """Return a salted hash; Overloaded where too many are being made."""
+        """Return a salted hash; Overloaded where too many hashes are waiting."""
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Tell whether a password is the hashed one; takes as long where there is no hash. Overloaded as above."""
+        """Tell whether a password fits a hash, in the same time where there is no hash; Overloaded as above."""
 
 
 class TokenVerifier(Protocol):
     """Bearer tokens of the identity provider, or sessions of our own."""
 
     async def verify(self, token: str) -> Principal:
-        """Return whom a token speaks for; TokenRefused for anything but a valid one.
+        """Return the user of a token; TokenRefused where the token is not valid.
 
-        IdentityKeysUnavailable where nobody can tell at the moment.
+        IdentityKeysUnavailable where the keys to check it cannot be fetched at the moment.
         """
 
 

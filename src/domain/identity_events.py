@@ -1,4 +1,4 @@
-"""Identity events: what the identity provider tells about its users, at least once and in any order."""
+"""Identity events: changes of users at the identity provider, delivered at least once and in any order."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,19 +18,19 @@ class IdentityEvent(msgspec.Struct, frozen=True):
     kind: EventKind
     user_id: UserId
     occurred_at: datetime
-    """The provider's time of the change: it orders profiles, whatever order they arrive in."""
+    """The provider's time of the change. Profiles are ordered by it, not by the order of arrival."""
     sent_at: datetime
-    """When the provider sent this delivery."""
+    """The time when the provider sent this delivery."""
     received_at: datetime
     profile: Profile = Profile()
     clears: frozenset[ProfileField] = frozenset()
     """The fields that become empty where the profile has no value for them."""
     proves: frozenset[Claim] = frozenset()
-    """The claims of the profile that the provider has verified; the others take nothing from anybody."""
+    """The claims of the profile that the provider verified. Only these can take a name from another user."""
     phone_confirmed: bool = False
 
     def without(self, claim: Claim) -> "IdentityEvent":
-        """Return the event without a claim that somebody else keeps."""
+        """Return the event without a claim that another user keeps."""
         profile = msgspec.structs.replace(self.profile, **{claim: None})
         return msgspec.structs.replace(self, profile=profile, proves=self.proves - {claim})
 
@@ -46,7 +46,7 @@ class Deliveries(Protocol):
 
 
 def is_out_of_order(event: IdentityEvent, user: User) -> bool:
-    """Tell whether an event came after one that it should have preceded, or before one that it should follow."""
+    """Tell whether an event arrived after a later event, or before an earlier one."""
     if user.deleted_at is not None:
         return True
     if user.profile_at is None:
@@ -55,7 +55,7 @@ def is_out_of_order(event: IdentityEvent, user: User) -> bool:
 
 
 def carries_profile(event: IdentityEvent, user: User) -> bool:
-    """Tell whether the event's profile counts: a deleted user has none, an older one never replaces a newer one."""
+    """Tell whether the event changes the profile: not of a deleted user, and never a newer profile by an older one."""
     if user.deleted_at is not None or event.kind == "deleted":
         return False
     return user.profile_at is None or event.occurred_at >= user.profile_at
@@ -74,7 +74,7 @@ def apply(event: IdentityEvent, user: User) -> User:
 def yields_claim(holder: User, claim: Claim, event: IdentityEvent) -> bool:
     """Tell whether a holder loses an e-mail address or username to the event.
 
-    Only a proof takes it, and not from a holder for whom the provider proved it later.
+    Only a verified claim takes it, and not from a holder whose own claim the provider verified later.
     """
     proved_at = holder.proved_at(claim)
     return claim in event.proves and (proved_at is None or proved_at <= event.occurred_at)

@@ -1,4 +1,4 @@
-"""Ids that we make: UUIDv7, ordered by time."""
+"""Ids that this service makes: UUIDv7, ordered by time."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Invites: codes with a number of seats, each user at most once in each."""
+"""Invites: codes with a number of seats; each user takes at most one seat of an invite."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ MAX_USES = 1_000_000_000
 
 
 class InviteNotFound(Refusal):
-    """There is no such invite, or it is none of the caller's business."""
+    """There is no such invite, or the caller must not see it."""
 
     code = "INVITE_NOT_FOUND"
 
@@ -25,7 +25,7 @@ class InviteNotFound(Refusal):
 
 
 class InviteExpired(Refusal):
-    """The invite's time is over."""
+    """The invite has expired."""
 
     code = "INVITE_EXPIRED"
 
@@ -34,7 +34,7 @@ class InviteExpired(Refusal):
 
 
 class InviteRevoked(Refusal):
-    """Its owner took the invite back."""
+    """The invite was revoked."""
 
     code = "INVITE_REVOKED"
 
@@ -87,7 +87,7 @@ class Invite(msgspec.Struct, frozen=True):
         return max(0, self.max_uses - self.current_uses)
 
     def refusal(self, at: datetime) -> Refusal | None:
-        """Return why nobody can use it now; None where somebody can."""
+        """Return why the invite cannot be used now; None where it can."""
         if self.expires_at is not None and self.expires_at <= at:
             return InviteExpired()
         if self.revoked_at is not None:
@@ -96,7 +96,7 @@ class Invite(msgspec.Struct, frozen=True):
 
 
 class SeatKey(NamedTuple):
-    """Whose seat in which invite."""
+    """The seat of a user in an invite."""
 
     invite_id: InviteId
     user_id: UserId
@@ -108,15 +108,15 @@ class InviteUse(msgspec.Struct, frozen=True):
     invite_id: InviteId
     user_id: UserId
     attempt_id: str
-    """Which attempt stored it: a retry after a lost connection recognises its own seat."""
+    """The attempt that stored it: a retry after a lost connection recognises its own seat."""
     used_at: datetime
 
 
 class Invites(Protocol):
-    """Invites by code, each with a capacity, and who used them."""
+    """Invites by code, each with a capacity, and their uses."""
 
     async def add(self, invite: Invite) -> bool:
-        """Store a new invite; False where its code is another invite's. One that is there already stays."""
+        """Store a new invite; False where another invite has its code. The same invite stays as it is stored."""
 
     async def find(self, invite_id: InviteId) -> Invite | None:
         """Return an invite without a lock."""
@@ -133,21 +133,21 @@ class Invites(Protocol):
     async def seats(
         self, keys: Collection[SeatKey], user_ids: Collection[UserId]
     ) -> tuple[dict[SeatKey, InviteUse], set[UserId]]:
-        """Return the seats of these that were taken, and which of the users were deleted."""
+        """Return the taken seats among these, and the deleted users among these."""
 
     async def record_uses(self, uses: Sequence[InviteUse]) -> None:
-        """Store seats that were taken, and advance the counters of the locked invites."""
+        """Store taken seats, and advance the counters of the locked invites."""
 
     async def uses_of(
         self, invite_id: InviteId, *, after: tuple[datetime, UserId] | None, limit: int
     ) -> list[InviteUse]:
-        """Return the seats of an invite, oldest first, after (used at, user id)."""
+        """Return the taken seats of an invite, oldest first, after (used at, user id)."""
 
 
 def redeem(
     invite: Invite | None, user_id: UserId, kept: InviteUse | None, *, attempt_id: str, at: datetime
 ) -> tuple[Invite, InviteUse]:
-    """Return the invite with one seat less and the seat; both as they are where the same attempt took it before.
+    """Return the invite with one seat less, and the seat; both unchanged where the same attempt took it before.
 
     The refusals, in their order: InviteNotFound, AlreadyUsed, InviteExpired, InviteRevoked, InviteExhausted.
     """

@@ -1,4 +1,4 @@
-"""The ledger: one account for each user and unit, and every change of it, for ever."""
+"""The ledger: one account for each user and unit, and an entry for every change of it."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -17,19 +17,19 @@ OWN_EVENTS = frozenset({"backfill", "grant", "purchase", "rating_slip", "referra
     "reversal",
     "refund",
 }
-"""Types of events that only a use case of their own may cause. Each has one name space of keys.
+"""Types of events that only one use case each may cause. Each type has a namespace of keys.
 
-Spends, reversals and refunds are reserved: a batch that had used their names would hide the real ones.
+Spends, reversals and refunds are reserved: a batch that used these names would hide the real ones.
 """
 
 MAX_AMOUNT = 1_000_000_000
-"""The most that one event gives or takes."""
+"""The largest amount that one event credits or debits."""
 MAX_BALANCE = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
 
 
 class InsufficientFunds(Refusal):
-    """More is wanted than is there."""
+    """The balance is smaller than the cost."""
 
     code = "INSUFFICIENT_FUNDS"
 
@@ -39,7 +39,7 @@ class InsufficientFunds(Refusal):
 
 
 class BalanceLimitExceeded(Refusal):
-    """The account would hold more than an account can."""
+    """The balance would be larger than an account can hold."""
 
     code = "BALANCE_LIMIT_EXCEEDED"
 
@@ -48,7 +48,7 @@ class BalanceLimitExceeded(Refusal):
 
 
 class AccountFrozen(Refusal):
-    """Staff stopped the account: nothing is credited to it or taken from it."""
+    """Staff froze the account: nothing is credited to it or debited from it."""
 
     code = "ACCOUNT_FROZEN"
 
@@ -58,21 +58,21 @@ class AccountFrozen(Refusal):
 
 
 class AccountKey(NamedTuple):
-    """Which account: everybody has one in each unit."""
+    """The key of an account: each user has one in each unit."""
 
     user_id: UserId
     unit: Unit
 
 
 class Event(NamedTuple):
-    """What causes an entry, and which one of its kind; it counts once for each account."""
+    """The cause of an entry; one event counts once for each account."""
 
     type: EventType
     key: str
 
 
 class EventKey(NamedTuple):
-    """Which event of which account."""
+    """An event of an account."""
 
     user_id: UserId
     unit: Unit
@@ -98,13 +98,13 @@ class Entry(msgspec.Struct, frozen=True):
     correlation_id: str
     created_at: datetime
     lifetime_after: int | None = None
-    """Of points only: all that was ever credited, this entry included."""
+    """Points only: the sum of all credits, including this entry."""
     tier_progress: int | None = None
-    """Of points only: whole percent of the way from the tier after this entry to the next one."""
+    """Points only: whole percent of the way from the tier after this entry to the next one."""
 
     @property
     def event(self) -> EventKey:
-        """Which event made it."""
+        """The event that caused it."""
         return EventKey(self.user_id, self.unit, self.event_type, self.event_key)
 
 
@@ -117,11 +117,11 @@ class Account(msgspec.Struct, frozen=True):
     version: int = 0
     """The number of entries: the `seq` of the last one."""
     lifetime: int = 0
-    """All points that were ever credited; it only grows. Of credits nothing is kept."""
+    """The sum of all points that were ever credited; it only grows. It stays 0 for credits."""
     updated_at: datetime | None = None
     """The time of the last entry."""
     frozen_at: datetime | None = None
-    """Since when nothing is posted to it."""
+    """The time since which nothing is posted to it."""
 
     def post(
         self,
@@ -135,7 +135,7 @@ class Account(msgspec.Struct, frozen=True):
     ) -> Entry:
         """Return the entry of an event.
 
-        AccountFrozen; InsufficientFunds or BalanceLimitExceeded where the balance cannot bear it.
+        AccountFrozen; InsufficientFunds or BalanceLimitExceeded where the balance would leave its range.
         """
         if self.frozen_at is not None:
             raise AccountFrozen(self.unit)
@@ -172,25 +172,25 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Ledger(Protocol):
-    """Accounts and their entries. Entries are never changed, accounts only with an entry."""
+    """Accounts and their entries. Entries are never changed; an account changes only with an entry."""
 
     async def open(self, keys: Collection[AccountKey]) -> None:
-        """Open those accounts at zero that never were, so that an empty balance can be locked too."""
+        """Create the accounts that do not exist, with a balance of zero, so that an empty balance can be locked too."""
 
     async def lock(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
         """Lock and return the accounts that exist, in key order."""
 
     async def balances(self, keys: Collection[AccountKey]) -> dict[AccountKey, Account]:
-        """Return these accounts without a lock; those that never were are left out."""
+        """Return the accounts that exist, without a lock."""
 
     async def made_by(self, events: Collection[EventKey]) -> dict[EventKey, Entry]:
-        """Return the entries of those events that have made one."""
+        """Return the entries that these events caused."""
 
     async def grants(self, event_keys: Collection[str]) -> dict[str, Entry]:
-        """Return the grants of credits with these event keys, whoever got them."""
+        """Return the grants of credits with these event keys, for any user."""
 
     async def post(self, entries: Sequence[Entry]) -> None:
-        """Store entries of locked accounts, in `seq` order, and bring the accounts up to them."""
+        """Store entries of locked accounts, in `seq` order, and update the accounts."""
 
     async def page(self, key: AccountKey, *, before: int | None, limit: int) -> list[Entry]:
         """Return the newest entries of an account, those with a `seq` below `before`."""

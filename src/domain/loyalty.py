@@ -1,4 +1,4 @@
-"""Loyalty: points that are earned once for each event, the tiers that they lead to, and awards by staff."""
+"""Loyalty: points that are credited once for each event, tiers, and awards by staff."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from tallystick.domain.refusals import Refusal, Unavailable
 from tallystick.domain.users import UserId
 
 MAX_AWARD = 10_000
-"""The most points that staff may award at a time."""
+"""The largest number of points in one award."""
 
 _DAY, _REWARD_ID = "day:", "id:"
 _RESERVED = re.compile(rf"(?:{_REWARD_ID})*(?:{_DAY})?[0-9a-f]{{64}}\Z")
@@ -22,7 +22,7 @@ _LAST_THRESHOLD = 10**15 - 1
 
 
 class PointsDisabled(Unavailable):
-    """Nobody is credited points at the moment."""
+    """Crediting of points is switched off."""
 
     code = "POINTS_DISABLED"
 
@@ -31,7 +31,7 @@ class PointsDisabled(Unavailable):
 
 
 class RewardLimitExceeded(Refusal):
-    """An award of more than staff may give at a time."""
+    """The award is larger than the limit."""
 
     code = "REWARD_LIMIT_EXCEEDED"
 
@@ -41,7 +41,7 @@ class RewardLimitExceeded(Refusal):
 
 
 class SelfAward(Refusal):
-    """Staff would award themselves."""
+    """The award is for the staff member who makes it."""
 
     code = "SELF_AWARD"
 
@@ -50,7 +50,7 @@ class SelfAward(Refusal):
 
 
 class Tier(NamedTuple):
-    """Where lifetime points stand."""
+    """The tier of an account, and the progress to the next one."""
 
     name: str
     progress: int
@@ -58,7 +58,7 @@ class Tier(NamedTuple):
 
 
 class Tiers(msgspec.Struct, frozen=True):
-    """The tiers with the lifetime points that each begins at: the lowest first, which begins at 0."""
+    """The tiers with the lifetime points at which each begins, the lowest first; it begins at 0."""
 
     thresholds: tuple[tuple[str, int], ...]
 
@@ -76,7 +76,7 @@ class Tiers(msgspec.Struct, frozen=True):
             raise ValueError(f"a tier can begin at {_LAST_THRESHOLD} points at most")
 
     def of(self, lifetime: int) -> Tier:
-        """Return the tier that so many lifetime points lead to."""
+        """Return the tier for a number of lifetime points."""
         number = sum(1 for _, points in self.thresholds if points <= lifetime) - 1
         name, begin = self.thresholds[number]
         if number + 1 == len(self.thresholds):
@@ -99,12 +99,12 @@ class Earning(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> EventKey:
-        """Which event it is for; it counts once."""
+        """The event that it is for; it counts once."""
         return EventKey(self.player_id, "points", *self.event)
 
     @property
     def former_key(self) -> EventKey | None:
-        """Where an earlier version may have stored the same award."""
+        """The event under which an earlier version may have stored the same award."""
         return EventKey(self.player_id, "points", *self.former_event) if self.former_event is not None else None
 
 
@@ -120,27 +120,27 @@ class Accrual(msgspec.Struct, frozen=True):
     lifetime_points: int
     updated_at: datetime
     row_locked: bool
-    """True where the account's row was locked while it was decided: no rival came between before and after."""
+    """True where the account was locked for the decision: no other change came between the two balances."""
 
 
 class Player(msgspec.Struct, frozen=True):
-    """A user as loyalty knows them."""
+    """A user with their account of points."""
 
     user_id: UserId
     is_deleted: bool
     account: Account | None
-    """Their points; None where they never had any."""
+    """None where the user never had points."""
 
 
 class PlayerDay(NamedTuple):
-    """A day of UTC of one player."""
+    """A player on a day of UTC."""
 
     player_id: UserId
     begins_at: datetime
 
     @classmethod
     def of(cls, player_id: UserId, at: datetime) -> "PlayerDay":
-        """Return the day that a time is in."""
+        """Return the day of UTC that contains a time."""
         return cls(player_id, day_of(at))
 
 
@@ -148,17 +148,17 @@ class Players(Protocol):
     """Users with their points."""
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
-        """Return those who were ever seen, deleted ones included, without a lock."""
+        """Return the users who exist, including deleted ones, without a lock."""
 
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, Player]:
-        """Lock the accounts of these in key order, and return them as `find` does."""
+        """Lock the accounts of these users in key order, and return the users as `find` does."""
 
     async def referrals_credited(self, days: Collection[PlayerDay]) -> dict[PlayerDay, int]:
         """Return how many referrals were credited to these players on these days."""
 
 
 def day_of(at: datetime) -> datetime:
-    """Return the beginning of the day of UTC that a time is in."""
+    """Return the beginning of the day of UTC that contains a time."""
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -179,7 +179,7 @@ def earn(account: Account, earning: Earning, tiers: Tiers) -> Entry:
 
 
 def receipt(entry: Entry) -> Accrual:
-    """Return the receipt of an entry of points: the same one whenever it is asked for."""
+    """Return the receipt of an entry of points; it is the same each time."""
     if entry.lifetime_after is None or entry.tier_progress is None:
         raise AssertionError("an entry of points knows tiers and lifetime points")
     return Accrual(
@@ -207,8 +207,8 @@ def award(
 ) -> Earning:
     """Return what an award earns its player. The refusals, in their order: SelfAward, RewardLimitExceeded.
 
-    Where staff name no `reward_id`, the same award counts once on each day of UTC. The keys of the two kinds never
-    meet: a day key is `day:` and a hash, and a `reward_id` that looks like one is stored behind `id:`.
+    Without a `reward_id`, the same award counts once on each day of UTC. The keys of the two kinds cannot collide: a
+    day key is `day:` and a hash, and a `reward_id` of that form is stored with the prefix `id:`.
     """
     if player_id == staff_id:
         raise SelfAward
@@ -231,7 +231,7 @@ def is_same_award(earning: Earning, stored: Entry) -> bool:
     """Tell whether an entry under the former key of an award is that award.
 
     Earlier versions stored both kinds of key without a prefix. An entry whose key is the hash of its own facts counted
-    once a day; every other one was named by a `reward_id`.
+    once a day; every other entry had a `reward_id`.
     """
     facts = (stored.user_id, stored.staff_id, stored.amount, stored.reason, stored.created_at)
     was_counted_by_day = stored.event_key.removeprefix(_DAY) == _day_hash(*facts)
@@ -239,12 +239,12 @@ def is_same_award(earning: Earning, stored: Entry) -> bool:
 
 
 def _award_keys(reward_id: str | None, day_hash: str) -> tuple[str, str | None]:
-    """Return the key of an award, and the one that an earlier version stored it under, where that is another one."""
+    """Return the key of an award, and the key of an earlier version where that was different."""
     if reward_id is None:
         return f"{_DAY}{day_hash}", day_hash
     if not _RESERVED.match(reward_id):
         return reward_id, None
-    # What begins with `id:` is a key that this version makes: no earlier version's `reward_id` is looked for there.
+    # Earlier versions had no prefix: a `reward_id` that begins with `id:` has no former key.
     return f"{_REWARD_ID}{reward_id}", None if reward_id.startswith(_REWARD_ID) else reward_id
 
 

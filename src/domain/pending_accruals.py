@@ -1,4 +1,4 @@
-"""Pending accruals: points that were earned and could not be credited yet, until they are."""
+"""Pending accruals: points that were earned and could not be credited yet."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from tallystick.domain.users import UserDeleted, UserId
 
 
 class AccrualNotFound(Refusal):
-    """Nothing was ever earned by the event."""
+    """No entry and no pending accrual belongs to the event."""
 
     code = "ACCRUAL_NOT_FOUND"
 
@@ -34,11 +34,11 @@ class AccrualPending(Incomplete):
 
 
 NOT_STUCK = frozenset({UserDeleted.code, PhoneNotVerified.code, ReferralCapReached.code})
-"""Causes that nobody has to mend: the measurements leave them out."""
+"""Causes that need no action by staff. The metrics leave them out."""
 
 
 class PendingAccrual(msgspec.Struct, frozen=True):
-    """Points that wait for being credited, under the key of their event."""
+    """Points that wait to be credited, under the key of their event."""
 
     player_id: UserId
     event_type: EventType
@@ -47,28 +47,28 @@ class PendingAccrual(msgspec.Struct, frozen=True):
     reason: str | None
     staff_id: UserId | None
     correlation_id: str
-    """The request that earned them: the entry will carry it, whoever recovers them."""
+    """The request that earned them. The later entry carries it, not the request that recovers them."""
     cause: str
-    """The code of the failure that keeps them waiting, as it was at the last try."""
+    """The code of the failure at the last attempt to credit them."""
     created_at: datetime
     tries: int
     last_tried_at: datetime
 
     @property
     def event(self) -> EventKey:
-        """Which event they are for."""
+        """The event that they are for."""
         return EventKey(self.player_id, "points", self.event_type, self.event_key)
 
     @property
     def is_stuck(self) -> bool:
-        """True where something is to be mended before the points can be credited; it is measured.
+        """True where staff have to act before the points can be credited; the metrics count it.
 
-        False where the player was deleted, whom nobody credits any more, and where the rules of referrals say wait.
+        False where the player was deleted, and where the rules of referral points make the points wait.
         """
         return self.cause not in NOT_STUCK
 
     def is_due(self, at: datetime, *, is_verified: bool, needs_phone: bool) -> bool:
-        """Tell whether a try may succeed now: by the clock, and where referrals need a phone, by the invitee's."""
+        """Tell whether an attempt may succeed now, by the time and by the verified phone of the invitee."""
         if self.cause == PhoneNotVerified.code:
             return is_verified or not needs_phone
         if self.cause == ReferralCapReached.code:
@@ -76,48 +76,48 @@ class PendingAccrual(msgspec.Struct, frozen=True):
         return self.cause != UserDeleted.code
 
     def earning(self, at: datetime) -> Earning:
-        """Return what is to be credited, as of now."""
+        """Return the earning that is to be credited at this time."""
         event = Event(self.event_type, self.event_key)
         return Earning(self.player_id, self.points, event, self.reason, self.staff_id, self.correlation_id, at)
 
     def tried(self, failure: Failure, at: datetime) -> "PendingAccrual":
-        """Return it after another try in vain."""
+        """Return the accrual after another failed attempt."""
         return msgspec.structs.replace(self, cause=failure.code, tries=self.tries + 1, last_tried_at=at)
 
 
 class Backlog(NamedTuple):
-    """How much waits, and since when."""
+    """How many accruals are stuck, and the time of the oldest."""
 
     waiting: int
     oldest_at: datetime | None
 
 
 class PendingAccruals(Protocol):
-    """What waits, by event. A row goes away with the entry that takes its place."""
+    """Pending accruals by event. A row is removed in the transaction that stores the entry."""
 
     async def add(self, pending: Sequence[PendingAccrual]) -> None:
-        """Store what begins to wait."""
+        """Store new pending accruals."""
 
     async def lock(self, events: Collection[EventKey]) -> dict[EventKey, PendingAccrual]:
-        """Lock and return those of these that wait, in key order."""
+        """Lock and return the pending accruals of these events, in key order."""
 
     async def store(self, pending: Sequence[PendingAccrual]) -> None:
-        """Replace locked ones after a try in vain."""
+        """Replace locked pending accruals after a failed attempt."""
 
     async def remove(self, events: Collection[EventKey]) -> None:
-        """Drop locked ones that were credited."""
+        """Drop locked pending accruals that were credited."""
 
     async def take_due(self, *, before: datetime, at: datetime, limit: int, needs_phone: bool) -> list[PendingAccrual]:
-        """Mark as tried now, and return, at most so many that were not tried since then; the longest waiting first.
+        """Mark as tried and return at most `limit` accruals that are due and were tried before `before`, oldest first.
 
-        What another transaction is taking or crediting is left out, and what is not due: see `is_due`.
+        Rows that another transaction has locked are skipped. `is_due` says which are due.
         """
 
     async def page(self, *, after: tuple[datetime, EventKey] | None, limit: int) -> list[PendingAccrual]:
-        """Return what waits, oldest first, after (created at, event)."""
+        """Return pending accruals, oldest first, after (created at, event)."""
 
     async def backlog(self) -> Backlog:
-        """Count what is stuck."""
+        """Count the accruals that are stuck."""
 
 
 def wait(earning: Earning, failure: Failure) -> PendingAccrual:

@@ -1,4 +1,4 @@
-"""Rating slips: how long somebody played, at what, for how much, and the points that it earns."""
+"""Rating slips: a stretch of play at a game, and the points that it earns."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ class SlipNotFound(Refusal):
 
 
 class GameNotFound(Refusal):
-    """Nobody has set up the game."""
+    """No game of this name is set up."""
 
     code = "GAME_NOT_FOUND"
 
@@ -38,7 +38,7 @@ class GameNotFound(Refusal):
 
 
 class SlipNotOpen(Refusal):
-    """The slip is in another state than the request needs."""
+    """The slip is not in the state that the request needs."""
 
     code = "SLIP_NOT_OPEN"
 
@@ -48,7 +48,7 @@ class SlipNotOpen(Refusal):
 
 
 class ImpossibleTimes(Refusal):
-    """The slip would end before it begins, or has not come to pass yet."""
+    """The slip would end before it begins, or in the future."""
 
     code = "IMPOSSIBLE_TIMES"
 
@@ -57,7 +57,7 @@ class ImpossibleTimes(Refusal):
 
 
 class SlipLimitExceeded(Refusal):
-    """More points than one event can earn: the bet or a time cannot be right."""
+    """The slip would earn more points than one event can: the bet or a time is wrong."""
 
     code = "SLIP_LIMIT_EXCEEDED"
 
@@ -67,7 +67,7 @@ class SlipLimitExceeded(Refusal):
 
 
 class PartialCompletion(Incomplete):
-    """The slip is closed, and its points wait for being credited."""
+    """The slip is closed, and its points wait to be credited."""
 
     code = "PARTIAL_COMPLETION"
     _failure_cause = "pending"
@@ -78,7 +78,7 @@ class PartialCompletion(Incomplete):
 
 
 class Game(msgspec.Struct, frozen=True):
-    """What a game is rated by."""
+    """The settings by which a game is rated."""
 
     decisions_per_hour: int
     house_edge_bp: int
@@ -102,7 +102,7 @@ class Games(msgspec.Struct, frozen=True):
 
 
 class Slip(msgspec.Struct, frozen=True):
-    """A stretch of play. The game's settings are those of the moment when it was opened."""
+    """A stretch of play, with the settings of the game at the time of opening."""
 
     slip_id: SlipId
     player_id: UserId
@@ -117,21 +117,21 @@ class Slip(msgspec.Struct, frozen=True):
     closed_at: datetime | None = None
     points: int | None = None
     completed_at: datetime | None = None
-    """When it was completed, whatever its `closed_at` says."""
+    """The time of the completion; `closed_at` may be earlier."""
     correlation_id: str | None = None
     """The request that completed it."""
     account_version: int | None = None
-    """The version of the player's account when it was completed: what a receipt without points shows."""
+    """The version of the player's account at the completion: a receipt without points shows that version."""
 
     @property
     def event(self) -> EventKey:
-        """Which event its points are for."""
+        """The event that its points are for."""
         return EventKey(self.player_id, "points", "rating_slip", self.slip_id)
 
     def closed(
         self, *, average_bet: int | None, closed_at: datetime | None, correlation_id: str, at: datetime
     ) -> "Slip":
-        """Return the slip as it is completed now, by default with its bet and the present.
+        """Return the slip after its completion, by default with its own bet and the present time.
 
         The refusals, in their order: SlipNotOpen, ImpossibleTimes, SlipLimitExceeded.
         """
@@ -158,7 +158,7 @@ class Slip(msgspec.Struct, frozen=True):
         )
 
     def was_closed_with(self, average_bet: int | None, closed_at: datetime | None) -> bool:
-        """Tell whether the same values, or none, are asked for again."""
+        """Tell whether these values, where they are given, are those of the completion."""
         return average_bet in {None, self.average_bet} and closed_at in {None, self.closed_at}
 
     def earning(self, staff_id: UserId) -> Earning:
@@ -173,7 +173,7 @@ class RatingSlips(Protocol):
     """Slips by id."""
 
     async def add(self, slips: Sequence[Slip]) -> None:
-        """Store new slips; one that is there already, as the same attempt stored it, stays."""
+        """Store new slips; a slip that the same attempt stored before stays."""
 
     async def find(self, slip_ids: Collection[SlipId]) -> dict[SlipId, Slip]:
         """Return the slips that exist, without a lock."""
@@ -185,14 +185,14 @@ class RatingSlips(Protocol):
         """Replace locked slips."""
 
     async def page(self, *, state: SlipState | None, before: SlipId | None, limit: int) -> list[Slip]:
-        """Return the newest slips, in one state or in any, those whose id is below `before`."""
+        """Return the newest slips in a state, or in any, with an id below `before`."""
 
 
 def points_for(*, average_bet: int, game: Game, seconds: int) -> int:
-    """Return the points for play: integers throughout, minor units, basis points and whole seconds, rounded down once.
+    """Return the points for play, in integers of minor units, basis points and whole seconds, rounded down once.
 
-    average bet x decisions an hour x seconds is what was bet in 3,600ths, x basis points what the house expects to
-    win of it in 10,000ths, and each 100 of that are `points_per_100` points.
+    The stake is average bet x decisions an hour x hours. The house expects to win its edge of that stake, and each 100
+    minor units of the expected win are worth `points_per_100` points.
     """
     expected = average_bet * game.decisions_per_hour * seconds * game.house_edge_bp
     return expected * game.points_per_100 // (3600 * 10_000 * 100)
@@ -208,7 +208,7 @@ def open_slip(
     opened_at: datetime | None,
     at: datetime,
 ) -> Slip:
-    """Return a new slip, opened now where nothing else is said. The refusals: GameNotFound, ImpossibleTimes."""
+    """Return a new slip, by default opened now. The refusals: GameNotFound, ImpossibleTimes."""
     game = games.by_name.get(name)
     if game is None:
         raise GameNotFound

@@ -1,4 +1,4 @@
-"""Referral points: what an invitee earns their inviter, and what has to be so before it is credited."""
+"""Referral points: points for an inviter, and the conditions under which they are credited."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ class PhoneNotVerified(Unavailable):
 
 
 class ReferralCapReached(Unavailable):
-    """The inviter was credited as many referrals today as the setting allows."""
+    """The inviter reached the daily cap of credited referrals."""
 
     code = "REFERRAL_CAP_REACHED"
 
@@ -39,10 +39,10 @@ class ReferralPoints(msgspec.Struct, frozen=True):
     """For each invitee; 0 for none."""
     need: ReferralNeed = "nothing"
     daily_cap: int = 0
-    """How many referrals of one inviter are credited on a day of UTC; 0 for any number."""
+    """How many referrals of one inviter are credited on a day of UTC; 0 for no cap."""
 
     def earning_of(self, edge: Edge, correlation_id: str) -> Earning | None:
-        """Return what an edge earns its inviter, once for each invitee; None where that is nothing."""
+        """Return what an edge earns its inviter, once for each invitee; None for nothing."""
         if not self.points:
             return None
         event = Event("referral_signup", edge.invitee_id)

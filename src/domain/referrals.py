@@ -1,4 +1,4 @@
-"""Referrals: who invited whom, once and for ever, and what became of codes that attributed nothing."""
+"""Referrals: permanent edges from inviter to invitee, and codes that attributed nothing."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -10,16 +10,19 @@ from tallystick.domain.codes import Code
 from tallystick.domain.users import User, UserId
 
 Attribution = Literal["recorded", "kept", "none"]
-"""The edge was stored now; there was one already; there is none."""
+"""`recorded`: the edge was stored now; `kept`: the user had an edge; `none`: the user has no edge."""
 
 AttributionReason = Literal["no_code", "not_found", "self", "cycle", "kept"]
-"""Why no edge was stored now: no code was sent; it is nobody's; it is the user's own; the owner was invited by the
-user, by somebody whom the user invited, and so on; the user has an inviter already."""
+"""Why no edge was stored now.
+
+`no_code`: no code was sent. `not_found`: no living user has the code. `self`: the user owns it. `cycle`: the owner is
+an invitee of the user, directly or through other users. `kept`: the user has an inviter already.
+"""
 
 MAX_RING = 32
-"""Rings of up to so many users are refused: the inviters of an inviter are followed that far."""
+"""The longest ring of inviters that is refused: the chain above an inviter is followed this far."""
 MAX_ATTEMPTS = 20
-"""How many codes that attributed nothing are kept of one user: the last ones."""
+"""How many codes that attributed nothing are kept for one user, the latest ones."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -28,27 +31,27 @@ class Edge(msgspec.Struct, frozen=True):
     invitee_id: UserId
     inviter_id: UserId
     code: Code | None
-    """The code as it was used; None for edges that were imported without one."""
+    """The code that was used; None for edges that were imported without one."""
     arrival_id: str
-    """Which attempt stored it: a retry after a lost connection recognises its own edge."""
+    """The attempt that stored it: a retry after a lost connection recognises its own edge."""
     created_at: datetime
 
 
 class SentCode(msgspec.Struct, frozen=True):
-    """A referral code as it came with a sign-up, in the body or by a click."""
+    """A referral code that came with a sign-up, in the body or by a click."""
 
     code: Code | None
     """Its normal form; None where it has none."""
     digest: str
-    """A keyed hash of it: support finds it again, and nobody reads it."""
+    """A keyed hash of the code: support can find the code by it, and cannot read it."""
 
 
 class AttributionRequest(msgspec.Struct, frozen=True):
-    """A user who signs up or comes back, maybe with referral codes."""
+    """A user who signs up or returns, with or without referral codes."""
 
     user_id: UserId
     codes: tuple[SentCode, ...]
-    """In the order in which they are tried: the first one that belongs to a living user counts."""
+    """In the order of trial: the first code of a living user counts."""
     arrival_id: str
     at: datetime
 
@@ -60,15 +63,15 @@ class AttributionAttempt(msgspec.Struct, frozen=True):
     code_digest: str
     reason: AttributionReason
     attempted_at: datetime
-    """When it was sent last."""
+    """The last time that it was sent."""
 
 
 class Decision(NamedTuple):
-    """What an request comes to."""
+    """The decision about a request."""
 
     attribution: Attribution
     reason: AttributionReason | None
-    """Why no edge is stored now; None where one is."""
+    """Why no edge is stored now; None where an edge is stored."""
     edge: Edge | None
     """The edge that is to be stored."""
     attempts: tuple[AttributionAttempt, ...]
@@ -84,48 +87,48 @@ class Leader(msgspec.Struct, frozen=True):
 
 
 class Edges(Protocol):
-    """Who invited whom, by invitee; append-only."""
+    """Edges by invitee; append-only."""
 
     async def find(self, invitee_ids: Collection[UserId]) -> dict[UserId, Edge]:
-        """Return the edges of those who were invited."""
+        """Return the edges of the invitees who have one."""
 
     async def inviters_above(self, user_ids: Collection[UserId], *, steps: int) -> dict[UserId, UserId]:
-        """Return who invited these users, who invited those, and so on, at most so many steps up, by invitee."""
+        """Return the inviters above these users, by invitee, at most `steps` steps up."""
 
     async def record(self, edges: Sequence[Edge]) -> None:
         """Store edges of invitees who have none."""
 
 
 class AttributionAttempts(Protocol):
-    """Codes that attributed nothing, by user: the last ones of each."""
+    """Codes that attributed nothing: the latest ones of each user."""
 
     async def record(self, attempts: Collection[AttributionAttempt], *, keep: int) -> None:
-        """Store attempts, each once by user, code and reason, with its last time; drop all but a user's last `keep`."""
+        """Store attempts, one for each user, code and reason; drop all but the latest `keep` of each user."""
 
     async def of(self, user_id: UserId) -> list[AttributionAttempt]:
         """Return the attempts of a user, newest first."""
 
     async def forget(self, user_ids: Collection[UserId]) -> None:
-        """Drop what is kept of these users."""
+        """Drop the attempts of these users."""
 
 
 class Leaderboard(Protocol):
     """Living users by referrals, most first, then by id."""
 
     async def leaders(self, *, after: tuple[int, UserId] | None, limit: int) -> list[Leader]:
-        """Return those with a referral who come after (referrals, user id)."""
+        """Return the users with at least one referral, after (referrals, user id)."""
 
     async def most_connected(self, limit: int) -> list[tuple[UserId, int]]:
-        """Return living users and their referrals, those without any at the end."""
+        """Return living users with their numbers of referrals, most first."""
 
 
 def attribute(
     request: AttributionRequest, *, owners: Mapping[Code, User], kept: Edge | None, inviters: Mapping[UserId, UserId]
 ) -> Decision:
-    """Decide whom a request is attributed to.
+    """Decide which inviter a request is attributed to.
 
-    `owners` holds the users whose codes were sent, `kept` is the user's edge where there is one, and `inviters` holds,
-    by invitee, the inviters above the owners as far as a ring could reach.
+    `owners` holds the owners of the sent codes, `kept` is the edge that the user has already, and `inviters` holds the
+    inviters above the owners, by invitee, as far as a ring could reach.
     """
     if kept is not None and kept.arrival_id == request.arrival_id:
         return Decision("recorded", None, None, ())
@@ -162,7 +165,7 @@ def line_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> Iterator[U
 
 
 def top_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> UserId | None:
-    """Return the user above a user whom nobody invited; None where that one is further up than a ring may reach."""
+    """Return the user at the top of the chain of inviters; None where the chain is longer than a ring may be."""
     *_, top = line_above(user_id, inviters)
     return top if top not in inviters else None
 

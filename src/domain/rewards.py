@@ -17,7 +17,7 @@ MAX_REWARD_DESCRIPTION_LENGTH = 2000
 
 
 class RewardNotFound(Refusal):
-    """There is no such reward, or nobody can buy it at the moment."""
+    """There is no such reward, or it cannot be bought at the moment."""
 
     code = "REWARD_NOT_FOUND"
 
@@ -26,7 +26,7 @@ class RewardNotFound(Refusal):
 
 
 class SelfPurchase(Refusal):
-    """The buyer offers this reward."""
+    """The buyer owns this reward."""
 
     code = "SELF_PURCHASE"
 
@@ -35,7 +35,7 @@ class SelfPurchase(Refusal):
 
 
 class AlreadyCollected(Refusal):
-    """The buyer has this reward."""
+    """The buyer collected this reward before."""
 
     code = "ALREADY_COLLECTED"
 
@@ -44,7 +44,7 @@ class AlreadyCollected(Refusal):
 
 
 class NotYourReward(Refusal):
-    """Somebody else offers this reward."""
+    """Another user owns this reward."""
 
     code = "NOT_YOUR_REWARD"
 
@@ -53,7 +53,7 @@ class NotYourReward(Refusal):
 
 
 class Reward(msgspec.Struct, frozen=True):
-    """Something that credits buy."""
+    """An offer that users buy with credits."""
 
     reward_id: RewardId
     owner_id: UserId
@@ -65,14 +65,14 @@ class Reward(msgspec.Struct, frozen=True):
 
 
 class CollectionKey(NamedTuple):
-    """Who collected what."""
+    """A user and a reward that they collected."""
 
     user_id: UserId
     reward_id: RewardId
 
 
 class Collected(msgspec.Struct, frozen=True):
-    """A reward that somebody collected, at the price of that moment."""
+    """A reward that a user collected, at the price of that time."""
 
     user_id: UserId
     reward_id: RewardId
@@ -80,12 +80,12 @@ class Collected(msgspec.Struct, frozen=True):
     balance_before: int
     balance_after: int
     order_id: str
-    """Which attempt stored it: a retry after a lost connection recognises its own purchase."""
+    """The attempt that stored it: a retry after a lost connection recognises its own purchase."""
     collected_at: datetime
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What a purchase has to know of a reward."""
+    """The facts of a reward that decide a purchase."""
 
     reward_id: RewardId
     owner_id: UserId
@@ -94,20 +94,20 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class PurchaseContext(NamedTuple):
-    """What purchases are decided on."""
+    """The rewards, earlier purchases and deleted buyers that decide a batch of purchases."""
 
     offers: dict[RewardId, Offer]
-    """The rewards that exist, inactive ones included; one whose owner was deleted is inactive."""
+    """The rewards that exist, including inactive ones; a reward of a deleted owner is inactive."""
     collected: dict[CollectionKey, Collected]
     deleted: set[UserId]
     """The buyers who were deleted."""
 
 
 class Rewards(Protocol):
-    """Rewards by id, and who collected them."""
+    """Rewards by id, and their purchases."""
 
     async def add(self, reward: Reward) -> None:
-        """Store a new reward; one that is there already, as the same attempt stored it, stays."""
+        """Store a new reward; a reward that the same attempt stored before stays."""
 
     async def lock(self, reward_id: RewardId) -> Reward | None:
         """Lock and return a reward."""
@@ -116,27 +116,27 @@ class Rewards(Protocol):
         """Replace a locked reward."""
 
     async def withdraw(self, owner_id: UserId, *, after: str, limit: int) -> str | None:
-        """Deactivate the first rewards of a user behind `after`, and drop what the user wrote about them.
+        """Deactivate the first rewards of a user after `after`, and drop their names and descriptions.
 
         Return the id of the last one, None where there are no more.
         """
 
     async def page(self, *, before: RewardId | None, limit: int) -> list[Reward]:
-        """Return the newest active rewards, those whose id is below `before`.
+        """Return the newest active rewards with an id below `before`.
 
-        Those that a deleted user offered are withdrawn in steps: until then they count, and are returned as inactive.
+        Rewards of a deleted user are withdrawn in steps. Until then the page contains them, as inactive.
         """
 
     async def purchase_context(self, keys: Collection[CollectionKey]) -> PurchaseContext:
-        """Return what these purchases are decided on."""
+        """Return the context that decides these purchases."""
 
     async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:
-        """Store what was collected and the entries that pay for it, and bring the locked accounts up to them."""
+        """Store purchases and the entries that pay for them, and update the locked accounts."""
 
     async def collected_by(
         self, user_id: UserId, *, before: tuple[datetime, RewardId] | None, limit: int
     ) -> list[Collected]:
-        """Return what a user collected, newest first, before (collected at, reward id)."""
+        """Return the purchases of a user, newest first, before (collected at, reward id)."""
 
 
 def purchase(
@@ -148,7 +148,7 @@ def purchase(
     correlation_id: str,
     at: datetime,
 ) -> tuple[Collected, Entry | None]:
-    """Decide a purchase; no entry where an earlier try of the same order stored it.
+    """Decide a purchase; no entry where an earlier attempt of the same order stored one.
 
     The refusals, in their order: RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds.
     """

@@ -1,4 +1,4 @@
-"""Sessions: who is signed in, since when and until when. A session that is not stored has ended."""
+"""Sessions: sign-ins with a start and an end. A session that is not stored has ended."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -15,11 +15,11 @@ SessionId = NewType("SessionId", str)
 ID_BYTES = 16
 LIFETIME = timedelta(days=7)
 MAX_SESSIONS = 50
-"""How many sessions a user has at most; one more ends the oldest."""
+"""The largest number of sessions of a user; one more ends the oldest."""
 
 
 class SessionKey(NamedTuple):
-    """Which session of which user."""
+    """The key of a session."""
 
     user_id: UserId
     session_id: SessionId
@@ -35,12 +35,12 @@ class Session(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> SessionKey:
-        """What the session is found by."""
+        """The key of the session."""
         return SessionKey(self.user_id, self.session_id)
 
 
 class SessionRequired(Refusal):
-    """The caller came with a token of the identity provider, which ends its own sessions."""
+    """The caller sent a token of the identity provider, which ends its own sessions."""
 
     code = "SESSION_REQUIRED"
 
@@ -49,7 +49,7 @@ class SessionRequired(Refusal):
 
 
 class WrongPassword(Refusal):
-    """The current password is another one."""
+    """The given current password is wrong."""
 
     code = "WRONG_PASSWORD"
 
@@ -64,20 +64,20 @@ class Sessions(Protocol):
         """Return the sessions of these users, oldest first."""
 
     async def living(self, keys: Collection[SessionKey]) -> set[SessionKey]:
-        """Return those that have not ended, and whose users were not deleted."""
+        """Return the sessions that have not ended and whose users were not deleted."""
 
     async def start(self, sessions: Sequence[Session]) -> None:
         """Store sessions; one that is stored already stays as it is."""
 
     async def end(self, keys: Collection[SessionKey]) -> None:
-        """Remove these sessions, where they are."""
+        """Remove these sessions, where they are stored."""
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """Remove at most `limit` sessions that expired before that, and return how many."""
 
 
 def surplus(held: Sequence[Session], starting: Sequence[Session]) -> list[Session]:
-    """Return the oldest of one user's sessions that have to end where these start."""
+    """Return the oldest sessions of one user that have to end so that these can start."""
     known = {session.key for session in starting}
     others = [session for session in held if session.key not in known]
     return others[: max(0, len(others) + len(known) - MAX_SESSIONS)]

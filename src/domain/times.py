@@ -1,4 +1,4 @@
-"""Times that may enter: far enough from the ends of the calendar for every zone, format and database."""
+"""Times that are accepted: far enough from the ends of the calendar for every zone, format and database."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ BOUNDS = "from year 2 to year 9998"
 def in_utc(time: datetime) -> datetime | None:
     """Return a time with a zone in UTC; None where it has no zone or lies outside of the years 2 to 9998.
 
-    PostgreSQL and asyncpg take the two ends of Python's calendar for infinity, and other zones shift them past it.
+    PostgreSQL and asyncpg read both ends of the calendar as infinity, and another zone can shift a time beyond them.
     """
     if time.tzinfo is None:
         return None
@@ -23,7 +23,7 @@ def in_utc(time: datetime) -> datetime | None:
 
 
 def bounded(time: datetime) -> datetime:
-    """Return a time that a database gave: infinity, which is a time without a zone, as the nearest bound."""
+    """Return a time that a database returned; the nearest bound for infinity, which comes without a zone."""
     if time.tzinfo is not None:
         return time
     return EARLIEST if time.year == 1 else LATEST

@@ -1,4 +1,4 @@
-"""Tokens that are refused: the operator learns why, the caller learns no more than that a token has expired."""
+"""Refused tokens: the operator learns the reason; the caller learns only whether the token has expired."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -40,7 +40,7 @@ _EXPIRED = "the token has expired; sign in again"
 
 
 class TokenRefused(Unauthenticated):
-    """A token or session came and does not hold."""
+    """The token or session of the request is not valid."""
 
     def __init__(self, fault: TokenFault, expected: str) -> None:
         if fault == "expired":
@@ -51,22 +51,22 @@ class TokenRefused(Unauthenticated):
 
     @property
     def fault(self) -> TokenFault:
-        """Why it was refused; for operators alone."""
+        """The reason, for operators alone."""
         return self._fault
 
     @property
     def expected(self) -> str:
-        """What would have been right, out of the settings; never of the token, never a secret."""
+        """The expected value, from the settings; never from the token, and never a secret."""
         return self._expected
 
     @property
     def is_signed(self) -> bool:
-        """Tell whether the signature held, so that this is the reason of the verifier that the token was meant for."""
+        """Tell whether the signature was valid, so that the token was meant for the verifier that refused it."""
         return self._fault in _FAULTS_OF_CLAIMS
 
 
 class IdentityKeysUnavailable(Unavailable):
-    """The provider's keys cannot be fetched, or may not be asked for yet: nobody can tell whether a token holds."""
+    """The keys of the provider cannot be fetched, or must not be fetched again yet: the token cannot be checked."""
 
     code = "IDENTITY_KEYS_UNAVAILABLE"
     _failure_cause = "identity_keys"

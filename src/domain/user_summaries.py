@@ -1,4 +1,4 @@
-"""UserSummaries: one user as every referral route shows them, from one source of truth."""
+"""User summaries: one user as every route shows them."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -10,14 +10,14 @@ from tallystick.domain.users import User, UserId
 
 
 class UserSummary(msgspec.Struct, frozen=True):
-    """A user with everything that other tables say about them, read in one statement."""
+    """A user with their code, verification, inviter and balances, read in one statement."""
 
     user: User
     code: Code | None
-    """The canonical code; None until it was minted."""
+    """The canonical code; None until it is minted."""
     otp_verified: bool
     referred: bool
-    """True where somebody invited this user."""
+    """True where the user has an inviter."""
     credits: int
     points: int
     lifetime_points: int
@@ -27,7 +27,7 @@ class UserSummaries(Protocol):
     """Reads across the tables that belong to one user."""
 
     async def of(self, user_ids: Collection[UserId]) -> dict[UserId, UserSummary]:
-        """Return the summaries of those who have been seen, deleted ones included."""
+        """Return the summaries of the users who exist, including deleted ones."""
 
     async def by_email(self, email: str) -> UserSummary | None:
         """Return the living user with this e-mail address, compared without regard to case."""

@@ -1,7 +1,7 @@
-"""Usernames: which texts are allowed, in which form they are kept, and which of them are the same name.
+"""Usernames: allowed texts, their stored form, and the key that says which texts are the same name.
 
 The rule follows PRECIS's UsernameCaseMapped profile (RFC 8265) and is wider in three points: single spaces inside a
-name, symbols and compatibility characters are allowed; the last are replaced by what they stand for.
+name, symbols and compatibility characters are allowed; the latter are replaced by their normal form.
 """
 
 import re
@@ -18,7 +18,7 @@ _BLANK = re.compile(
 """Characters of other categories that leave no mark: variation selectors, fillers, an empty braille pattern, a
 placeholder of objects, a note without a head."""
 _MOST_UNFOLDED = 4 * MAX_USERNAME_LENGTH
-"""A longer text is refused before any work is spent on it."""
+"""A longer text is refused before it is normalised."""
 
 USERNAME_RULE = (
     "a username of 1 to 128 characters, without control, invisible or unassigned characters and without an accent at "
@@ -27,7 +27,7 @@ USERNAME_RULE = (
 
 
 def username_form(text: str) -> str | None:
-    """Return the form in which a username is kept: compatibility characters replaced, spaces trimmed and single.
+    """Return the stored form of a username: compatibility characters replaced, spaces trimmed and single.
 
     None where the text is not allowed as a username.
     """
@@ -41,12 +41,12 @@ def username_form(text: str) -> str | None:
     form = " ".join(word for word in words if word)
     if not 1 <= len(form) <= MAX_USERNAME_LENGTH or not is_visible(form):
         return None
-    # A combining mark would join whatever is shown before the name.
+    # A combining mark would join the character that is shown before the name.
     return None if any(unicodedata.category(word[0])[0] == "M" for word in form.split(" ")) else form
 
 
 def username_key(username: str) -> str:
-    """Return what usernames are compared by: two with the same key are one name."""
+    """Return the key of a username: two usernames with one key are the same name."""
     if username.isascii():
         return username.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", username).casefold())

@@ -1,4 +1,4 @@
-"""Users: who the identity provider says exists, what we hold of them, and how a profile changes."""
+"""Users: the users of the identity provider, their profiles, and how a profile changes."""
 
 import re
 import unicodedata
@@ -16,7 +16,7 @@ UserId = NewType("UserId", str)
 
 ProfileField = Literal["email", "username", "display_name", "phone"]
 Claim = Literal["email", "username"]
-"""What one living user can hold at a time."""
+"""A profile field that only one living user can hold at a time."""
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 
 MAX_USER_ID_LENGTH = 128
@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class UserDeleted(Refusal):
-    """The caller's account is gone, whatever their token says."""
+    """The user was deleted; the token of a deleted user may still be valid."""
 
     code = "USER_DELETED"
 
@@ -40,7 +40,7 @@ class UserDeleted(Refusal):
 
 
 class UserNotFound(Refusal):
-    """Nobody has been seen under this id or address, and no row names them."""
+    """No user has this id or address, and no row names one."""
 
     code = "USER_NOT_FOUND"
 
@@ -67,7 +67,7 @@ class UsernameTaken(Refusal):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What is known about a user; None stands for an unknown value."""
+    """The profile of a user; None for an unknown value."""
 
     email: str | None = None
     username: str | None = None
@@ -82,16 +82,16 @@ class User(msgspec.Struct, frozen=True):
     created_at: datetime
     profile: Profile = Profile()
     profile_at: datetime | None = None
-    """The identity provider's time of the profile; None while only the user has set it."""
+    """The identity provider's time of the profile; None as long as only the user has set it."""
     referrals: int = 0
     """How many edges name this user as the inviter."""
     deleted_at: datetime | None = None
 
     email_proved_at: datetime | None = None
-    """The identity provider's time of the event that proved the e-mail address; None where nothing did."""
+    """The identity provider's time of the event that verified the e-mail address; None where it is not verified."""
     username_proved_at: datetime | None = None
     username_key: str | None = None
-    """What the username is reserved under; None also for a name that was somebody's before names had keys, and that
+    """The key that reserves the username. None also for an old duplicate: a name from a version without keys, which
     another user held first."""
 
     def merged_with(
@@ -102,10 +102,10 @@ class User(msgspec.Struct, frozen=True):
         proves: Collection[Claim] = (),
         at: datetime | None = None,
     ) -> "User":
-        """Return the user with the profile's values, those in `proves` proved at that time.
+        """Return the user with the values of the profile; `proves` names the claims that were verified at that time.
 
         A field without a value stays as it is, or becomes empty where `clears` names it. A claim that changes without
-        a proof is not proved any more.
+        a verification is not verified any more.
         """
         values = {
             name: value if value is not None or name in clears else getattr(self.profile, name)
@@ -128,11 +128,11 @@ class User(msgspec.Struct, frozen=True):
         )
 
     def proved_at(self, claim: Claim) -> datetime | None:
-        """Return when the identity provider proved this claim; None where it did not."""
+        """Return the time when the identity provider verified this claim; None where it did not."""
         return self.email_proved_at if claim == "email" else self.username_proved_at
 
     def deleted(self, at: datetime) -> "User":
-        """Return the user without anything that names a person; who was deleted before stays so since then."""
+        """Return the user without anything that names a person; an earlier deletion keeps its time."""
         if self.deleted_at is not None:
             return self
         return msgspec.structs.replace(
@@ -146,40 +146,40 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Users(Protocol):
-    """Users by id. Nobody is ever removed."""
+    """Users by id. A row is never removed."""
 
     async def lock(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
-        """Lock and return those who exist, deleted ones included, in key order."""
+        """Lock and return the users who exist, including deleted ones, in key order."""
 
     async def admit(self, user_ids: Collection[UserId], at: datetime) -> set[UserId]:
-        """Create those who do not exist, and return and lock them."""
+        """Create and lock the users who do not exist, and return their ids."""
 
     async def find(self, user_ids: Collection[UserId]) -> dict[UserId, User]:
-        """Return those who exist, without a lock."""
+        """Return the users who exist, without a lock."""
 
     async def deleted(self, user_ids: Collection[UserId]) -> set[UserId]:
-        """Return those who were deleted, without a lock."""
+        """Return the users who were deleted, without a lock."""
 
     async def deleted_since(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
-        """Return who was deleted, and when, in that order, behind (deleted at, user id)."""
+        """Return deleted users with the times of their deletion, in that order, after (deleted at, user id)."""
 
     async def named(self, user_ids: Collection[UserId]) -> set[UserId]:
-        """Return those whom a row of another table names: staged, given to, offering, inviting, seated or at work."""
+        """Return the users who are named by a row of another table, such as an account, a reward or an invite."""
 
     async def holders(self, *, emails: Collection[str], usernames: Collection[str]) -> list[User]:
-        """Return the living users who hold one of these, compared by `email_key` and `username_key`."""
+        """Return the living users with one of these e-mail addresses or usernames, compared by their keys."""
 
     async def store(self, users: Sequence[User]) -> None:
-        """Replace what is held of existing users."""
+        """Replace existing users."""
 
 
 def is_user_id(text: object) -> bool:
-    """Tell whether a foreign value can name a user."""
+    """Tell whether a value from outside is a user id."""
     return isinstance(text, str) and _USER_ID.match(text) is not None
 
 
 def email_key(email: str) -> str:
-    """Return what an e-mail address is compared by."""
+    """Return the key by which e-mail addresses are compared."""
     return email.lower()
 
 
@@ -203,7 +203,7 @@ def is_phone(text: str) -> bool:
 
 
 def phone_digits(phone: str) -> str:
-    """Return what two spellings of one number share."""
+    """Return the digits of a phone number, by which its spellings are compared."""
     return "".join(character for character in phone if character in "0123456789")
 
 

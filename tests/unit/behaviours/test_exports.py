@@ -14,8 +14,8 @@ from tallystick.domain.exports import (
     ExportedCode,
     ExportedEdge,
     ExportKind,
+    ExportPosition,
     ExportRow,
-    PageCursor,
 )
 from tallystick.domain.users import UserId
 from tests.worlds.world import World
@@ -27,7 +27,7 @@ async def exported(world: World, kind: ExportKind) -> list[ExportRow]:
     return [row async for page in ReadExport(world.reads)(kind) for row in page]
 
 
-async def page(world: World, kind: ExportKind, after: PageCursor, limit: int) -> list[ExportRow]:
+async def page(world: World, kind: ExportKind, after: ExportPosition, limit: int) -> list[ExportRow]:
     return await world.reads(lambda stores: stores.exports.page(kind, after=after, limit=limit))
 
 

@@ -10,9 +10,9 @@ from tallystick.domain.exports import (
     ExportedCode,
     ExportedEdge,
     ExportKind,
+    ExportPosition,
     ExportRow,
     Exports,
-    PageCursor,
 )
 
 
@@ -22,7 +22,7 @@ class MemoryExports(Exports):
     def __init__(self, view: View) -> None:
         self._view = view
 
-    async def page(self, kind: ExportKind, *, after: PageCursor, limit: int) -> list[ExportRow]:
+    async def page(self, kind: ExportKind, *, after: ExportPosition, limit: int) -> list[ExportRow]:
         rows: Mapping[ExportKind, Callable[[], Iterator[ExportRow]]] = {
             "codes": self._codes,
             "aliases": self._aliases,

@@ -2,7 +2,7 @@
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.exports import ROWS, ExportKind, ExportRow, Exports, PageCursor
+from tallystick.domain.exports import ROWS, ExportKind, ExportPosition, ExportRow, Exports
 
 _SQL = Statements.load("exports")
 
@@ -13,6 +13,6 @@ class PostgresExports(Exports):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def page(self, kind: ExportKind, *, after: PageCursor, limit: int) -> list[ExportRow]:
+    async def page(self, kind: ExportKind, *, after: ExportPosition, limit: int) -> list[ExportRow]:
         rows = await self._connection.fetch(getattr(_SQL, kind), *after, limit)
         return [ROWS[kind](*row) for row in rows]
