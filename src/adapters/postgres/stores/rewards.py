@@ -55,16 +55,18 @@ class PostgresRewards(Rewards):
         rows = await self._connection.fetch(
             _SQL.purchase_context, [key.user_id for key in keys], [key.reward_id for key in keys]
         )
-        context = PurchaseContext({}, {}, set())
+        offers: dict[RewardId, Offer] = {}
+        collected: dict[CollectionKey, Collected] = {}
+        deleted: set[UserId] = set()
         for buyer_id, is_deleted, reward_id, owner_id, cost, active, paid, before, after, order_id, at in rows:
             if is_deleted:
-                context.deleted.add(buyer_id)
+                deleted.add(buyer_id)
             if reward_id is not None:
-                context.offers[reward_id] = Offer(reward_id, owner_id, cost, active)
+                offers[reward_id] = Offer(reward_id, owner_id, cost, active)
             if order_id is not None:
-                collected = Collected(buyer_id, reward_id, paid, before, after, order_id, at)
-                context.collected[CollectionKey(buyer_id, reward_id)] = collected
-        return context
+                key = CollectionKey(buyer_id, reward_id)
+                collected[key] = Collected(buyer_id, reward_id, paid, before, after, order_id, at)
+        return PurchaseContext(offers, collected, deleted)
 
     async def sell(self, sales: Sequence[tuple[Collected, Entry]]) -> None:
         rows = [
