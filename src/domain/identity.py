@@ -1,7 +1,8 @@
 """Identity: the caller, their permissions, and what was verified about them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 import msgspec
@@ -28,6 +29,31 @@ Permission = Literal[
     "rewards:offer",
     "slips:write",
 ]
+
+PERMISSIONS: Mapping[Permission, str] = MappingProxyType(
+    {
+        "admin:export": "exporting all rows of a kind",
+        "admin:flags": "reading and switching flags",
+        "admin:read": "reading the report of invariants",
+        "admin:users": "deleting users",
+        "credits:grant": "granting credits to users",
+        "invites:create": "making invites",
+        "invites:manage": "reading and revoking the invites of other users",
+        "loyalty:award": (
+            "awards in the name of the token's `sub`, to other users, of at most 10,000 points each, within the rate "
+            "limit `award`"
+        ),
+        "loyalty:batch": "crediting points for batches of events",
+        "loyalty:read": "reading the points, tiers, entries and pending accruals of every player",
+        "loyalty:recover": "crediting pending accruals",
+        "profiles:read": "finding users by e-mail address",
+        "purchases:batch": "purchases in the name of other users, in batches",
+        "rewards:manage": "changing the rewards of other users",
+        "rewards:offer": "offering rewards; every user may with `TALLYSTICK_REWARD_OFFERS=anyone`",
+        "slips:write": "opening, reading, completing and recovering rating slips",
+    }
+)
+"""What each permission allows. Routes name their permission, and tokens carry it."""
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
 """In characters."""
@@ -74,9 +100,13 @@ class Principal(msgspec.Struct, frozen=True):
     session: SessionKey | None = None
     """The session of the caller; None for a token of the identity provider."""
 
+    def may(self, permission: Permission) -> bool:
+        """Tell whether the caller has a permission."""
+        return permission in self.permissions
+
     def require(self, permission: Permission) -> None:
         """Raise PermissionMissing for callers without it."""
-        if permission not in self.permissions:
+        if not self.may(permission):
             raise PermissionMissing(permission)
 
 

@@ -4,12 +4,12 @@
 """
 
 import ast
+import asyncio
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -18,19 +18,7 @@ from tallystick.application.limit_groups import LIMIT_GROUPS, LimitGroup
 from tallystick.domain.flags import Flag
 from tallystick.entrypoints.settings import Settings, variable
 from tallystick.entrypoints.settings.fields import HINTS, SETTINGS, Theme
-
-ROUTES: Mapping[LimitGroup, str] = MappingProxyType(
-    {
-        "account": "sign-in by e-mail address and change of a password by user, which `sign_up` counts too",
-        "award": "`POST /api/loyalty/manual-rewards`",
-        "resolver": "`GET /api/referral/resolve`, `GET /r/{code}` and `POST /api/invites/validate`",
-        "sign_up": "`POST /api/users/upsert`, `POST /api/auth/complete-phone-signup`, `POST /api/auth/sign-in` and "
-        "`POST /api/auth/password`",
-        "webhook": "`POST /api/webhooks/auth`",
-        "read": "every other `GET` under `/api`",
-        "write": "every other `POST`, `PUT`, `PATCH` and `DELETE` under `/api`",
-    }
-)
+from tests.http.openapi_document import routes_with, served_document
 
 OPENING = """\
 # Settings
@@ -98,12 +86,12 @@ them, whatever is stored: `ensure_on_read_enabled=off; webhook_enabled=on`.
 """
 
 
-def render() -> str:
-    """Return the page; LookupError where a setting says nothing."""
-    return "\n".join(_parts()).rstrip("\n") + "\n"
+def render(document: dict[str, Any]) -> str:
+    """Return the page, with the routes of an OpenAPI document; LookupError where a setting says nothing."""
+    return "\n".join(_parts(document)).rstrip("\n") + "\n"
 
 
-def _parts() -> Iterator[str]:
+def _parts(document: dict[str, Any]) -> Iterator[str]:
     yield OPENING
     for theme in get_args(Theme):
         yield f"## {theme}\n"
@@ -113,8 +101,8 @@ def _parts() -> Iterator[str]:
         )
         if theme == "Rate limits":
             yield LIMITS_OPENING
-            head = ("group", "default", "routes", "while shared counts are out of reach")
-            yield _table(head, [_limit(group) for group in LIMIT_GROUPS])
+            head = ("group", "default", "what is counted", "while shared counts are out of reach")
+            yield _table(head, [_limit(group, document) for group in LIMIT_GROUPS])
             yield LIMITS_END
         if theme == "Bounds":
             yield BOUNDS_OPENING
@@ -155,10 +143,12 @@ def _values(hint: Any) -> str:
     return ""
 
 
-def _limit(group: LimitGroup) -> tuple[str, str, str, str]:
+def _limit(group: LimitGroup, document: dict[str, Any]) -> tuple[str, str, str, str]:
     rule = LIMIT_GROUPS[group]
     alone = "answers 503" if rule.fails_closed else "is counted by each instance"
-    return f"`{group}`", f"`{rule.default}`", ROUTES[group], alone
+    routes = [] if group in {"read", "write"} else routes_with(document, "x-limit-group", group)
+    counts = f"{rule.counts}: {', '.join(routes)}" if routes else rule.counts
+    return f"`{group}`", f"`{rule.default}`", counts, alone
 
 
 def _flag(flag: Flag) -> tuple[str, str, str]:
@@ -171,4 +161,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render())
+    sys.stdout.write(render(asyncio.run(served_document())))

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TypeGuard, get_args
+from typing import TypeGuard
 
 import msgspec
 
 from tallystick.application.ports import Clock
-from tallystick.domain.identity import Permission, Principal
+from tallystick.domain.identity import PERMISSIONS, Principal
 from tallystick.domain.tokens import TokenFault, TokenRefused
 from tallystick.domain.users import UserId, is_user_id
 
 LEEWAY_SECONDS = 30
-_PERMISSIONS = frozenset(get_args(Permission))
+_PERMISSIONS = frozenset(PERMISSIONS)
 _FIRST_SECOND = datetime(2, 1, 1, tzinfo=UTC).timestamp()
 _END = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 _SUBJECT = "sub is 1 to 128 of A-Z a-z 0-9 _ . : | @ -"

@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from tallystick.application.limit_groups import LIMIT_GROUPS
 from tallystick.application.ports import CounterName, GaugeName, HistogramName, Metrics
 from tallystick.domain.refusals import Cause
 from tallystick.domain.tokens import TokenFault
@@ -73,7 +74,7 @@ _LABELS: Mapping[str, Sequence[str]] = {
     "resolver_outcomes": ("canonical", "alias", "legacy", "unknown"),
     "legacy_drift_count": ("resolver", "referrals", "mints", "reconcile"),
     "accrual_outcomes": ("credited", "repeated", "refused", "pending", "recovered"),
-    "limit_hits": ("account", "award", "resolver", "sign_up", "webhook", "read", "write"),
+    "limit_hits": tuple(LIMIT_GROUPS),
     "unavailable_replies": get_args(Cause),
     "webhook_refusals": ("signature", "shape"),
 }

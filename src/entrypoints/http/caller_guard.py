@@ -29,10 +29,10 @@ REFUSES_DELETED = "refuses deleted callers"
 
 
 PERMISSION = "permission"
-"""The option of handlers that names the permission their callers need; the OpenAPI document states it.
+"""The option of handlers that names the permission that every caller needs; the guard checks it."""
 
-A route that its owner may use without a permission has no such option, and its handler decides.
-"""
+PERMISSION_FOR_OTHERS = "permission for others"
+"""The option of handlers that names the permission that callers need for what belongs to others; the handler checks."""
 
 
 class CallerGuard:

@@ -16,13 +16,14 @@ from litestar.routes import ASGIRoute, HTTPRoute
 from litestar.static_files import create_static_files_router
 
 from tallystick.application.idempotency import IdempotencyInProgress, IdempotencyMismatch
+from tallystick.application.limit_groups import LIMIT_GROUPS, LimitGroup
 from tallystick.application.ports import LimiterUnavailable
 from tallystick.domain.bounds import BoundReached
 from tallystick.domain.refusals import Failure, OutcomeUnknown, Overloaded, PermissionMissing, Unauthenticated
 from tallystick.domain.tokens import IdentityKeysUnavailable
 from tallystick.domain.users import UserDeleted
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
-from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, PERMISSION_FOR_OTHERS, limit_group
 from tallystick.entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import (
@@ -161,8 +162,9 @@ def _raw_operation(route: ASGIRoute, raw: RawOperation, schemas: dict[str, Any])
         operation["responses"]["200"]["content"] = _content(raw.answer, schemas)
     if raw.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(raw.body, schemas)}
-    refusals = [*raw.refusals, RateLimited]
-    _complete(operation, raw.method, refusals, options=route.route_handler.opt, declared=[200])
+    options = route.route_handler.opt
+    group = limit_group(raw.method, options)
+    _complete(operation, raw.method, raw.refusals, group=group, options=options, declared=[200])
     return operation
 
 
@@ -174,12 +176,10 @@ def _content(struct: type[msgspec.Struct], schemas: dict[str, Any]) -> Operation
 
 
 def _complete_handled(operation: Operation, method: str, handler: HTTPRouteHandler) -> None:
-    refusals = [*handler.opt.get(REFUSALS, ())]
-    if handler.resolve_guards():
-        refusals.append(RateLimited)
-        if LIMIT in handler.opt:
-            refusals.append(LimiterUnavailable)
-    _complete(operation, method, refusals, options=handler.opt, declared=handler.responses or ())
+    is_counted = LIMIT in handler.opt or bool(handler.resolve_guards())
+    group = limit_group(method, handler.opt) if is_counted else None
+    refusals = handler.opt.get(REFUSALS, ())
+    _complete(operation, method, refusals, group=group, options=handler.opt, declared=handler.responses or ())
     field = handler.parsed_data_field
     if field is not None and field.is_optional:
         operation["requestBody"]["required"] = False
@@ -190,12 +190,19 @@ def _complete(
     method: str,
     own: Sequence[type[Failure]],
     *,
+    group: LimitGroup | None,
     options: Mapping[str, Any],
     declared: Collection[int],
 ) -> None:
     refusals = [*_ALWAYS, *own]
+    if group is not None:
+        operation["x-limit-group"] = group
+        refusals += (RateLimited, LimiterUnavailable) if LIMIT_GROUPS[group].fails_closed else (RateLimited,)
+    if PERMISSION_FOR_OTHERS in options:
+        operation["x-permission-for-others"] = options[PERMISSION_FOR_OTHERS]
     is_public, permission = PUBLIC in options, options.get(PERMISSION)
     if permission is not None:
+        operation["x-permission"] = permission
         refusals.append(PermissionMissing)
         operation["description"] += f" Needs `{permission}`."
         operation["security"] = [{"bearer": [permission]}]

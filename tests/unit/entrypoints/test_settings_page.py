@@ -1,36 +1,40 @@
-"""The page of settings says what the settings say."""
+"""The pages of settings and of permissions say what the tables and the routes say."""
 
 import inspect
-import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from tallystick.application.limit_groups import LIMIT_GROUPS, LimitGroup
 from tallystick.domain.flags import Flag
+from tallystick.domain.identity import PERMISSIONS, Permission
 from tallystick.entrypoints.settings import Settings, variable
-from tests.http.services import running, settings
-from tests.pages.settings import ROUTES, render
+from tests.http.openapi_document import routes_with, served_document
+from tests.pages import permissions
+from tests.pages.settings import render
 
-PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
-OTHERS: Mapping[LimitGroup, list[tuple[str, str]]] = {
-    # Counted by account once the body was read: `TestAccountLimit` says how.
-    "account": [],
-    "read": [("GET", "/api/my-referral-link"), ("GET", "/api/leaderboard")],
-    "write": [("POST", "/api/referral/remint")],
-}
+PAGE = permissions.PAGE.parent / "settings.md"
 
 
-def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), (
+@pytest.fixture(scope="module")
+async def document() -> dict[str, Any]:
+    return await served_document()
+
+
+def test_the_page_is_up_to_date(document: dict[str, Any]) -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(document), (
         "settings have changed; write their page anew: .venv/bin/python -m tests.pages.settings > docs/settings.md"
     )
 
 
-def test_every_setting_limit_and_flag_is_on_the_page_with_its_default() -> None:
-    rows = {row.split("`")[1]: row for row in render().splitlines() if row.startswith("| `")}
+def test_the_table_of_permissions_is_up_to_date(document: dict[str, Any]) -> None:
+    page = permissions.PAGE.read_text(encoding="utf-8")
+
+    assert page == permissions.render(page, document), ".venv/bin/python -m tests.pages.permissions_page"
+
+
+def test_every_setting_limit_and_flag_is_on_the_page_with_its_default(document: dict[str, Any]) -> None:
+    rows = {row.split("`")[1]: row for row in render(document).splitlines() if row.startswith("| `")}
 
     assert set(rows) == {variable(name) for name in Settings.__struct_fields__} | set(LIMIT_GROUPS) | set(Flag)
     for group, rule in LIMIT_GROUPS.items():
@@ -43,23 +47,23 @@ def test_every_setting_limit_and_flag_is_on_the_page_with_its_default() -> None:
     assert rows["TALLYSTICK_LOG_LEVEL"].endswith("One of `debug`, `info`, `warning`, `error`. |")
 
 
-def test_a_setting_that_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch, document: dict[str, Any]) -> None:
     source = inspect.getsource(Settings).replace('"""How long requests may take to finish after SIGTERM."""', "")
     monkeypatch.setattr("inspect.getsource", lambda _: source)
 
     with pytest.raises(LookupError, match="drain_seconds"):
-        render()
+        render(document)
 
 
-def test_every_group_and_flag_is_explained() -> None:
-    assert set(ROUTES) == set(LIMIT_GROUPS) == set(get_args(LimitGroup))
+def test_a_permission_that_no_route_asks_for_is_named(document: dict[str, Any]) -> None:
+    without = {"paths": {path: found for path, found in document["paths"].items() if "export" not in path}}
+
+    with pytest.raises(LookupError, match="admin:export"):
+        permissions.render("", without)
 
 
-async def test_routes_are_counted_in_the_group_that_the_page_names() -> None:
-    async with running(settings(rate_limits=""), "memory") as (anyone, _):
-        for group, routes in ROUTES.items():
-            for method, path in re.findall(r"`(GET|POST) (/\S+)`", routes) or OTHERS[group]:
-                asked = path.replace("{code}", "ABCD2345")
-                reply = await anyone.named("ada").call(method, asked, raw=b"{}" if method == "POST" else None)
-
-                assert reply.headers["ratelimit-policy"].split(";")[0] == f'"{group}"'
+def test_every_limit_group_and_permission_has_one_row(document: dict[str, Any]) -> None:
+    assert set(LIMIT_GROUPS) == set(get_args(LimitGroup))
+    assert set(PERMISSIONS) == set(get_args(Permission))
+    # Sign-in counts by account besides, once it has read the body.
+    assert {group for group in LIMIT_GROUPS if not routes_with(document, "x-limit-group", group)} == {"account"}

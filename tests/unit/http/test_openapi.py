@@ -1,14 +1,16 @@
 """The document and its page: complete, true, and from this host alone."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 
+from tallystick.application.limit_groups import LIMIT_GROUPS
 from tests.failures import every_failure
-from tests.http.services import Caller
+from tests.http.openapi_document import operations
+from tests.http.services import Caller, running, settings
+from tests.unit.http.test_authorisation import MATRIX
 
 STANDARD = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 NOT_ON_A_ROUTE = {
@@ -24,13 +26,6 @@ async def document(anyone: Caller) -> dict[str, Any]:
     """Return the document as it is served."""
     served: dict[str, Any] = (await anyone.get("/schema/openapi.json")).json()
     return served
-
-
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield method, path and operation."""
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield method.upper(), path, operation
 
 
 async def test_every_failure_stands_in_the_document(document: dict[str, Any]) -> None:
@@ -61,6 +56,49 @@ async def test_every_operation_states_who_may_call(document: dict[str, Any]) -> 
         ("POST", "/api/auth/sign-in"),
     }
     assert document["security"] == [{"bearer": []}, {"session": []}]
+
+
+async def test_every_operation_names_the_limit_group_that_counts_it(document: dict[str, Any]) -> None:
+    async with running(settings(rate_limits=""), "memory") as (anyone, _):
+        for method, path, operation in operations(document):
+            asked = re.sub(r"\{\w+\}", "ABCD2345", path)
+            reply = await anyone.named("ada").call(method, asked, raw=None if method == "GET" else b"{}")
+
+            group = reply.headers.get("ratelimit-policy", "").partition(";")[0].strip('"')
+            assert group == operation.get("x-limit-group", ""), path
+            fails_closed = bool(group) and LIMIT_GROUPS[group].fails_closed  # type: ignore[index]  # any other fails
+            assert ("LIMITER_UNAVAILABLE" in operation["responses"]["503"]["description"]) is fails_closed, path
+
+
+async def test_every_operation_names_the_permission_that_its_guard_asks_for(
+    anyone: Caller, document: dict[str, Any]
+) -> None:
+    for method, path, operation in operations(document):
+        asked = re.sub(r"\{\w+\}", "ABCD2345", path)
+        reply = await anyone.named("ada").call(method, asked, raw=None if method == "GET" else b"{}")
+        missing = reply.json().get("permission", "") if reply.status_code == 403 else ""
+
+        if "x-permission" in operation or missing != operation.get("x-permission-for-others"):
+            assert missing == operation.get("x-permission", ""), path
+        if "x-permission" in operation:
+            assert operation["security"] == [{"bearer": [missing]}]
+        if "x-permission-for-others" in operation:
+            assert f"`{operation['x-permission-for-others']}`" in operation["description"], path
+
+
+async def test_routes_that_ask_for_a_permission_for_what_belongs_to_others_let_owners_and_staff_in(
+    document: dict[str, Any],
+) -> None:
+    by_owner_or_staff = {
+        route
+        for route, status in MATRIX.items()
+        if status["ada"] == status["staff"] == 200 and status["bob"] in {403, 404}
+    }
+
+    named = {
+        (method, path) for method, path, operation in operations(document) if "x-permission-for-others" in operation
+    }
+    assert named == by_owner_or_staff
 
 
 async def test_every_unsafe_operation_of_a_caller_that_is_not_repeatable_takes_an_idempotency_key(

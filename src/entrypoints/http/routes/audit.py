@@ -14,7 +14,7 @@ from tallystick.domain.exports import EntryView
 from tallystick.domain.ledger import Entry
 from tallystick.domain.refusals import PermissionMissing
 from tallystick.domain.users import UserId, UserNotFound
-from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
+from tallystick.entrypoints.http.caller_guard import PERMISSION, PERMISSION_FOR_OTHERS, CallerGuard
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.refusals import InvalidRequest
@@ -53,7 +53,10 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
             return Entries(page, None)
         return Entries(page, cursors.seal(listing, _Cursor(*cursor_of(found[wanted - 1]))))
 
-    @get("/loyalty/{player_id:str}/entries", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    @get(
+        "/loyalty/{player_id:str}/entries",
+        opt={PERMISSION_FOR_OTHERS: "loyalty:read", REFUSALS: (PermissionMissing, UserNotFound)},
+    )
     async def loyalty_entries(
         request: ApiRequest,
         player_id: FromPath[str],

@@ -32,7 +32,13 @@ from tallystick.domain.invites import (
 from tallystick.domain.times import in_utc
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.authentication import PUBLIC
-from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, REFUSES_DELETED, CallerGuard
+from tallystick.entrypoints.http.caller_guard import (
+    LIMIT,
+    PERMISSION,
+    PERMISSION_FOR_OTHERS,
+    REFUSES_DELETED,
+    CallerGuard,
+)
 from tallystick.entrypoints.http.fields import ChosenCode, Time, TypedCode
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -97,6 +103,9 @@ class _Seat(msgspec.Struct, frozen=True, array_like=True):
     user_id: UserId
 
 
+_OF_OTHERS = {PERMISSION_FOR_OTHERS: "invites:manage"}
+
+
 def invites_router(
     make: Single[Keyed[NewInvite | RevokeInvite], Invite],
     redeem: Single[Keyed[Redemption], Redeemed],
@@ -142,7 +151,7 @@ def invites_router(
         redemption = Redemption(request.principal.user_id, code, uuid_v7(now, randomness.bytes(RANDOM_BYTES)), now)
         return await redeem(Keyed(redemption, await request.idempotency_key(now)))
 
-    @post("/{invite_id:str}/revoke", status_code=200, opt={REFUSALS: (InviteNotFound,)})
+    @post("/{invite_id:str}/revoke", status_code=200, opt={**_OF_OTHERS, REFUSALS: (InviteNotFound,)})
     async def revoke(
         request: ApiRequest,
         invite_id: FromPath[str],
@@ -176,12 +185,12 @@ def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:
             raise InviteNotFound
         return invite
 
-    @get("/{invite_id:str}", opt={REFUSALS: (InviteNotFound,)})
+    @get("/{invite_id:str}", opt={**_OF_OTHERS, REFUSALS: (InviteNotFound,)})
     async def invite(request: ApiRequest, invite_id: FromPath[str]) -> InviteView:
         """Return an invite of the caller; with `invites:manage`, of any user."""
         return wire_invite(await visible(invite_id, request.user))
 
-    @get("/{invite_id:str}/uses", opt={REFUSALS: (InviteNotFound,)})
+    @get("/{invite_id:str}/uses", opt={**_OF_OTHERS, REFUSALS: (InviteNotFound,)})
     async def uses(
         request: ApiRequest, invite_id: FromPath[str], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
     ) -> Uses:
@@ -213,4 +222,4 @@ def wire_invite(invite: Invite) -> InviteView:
 
 
 def _manages(principal: Principal) -> bool:
-    return "invites:manage" in principal.permissions
+    return principal.may("invites:manage")

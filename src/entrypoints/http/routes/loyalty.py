@@ -17,7 +17,7 @@ from tallystick.domain.ledger import Account, AccountFrozen, BalanceLimitExceede
 from tallystick.domain.loyalty import Accrual, Earning, PointsDisabled, RewardLimitExceeded, SelfAward, Tiers
 from tallystick.domain.refusals import Failure, PermissionMissing
 from tallystick.domain.users import UserId, UserNotFound
-from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, CallerGuard
+from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, PERMISSION_FOR_OTHERS, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, EventName, ForeignEventType, Reason, UserIdText
 from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
@@ -100,7 +100,10 @@ def loyalty_router(
 ) -> Router:
     """Return the routes of loyalty."""
 
-    @get("/{player_id:str}", opt={REFUSALS: (PermissionMissing, UserNotFound)})
+    @get(
+        "/{player_id:str}",
+        opt={PERMISSION_FOR_OTHERS: "loyalty:read", REFUSALS: (PermissionMissing, UserNotFound)},
+    )
     async def loyalty(request: ApiRequest, player_id: FromPath[str]) -> LoyaltyView:
         """Return points and tier of the caller; with `loyalty:read`, of any player."""
         require_player(request, player_id)

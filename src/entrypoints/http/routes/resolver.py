@@ -13,11 +13,11 @@ from litestar.types import Receive, Scope, Send
 
 from tallystick.application.clicks import Clicks
 from tallystick.application.group_commit import Single
-from tallystick.application.ports import LimiterUnavailable, Metrics
+from tallystick.application.ports import Metrics
 from tallystick.application.referral_links import Resolution
 from tallystick.domain.codes import MAX_CODE_LENGTH, normal_form
 from tallystick.entrypoints.http.authentication import PUBLIC, cookie
-from tallystick.entrypoints.http.caller_guard import CallerGuard
+from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.links import (
     CLICK_COOKIE,
     CLICK_COOKIE_SECONDS,
@@ -26,9 +26,8 @@ from tallystick.entrypoints.http.links import (
     click_cookie,
     clicked_codes,
 )
-from tallystick.entrypoints.http.problems import REFUSALS
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
-from tallystick.entrypoints.http.refusals import MethodNotAllowed, RateLimited
+from tallystick.entrypoints.http.refusals import MethodNotAllowed
 from tallystick.entrypoints.http.request_context import JSON, context_of, send_reply
 from tallystick.entrypoints.http.requests import ApiRequest
 
@@ -71,8 +70,6 @@ _OPERATION: Mapping[str, Any] = {
 }
 """The resolver's place in the OpenAPI document: it bypasses the framework's handlers, which double its cost."""
 
-_REFUSALS = (RateLimited, LimiterUnavailable)
-
 _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
 
 
@@ -84,7 +81,7 @@ def resolver_router(
     @asgi(
         "/api/referral/resolve",
         copy_scope=False,
-        opt={PUBLIC: True, OPERATION: RawOperation("GET", _OPERATION, _REFUSALS)},
+        opt={PUBLIC: True, LIMIT: "resolver", OPERATION: RawOperation("GET", _OPERATION, ())},
     )
     async def resolve_code(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
         if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
@@ -99,7 +96,7 @@ def resolver_router(
         "/r/{code:path}",
         status_code=302,
         media_type=MediaType.TEXT,
-        opt={PUBLIC: True, REFUSALS: _REFUSALS},
+        opt={PUBLIC: True, LIMIT: "resolver"},
     )
     async def follow_link(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
         """Redirect a click to the app with `?ref=`, also for a code that belongs to nobody. Store the first five codes.

@@ -25,7 +25,7 @@ from tallystick.domain.rewards import (
     SelfPurchase,
 )
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.http.caller_guard import PERMISSION, REFUSES_DELETED, CallerGuard
+from tallystick.entrypoints.http.caller_guard import PERMISSION, PERMISSION_FOR_OTHERS, REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, RewardDescription, RewardIdText, RewardName, UserIdText
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import REFUSALS
@@ -160,7 +160,7 @@ def rewards_router(
             return CollectedPage(page, None)
         return CollectedPage(page, cursors.seal("collected", _Collected(page[-1].collected_at, page[-1].reward_id)))
 
-    @patch("/{reward_id:str}", opt={REFUSALS: (RewardNotFound, NotYourReward)})
+    @patch("/{reward_id:str}", opt={PERMISSION_FOR_OTHERS: "rewards:manage", REFUSALS: (RewardNotFound, NotYourReward)})
     async def change_reward(request: ApiRequest, reward_id: FromPath[str], data: JSONBody[RewardChange]) -> Reward:
         """Change a reward of the caller; with `rewards:manage`, of any user. Purchases keep the price that was paid."""
         command = ChangeReward(
@@ -170,7 +170,7 @@ def rewards_router(
             description=data.description,
             cost=data.cost,
             active=data.active,
-            is_manager="rewards:manage" in request.user.permissions,
+            is_manager=request.user.may("rewards:manage"),
         )
         return await offer(Keyed(command, await request.idempotency_key(clock.now())))
 

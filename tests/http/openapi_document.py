@@ -1,0 +1,25 @@
+"""The OpenAPI document of the service, as it is served, for the pages that are rendered from it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.http.services import running, settings
+
+
+async def served_document() -> dict[str, Any]:
+    """Return the document of a service in memory with its default settings."""
+    async with running(settings(), "memory") as (anyone, _):
+        served: dict[str, Any] = (await anyone.get("/schema/openapi.json")).json()
+    return served
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield method, path and operation."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def routes_with(document: dict[str, Any], extension: str, value: str) -> list[str]:
+    """Return the routes whose operations have a value of an extension, as Markdown."""
+    return [f"`{method} {path}`" for method, path, found in operations(document) if found.get(extension) == value]
