@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,10 +30,10 @@ class Installation:
         self._environment = dict(environment or {})
         self._servers: list[Process] = []
 
-    def start(self, *arguments: str, **environment: str) -> Process:
+    def start(self, *arguments: str, prefix: Sequence[str] = (), **environment: str) -> Process:
         """Start `tallystick serve`, on a free port where none is named; it may not listen yet."""
         given = {**self._environment, **environment}
-        server = Process("serve", "--port", "0", *arguments, folder=self.folder, environment=given)
+        server = Process("serve", "--port", "0", *arguments, folder=self.folder, environment=given, prefix=prefix)
         self._servers.append(server)
         return server
 

@@ -6,23 +6,35 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PROGRAM = Path(sys.executable).parent / "tallystick"
 START_SECONDS = 60.0
+IN_THE_BACKGROUND = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""What a command begins with that runs as a script's `command &` does: it ignores Ctrl-C unless it handles it."""
 _LISTENS = re.compile(r"listens on (http://\S+)")
 
 
 class Process:
     """`tallystick` with some arguments, in a folder and an environment of its own."""
 
-    def __init__(self, *arguments: str, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
         self._lines: list[str] = []
         self._listening = threading.Event()
         self.address = ""
         self._process = subprocess.Popen(
-            [str(PROGRAM), *arguments],
+            [*prefix, str(PROGRAM), *arguments],
             cwd=folder,
             env=clean_environment(environment),
             stdout=subprocess.PIPE,
@@ -63,8 +75,16 @@ class Process:
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and return the exit status."""
+        self.send(how)
+        return self.wait()
+
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal to the process, where it has not ended."""
         if self._process.poll() is None:
             os.kill(self._process.pid, how)
+
+    def wait(self) -> int:
+        """Wait for the end, and return the exit status."""
         status = self._process.wait(START_SECONDS)
         self._reader.join(START_SECONDS)
         if self._process.stdout is not None:
@@ -95,3 +115,9 @@ def clean_environment(environment: Mapping[str, str] | None) -> dict[str, str]:
         if not name.startswith(("TALLYSTICK_", "DATABASE_")) and name != "PROMETHEUS_MULTIPROC_DIR"
     }
     return {**kept, **(environment or {})}
+
+
+def obey_interrupts() -> None:
+    """Take Ctrl-C, also where a shell started the tests in the background: what they start would ignore it too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

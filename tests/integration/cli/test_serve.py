@@ -100,8 +100,9 @@ def test_a_request_that_takes_longer_than_the_end_may_is_cut_off_and_that_is_no_
 
     told = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
     assert [line for line in told if line["level"] == "error"] == []
-    (cut,) = [line for line in told if line["event"] == "request cut off by the end of the server"]
-    assert (cut["level"], cut["correlation_id"]) == ("warning", "slow-request")
+    # On a slow machine, a question of this test whether the server is ready may have been cut off too.
+    cut = {line["event"]: line["level"] for line in told if line.get("correlation_id") == "slow-request"}
+    assert cut["request cut off by the end of the server"] == "warning"
 
 
 def test_a_second_one_in_the_same_folder_is_refused_and_the_first_one_goes_on(installation: Installation) -> None:

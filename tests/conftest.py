@@ -1,0 +1,5 @@
+"""What holds for every test."""
+
+from tests.processes.service import obey_interrupts
+
+obey_interrupts()
