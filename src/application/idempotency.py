@@ -69,7 +69,7 @@ class Replayed(Exception):
         self.reply = reply
 
 
-Claim = Literal["fresh", "running"] | StoredReply
+KeyClaim = Literal["fresh", "running"] | StoredReply
 
 
 class ReplyTotals(NamedTuple):
@@ -82,7 +82,7 @@ class ReplyTotals(NamedTuple):
 class IdempotencyKeys(Protocol):
     """Replies by caller and key, kept for eight days."""
 
-    async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
+    async def claim(self, keys: Sequence[RequestKey]) -> list[KeyClaim]:
         """Lock keys until the end of the transaction; return which are fresh, running elsewhere, or answered before."""
 
     async def totals(self, callers: Collection[UserId]) -> dict[UserId, ReplyTotals]:
@@ -180,7 +180,7 @@ class AnswerOnce:
         self,
         stores: ReplyStores,
         asked: Mapping[tuple[UserId, str], RequestKey],
-        claims: Mapping[tuple[UserId, str], Claim],
+        claims: Mapping[tuple[UserId, str], KeyClaim],
     ) -> dict[tuple[UserId, str], BoundReached]:
         """Return the new keys whose callers may store no more replies."""
         fresh = [name for name in asked if claims[name] == "fresh"]
@@ -203,7 +203,7 @@ def _may_be_stored(outcome: object) -> bool:
 
 
 def _is_to_run(
-    request: Keyed[C], claims: Mapping[tuple[UserId, str], Claim], asked: Mapping[tuple[UserId, str], RequestKey]
+    request: Keyed[C], claims: Mapping[tuple[UserId, str], KeyClaim], asked: Mapping[tuple[UserId, str], RequestKey]
 ) -> bool:
     key = request.key
     # Where a batch has a key twice, `asked` holds the first request: only that one runs.
@@ -212,7 +212,7 @@ def _is_to_run(
 
 def _again(
     key: RequestKey | None,
-    claims: Mapping[tuple[UserId, str], Claim],
+    claims: Mapping[tuple[UserId, str], KeyClaim],
     replies: Mapping[tuple[UserId, str], StoredReply],
     deleted: set[UserId],
     full: Mapping[tuple[UserId, str], BoundReached],

@@ -18,7 +18,7 @@ from tallystick.domain.codes import Code
 from tallystick.domain.identity import Verification
 from tallystick.domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
 from tallystick.domain.refusals import Failure
-from tallystick.domain.users import CLAIMS, Profile, UserId
+from tallystick.domain.users import UNIQUE_FIELDS, Profile, UserId
 
 Receipt = Literal["processed", "duplicate"]
 
@@ -123,7 +123,7 @@ class EventBatch:
 
     def _with_free_claims(self, event: IdentityEvent) -> IdentityEvent:
         """Return the event without the claims that other users keep; they lose the claims that it verifies."""
-        for claim, holder_id in zip(CLAIMS, self._users.others(event.user_id, event.profile), strict=True):
+        for claim, holder_id in zip(UNIQUE_FIELDS, self._users.others(event.user_id, event.profile), strict=True):
             if holder_id is None:
                 continue
             holder = self._users[holder_id]

@@ -9,7 +9,7 @@ from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.codes import Code
 from tallystick.domain.flags import Flag, Flags
-from tallystick.domain.legacy_metadata import settle
+from tallystick.domain.legacy_metadata import decide_claims
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 
@@ -97,9 +97,9 @@ async def adopt(
     # Anew behind the locks: somebody else may have adopted them meanwhile, or deleted their user.
     claims = await stores.legacy.claims_of(wanting)
     held = await stores.codes.canonical(wanting)
-    settled = [claim for user_id in claims for claim in settle(claims[user_id], has_canonical=user_id in held)]
-    stored = await stores.legacy.adopt(settled)
-    return {claim.code: claim.user_id for claim in settled if claim.code in stored}
+    decided = [claim for user_id in claims for claim in decide_claims(claims[user_id], has_canonical=user_id in held)]
+    stored = await stores.legacy.adopt(decided)
+    return {claim.code: claim.user_id for claim in decided if claim.code in stored}
 
 
 async def mint_missing(

@@ -37,5 +37,5 @@ class Fault(msgspec.Struct, frozen=True):
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
-Check = Callable[[], Awaitable[Sequence[Fault]]]
+ReadinessCheck = Callable[[], Awaitable[Sequence[Fault]]]
 """One question to something that the service depends on; no fault means that the service may be ready."""

@@ -22,7 +22,7 @@ class SignInRefused(Refusal):
     code = "SIGN_IN_REFUSED"
 
     def __init__(self) -> None:
-        super().__init__("e-mail address and password do not belong together")
+        super().__init__("the e-mail address or the password is wrong")
 
 
 class NewSession(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tallystick.application.transactions import Stores, WriteConflict
 from tallystick.domain.usernames import username_key
-from tallystick.domain.users import Claim, EmailTaken, Profile, User, UserId, UsernameTaken, email_key
+from tallystick.domain.users import EmailTaken, Profile, UniqueField, User, UserId, UsernameTaken, email_key
 
 
 async def enter(stores: Stores, user_ids: Collection[UserId], at: datetime) -> dict[UserId, User]:
@@ -63,7 +63,7 @@ class UserBatch:
         self._note(user)
         self._users[user.user_id] = self._changed[user.user_id] = user
 
-    def _release(self, before: User, claim: Claim) -> None:
+    def _release(self, before: User, claim: UniqueField) -> None:
         stored = self._released.get(before.user_id, self._stored[before.user_id])
         self._released[before.user_id] = stored.merged_with(Profile(), clears={claim})
 

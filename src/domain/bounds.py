@@ -75,7 +75,7 @@ class BoundReached(Refusal):
     code = "BOUND_REACHED"
 
     def __init__(self, bound: BoundName, *, limit: int) -> None:
-        super().__init__(f"{limit} {BOUNDS[bound].counts} is the most; {BOUNDS[bound].instead}")
+        super().__init__(f"the bound of {limit} {BOUNDS[bound].counts} is reached; {BOUNDS[bound].instead}")
         self.bound, self.limit = bound, limit
 
 

@@ -67,7 +67,7 @@ class IdentityMismatch(Refusal):
     code = "IDENTITY_MISMATCH"
 
     def __init__(self, member: str) -> None:
-        super().__init__(f"{member} is not what the token says")
+        super().__init__(f"{member} differs from the token")
         self.member = member
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from tallystick.domain.users import Claim, Profile, ProfileField, User, UserId
+from tallystick.domain.users import Profile, ProfileField, UniqueField, User, UserId
 
 EventKind = Literal["created", "updated", "deleted"]
 
@@ -25,11 +25,11 @@ class IdentityEvent(msgspec.Struct, frozen=True):
     profile: Profile = Profile()
     clears: frozenset[ProfileField] = frozenset()
     """The fields that become empty where the profile has no value for them."""
-    proves: frozenset[Claim] = frozenset()
+    proves: frozenset[UniqueField] = frozenset()
     """The claims of the profile that the provider verified. Only these can take a name from another user."""
     phone_confirmed: bool = False
 
-    def without(self, claim: Claim) -> "IdentityEvent":
+    def without(self, claim: UniqueField) -> "IdentityEvent":
         """Return the event without a claim that another user keeps."""
         profile = msgspec.structs.replace(self.profile, **{claim: None})
         return msgspec.structs.replace(self, profile=profile, proves=self.proves - {claim})
@@ -71,7 +71,7 @@ def apply(event: IdentityEvent, user: User) -> User:
     return user
 
 
-def yields_claim(holder: User, claim: Claim, event: IdentityEvent) -> bool:
+def yields_claim(holder: User, claim: UniqueField, event: IdentityEvent) -> bool:
     """Tell whether a holder loses an e-mail address or username to the event.
 
     Only a verified claim takes it, and not from a holder whose own claim the provider verified later.

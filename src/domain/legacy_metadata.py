@@ -73,10 +73,10 @@ class MetadataMirror(Protocol):
         """Remove what is mirrored of these users."""
 
 
-def settle(claims: Sequence[Claim], *, has_canonical: bool) -> list[Claim]:
-    """Decide how a user's claims enter the code book: one that was canonical stays so where there is none.
+def decide_claims(claims: Sequence[Claim], *, has_canonical: bool) -> list[Claim]:
+    """Decide which claim of a user becomes canonical: the first one, where it was canonical and the user has no code.
 
-    Every other one is an alias: who lost their canonical code gets a new one, never an older one of theirs.
+    Every other claim becomes an alias: a user who lost their canonical code gets a new one, never an older one.
     """
     return [
         msgspec.structs.replace(claim, is_canonical=claim.is_canonical and number == 0 and not has_canonical)

@@ -19,7 +19,7 @@ class AccrualNotFound(Refusal):
     code = "ACCRUAL_NOT_FOUND"
 
     def __init__(self) -> None:
-        super().__init__("nothing was earned by this event, and nothing waits for it")
+        super().__init__("this event has no accrual, and no pending one")
 
 
 class AccrualPending(Incomplete):
@@ -29,7 +29,7 @@ class AccrualPending(Incomplete):
     _failure_cause = "pending"
 
     def __init__(self, cause: str, correlation_id: str) -> None:
-        super().__init__(f"the points still cannot be credited ({cause}); they go on waiting")
+        super().__init__(f"the points cannot be credited yet ({cause}); they stay pending")
         self.cause, self.correlation_id = cause, correlation_id
 
 

@@ -73,7 +73,9 @@ class PartialCompletion(Incomplete):
     _failure_cause = "pending"
 
     def __init__(self, slip_id: SlipId, correlation_id: str) -> None:
-        super().__init__("the slip is closed, and its points could not be credited yet; they will be, or recover them")
+        super().__init__(
+            "the slip is closed, and its points cannot be credited yet; they are retried, and can be recovered"
+        )
         self.slip_id, self.correlation_id = slip_id, correlation_id
 
 

@@ -92,7 +92,9 @@ class OutcomeUnknown(Failure):
     _failure_cause = "commit_lost"
 
     def __init__(self) -> None:
-        super().__init__("the database was lost at the commit; ask again with the same Idempotency-Key")
+        super().__init__(
+            "the connection to the database was lost at the commit; ask again with the same Idempotency-Key"
+        )
 
 
 class Incomplete(Failure):
@@ -105,7 +107,7 @@ class Incomplete(Failure):
 
 
 class Unauthenticated(Refusal):
-    """Nobody known is calling."""
+    """The caller is not authenticated."""
 
     code = "UNAUTHENTICATED"
 

@@ -45,7 +45,7 @@ class SessionRequired(Refusal):
     code = "SESSION_REQUIRED"
 
     def __init__(self) -> None:
-        super().__init__("a session that sign-in started is needed; tokens of the identity provider end there")
+        super().__init__("a session from sign-in is needed; the identity provider ends its own tokens")
 
 
 class WrongPassword(Refusal):
@@ -54,7 +54,7 @@ class WrongPassword(Refusal):
     code = "WRONG_PASSWORD"
 
     def __init__(self) -> None:
-        super().__init__("the current password is not this one")
+        super().__init__("the current password is wrong")
 
 
 class Sessions(Protocol):

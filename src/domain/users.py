@@ -15,9 +15,9 @@ UserId = NewType("UserId", str)
 """Opaque text of the identity provider: 1 to 128 of `A-Z a-z 0-9 _ . : | @ -`."""
 
 ProfileField = Literal["email", "username", "display_name", "phone"]
-Claim = Literal["email", "username"]
+UniqueField = Literal["email", "username"]
 """A profile field that only one living user can hold at a time."""
-CLAIMS: tuple[Claim, ...] = get_args(Claim)
+UNIQUE_FIELDS: tuple[UniqueField, ...] = get_args(UniqueField)
 
 MAX_USER_ID_LENGTH = 128
 MAX_EMAIL_LENGTH = 254
@@ -45,7 +45,7 @@ class UserNotFound(Refusal):
     code = "USER_NOT_FOUND"
 
     def __init__(self) -> None:
-        super().__init__("no such user has been seen here")
+        super().__init__("there is no such user")
 
 
 class EmailTaken(Refusal):
@@ -99,7 +99,7 @@ class User(msgspec.Struct, frozen=True):
         profile: Profile,
         *,
         clears: Collection[ProfileField] = (),
-        proves: Collection[Claim] = (),
+        proves: Collection[UniqueField] = (),
         at: datetime | None = None,
     ) -> "User":
         """Return the user with the values of the profile; `proves` names the claims that were verified at that time.
@@ -127,7 +127,7 @@ class User(msgspec.Struct, frozen=True):
             username_proved_at=at if "username" in proved else self.username_proved_at if keeps_username else None,
         )
 
-    def proved_at(self, claim: Claim) -> datetime | None:
+    def proved_at(self, claim: UniqueField) -> datetime | None:
         """Return the time when the identity provider verified this claim; None where it did not."""
         return self.email_proved_at if claim == "email" else self.username_proved_at
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tallystick.adapters.webhooks.trust import Provider
-from tallystick.domain.users import Claim
+from tallystick.domain.users import UniqueField
 
 Body = dict[str, Any]
 Members = Mapping[str, Any]
@@ -104,7 +104,7 @@ class ClaimCase(NamedTuple):
     """One way in which a provider writes a claim, and whether it proves it."""
 
     provider: Provider
-    claim: Claim
+    claim: UniqueField
     is_proved: bool
     members: Callable[[str], Members]
     """The members of a user that claims a value."""
@@ -114,7 +114,7 @@ class ClaimCase(NamedTuple):
 
 
 def _marked(
-    provider: Provider, claim: Claim, member: str, mark: str, *, proof: Any, not_proofs: tuple[Any, ...]
+    provider: Provider, claim: UniqueField, member: str, mark: str, *, proof: Any, not_proofs: tuple[Any, ...]
 ) -> Any:
     def case(said: Any, *, is_proved: bool) -> ClaimCase:
         return ClaimCase(provider, claim, is_proved, lambda value: {member: value, mark: said})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tallystick.adapters.webhooks.trust import TRUST, FieldTrust, Proof, ProviderTrust, Source
-from tallystick.domain.users import CLAIMS, ProfileField
+from tallystick.domain.users import UNIQUE_FIELDS, ProfileField
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 BEGIN, END = (
@@ -34,7 +34,7 @@ def _read_from(trust: FieldTrust) -> str:
 
 
 def _proved_by(field: ProfileField, trust: FieldTrust) -> str:
-    if field not in {*CLAIMS, "phone"}:
+    if field not in {*UNIQUE_FIELDS, "phone"}:
         return "needs no proof: it is not unique"
     return ", else ".join(dict.fromkeys(map(_proof_of, trust.sources)))
 

@@ -169,14 +169,27 @@ def test_no_test_fake_is_used_in_production() -> None:
     assert users == set()
 
 
-def test_no_class_of_the_core_has_the_name_of_another_one() -> None:
+def test_no_type_of_the_core_has_the_name_of_another_one() -> None:
     modules: dict[str, set[str]] = {}
     for file in SOURCES:
         path = file.relative_to(ROOT / "src")
         if path.parts[0] in {"domain", "application"}:
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ClassDef):
-                    modules.setdefault(node.name, set()).add(str(path))
+            for name in _types(ast.parse(file.read_text(encoding="utf-8"))):
+                modules.setdefault(name, set()).add(str(path))
 
     assert len(modules) > 100
     assert {name: sorted(files) for name, files in modules.items() if len(files) > 1} == {}
+
+
+def _types(module: ast.Module) -> Iterator[str]:
+    """Yield the names of classes and of type aliases; a type variable has one letter."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+    for node in module.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Name) and re.fullmatch(r"_?[A-Z]\w*[a-z]\w+", target.id):
+                yield target.id

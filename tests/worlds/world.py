@@ -30,7 +30,7 @@ from tallystick.domain.referral_points import ReferralNeed, ReferralPoints
 from tallystick.domain.referrals import AttributionAttempt, AttributionRequest, Edge, Leader
 from tallystick.domain.refusals import Failure
 from tallystick.domain.user_summaries import UserSummary
-from tallystick.domain.users import CLAIMS, Claim, Profile, ProfileField, UserId
+from tallystick.domain.users import UNIQUE_FIELDS, Profile, ProfileField, UniqueField, UserId
 from tests.worlds.legacy_metadata import LegacyWorld
 from tests.worlds.wallets import result
 
@@ -134,7 +134,7 @@ class World(LegacyWorld):
         delivery: str | None = None,
         phone_confirmed: bool = False,
         clears: Collection[ProfileField] = (),
-        proves: Collection[Claim] = CLAIMS,
+        proves: Collection[UniqueField] = UNIQUE_FIELDS,
     ) -> DeliveredEvent:
         self._deliveries += 1
         now = self.clock.now()

@@ -14,9 +14,9 @@ from tallystick.adapters.webhooks.trust import TRUST, Proof, Provider, Source
 from tallystick.domain.identity_events import EventKind, IdentityEvent
 from tallystick.domain.usernames import username_form
 from tallystick.domain.users import (
-    CLAIMS,
     MAX_NAME_LENGTH,
     MAX_PHONE_LENGTH,
+    UNIQUE_FIELDS,
     Profile,
     ProfileField,
     UserId,
@@ -145,7 +145,7 @@ def _event(subject: _Subject, envelope: Envelope) -> IdentityEvent:
         received_at=envelope.received_at,
         profile=Profile(**values),
         clears=frozenset(clears),
-        proves=frozenset(claim for claim in CLAIMS if claim in proved),
+        proves=frozenset(claim for claim in UNIQUE_FIELDS if claim in proved),
         phone_confirmed=_is_phone_confirmed(subject, proved, envelope),
     )
 

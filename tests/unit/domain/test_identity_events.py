@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tallystick.domain.identity_events import EventKind, IdentityEvent, apply, is_out_of_order, yields_claim
-from tallystick.domain.users import CLAIMS, Claim, Profile, User, UserId
+from tallystick.domain.users import UNIQUE_FIELDS, Profile, UniqueField, User, UserId
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ def test_an_event_is_late_when_it_should_have_come_before_another(
     assert is_out_of_order(an_event(kind, minutes), user) is late
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("claim", UNIQUE_FIELDS)
 @pytest.mark.parametrize(
     ("proved_at", "is_proved", "yields"),
     [
@@ -74,7 +74,7 @@ def test_an_event_is_late_when_it_should_have_come_before_another(
     ids=["nothing proved", "proved as late", "proved later", "nothing against nothing", "nothing against a proof"],
 )
 def test_a_claim_goes_to_the_newest_proof_and_to_nothing_else(
-    claim: Claim, proved_at: datetime | None, is_proved: bool, yields: bool
+    claim: UniqueField, proved_at: datetime | None, is_proved: bool, yields: bool
 ) -> None:
     event = msgspec.structs.replace(an_event("updated", 0), proves=frozenset({claim} if is_proved else ()))
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from tallystick.adapters.memory.tables import View
 from tallystick.application.idempotency import (
-    Claim,
     FingerprintKeys,
     IdempotencyKeys,
+    KeyClaim,
     ReplyTotals,
     RequestKey,
     StoredReply,
@@ -23,7 +23,7 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
     def __init__(self, view: View) -> None:
         self._view = view
 
-    async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
+    async def claim(self, keys: Sequence[RequestKey]) -> list[KeyClaim]:
         self._view.require_writable()
         stored = [self._view.replies.get((key.caller, key.key)) for key in keys]
         return ["fresh" if reply is None else reply[1] for reply in stored]

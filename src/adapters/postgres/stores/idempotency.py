@@ -8,9 +8,9 @@ from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.adapters.postgres.stores.erasures import last_key
 from tallystick.application.idempotency import (
-    Claim,
     FingerprintKeys,
     IdempotencyKeys,
+    KeyClaim,
     ReplyTotals,
     RequestKey,
     StoredReply,
@@ -30,7 +30,7 @@ class PostgresIdempotencyKeys(IdempotencyKeys):
         self._connection = connection
         self._totals: dict[UserId, ReplyTotals] = {}
 
-    async def claim(self, keys: Sequence[RequestKey]) -> list[Claim]:
+    async def claim(self, keys: Sequence[RequestKey]) -> list[KeyClaim]:
         locks = await self._connection.fetch(_SQL.lock, [_lock_id(key) for key in keys])
         callers, names = [key.caller for key in keys], [key.key for key in keys]
         found = await self._connection.fetch(_SQL.find, callers, names)
@@ -42,7 +42,7 @@ class PostgresIdempotencyKeys(IdempotencyKeys):
         self._totals = {
             row["caller"]: ReplyTotals(row["replies"], row["bytes"]) for row in found if row["replies"] is not None
         }
-        claims: list[Claim] = []
+        claims: list[KeyClaim] = []
         for key, lock in zip(keys, locks, strict=True):
             reply = stored.get((key.caller, key.key))
             claims.append(reply if reply is not None else "fresh" if lock["locked"] else "running")

@@ -14,7 +14,7 @@ from tallystick.adapters.telemetry.logs import logger
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.invariants import Invariant
 from tallystick.application.ports import Clock
-from tallystick.application.readiness import Check, Fault
+from tallystick.application.readiness import Fault, ReadinessCheck
 from tallystick.application.reads import SlowReads
 from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.refusals import Unauthenticated
@@ -69,7 +69,7 @@ class ReadinessProbe:
     Changes of the answer are logged, with details that callers do not see.
     """
 
-    def __init__(self, checks: Sequence[Check], clock: Clock) -> None:
+    def __init__(self, checks: Sequence[ReadinessCheck], clock: Clock) -> None:
         self._checks, self._clock = checks, clock
         self._turn = asyncio.Lock()
         self._answered_at = float("-inf")
