@@ -90,8 +90,8 @@ async def send_nested_megabytes(anyone: Caller) -> None:
     while time.monotonic() < until:
         answer = await attacker.call("POST", "/api/rewards/purchases", raw=body)
         statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
-    told = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
-    print(f"    {sum(statuses.values())} bodies of {len(body):,} bytes in {ATTACK_SECONDS:.0f} s ({told})")
+    counts = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
+    print(f"    {sum(statuses.values())} bodies of {len(body):,} bytes in {ATTACK_SECONDS:.0f} s ({counts})")
 
 
 async def ask_for_the_globe(anyone: Caller) -> None:

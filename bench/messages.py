@@ -85,12 +85,12 @@ class Signer:
     def awards(self, player_ids: Iterable[str]) -> list[bytes]:
         """Return requests of staff who award points, one for each award."""
         bearers = self.bearers([f"staff_{number}" for number in range(_STAFF)], ["loyalty:award"])
-        told = {"points": 7, "reason": "bench"}
+        award = {"points": 7, "reason": "bench"}
         return [
             post(
                 "/api/loyalty/manual-rewards",
                 bearers[number % _STAFF],
-                {**told, "player_id": player_id, "reward_id": secrets.token_hex(16)},
+                {**award, "player_id": player_id, "reward_id": secrets.token_hex(16)},
             )
             for number, player_id in enumerate(player_ids)
         ]

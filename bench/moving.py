@@ -125,11 +125,11 @@ def _timed(database: Database, command: list[str], said: str) -> Spent:
     with process.stdin as stdin:
         stdin.write(said.encode())
     with process.stderr as stderr:
-        told = stderr.read()
+        errors = stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise ServerFailed(f"{command[0]} failed: {told.decode(errors='replace').strip()}")
+        raise ServerFailed(f"{command[0]} failed: {errors.decode(errors='replace').strip()}")
     return Spent(time.monotonic() - began, usage.ru_maxrss * 1024 / 1_000_000)
 
 

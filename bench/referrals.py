@@ -151,11 +151,11 @@ def writing(bench: Bench) -> Written:
     for turn in range(plan.write_rounds):
         bench.say(f"writing, round {turn + 1} of {plan.write_rounds}")
         asks = [signer.link_request(user_id) for user_id in signer.new_users(number)]
-        told = [signer.delivery(user_id) for user_id in signer.new_users(number)]
+        requests = [signer.delivery(user_id) for user_id in signer.new_users(number)]
         emptiest = [get("/empty")] * CONNECTIONS
         empty.append(send(bench.framework, emptiest, b"{}", seconds=plan.write_seconds, repeats=True))
         mints.append(send(bench.service, asks, b'"pending":false', seconds=plan.write_seconds))
-        deliveries.append(send(bench.service, told, b'"status":"processed"', seconds=plan.write_seconds))
+        deliveries.append(send(bench.service, requests, b'"status":"processed"', seconds=plan.write_seconds))
     rows = [
         rates("mint on read, a new user each", mints, EMPTY, empty),
         rates("webhook user.created", deliveries, EMPTY, empty),

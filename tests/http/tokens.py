@@ -1,4 +1,4 @@
-"""Tokens as issuers sign them and as forgers make them up, and what everybody without a good one is told."""
+"""Tokens as issuers sign them and as forgers make them up, and the answer to everybody without a valid one."""
 
 import base64
 import hashlib
@@ -56,14 +56,14 @@ def by_secret(secret: str | bytes = JWT_SECRET, digest: str = "sha256") -> Sign:
 
 
 def seconds_from_now(seconds: float) -> int:
-    """Return a time as claims tell it."""
+    """Return a time as claims hold it."""
     return int(time.time() + seconds)
 
 
 def claims(**changes: object) -> dict[str, object]:
     """Return what a good token says, with changes; `...` leaves a claim out."""
-    told = {"sub": "ada", "exp": seconds_from_now(600), **changes}
-    return {name: value for name, value in told.items() if value is not ...}
+    members = {"sub": "ada", "exp": seconds_from_now(600), **changes}
+    return {name: value for name, value in members.items() if value is not ...}
 
 
 def good_token(**changes: object) -> str:
@@ -91,8 +91,8 @@ class Issuer:
     def token(self, algorithm: str, header: dict[str, object] | None = None, **changes: object) -> str:
         """Return a token of this provider; `header` adds to its header, and `...` leaves a part out."""
         kid = (self.ec if algorithm.startswith("ES") else self.rsa).kid
-        told = {"alg": algorithm, "kid": kid, **(header or {})}
-        kept = {name: value for name, value in told.items() if value is not ...}
+        members = {"alg": algorithm, "kid": kid, **(header or {})}
+        kept = {name: value for name, value in members.items() if value is not ...}
         return token(kept, claims(**changes), self.signs(algorithm))
 
 
@@ -109,7 +109,7 @@ def stranger() -> Issuer:
 
 
 async def answer_to(anyone: Caller, *authorizations: str | bytes) -> Answer:
-    """Return what a read with these Authorization headers is told, without its correlation id."""
+    """Return the answer to a read with these Authorization headers, without its correlation id."""
     sent = [
         (b"authorization", value if isinstance(value, bytes) else value.encode("latin-1")) for value in authorizations
     ]

@@ -50,7 +50,7 @@ def test_a_check_names_the_difference(
 
     checked = CliRunner().invoke(main, ["check", "--json"], env=on(owner_dsn))
 
-    told = json.loads(checked.stdout)
-    assert told["reasons"] == ([] if reason is None else [reason])
-    assert [row["state"] for row in told["checks"] if row["check"] == "clock"] == ["ok" if reason is None else "no"]
+    report = json.loads(checked.stdout)
+    assert report["reasons"] == ([] if reason is None else [reason])
+    assert [row["state"] for row in report["checks"] if row["check"] == "clock"] == ["ok" if reason is None else "no"]
     assert checked.exit_code == (0 if reason is None else 1)

@@ -204,7 +204,7 @@ class TestRotationThroughTheService:
             yield caller
 
     @staticmethod
-    async def told(anyone: Caller, issuer: Issuer) -> set[int]:
+    async def statuses(anyone: Caller, issuer: Issuer) -> set[int]:
         """Return what the tokens of an issuer are answered, by either of its keys."""
         tokens = [issuer.token(algorithm, exp=seconds_from_now(3 * 86_400)) for algorithm in ("RS256", "ES256")]
         return {(await answer_to(anyone, f"Bearer {token}"))[0] for token in tokens}
@@ -214,13 +214,13 @@ class TestRotationThroughTheService:
     ) -> None:
         old, new = Issuer("old"), Issuer("new")
         site.publishes(old.document())
-        assert (await self.told(anyone, old), await self.told(anyone, new)) == ({200}, {503})
+        assert (await self.statuses(anyone, old), await self.statuses(anyone, new)) == ({200}, {503})
 
         site.publishes(new.document())
-        assert (await self.told(anyone, old), await self.told(anyone, new)) == ({200}, {503})
+        assert (await self.statuses(anyone, old), await self.statuses(anyone, new)) == ({200}, {503})
         clock.move(timedelta(seconds=30))
 
-        assert (await self.told(anyone, new), await self.told(anyone, old)) == ({200}, {401})
+        assert (await self.statuses(anyone, new), await self.statuses(anyone, old)) == ({200}, {401})
         assert site.asked == ["/keys"] * 2
 
     async def test_a_provider_that_is_away_is_missed_after_a_day(
@@ -228,17 +228,17 @@ class TestRotationThroughTheService:
     ) -> None:
         provider = Issuer("provider")
         site.publishes(provider.document())
-        assert await self.told(anyone, provider) == {200}
+        assert await self.statuses(anyone, provider) == {200}
         site.publishes(b"", status="500 Oh No")
 
         clock.move(timedelta(hours=24))
-        assert await self.told(anyone, provider) == {200}
+        assert await self.statuses(anyone, provider) == {200}
         clock.move(timedelta(seconds=1))
-        assert await self.told(anyone, provider) == {503}
+        assert await self.statuses(anyone, provider) == {503}
 
         site.publishes(provider.document())
         clock.move(timedelta(seconds=30))
-        assert await self.told(anyone, provider) == {200}
+        assert await self.statuses(anyone, provider) == {200}
 
     async def test_without_any_keys_a_caller_is_asked_to_come_again(self, site: Site, anyone: Caller) -> None:
         site.publishes(b"", status="500 Oh No")
@@ -260,13 +260,13 @@ class TestRotationThroughTheService:
     ) -> None:
         provider = Issuer("provider")
         site.publishes(b"", status="500 Oh No")
-        assert await self.told(anyone, provider) == {503}
+        assert await self.statuses(anyone, provider) == {503}
 
         site.publishes(provider.document())
         clock.move(timedelta(seconds=1))
 
         assert await self.readiness(anyone) == (200, [])
-        assert await self.told(anyone, provider) == {200}
+        assert await self.statuses(anyone, provider) == {200}
         assert site.asked == ["/keys"] * 2
 
     @staticmethod

@@ -55,10 +55,10 @@ class Installation:
         return signed.stdout.strip()
 
     def link_of(self, subject: str, server: Process, **environment: str) -> dict[str, Any]:
-        """Return what a user is told about their link, and mint where there is none yet."""
+        """Return the share link of a user, and mint a code where there is none yet."""
         headers = {"authorization": f"Bearer {self.token(subject, **environment)}"}
-        told = until(lambda: answer(server.address, "/api/my-referral-link", headers=headers), "no link")
-        link: dict[str, Any] = told.json()
+        answered = until(lambda: answer(server.address, "/api/my-referral-link", headers=headers), "no link")
+        link: dict[str, Any] = answered.json()
         return link
 
     def code_of(self, subject: str, server: Process, **environment: str) -> str:

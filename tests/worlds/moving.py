@@ -28,9 +28,9 @@ LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 TIERS = read_tiers("bronze=0; silver=1000; gold=5000")
 
 
-def a_user(user_id: str, code: object = None, *, day: int | None = 0, **told: object) -> dict[str, object]:
+def a_user(user_id: str, code: object = None, *, day: int | None = 0, **fields: object) -> dict[str, object]:
     """Return the line of a user who came on a day; None for one of whom nobody knows when."""
-    line: dict[str, object] = {"user_id": user_id, "code": code, **told}
+    line: dict[str, object] = {"user_id": user_id, "code": code, **fields}
     return line if day is None else line | {"created_at": (LONG_AGO + timedelta(days=day)).isoformat()}
 
 

@@ -152,7 +152,7 @@ class World(LegacyWorld):
         )
         return DeliveredEvent(event, self.candidates())
 
-    async def tell(self, kind: EventKind, user: str, **about: object) -> Receipt:
+    async def deliver(self, kind: EventKind, user: str, **about: object) -> Receipt:
         return (await self.receive_identity_events([self.delivery(kind, user, **about)]))[0]  # type: ignore[arg-type]  # passed through
 
     async def bring_verification(self, user: str) -> None:

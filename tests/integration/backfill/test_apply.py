@@ -108,7 +108,7 @@ async def test_a_code_that_is_somebodys_here_stays_theirs(moving: Moving) -> Non
 
 async def test_a_code_of_somebody_who_was_deleted_here_is_given_to_nobody(moving: Moving) -> None:
     await moving.world.mint("old", candidates=["GONE1111"] * 8)
-    await moving.world.tell("deleted", "old")
+    await moving.world.deliver("deleted", "old")
 
     await moving.move_in(a_user("ada", "GONE1111"))
 
@@ -138,7 +138,7 @@ async def test_who_is_deleted_between_plan_and_apply_stays_deleted(moving: Movin
         a_user("ada", "ADA11111", points=5, referred_by="ben"), a_user("ben", "BEN11111"), a_user("cyd", "CYD11111")
     )
     await moving.world.mint("ada", candidates=["OTHER111"] * 8)
-    await moving.world.tell("deleted", "ada")
+    await moving.world.deliver("deleted", "ada")
 
     await moving.apply(run)
 
@@ -240,7 +240,7 @@ async def test_points_are_brought_while_points_are_switched_off(moving: Moving) 
     assert len(await moving.world.point_entries("ada")) == 1
 
 
-async def test_points_of_a_frozen_account_are_left_out_and_told(moving: Moving) -> None:
+async def test_points_of_a_frozen_account_are_left_out_and_reported(moving: Moving) -> None:
     await moving.world.a_player("ada")
     await moving.world.freeze("ada")
 

@@ -23,8 +23,8 @@ async def test_who_lost_a_code_is_exported_with_who_has_it_and_why(moving: Movin
 
     found = await conflicts(moving)
 
-    told = [(row.code, row.user_id, row.kept_by, row.reason) for row in found]
-    assert told == [("HERE1111", "ada", "old", "held"), ("SAME1111", "ben", "cyd", "duplicate")]
+    listed = [(row.code, row.user_id, row.kept_by, row.reason) for row in found]
+    assert listed == [("HERE1111", "ada", "old", "held"), ("SAME1111", "ben", "cyd", "duplicate")]
     assert all(row.created_at >= run.planned_at for row in found)
 
     await moving.roll_back(run)

@@ -156,7 +156,7 @@ async def settled(moving: Moving) -> Moving:
         await moving.world.mint(user, candidates=[code] * 8)
     await moving.world.arrive("guest", "HERE1111")
     await moving.world.award("known", 10)
-    await moving.world.tell("deleted", "deleted-here")
+    await moving.world.deliver("deleted", "deleted-here")
     return moving
 
 
@@ -209,8 +209,8 @@ async def test_referrals_points_and_profiles_come_along(settled: Moving) -> None
     accounts = await settled.rows("SELECT user_id, balance FROM tallystick.ledger_accounts WHERE unit = 'points'")
     assert dict(accounts) == BALANCES
     profiles = {user: await settled.world.profile(user) for user in ("profile", "same-profile", "bad-profile", "many")}
-    told = {user: (p.email, p.username, p.display_name, p.phone) for user, p in profiles.items()}
-    assert told == {
+    stored = {user: (p.email, p.username, p.display_name, p.phone) for user, p in profiles.items()}
+    assert stored == {
         "profile": ("Shared@Example.com", "sharedname", "Ærø «ß»", "+45 12 34 56 78"),
         "same-profile": (None, None, "Other", None),
         "bad-profile": (None, None, None, None),

@@ -155,10 +155,10 @@ async def test_the_program_is_killed_between_its_chunks_again_and_again(
 ) -> None:
     """By the kernel, in a process of its own, whenever another chunk was committed."""
     source = moving.file(a_user(f"user{number:05}", f"CODE{number:05}", points=3) for number in range(6000))
-    told = await asyncio.to_thread(
+    finished = await asyncio.to_thread(
         installation.run, "backfill", "plan", "--source", str(source), "--chunk", "500", "--json"
     )
-    assert told.returncode == 0, told.stderr
+    assert finished.returncode == 0, finished.stderr
     (plan_hash,) = [row[0] for row in await moving.rows("SELECT plan_hash FROM tallystick.backfill_runs")]
     arguments = ("backfill", "apply", "--plan", plan_hash, "--yes")
 

@@ -1,4 +1,4 @@
-"""Any source at all: what SQL makes of it is what the rule says, told once more in plain Python."""
+"""Any source at all: what SQL makes of it is what the rule says, written once more in plain Python."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,21 +31,21 @@ class Model:
     """What a source comes to, by the rule."""
 
     def __init__(self, lines: Sequence[Line], held: Mapping[str, str], canonical: Mapping[str, str]) -> None:
-        told: dict[str, list[tuple[datetime, int, str | None]]] = {}
+        grouped: dict[str, list[tuple[datetime, int, str | None]]] = {}
         for number, line in enumerate(lines):
             code = normal_form(str(line["code"])) if line["code"] is not None else None
             at = datetime.fromisoformat(str(line["created_at"]))
-            told.setdefault(str(line["user_id"]), []).append((at, number, code))
-        came = {user: min(at for at, _, _ in mine) for user, mine in told.items()}
+            grouped.setdefault(str(line["user_id"]), []).append((at, number, code))
+        came = {user: min(at for at, _, _ in mine) for user, mine in grouped.items()}
         newest_first = {
-            user: [code for _, _, code in sorted(mine, reverse=True) if code] for user, mine in told.items()
+            user: [code for _, _, code in sorted(mine, reverse=True) if code] for user, mine in grouped.items()
         }
         claims = {user: list(dict.fromkeys(codes)) for user, codes in newest_first.items()}
         keepers: dict[str, str] = {}
         for user in sorted(claims, key=lambda user: (came[user], user)):
             for claimed in claims[user]:
                 keepers.setdefault(claimed, user)
-        self.users = set(told)
+        self.users = set(grouped)
         self.owners = {**keepers, **held}
         """Who each code belongs to in the end."""
         self.conflicts = {(code, user) for user, codes in claims.items() for code in codes if self.owners[code] != user}

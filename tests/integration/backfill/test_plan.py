@@ -86,7 +86,7 @@ async def test_a_user_of_several_lines_came_on_the_first_day(moving: Moving) -> 
     assert rows == [("ada", None), ("ben", "ada")]
 
 
-async def test_lines_that_cannot_be_read_are_told_by_number_and_stop_nobody(moving: Moving) -> None:
+async def test_lines_that_cannot_be_read_are_reported_by_number_and_stop_nobody(moving: Moving) -> None:
     run = await moving.plan(
         b"{",
         a_user("ada", "ADA11111"),
@@ -107,7 +107,7 @@ async def test_lines_that_cannot_be_read_are_told_by_number_and_stop_nobody(movi
 
 async def test_who_was_deleted_there_or_here_is_not_brought_back(moving: Moving) -> None:
     await moving.world.mint("ben")
-    await moving.world.tell("deleted", "ben")
+    await moving.world.deliver("deleted", "ben")
 
     run = await moving.plan(
         a_user("ada", "ADA11111", deleted_at="2024-05-01"), a_user("ben", "SAME1111"), a_user("cyd", "SAME1111", day=9)

@@ -122,7 +122,7 @@ async def test_points_go_back_to_what_they_were(moving: Moving) -> None:
 
 async def test_who_was_deleted_meanwhile_stays_deleted(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada", "ADA11111"))
-    await moving.world.tell("deleted", "ada")
+    await moving.world.deliver("deleted", "ada")
 
     await moving.roll_back(run)
 
@@ -134,7 +134,7 @@ async def test_who_was_deleted_meanwhile_stays_deleted(moving: Moving) -> None:
 
 async def test_a_code_of_who_was_deleted_meanwhile_is_given_to_nobody_else(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada", "ADA11111"))
-    await moving.world.tell("deleted", "ada")
+    await moving.world.deliver("deleted", "ada")
     await moving.roll_back(run)
 
     await moving.move_in(a_user("ben", "ADA11111"))

@@ -298,10 +298,10 @@ async def test_a_password_is_neither_stored_nor_shown(supabase: Supabase, moving
     stored = await moving.rows(
         "SELECT r::text || coalesce(l::text, '') FROM tallystick.backfill_runs r, tallystick.legacy_users l"
     )
-    told = msgspec.json.encode(run).decode() + str(stored)
+    shown = msgspec.json.encode(run).decode() + str(stored)
     assert stored
     for secret in (PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), "secret hash"):
-        assert secret not in told
+        assert secret not in shown
     assert READER in run.plan.source
 
 
@@ -342,7 +342,7 @@ async def test_a_source_that_cannot_be_reached_is_a_sentence(dsn: str, reason: s
     assert str(refused.value) == reason
 
 
-async def test_whoever_may_not_read_it_is_told_so(supabase: Supabase, place: str) -> None:
+async def test_a_login_that_may_not_read_it_gets_a_sentence(supabase: Supabase, place: str) -> None:
     wrong = SupabaseSource(login_of(place, READER, "s3cret"), "referral_id")
     with pytest.raises(SourceError, match="cannot be reached: InvalidPasswordError 28P01"):
         _ = [batch async for batch in wrong.batches()]

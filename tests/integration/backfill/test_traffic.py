@@ -62,7 +62,7 @@ async def churn(world: World, chance: random.Random) -> None:
                 case 3:
                     await world.award(other, 5)
                 case _:
-                    await world.tell("updated", user)
+                    await world.deliver("updated", user)
         except (Failure, TransactionAborted):
             pass  # a definite no, or what a group commit would try again
         await asyncio.sleep(0)
@@ -117,7 +117,7 @@ async def test_who_asks_while_their_chunk_is_written_finds_the_code_that_they_kn
             taken, left = left[:7], left[7:]
             try:
                 await world.mint_codes([world.mint_command(user) for user in taken])
-                await world.tell("updated", taken[0])
+                await world.deliver("updated", taken[0])
             except TransactionAborted as error:  # what a group commit would try again
                 aborted.append(str(error))
 

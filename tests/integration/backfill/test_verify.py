@@ -54,13 +54,13 @@ async def test_traffic_breaks_nothing_of_it(moving: Moving, run: Run) -> None:
     await moving.world.remint("ada")
     await moving.world.arrive("new", "OLDER111")
     await moving.world.award("ada", 100)
-    await moving.world.tell("deleted", "cyd")
+    await moving.world.deliver("deleted", "cyd")
 
     assert broken(await moving.verify(run)) == []
 
 
 async def test_codes_of_who_was_deleted_since_are_counted_apart(moving: Moving, run: Run) -> None:
-    await moving.world.tell("deleted", "ada")
+    await moving.world.deliver("deleted", "ada")
 
     report = await moving.verify(run)
 
@@ -119,7 +119,7 @@ async def test_a_code_of_two_users_is_found(
     assert "codes_are_unique" in broken(await moving.verify(run))
 
 
-async def test_the_lines_that_lead_elsewhere_are_told(moving: Moving, run: Run, server: tuple[str, str]) -> None:
+async def test_the_lines_that_lead_elsewhere_are_reported(moving: Moving, run: Run, server: tuple[str, str]) -> None:
     async with session(with_database(server[0], database_name(moving.dsn))) as superuser:
         await superuser.execute("SET session_replication_role = replica; DELETE FROM tallystick.referral_codes")
 

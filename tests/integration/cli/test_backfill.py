@@ -59,7 +59,7 @@ def written(path: Path, *lines: object) -> Path:
     return path
 
 
-def told(result: Result, status: int = 0) -> dict[str, Any]:
+def read(result: Result, status: int = 0) -> dict[str, Any]:
     """Return the one document of a command that ended so."""
     assert result.exit_code == status, result.output
     document: dict[str, Any] = json.loads(result.stdout)
@@ -75,31 +75,31 @@ def refusal(result: Result, status: int = 1) -> str:
 
 
 async def planned(backfill: Backfill, source: Path, *arguments: str) -> str:
-    plan_hash: str = told(await backfill("plan", "--source", str(source), "--json", *arguments))["plan_hash"]
+    plan_hash: str = read(await backfill("plan", "--source", str(source), "--json", *arguments))["plan_hash"]
     return plan_hash
 
 
 async def test_machines_go_all_the_way(backfill: Backfill, source: Path, there: World) -> None:
-    plan = told(await backfill("plan", "--source", str(source), "--json"))
+    plan = read(await backfill("plan", "--source", str(source), "--json"))
     assert (plan["state"], plan["malformed_lines"]) == ("planned", [])
     assert (plan["plan"]["users"], plan["plan"]["reminted"], plan["plan"]["points_total"]) == (2, 1, 40)
     plan_hash = plan["plan_hash"]
     named = ("--plan", plan_hash, "--json", "--yes")
 
-    applied = told(await backfill("apply", *named))
+    applied = read(await backfill("apply", *named))
     assert (applied["plan_hash"], applied["state"], applied["skipped_lines"]) == (plan_hash, "applied", [])
     assert (applied["done"]["kept"], applied["done"]["reminted"], applied["done"]["edges"]) == (1, 1, 1)
     assert await there.resolve("ada11111") == "canonical"
 
-    proof = told(await backfill("verify", *named))
+    proof = read(await backfill("verify", *named))
     assert (proof["holds"], proof["codes"], proof["conflicts"], proof["broken_lines"]) == (True, 2, 1, [])
     assert all(check["holds"] for check in proof["checks"])
 
-    (item,) = told(await backfill("status", "--json"))["items"]
+    (item,) = read(await backfill("status", "--json"))["items"]
     assert (item["plan_hash"], item["state"], item["source"]) == (plan_hash, "applied", str(source))
-    assert told(await backfill("status", "--plan", plan_hash[:8], "--json", "--yes"))["items"] == [item]
+    assert read(await backfill("status", "--plan", plan_hash[:8], "--json", "--yes"))["items"] == [item]
 
-    undone = told(await backfill("rollback", *named))
+    undone = read(await backfill("rollback", *named))
     assert (undone["state"], undone["done"]["codes_removed"], undone["done"]["users_removed"]) == ("rolled_back", 2, 2)
     assert await there.resolve("ADA11111") == "unknown"
 
@@ -154,21 +154,21 @@ async def test_claims_that_nobody_can_rule_on_are_listed(backfill: Backfill, tmp
     source = written(tmp_path / "users.jsonl", *CONTESTED)
 
     shown = await backfill("plan", "--source", str(source))
-    document = told(await backfill("plan", "--source", str(source), "--json"), 3)
+    document = read(await backfill("plan", "--source", str(source), "--json"), 3)
 
     assert shown.exit_code == 3
     assert [line.split()[:2] for line in shown.stdout.splitlines()[1:]] == [["SAME1111", "ben"], ["SAME1111", "ada"]]
     assert "nothing was planned" in shown.stderr
     assert document["unresolved"] == 2
     assert [item["user_id"] for item in document["items"]] == ["ben", "ada"]
-    assert told(await backfill("status", "--json"))["items"] == []
+    assert read(await backfill("status", "--json"))["items"] == []
 
 
 async def test_what_cannot_be_read_stops_apply_unless_it_may_be_skipped(
     backfill: Backfill, tmp_path: Path, there: World
 ) -> None:
     source = written(tmp_path / "users.jsonl", b"{", ADA, b'{"user_id": "\xff"}')
-    plan = told(await backfill("plan", "--source", str(source), "--json"))
+    plan = read(await backfill("plan", "--source", str(source), "--json"))
     lines = [{"line": 1, "reason": "the line is no JSON object"}, {"line": 3, "reason": "the line is not UTF-8"}]
     assert plan["malformed_lines"] == lines
     named = ("--plan", plan["plan_hash"], "--yes")
@@ -183,7 +183,7 @@ async def test_what_cannot_be_read_stops_apply_unless_it_may_be_skipped(
         "lines that were skipped:\n  line 1: the line is no JSON object\n  line 3: the line is not UTF-8\n"
         in skipped.stdout
     )
-    assert told(await backfill("apply", *named, "--skip-malformed", "--json"))["skipped_lines"] == lines
+    assert read(await backfill("apply", *named, "--skip-malformed", "--json"))["skipped_lines"] == lines
     assert await there.resolve("ADA11111") == "canonical"
 
 
@@ -192,7 +192,7 @@ async def test_equal_faults_are_one_line(backfill: Backfill, tmp_path: Path) -> 
     source = written(tmp_path / "users.jsonl", *[b"{"] * 25, latin, *(a_user(f"user{n}", "?") for n in range(21)))
 
     shown = await backfill("plan", "--source", str(source))
-    document = told(await backfill("plan", "--source", str(source), "--json"))
+    document = read(await backfill("plan", "--source", str(source), "--json"))
 
     assert (
         "  25 lines (1, 2, 3, 4, 5, ...): the line is no JSON object\n  line 26: the line is not UTF-8\n"
@@ -211,12 +211,12 @@ async def test_a_source_without_a_user_is_no_plan(backfill: Backfill, tmp_path: 
     source = written(tmp_path / "users.jsonl", *lines)
 
     shown = await backfill("plan", "--source", str(source))
-    document = told(await backfill("plan", "--source", str(source), "--json"), 1)
+    document = read(await backfill("plan", "--source", str(source), "--json"), 1)
 
     assert shown.exit_code == 1
     assert "nothing was planned" in shown.stderr
     assert sum(fault["lines"] for fault in document["malformed_reasons"]) == len([line for line in lines if line])
-    assert told(await backfill("status", "--json"))["items"] == []
+    assert read(await backfill("status", "--json"))["items"] == []
 
 
 async def test_the_numbers_of_a_plan_add_up(backfill: Backfill, tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ async def test_words_for_no_value_are_missing_values(backfill: Backfill, tmp_pat
     )
 
     shown = await backfill("plan", "--source", str(source))
-    plan = told(await backfill("plan", "--source", str(source), "--json"))
+    plan = read(await backfill("plan", "--source", str(source), "--json"))
     assert "see --null: NULL (1), null (1), N/A (1)" in shown.stdout
     assert plan["plan"]["absent_words"] == {"NULL": 1, "null": 1, "N/A": 1}
     assert (plan["plan"]["missing"], plan["plan"]["kept"], plan["plan"]["edges"]["rows"]) == (1, 1, 1)
@@ -267,7 +267,7 @@ async def test_words_for_no_value_are_missing_values(backfill: Backfill, tmp_pat
     assert await there.resolve("NULL") == "unknown"
     assert (await backfill("verify", "--plan", plan["plan_hash"])).exit_code == 0
 
-    own = told(await backfill("plan", "--source", str(source), "--json", "--null", ""))["plan"]
+    own = read(await backfill("plan", "--source", str(source), "--json", "--null", ""))["plan"]
     assert (own["absent_words"], own["missing"]) == ({}, 0)
 
 
@@ -280,7 +280,7 @@ async def test_only_machines_read_checksums(backfill: Backfill, source: Path) ->
         await backfill("verify", "--plan", plan_hash, "--json"),
     )
 
-    (brought,) = [check for check in told(document)["checks"] if check["name"] == "points_brought"]
+    (brought,) = [check for check in read(document)["checks"] if check["name"] == "points_brought"]
     assert re.fullmatch(r"1 rows, -?\d+", brought["expected"])
     assert brought["expected"].partition(", ")[2] not in shown.stdout
     assert "1 rows" in shown.stdout
@@ -302,7 +302,7 @@ async def test_a_plan_is_found_by_its_beginning(backfill: Backfill, source: Path
 
     refused = refusal(await backfill("status", "--plan", plan_hash[:12]))
     assert refused == "two plans start with this hash; give more of it"
-    assert len(told(await backfill("status", "--plan", plan_hash, "--json"))["items"]) == 1
+    assert len(read(await backfill("status", "--plan", plan_hash, "--json"))["items"]) == 1
 
 
 async def test_only_what_fits_is_done(backfill: Backfill, source: Path) -> None:
@@ -348,7 +348,7 @@ async def test_columns_of_a_table_are_named(backfill: Backfill, tmp_path: Path) 
     text = source.rename(tmp_path / "users.txt")
 
     assert "--map user_id=NAME" in refusal(await backfill("plan", "--source", str(text), "--format", "csv"))
-    plan = told(
+    plan = read(
         await backfill(
             *("plan", "--source", str(text), "--format", "csv", "--json"),
             *("--map", "user_id=id", "--map", "code=ref", "--chunk", "1"),
@@ -357,7 +357,7 @@ async def test_columns_of_a_table_are_named(backfill: Backfill, tmp_path: Path) 
     assert (plan["kept"], plan["ignored_columns"]) == (1, ["age"])
     assert (plan["options"]["kind"], plan["options"]["names"]) == ("csv", {"user_id": "id", "code": "ref"})
     upper = text.rename(source)
-    assert told(await backfill("plan", "--source", str(upper), "--map", "user_id=id", "--json"))["plan"]["minted"] == 1
+    assert read(await backfill("plan", "--source", str(upper), "--map", "user_id=id", "--json"))["plan"]["minted"] == 1
 
 
 @pytest.mark.parametrize(
@@ -379,13 +379,13 @@ async def test_columns_of_a_table_are_named(backfill: Backfill, tmp_path: Path) 
         ["undo"],
     ],
 )
-async def test_what_makes_no_sense_is_told_before_anything_is_done(arguments: list[str]) -> None:
-    told = await asyncio.to_thread(
+async def test_nonsense_is_refused_before_anything_is_done(arguments: list[str]) -> None:
+    refused = await asyncio.to_thread(
         CliRunner().invoke, main, ["backfill", *arguments], env=on("postgresql://nowhere:1/x")
     )
 
-    assert (told.exit_code, told.stdout) == (2, "")
-    assert told.stderr
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ async def test_a_source_that_is_a_database_needs_its_password_each_time(
         "INSERT INTO auth.users VALUES ('ada', 1, '{\"ref\": \"ADA11111\"}')"
     )
     place = with_database(server[0], database_name(dsn))
-    plan = told(await backfill("plan", "--source", place, "--metadata-field", "ref", "--json"))
+    plan = read(await backfill("plan", "--source", place, "--metadata-field", "ref", "--json"))
     assert (plan["plan"]["kept"], plan["plan"]["options"]["metadata_field"]) == (1, "ref")
 
     applied = await backfill("apply", "--plan", plan["plan_hash"], "--yes", "--source", place)
@@ -496,10 +496,10 @@ async def test_ctrl_c_ends_with_a_sentence_and_it_goes_on_from_there(
     assert status == 130, runner.output
     assert runner.output.splitlines()[-1].startswith("tallystick: stopped; ")
     assert "Traceback" not in runner.output
-    (item,) = told(await backfill("status", "--json"))["items"]
+    (item,) = read(await backfill("status", "--json"))["items"]
     assert (item["state"], item["done"]["users"]) == ("applying", 2)
 
-    again = told(await backfill("apply", "--plan", plan_hash, "--yes", "--json"))
+    again = read(await backfill("apply", "--plan", plan_hash, "--yes", "--json"))
     assert (again["state"], again["done"]["users"]) == ("applied", 6)
     assert await there.resolve("CODE5") == "canonical"
 

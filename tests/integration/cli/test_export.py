@@ -86,13 +86,13 @@ async def test_every_kind_can_be_exported(connected: Installation, there: World,
     assert exported.stdout.endswith("}\n")
 
 
-async def test_a_file_has_the_mode_of_all_new_files_and_machines_are_told_what_it_holds(
+async def test_a_file_has_the_mode_of_all_new_files_and_machines_get_its_content_in_json(
     connected: Installation, there: World
 ) -> None:
-    told = connected.run("export", "codes", "--output", "codes.jsonl", "--json")
+    finished = connected.run("export", "codes", "--output", "codes.jsonl", "--json")
 
-    assert (told.returncode, told.stderr) == (0, "")
-    assert json.loads(told.stdout) == {"kind": "codes", "format": "jsonl", "rows": 2, "output": "codes.jsonl"}
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert json.loads(finished.stdout) == {"kind": "codes", "format": "jsonl", "rows": 2, "output": "codes.jsonl"}
     file = connected.folder / "codes.jsonl"
     assert len(file.read_text(encoding="utf-8").splitlines()) == 2
     (connected.folder / "another").touch()
@@ -125,7 +125,7 @@ async def test_a_dash_is_standard_output(connected: Installation, there: World) 
 
 
 @pytest.mark.parametrize(
-    ("output", "told"),
+    ("output", "sentence"),
     [
         ("/dev/null", "standard output"),
         ("pipe", "standard output"),
@@ -134,7 +134,7 @@ async def test_a_dash_is_standard_output(connected: Installation, there: World) 
     ],
 )
 def test_what_can_be_no_file_is_refused_before_anything_is_read(
-    connected: Installation, output: str, told: str
+    connected: Installation, output: str, sentence: str
 ) -> None:
     os.mkfifo(connected.folder / "pipe")
     (connected.folder / "loop").symlink_to("loop")
@@ -142,13 +142,13 @@ def test_what_can_be_no_file_is_refused_before_anything_is_read(
     refused = connected.run("export", "codes", "--output", output, "--force")
 
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert told in refused.stderr
+    assert sentence in refused.stderr
     assert "Traceback" not in refused.stderr
     assert left(connected) == ["loop", "pipe"]
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
-async def test_one_that_is_told_to_end_leaves_no_file(
+async def test_one_that_gets_a_signal_leaves_no_file(
     connected: Installation, there: World, dsn: str, how: signal.Signals, status: int
 ) -> None:
     async with session(dsn) as owner, owner.transaction():

@@ -12,7 +12,7 @@ from tests.processes.service import Process
 from tests.worlds.switchboards import DEFAULTS
 
 
-def told(connected: Installation, *arguments: str, **environment: str) -> dict[str, dict[str, Any]]:
+def listed(connected: Installation, *arguments: str, **environment: str) -> dict[str, dict[str, Any]]:
     ran = connected.run("flags", *arguments, "--json", **environment)
     assert ran.returncode == 0, ran.stderr
     return {item["name"]: item for item in json.loads(ran.stdout)["items"]}
@@ -33,7 +33,7 @@ def test_people_read_how_each_stands_and_what_it_does(connected: Installation) -
 
 
 def test_nothing_but_a_meaning_is_broken_where_the_terminal_is_narrow(connected: Installation) -> None:
-    state = told(connected, "set", "points_enabled", "off")["points_enabled"]
+    state = listed(connected, "set", "points_enabled", "off")["points_enabled"]
 
     shown = connected.run("flags", COLUMNS="40").stdout
 
@@ -42,10 +42,10 @@ def test_nothing_but_a_meaning_is_broken_where_the_terminal_is_narrow(connected:
     assert "…" not in shown
 
 
-def test_machines_are_told_in_json(connected: Installation) -> None:
+def test_machines_get_json(connected: Installation) -> None:
     nobody = {"updated_at": None, "updated_by": None}
 
-    shown = told(connected, TALLYSTICK_FLAGS="webhook_enabled=off")
+    shown = listed(connected, TALLYSTICK_FLAGS="webhook_enabled=off")
 
     assert shown == {
         flag: {"name": flag, "enabled": is_on, "pinned": False, **nobody} for flag, is_on in DEFAULTS.items()
@@ -53,15 +53,15 @@ def test_machines_are_told_in_json(connected: Installation) -> None:
 
 
 def test_a_switch_is_kept_with_who_and_when(connected: Installation) -> None:
-    switched = told(connected, "set", "points_enabled", "off")
+    switched = listed(connected, "set", "points_enabled", "off")
 
     assert switched.keys() == {"points_enabled"}
     state = switched["points_enabled"]
     assert (state["enabled"], state["pinned"]) == (False, False)
     assert state["updated_by"].endswith(" (command line)")
     assert not is_user_id(state["updated_by"])
-    assert told(connected)["points_enabled"] == state
-    assert told(connected, "set", "points_enabled", "on")["points_enabled"]["enabled"] is True
+    assert listed(connected)["points_enabled"] == state
+    assert listed(connected, "set", "points_enabled", "on")["points_enabled"]["enabled"] is True
 
 
 def test_machines_may_ask_for_json_before_the_command_too(connected: Installation) -> None:
@@ -89,7 +89,7 @@ def test_a_refusal_says_why_and_switches_nothing(
     assert (refused.returncode, refused.stdout) == (status, "")
     assert reason in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert {name: item["updated_at"] for name, item in told(connected).items()} == dict.fromkeys(Flag)
+    assert {name: item["updated_at"] for name, item in listed(connected).items()} == dict.fromkeys(Flag)
 
 
 @pytest.mark.parametrize("arguments", [["flags"], ["flags", "set", "points_enabled", "off"]])
@@ -111,7 +111,7 @@ def test_every_worker_of_every_server_follows(connected: Installation) -> None:
             until_ready(servers[0].address)
 
     for state, pending in (("off", True), ("on", False)):
-        told(connected, "set", "ensure_on_read_enabled", state)
+        listed(connected, "set", "ensure_on_read_enabled", state)
 
         for worker in workers_of(servers[0]):
             with standing_still(worker):

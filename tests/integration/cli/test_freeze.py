@@ -29,7 +29,7 @@ async def seen(dsn: str, user: str) -> None:
         await owner.execute("INSERT INTO tallystick.users (user_id, created_at) VALUES ($1, now())", user)
 
 
-def told(connected: Installation, *arguments: str) -> list[dict[str, Any]]:
+def accounts_after(connected: Installation, *arguments: str) -> list[dict[str, Any]]:
     ran = connected.run(*arguments, "--json")
     assert ran.returncode == 0, ran.stderr
     items: list[dict[str, Any]] = json.loads(ran.stdout)["items"]
@@ -38,9 +38,9 @@ def told(connected: Installation, *arguments: str) -> list[dict[str, Any]]:
 
 async def test_accounts_are_frozen_and_thawed_one_by_one_or_together(connected: Installation, dsn: str) -> None:
     await seen(dsn, "ada")
-    points = told(connected, "freeze", "ada", "--unit", "points")
-    both = told(connected, "freeze", "ada")
-    thawed = told(connected, "thaw", "ada", "--unit", "credits")
+    points = accounts_after(connected, "freeze", "ada", "--unit", "points")
+    both = accounts_after(connected, "freeze", "ada")
+    thawed = accounts_after(connected, "thaw", "ada", "--unit", "credits")
 
     assert [(account["unit"], account["balance"], account["version"]) for account in points] == [("points", 0, 0)]
     assert [account["unit"] for account in both] == ["credits", "points"]

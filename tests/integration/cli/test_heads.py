@@ -59,7 +59,7 @@ def test_a_head_without_end_is_cut_off_and_takes_no_memory(
     assert answer(server.address, "/healthz") is not None
 
 
-def test_a_head_that_is_too_long_by_little_is_told_so(connection: socket.socket) -> None:
+def test_a_head_that_is_too_long_by_little_gets_431(connection: socket.socket) -> None:
     connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\na: " + b"x" * 40_000 + b"\r\nconnection: close\r\n\r\n")
 
     said = b""

@@ -39,15 +39,15 @@ async def test_a_sound_database_is_ok_and_a_spoilt_one_is_not(connected: Install
     assert "the service may change what is history: referral_edges" in spoilt.stdout
 
 
-async def test_machines_are_told_the_reasons_in_json(connected: Installation, spoil: Spoil) -> None:
+async def test_machines_get_the_reasons_in_json(connected: Installation, spoil: Spoil) -> None:
     await spoil(UNGUARDED)
 
     spoilt = connected.run("check", "--json")
 
     assert spoilt.returncode == 1
-    told = json.loads(spoilt.stdout)
-    assert (told["ok"], told["reasons"]) == (False, ["row level security is not forced on: users"])
-    assert [row["check"] for row in told["checks"] if row["state"] == "no"] == ["schema"]
+    report = json.loads(spoilt.stdout)
+    assert (report["ok"], report["reasons"]) == (False, ["row level security is not forced on: users"])
+    assert [row["check"] for row in report["checks"] if row["state"] == "no"] == ["schema"]
 
 
 def test_a_check_names_the_secret_that_a_server_would_miss(installation: Installation, dsn: str) -> None:
@@ -129,7 +129,7 @@ async def test_promises_that_are_kept_and_broken_are_counted(connected: Installa
     assert rows == {promise: "1" if name == BROKEN else "0" for name, promise in PROMISES.items()}
 
 
-async def test_machines_are_told_the_promises_in_json(connected: Installation, spoil: Spoil) -> None:
+async def test_machines_get_the_promises_in_json(connected: Installation, spoil: Spoil) -> None:
     await spoil(MISCOUNTED)
 
     broken = connected.run("invariants", "--json")

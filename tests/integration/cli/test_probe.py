@@ -50,8 +50,8 @@ async def test_a_server_is_ready_until_its_database_is_spoilt_and_then_says_why(
     reason = "row level security is not forced on: users"
     unready = connected.run("probe", address)
     assert (unready.returncode, unready.stderr) == (1, f"tallystick: not ready: {reason}\n")
-    told = connected.run("probe", address, "--json")
-    assert (told.returncode, json.loads(told.stdout)) == (1, {"status": "not ready", "reasons": [reason]})
+    finished = connected.run("probe", address, "--json")
+    assert (finished.returncode, json.loads(finished.stdout)) == (1, {"status": "not ready", "reasons": [reason]})
 
 
 def test_where_nobody_listens_the_answer_is_no() -> None:
@@ -63,7 +63,7 @@ def test_where_nobody_listens_the_answer_is_no() -> None:
     assert silent.stderr == "tallystick: no answer from 127.0.0.1: ConnectionRefusedError\n"
 
 
-def test_it_waits_no_longer_than_it_is_told_to() -> None:
+def test_it_waits_no_longer_than_its_limit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"http://127.0.0.1:{mute.getsockname()[1]}"
         silent = CliRunner().invoke(main, ["probe", address, "--seconds", "0.1"])

@@ -69,8 +69,8 @@ async def rights(dsn: str) -> tuple[bool, bool]:
 
 
 def found(result: Result) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(result.stdout)
-    return told
+    finished: dict[str, Any] = json.loads(result.stdout)
+    return finished
 
 
 def item(invite_id: str, *, seats: int, counted: int, users: int, rows: int) -> dict[str, object]:
@@ -83,14 +83,14 @@ async def test_where_all_is_well_it_says_so_and_changes_nothing(reconcile: Recon
     before = await stored(dsn)
 
     for arguments in ([], ["--apply"]):
-        told = await reconcile(*arguments)
-        assert (told.exit_code, told.stdout) == (0, "every invite is as it should be\n")
-    told = await reconcile("--json", "--apply")
-    assert (told.exit_code, found(told)) == (0, {"repaired": False, "has_key": True, "items": []})
+        finished = await reconcile(*arguments)
+        assert (finished.exit_code, finished.stdout) == (0, "every invite is as it should be\n")
+    finished = await reconcile("--json", "--apply")
+    assert (finished.exit_code, found(finished)) == (0, {"repaired": False, "has_key": True, "items": []})
     assert await stored(dsn) == before
 
 
-async def test_counters_that_differ_are_reported_and_left_alone_until_it_is_told_to_repair_them(
+async def test_counters_that_differ_are_reported_and_left_alone_until_it_is_asked_to_repair_them(
     reconcile: Reconcile, spoil: Spoil, dsn: str
 ) -> None:
     await spoil(f"{SOUND}; {MISCOUNTED}")

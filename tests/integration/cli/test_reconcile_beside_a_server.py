@@ -35,7 +35,7 @@ async def test_seats_that_are_taken_meanwhile_are_counted_too(
     server = await asyncio.to_thread(lambda: installation.serve(**environment))
     postmaster = installation.postmaster
     repaired = asyncio.Event()
-    told: list[int] = []
+    statuses: list[int] = []
 
     async def redeem(client: int) -> None:
         async with connected(server.address) as connection:
@@ -43,7 +43,7 @@ async def test_seats_that_are_taken_meanwhile_are_counted_too(
             while not repaired.is_set() or turn < 2 * INVITES:
                 headers = {"authorization": f"Bearer {good_token(sub=f'user-{client}-{turn}')}"}
                 body = {"code": f"CODE{turn % INVITES}"}
-                told.append((await connection.post("/api/invites/redeem", body, headers)).status)
+                statuses.append((await connection.post("/api/invites/redeem", body, headers)).status)
                 turn += 1
 
     async with session(Cluster(installation.data).dsn("postgres", DATABASE)) as superuser:
@@ -58,6 +58,6 @@ async def test_seats_that_are_taken_meanwhile_are_counted_too(
 
     assert run.returncode == 0, run.stderr
     assert len(json.loads(run.stdout)["items"]) == INVITES
-    assert set(told) == {200}
+    assert set(statuses) == {200}
     assert is_right
     assert installation.postmaster == postmaster

@@ -1,4 +1,4 @@
-"""`tallystick reconcile metadata`: what differs is told, and repaired where that is asked for."""
+"""`tallystick reconcile metadata`: differences are reported, and repaired on demand."""
 
 import asyncio
 import json
@@ -39,13 +39,13 @@ def reconcile(dsn: str) -> Reconcile:
 
 async def test_where_all_is_well_it_says_so(reconcile: Reconcile) -> None:
     for arguments in ([], ["--apply"]):
-        told = await reconcile(*arguments)
-        assert (told.exit_code, told.stdout) == (0, "code book and legacy metadata say the same\n")
-    told = await reconcile("--json")
-    assert (told.exit_code, json.loads(told.stdout)) == (0, {"repaired": False, **NOTHING})
+        ran = await reconcile(*arguments)
+        assert (ran.exit_code, ran.stdout) == (0, "code book and legacy metadata say the same\n")
+    ran = await reconcile("--json")
+    assert (ran.exit_code, json.loads(ran.stdout)) == (0, {"repaired": False, **NOTHING})
 
 
-async def test_drift_is_counted_and_left_alone_until_it_is_told_to_repair_it(
+async def test_drift_is_counted_and_left_alone_until_it_is_asked_to_repair_it(
     reconcile: Reconcile, moving: World
 ) -> None:
     await moving.imported("ada", "1234")
@@ -77,11 +77,11 @@ async def test_a_page_that_cannot_be_looked_at_is_a_sentence(
         raise StoreUnavailable("57014")
 
     monkeypatch.setattr(PostgresMetadataMirror, "drift", stall)
-    told = await reconcile(*arguments)
+    ran = await reconcile(*arguments)
 
-    assert (told.exit_code, type(told.exception)) == (1, SystemExit)
-    assert told.stderr == "tallystick: 1 users could not be looked at, for the database did not do it; run it again\n"
-    assert "say the same" not in told.stdout
+    assert (ran.exit_code, type(ran.exception)) == (1, SystemExit)
+    assert ran.stderr == "tallystick: 1 users could not be looked at, for the database did not do it; run it again\n"
+    assert "say the same" not in ran.stdout
 
 
 async def test_a_database_that_stalls_is_a_sentence(reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,10 +89,10 @@ async def test_a_database_that_stalls_is_a_sentence(reconcile: Reconcile, monkey
         raise StoreUnavailable("57014")
 
     monkeypatch.setattr(PostgresMetadataMirror, "users", stall)
-    told = await reconcile("--apply")
+    ran = await reconcile("--apply")
 
-    assert (told.exit_code, type(told.exception)) == (1, SystemExit)
-    assert told.stderr == "tallystick: the database cannot answer now; ask again\n"
+    assert (ran.exit_code, type(ran.exception)) == (1, SystemExit)
+    assert ran.stderr == "tallystick: the database cannot answer now; ask again\n"
 
 
 async def test_a_database_that_was_never_migrated_is_a_sentence(unmigrated: Installation) -> None:

@@ -35,7 +35,7 @@ def test_a_caller_who_reads_the_address_finds_it_open(installation: Installation
     assert answer(server.wait_until_listening(), "/healthz") is not None
 
 
-def test_it_ends_with_success_when_it_is_told_to_and_keeps_its_data(installation: Installation) -> None:
+def test_it_ends_with_success_on_a_signal_and_keeps_its_data(installation: Installation) -> None:
     first = installation.serve()
     code = installation.code_of("ada", first)
 
@@ -98,10 +98,10 @@ def test_a_request_that_takes_longer_than_the_end_may_is_cut_off_and_that_is_no_
 
         assert server.end() == 0
 
-    told = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
-    assert [line for line in told if line["level"] == "error"] == []
+    logged = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    assert [line for line in logged if line["level"] == "error"] == []
     # On a slow machine, a question of this test whether the server is ready may have been cut off too.
-    cut = {line["event"]: line["level"] for line in told if line.get("correlation_id") == "slow-request"}
+    cut = {line["event"]: line["level"] for line in logged if line.get("correlation_id") == "slow-request"}
     assert cut["request cut off by the end of the server"] == "warning"
 
 

@@ -1,4 +1,4 @@
-"""`tallystick users delete`: asked for twice, done once, and told to people and machines."""
+"""`tallystick users delete`: asked for twice, done once, and reported to people and machines."""
 
 import json
 import os

@@ -130,7 +130,7 @@ def test_pipelined_requests_with_upgrades_are_answered_in_order(server: Process)
     assert [answer.status for answer in answers] == [404, 404, 404, 200, 200, 200]
 
 
-def test_a_client_that_waits_for_100_continue_is_told_so(server: Process) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it(server: Process) -> None:
     raw = post("/api/invites/redeem", {"code": "NONESUCH"}, "Expect: 100-continue", CLOSE)
     head, _, body = raw.partition(b"\r\n\r\n")
     with connect(server.address) as connection:

@@ -97,7 +97,7 @@ async def test_a_commit_that_is_cut_once_is_answered_with_its_one_effect(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_while_every_commit_is_cut_nobody_is_told_of_a_failure_and_the_next_try_answers_the_one_effect(
+async def test_while_every_commit_is_cut_nobody_gets_a_failure_and_the_next_try_answers_the_one_effect(
     fault: Fault, wired_instances: list[tuple[Wire, Caller]], world: World
 ) -> None:
     shop = await Shop.opened(world)
@@ -111,9 +111,9 @@ async def test_while_every_commit_is_cut_nobody_is_told_of_a_failure_and_the_nex
         return "done" if lost.status_code == 200 else str(lost.json()["code"])
 
     asked = list(zip(KINDS * 3, USERS, wired_instances, strict=False))
-    told = await asyncio.gather(*(try_in_vain_and_again(kind, user, *wired) for kind, user, wired in asked))
+    replies = await asyncio.gather(*(try_in_vain_and_again(kind, user, *wired) for kind, user, wired in asked))
 
     # Before, nothing is ever stored; after, the second try finds it, and is cut off from its own end again.
-    assert set(told) == {"OUTCOME_UNKNOWN"}
+    assert set(replies) == {"OUTCOME_UNKNOWN"}
     for kind in KINDS:
         assert await shop.effects(kind) == {user: 1 for its, user, _ in asked if its == kind}

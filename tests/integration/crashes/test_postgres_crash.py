@@ -52,7 +52,7 @@ async def world(dsn: str) -> AsyncIterator[World]:
 
 
 class Load:
-    """Clients who mint, arrive and remint until they are told to stop, and write down what was acknowledged."""
+    """Clients who mint, arrive and remint until they are stopped, and write down what was acknowledged."""
 
     def __init__(self, instances: tuple[Caller, Caller], inviters_code: str) -> None:
         self._instances, self._inviters_code = instances, inviters_code

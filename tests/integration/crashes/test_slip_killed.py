@@ -30,7 +30,7 @@ class Snare(Wire):
     """Kills the server at a step of the transaction that answers a keyed request.
 
     A step is a statement that is about to run, the commit among them; the last one is the commit's confirmation. The
-    claim of the key begins them. Statements are not kept by this server, so that each tells its text.
+    claim of the key begins them. Statements are not kept by this server, so that each has its text.
     """
 
     def __init__(self, dsn: str, folder: Path) -> None:
@@ -106,12 +106,12 @@ class Table:
         self._installation, self._snare, self._server = installation, snare, server
 
     async def is_fatal(self, slip: Slip, *, step: int) -> bool:
-        """Complete a slip, and tell whether there was such a step: then the server was killed at it."""
+        """Complete a slip, and return whether there was such a step: then the server was killed at it."""
         self._snare.set_at(step, self._server.pid)
         return await self._dies_of(slip)
 
     async def confirmation_is_fatal(self, slip: Slip) -> bool:
-        """Complete a slip, and tell whether the server was killed when its commit was confirmed."""
+        """Complete a slip, and return whether the server was killed when its commit was confirmed."""
         self._snare.set_at_the_confirmation(self._server.pid)
         return await self._dies_of(slip)
 

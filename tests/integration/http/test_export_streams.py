@@ -119,7 +119,7 @@ async def test_an_export_that_fails_in_the_middle_does_not_look_whole(
             finally:
                 await superuser.execute("GRANT SELECT ON referral_edges TO tallystick_app")
 
-    until_true(lambda: "InsufficientPrivilegeError" in process.output, "nobody was told why")
+    until_true(lambda: "InsufficientPrivilegeError" in process.output, "no log line says why")
     assert (await http.get("/api/admin/export/codes")).status_code == 200
 
 

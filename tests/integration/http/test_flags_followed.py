@@ -40,17 +40,17 @@ async def living(database_url: str, *replacements: Provider, **changes: Any) -> 
     """Run a server from the start of its life to its end, and return a nameless caller."""
     given = settings(database_url=database_url, **changes)
     server = Server(partial(build, given, "postgres", *replacements))
-    told: asyncio.Queue[Any] = asyncio.Queue()
+    messages: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-    await told.put({"type": "lifespan.startup"})
-    life = asyncio.create_task(server({"type": "lifespan"}, told.get, said.put))  # type: ignore[arg-type]  # as servers do
+    await messages.put({"type": "lifespan.startup"})
+    life = asyncio.create_task(server({"type": "lifespan"}, messages.get, said.put))  # type: ignore[arg-type]  # as servers do
     try:
         assert (await said.get())["type"] == "lifespan.startup.complete"
         transport = httpx2.ASGITransport(cast("Any", server), client=("203.0.113.7", 50000))
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as http:
             yield Caller(http)
     finally:
-        await told.put({"type": "lifespan.shutdown"})
+        await messages.put({"type": "lifespan.shutdown"})
         await life
 
 

@@ -43,8 +43,8 @@ async def logged(dsn: str, *replacements: Provider) -> AsyncIterator[tuple[Calle
 
 
 def requests_of(lines: io.StringIO) -> list[dict[str, Any]]:
-    told = [json.loads(line) for line in lines.getvalue().splitlines()]
-    return [line for line in told if line["event"] == "request"]
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    return [line for line in logged if line["event"] == "request"]
 
 
 async def count_of(anyone: Caller, cause: str) -> float:
@@ -154,7 +154,7 @@ async def test_a_disk_that_is_full(dsn: str) -> None:
     assert "No space left" not in json.dumps(problem)
 
 
-async def test_readiness_tells_callers_the_reason_and_operators_the_servers_words(owner_dsn: str) -> None:
+async def test_readiness_gives_callers_the_reason_and_operators_the_servers_words(owner_dsn: str) -> None:
     async with logged(login_of(owner_dsn, "nobody", "hunter2")) as (anyone, lines):
         reply = await anyone.get("/readyz")
 

@@ -32,10 +32,10 @@ TAGS = {
     "+4599887766",
     "hash of leaver pass",
     "reward of leaver",
-    "told by leaver",
+    "written by leaver",
     "key-of-leaver",
 }
-"""What names the user, as it was told; each is stored somewhere before the deletion."""
+"""Values that name the user; each is stored somewhere before the deletion."""
 GOING = [
     (table, column)
     for table, columns in DISPOSITIONS.items()
@@ -85,9 +85,9 @@ async def fill(world: World, reader: Session) -> None:
     await world.an_account(USER, balance=100)
     await world.purchase(USER, await world.a_reward(owner="friend"))
     hers = await world.a_reward(owner=USER)
-    await world.change(hers, name="reward of leaver", description="told by leaver")
+    await world.change(hers, name="reward of leaver", description="written by leaver")
     await world.arrive(USER, code, profile=profile, key="key-of-leaver")
-    await world.tell("updated", USER, profile=profile)
+    await world.deliver("updated", USER, profile=profile)
     await world.sign_in("leaver.mail@tagged.example", "leaver pass")
     await world.award(USER, 5)
     await world.complete(await world.a_slip(USER))
@@ -123,16 +123,16 @@ async def values(reader: Session, table: str, column: str) -> list[object]:
 
 
 async def test_every_column_of_the_schema_has_a_disposition_and_no_other_has(reader: Session) -> None:
-    told = {table: set(columns) for table, columns in DISPOSITIONS.items()}
+    declared = {table: set(columns) for table, columns in DISPOSITIONS.items()}
 
     found = {table: columns for table, columns in (await columns_of(reader)).items() if table not in ABOUT_NOBODY}
 
-    assert found == told, "src/domain/dispositions.py has to say what becomes of every column"
+    assert found == declared, "src/domain/dispositions.py has to say what becomes of every column"
 
 
 async def test_tables_about_nobody_exist_and_name_nobody(world: World, reader: Session) -> None:
     await fill(world, reader)
-    await world.tell("updated", USER)
+    await world.deliver("updated", USER)
     rows = await dump(reader)
 
     assert rows.keys() >= ABOUT_NOBODY.keys()

@@ -88,7 +88,7 @@ class TestOwnership:
 
         assert postmaster(cluster_folder) == left
 
-    def test_a_second_owner_is_refused_and_told_what_to_do(self, cluster: Cluster, cluster_folder: Path) -> None:
+    def test_a_second_owner_is_refused_with_what_to_do(self, cluster: Cluster, cluster_folder: Path) -> None:
         cluster.start()
 
         with pytest.raises(ClusterInUse, match=f"another tallystick uses {cluster_folder}; stop it, or choose another"):

@@ -48,17 +48,17 @@ class Wallets(RuleBasedStateMachine):
 
     @rule(name=NAMES, amount=AMOUNTS, event=EVENTS, key=KEYS)
     def grant(self, name: str, amount: int, event: str | None, key: str | None) -> None:
-        self._twins.tell(lambda world: world.grant(name, amount, event=event, key=key))
+        self._twins.run(lambda world: world.grant(name, amount, event=event, key=key))
 
     @rule(names=st.lists(NAMES, min_size=2, max_size=5), amount=AMOUNTS, event=EVENTS)
     def grant_together(self, names: list[str], amount: int, event: str | None) -> None:
-        self._twins.tell(
+        self._twins.run(
             lambda world: world.grant_credits([Keyed(world.grant_command(name, amount, event=event)) for name in names])
         )
 
     @rule(target=rewards, name=NAMES, cost=COSTS)
     def offer(self, name: str, cost: int) -> Any:
-        offered = self._twins.tell(lambda world: world.a_reward(cost=cost, owner=name))
+        offered = self._twins.run(lambda world: world.a_reward(cost=cost, owner=name))
         if not isinstance(offered, Reward):
             return multiple()
         self._offered[offered.reward_id] = offered
@@ -67,11 +67,11 @@ class Wallets(RuleBasedStateMachine):
     @rule(reward=rewards, name=st.none() | NAMES, cost=st.none() | COSTS, active=st.sampled_from([None, True, False]))
     def change(self, reward: Reward, name: str | None, cost: int | None, active: bool | None) -> None:
         changes = {name: value for name, value in (("cost", cost), ("active", active)) if value is not None}
-        self._twins.tell(lambda world: world.change(reward, by=name, **changes))
+        self._twins.run(lambda world: world.change(reward, by=name, **changes))
 
     @rule(reward=rewards, name=NAMES, order_id=ATTEMPTS, key=KEYS)
     def purchase(self, reward: Reward, name: str, order_id: str | None, key: str | None) -> None:
-        self._twins.tell(lambda world: world.purchase(name, reward, order_id=order_id, key=key))
+        self._twins.run(lambda world: world.purchase(name, reward, order_id=order_id, key=key))
 
     @rule(target=rewards, name=st.sampled_from(USERS[:2]))
     def purchase_again(self, name: str) -> Reward:
@@ -88,7 +88,7 @@ class Wallets(RuleBasedStateMachine):
             placed = [world.order(name, reward) for name, reward in orders]
             return world.order_batch(*placed) if as_basket else world.purchase_together(*placed)
 
-        self._twins.tell(buy)
+        self._twins.run(buy)
 
     @rule(
         target=invites,
@@ -99,7 +99,7 @@ class Wallets(RuleBasedStateMachine):
     def make_invite(self, max_uses: int, is_same: bool, hours: int | None) -> Any:
         code = "SAME" if is_same else None
         expires_in = timedelta(hours=hours) if hours is not None else None
-        made = self._twins.tell(lambda world: world.an_invite(max_uses=max_uses, code=code, expires_in=expires_in))
+        made = self._twins.run(lambda world: world.an_invite(max_uses=max_uses, code=code, expires_in=expires_in))
         if not isinstance(made, Invite):
             return multiple()
         self._made[made.invite_id] = made
@@ -107,11 +107,11 @@ class Wallets(RuleBasedStateMachine):
 
     @rule(invite=invites, name=st.sampled_from([None, None, "ada"]), manages=st.booleans())
     def revoke(self, invite: Invite, name: str | None, manages: bool) -> None:
-        self._twins.tell(lambda world: world.revoke(invite, by=name, manages=manages))
+        self._twins.run(lambda world: world.revoke(invite, by=name, manages=manages))
 
     @rule(invite=invites, name=NAMES, attempt=ATTEMPTS, key=KEYS)
     def redeem(self, invite: Invite, name: str, attempt: str | None, key: str | None) -> None:
-        self._twins.tell(lambda world: world.redeem(name, invite.code.lower(), attempt=attempt, key=key))
+        self._twins.run(lambda world: world.redeem(name, invite.code.lower(), attempt=attempt, key=key))
 
     @rule(target=invites)
     def redeem_one_too_many(self) -> Any:
@@ -123,7 +123,7 @@ class Wallets(RuleBasedStateMachine):
 
     @rule(redemptions=st.lists(st.tuples(NAMES, invites), min_size=2, max_size=6))
     def redeem_together(self, redemptions: list[tuple[str, Invite]]) -> None:
-        self._twins.tell(
+        self._twins.run(
             lambda world: world.redeem_together(*(world.redemption(name, invite.code) for name, invite in redemptions))
         )
 
@@ -134,16 +134,16 @@ class Wallets(RuleBasedStateMachine):
             command = world.sign_up_command(name, invite.code, email=email, phone_verified=True)
             return world.sign_up(command, key=key)
 
-        self._twins.tell(sign_up)
+        self._twins.run(sign_up)
 
     @rule(name=NAMES, key=KEYS)
     def remint(self, name: str, key: str | None) -> None:
         self._twins.pass_time(seconds=1)  # aliases of one instant have no order
-        self._twins.tell(lambda world: world.remint(name, key=key))
+        self._twins.run(lambda world: world.remint(name, key=key))
 
     @rule(name=st.sampled_from(USERS[2:]))
     def delete(self, name: str) -> None:
-        self._twins.tell(lambda world: world.tell("deleted", name))
+        self._twins.run(lambda world: world.deliver("deleted", name))
 
     @rule(hours=st.sampled_from([0.25, 0.5, 2]))
     def wait(self, hours: float) -> None:
@@ -158,4 +158,4 @@ def test_whatever_is_done_both_say_and_show_the_same(twins: Twins) -> None:
     run(Wallets, twins, examples=35)
 
     assert twins.broken_promises() == []
-    assert set(twins.told) >= EXPECTED
+    assert set(twins.outcomes) >= EXPECTED

@@ -45,24 +45,24 @@ class Points(RuleBasedStateMachine):
         self._twins = twins
         twins.start_over()
         for user in USERS:
-            twins.tell(lambda world, user=user: world.a_player(user))  # type: ignore[misc]  # bound in the loop
+            twins.run(lambda world, user=user: world.a_player(user))  # type: ignore[misc]  # bound in the loop
 
     @rule(name=NAMES, points=POINTS, staff=NAMES, reward=st.sampled_from([None, "gift"]), key=KEYS)
     def award(self, name: str, points: int, staff: str, reward: str | None, key: str | None) -> None:
-        self._twins.tell(lambda world: world.award(name, points, staff=staff, reward=reward, key=key))
+        self._twins.run(lambda world: world.award(name, points, staff=staff, reward=reward, key=key))
 
     @rule(name=st.sampled_from(USERS[:2]))
     def award_again(self, name: str) -> None:
         for staff in ("eve", "eve", name):
-            self._twins.tell(lambda world, staff=staff: world.award(name, 7, staff=staff, key=f"{staff}-for-{name}"))  # type: ignore[misc]  # bound in the loop
+            self._twins.run(lambda world, staff=staff: world.award(name, 7, staff=staff, key=f"{staff}-for-{name}"))  # type: ignore[misc]  # bound in the loop
 
     @rule(names=st.lists(NAMES, min_size=2, max_size=5), points=POINTS)
     def award_together(self, names: list[str], points: int) -> None:
-        self._twins.tell(lambda world: world.award_points([Keyed(world.award_command(name, points)) for name in names]))
+        self._twins.run(lambda world: world.award_points([Keyed(world.award_command(name, points)) for name in names]))
 
     @rule(earned=st.lists(st.tuples(NAMES, EARNED, EVENTS), min_size=1, max_size=5), key=KEYS)
     def accrue(self, earned: list[tuple[str, int, str | None]], key: str | None) -> None:
-        self._twins.tell(
+        self._twins.run(
             lambda world: world.accrue(*(world.earning(name, n, event=event) for name, n, event in earned), key=key)
         )
 
@@ -76,7 +76,7 @@ class Points(RuleBasedStateMachine):
         def open_it(world: World) -> Awaitable[object]:
             return world.a_slip(name, game=game, opened_at=world.clock.now() - timedelta(hours=hours))
 
-        opened = self._twins.tell(open_it)
+        opened = self._twins.run(open_it)
         if not isinstance(opened, Slip):
             return multiple()
         return opened
@@ -84,7 +84,7 @@ class Points(RuleBasedStateMachine):
     @rule(slip=slips, bet=BETS, ends=st.sampled_from([None, None, None, -1, 0, 1, 100]), key=KEYS)
     def complete(self, slip: Slip, bet: int | None, ends: int | None, key: str | None) -> None:
         closed_at = slip.opened_at + timedelta(hours=ends) if ends is not None else None
-        self._twins.tell(lambda world: world.complete(slip, bet=bet, closed_at=closed_at, key=key))
+        self._twins.run(lambda world: world.complete(slip, bet=bet, closed_at=closed_at, key=key))
 
     @rule(name=st.sampled_from(USERS[:2]))
     def bet_too_much(self, name: str) -> None:
@@ -92,7 +92,7 @@ class Points(RuleBasedStateMachine):
             begun = world.clock.now() - timedelta(days=365 * 900)
             return await world.complete(await world.a_slip(name, game="slots", opened_at=begun), bet=1_000_000_000)
 
-        self._twins.tell(bet)
+        self._twins.run(bet)
 
     @rule(name=st.sampled_from(USERS[:2]))
     def end_before_the_beginning(self, name: str) -> None:
@@ -100,30 +100,30 @@ class Points(RuleBasedStateMachine):
             slip = await world.a_slip(name, opened_at=world.clock.now() - timedelta(hours=1))
             return await world.complete(slip, closed_at=slip.opened_at - timedelta(seconds=1))
 
-        self._twins.tell(end)
+        self._twins.run(end)
 
     @rule(slips=st.lists(slips, min_size=2, max_size=5))
     def complete_together(self, slips: list[Slip]) -> None:
-        self._twins.tell(lambda world: world.complete_slips([Keyed(world.completion(slip)) for slip in slips]))
+        self._twins.run(lambda world: world.complete_slips([Keyed(world.completion(slip)) for slip in slips]))
 
     @rule(slips=st.lists(slips, min_size=1, max_size=4))
     def recover(self, slips: list[Slip]) -> None:
         def recovered(world: World) -> Awaitable[object]:
             return world.recover_slips([Keyed(RecoverSlip(slip.slip_id, world.clock.now())) for slip in slips])
 
-        self._twins.tell(recovered)
+        self._twins.run(recovered)
 
     @rule(slip=slips)
     def recover_event(self, slip: Slip) -> None:
-        self._twins.tell(lambda world: world.recover_event(slip.event))
+        self._twins.run(lambda world: world.recover_event(slip.event))
 
     @rule(target=slips, name=st.sampled_from(USERS[:2]))
     def close_in_vain(self, name: str) -> Any:
         self.switch(are_off=True)
         slip = self.open(name, "blackjack", hours=1)
         if isinstance(slip, Slip):
-            self._twins.tell(lambda world: world.complete(slip))
-            self._twins.tell(lambda world: world.recover_event(slip.event))
+            self._twins.run(lambda world: world.complete(slip))
+            self._twins.run(lambda world: world.recover_event(slip.event))
         return slip
 
     @rule()
@@ -131,7 +131,7 @@ class Points(RuleBasedStateMachine):
         async def swept(world: World) -> list[str]:
             return sorted(await world.sweep())
 
-        self._twins.tell(swept)
+        self._twins.run(swept)
 
     @rule(inviter=st.sampled_from(USERS), invitee=st.sampled_from([*USERS, UserId("eve"), UserId("fay")]))
     def arrive(self, inviter: str, invitee: str) -> None:
@@ -140,17 +140,17 @@ class Points(RuleBasedStateMachine):
             code = summary.code if summary is not None else None
             return await world.arrive(invitee, code or await world.mint(inviter))
 
-        self._twins.tell(arrived)
+        self._twins.run(arrived)
 
     @rule(name=st.sampled_from(USERS), is_frozen=st.booleans())
     def freeze(self, name: str, is_frozen: bool) -> None:
-        self._twins.tell(lambda world: world.freeze(name) if is_frozen else world.thaw(name))
+        self._twins.run(lambda world: world.freeze(name) if is_frozen else world.thaw(name))
 
     @rule(name=st.sampled_from(USERS[:2]))
     def award_in_vain(self, name: str) -> None:
         self.switch(are_off=False)
         self.freeze(name, is_frozen=True)
-        self._twins.tell(lambda world: world.award(name, 7, staff="eve"))
+        self._twins.run(lambda world: world.award(name, 7, staff="eve"))
 
     @rule(are_off=st.sampled_from([False, False, True]))
     def switch(self, are_off: bool) -> None:
@@ -158,7 +158,7 @@ class Points(RuleBasedStateMachine):
 
     @rule()
     def delete(self) -> None:
-        self._twins.tell(lambda world: world.tell("deleted", "dan"))
+        self._twins.run(lambda world: world.deliver("deleted", "dan"))
 
     @rule(minutes=st.sampled_from([1, 30, 60, 60, 600]))
     def wait(self, minutes: int) -> None:
@@ -191,4 +191,4 @@ def test_whatever_becomes_of_points_both_say_and_show_the_same(twins: Twins) -> 
     run(Points, twins, examples=40)
 
     assert twins.broken_promises() == []
-    assert set(twins.told) >= EXPECTED
+    assert set(twins.outcomes) >= EXPECTED

@@ -66,8 +66,8 @@ async def test_of_those_who_share_a_name_the_first_has_it_and_the_others_go_on(n
 
     async with running(settings(database_url=dsn), "postgres") as (anyone, _):
         for user, username in COLLIDING.items():
-            told = await anyone.named(user).post("/api/users/upsert", {"username": username, "display_name": "D"})
-            assert told.status_code == (200 if username == username.strip() and username.isascii() else 409), user
+            upserted = await anyone.named(user).post("/api/users/upsert", {"username": username, "display_name": "D"})
+            assert upserted.status_code == (200 if username == username.strip() and username.isascii() else 409), user
         assert (await anyone.named("eve").post("/api/users/upsert", {"username": "ADA"})).status_code == 409
         assert (await anyone.named("cid").post("/api/users/upsert", {"username": "ADA"})).status_code == 409
         await anyone.deliver({"type": "user.updated", "data": {"id": "cid", "display_name": "C", "username": "ada"}})

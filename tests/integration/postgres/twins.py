@@ -1,4 +1,4 @@
-"""One world twice: in memory and on PostgreSQL, with the same time and the same chance, told the same things."""
+"""One world twice: in memory and on PostgreSQL, with the same time and the same chance, for the same commands."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ from tallystick.domain.users import UserId
 from tests.integration.conftest import _empty, service_of
 from tests.worlds.world import World
 
-Tell = Callable[[World], Awaitable[Any]]
+Action = Callable[[World], Awaitable[Any]]
 
 
 class Twins:
@@ -35,7 +35,7 @@ class Twins:
         self._database = Database(service_of(dsn))
         self._runner.run(self._database.open())
         self._worlds: tuple[World, ...] = ()
-        self.told: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         """Which outcomes there were, by name."""
 
     def start_over(self) -> None:
@@ -47,11 +47,11 @@ class Twins:
         self._runner.run(self._database.close())
         self._runner.close()
 
-    def tell(self, something: Tell) -> Any:
+    def run(self, action: Action) -> Any:
         """Do the same in both, and return what came out of it; a refusal is returned, too."""
-        in_memory, on_postgres = (self._runner.run(_outcome(something, world)) for world in self._worlds)
+        in_memory, on_postgres = (self._runner.run(_outcome(action, world)) for world in self._worlds)
         assert _comparable(on_postgres) == _comparable(in_memory)
-        self.told.update(_names(in_memory))
+        self.outcomes.update(_names(in_memory))
         return in_memory
 
     def pass_time(self, **by: float) -> None:
@@ -81,9 +81,9 @@ class Twins:
         return [broken for world in self._worlds for broken in self._runner.run(world.broken_promises())]
 
 
-async def _outcome(something: Tell, world: World) -> Any:
+async def _outcome(action: Action, world: World) -> Any:
     try:
-        return await something(world)
+        return await action(world)
     except (Failure, Replayed) as outcome:
         return outcome
 
@@ -100,7 +100,7 @@ def _comparable(outcome: Any) -> Any:
 
 
 def run(machine: Callable[["Twins"], RuleBasedStateMachine], twins: "Twins", *, examples: int) -> None:
-    """Let a machine tell the twins what comes to its mind: the same things in every run."""
+    """Let a state machine run random commands on the twins: the same commands in every run."""
     run_state_machine_as_test(
         lambda: machine(twins),  # type: ignore[arg-type]  # a factory will do, says its documentation
         settings=settings(

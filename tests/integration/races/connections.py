@@ -32,8 +32,8 @@ class Connection:
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> Answer:
         """Send a request and return its answer; ConnectionLost where there is none."""
         raw = json.dumps(body).encode()
-        told = {"host": "tallystick", "content-type": "application/json", "content-length": len(raw), **headers}
-        head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+        sent = {"host": "tallystick", "content-type": "application/json", "content-length": len(raw), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         try:
             self._writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + raw)
             answered = await self._reader.readuntil(b"\r\n\r\n")

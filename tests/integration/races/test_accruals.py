@@ -72,9 +72,9 @@ async def test_eight_workers_in_opposite_orders_neither_lock_up_nor_lose_anythin
     worlds = workers(shared_database, WORKERS)
     outcomes = await asyncio.gather(*(work(number, own) for number, own in enumerate(worlds)))
 
-    told = Counter(type(outcome) for worked in outcomes for outcome in worked)
+    counts = Counter(type(outcome) for worked in outcomes for outcome in worked)
     each = WORKERS * ROUNDS * len(PLAYERS)
-    assert told == {Accrued: each, Completed: each, UpsertResult: each, Credited: WORKERS * ROUNDS}
+    assert counts == {Accrued: each, Completed: each, UpsertResult: each, Credited: WORKERS * ROUNDS}
     for player in PLAYERS:
         account = await world.points_of(player)
         assert (account.balance, account.version) == (WORKERS * ROUNDS * (10 + HOUR + 100 + 7), WORKERS * ROUNDS * 4)
@@ -188,9 +188,9 @@ async def test_deliveries_out_of_order_and_more_than_once_count_once(
         assert answer.status_code == 200, answer.text
         return ["again" if result.get("repeated") else str(result["outcome"]) for result in answer.json()["results"]]
 
-    told = Counter(outcome for batch in await in_waves(deliver, range(len(batches)), together=6) for outcome in batch)
+    counts = Counter(outcome for batch in await in_waves(deliver, range(len(batches)), together=6) for outcome in batch)
 
-    assert told == {"accrued": len(events), "again": 2 * len(events)}
+    assert counts == {"accrued": len(events), "again": 2 * len(events)}
     for player in PLAYERS:
         balance, amounts = await world.points_and_amounts(player)
         assert (balance, sorted(amounts)) == (210, list(range(1, 21)))

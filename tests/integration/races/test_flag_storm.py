@@ -62,7 +62,7 @@ async def servers(installation: Installation) -> AsyncIterator[list[Caller]]:
 
 
 class Crowd:
-    """Users and staff at work, and what they were told: who has which code, who came by whom, what was credited."""
+    """Users and staff at work, and the answers that they got: codes, inviters and credits."""
 
     def __init__(self, servers: list[Caller]) -> None:
         self._servers = servers

@@ -78,7 +78,7 @@ async def test_one_event_for_two_users_at_two_instances_is_one_users(
     outcomes = await in_waves(race, range(ROUNDS), together=10)
 
     assert [sorted(pair.values()) for pair in outcomes] == [["IDEMPOTENCY_MISMATCH", "done"]] * ROUNDS
-    given = {user for pair in outcomes for user, told in pair.items() if told == "done"}
+    given = {user for pair in outcomes for user, outcome in pair.items() if outcome == "done"}
     refused = {user for pair in outcomes for user in pair} - given
     found = await balances(world, given | refused)
     assert {user: found.get(user, (0, 0)) for user in refused} == dict.fromkeys(refused, (0, 0))
@@ -95,7 +95,7 @@ async def sessions(superuser: Session) -> set[int]:
 
 
 async def deadlocks(superuser: Session, still_there: set[int]) -> int:
-    """Return how many there were in this database; sessions have told of theirs when they have ended."""
+    """Return how many there were in this database; sessions report theirs when they have ended."""
     for pid in await sessions(superuser) - still_there:
         await superuser.execute("SELECT pg_terminate_backend($1, 30000)", pid)  # waits for its end
     await superuser.execute("SELECT pg_stat_clear_snapshot()")

@@ -1,4 +1,4 @@
-"""A row that somebody else holds: who wants it is told to ask again, and nobody else waits for long."""
+"""A row that another transaction holds: commands that need it are refused, and others wait only briefly."""
 
 import asyncio
 
@@ -24,8 +24,8 @@ async def test_only_who_wants_it_is_refused(new_database: NewDatabase, place: in
 
             answers = await asyncio.gather(*(award(anyone, player, 2) for player in players))
 
-        told = [(answer.status_code, answer.json().get("code")) for answer in answers]
-        assert told == [(503, "OVERLOADED") if player == players[place] else (200, None) for player in players]
+        replies = [(answer.status_code, answer.json().get("code")) for answer in answers]
+        assert replies == [(503, "OVERLOADED") if player == players[place] else (200, None) for player in players]
         assert (await award(anyone, players[place], 2)).status_code == 200
 
 

@@ -27,7 +27,7 @@ async def test_everybody_gets_a_seat_and_nobody_an_error(installation: Installat
     invite = await world.an_invite(max_uses=SEATS)
     servers = await asyncio.gather(*(asyncio.to_thread(installation.serve) for _ in range(2)))
     users = iter(range(USERS))
-    told: Counter[tuple[int, str]] = Counter()
+    counts: Counter[tuple[int, str]] = Counter()
     remaining: list[int] = []
 
     async def redeem(number: int) -> None:
@@ -35,12 +35,12 @@ async def test_everybody_gets_a_seat_and_nobody_an_error(installation: Installat
             for user in users:  # each connection takes the next one who waits
                 headers = {"authorization": f"Bearer {good_token(sub=f'user-{user}')}"}
                 status, body = await connection.post("/api/invites/redeem", {"code": invite.code}, headers)
-                told[status, str(body.get("code"))] += 1
+                counts[status, str(body.get("code"))] += 1
                 remaining.append(body.get("remaining", -1))
 
     await asyncio.gather(*(redeem(number) for number in range(CONNECTIONS)))
 
-    assert told == {(200, invite.code): USERS}
+    assert counts == {(200, invite.code): USERS}
     assert sorted(remaining) == list(range(SEATS - USERS, SEATS))
     assert (await world.invite(invite)).current_uses == USERS
     assert len(await world.seats(invite, limit=USERS + 1)) == USERS

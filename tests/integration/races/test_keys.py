@@ -19,7 +19,7 @@ Send = Callable[[Caller, str, str], Awaitable[httpx2.Response]]
 
 
 async def sent_many_ways(instances: tuple[Caller, Caller], send: Send, user: str, ways: int) -> set[bytes]:
-    """Return the different answers of those who were not told to wait."""
+    """Return the different answers of the requests that were not asked to wait."""
     answers = await asyncio.gather(*(send(instances[way % 2], user, "same") for way in range(ways)))
     done = [answer for answer in answers if answer.status_code < 300]
     waiting = [answer for answer in answers if answer.status_code >= 300]
@@ -94,9 +94,9 @@ async def test_one_key_for_different_purchases_buys_one_of_them(instances: tuple
             *(buy(instances[way % 2].named(user), rewards[way % len(rewards)], key="same") for way in range(ways))
         )
 
-        told = [outcome(answer) for answer in answers]
-        assert told.count("done") == 1
-        assert set(told) - {"done"} <= NOT_DONE
+        outcomes = [outcome(answer) for answer in answers]
+        assert outcomes.count("done") == 1
+        assert set(outcomes) - {"done"} <= NOT_DONE
 
     assert await balances(world, users) == dict.fromkeys(users, (990, 2))
     assert await world.broken_promises() == []
@@ -113,9 +113,9 @@ async def test_one_key_for_different_grants_gives_one_of_them(instances: tuple[C
             )
         )
 
-        told = [outcome(answer) for answer in answers]
-        assert told.count("done") == 1
-        assert set(told) - {"done"} <= NOT_DONE
+        outcomes = [outcome(answer) for answer in answers]
+        assert outcomes.count("done") == 1
+        assert set(outcomes) - {"done"} <= NOT_DONE
         assert {found for found in (await balances(world, users)).values() if found != (0, 0)} == {(10, 1)}
         assert sum(balance for balance, _ in (await balances(world, users)).values()) == 10
 

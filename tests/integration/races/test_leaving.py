@@ -130,7 +130,7 @@ async def test_what_nobody_could_wait_for_goes_with_the_next_round(world: World)
         await each.is_done.wait()
 
     await world.delete(ADA)
-    await world.tell("deleted", "newcomer")
+    await world.deliver("deleted", "newcomer")
     for each in (buying, offering):
         each.let_go.set()
     outcomes = [*await bought, *await offered]

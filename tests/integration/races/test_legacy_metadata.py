@@ -136,7 +136,7 @@ async def test_adoption_mints_and_deletions_of_one_user_leave_one_code_or_none(w
         await asyncio.gather(
             world.adopt_codes([Code(code)]),
             world.mint_outcome(user),
-            world.tell("deleted", user) if number % 2 else world.remint(user),
+            world.deliver("deleted", user) if number % 2 else world.remint(user),
         )
         await world.mirrored(user)
 
@@ -162,7 +162,7 @@ async def test_a_rollback_waits_for_an_adoption_that_runs_and_stops_the_next_one
 
 async def test_a_user_who_is_deleted_during_a_mirror_write_is_not_mirrored(world: World) -> None:
     await world.mint("ada")
-    overtaking = Overtaking(world, "mirror", "write", world.tell("deleted", "ada"))
+    overtaking = Overtaking(world, "mirror", "write", world.deliver("deleted", "ada"))
 
     await MirrorMetadata(overtaking, world.clock)([UserId("ada")])
     await overtaking.rival
@@ -201,7 +201,7 @@ async def test_who_looks_at_their_link_before_their_run_reaches_them_comes_with_
         )
 
     assert (await world.link("ada")).code == "12340"
-    await world.tell("created", "bob", profile=Profile(email="bob@example.org"))
+    await world.deliver("created", "bob", profile=Profile(email="bob@example.org"))
 
     assert await world.profile("ada") == Profile(None, "ada", "ada")
     assert await world.code_of("bob") == "56780"

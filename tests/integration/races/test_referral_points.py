@@ -28,11 +28,11 @@ async def test_a_phone_that_is_verified_twice_at_once_credits_once(strict: tuple
 
     async def come(number: int) -> None:
         user = f"user-{number}"
-        told = {"id": user, "phone": "+4512345678", "phone_confirmed_at": "2026-01-01T00:00:00Z"}
+        data = {"id": user, "phone": "+4512345678", "phone_confirmed_at": "2026-01-01T00:00:00Z"}
         await asyncio.gather(
             strict[0].named(user, phone_verified=True).post("/api/users/upsert", {}),
             strict[1].named(user).post("/api/users/upsert", {"referred_by": codes[number]}),
-            strict[number % 2].deliver({"type": "user.updated", "data": told}, message_id=f"msg_{number}"),
+            strict[number % 2].deliver({"type": "user.updated", "data": data}, message_id=f"msg_{number}"),
         )
 
     await asyncio.gather(*(come(number) for number in range(USERS)))

@@ -17,8 +17,8 @@ async def name(instance: Caller, user: str, code: str) -> str:
     """Let a user name an inviter, and return what came of it."""
     answer = await instance.named(user).post("/api/users/upsert", {"referred_by": code})
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    return str(told.get("attribution_reason", told["attribution"]))
+    body = answer.json()
+    return str(body.get("attribution_reason", body["attribution"]))
 
 
 @pytest.mark.parametrize("length", [3, 4, 5, 8])

@@ -54,23 +54,23 @@ async def test_an_invite_that_is_taken_back_meanwhile_keeps_the_seats_that_were_
         invite = await world.an_invite(max_uses=1000)
         owner = instances[1].named(invite.owner_id)
         users = [f"user-{user}" for user in range(10)]
-        revoked, told = await asyncio.gather(
+        revoked, outcomes = await asyncio.gather(
             owner.post(f"/api/invites/{invite.invite_id}/revoke"),
             asyncio.gather(*(redeem(instances[n % 2].named(user), invite) for n, user in enumerate(users))),
         )
         assert revoked.status_code == 200, revoked.text
-        assert set(told) <= {"done", "INVITE_REVOKED"}
+        assert set(outcomes) <= {"done", "INVITE_REVOKED"}
         kept, counted = await world.seats_and_counter(invite)
         assert counted == len(kept)
         assert (await world.invite(invite)).revoked_at is not None
-        return {user for user, outcome in zip(users, told, strict=True) if outcome == "done"}, set(kept)
+        return {user for user, outcome in zip(users, outcomes, strict=True) if outcome == "done"}, set(kept)
 
     for seated, kept in await in_waves(race, range(40), together=4):
         assert seated == kept
     assert await world.broken_promises() == []
 
 
-async def test_two_who_make_an_invite_with_the_same_code_are_told_apart(
+async def test_two_who_make_an_invite_with_the_same_code_are_distinguished(
     instances: tuple[Caller, Caller], world: World
 ) -> None:
     async def race(number: int) -> list[int]:

@@ -79,7 +79,7 @@ class TestConstraints:
         assert meaning_of(error) is error
 
     @pytest.mark.parametrize("name", sorted(RACES))
-    def test_an_abort_tells_nothing_of_what_is_stored(self, name: str) -> None:
+    def test_an_abort_reveals_nothing_of_what_is_stored(self, name: str) -> None:
         found = meaning_of(server_error("23505", constraint=name))
 
         assert "ada@example.org" not in repr(found)

@@ -308,7 +308,7 @@ class TestRotation:
         assert await cache.key("old", "ES256") is None
         assert same(await cache.key("new", "ES256"), new)
 
-    async def test_new_ids_ask_at_most_every_half_minute_and_nobody_is_told_no_meanwhile(
+    async def test_new_ids_ask_at_most_every_half_minute_and_nobody_is_refused_meanwhile(
         self, cache: JwksCache, publisher: Publisher, clock: ManualClock
     ) -> None:
         publisher.publishes(known := a_key("k1"))

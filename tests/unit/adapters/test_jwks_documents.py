@@ -20,10 +20,10 @@ def an_ec_key(kid: str = "another") -> ECKey:
 
 def publishing(*entries: object) -> JwksCache:
     """Return a cache of a document with these keys, and with whatever else stands in it."""
-    told = [entry.as_dict(private=False) if isinstance(entry, ECKey | RSAKey) else entry for entry in entries]
+    documents = [entry.as_dict(private=False) if isinstance(entry, ECKey | RSAKey) else entry for entry in entries]
 
     async def fetch() -> bytes:
-        return json.dumps({"keys": told}).encode()
+        return json.dumps({"keys": documents}).encode()
 
     return JwksCache(fetch, ManualClock(), RecordedMetrics(), SeededRandomness())
 

@@ -165,7 +165,7 @@ class TestJsonLines:
         assert places(records) == [(1, "ada", "ADA11111"), (2, "ben", "BEN11111"), (3, "cyd", None), (4, "dan", None)]
         assert malformed == {}
 
-    async def test_what_is_not_used_is_told(self, jsonl: Reading) -> None:
+    async def test_what_is_not_used_is_reported(self, jsonl: Reading) -> None:
         _, _, source = await jsonl(
             b'{"user_id": "ada", "age": 3}\n{"user_id": "ben", "zip": 1, "age": 2, "code": ""}', "points=balance"
         )
@@ -335,7 +335,7 @@ class TestEither:
         either.path.mkdir()
         assert await either.refused(None) == "the file cannot be read: Is a directory"
 
-    async def test_it_is_read_in_batches_and_tells_how_far_it_is(
+    async def test_it_is_read_in_batches_and_reports_how_far_it_is(
         self, either: Reading, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(files, "BATCH", 10)

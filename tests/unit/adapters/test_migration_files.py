@@ -13,7 +13,7 @@ TEXT = "-- Why.\n\n-- migrate:up\nCREATE TABLE t ();\n\n-- migrate:down\nDROP TA
 
 
 class TestParse:
-    def test_the_way_there_and_the_way_back_are_told_apart(self) -> None:
+    def test_the_way_there_and_the_way_back_are_distinguished(self) -> None:
         migration = parse("0012_one_reason.sql", TEXT)
 
         assert (migration.version, migration.name) == ("0012", "one_reason")

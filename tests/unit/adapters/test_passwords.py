@@ -17,7 +17,7 @@ COST = re.compile(r"\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-
 
 
 class HeldThreads:
-    """Threads that finish nothing before they are told to."""
+    """Threads that finish nothing before the test lets them."""
 
     def __init__(self) -> None:
         self.held: list[Future[Any]] = []

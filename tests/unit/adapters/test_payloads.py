@@ -41,10 +41,10 @@ def test_clerks_number_counts_when_it_was_verified(status: str | None, confirmed
 
 
 @pytest.mark.parametrize(
-    ("told", "confirmed"), [(True, True), (False, False), ("false", False), (1, False), ("", False)]
+    ("value", "confirmed"), [(True, True), (False, False), ("false", False), (1, False), ("", False)]
 )
-def test_a_plain_users_phone_is_verified_by_true_alone(told: object, confirmed: bool) -> None:
-    assert read(plain(phone="+15555550100", phone_verified=told)).phone_confirmed is confirmed
+def test_a_plain_users_phone_is_verified_by_true_alone(value: object, confirmed: bool) -> None:
+    assert read(plain(phone="+15555550100", phone_verified=value)).phone_confirmed is confirmed
 
 
 @pytest.mark.parametrize(("phone", "confirmed"), [("15555550100", True), (None, False), ("", False), (7, False)])

@@ -28,9 +28,9 @@ def signatures() -> SharedSecretSignatures:
 
 
 def test_another_token_under_a_header_that_was_taken_is_read(signatures: SharedSecretSignatures) -> None:
-    told = claims(sub="grace")
+    expected = claims(sub="grace")
 
-    assert signatures.claims(token(HEADER, told, by_secret())) == ("first", told)
+    assert signatures.claims(token(HEADER, expected, by_secret())) == ("first", expected)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ async def test_a_caller_may_come_as_often_as_the_limit_says() -> None:
     assert not (await callers.hit()).allowed
 
 
-async def test_what_is_told_to_wait_for_is_enough() -> None:
+async def test_the_announced_wait_is_enough() -> None:
     callers = Callers("3/minute")
     await callers.allowed(3)
     refused = await callers.hit()

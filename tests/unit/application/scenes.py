@@ -271,7 +271,7 @@ async def _upkeep(world: World, _key: str | None) -> Attempt:
     await world.a_player("ada")
     await _waiting_event(world)
     await world.grant("bob", 1, key="old")
-    await world.tell("created", "cid")
+    await world.deliver("created", "cid")
     world.pass_time(days=9)
 
     async def go_round() -> None:

@@ -22,7 +22,7 @@ class Half:
 
 
 class Failing(MemoryTransactions):
-    """Transactions in memory that fail to read as they are told to."""
+    """Transactions in memory that fail to read as the test says."""
 
     def __init__(self, *failures: Exception) -> None:
         super().__init__()

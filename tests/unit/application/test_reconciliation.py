@@ -60,13 +60,13 @@ def over(world: World, transactions: Failing | Poisoned) -> ReconcileMetadata:
 async def test_a_page_whose_outcome_is_not_known_or_that_was_aborted_is_run_again(
     world: World, failure: Exception
 ) -> None:
-    told: list[Exception] = []
+    failures: list[Exception] = []
     reconcile = over(world, Failing(memory(world), [failure] * (TRIES - 1)))
 
-    pages = [page async for page in reconcile.pages(is_to_repair=True, size=3, report_failure=told.append)]
+    pages = [page async for page in reconcile.pages(is_to_repair=True, size=3, report_failure=failures.append)]
 
     assert pages == [MetadataDrift(users=3, unadopted=3, missing=3)]
-    assert told == []
+    assert failures == []
     assert await world.drift() == {}
 
 
@@ -75,14 +75,16 @@ async def test_a_page_whose_outcome_is_not_known_or_that_was_aborted_is_run_agai
     [(CommitUncertain(), TRIES), (StoreUnavailable("57014"), 1), (RuntimeError("a bug"), 1)],
     ids=repr,
 )
-async def test_a_page_that_fails_for_good_is_told_and_passed_over(world: World, failure: Exception, tries: int) -> None:
-    told: list[Exception] = []
+async def test_a_page_that_fails_for_good_is_reported_and_skipped(world: World, failure: Exception, tries: int) -> None:
+    failures: list[Exception] = []
     poisoned = Poisoned(memory(world), "user1", failure)
 
-    pages = [page async for page in over(world, poisoned).pages(is_to_repair=True, size=1, report_failure=told.append)]
+    pages = [
+        page async for page in over(world, poisoned).pages(is_to_repair=True, size=1, report_failure=failures.append)
+    ]
 
     assert [(page.users, page.failed) for page in pages] == [(1, 0), (0, 1), (1, 0)]
-    assert (len(told), poisoned.tries) == (1, tries)
+    assert (len(failures), poisoned.tries) == (1, tries)
     assert await world.drift() == {"unadopted": 1}
 
 

@@ -59,7 +59,7 @@ class TestAccruePoints:
     async def test_each_refusal_is_its_events_own(self, world: World) -> None:
         for user in ("ada", "cold"):
             await world.a_player(user)
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
         await world.freeze("cold")
 
         credited = await world.accrue(

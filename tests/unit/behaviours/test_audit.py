@@ -86,7 +86,7 @@ class TestAudit:
         assert [entry for page in pages for entry in page] == every
         assert all(len(page) <= 2 for page in pages)
 
-    async def test_entries_of_one_instant_are_told_apart(self, world: World) -> None:
+    async def test_entries_of_one_instant_are_distinguished(self, world: World) -> None:
         for user in ("ada", "bob"):
             await world.a_player(user)
         earnings = [world.earning(user, points) for points, user in ((1, "ada"), (2, "bob"), (4, "ada"), (8, "bob"))]

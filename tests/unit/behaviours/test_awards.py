@@ -166,7 +166,7 @@ class TestAwardPoints:
         assert await world.points_and_amounts("ada") == (10_000, [10_000])
 
     async def test_who_was_never_seen_or_was_deleted_is_awarded_nothing(self, world: World) -> None:
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
 
         with pytest.raises(UserNotFound):
             await world.award("nobody", 1)
@@ -179,7 +179,7 @@ class TestAwardPoints:
     async def test_an_award_from_before_the_deletion_still_answers(self, world: World) -> None:
         await world.a_player("ada")
         first = await world.award("ada", 100)
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert (await world.award("ada", 100)).accrual == first.accrual
 

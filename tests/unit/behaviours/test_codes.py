@@ -69,7 +69,7 @@ class TestMintCodes:
         assert world.metrics.total("double_mint_attempts") == 4
 
     async def test_a_deleted_user_gets_none(self, world: World) -> None:
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert isinstance(await world.mint_outcome("ada"), UserDeleted)
 
@@ -152,7 +152,7 @@ class TestRemintCodes:
 
     async def test_a_deleted_user_cannot_remint(self, world: World) -> None:
         await world.mint("ada")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(UserDeleted):
             await world.remint("ada")
@@ -176,7 +176,7 @@ class TestResolveCodes:
         old = await world.mint("ada")
         new = (await world.remint("ada")).code
 
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert [await world.resolve(old), await world.resolve(new)] == ["unknown", "unknown"]
 

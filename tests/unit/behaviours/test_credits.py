@@ -72,7 +72,7 @@ class TestGrantCredits:
         assert await world.balance_and_amounts("ada") == (100, [100])
 
     async def test_a_deleted_user_is_granted_nothing(self, world: World) -> None:
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(UserDeleted):
             await world.grant("ada", 100)
@@ -81,7 +81,7 @@ class TestGrantCredits:
 
     async def test_an_event_from_before_the_deletion_still_answers(self, world: World) -> None:
         first = await world.grant("ada", 100, event="welcome")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert (await world.grant("ada", 100, event="welcome")).entry == first.entry
 
@@ -128,7 +128,7 @@ class TestGrantCredits:
         assert await world.balance_and_amounts("ada") == (100, [100])
 
     async def test_a_refusal_stops_nobody_else_in_its_batch(self, world: World) -> None:
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
         commands = [
             world.grant_command("ada", MAX_BALANCE),
             world.grant_command("ada", 1),
@@ -155,7 +155,7 @@ class TestGrantCredits:
 
     async def test_a_refused_grant_opens_no_account(self, world: World) -> None:
         await world.grant("ada", event="e1")
-        await world.tell("deleted", "eve")
+        await world.deliver("deleted", "eve")
 
         for user, event in (("ghost", "e1"), ("eve", "e2")):
             with pytest.raises((IdempotencyMismatch, UserDeleted)):

@@ -19,7 +19,7 @@ Leave = Callable[[World], Awaitable[object]]
 
 
 async def _by_the_provider(world: World) -> None:
-    await world.tell("deleted", "ada")
+    await world.deliver("deleted", "ada")
 
 
 async def _by_an_administrator(world: World) -> None:
@@ -101,7 +101,7 @@ async def replied(world: World, *users: str) -> list[str]:
 class TestDeleteUsers:
     @WAYS
     async def test_whoever_leaves_is_nobody_and_the_history_stays(self, world: World, leave: Leave) -> None:
-        await world.tell("created", "ada", profile=ADA)
+        await world.deliver("created", "ada", profile=ADA)
         first = await world.code_of("ada")
         second = (await world.remint("ada")).code
         await world.arrive("bob", first)
@@ -173,7 +173,7 @@ class TestDeleteUsers:
         assert await world.seats_and_counter(invite) == (["bob"], 1)
 
     async def test_deleted_again_they_are_gone_since_the_first_time(self, world: World) -> None:
-        await world.tell("created", "ada", profile=ADA)
+        await world.deliver("created", "ada", profile=ADA)
         first = await world.delete("ada")
         world.pass_time(hours=1)
 
@@ -211,12 +211,12 @@ class TestDeleteUsers:
         assert {reward.reward_id for reward in await world.rewards()} == {living.reward_id, late["ada"].reward_id}
 
     async def test_the_provider_and_an_administrator_delete_once(self, world: World) -> None:
-        await world.tell("created", "ada", profile=ADA)
+        await world.deliver("created", "ada", profile=ADA)
         first = await world.delete("ada")
         world.pass_time(seconds=1)
 
-        await world.tell("deleted", "ada")
-        await world.tell("updated", "ada", profile=ADA)
+        await world.deliver("deleted", "ada")
+        await world.deliver("updated", "ada", profile=ADA)
 
         summary = await world.summary("ada")
         assert summary is not None

@@ -20,7 +20,7 @@ Leave = Callable[[World], Awaitable[object]]
 
 
 async def _by_the_provider(world: World) -> None:
-    await world.tell("deleted", "ada")
+    await world.deliver("deleted", "ada")
 
 
 async def _by_an_administrator(world: World) -> None:
@@ -32,7 +32,7 @@ WAYS = pytest.mark.parametrize("leave", [_by_the_provider, _by_an_administrator]
 
 async def a_holder_of_much(world: World, *, rewards: int = 5, aliases: int = 5, replies: int = 5) -> list[str]:
     """Let ada hold more of everything than a step erases, and return her codes."""
-    await world.tell("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
+    await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
     first = str(await world.code_of("ada"))
     codes = [first, *[str((await world.remint("ada")).code) for _ in range(aliases)]]
     for _ in range(rewards):
@@ -183,7 +183,7 @@ class TestEraseTraces:
         await world.delete("ada")
 
         (outcome,) = await world.attribute_referrals([Keyed(world.upsert("ada"))])
-        await world.tell("created", "ada", profile=Profile(username="ada"))
+        await world.deliver("created", "ada", profile=Profile(username="ada"))
 
         assert isinstance(outcome, UserDeleted)
         assert isinstance(await world.mint_outcome("ada"), UserDeleted)

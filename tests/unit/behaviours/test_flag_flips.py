@@ -108,14 +108,14 @@ class TestFlippedFlags:
     async def test_a_first_read_that_meets_a_flip_mints_or_does_not(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        told = set()
+        seen = set()
         for number in range(6):
             flicker(world, monkeypatch, first=number % 2 == 0)
             state = await world.link(f"user-{number}")
             monkeypatch.undo()
             summary = await world.summary(f"user-{number}")
             assert state.code == (summary.code if summary is not None else None)
-            told.add(state.code is not None)
-        assert told == {True, False}
+            seen.add(state.code is not None)
+        assert seen == {True, False}
         assert world.flags.enabled(Flag.ENSURE_ON_READ_ENABLED)
         assert await world.broken_promises() == []

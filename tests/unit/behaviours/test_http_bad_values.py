@@ -11,7 +11,7 @@ from tests.http.wallets import BATCH, balance, funded, invited, offered, said, u
 from tests.unit.behaviours.test_http_sign_up import SIGN_UP, who
 
 
-def told(values: dict[str, Any]) -> dict[str, Any]:
+def given(values: dict[str, Any]) -> dict[str, Any]:
     """Return what stands for something where null stands for absent."""
     return {name: value for name, value in values.items() if value is not None}
 
@@ -124,7 +124,7 @@ FIELDS: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("POST", "/api/loyalty/manual-rewards", "points"): (AWARD, NUMBERS),
     ("POST", "/api/loyalty/manual-rewards", "player_id"): (AWARD, IDS),
     ("POST", "/api/loyalty/manual-rewards", "reason"): (AWARD, TEXTS),
-    ("POST", "/api/loyalty/manual-rewards", "reward_id"): (AWARD, told(TEXTS)),
+    ("POST", "/api/loyalty/manual-rewards", "reward_id"): (AWARD, given(TEXTS)),
     ("POST", "/api/rating-slips", "player_id"): (SLIP, IDS),
     ("POST", "/api/rating-slips", "game"): (
         SLIP,
@@ -132,7 +132,7 @@ FIELDS: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     ("POST", "/api/rating-slips", "average_bet"): (SLIP, NUMBERS),
     ("POST", "/api/rating-slips", "opened_at"): (SLIP, TIMES),
-    ("POST", "/api/rating-slips/{slip}/complete", "average_bet"): ({}, told(NUMBERS)),
+    ("POST", "/api/rating-slips/{slip}/complete", "average_bet"): ({}, given(NUMBERS)),
     ("POST", "/api/rating-slips/{slip}/complete", "closed_at"): ({}, TIMES),
     ("PUT", "/api/admin/flags/points_enabled", "enabled"): ({}, {**SWITCHES, "null": None}),
     ("POST", "/api/invites/redeem", "code"): ({}, NOT_TEXT),
@@ -189,7 +189,7 @@ class TestBadValues:
             ("player_id", IDS),
             ("event_type", EVENT_TYPES),
             ("event_key", TEXTS),
-            ("reason", told(TEXTS)),
+            ("reason", given(TEXTS)),
         ],
     )
     async def test_a_wrong_value_of_an_event_credits_nothing(

@@ -43,7 +43,7 @@ def value_of(case: ClaimCase, number: int) -> str:
 
 class TestClaims:
     @pytest.mark.parametrize(("provider", "claim"), PROVIDERS_AND_CLAIMS)
-    async def test_only_a_proof_takes_a_claim_from_who_told_it_themselves(
+    async def test_only_a_proof_takes_a_claim_from_who_claimed_it_themselves(
         self, anyone: Caller, provider: str, claim: str
     ) -> None:
         cases = [case for case in CLAIM_CASES if (case.provider, case.claim) == (provider, claim)]

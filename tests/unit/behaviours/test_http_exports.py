@@ -66,8 +66,8 @@ class TestExportRoutes:
         rows = [json.loads(line) for line in as_json.text.splitlines()]
         assert rows == listed[::-1]
         assert [row["reason"] for row in rows] == REASONS
-        told = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-        assert list(csv.DictReader(io.StringIO(as_csv.text, newline=""), strict=True)) == told
+        expected = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+        assert list(csv.DictReader(io.StringIO(as_csv.text, newline=""), strict=True)) == expected
 
     @pytest.mark.parametrize("asked", ["entries?format=xml", "entries?format=", "users", "users?format=csv"])
     async def test_what_cannot_be_exported_is_said(self, anyone: Caller, asked: str) -> None:

@@ -152,7 +152,7 @@ class TestValidateRoute:
         assert await uses_left(anyone, invite) == 1
         assert (await redeemed(anyone.named("ada"), invite["code"])).status_code == 200
 
-    async def test_nothing_tells_why_a_code_cannot_be_used(self, anyone: Caller) -> None:
+    async def test_nothing_says_why_a_code_cannot_be_used(self, anyone: Caller) -> None:
         exhausted, revoked = await invited(anyone, 1), await invited(anyone)
         expired = await invited(anyone, expires_at=GONE_IN_A_MOMENT)
         await redeemed(anyone.named("ada"), exhausted["code"])
@@ -222,7 +222,7 @@ class TestRedeemRoute:
         ]
         assert (await uses_left(anyone, invite), await uses_left(anyone, other)) == (4, 5)
 
-    async def test_a_deleted_user_is_told_so(self, anyone: Caller) -> None:
+    async def test_a_deleted_user_is_refused_as_deleted(self, anyone: Caller) -> None:
         invite = await invited(anyone)
         await anyone.deliver({"type": "user.deleted", "data": {"id": "ada"}})
 

@@ -36,8 +36,8 @@ async def award(anyone: Caller, player: str, points: int, *, key: str | None = N
 
 async def credit(anyone: Caller, *events: tuple[str, int, str], key: str | None = None) -> Response:
     """Let a till send events: player, points and key."""
-    told = [{"player_id": p, "points": n, "event_type": "promotion", "event_key": k} for p, n, k in events]
-    return await anyone.named("till", "loyalty:batch").post(ACCRUALS, {"events": told}, key=key)
+    listed = [{"player_id": p, "points": n, "event_type": "promotion", "event_key": k} for p, n, k in events]
+    return await anyone.named("till", "loyalty:batch").post(ACCRUALS, {"events": listed}, key=key)
 
 
 async def points(anyone: Caller, player: str) -> int:
@@ -146,7 +146,7 @@ class TestAwardRoute:
 
         assert await points(anyone, "ada") == 1
 
-    async def test_refusals_are_told_apart(self, anyone: Caller) -> None:
+    async def test_refusals_are_distinguished(self, anyone: Caller) -> None:
         await seen(anyone, "ada")
         await seen(anyone, "staff")
         await anyone.deliver({"type": "user.deleted", "data": {"id": "gone"}})

@@ -113,13 +113,13 @@ class TestSlipRoutes:
 
         completed = await complete(anyone, slip)
 
-        told = completed.json()
+        body = completed.json()
         assert completed.status_code == 200
-        assert told.keys() == {"slip", "accrual"}
-        assert told["slip"].keys() == SLIP
-        assert told["accrual"].keys() == ACCRUAL
-        assert (told["slip"]["state"], told["slip"]["points"]) == ("closed", 525)
-        assert (told["accrual"]["balance_before"], told["accrual"]["balance_after"]) == (0, 525)
+        assert body.keys() == {"slip", "accrual"}
+        assert body["slip"].keys() == SLIP
+        assert body["accrual"].keys() == ACCRUAL
+        assert (body["slip"]["state"], body["slip"]["points"]) == ("closed", 525)
+        assert (body["accrual"]["balance_before"], body["accrual"]["balance_after"]) == (0, 525)
         assert await points(anyone, "ada") == 525
 
     async def test_completing_twice_gives_the_first_answer(self, anyone: Caller) -> None:

@@ -327,7 +327,7 @@ class TestClickRoutes:
         assert click.headers["location"] == f"{APP_URL}&ref={code}"
         assert click.headers["cache-control"] == "no-store"
 
-    async def test_a_click_tells_nothing_about_the_code(self, anyone: Caller) -> None:
+    async def test_a_click_reveals_nothing_about_the_code(self, anyone: Caller) -> None:
         known, unknown = await anyone.get(f"/r/{await code_of(anyone, 'ada')}"), await anyone.get("/r/NOBODY99")
 
         assert (known.status_code, len(known.content)) == (unknown.status_code, len(unknown.content))
@@ -343,10 +343,10 @@ class TestClickRoutes:
         cookie, codes = "", ["FIRST123", "SECOND12", "THIRD123", "FOURTH12", "FIFTH123"]
         for number, code in enumerate(codes, start=1):
             click = await anyone.get(f"/r/{code}", headers={"cookie": cookie} if cookie else None)
-            told = click.headers["set-cookie"]
-            assert told.startswith(f"tallystick_ref={'.'.join(codes[:number])};")
-            assert {"httponly", "secure", "samesite=lax"} <= {part.strip().lower() for part in told.split(";")}
-            cookie = told.split(";")[0]
+            set_cookie = click.headers["set-cookie"]
+            assert set_cookie.startswith(f"tallystick_ref={'.'.join(codes[:number])};")
+            assert {"httponly", "secure", "samesite=lax"} <= {part.strip().lower() for part in set_cookie.split(";")}
+            cookie = set_cookie.split(";")[0]
 
         for code in ("SIXTH123", "FIRST123", "fifth-123"):
             click = await anyone.get(f"/r/{code}", headers={"cookie": cookie})

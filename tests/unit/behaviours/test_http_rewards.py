@@ -68,7 +68,7 @@ class TestRewardRoutes:
         assert [len(page) for page in found] == [2, 1]
         assert {reward["reward_id"] for page in found for reward in page} == set(ids)
 
-    async def test_its_owner_changes_what_is_told_and_nothing_else(self, anyone: Caller) -> None:
+    async def test_its_owner_changes_what_is_sent_and_nothing_else(self, anyone: Caller) -> None:
         owner, reward_id = anyone.named("owner"), await offered(anyone, 40, name="before")
 
         renamed = await owner.call("PATCH", f"/api/rewards/{reward_id}", body={"name": "after"})
@@ -245,7 +245,7 @@ class TestPurchaseRoute:
         assert [answer.status_code for answer in answers] == [200, 200]
         assert all("idempotency-hit" not in answer.headers for answer in answers)
 
-    async def test_a_deleted_user_is_told_so(self, anyone: Caller) -> None:
+    async def test_a_deleted_user_is_refused_as_deleted(self, anyone: Caller) -> None:
         ada, reward_id = await funded(anyone, "ada", 100), await offered(anyone, 40)
         await anyone.deliver({"type": "user.deleted", "data": {"id": "ada"}})
 

@@ -219,7 +219,7 @@ class TestAccountLimit:
 
         assert said(*wrong, right) == [(401, "SIGN_IN_REFUSED")] * 3 + [(429, "RATE_LIMITED")]
 
-    async def test_the_limit_does_not_tell_whether_there_is_an_account(self, serve: Serve) -> None:
+    async def test_the_limit_does_not_reveal_whether_there_is_an_account(self, serve: Serve) -> None:
         anyone = await serve(rate_limits=self.LIMITS)
         await signed_up(anyone, "ada")
 

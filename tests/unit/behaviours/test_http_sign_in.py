@@ -86,7 +86,7 @@ class TestSignInRoute:
             refused = await anyone.get("/api/admin/invariants", headers=headers)
             assert said(refused) == [(403, "FORBIDDEN")]
 
-    async def test_everybody_else_is_told_the_same(self, anyone: Caller) -> None:
+    async def test_everybody_else_gets_the_same_answer(self, anyone: Caller) -> None:
         await signed_up(anyone, "ada")
         await anyone.named("bob").post("/api/users/upsert", {"email": "bob@example.org"})
         await signed_up(anyone, "gone")
@@ -116,7 +116,7 @@ class TestSignInRoute:
 
         assert (await anyone.get("/api/me", headers=by_token(answer))).json()["user_id"] == "ada"
 
-    async def test_a_living_session_of_a_deleted_user_is_told_so(self, anyone: Caller) -> None:
+    async def test_a_living_session_of_a_deleted_user_is_refused_as_deleted(self, anyone: Caller) -> None:
         await signed_up(anyone, "ada")
         answer = await sign_in(anyone, "ada@example.org")
         await anyone.deliver({"type": "user.deleted", "data": {"id": "ada"}})

@@ -177,7 +177,7 @@ class TestSignUpRoute:
             *[(404, "INVITE_NOT_FOUND")] * 2,
         ]
 
-    async def test_a_deleted_user_is_told_so(self, anyone: Caller) -> None:
+    async def test_a_deleted_user_is_refused_as_deleted(self, anyone: Caller) -> None:
         invite = await invited(anyone)
         await anyone.deliver({"type": "user.deleted", "data": {"id": "ada"}})
 

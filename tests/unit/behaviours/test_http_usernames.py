@@ -24,7 +24,7 @@ INVISIBLE = [
 ]
 WITHIN_ADDRESSES = ["ad\u200ba@example.org", "ａｄａ@example.org", "ada@example\u2060.org", "ada@ｅxample.org"]
 Door = Callable[[Caller, str, str], Awaitable[bool]]
-"""Lets a user claim a username, and tells whether they have it then."""
+"""Lets a user claim a username, and returns whether they have it then."""
 
 
 async def by_upsert(anyone: Caller, user: str, name: str) -> bool:

@@ -78,7 +78,7 @@ class TestWebhookRoute:
             )
             assert receipt.json() == {"status": "processed"}
 
-    async def test_a_deleted_users_living_token_is_told_so(self, anyone: Caller) -> None:
+    async def test_a_deleted_users_living_token_is_refused_as_deleted(self, anyone: Caller) -> None:
         code = await code_of(anyone, "ada")
         await anyone.deliver({"type": "user.deleted", "data": {"id": "ada"}})
 

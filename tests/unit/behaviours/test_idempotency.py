@@ -63,9 +63,9 @@ class TestAnswerOnce:
 
         assert replayed.value.reply.body == b"USERNAME_TAKEN"
 
-    async def test_a_caller_who_was_deleted_since_is_told_so_instead(self, world: World) -> None:
+    async def test_a_caller_who_was_deleted_since_is_refused_as_deleted(self, world: World) -> None:
         await world.remint("ada", key="k1")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(UserDeleted):
             await world.remint("ada", key="k1")

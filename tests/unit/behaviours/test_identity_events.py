@@ -24,16 +24,16 @@ class FailingAdoption(AdoptLegacyUsers):
 
 class TestReceiveIdentityEvents:
     async def test_a_created_user_has_a_profile_and_a_code(self, world: World) -> None:
-        assert await world.tell("created", "ada", profile=Profile("ada@example.org", "ada")) == "processed"
+        assert await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada")) == "processed"
 
         code = await world.code_of("ada")
         assert await world.resolve(code) == "canonical"
         assert await world.profile("ada") == Profile("ada@example.org", "ada")
 
     async def test_the_same_delivery_again_is_a_duplicate(self, world: World) -> None:
-        await world.tell("created", "ada", delivery="msg_a", profile=Profile(username="ada"))
+        await world.deliver("created", "ada", delivery="msg_a", profile=Profile(username="ada"))
 
-        assert await world.tell("created", "ada", delivery="msg_a", profile=Profile(username="other")) == "duplicate"
+        assert await world.deliver("created", "ada", delivery="msg_a", profile=Profile(username="other")) == "duplicate"
         assert (await world.profile("ada")).username == "ada"
         assert world.metrics.total("webhook_replays") == 1
 
@@ -45,17 +45,17 @@ class TestReceiveIdentityEvents:
         assert receipts == ["processed", "duplicate"]
 
     async def test_another_delivery_of_the_same_news_keeps_the_code(self, world: World) -> None:
-        await world.tell("created", "ada")
+        await world.deliver("created", "ada")
         code = await world.code_of("ada")
 
-        assert await world.tell("created", "ada") == "processed"
+        assert await world.deliver("created", "ada") == "processed"
         assert await world.code_of("ada") == code
         assert world.metrics.total("double_mint_attempts") == 1
 
     async def test_a_code_that_was_minted_on_read_stays_the_code(self, world: World) -> None:
         code = (await world.link("ada")).code
 
-        await world.tell("created", "ada")
+        await world.deliver("created", "ada")
 
         assert await world.code_of("ada") == code
         assert world.metrics.total("double_mint_attempts") == 1
@@ -65,47 +65,47 @@ class TestReceiveIdentityEvents:
     ) -> None:
         born = world.clock.now()
         world.pass_time(seconds=10)
-        await world.tell("updated", "ada", profile=Profile(username="new"))
+        await world.deliver("updated", "ada", profile=Profile(username="new"))
         code = await world.code_of("ada")
 
-        await world.tell("created", "ada", profile=Profile(username="old", display_name="Old"), occurred_at=born)
+        await world.deliver("created", "ada", profile=Profile(username="old", display_name="Old"), occurred_at=born)
 
         assert await world.profile("ada") == Profile(username="new")
         assert await world.code_of("ada") == code
         assert world.metrics.total("webhook_out_of_order") == 2
 
     async def test_news_in_order_are_not_counted_as_out_of_order(self, world: World) -> None:
-        await world.tell("created", "ada")
+        await world.deliver("created", "ada")
         world.pass_time(seconds=1)
-        await world.tell("updated", "ada", profile=Profile(username="ada"))
+        await world.deliver("updated", "ada", profile=Profile(username="ada"))
         world.pass_time(seconds=1)
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert world.metrics.total("webhook_out_of_order") == 0
 
-    async def test_an_update_replaces_what_it_tells(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile("a@example.org", "ada", "Ada"))
+    async def test_an_update_replaces_what_it_names(self, world: World) -> None:
+        await world.deliver("created", "ada", profile=Profile("a@example.org", "ada", "Ada"))
         world.pass_time(seconds=1)
 
-        await world.tell("updated", "ada", profile=Profile(email="b@example.org"))
+        await world.deliver("updated", "ada", profile=Profile(email="b@example.org"))
 
         assert await world.profile("ada") == Profile("b@example.org", "ada", "Ada")
 
     async def test_a_confirmed_phone_marks_the_otp_for_good(self, world: World) -> None:
-        await world.tell("created", "ada")
+        await world.deliver("created", "ada")
         assert not (await world.link("ada")).otp_verified
 
-        await world.tell("updated", "ada", phone_confirmed=True)
-        await world.tell("updated", "ada", phone_confirmed=False)
+        await world.deliver("updated", "ada", phone_confirmed=True)
+        await world.deliver("updated", "ada", phone_confirmed=False)
 
         assert (await world.link("ada")).otp_verified
 
     async def test_deletion_empties_the_profile_and_keeps_the_history(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
+        await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
         code = await world.code_of("ada")
         await world.arrive("bob", code)
 
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         summary = await world.summary("ada")
         assert summary is not None
@@ -116,9 +116,9 @@ class TestReceiveIdentityEvents:
         assert await world.broken_promises() == []
 
     async def test_a_deletion_before_the_creation_is_final(self, world: World) -> None:
-        await world.tell("deleted", "ada")
-        await world.tell("created", "ada", profile=Profile(username="ada"))
-        await world.tell("updated", "ada", profile=Profile(username="ada"), phone_confirmed=True)
+        await world.deliver("deleted", "ada")
+        await world.deliver("created", "ada", profile=Profile(username="ada"))
+        await world.deliver("updated", "ada", profile=Profile(username="ada"), phone_confirmed=True)
 
         summary = await world.summary("ada")
         assert summary is not None
@@ -139,18 +139,18 @@ class TestReceiveIdentityEvents:
         assert (summary.user.deleted_at is not None, summary.code) == (True, None)
 
     async def test_a_deleted_users_claims_are_free(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile("same@example.org", "same"))
-        await world.tell("deleted", "ada")
+        await world.deliver("created", "ada", profile=Profile("same@example.org", "same"))
+        await world.deliver("deleted", "ada")
 
-        await world.tell("created", "bob", profile=Profile("same@example.org", "same"))
+        await world.deliver("created", "bob", profile=Profile("same@example.org", "same"))
 
         assert await world.profile("bob") == Profile("same@example.org", "same")
 
     async def test_the_providers_newest_word_takes_a_claim_over(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile("same@example.org", "same", "Ada"))
+        await world.deliver("created", "ada", profile=Profile("same@example.org", "same", "Ada"))
         world.pass_time(seconds=1)
 
-        await world.tell("created", "bob", profile=Profile("SAME@example.org", "same", "Bob"))
+        await world.deliver("created", "bob", profile=Profile("SAME@example.org", "same", "Bob"))
 
         assert await world.profile("ada") == Profile(display_name="Ada")
         assert await world.profile("bob") == Profile("SAME@example.org", "same", "Bob")
@@ -158,9 +158,9 @@ class TestReceiveIdentityEvents:
     async def test_the_providers_older_word_does_not(self, world: World) -> None:
         earlier = world.clock.now()
         world.pass_time(seconds=1)
-        await world.tell("created", "ada", profile=Profile("same@example.org", "same"))
+        await world.deliver("created", "ada", profile=Profile("same@example.org", "same"))
 
-        await world.tell("created", "bob", profile=Profile("same@example.org", "same", "Bob"), occurred_at=earlier)
+        await world.deliver("created", "bob", profile=Profile("same@example.org", "same", "Bob"), occurred_at=earlier)
 
         assert await world.profile("ada") == Profile("same@example.org", "same")
         assert await world.profile("bob") == Profile(display_name="Bob")
@@ -168,7 +168,7 @@ class TestReceiveIdentityEvents:
     async def test_the_provider_outranks_what_a_user_claimed_alone(self, world: World) -> None:
         await world.arrive("squatter", profile=Profile(email="ada@example.org"))
 
-        await world.tell(
+        await world.deliver(
             "created",
             "ada",
             profile=Profile(email="ada@example.org"),
@@ -183,18 +183,20 @@ class TestReceiveIdentityEvents:
         await world.arrive("ada", profile=Profile("same@example.org", "same"))
         world.pass_time(seconds=1)
 
-        await world.tell("created", "mal", profile=Profile("Same@example.org", "same", "Mal"), proves=())
+        await world.deliver("created", "mal", profile=Profile("Same@example.org", "same", "Mal"), proves=())
 
         assert await world.profile("ada") == Profile("same@example.org", "same")
         assert await world.profile("mal") == Profile(display_name="Mal")
 
-    async def test_an_older_proof_takes_what_was_told_after_a_newer_word_of_the_provider(self, world: World) -> None:
+    async def test_an_older_proof_takes_what_was_claimed_after_a_newer_event_of_the_provider(
+        self, world: World
+    ) -> None:
         proved = world.clock.now()
         world.pass_time(seconds=10)
-        await world.tell("created", "mal")
+        await world.deliver("created", "mal")
         await world.arrive("mal", profile=Profile("ada@example.org", "ada"))
 
-        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"), occurred_at=proved)
+        await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada"), occurred_at=proved)
 
         assert await world.profile("mal") == Profile()
         assert await world.profile("ada") == Profile("ada@example.org", "ada")
@@ -202,45 +204,45 @@ class TestReceiveIdentityEvents:
     async def test_a_proof_goes_when_the_user_changes_the_claim(self, world: World) -> None:
         earlier = world.clock.now()
         world.pass_time(seconds=10)
-        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"))
+        await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada"))
         await world.arrive("ada", profile=Profile("eve@example.org", "eve"))
 
-        await world.tell("created", "eve", profile=Profile("eve@example.org", "eve"), occurred_at=earlier)
+        await world.deliver("created", "eve", profile=Profile("eve@example.org", "eve"), occurred_at=earlier)
 
         assert await world.profile("eve") == Profile("eve@example.org", "eve")
 
-    async def test_a_proof_stays_when_the_same_claim_is_told_again(self, world: World) -> None:
+    async def test_a_proof_stays_when_the_same_claim_is_sent_again(self, world: World) -> None:
         earlier = world.clock.now()
         world.pass_time(seconds=10)
-        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"))
+        await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada"))
         await world.arrive("ada", profile=Profile("ADA@example.org", "ada"))
         world.pass_time(seconds=1)
-        await world.tell("updated", "ada", profile=Profile("ada@example.org", "ada"), proves=())
+        await world.deliver("updated", "ada", profile=Profile("ada@example.org", "ada"), proves=())
 
-        await world.tell("created", "mal", profile=Profile("ada@example.org", "ada"), occurred_at=earlier)
+        await world.deliver("created", "mal", profile=Profile("ada@example.org", "ada"), occurred_at=earlier)
 
         assert await world.profile("ada") == Profile("ada@example.org", "ada")
 
     async def test_what_an_event_clears_is_empty_and_free(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
+        await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
         world.pass_time(seconds=1)
 
-        await world.tell("updated", "ada", clears=("email", "username", "display_name", "phone"))
+        await world.deliver("updated", "ada", clears=("email", "username", "display_name", "phone"))
 
         assert await world.profile("ada") == Profile()
         await world.arrive("bob", profile=Profile("ada@example.org", "ada"))
         assert await world.profile("bob") == Profile("ada@example.org", "ada")
 
     async def test_a_value_goes_before_the_clearing_of_its_field(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile("ada@example.org", "ada"), clears=("email", "username"))
+        await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada"), clears=("email", "username"))
 
         assert await world.profile("ada") == Profile("ada@example.org", "ada")
 
     async def test_a_cleared_claim_that_somebody_else_keeps_is_empty(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile(email="ada@example.org"))
-        await world.tell("created", "mal", profile=Profile(email="mal@example.org"))
+        await world.deliver("created", "ada", profile=Profile(email="ada@example.org"))
+        await world.deliver("created", "mal", profile=Profile(email="mal@example.org"))
 
-        await world.tell("updated", "mal", profile=Profile(email="ada@example.org"), proves=(), clears=("email",))
+        await world.deliver("updated", "mal", profile=Profile(email="ada@example.org"), proves=(), clears=("email",))
 
         assert (await world.profile("ada")).email == "ada@example.org"
         assert (await world.profile("mal")).email is None
@@ -253,22 +255,22 @@ class TestReceiveIdentityEvents:
         with pytest.raises(Failure):
             await broken([world.delivery("created", "ada", delivery="msg_a")])
 
-        assert await world.tell("created", "ada", delivery="msg_a") == "processed"
+        assert await world.deliver("created", "ada", delivery="msg_a") == "processed"
 
     async def test_a_stale_event_takes_nothing_from_anybody(self, world: World) -> None:
         earlier = world.clock.now()
         world.pass_time(seconds=10)
-        await world.tell("created", "bob", profile=Profile(username="bob"))
+        await world.deliver("created", "bob", profile=Profile(username="bob"))
         await world.arrive("ada", profile=Profile(username="same"))
 
-        await world.tell("updated", "bob", profile=Profile(username="same"), occurred_at=earlier)
+        await world.deliver("updated", "bob", profile=Profile(username="same"), occurred_at=earlier)
 
         assert (await world.profile("ada")).username == "same"
         assert (await world.profile("bob")).username == "bob"
 
     async def test_claims_can_be_swapped_in_one_batch(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile(username="one"))
-        await world.tell("created", "bob", profile=Profile(username="two"))
+        await world.deliver("created", "ada", profile=Profile(username="one"))
+        await world.deliver("created", "bob", profile=Profile(username="two"))
         world.pass_time(seconds=1)
 
         await world.receive_identity_events(
@@ -290,19 +292,19 @@ class TestReceiveIdentityEvents:
         assert world.metrics.values["time_to_code_ms", ""] == [40.0]
 
     async def test_old_deliveries_are_forgotten_and_young_ones_are_not(self, world: World) -> None:
-        await world.tell("created", "ada", delivery="old")
+        await world.deliver("created", "ada", delivery="old")
         world.pass_time(days=2)
-        await world.tell("created", "bob", delivery="young")
+        await world.deliver("created", "bob", delivery="young")
 
         async with world.transactions.begin() as stores:
             forgotten = await stores.deliveries.forget(before=world.clock.now() - timedelta(days=1), limit=10)
 
         assert forgotten == 1
-        assert await world.tell("created", "bob", delivery="young") == "duplicate"
+        assert await world.deliver("created", "bob", delivery="young") == "duplicate"
 
     async def test_no_more_deliveries_are_forgotten_at_once_than_asked_for(self, world: World) -> None:
         for number in range(3):
-            await world.tell("created", f"user{number}")
+            await world.deliver("created", f"user{number}")
         world.pass_time(days=2)
 
         async with world.transactions.begin() as stores:
@@ -312,8 +314,8 @@ class TestReceiveIdentityEvents:
         assert forgotten == [2, 1, 0]
 
     async def test_who_takes_a_name_and_changes_address_in_one_batch_gets_both(self, world: World) -> None:
-        await world.tell("created", "ada", profile=Profile(username="queen"))
-        await world.tell("created", "bob", profile=Profile(email="bob@example.org"))
+        await world.deliver("created", "ada", profile=Profile(username="queen"))
+        await world.deliver("created", "bob", profile=Profile(email="bob@example.org"))
         world.pass_time(seconds=1)
 
         await world.receive_identity_events(

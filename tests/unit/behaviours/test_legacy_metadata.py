@@ -36,7 +36,7 @@ class TestLegacyFallback:
             await world.mint(owner, candidates=[code])
             await world.imported("ada", code, run=ord(code[0]))
         await world.remint("cid", candidates=["NEWER123"])
-        await world.tell("deleted", "dan")
+        await world.deliver("deleted", "dan")
 
         assert [await world.resolve(code) for code in ("AAAA", "BBBB", "CCCC")] == ["canonical", "alias", "unknown"]
         assert world.metrics.total("legacy_drift_count") == 0
@@ -44,7 +44,7 @@ class TestLegacyFallback:
     async def test_nothing_of_a_deleted_user_resolves(self, world: World) -> None:
         world.fall_back()
         await world.imported("ada", "1234")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert await world.resolve("1234") == "unknown"
 
@@ -136,7 +136,7 @@ class TestAdoptCodes:
     async def test_the_code_of_a_deleted_user_is_not_adopted(self, world: World) -> None:
         world.fall_back()
         await world.imported("ada", "1234")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert (await world.arrive("bob", "1234")).attribution == "none"
         assert await world.brought_by("1234") is None
@@ -189,7 +189,7 @@ class TestAdoptLegacyUsers:
         world.fall_back()
         await world.imported("ada", "1234")
 
-        await world.tell("created", "ada", profile=Profile(username="ada"))
+        await world.deliver("created", "ada", profile=Profile(username="ada"))
 
         assert await world.code_of("ada") == "1234"
         assert await world.profile("ada") == Profile(username="ada")
@@ -199,7 +199,7 @@ class TestAdoptLegacyUsers:
         world.fall_back()
         await world.imported("ada", "1234")
 
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert await world.brought_by("1234") is None
 
@@ -224,7 +224,7 @@ class TestAdoptLegacyUsers:
 
         assert await world.mint("ada") != "1234"
         await world.remint("ada")
-        await world.tell("created", "ada")
+        await world.deliver("created", "ada")
         assert await world.brought_by("1234") is None
 
 
@@ -300,13 +300,13 @@ class TestMirrorMetadata:
         reminted = (await world.remint("ada")).code
         assert await world.mirrored("ada") == reminted
 
-        await world.tell("created", "bob")
+        await world.deliver("created", "bob")
         assert await world.mirrored("bob") == await world.code_of("bob")
 
     async def test_without_the_fallback_nothing_is(self, world: World) -> None:
         await world.mint("ada")
         await world.remint("ada")
-        await world.tell("created", "bob")
+        await world.deliver("created", "bob")
 
         assert [await world.mirrored("ada"), await world.mirrored("bob")] == [None, None]
 
@@ -323,7 +323,7 @@ class TestMirrorMetadata:
         await world.mint("ada")
         assert await world.mirrored("ada") is not None
 
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
         assert await world.mirrored("ada") is None
 
         async with world.transactions.begin() as stores:

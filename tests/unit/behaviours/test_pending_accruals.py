@@ -140,7 +140,7 @@ class TestPendingSlips:
         await world.a_player("ada")
         slips = [await world.a_slip("ada") for _ in range(2)]
         world.pass_time(hours=1)
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(PartialCompletion):
             await world.complete(slips[0])
@@ -203,7 +203,7 @@ class TestSweepAccruals:
         await world.a_player("ada")
         slip = await world.a_slip("ada")
         world.pass_time(hours=1)
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
         with pytest.raises(PartialCompletion):
             await world.complete(slip)
         world.pass_time(hours=1)

@@ -111,7 +111,7 @@ class TestPurchaseRewards:
 
     async def test_a_deleted_user_buys_nothing(self, world: World) -> None:
         buyer, reward = await world.an_account(balance=100), await world.a_reward(cost=40)
-        await world.tell("deleted", buyer)
+        await world.deliver("deleted", buyer)
 
         with pytest.raises(UserDeleted):
             await world.purchase(buyer, reward)

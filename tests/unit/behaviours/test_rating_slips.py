@@ -34,7 +34,7 @@ class TestOpenSlips:
 
     async def test_what_cannot_be_is_refused_and_nothing_is_stored(self, world: World) -> None:
         await world.a_player("ada")
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
 
         with pytest.raises(UserNotFound):
             await world.a_slip("nobody")
@@ -186,7 +186,7 @@ class TestCompleteSlips:
         assert await world.slip(slip) == slip
         assert await world.points_and_amounts("ada") == (0, [])
 
-    async def test_a_slip_that_is_not_there_is_told_so(self, world: World) -> None:
+    async def test_a_slip_that_is_not_there_is_refused_as_missing(self, world: World) -> None:
         await world.a_player("ada")
         slip = await world.a_slip("ada")
         nobodys = Slip(SlipId("none"), slip.player_id, "blackjack", 1, 70, 75, 10, "open", slip.opened_at)

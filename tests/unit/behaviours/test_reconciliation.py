@@ -40,7 +40,7 @@ class TestReconcileMetadata:
 
     async def test_what_is_mirrored_of_a_deleted_user_goes(self, world: World) -> None:
         code = await world.mint("ada")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
         await world.mirrors("ada", code)
 
         assert (await world.reconcile(repair=True)).orphaned == 1
@@ -49,7 +49,7 @@ class TestReconcileMetadata:
 
     async def test_of_a_deleted_user_nothing_is_adopted(self, world: World) -> None:
         await world.imported("ada", "1234")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert await world.reconcile(repair=True) == MetadataDrift(users=1)
         assert await world.brought_by("1234") is None

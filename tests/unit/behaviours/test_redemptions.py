@@ -87,7 +87,7 @@ class TestRedeemInvites:
 
     async def test_the_refusals_come_in_their_written_order(self, world: World) -> None:
         async def refusals() -> list[type]:
-            """Return what a user with a seat is told, and one without."""
+            """Return the answers to a user with a seat and to one without."""
             both = [world.redemption(user, invite.code) for user in ("ada", "bob")]
             return [type(outcome) for outcome in await world.redeem_together(*both)]
 
@@ -102,7 +102,7 @@ class TestRedeemInvites:
 
     async def test_a_deleted_user_takes_no_seat(self, world: World) -> None:
         invite = await world.an_invite()
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(UserDeleted):
             await world.redeem("ada", invite.code)
@@ -158,7 +158,7 @@ class TestRepeatedRedemptions:
 
     async def test_several_invites_in_a_batch_are_counted_one_by_one(self, world: World) -> None:
         one, other = await world.an_invite(max_uses=1), await world.an_invite(max_uses=1)
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
 
         outcomes = await world.redeem_together(
             world.redemption("ada", one.code),

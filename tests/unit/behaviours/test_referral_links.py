@@ -29,7 +29,7 @@ class TestReadReferralLink:
         assert (await world.link("ada")).code == code
 
     async def test_a_deleted_user_has_no_link(self, world: World) -> None:
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(UserDeleted):
             await world.link("ada")
@@ -53,7 +53,7 @@ class TestPeekReferralLink:
         assert world.metrics.total("referral_api_mint_attempts") == 0
 
     async def test_a_deleted_user_has_no_link(self, world: World) -> None:
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(UserDeleted):
             await world.peek("ada")

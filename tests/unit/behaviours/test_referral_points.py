@@ -61,7 +61,7 @@ class TestReferralPoints:
         await world.arrive("ada", own)
         await world.arrive("bob", "NONE1234")
         gone = await world.mint("gone")
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
         await world.arrive("carol", gone)
 
         assert [await world.points_and_amounts(user) for user in ("ada", "gone")] == [(0, []), (0, [])]
@@ -158,17 +158,17 @@ class TestReferralPoints:
         assert await world.broken_promises() == []
 
     @pytest.mark.parametrize("how", ["upsert", "webhook", "sign-up", "sweep"])
-    async def test_a_verified_phone_credits_what_waits_once_however_it_is_told(self, world: World, how: str) -> None:
+    async def test_a_verified_phone_credits_what_waits_once_however_it_arrives(self, world: World, how: str) -> None:
         code = await world.mint("ada")
         world.make_referrals_worth(100, need="phone")
         await world.arrive("bob", code)
         (pending,) = await world.pending()
 
-        async def tell() -> None:
+        async def confirm() -> None:
             if how == "upsert":
                 await world.arrive("bob", phone_verified=True)
             elif how == "webhook":
-                await world.tell("updated", "bob", phone_confirmed=True)
+                await world.deliver("updated", "bob", phone_confirmed=True)
             elif how == "sign-up":
                 invite = await world.an_invite()
                 await world.sign_up(world.sign_up_command("bob", invite.code, phone_verified=True))
@@ -177,10 +177,10 @@ class TestReferralPoints:
                 world.pass_time(minutes=1)
                 assert await world.sweep() == ["bob"]
 
-        await tell()
+        await confirm()
         credited = await world.point_entries("ada")
         await world.arrive("bob", code, phone_verified=True)
-        await world.tell("updated", "bob", phone_confirmed=True)
+        await world.deliver("updated", "bob", phone_confirmed=True)
         world.pass_time(minutes=1)
 
         assert await world.sweep() == []
@@ -303,7 +303,7 @@ class TestReferralPoints:
 
         with pytest.raises(UserDeleted):
             await world.arrive("bob", code, phone_verified=True)
-        await world.tell("updated", "bob", phone_confirmed=True)
+        await world.deliver("updated", "bob", phone_confirmed=True)
         world.pass_time(hours=1)
 
         assert await world.sweep() == []

@@ -129,7 +129,7 @@ class TestAttributeReferrals:
     async def test_of_several_codes_the_first_that_is_a_living_users_counts(self, world: World) -> None:
         adas, carols = await world.mint("ada"), await world.mint("carol")
         gone = await world.mint("gone")
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
 
         arrived = await world.arrive("bob", "NONE1234", gone, adas, carols)
 
@@ -147,7 +147,7 @@ class TestAttributeReferrals:
 
     async def test_the_code_of_a_deleted_user_attributes_nothing(self, world: World) -> None:
         code = await world.mint("ada")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert (await world.arrive("bob", code)).attribution == "none"
 
@@ -155,14 +155,14 @@ class TestAttributeReferrals:
         await world.arrive("bob", await world.mint("ada"))
 
         await world.remint("ada")
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         assert await world.inviter("bob") == "ada"
         assert (await world.arrive("bob")).attribution == "kept"
 
     async def test_a_deleted_user_cannot_arrive(self, world: World) -> None:
         code = await world.mint("ada")
-        await world.tell("deleted", "bob")
+        await world.deliver("deleted", "bob")
 
         with pytest.raises(UserDeleted):
             await world.arrive("bob", code)
@@ -205,7 +205,7 @@ class TestAttributionAttempts:
 
         assert [await world.attempts(user) for user in ("bob", "carol")] == [[], []]
 
-    async def test_each_reason_is_told_apart(self, world: World) -> None:
+    async def test_each_reason_is_distinguished(self, world: World) -> None:
         adas, bobs, carols = [await world.mint(user) for user in ("ada", "bob", "carol")]
         await world.arrive("ada", adas)
         await world.arrive("bob", adas)
@@ -259,7 +259,7 @@ class TestAttributionAttempts:
 
 
 class TestProfiles:
-    async def test_what_is_told_is_kept_and_what_is_not_told_stays(self, world: World) -> None:
+    async def test_what_is_sent_is_kept_and_what_is_not_sent_stays(self, world: World) -> None:
         await world.arrive("ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
 
         await world.arrive("ada", profile=Profile(display_name="Countess"))
@@ -371,14 +371,14 @@ class TestLeaderboard:
         await _with_referrals(world, {"ada": 2, "bob": 1, "carol": 3})
         await world.arrive("ada", profile=Profile(display_name="Ada", username="queen", email="a@example.org"))
         await world.arrive("bob", profile=Profile(username="bobby"))
-        await world.tell("deleted", "carol")
+        await world.deliver("deleted", "carol")
 
         assert [leader.display_name for leader in await world.leaders()] == ["Ada", "bobby"]
 
     async def test_the_globe_shows_everybody_who_lives(self, world: World) -> None:
         await _with_referrals(world, {"ada": 1})
         await world.mint("zoe")
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
 
         nodes = await world.reads(lambda stores: stores.leaderboard.most_connected(10))
 

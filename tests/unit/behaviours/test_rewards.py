@@ -14,7 +14,7 @@ class TestPurchaseBatches:
     async def test_the_outcomes_are_in_the_order_of_the_orders(self, world: World) -> None:
         rich, poor = await world.an_account("rich", balance=100), await world.an_account("poor", balance=1)
         reward, own = await world.a_reward(cost=40), await world.a_reward(cost=1, owner="rich")
-        await world.tell("deleted", "gone")
+        await world.deliver("deleted", "gone")
 
         bought = await world.order_batch(
             world.order(poor, reward),
@@ -97,7 +97,7 @@ class TestOfferRewards:
         assert first == again == offer.reward
         assert await world.rewards() == [offer.reward]
 
-    async def test_only_what_is_told_is_changed(self, world: World) -> None:
+    async def test_only_what_is_sent_is_changed(self, world: World) -> None:
         reward = await world.a_reward(cost=40)
 
         dearer = await world.change(reward, cost=50)

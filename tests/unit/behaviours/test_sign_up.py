@@ -74,7 +74,7 @@ class TestCompleteSignUps:
         with pytest.raises(InviteNotFound):
             await world.sign_up(world.sign_up_command("ada", "NOBODY99", email="taken@example.org"))
 
-    async def test_a_new_attempt_is_told_that_the_code_was_used(self, world: World) -> None:
+    async def test_a_new_attempt_is_refused_since_the_code_was_used(self, world: World) -> None:
         invite = await world.an_invite()
         await world.sign_up(world.sign_up_command("ada", invite.code))
 
@@ -122,7 +122,7 @@ class TestCompleteSignUps:
 
     async def test_a_deleted_user_does_not_come_back(self, world: World) -> None:
         invite = await world.an_invite()
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(UserDeleted):
             await world.sign_up(world.sign_up_command("ada", invite.code))
@@ -153,7 +153,7 @@ class TestCompleteSignUps:
         invite = await world.an_invite()
         await world.sign_up(world.sign_up_command("ada", invite.code))
 
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         kept = await world.reads(lambda stores: stores.directory.find([UserId("ada")]))
         assert kept[UserId("ada")].password_hash is None
@@ -239,7 +239,7 @@ class TestSignIn:
     async def test_a_deleted_user_signs_in_no_more(self, world: World) -> None:
         invite = await world.an_invite()
         await world.sign_up(world.sign_up_command("ada", invite.code, password="my password"))
-        await world.tell("deleted", "ada")
+        await world.deliver("deleted", "ada")
 
         with pytest.raises(SignInRefused):
             await world.sign_in("ada@example.org", "my password")

@@ -42,11 +42,11 @@ class TestTransactions:
 
             assert list(await stores.users.lock([UserId(user) for user in ("c", "a", "b", "x")])) == ["a", "b", "c"]
 
-    async def test_callers_who_were_deleted_are_told_from_those_who_live_and_those_never_seen(
+    async def test_callers_who_were_deleted_are_distinguished_from_those_who_live_and_those_never_seen(
         self, world: World
     ) -> None:
         await world.mint("ada")
-        await world.tell("deleted", "bob")
+        await world.deliver("deleted", "bob")
 
         assert await world.check_callers([Principal(UserId(name)) for name in ("bob", "ada", "nobody")]) == [
             "deleted",

@@ -30,13 +30,13 @@ def refusal(**fields: object) -> str:
     return str(refused.value)
 
 
-def test_a_user_of_whom_nothing_else_is_told() -> None:
+def test_a_user_of_whom_nothing_else_is_given() -> None:
     record = read_record(7, {"user_id": "ada"})
 
     assert record == (7, "ada", "missing", None, None, None, None, None, None, False, None, None, None, False, 0, ())
 
 
-def test_a_user_of_whom_all_is_told() -> None:
+def test_a_user_of_whom_all_is_given() -> None:
     record = read_record(
         7,
         {
@@ -127,7 +127,7 @@ def test_nothing_is_nothing_everywhere_else(column: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("given", "expected"),
     [
         ("2024-05-31T12:00:00Z", NOON),
         ("2024-05-31 14:00:00+02:00", NOON),
@@ -141,8 +141,8 @@ def test_nothing_is_nothing_everywhere_else(column: str, value: object) -> None:
         ("  ", None),
     ],
 )
-def test_a_time_is_utc_where_it_says_nothing_else(told: object, expected: datetime | None) -> None:
-    found = read(created_at=told)
+def test_a_time_is_utc_where_it_says_nothing_else(given: object, expected: datetime | None) -> None:
+    found = read(created_at=given)
 
     assert found == expected
     assert not isinstance(found, datetime) or found.utcoffset() == timedelta(0)
@@ -160,7 +160,7 @@ def test_utc_is_not_the_time_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "told",
+    "given",
     [
         *("soon", "2024-13-01", "2024-02-30", "31.5.2024", "2024-05-31T25:00:00Z", "1717156800", "NULL", "\x00"),
         *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"),
@@ -168,13 +168,13 @@ def test_utc_is_not_the_time_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 @pytest.mark.parametrize("column", ["created_at", "deleted_at"])
-def test_what_is_no_time_is_refused(column: str, told: object) -> None:
-    assert refusal(**{column: told}) == f"{column} has to be a time as in 2024-05-31T08:30:00Z"
+def test_what_is_no_time_is_refused(column: str, given: object) -> None:
+    assert refusal(**{column: given}) == f"{column} has to be a time as in 2024-05-31T08:30:00Z"
 
 
-@pytest.mark.parametrize(("told", "is_deleted"), [("2024-05-31", True), (NOON, True), (None, False), (" ", False)])
-def test_who_has_a_time_of_deletion_is_deleted(told: object, is_deleted: bool) -> None:
-    assert read_record(7, {"user_id": "ada", "deleted_at": told}).is_deleted is is_deleted
+@pytest.mark.parametrize(("given", "is_deleted"), [("2024-05-31", True), (NOON, True), (None, False), (" ", False)])
+def test_who_has_a_time_of_deletion_is_deleted(given: object, is_deleted: bool) -> None:
+    assert read_record(7, {"user_id": "ada", "deleted_at": given}).is_deleted is is_deleted
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_words_for_neither(word: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "found", "code"),
+    ("given", "found", "code"),
     [
         ("ben", "ben", None),
         (" BEN2 ", "BEN2", "BEN2"),
@@ -228,8 +228,8 @@ def test_words_for_neither(word: object) -> None:
         ("  ", None, None),
     ],
 )
-def test_a_referral_is_kept_as_it_was_written(told: object, found: str | None, code: str | None) -> None:
-    record = read_record(7, {"user_id": "ada", "referred_by": told})
+def test_a_referral_is_kept_as_it_was_written(given: object, found: str | None, code: str | None) -> None:
+    record = read_record(7, {"user_id": "ada", "referred_by": given})
 
     assert (record.referred_by, record.referred_code) == (found, code)
 
@@ -239,18 +239,18 @@ def test_a_referral_is_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "points"),
+    ("given", "points"),
     [(0, None), ("0", None), ("", None), (" ", None), (1, 1), ("1", 1), (" 007 ", 7), (MAX_BALANCE, MAX_BALANCE)],
 )
-def test_points_are_whole_and_none_is_nothing_to_bring(told: object, points: int | None) -> None:
-    assert read(points=told) == points
+def test_points_are_whole_and_none_is_nothing_to_bring(given: object, points: int | None) -> None:
+    assert read(points=given) == points
 
 
 @pytest.mark.parametrize(
-    "told", [-1, "-1", "+1", "1.0", "1e3", "١", "²", "1_000", "1 0", MAX_BALANCE + 1, 10**300, "x"]
+    "given", [-1, "-1", "+1", "1.0", "1e3", "١", "²", "1_000", "1 0", MAX_BALANCE + 1, 10**300, "x"]
 )
-def test_points_that_no_balance_holds_are_refused(told: object) -> None:
-    assert refusal(points=told) == f"points has to be a whole number from 0 to {MAX_BALANCE}"
+def test_points_that_no_balance_holds_are_refused(given: object) -> None:
+    assert refusal(points=given) == f"points has to be a whole number from 0 to {MAX_BALANCE}"
 
 
 @pytest.mark.parametrize("column", ["user_id", "code", "phone_verified", "points", "email", "created_at"])
@@ -282,11 +282,11 @@ anything = st.recursive(
 def test_whatever_stands_in_a_field_the_record_is_in_bounds_or_refused(
     fields: dict[str, object], has_name: bool
 ) -> None:
-    told = fields | ({"user_id": "ada"} if has_name else {})
+    given = fields | ({"user_id": "ada"} if has_name else {})
     try:
-        record = read_record(7, told)
+        record = read_record(7, given)
     except MalformedRecord:
-        assert refusal(**{"user_id": None, **told}).split()[0] in COLUMNS
+        assert refusal(**{"user_id": None, **given}).split()[0] in COLUMNS
         return
 
     assert is_user_id(record.user_id)

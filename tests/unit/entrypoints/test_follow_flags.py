@@ -38,7 +38,7 @@ class Gong:
 
 
 class Watched(MemoryTransactions):
-    """Transactions that count reads, hold them up, and fail as they are told to."""
+    """Transactions that count reads, hold them up, and fail as the test says."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Watched(MemoryTransactions):
 
 
 class Held:
-    """Stores whose flags are read at once, and told when a gate opens."""
+    """Stores whose flags are read at once, and answered when a gate opens."""
 
     def __init__(self, stores: Stores, gate: asyncio.Event) -> None:
         self._stores, self._gate = stores, gate
@@ -158,17 +158,19 @@ async def test_a_look_that_fails_does_not_stop_a_start(world: World, transaction
     assert {flag: flags.enabled(flag) for flag in Flag} == {**DEFAULTS, WEBHOOK: False}
 
 
-async def test_an_outage_is_told_once(world: World, transactions: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_outage_is_logged_once(
+    world: World, transactions: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
     configure("info")
     follow = FollowFlags(FollowedFlags(world.transactions, Pins({})), SilentSignal())
 
-    async def told(failures: int) -> int:
+    async def logged(failures: int) -> int:
         transactions.failures = [StoreUnavailable("full")] * failures
         for _ in range(failures + 1):
             await follow.look()
         return capsys.readouterr().out.count("flags cannot be read")
 
-    assert [await told(3), await told(0), await told(1)] == [1, 0, 1]
+    assert [await logged(3), await logged(0), await logged(1)] == [1, 0, 1]
 
 
 async def test_a_committed_switch_is_answered_even_where_it_cannot_be_looked_at(

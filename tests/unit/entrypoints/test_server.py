@@ -18,7 +18,7 @@ from tests.http.services import settings
 
 
 class Stubborn(Upkeep):
-    """Upkeep that does not end when it is told to."""
+    """Upkeep that does not end on demand."""
 
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
@@ -37,13 +37,13 @@ async def test_it_ends_without_what_does_not_end(monkeypatch: pytest.MonkeyPatch
     provider = Provider(scope=Scope.APP)
     provider.provide(lambda: stubborn, provides=Upkeep)
     server = Server(partial(build, settings(), "memory", provider))
-    told: asyncio.Queue[Any] = asyncio.Queue()
+    messages: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-    await told.put({"type": "lifespan.startup"})
-    life = asyncio.create_task(server({"type": "lifespan"}, told.get, said.put))  # type: ignore[arg-type]  # as servers do
+    await messages.put({"type": "lifespan.startup"})
+    life = asyncio.create_task(server({"type": "lifespan"}, messages.get, said.put))  # type: ignore[arg-type]  # as servers do
     assert (await said.get())["type"] == "lifespan.startup.complete"
 
-    await told.put({"type": "lifespan.shutdown"})
+    await messages.put({"type": "lifespan.shutdown"})
     try:
         async with asyncio.timeout(10):
             await asyncio.shield(life)
@@ -63,14 +63,14 @@ async def test_it_starts_without_the_provider_and_asks_for_its_keys_at_once(monk
 
     given = settings(jwks_url="https://id.example.org/keys")
     server = Server(partial(build, given, "memory", published(document)))
-    told: asyncio.Queue[Any] = asyncio.Queue()
+    messages: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-    await told.put({"type": "lifespan.startup"})
-    life = asyncio.create_task(server({"type": "lifespan"}, told.get, said.put))  # type: ignore[arg-type]  # as servers do
+    await messages.put({"type": "lifespan.startup"})
+    life = asyncio.create_task(server({"type": "lifespan"}, messages.get, said.put))  # type: ignore[arg-type]  # as servers do
 
     assert (await said.get())["type"] == "lifespan.startup.complete"
     async with asyncio.timeout(10):
         await asked.wait()
 
-    await told.put({"type": "lifespan.shutdown"})
+    await messages.put({"type": "lifespan.shutdown"})
     await life

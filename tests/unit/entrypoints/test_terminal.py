@@ -19,14 +19,14 @@ def test_details_of_the_database_stay_there(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "sentence"),
     [(FileNotFoundError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"), (OSError(), "OSError")],
 )
-def test_other_errors_say_what_they_say(error: Exception, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_errors_say_what_they_say(error: Exception, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), named_errors(OSError):
         raise error
 
-    assert capsys.readouterr().err == f"tallystick: {told}\n"
+    assert capsys.readouterr().err == f"tallystick: {sentence}\n"
 
 
 def test_what_nobody_foresaw_is_not_hidden() -> None:

@@ -36,7 +36,7 @@ class NoPause:
 
 
 class Failing:
-    """Transactions that fail as they are told to, one after the other, and then work."""
+    """Transactions that fail as the test says, one after the other, and then work."""
 
     def __init__(self, transactions: MemoryTransactions, failures: list[Exception]) -> None:
         self._transactions, self.failures = transactions, failures
@@ -115,7 +115,7 @@ async def test_living_users_without_a_code_are_counted(world: World, upkeep: Upk
     await world.arrive("bob")
     await world.arrive("eve")
     await world.mint("bob")
-    await world.tell("deleted", "eve")
+    await world.deliver("deleted", "eve")
 
     await upkeep.go_round()
     assert world.metrics.gauges["missing_code_count"] == 1
@@ -293,9 +293,9 @@ async def test_one_that_fails_for_an_unforeseen_reason_is_logged_and_keeps_nobod
 
     assert (await world.points_of("bob")).balance == 525
     assert world.metrics.gauges["pending_accruals"] == 1
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {(line["event"], line["correlation_id"]) for line in told} == {
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(line["event"], line["correlation_id"]) for line in logged} == {
         ("pending accrual failed", "try-of-ada"),
         ("pending accrual credited", "try-of-bob"),
     }
-    assert all("a bug" not in str(line) for line in told)
+    assert all("a bug" not in str(line) for line in logged)

@@ -150,7 +150,7 @@ async def test_a_bearer_token_needs_no_origin(anyone: Caller, cookie: str) -> No
         assert (answer.status_code, answer.json()["user_id"]) == (200, "bob")
 
 
-async def test_a_bad_session_is_told_nothing_of_origins(anyone: Caller) -> None:
+async def test_a_bad_session_learns_nothing_of_origins(anyone: Caller) -> None:
     refused = await write(anyone, "tallystick_session=x.y.z", ("origin", "https://evil.example"))
 
     assert (refused.status_code, refused.json()["code"]) == (401, "UNAUTHENTICATED")

@@ -30,7 +30,7 @@ async def token_of(container: AsyncContainer, user: str = "ada") -> str:
 
 
 async def is_taken(anyone: Caller, given: str) -> bool:
-    """Tell whether a token is one; whoever has none is told what everybody is told."""
+    """Return whether a token is valid; every bad token gets the same answer."""
     answer = await answer_to(anyone, f"Bearer {given}")
     assert answer[0] == 200 or answer in {TURNED_AWAY, EXPIRED}
     return answer[0] == 200

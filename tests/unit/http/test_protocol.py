@@ -1,4 +1,4 @@
-"""How long the head of a request may take, and the reading of a reply, told by a clock that the test moves."""
+"""How long the head of a request may take, and the reading of a reply, measured by a clock that the test moves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ from tallystick.entrypoints.http.request_context import REFUSED_BY_SERVER, Reque
 
 
 class Wire(asyncio.Transport):
-    """A transport that writes down what it is told."""
+    """A transport that records its calls."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ DRAINING = ["the process is shutting down"]
 
 
 class Contract:
-    """A contract with the database that is broken as it is told to be, and counts who asks."""
+    """A contract with the database that is broken as the test says, and counts its calls."""
 
     def __init__(self) -> None:
         self.breaches: list[str] = []
@@ -30,7 +30,7 @@ class Contract:
         return [Fault("server", reason, detail) for reason, detail in zip(self.breaches, details, strict=True)]
 
 
-async def test_what_is_broken_is_told_and_what_is_whole_is_ready() -> None:
+async def test_what_is_broken_is_reported_and_what_is_whole_is_ready() -> None:
     contract, clock = Contract(), ManualClock()
     probe = ReadinessProbe([contract], clock)
     assert await probe.reasons() == []
@@ -115,8 +115,8 @@ async def test_every_change_of_the_reasons_is_logged_once_with_the_details_that_
     assert await asked() == []
     assert await asked() == []
 
-    told = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert [(line["level"], line["event"], line["reasons"]) for line in told] == [
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["level"], line["event"], line["reasons"]) for line in logged] == [
         ("warning", "not ready", ["it is away: the server said so (SQLSTATE 28P01)"]),
         ("warning", "not ready", ["it is read-only"]),
         ("info", "ready again", []),

@@ -82,7 +82,7 @@ async def test_a_host_that_is_none_is_refused(anyone: Caller) -> None:
     assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_REQUEST")
 
 
-async def test_a_bug_tells_nothing_but_its_correlation_id(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_bug_reveals_nothing_but_its_correlation_id(capsys: pytest.CaptureFixture[str]) -> None:
     configure("info")
     async with running(settings(), "memory", broken_store()) as (anyone, _):
         failed = await anyone.named("ada").get("/api/leaderboard", headers={"x-correlation-id": "lost"})
@@ -106,7 +106,7 @@ async def test_a_bug_tells_nothing_but_its_correlation_id(capsys: pytest.Capture
     assert "example.org" not in json.dumps(lines)
 
 
-async def test_logs_name_routes_and_users_by_what_tells_nothing(
+async def test_logs_name_routes_and_users_by_what_reveals_nothing(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     anyone = await serve(log_level="debug")
@@ -207,7 +207,7 @@ async def test_the_documentation_may_be_kept_for_a_while(anyone: Caller, path: s
     assert (await anyone.get(f"{path}/nowhere")).headers["cache-control"] == "no-store"
 
 
-async def test_a_cache_that_has_a_file_is_told_so(anyone: Caller) -> None:
+async def test_a_cache_that_has_a_file_gets_304(anyone: Caller) -> None:
     path = "/schema/assets/swagger-ui.css"
     whole = (await anyone.get(path)).headers
     etag, changed = whole["etag"], whole["last-modified"]

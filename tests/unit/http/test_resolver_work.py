@@ -111,7 +111,7 @@ async def test_a_click_asks_the_store_for_nothing(monkeypatch: pytest.MonkeyPatc
         assert (await anyone.get("/r/ADA12345")).status_code == 302
 
 
-async def test_what_one_caller_is_told_about_origins_reaches_nobody_else() -> None:
+async def test_what_one_caller_gets_about_origins_reaches_nobody_else() -> None:
     async with running(settings(allowed_origins=ORIGIN), "memory") as (anyone, _):
         before = await anyone.get("/api/referral/resolve?code=NOBODY99")
         allowed = await anyone.get("/api/referral/resolve?code=NOBODY99", headers={"origin": ORIGIN})
@@ -122,7 +122,7 @@ async def test_what_one_caller_is_told_about_origins_reaches_nobody_else() -> No
     assert "access-control-allow-origin" not in after.headers
 
 
-async def test_a_method_that_it_does_not_take_is_told_which_it_does(anyone: Caller) -> None:
+async def test_a_method_that_it_does_not_take_gets_those_that_it_does(anyone: Caller) -> None:
     refused = await anyone.post("/api/referral/resolve")
 
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

@@ -59,7 +59,7 @@ async def read(anyone: Caller, cookie: str) -> httpx2.Response:
 
 
 async def is_taken(anyone: Caller, session: str) -> bool:
-    """Tell whether a session is one; whoever has none is told what everybody is told."""
+    """Return whether a session is valid; every bad session gets the same answer."""
     answer = await read(anyone, f"tallystick_session={session}")
     body = answer.content.replace(answer.headers["x-correlation-id"].encode(), b"")
     assert answer.status_code == 200 or (
@@ -156,7 +156,7 @@ async def test_where_an_identity_provider_signs_users_in_no_session_is_taken(for
     assert answer.status_code == 401
 
 
-async def test_a_deleted_user_is_told_so_in_a_living_session(service: Service) -> None:
+async def test_a_deleted_user_is_refused_as_deleted_in_a_living_session(service: Service) -> None:
     anyone, container = service
     session = await session_of(container, "gone")
     await anyone.deliver({"type": "user.deleted", "data": {"id": "gone"}})

@@ -118,7 +118,7 @@ async def test_an_allowed_origin_may_read_the_answer(serve: Serve) -> None:
     assert answer.headers["access-control-allow-origin"] == "https://app.example.org"
 
 
-async def test_a_bug_tells_nothing_but_its_correlation_id(anyone: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_reveals_nothing_but_its_correlation_id(anyone: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyError("a secret")
 

@@ -158,8 +158,8 @@ async def test_the_operator_learns_the_reason_of_a_refused_token(
     for hidden in (issued, *filter(None, issued.split(".")), JWT_SECRET, SESSION_SECRET):
         assert hidden not in text
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, INVALID_TOKEN)
-    told = answer.content.replace(answer.headers["x-correlation-id"].encode(), b"")
-    assert told == (EXPIRED if fault == "expired" else TURNED_AWAY)[-1]
+    body = answer.content.replace(answer.headers["x-correlation-id"].encode(), b"")
+    assert body == (EXPIRED if fault == "expired" else TURNED_AWAY)[-1]
 
 
 @pytest.mark.parametrize("row", SESSIONS)
