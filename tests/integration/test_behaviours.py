@@ -32,11 +32,11 @@ from tests.unit.behaviours.test_http_order_batches import TestPurchaseBatchRoute
 from tests.unit.behaviours.test_http_parameters import TestParameters
 from tests.unit.behaviours.test_http_rating_slips import TestPendingRoutes, TestSlipRoutes
 from tests.unit.behaviours.test_http_referrals import (
-    TestArrivalRoutes,
     TestClickRoutes,
     TestIdempotentRoutes,
     TestReferralLinkRoutes,
     TestSameTruthRoutes,
+    TestUpsertRoutes,
 )
 from tests.unit.behaviours.test_http_resolver import TestResolverRoute
 from tests.unit.behaviours.test_http_rewards import TestPurchaseRoute, TestRewardRoutes

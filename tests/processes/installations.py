@@ -125,7 +125,7 @@ def workers_of(server: Process) -> list[psutil.Process]:
 
 
 @contextmanager
-def standing_still(process: psutil.Process) -> Iterator[None]:
+def paused(process: psutil.Process) -> Iterator[None]:
     """Let a process do nothing for a while, so that another one has to."""
     process.suspend()
     until_true(lambda: process.status() == psutil.STATUS_STOPPED)

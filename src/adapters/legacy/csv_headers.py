@@ -14,8 +14,8 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?\r?\n?\Z', re.IGNORECASE)
 
 
-class Place(NamedTuple):
-    """Where a value stands in a row: in a field, or inside the JSON object that the field holds."""
+class ColumnPath(NamedTuple):
+    """The position of a value in a row: a field, or a member of the JSON object in that field."""
 
     field: int
     path: tuple[str, ...] = ()
@@ -27,9 +27,9 @@ class Header(NamedTuple):
     delimiter: str
     names: list[str]
 
-    def places(self, wanted: Mapping[Column, str]) -> dict[Column, Place]:
-        """Return where each column stands; SourceError where a name that was given is missing or ambiguous."""
-        found: dict[Column, Place] = {}
+    def places(self, wanted: Mapping[Column, str]) -> dict[Column, ColumnPath]:
+        """Return the path of each column; SourceError if a given name is missing or ambiguous."""
+        found: dict[Column, ColumnPath] = {}
         for column, name in wanted.items():
             place = self._place(name)
             if place is not None:
@@ -41,12 +41,12 @@ class Header(NamedTuple):
                 )
         return found
 
-    def _place(self, name: str) -> Place | None:
+    def _place(self, name: str) -> ColumnPath | None:
         for stem, path in _readings(name):
             if self.names.count(stem) > 1:
                 raise SourceError(f"the first line has two columns {stem}")
             if stem in self.names:
-                return Place(self.names.index(stem), path)
+                return ColumnPath(self.names.index(stem), path)
         return None
 
 

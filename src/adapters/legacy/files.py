@@ -9,7 +9,7 @@ from typing import IO, Literal
 
 import msgspec
 
-from tallystick.adapters.legacy.csv_headers import Header, Place, delimiter_of, header_of, no_header, separator_of
+from tallystick.adapters.legacy.csv_headers import ColumnPath, Header, delimiter_of, header_of, no_header, separator_of
 from tallystick.adapters.legacy.sources import BATCH, LONGEST_LINE
 from tallystick.domain.backfill import LISTED
 from tallystick.domain.legacy import NO_WORDS, AbsentWords, Column, LegacyRecord, MalformedRecord, Value, read_record
@@ -162,7 +162,7 @@ class FileSource(LegacySource):
             elif row:
                 yield number, self._fields(row, header, places)
 
-    def _fields(self, row: list[str], header: Header, places: Mapping[Column, Place]) -> Mapping[str, Value] | str:
+    def _fields(self, row: list[str], header: Header, places: Mapping[Column, ColumnPath]) -> Mapping[str, Value] | str:
         if len(row) != len(header.names):
             return f"the line has {len(row)} fields, the first line has {len(header.names)}"
         try:

@@ -20,9 +20,9 @@ from tallystick.entrypoints.cli.terminal import ERR, NO, WRONG, refuse, say_json
 from tallystick.entrypoints.renderings import FORMATS, Format, Rendering
 from tallystick.entrypoints.settings import Settings
 
-_Tell = Callable[[int], None]
+_Report = Callable[[int], None]
 
-_TOLD_EVERY = 100_000
+_REPORT_EVERY = 100_000
 _PATIENCE_SECONDS = 60.0
 
 
@@ -72,21 +72,21 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
 async def _write(settings: Settings, kind: ExportKind, rendering: Rendering, file: BinaryIO, *, is_live: bool) -> int:
     rows = 0
     async with service_transactions(settings, statement_seconds=_PATIENCE_SECONDS) as transactions:
-        with _progress(kind, is_live=is_live) as tell:
+        with _progress(kind, is_live=is_live) as report:
             file.write(rendering.opening())
             async for page in ReadExport(Reads(transactions, SystemRandomness()))(kind):
                 file.write(rendering.lines(page))
                 rows += len(page)
-                tell(rows)
+                report(rows)
         file.flush()
     return rows
 
 
 @contextmanager
-def _progress(kind: ExportKind, *, is_live: bool) -> Iterator[_Tell]:
+def _progress(kind: ExportKind, *, is_live: bool) -> Iterator[_Report]:
     """Tell how many rows there are by now: live at a terminal, in plain lines elsewhere."""
     if not is_live:
-        yield lambda rows: None if rows % _TOLD_EVERY else ERR.print(f"{kind}: {rows} rows so far")
+        yield lambda rows: None if rows % _REPORT_EVERY else ERR.print(f"{kind}: {rows} rows so far")
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=ERR, transient=True) as progress:

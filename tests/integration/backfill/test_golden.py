@@ -145,7 +145,7 @@ COUNTS = {
 
 
 @pytest.fixture
-async def settled(moving: Moving) -> Moving:
+async def seeded(moving: Moving) -> Moving:
     """Return a database where some of them are already, and one was."""
     for user, code in (
         ("old", "HERE1111"),
@@ -167,48 +167,48 @@ async def planned(moving: Moving, chunk: int = 7) -> Run:
     )
 
 
-async def test_the_plan_counts_what_there_is(settled: Moving) -> None:
-    plan = (await planned(settled)).plan
+async def test_the_plan_counts_what_there_is(seeded: Moving) -> None:
+    plan = (await planned(seeded)).plan
 
     assert {name: getattr(plan, name) for name in COUNTS} == COUNTS
     assert (plan.edges.rows, plan.points.rows, plan.claims.rows) == (7, 3, 46)
     assert plan.minted == sum(code == NEW for code in FOUND.values()) - plan.reminted
 
 
-async def test_the_plan_lists_what_cannot_be_read(settled: Moving) -> None:
-    await planned(settled)
+async def test_the_plan_lists_what_cannot_be_read(seeded: Moving) -> None:
+    await planned(seeded)
 
-    rows = dict(await settled.rows("SELECT line, reason FROM tallystick.backfill_malformed"))
+    rows = dict(await seeded.rows("SELECT line, reason FROM tallystick.backfill_malformed"))
     assert sorted(rows) == sorted(MALFORMED)
     assert [line for line, reason in MALFORMED.items() if not rows[line].startswith(reason)] == []
 
 
 @pytest.mark.parametrize(("chunk", "connections"), [(7, 2), (1, 1), (20_000, 1)])
-async def test_everybody_has_what_the_table_says(settled: Moving, chunk: int, connections: int) -> None:
-    run = await planned(settled, chunk)
+async def test_everybody_has_what_the_table_says(seeded: Moving, chunk: int, connections: int) -> None:
+    run = await planned(seeded, chunk)
 
-    done = await settled.apply(run, connections=connections)
+    done = await seeded.apply(run, connections=connections)
 
-    book = await settled.codes()
+    book = await seeded.codes()
     shown = {user: code for code, (user, is_canonical) in book.items() if is_canonical}
     promised = {*FOUND.values(), *ALIASES, "HERE1111", "GONE1111"}
     assert {user: shown[user] if shown[user] in promised else NEW for user in FOUND} == FOUND
     assert {code: user for code, (user, is_canonical) in book.items() if not is_canonical} == ALIASES
     assert shown["old"] == "HERE1111"
     assert len(book) == len(FOUND) + len(ALIASES) + 2
-    assert await settled.conflicts() == CONFLICTS
+    assert await seeded.conflicts() == CONFLICTS
     assert (done.kept, done.reminted, done.minted, done.aliases, done.conflicts) == (36, 5, 15, 4, 5)
     assert (done.users, done.edges, done.points, done.left_out) == (56, 7, 3, 0)
 
 
-async def test_referrals_points_and_profiles_come_along(settled: Moving) -> None:
-    await settled.apply(await planned(settled))
+async def test_referrals_points_and_profiles_come_along(seeded: Moving) -> None:
+    await seeded.apply(await planned(seeded))
 
-    edges = await settled.rows("SELECT invitee_id, inviter_id, code FROM tallystick.referral_edges")
+    edges = await seeded.rows("SELECT invitee_id, inviter_id, code FROM tallystick.referral_edges")
     assert {invitee: (inviter, code) for invitee, inviter, code in edges} == EDGES
-    accounts = await settled.rows("SELECT user_id, balance FROM tallystick.ledger_accounts WHERE unit = 'points'")
+    accounts = await seeded.rows("SELECT user_id, balance FROM tallystick.ledger_accounts WHERE unit = 'points'")
     assert dict(accounts) == BALANCES
-    profiles = {user: await settled.world.profile(user) for user in ("profile", "same-profile", "bad-profile", "many")}
+    profiles = {user: await seeded.world.profile(user) for user in ("profile", "same-profile", "bad-profile", "many")}
     stored = {user: (p.email, p.username, p.display_name, p.phone) for user, p in profiles.items()}
     assert stored == {
         "profile": ("Shared@Example.com", "sharedname", "Ærø «ß»", "+45 12 34 56 78"),
@@ -216,29 +216,29 @@ async def test_referrals_points_and_profiles_come_along(settled: Moving) -> None
         "bad-profile": (None, None, None, None),
         "many": ("many@example.com", None, None, None),
     }
-    assert await settled.rows("SELECT user_id, source FROM tallystick.phone_verifications") == [("profile", "backfill")]
-    assert await settled.world.broken_promises() == []
+    assert await seeded.rows("SELECT user_id, source FROM tallystick.phone_verifications") == [("profile", "backfill")]
+    assert await seeded.world.broken_promises() == []
 
 
-async def test_every_code_of_the_source_leads_to_its_user_or_is_listed(settled: Moving) -> None:
-    run = await planned(settled)
-    await settled.apply(run)
+async def test_every_code_of_the_source_leads_to_its_user_or_is_listed(seeded: Moving) -> None:
+    run = await planned(seeded)
+    await seeded.apply(run)
 
-    report = await settled.verify(run)
+    report = await seeded.verify(run)
 
     assert report.holds, report
     assert (report.codes, report.conflicts, report.deleted, report.broken_lines) == (48, 5, 1, [])
 
 
-async def test_the_way_back_leads_to_where_it_began(settled: Moving) -> None:
-    before = await settled.dump()
-    run = await planned(settled)
-    await settled.apply(run)
+async def test_the_way_back_leads_to_where_it_began(seeded: Moving) -> None:
+    before = await seeded.dump()
+    run = await planned(seeded)
+    await seeded.apply(run)
 
-    done = await settled.roll_back(run)
+    done = await seeded.roll_back(run)
 
-    assert await settled.dump() == before
+    assert await seeded.dump() == before
     assert (done.users_removed, done.users_kept, done.edges_removed, done.points_removed) == (56, 0, 7, 3)
     assert done.codes_removed == 36 + 5 + 15 + 4
-    assert await settled.conflicts() == set()
-    assert await settled.world.broken_promises() == []
+    assert await seeded.conflicts() == set()
+    assert await seeded.world.broken_promises() == []

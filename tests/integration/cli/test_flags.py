@@ -7,7 +7,7 @@ import pytest
 
 from tallystick.domain.flags import Flag
 from tallystick.domain.users import is_user_id
-from tests.processes.installations import Installation, standing_still, until, until_ready, workers_of
+from tests.processes.installations import Installation, paused, until, until_ready, workers_of
 from tests.processes.service import Process
 from tests.worlds.switchboards import DEFAULTS
 
@@ -107,14 +107,14 @@ def test_a_database_that_is_new_or_out_of_reach_is_a_sentence(unmigrated: Instal
 def test_every_worker_of_every_server_follows(connected: Installation) -> None:
     servers = [connected.serve("--workers", "2"), connected.serve()]
     for worker in workers_of(servers[0]):
-        with standing_still(worker):
+        with paused(worker):
             until_ready(servers[0].address)
 
     for state, pending in (("off", True), ("on", False)):
         listed(connected, "set", "ensure_on_read_enabled", state)
 
         for worker in workers_of(servers[0]):
-            with standing_still(worker):
+            with paused(worker):
                 until_pending(connected, servers[0], pending=pending)
         until_pending(connected, servers[1], pending=pending)
 

@@ -14,7 +14,7 @@ from tests.processes.installations import (
     Installation,
     answer,
     has_ended,
-    standing_still,
+    paused,
     until,
     until_ready,
     until_true,
@@ -30,7 +30,7 @@ def server(installation: Installation) -> Process:
     """Return a server with two workers, after both of them have answered."""
     server = installation.serve("--workers", "2")
     for worker in workers_of(server):
-        with standing_still(worker):
+        with paused(worker):
             until_ready(server.address)
     return server
 
@@ -53,12 +53,12 @@ def test_both_serve_one_database_and_a_scrape_of_either_counts_the_requests_of_b
 ) -> None:
     codes, scrapes = [], []
     for worker in workers:
-        with standing_still(worker):
+        with paused(worker):
             codes.append(installation.code_of("ada", server))
             for _ in range(5):
                 assert answer(server.address, "/healthz") is not None
     for worker in workers:
-        with standing_still(worker):
+        with paused(worker):
             found = _HEALTHZ.search(until(lambda: answer(server.address, "/metrics")).text)
             scrapes.append(found and float(found[1]))
 
@@ -83,7 +83,7 @@ def test_a_worker_that_is_killed_is_replaced_and_all_of_them_end_with_the_server
     killed.kill()
 
     until_true(lambda: len(set(workers_of(server)) - {killed}) == 2, server.output)
-    with standing_still(survivor):
+    with paused(survivor):
         until_ready(server.address)
     replaced = workers_of(server)
     assert server.end() == 0

@@ -114,7 +114,7 @@ async def test_what_is_switched_on_one_instance_is_so_on_the_other(
                 await until_pending(there, pending=not on)
 
 
-async def test_the_bell_goes_past_a_pooler_where_there_is_a_way(world: World, owner_dsn: str) -> None:
+async def test_notifications_go_past_a_pooler_where_there_is_a_way(world: World, owner_dsn: str) -> None:
     """The way that the pool takes is one that leads nowhere."""
     async with living(NOWHERE, database_direct_url=owner_dsn), session(owner_dsn) as owner:
         await until_listeners(owner, 1)

@@ -82,11 +82,11 @@ class Wallets(RuleBasedStateMachine):
             self.purchase(reward, name, order_id=None, key=key and f"{key}-{reward.reward_id}")
         return reward
 
-    @rule(orders=st.lists(st.tuples(NAMES, rewards), min_size=2, max_size=6), as_basket=st.booleans())
-    def purchase_together(self, orders: list[tuple[str, Reward]], as_basket: bool) -> None:
+    @rule(orders=st.lists(st.tuples(NAMES, rewards), min_size=2, max_size=6), as_order_batch=st.booleans())
+    def purchase_together(self, orders: list[tuple[str, Reward]], as_order_batch: bool) -> None:
         def buy(world: World) -> Awaitable[object]:
             placed = [world.order(name, reward) for name, reward in orders]
-            return world.order_batch(*placed) if as_basket else world.purchase_together(*placed)
+            return world.order_batch(*placed) if as_order_batch else world.purchase_together(*placed)
 
         self._twins.run(buy)
 

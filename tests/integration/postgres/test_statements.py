@@ -134,7 +134,7 @@ async def test_a_table_that_is_known_to_be_empty_is_read_by_its_index(
 
 
 @pytest.mark.parametrize("capability", BY_THE_OWNER)
-async def test_maintenance_needs_the_rights_that_it_is_lent_and_is_left_with_none(
+async def test_maintenance_needs_the_rights_of_a_temporary_grant_and_keeps_none(
     capability: str, owner_dsn: str
 ) -> None:
     """The owner lends them to the service within one transaction; `test_row_level_security` knows the rest."""

@@ -200,7 +200,7 @@ class TestEntries:
         assert [entry.amount for entry in await world.entries("ada")] == [1]
         assert await world.entries("carol") == []
 
-    async def test_a_standing_shows_the_balance(self, world: World) -> None:
+    async def test_a_summary_shows_the_balance(self, world: World) -> None:
         await world.arrive("ada")
         await world.an_account("ada", balance=7)
 

@@ -51,7 +51,7 @@ class Script:
     async def play(self) -> None:
         await self._links()
         await self._deliveries()
-        inviters_points = await self._arrivals()
+        inviters_points = await self._upserts()
         await self._points(inviters_points)
         await self._wallets()
 
@@ -81,7 +81,7 @@ class Script:
         assert (await self._anyone.named("bob").get("/api/me")).status_code == (200 if takes else 404)
         assert (await self._anyone.named("eve").get("/api/me")).status_code == (410 if takes else 404)
 
-    async def _arrivals(self) -> int:
+    async def _upserts(self) -> int:
         """Let two users come by ada's code, and return the points that this has given her."""
         code = (await self._anyone.named("ada").get("/api/my-referral-link")).json()["referral_code"]
         for user in ("bob", "cid"):
@@ -119,7 +119,7 @@ class Script:
         assert await balance(ada) == 10
 
 
-async def settle(anyone: Caller) -> None:
+async def wait_for_upkeep(anyone: Caller) -> None:
     """Switch points on, and let everything that waited be credited."""
     await switch(anyone, Flag.POINTS_ENABLED, on=True)
     staff = anyone.named("pit", "loyalty:read", "loyalty:recover")
@@ -140,7 +140,7 @@ class TestFlagStates:
         await Script(anyone, state).play()
 
         assert await broken(anyone) == []
-        await settle(anyone)
+        await wait_for_upkeep(anyone)
         assert await points(anyone, "ada") == 2 * 525 + 200 + (10 if state[Flag.POINTS_ENABLED] else 0)
         assert await broken(anyone) == []
 
@@ -175,7 +175,7 @@ class TestFlagStates:
             await award(anyone, "ada", 1, reward_id=f"award {number}")
 
         assert await broken(anyone) == []
-        await settle(anyone)
+        await wait_for_upkeep(anyone)
         awards = sum(state[Flag.POINTS_ENABLED] for state in REACHABLE)
         assert await points(anyone, "ada") == len(REACHABLE) * (100 + 525) + awards
         assert await broken(anyone) == []

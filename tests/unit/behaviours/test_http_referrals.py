@@ -118,7 +118,7 @@ class TestIdempotentRoutes:
         assert [(r.status_code, r.json()["errors"][0]["name"]) for r in wrong] == [(400, "Idempotency-Key")] * 4
 
 
-class TestArrivalRoutes:
+class TestUpsertRoutes:
     async def test_the_code_in_the_body_records_the_inviter(self, anyone: Caller) -> None:
         code = await code_of(anyone, "ada")
 

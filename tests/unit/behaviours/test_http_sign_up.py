@@ -183,7 +183,7 @@ class TestSignUpRoute:
 
         assert said(await anyone.named("ada").post(SIGN_UP, who("ada", invite["code"]))) == [(410, "USER_DELETED")]
 
-    async def test_sign_ups_and_sign_ins_are_counted_with_arrivals(self, serve: Serve) -> None:
+    async def test_sign_ups_and_sign_ins_are_counted_with_upserts(self, serve: Serve) -> None:
         anyone = await serve(rate_limits="sign_up=2/minute")
         invite, ada = await invited(anyone), anyone.named("ada")
         await ada.post("/api/users/upsert", {})

@@ -47,7 +47,7 @@ class TestReferralPoints:
 
         assert await world.points_and_amounts("ada") == (100, [100])
 
-    async def test_a_replayed_arrival_credits_nothing(self, world: World) -> None:
+    async def test_a_replayed_upsert_credits_nothing(self, world: World) -> None:
         code = await world.mint("ada")
         await world.arrive("bob", code, key="k1")
 
@@ -76,7 +76,7 @@ class TestReferralPoints:
 
         assert await world.points_and_amounts("ada") == (0, [])
 
-    async def test_a_batch_of_arrivals_credits_everybody(self, world: World) -> None:
+    async def test_a_batch_of_upserts_credits_everybody(self, world: World) -> None:
         adas, bobs = await world.mint("ada"), await world.mint("bob")
         upserts = [
             world.upsert("carol", adas),

@@ -36,7 +36,7 @@ class TestAttributeReferrals:
         assert await world.inviter("bob") == "ada"
         assert world.metrics.total("attribution_overwrite_attempts") == 1
 
-    async def test_an_arrival_without_a_code_can_be_attributed_later(self, world: World) -> None:
+    async def test_an_upsert_without_a_code_can_be_attributed_later(self, world: World) -> None:
         code = await world.mint("ada")
         assert (await world.arrive("bob")).attribution == "none"
 
@@ -168,7 +168,7 @@ class TestAttributeReferrals:
             await world.arrive("bob", code)
         assert await world.inviter("bob") is None
 
-    async def test_the_same_arrival_again_after_a_lost_answer_is_the_one_that_recorded(self, world: World) -> None:
+    async def test_the_same_upsert_again_after_a_lost_answer_is_the_one_that_recorded(self, world: World) -> None:
         upsert = world.upsert("bob", await world.mint("ada"))
 
         first = await world.attribute_referrals([Keyed(upsert)])

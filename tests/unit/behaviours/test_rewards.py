@@ -39,7 +39,7 @@ class TestPurchaseBatches:
         assert await world.balance_and_amounts(poor) == (0, [1, -1])
         assert await world.broken_promises() == []
 
-    async def test_baskets_of_one_batch_keep_their_outcomes_apart(self, world: World) -> None:
+    async def test_order_batches_of_one_batch_keep_their_outcomes_apart(self, world: World) -> None:
         buyer, first, second = await world.an_account(balance=70), await world.a_reward(), await world.a_reward()
 
         order_batches = [
@@ -60,7 +60,7 @@ class TestPurchaseBatches:
         assert [type(each) for each in bought.results] == [Purchase, InsufficientFunds]
         assert await world.balance(buyer) == 30
 
-    async def test_the_same_basket_after_a_lost_answer_has_the_same_outcomes(self, world: World) -> None:
+    async def test_the_same_order_batch_after_a_lost_answer_has_the_same_outcomes(self, world: World) -> None:
         buyer, reward = await world.an_account(balance=100), await world.a_reward(cost=40)
         orders = [world.order(buyer, reward), world.order("poor", reward)]
         first = await world.order_batch(*orders)

@@ -117,7 +117,7 @@ async def test_a_ring_is_followed_without_looking_now_and_then(world: World) -> 
             await until(lambda on=on: flags.enabled(POINTS) is on)  # type: ignore[misc]  # a default of its own
 
 
-async def test_looking_now_and_then_follows_without_a_bell(world: World) -> None:
+async def test_looking_now_and_then_follows_without_notifications(world: World) -> None:
     flags = FollowedFlags(world.transactions, Pins({}))
     async with running(FollowFlags(flags, SilentSignal(), look_seconds=0.01)):
         for on in (False, True, False):

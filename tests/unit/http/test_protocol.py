@@ -113,7 +113,7 @@ async def test_a_head_that_is_only_begun_is_answered_and_closed(opened: tuple[Ht
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
 
     timers.let_pass()
-    await _settled()
+    await _run_callbacks()
 
     assert wire.closed
 
@@ -131,7 +131,7 @@ async def test_no_clock_runs_for_a_head_that_came_whole(opened: tuple[HttpProtoc
     protocol, _, timers = opened
     for _ in range(2):
         protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-        await _settled()
+        await _run_callbacks()
 
     assert [handle.cancelled() for delay, _, handle in timers.due if delay == HEAD_SECONDS] == [True]
 
@@ -139,7 +139,7 @@ async def test_no_clock_runs_for_a_head_that_came_whole(opened: tuple[HttpProtoc
 async def test_a_reply_is_written_by_one_call(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, _ = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-    await _settled()
+    await _run_callbacks()
 
     assert wire.writes == 1
     assert wire.written.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -151,7 +151,7 @@ async def test_a_reply_that_closes_the_connection_is_written_before(
 ) -> None:
     protocol, wire, _ = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-    await _settled()
+    await _run_callbacks()
 
     assert wire.closed
     assert wire.written.endswith(b"\r\n\r\n{}")
@@ -162,7 +162,7 @@ async def test_what_comes_behind_a_reply_and_begins_no_head_has_its_time_too(
 ) -> None:
     protocol, wire, timers = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-    await _settled()
+    await _run_callbacks()
     protocol.data_received(b"\r\n")
 
     timers.let_pass()
@@ -174,7 +174,7 @@ async def test_nothing_is_written_to_who_is_gone(opened: tuple[HttpProtocol, Wir
     protocol, wire, _ = opened
     protocol.transport.write(b"late")
     wire.closed = True
-    await _settled()
+    await _run_callbacks()
 
     assert wire.writes == 0
 
@@ -197,7 +197,7 @@ async def test_who_does_not_read_is_let_go_with_all_that_was_written(
     protocol.pause_writing()
 
     timers.let_pass(WRITE_SECONDS)
-    await _settled()
+    await _run_callbacks()
 
     assert wire.aborted
     assert wire.written == b""
@@ -217,11 +217,11 @@ async def test_who_reads_in_time_is_not(opened: tuple[HttpProtocol, Wire, Timers
 async def test_the_second_head_of_a_connection_has_its_own_time(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, timers = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-    await _settled()
+    await _run_callbacks()
     protocol.data_received(b"GET /healthz HTTP/1.1\r\n")
 
     timers.let_pass()
-    await _settled()
+    await _run_callbacks()
 
     assert wire.closed
 
@@ -230,7 +230,7 @@ async def test_requests_far_ahead_of_their_answers_are_refused(opened: tuple[Htt
     protocol, wire, _ = opened
     protocol.data_received(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 2 * MAX_WAITING)
     for _ in range(2 * MAX_WAITING):
-        await _settled()
+        await _run_callbacks()
 
     *answered, refused = wire.written.split(b"HTTP/1.1 ")[1:]
     assert len(answered) == MAX_WAITING + 1
@@ -238,7 +238,7 @@ async def test_requests_far_ahead_of_their_answers_are_refused(opened: tuple[Htt
     assert refused.startswith(b"503")
 
 
-async def _settled() -> None:
+async def _run_callbacks() -> None:
     """Let the loop do what is to be done."""
     for _ in range(50):
         await asyncio.sleep(0)

@@ -223,9 +223,9 @@ def rewards_router(
     return Router("/api/rewards", route_handlers=[guarded, purchasing], tags=["Rewards"])
 
 
-def wire_batch_result(bought: BatchResult) -> Outcomes:
+def wire_batch_result(batch: BatchResult) -> Outcomes:
     """Return the outcomes of the orders of a request as the wire shows them."""
-    return Outcomes([_outcome(result) for result in bought.results])
+    return Outcomes([_outcome(result) for result in batch.results])
 
 
 def _outcome(result: Purchase | Failure) -> Outcome:
