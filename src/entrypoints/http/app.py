@@ -1,4 +1,4 @@
-"""The application: routers, what stands before them, and what wraps them."""
+"""The application: the routers, their middleware, and the request boundary around them."""
 
 from collections.abc import Sequence
 

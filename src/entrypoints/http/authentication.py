@@ -22,7 +22,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOT_BEARER = TokenRefused("malformed", "Authorization: Bearer TOKEN")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN_SCHEMES = frozenset({*_DEFAULT_PORTS, "capacitor", "tauri", "chrome-extension"})
-"""Pages of the web, and of apps that are made of web pages."""
+"""The schemes of web pages, and of apps that are built of web pages."""
 
 
 class Authentication(ASGIMiddleware):
@@ -37,7 +37,7 @@ class Authentication(ASGIMiddleware):
         own_origins: Collection[str],
         metrics: Metrics,
     ) -> None:
-        """Without `sessions` no cookie is taken: an identity provider signs users in."""
+        """Without `sessions`, session cookies are ignored: the identity provider alone signs users in."""
         self._bearers, self._sessions, self._metrics = bearers, sessions, metrics
         self._origins = frozenset(filter(None, map(origin_of, own_origins)))
 
@@ -49,9 +49,9 @@ class Authentication(ASGIMiddleware):
         await next_app(scope, receive, send)
 
     async def principal(self, context: RequestContext, method: str) -> Principal:
-        """Return who asks; Unauthenticated or CsrfRefused where nobody is known.
+        """Return the caller; Unauthenticated without valid credentials, CsrfRefused for a cookie from another origin.
 
-        IdentityKeysUnavailable where nobody can tell at the moment. The operator learns why a token was refused.
+        IdentityKeysUnavailable while tokens cannot be verified. The reason of a refused token is logged for operators.
         """
         headers = context.headers
         try:
@@ -64,12 +64,12 @@ class Authentication(ASGIMiddleware):
         except TokenRefused as refusal:
             report(refusal, context, self._metrics)
             raise
-        if method not in _SAFE_METHODS and not self._is_from_here(headers):
+        if method not in _SAFE_METHODS and not self._is_from_allowed_origin(headers):
             raise CsrfRefused
         return principal
 
     async def _by_bearer(self, context: RequestContext) -> Principal:
-        """Return whom a token speaks for: the provider's, or one that sign-in gave out."""
+        """Return the principal of a bearer token, which the identity provider or sign-in has issued."""
         token = bearer_token(context.headers)
         if token is None:
             report(_NOT_BEARER, context, self._metrics)
@@ -80,11 +80,11 @@ class Authentication(ASGIMiddleware):
                 return await verifier.verify(token)
             except TokenRefused as refusal:
                 refusals.append(refusal)
-        # The verifier whose key signed the token knows best what is wrong with it.
+        # The verifier whose key signed the token gives the most precise reason.
         raise next((refusal for refusal in refusals if refusal.is_signed), refusals[0])
 
-    def _is_from_here(self, headers: dict[bytes, bytes]) -> bool:
-        """Tell whether a browser says that the request comes from the app itself or from an allowed origin."""
+    def _is_from_allowed_origin(self, headers: dict[bytes, bytes]) -> bool:
+        """Tell whether the browser states that the request comes from the app itself or from an allowed origin."""
         origin = headers.get(b"origin")
         if origin is not None:
             return origin.decode("latin-1") in self._origins
@@ -106,7 +106,7 @@ def report(refusal: TokenRefused, context: RequestContext, metrics: Metrics) -> 
 def bearer_token(headers: dict[bytes, bytes]) -> str | None:
     """Return the token of the Authorization header; None where it is missing or of another scheme.
 
-    Schemes are read without regard to case (RFC 9110).
+    The scheme is case-insensitive (RFC 9110).
     """
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     token = token.strip(" ")
@@ -114,7 +114,7 @@ def bearer_token(headers: dict[bytes, bytes]) -> str | None:
 
 
 def cookie(headers: dict[bytes, bytes], name: str) -> str:
-    """Return a cookie's value, empty where it is missing."""
+    """Return the value of a cookie; empty if the cookie is missing."""
     raw = headers.get(b"cookie", b"")
     for part in raw.decode("latin-1").split(";"):
         key, _, value = part.strip().partition("=")

@@ -1,4 +1,4 @@
-"""Request bodies: bounded in size and time, strict JSON, decoded to the type that a handler asks for."""
+"""Request bodies: bounded in size and time, strict JSON, decoded to the type that the handler expects."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
@@ -20,11 +20,11 @@ _MOST_DIGITS = 20
 
 
 class ClientGone(Exception):
-    """The client went away before its body had arrived; nobody is there to answer."""
+    """The client disconnected before its body had arrived, so that no answer can be sent."""
 
 
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, limit: int = MAX_BODY_BYTES) -> bytes:
-    """Return the body; BodyTooLarge, BodyTooSlow, or UnsupportedMediaType where there is one that is not JSON."""
+    """Return the body; BodyTooLarge, BodyTooSlow, or UnsupportedMediaType for a body that is not JSON."""
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit() or len(announced) > _MOST_DIGITS or int(announced) > limit:
         raise BodyTooLarge(limit)
@@ -50,7 +50,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
 
 
 async def _in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
-    """Return what is read; no clock runs for a body that is there already, as nearly all of them are."""
+    """Return what is read. A body that has arrived already, as nearly all have, needs no timer."""
     try:
         waiting = reading.send(None)
     except StopIteration as done:
@@ -63,7 +63,7 @@ async def _in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
 
 
 class _Begun(Awaitable[bytes]):
-    """The rest of a coroutine that was begun by hand, and what it waits for."""
+    """The rest of a coroutine whose first step was run by hand, with the future that it waits for."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, bytes], waiting: object) -> None:
         self._coroutine, self._waiting = coroutine, waiting
@@ -74,7 +74,7 @@ class _Begun(Awaitable[bytes]):
             try:
                 try:
                     given = yield waiting
-                except BaseException as error:  # noqa: BLE001  a cancellation is the coroutine's own affair
+                except BaseException as error:  # noqa: BLE001  the coroutine handles its cancellation
                     waiting = self._coroutine.throw(error)
                 else:
                     waiting = self._coroutine.send(given)
@@ -83,14 +83,14 @@ class _Begun(Awaitable[bytes]):
 
 
 def is_json(content_type: bytes) -> bool:
-    """Tell whether a Content-Type header names JSON; JSON is UTF-8, whatever else a parameter says."""
+    """Tell whether a Content-Type header names JSON. Its parameters are ignored: JSON is always UTF-8."""
     return content_type.split(b";", 1)[0].strip().lower() == b"application/json"
 
 
 def decode(body: bytes, expected: type[T], *, others: Sequence[Fault] = ()) -> T:
     """Return the body as the type that is expected.
 
-    InvalidRequest lists every fault of the body, behind `others`: the faults of the request that are known already.
+    InvalidRequest lists `others`, the known faults of the rest of the request, and then every fault of the body.
     """
     try:
         value = parse(body)

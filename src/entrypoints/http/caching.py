@@ -1,4 +1,4 @@
-"""What caches may keep: the pages of the documentation for a while, and nothing else."""
+"""Caching: caches may store the pages of the documentation for five minutes, and nothing else."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ from litestar.types import Message, Send
 
 _OK, _NOT_MODIFIED = 200, 304
 NO_STORE = (b"cache-control", b"no-store")
-_FOR_A_WHILE = (b"cache-control", b"public, max-age=300")
+_FIVE_MINUTES = (b"cache-control", b"public, max-age=300")
 _OF_THE_BODY = frozenset({b"content-length", b"content-type", b"content-disposition"})
 
 
-def stored_for_a_while(send: Send, asked: Mapping[bytes, bytes]) -> Send:
-    """Return a `send` whose successes are kept for five minutes, and confirmed by 304 to a cache that has them."""
+def cached_for_five_minutes(send: Send, asked: Mapping[bytes, bytes]) -> Send:
+    """Return a `send` whose 200 replies may be cached for five minutes; a cache that has the reply gets a 304."""
     is_known = False
 
     async def send_cached(message: Message) -> None:
@@ -23,7 +23,7 @@ def stored_for_a_while(send: Send, asked: Mapping[bytes, bytes]) -> Send:
             if is_known:
                 message["status"] = _NOT_MODIFIED
                 headers = [header for header in headers if header[0].lower() not in _OF_THE_BODY]
-            message["headers"] = [*headers, _FOR_A_WHILE if is_success else NO_STORE]
+            message["headers"] = [*headers, _FIVE_MINUTES if is_success else NO_STORE]
         elif message["type"] == "http.response.body" and is_known:
             message["body"] = b""
         await send(message)
@@ -32,7 +32,7 @@ def stored_for_a_while(send: Send, asked: Mapping[bytes, bytes]) -> Send:
 
 
 def _has(asked: Mapping[bytes, bytes], headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a cache has what is answered (RFC 9110, 13.2.2): its ETag goes before its date."""
+    """Tell whether a cache has this reply already (RFC 9110, 13.2.2). The ETag takes precedence over the date."""
     known = asked.get(b"if-none-match")
     if known is not None:
         etags = {tag.strip().removeprefix(b"W/") for tag in known.split(b",")}

@@ -1,4 +1,4 @@
-"""The caller guard of every route: it checks limit, caller, permission and parameters before a body is read."""
+"""The caller guard: it checks the rate limit, the caller, the permission and the parameters before a body is read."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -50,7 +50,7 @@ class CallerGuard:
         async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
             await self._guard(connection, handler)
 
-        # A function of its own: Litestar copies guards deeply, and a bound method would bring the whole graph along.
+        # Litestar deep-copies guards, and a deep copy of a bound method copies the whole graph.
         self.guard = guard
         """Litestar's guard for routers: `check` with the options of the handler."""
 
@@ -58,16 +58,16 @@ class CallerGuard:
         await self.check(cast("HTTPScope", connection.scope), handler.opt)
 
     async def check(self, scope: HTTPScope, options: Mapping[str, Any]) -> None:
-        """Let a request in by the options of its handler, before anything of its body is read.
+        """Check a request against the options of its handler, before its body is read.
 
-        The refusals, in their order: RateLimited, UserDeleted, TokenRefused (signed out), PermissionMissing,
-        InvalidRequest for what is wrong with the parameters; where a body is decoded next, its faults are to be added
-        to those.
+        The failures, in their order: RateLimited, UserDeleted, TokenRefused (signed out), PermissionMissing,
+        InvalidRequest for faults of the parameters. If the route has a body, the faults stay in the context until the
+        body is decoded, so that the answer lists all of them.
         """
         context = context_of(scope)
         await self.count(limit_group(scope["method"], options), context)
         principal = context.principal
-        # A use case that refuses deleted callers by itself knows nothing of sessions that ended.
+        # A use case that refuses deleted callers itself does not check whether the session has ended.
         if principal is not None and (principal.session is not None or REFUSES_DELETED not in options):
             await self._refuse_ended(principal, context)
         permission = options.get(PERMISSION)
@@ -81,13 +81,13 @@ class CallerGuard:
             raise InvalidRequest(context.faults)
 
     async def count(self, group: LimitGroup, context: RequestContext) -> None:
-        """Count a request by its user, or by its address where nobody is known; RateLimited past the limit."""
+        """Count a request by its user, or by its address if the caller is unknown; RateLimited past the limit."""
         principal = context.principal
         identity = f"user {principal.user_id}" if principal is not None else self._proxies.client(context)
         await self._count(group, identity, context)
 
     async def count_account(self, account: str, context: RequestContext) -> None:
-        """Count an attempt at the password of an account, whether or not there is one; RateLimited past the limit."""
+        """Count an attempt at the password of an account, existing or not; RateLimited past the limit."""
         await self._count("account", account, context)
 
     async def _count(self, group: LimitGroup, identity: str, context: RequestContext) -> None:

@@ -1,4 +1,4 @@
-"""Which address a request is counted by: the peer's, or the one that trusted proxies name."""
+"""Client addresses: the peer's own, or the one that trusted proxies report in X-Forwarded-For."""
 
 import re
 from collections.abc import Collection
@@ -28,24 +28,24 @@ _UNREADABLE = (
 
 
 class TrustedProxies:
-    """Finds the client behind the proxies that are listed, counting from the right; nobody else is believed."""
+    """Finds the client in X-Forwarded-For, read from the right for as long as each hop is a trusted proxy."""
 
     def __init__(self, networks: Collection[str]) -> None:
         self._networks = [ip_network(network, strict=False) for network in networks]
         self._is_unbelieved_logged = self._is_unreadable_logged = False
 
     def client(self, context: RequestContext) -> str:
-        """Return what a caller without a name is counted by: an address, or the site of an IPv6 one."""
+        """Return what an unknown caller is counted by: the IPv4 address, or the /64 network of the IPv6 address."""
         address = _address(context.peer)
         forwarded = context.headers.get(b"x-forwarded-for")
         if forwarded is not None and address is not None:
-            address = self._behind(address, forwarded.decode("latin-1").split(","))
+            address = self._forwarded(address, forwarded.decode("latin-1").split(","))
         if isinstance(address, IPv6Address):
             return str(ip_network((address, _IPV6_SITE_BITS), strict=False))
         return str(address) if address is not None else context.peer
 
-    def _behind(self, peer: IPv4Address | IPv6Address, hops: list[str]) -> IPv4Address | IPv6Address:
-        """Return the address that the trusted proxies name; where a hop cannot be read, the one of its proxy."""
+    def _forwarded(self, peer: IPv4Address | IPv6Address, hops: list[str]) -> IPv4Address | IPv6Address:
+        """Return the address that the trusted proxies report; for an unreadable hop, the address of its proxy."""
         if not self._is_trusted(peer):
             self._log_unbelieved(peer)
         address = peer
@@ -62,13 +62,13 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def _log_unbelieved(self, peer: IPv4Address | IPv6Address) -> None:
-        """Log it once in a process; a peer that anybody may have is not named."""
+        """Log it once a process. A public address is personal data and stays out of the log."""
         if not self._is_unbelieved_logged:
             self._is_unbelieved_logged = True
             logger().warning(_UNBELIEVED, peer=str(peer) if peer.is_private else "a public address")
 
     def _log_unreadable(self, text: str) -> None:
-        """Log it once in a process, by its shape alone: letters as `a`, digits as `9`."""
+        """Log it once a process, as a pattern without personal data: letters as `a`, digits as `9`."""
         if not self._is_unreadable_logged:
             self._is_unreadable_logged = True
             logger().warning(_UNREADABLE, shape=_shape(text.strip()))
@@ -85,7 +85,7 @@ def _hop(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address; an IPv4 one as itself, also where a listener for both kinds shows it as an IPv6 one."""
+    """Return an address. An IPv4-mapped IPv6 address, which dual-stack listeners show, becomes the IPv4 address."""
     try:
         address = ip_address(text)
     except ValueError:

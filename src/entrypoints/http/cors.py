@@ -1,4 +1,4 @@
-"""Cross-origin requests: which pages may call, and may read what they are answered (Fetch standard, CORS)."""
+"""Cross-origin requests: the origins that may call the API and read its replies (Fetch standard, CORS)."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -11,7 +11,7 @@ _CLIENT_HEADERS = (
     *("last-event-id", "apikey", "x-client-info", "prefer", "accept-profile", "content-profile"),
     "x-retry-count",
 )
-"""What event streams and the clients of Supabase send."""
+"""Headers that event streams and the clients of Supabase send."""
 _EXPOSED_HEADERS = (
     *("x-correlation-id", "idempotency-hit", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate"),
     *("allow", "accept-encoding"),
@@ -21,7 +21,7 @@ _VARY = (b"vary", b"Origin")
 
 
 class Cors:
-    """The headers for pages of the allowed origins. All values are built once."""
+    """The CORS headers of the allowed origins, all built once."""
 
     def __init__(self, origins: Collection[str], allowed_headers: Collection[str]) -> None:
         exposed = (b"access-control-expose-headers", ", ".join(_EXPOSED_HEADERS).encode())
@@ -34,7 +34,7 @@ class Cors:
             )
             for origin in origins
         }
-        # A cache must not give a page the answer that was meant for another one.
+        # A cache must not serve a reply for one origin to another origin.
         self._for_others: Headers = (_VARY,) if origins else ()
         names = dict.fromkeys((*_OWN_HEADERS, *_TRACING_HEADERS, *_CLIENT_HEADERS, *map(str.lower, allowed_headers)))
         self._preflight: Headers = (
@@ -44,11 +44,11 @@ class Cors:
         )
 
     def headers(self, origin: bytes | None) -> Headers:
-        """Return what every answer to a request of an origin carries."""
+        """Return the headers of every reply to a request from an origin."""
         return self._for_others if origin is None else self._by_origin.get(origin, self._for_others)
 
     def preflight(self, headers: Mapping[bytes, bytes]) -> Headers | None:
-        """Return what the answer to an OPTIONS request carries; None where it is no preflight of an allowed origin."""
+        """Return the headers of the reply to a preflight; None for any other request and for other origins."""
         if b"access-control-request-method" not in headers:
             return None
         return self._preflight if headers.get(b"origin", b"") in self._by_origin else None

@@ -1,4 +1,4 @@
-"""The OpenAPI document, with everything that the framework cannot know, and a page that loads nothing from outside."""
+"""The OpenAPI document, completed where the framework lacks facts, and its page, which loads no foreign file."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -59,7 +59,7 @@ _WITH_KEY: tuple[type[Failure], ...] = (IdempotencyMismatch, IdempotencyInProgre
 _WITH_EFFECT: tuple[type[Failure], ...] = (OutcomeUnknown, CsrfRefused)
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REPEATABLE = frozenset({"DELETE"})
-"""Methods that come to the same however often they are used: they have no body, and need no key."""
+"""Idempotent methods without a body: they need no key."""
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -97,7 +97,7 @@ class Document(OpenAPIRenderPlugin):
 
 
 class Page(OpenAPIRenderPlugin):
-    """Serves the page for people: Swagger UI from files of our own."""
+    """Serves Swagger UI from bundled files."""
 
     def __init__(self) -> None:
         super().__init__(path="/")
@@ -221,7 +221,7 @@ def _complete(
 
 
 def _add_problems(operation: Operation, refusals: Sequence[type[Failure]], *, declared: Collection[int]) -> None:
-    """Add the problems, beside the replies that a handler declares and in place of those the framework guesses."""
+    """Add the problems to the replies that a handler declares, in place of those that the framework guesses."""
     by_status: dict[int, set[str]] = {}
     for refusal in refusals:
         by_status.setdefault(STATUS[refusal], set()).add(refusal.code)
@@ -249,7 +249,7 @@ def _problem_schema() -> dict[str, Any]:
 
 
 def _structs(annotation: object) -> Iterator[type[msgspec.Struct]]:
-    """Yield the structs that an annotation is made of."""
+    """Yield the structs of an annotation, nested ones included."""
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         yield annotation
         for field in msgspec.structs.fields(annotation):

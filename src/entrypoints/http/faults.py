@@ -1,4 +1,4 @@
-"""Faults of a value, all of them at once: where each one is, and what is needed there, in words."""
+"""All faults of a decoded value at once: the place of each, and what is needed there, in words."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,12 +16,12 @@ from tallystick.entrypoints.http.words import alternatives, needs, rule_of, take
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _NAME = re.compile(r"[a-z][A-Za-z_]{0,63}\Z")
-"""A field's name is repeated where it can be one; an address, a number or a code is none."""
+"""An unknown field's name is repeated only if it looks like a name: a mistaken key can be an address or a code."""
 _MOST_NAMES = 20
 
 
 def faults_of(value: object, expected: Any) -> list[Fault]:
-    """Return what is wrong with a decoded value, by the type that is expected; at most a hundred faults."""
+    """Return the faults of a decoded value against the expected type, at most a hundred."""
     return list(islice(_walk(type_info(expected), value, ""), MAX_FAULTS))
 
 
@@ -32,7 +32,7 @@ def is_right(value: object, kind: inspect.Type) -> bool:
 
 @cache
 def type_info(expected: Any) -> inspect.Type:
-    """Return what msgspec knows of a type."""
+    """Return how msgspec describes a type."""
     return inspect.type_info(expected)
 
 
@@ -53,7 +53,7 @@ def _walk(kind: inspect.Type, value: object, pointer: str) -> Iterator[Fault]:
 
 
 def _is_good_struct(kind: inspect.Type, value: object) -> bool:
-    """Tell whether a value is a struct without a fault, at the speed of C: of a thousand events most are good."""
+    """Tell whether a value is a struct without a fault, by msgspec's C code: of a thousand events most are good."""
     if not isinstance(kind, inspect.StructType):
         return False
     try:
@@ -123,7 +123,7 @@ def _is_integer(kind: inspect.IntType, value: object) -> bool:
 
 
 def _converted(kind: inspect.Type, value: object) -> Any:
-    """Return a value as rules see it: times as times."""
+    """Return a value as rules expect it: times are converted."""
     if not isinstance(kind, inspect.DateTimeType):
         return value
     try:
@@ -142,4 +142,4 @@ _LEAVES: Mapping[type[inspect.Type], Callable[[Any, object], bool]] = {
     inspect.StructType: lambda _kind, _value: False,
     inspect.ListType: lambda _kind, _value: False,
 }
-"""Whether a value is of a kind; structs and lists come here only where they are something else."""
+"""Whether a value is of a kind. A struct or list kind comes here only for a value that is neither."""

@@ -1,4 +1,4 @@
-"""What fields of bodies and parameters may hold: for each kind of value its bounds, its rule and the rule in words."""
+"""The types of fields and parameters: for each kind of value its bounds, its rule, and the rule in words."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 
 class Rule(NamedTuple):
-    """What a value has to be, beyond what its type says."""
+    """A condition on a value that its type cannot express."""
 
     holds: Callable[[Any], bool]
     needs: str
@@ -113,7 +113,7 @@ Phone = Annotated[
     ),
 ]
 TypedCode = Annotated[str, msgspec.Meta(max_length=1024)]
-"""A code as somebody typed it; one that has no normal form is nobody's."""
+"""A code as a user typed it. A text without a normal form is a code that does not exist."""
 ChosenCode = Annotated[
     str,
     msgspec.Meta(

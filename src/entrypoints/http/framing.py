@@ -1,4 +1,4 @@
-"""What the headers of a request say about its own shape: for which host it is, and how its body is wrapped."""
+"""Framing of requests: the headers for the host, for the length of the body and for its encoding."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from tallystick.entrypoints.http.request_context import REFUSED_BY_SERVER
 
 _MOST_DIGITS = 20
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]+)(?::\d{0,5})?\Z")
-"""No comma: a header that came twice is joined by one."""
+"""Without a comma: two headers of one name are joined by a comma."""
 
 
 def is_body_announced(headers: Mapping[bytes, bytes]) -> bool:
@@ -21,7 +21,7 @@ def is_body_announced(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def framing_fault(http_version: str, headers: Mapping[bytes, bytes]) -> Failure | None:
-    """Return what is wrong with the host or the codings of a request; None where nothing is."""
+    """Return the failure for a wrong host or encoding; None if both are right."""
     host = headers.get(b"host")
     if host is None:
         if http_version == "1.1":
@@ -51,7 +51,7 @@ def whole_body(receive: Receive, scope: HTTPScope, headers: dict[bytes, bytes]) 
     length = headers.get(b"content-length", b"")
     missing = int(length) if length.isdigit() and len(length) < _MOST_DIGITS else 0
     if not length and b"upgrade" in headers:
-        missing = 1  # a chunked body has no length, but a request that offers an upgrade has no reason for an empty one
+        missing = 1  # chunked, of unknown length: behind `Upgrade` it must not arrive empty
     state = scope["state"]
 
     async def receive_whole() -> Any:

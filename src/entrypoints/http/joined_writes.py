@@ -1,4 +1,4 @@
-"""Writes to a connection, joined: uvicorn writes the head and the body of a reply apart."""
+"""Joined writes: uvicorn writes the head and the body of a reply separately, and one system call is cheaper."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ _MOST_JOINED_BYTES = 64 * 1024
 
 
 class JoinedWrites(asyncio.Transport):
-    """Sends what is written in one turn of the loop by one call."""
+    """Sends everything that is written in one iteration of the event loop by one call."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class JoinedWrites(asyncio.Transport):
             self._loop.call_soon(self._send)
         self._written.append(data)
         self._size += len(data)
-        if self._size > _MOST_JOINED_BYTES:  # the transport's own limits have to see large replies
+        if self._size > _MOST_JOINED_BYTES:  # the transport's flow control must see large replies
             self._send()
 
     def close(self) -> None:
@@ -37,5 +37,5 @@ class JoinedWrites(asyncio.Transport):
         written = b"".join(self._written)
         self._written.clear()
         self._size = 0
-        if written and not self._transport.is_closing():  # the client may be gone by now
+        if written and not self._transport.is_closing():  # the client may have disconnected
             self._transport.write(written)

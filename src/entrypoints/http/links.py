@@ -1,4 +1,4 @@
-"""Share links, where a click on one lands, and which clicks a browser remembers."""
+"""Share links, the address that a click is redirected to, and the cookie that stores clicked codes."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, quote_plus, urlsplit, urlunsplit
@@ -10,17 +10,17 @@ from tallystick.domain.codes import Code, normal_form
 CLICK_COOKIE = "tallystick_ref"
 CLICK_COOKIE_SECONDS = 90 * 24 * 3600
 MAX_CLICKS = 5
-"""How many clicks a browser remembers: the first ones."""
+"""How many codes the click cookie holds: those of the first clicks."""
 
 MAX_PASSED_PARAMETERS = 32
 MAX_PASSED_BYTES = 2048
-"""How much of a click's query the app is given."""
+"""How many bytes of a click's query are passed on to the app."""
 _BETWEEN_CLICKS = "."
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 class Addresses(msgspec.Struct, frozen=True):
-    """Where this service and the app are reached from outside."""
+    """The public URLs of this service and of the app."""
 
     public_base_url: str
     app_url: str
@@ -30,7 +30,7 @@ class Addresses(msgspec.Struct, frozen=True):
         return f"{self.public_base_url.rstrip('/')}/r/{code}" if code is not None else ""
 
     def landing(self, code: Code | None, query: str = "") -> str:
-        """Return where a click lands: the app, with the click's own parameters, and `ref` where there is a code.
+        """Return the URL that a click is redirected to: the app's, with the click's parameters and the code as `ref`.
 
         Parameters of the app's own address stay. A click cannot replace them, and cannot name a `ref`.
         """
@@ -48,18 +48,18 @@ class Addresses(msgspec.Struct, frozen=True):
 
 
 def clicked_codes(cookie: str) -> tuple[Code, ...]:
-    """Return the codes that a click cookie remembers, the first click first; what is no code is left out."""
+    """Return the codes of a click cookie in the order of the clicks; anything else in it is ignored."""
     codes = (normal_form(part) for part in cookie.split(_BETWEEN_CLICKS)[:MAX_CLICKS])
     return tuple(dict.fromkeys(code for code in codes if code is not None))
 
 
 def click_cookie(codes: Sequence[Code]) -> str:
-    """Return the value of the click cookie that remembers these codes."""
+    """Return the value of the click cookie with these codes."""
     return _BETWEEN_CLICKS.join(codes)
 
 
 def _passed(query: str, taken: set[str]) -> list[str]:
-    """Return a click's parameters as they are passed on; what is not text, too many or too long is left out."""
+    """Return the parameters of a click that are passed on, without those that are not text, too many or too long."""
     pairs: list[str] = []
     left = MAX_PASSED_BYTES
     for part in query.split("&")[:MAX_PASSED_PARAMETERS]:
@@ -73,7 +73,7 @@ def _passed(query: str, taken: set[str]) -> list[str]:
 
 
 def _is_ref(name: str) -> bool:
-    """Tell whether some app would read a parameter as `ref`: whatever its case, or as `ref[]`."""
+    """Tell whether an app could read a parameter as `ref`: in any case, or as `ref[]`."""
     return name.strip().casefold().partition("[")[0].strip() == "ref"
 
 

@@ -1,4 +1,4 @@
-"""Sockets to listen on, opened before anything starts, so that several processes can share them."""
+"""Listening sockets, bound before the server starts, so that several processes can share them."""
 
 import errno
 import socket
@@ -7,7 +7,7 @@ from tallystick.entrypoints.settings import Settings, variable
 
 
 def listen(host: str, port: int, *, chosen_by: str) -> socket.socket:
-    """Return a bound socket; OSError says why there is none, and what chooses another place."""
+    """Return a bound socket; OSError says why binding failed, and how to choose another address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -22,6 +22,6 @@ def listen(host: str, port: int, *, chosen_by: str) -> socket.socket:
 
 
 def listen_for_metrics(settings: Settings) -> socket.socket | None:
-    """Return a bound socket for `/metrics`, where it has a listener of its own; OSError as above."""
+    """Return a bound socket for `/metrics`; None without a listener of its own. OSError as above."""
     place = settings.metrics_address
     return None if place is None else listen(*place, chosen_by=variable("metrics_address"))

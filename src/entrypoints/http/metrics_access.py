@@ -1,4 +1,4 @@
-"""Who may read the measurements: on a listener of their own, with a token, or on this machine alone."""
+"""Access to the metrics: by a listener of their own, by a token, or from the same machine alone."""
 
 import hmac
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ _FORWARDED = (
     *(b"true-client-ip", b"cf-connecting-ip", b"fly-client-ip", b"fastly-client-ip", b"x-envoy-external-address"),
     *(b"x-original-host", b"x-original-forwarded-for"),
 )
-"""What proxies add: one on this machine makes every request come from here."""
+"""Headers that proxies add. Behind a proxy on this machine, every request seems to come from this machine."""
 
 
 class MetricsAccess(NamedTuple):
-    """How `/metrics` is guarded."""
+    """The rules for access to `/metrics`."""
 
     tokens: tuple[str, ...] = ()
-    """Several while they rotate; each is enough."""
+    """Each of them grants access; there are several while they rotate."""
     has_listener: bool = False
 
     def check(self, context: RequestContext) -> None:
-        """Check a request on the address of the API; RouteNotFound, MetricsTokenRefused or MetricsRefused."""
+        """Check a request to the API's own address; RouteNotFound, MetricsTokenRefused or MetricsRefused."""
         if self.has_listener:
             raise RouteNotFound
         if self.tokens:
@@ -35,7 +35,7 @@ class MetricsAccess(NamedTuple):
             raise MetricsRefused
 
     def check_token(self, context: RequestContext) -> None:
-        """Check a request on the listener of their own, which is as open as its address where there is no token."""
+        """Check a request to the metrics listener, which is open to its network if there is no token."""
         if not self.tokens:
             return
         scheme, _, given = context.headers.get(b"authorization", b"").partition(b" ")
@@ -46,7 +46,7 @@ class MetricsAccess(NamedTuple):
 
 
 def _is_local(peer: str, headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a request was made on this machine; what a proxy forwards was not."""
+    """Tell whether a request was made on this machine, and not forwarded by a proxy."""
     try:
         address = ip_address(peer)
     except ValueError:

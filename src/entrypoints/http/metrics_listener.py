@@ -1,4 +1,4 @@
-"""The listener of the measurements: a port of their own, served by the process that serves the API."""
+"""The metrics listener: a port for `/metrics` alone, served by the process that serves the API."""
 
 import socket
 from contextlib import AbstractAsyncContextManager
@@ -29,7 +29,7 @@ def metrics_app(
     pseudonyms: Pseudonyms,
     log_rules: LogRules,
 ) -> ASGIApp:
-    """Return the application of the listener: one path, and problems for all others."""
+    """Return the application of the listener: it serves one path, and answers all others with a problem."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
         context = context_of(scope)

@@ -1,4 +1,4 @@
-"""Pages: by key, with a cursor that says nothing and cannot be made up."""
+"""Keyset pagination with encrypted cursors: clients can neither read nor forge them."""
 
 import base64
 import binascii
@@ -23,26 +23,26 @@ Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page 
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """Some items, and where the next ones are; no cursor at the end."""
+    """Some items, and the cursor of the next page; None on the last page."""
 
     items: list[T]
     next_cursor: str | None
 
 
 class Cursors:
-    """Seals places in a list: the same place is the same text on every instance, and nobody else can read it."""
+    """Encrypts positions in a listing, deterministically, so that every instance makes and reads the same cursor."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        """The first key seals; the others open what they sealed before the secrets were rotated."""
+        """The first key encrypts; the others decrypt cursors from before the secrets were rotated."""
         self._ciphers = [*map(AESSIV, keys)]
 
     def seal(self, listing: str, place: object) -> str:
-        """Return the cursor for a place in a listing."""
+        """Return the cursor of a position in a listing."""
         sealed = self._ciphers[0].encrypt(msgspec.msgpack.encode(place), [listing.encode()])
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, listing: str, cursor: str, expected: type[T]) -> T:
-        """Return the place; InvalidRequest where the cursor is not one of this listing."""
+        """Return the position of a cursor; InvalidRequest for a cursor that is not of this listing."""
         try:
             sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             return msgspec.msgpack.decode(self._opened(sealed, listing.encode()), type=expected)
@@ -57,5 +57,5 @@ class Cursors:
 
 
 def clamp(limit: int) -> int:
-    """Return how many items a page has for what was asked."""
+    """Return the page size for a requested limit: at least 1, at most `MAX_LIMIT`."""
     return max(1, min(limit, MAX_LIMIT))

@@ -1,4 +1,4 @@
-"""Parameters of paths, queries and headers: each name means the same on every route, and is checked at the door."""
+"""Parameters of paths, queries and headers: a name means the same on every route, and the caller guard checks it."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -45,7 +45,7 @@ PARAMETERS: Mapping[str, Any] = {
         r"[A-Za-z0-9_-]{1,64}", "a correlation id of 1 to 64 letters (A to Z), digits, hyphens and underscores"
     ),
     "cursor": _text(r"|[A-Za-z0-9_=-]{22,4096}", "a next_cursor of this listing"),
-    "email": str,  # what is no address is nobody's, and so not found
+    "email": str,  # a text that is not an address belongs to no user: not found
     "event_type": EventType,
     "format": Format,
     "invite_id": _Id,
@@ -59,26 +59,26 @@ PARAMETERS: Mapping[str, Any] = {
     "state": SlipState,
     "user_id": UserIdText,
 }
-"""What each parameter holds, wherever it stands."""
+"""The type of each parameter, on every route."""
 
 _KINDS: Mapping[str, inspect.Type] = {name: inspect.type_info(kind) for name, kind in PARAMETERS.items()}
 
 
 class RequestShape(msgspec.Struct, frozen=True):
-    """What a route takes beside its body."""
+    """The parameters that a route accepts, and whether it has a body."""
 
     path: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
-    """The query parameters that have to be there."""
+    """The required query parameters."""
     has_body: bool = False
-    """True where the body is decoded next: faults of the parameters are then listed together with those of the body."""
+    """True if the route has a body: the faults of the parameters are then reported with those of the body."""
     takes_key: bool = False
-    """True where an Idempotency-Key counts."""
+    """True if the route accepts an Idempotency-Key."""
 
 
 def give_shapes(app: Litestar) -> None:
-    """Let the caller guard know the shape of the requests of every handler that it guards."""
+    """Set the option `SHAPE` of every handler, which the caller guard reads."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
@@ -87,7 +87,7 @@ def give_shapes(app: Litestar) -> None:
 
 
 def _shape(handler: HTTPRouteHandler, path: Collection[str]) -> RequestShape:
-    """Return the shape of a handler's requests; a parameter that the table does not know is an AssertionError."""
+    """Return the shape of a handler's requests; AssertionError for a parameter that is missing in the table."""
     parameters = handler.parsed_fn_signature.parameters.items()
     query = {
         field.kwarg_definition.name or name: field.is_required
@@ -104,7 +104,7 @@ def _shape(handler: HTTPRouteHandler, path: Collection[str]) -> RequestShape:
 
 
 def parameter_faults(scope: HTTPScope, headers: Mapping[bytes, bytes], shape: RequestShape) -> list[Fault]:
-    """Return what is wrong with the parameters of a request and with its Idempotency-Key."""
+    """Return the faults of the parameters of a request and of its Idempotency-Key."""
     values = scope["path_params"]
     faults = [_fault("path", name) for name in shape.path if not is_right(values[name], _KINDS[name])]
     if shape.required or scope["query_string"]:

@@ -68,7 +68,7 @@ from tallystick.entrypoints.http.request_context import RequestContext, send_rep
 
 PROBLEM_JSON = "application/problem+json"
 REFUSALS = "refusals"
-"""The option of handlers that names the refusals of their own, for the documentation."""
+"""The option of handlers that lists their own failures, for the OpenAPI document."""
 
 STATUS: Mapping[type[Failure], int] = {
     AccountFrozen: 409,
@@ -146,7 +146,7 @@ _RETRY_AFTER_SECONDS = "1"
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """The members that every problem has; a failure adds its facts beside them."""
+    """The members of every problem document; a failure adds its facts as further members."""
 
     type: str
     title: str
@@ -183,21 +183,21 @@ def problem_body(failure: Failure, correlation_id: str) -> bytes:
 
 
 def problem_headers(failure: Failure) -> dict[str, str]:
-    """Return the headers that a failure brings along."""
+    """Return the headers of the reply to a failure."""
     status = status_of(failure)
     if isinstance(failure, RateLimited | IdentityKeysUnavailable):
         return {"retry-after": str(failure.retry_after_seconds)}
     if isinstance(failure, UnsupportedEncoding):
         return {"accept-encoding": "identity"}
-    if status == 401:  # noqa: PLR2004  a status is its own name
+    if status == 401:  # noqa: PLR2004  the number is the name of a status
         return {"www-authenticate": 'Bearer error="invalid_token"' if _has_token(failure) else "Bearer"}
-    if status == 503 or isinstance(failure, IdempotencyInProgress):  # noqa: PLR2004  a status is its own name
+    if status == 503 or isinstance(failure, IdempotencyInProgress):  # noqa: PLR2004  the number is the name of a status
         return {"retry-after": _RETRY_AFTER_SECONDS}
     return {}
 
 
 def _has_token(failure: Failure) -> bool:
-    """Tell whether a token came that was refused: RFC 6750 names an error only then."""
+    """Tell whether the request had a token that was refused: only then RFC 6750 asks for an `error`."""
     return isinstance(failure, TokenRefused) or (
         isinstance(failure, SignatureRefused | MetricsTokenRefused) and failure.has_token
     )

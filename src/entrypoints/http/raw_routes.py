@@ -1,4 +1,4 @@
-"""Routes that thousands call at once: ASGI handlers below the framework's own, and what the document says of them."""
+"""Raw routes: ASGI handlers without the framework's handling, for frequent requests, and their documentation."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,19 +26,19 @@ OPERATION = "operation"
 
 
 class RawOperation(msgspec.Struct, frozen=True):
-    """What the document says of a raw route: the framework knows nothing of it."""
+    """The OpenAPI operation of a raw route, which the framework does not document."""
 
     method: str
     operation: Mapping[str, Any]
     refusals: Sequence[type[Failure]]
     body: type[msgspec.Struct] | None = None
-    """None where there is none, or where it may be absent."""
+    """The type of the body; None if there is no body, or if it is optional."""
     answer: type[msgspec.Struct] | None = None
-    """None where the operation describes it itself."""
+    """The type of the reply; None if the operation describes the reply itself."""
 
 
 def raw_method(options: Mapping[str, Any]) -> str | None:
-    """Return the method of a raw handler from its options; None where they name none."""
+    """Return the method of a raw handler, by its options; None for any other handler."""
     operation: RawOperation | None = options.get(OPERATION)
     return None if operation is None else operation.method
 
@@ -49,7 +49,7 @@ _PARAMETER = re.compile(r"\{(\w+):")
 
 
 class RawRequest:
-    """A POST as raw handlers see it: the caller, the raw body, the idempotency key."""
+    """A POST request of a raw route: the caller, the raw body, the idempotency key."""
 
     def __init__(self, scope: HTTPScope, receive: Receive) -> None:
         self._scope, self._receive = scope, receive
@@ -58,13 +58,13 @@ class RawRequest:
 
     @property
     def principal(self) -> Principal:
-        """Who asks."""
+        """The caller; Unauthenticated on a public route."""
         if self.context.principal is None:
             raise Unauthenticated
         return self.context.principal
 
     def parameter(self, name: str) -> str:
-        """Return a parameter of the path."""
+        """Return a path parameter."""
         value: str = self._scope["path_params"][name]
         return value
 
@@ -75,7 +75,7 @@ class RawRequest:
         return self._body
 
     async def decoded(self, expected: type[B], *, may_be_absent: bool) -> B:
-        """Return the body as the type that is expected; InvalidRequest names what is wrong in it and elsewhere."""
+        """Return the body as the expected type; InvalidRequest lists the faults of the body and of the parameters."""
         body, faults = await self.body(), self.context.faults
         if body or not may_be_absent:
             return decode(body, expected, others=faults)
@@ -84,7 +84,7 @@ class RawRequest:
         return expected()
 
     async def idempotency_key(self, at: datetime) -> RequestKey | None:
-        """Return the key that makes this request one that is answered once; None where the client sent none."""
+        """Return the idempotency key of the request; None if the client sent none."""
         return await request_key(self._scope, self.body, at=at, success_status=200)
 
 
@@ -102,7 +102,7 @@ def raw_post(
 ) -> ASGIRouteHandler:
     """Return a handler that answers POST with 200 and what `work` returns of a request and its body, as JSON.
 
-    `options` are those that the caller guard reads of other handlers. Where a body `may_be_absent`, no body is an
+    The caller guard reads `options`, as it reads those of other handlers. Where a body `may_be_absent`, no body is an
     empty object.
     """
     operation = {

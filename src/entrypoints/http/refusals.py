@@ -1,4 +1,4 @@
-"""Refusals that only the wire knows: what a request may look like, before it means anything."""
+"""Failures of HTTP requests: their form, their size, their timing and their authorisation."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
@@ -13,7 +13,7 @@ _MOST_IN_DETAIL = 3
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that is wrong with a request: where it is, and what would be right, without the value itself."""
+    """One fault of a request: its place and what would be right. The wrong value is not repeated."""
 
     where: Literal["body", "query", "path", "header"] = msgspec.field(name="in")
     pointer: str | None = None
@@ -101,7 +101,7 @@ class UriTooLong(Refusal):
 
 
 class MalformedRequest(Refusal):
-    """What came over the connection is not HTTP."""
+    """The bytes of the connection are not HTTP."""
 
     code = "MALFORMED_REQUEST"
 
@@ -157,7 +157,7 @@ class MetricsRefused(Refusal):
 
 
 class MetricsTokenRefused(Unauthenticated):
-    """The bearer token of the measurements is missing or another one."""
+    """The bearer token of the metrics is missing or wrong."""
 
     def __init__(self, *, has_token: bool) -> None:
         super().__init__("the bearer token of TALLYSTICK_METRICS_TOKEN is needed")
@@ -186,7 +186,7 @@ class SignatureRefused(Refusal):
 
     @property
     def reason(self) -> str:
-        """Which of the reasons it was, for the operator alone."""
+        """The reason, for operators alone."""
         return self._reason
 
     @property
@@ -204,7 +204,7 @@ class WebhooksDisabled(Unavailable):
 
 
 class InternalError(Failure):
-    """A bug, of which the caller learns nothing but the correlation id."""
+    """A bug. The caller gets nothing but the correlation id."""
 
     code: ClassVar[str] = "INTERNAL_ERROR"
 

@@ -1,4 +1,4 @@
-"""Replies: exceptions become problem documents, and stored replies go out byte for byte."""
+"""Replies: exceptions become problem documents, and stored replies are sent byte for byte."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -40,7 +40,7 @@ _TRANSLATED: Mapping[type[HTTPException], Callable[[], Failure]] = {
 
 
 class WireEncoder:
-    """Renders outcomes as the handlers' replies will carry them, so that they can be stored before they are sent.
+    """Renders outcomes as handlers will send them, so that a reply can be stored before it is sent.
 
     `forms` turns outcomes into their wire structs where the wire differs.
     """
@@ -58,7 +58,7 @@ class WireEncoder:
 
 
 def exception_handlers(metrics: Metrics) -> ExceptionHandlersMap:
-    """Return how every exception that leaves a handler is answered."""
+    """Return the exception handlers, by type of exception."""
 
     def on_failure(request: Request, failure: Failure) -> Response[bytes]:  # type: ignore[type-arg]  # any request
         return _problem(request, failure)
@@ -90,7 +90,7 @@ async def send_replay(replay: Replayed, metrics: Metrics, context: RequestContex
 
 
 class _Coded(msgspec.Struct):
-    """The member of a stored problem that the log line repeats."""
+    """The member of a stored problem that is logged."""
 
     code: str = ""
 
@@ -115,7 +115,7 @@ def _problem(request: Request, failure: Failure) -> Response[bytes]:  # type: ig
 
 
 def _from_framework(error: HTTPException) -> Failure:
-    """Translate the framework's own refusals; its texts repeat what was sent, so they stay behind."""
+    """Translate the framework's exceptions. Their texts repeat what the client sent, and are dropped."""
     for kind, failure in _TRANSLATED.items():
         if isinstance(error, kind):
             return failure()

@@ -1,4 +1,4 @@
-"""The outermost layer: correlation, bounds, measurement, and an answer whatever happens inside."""
+"""The request boundary, the outermost layer: correlation id, bounds, metrics, and a reply to every failure."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
@@ -12,7 +12,7 @@ from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.ports import Randomness
 from tallystick.domain.refusals import Failure, Overloaded
 from tallystick.entrypoints.http.bodies import ClientGone
-from tallystick.entrypoints.http.caching import NO_STORE, stored_for_a_while
+from tallystick.entrypoints.http.caching import NO_STORE, cached_for_five_minutes
 from tallystick.entrypoints.http.cors import Cors
 from tallystick.entrypoints.http.framing import framing_fault, whole_body
 from tallystick.entrypoints.http.problems import send_problem
@@ -40,7 +40,7 @@ _METHOD_NOT_ALLOWED = 405
 
 
 class RequestBoundary:
-    """Wraps the application."""
+    """Wraps the application, and answers for it when it fails."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class RequestBoundary:
         headers, header_bytes = headers_of(scope)
         context = self._context(scope, headers)
         status = 0
-        send = stored_for_a_while(send, headers) if _is_documentation(scope) else send
+        send = cached_for_five_minutes(send, headers) if _is_documentation(scope) else send
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -85,7 +85,7 @@ class RequestBoundary:
         except asyncio.CancelledError:
             logger().warning("request cut off by the end of the server", correlation_id=context.correlation_id)
             raise
-        except Exception as error:  # noqa: BLE001  nothing behind this line could answer
+        except Exception as error:  # noqa: BLE001  no layer further out could answer
             logger().error("request failed", correlation_id=context.correlation_id, error=error)
             if not status:
                 await send_problem(InternalError(), context, send_with_headers)
@@ -120,7 +120,7 @@ class RequestBoundary:
         return context
 
     def _failure(self, scope: HTTPScope, headers: dict[bytes, bytes], header_bytes: int) -> Failure | None:
-        """Return why the application does not get to see a request."""
+        """Return the failure of a request that is rejected before the application sees it."""
         if REFUSED_BY_SERVER in scope["state"]:
             return cast("Failure", scope["state"][REFUSED_BY_SERVER])
         if self._in_flight > MAX_IN_FLIGHT:
@@ -132,7 +132,7 @@ class RequestBoundary:
         return framing_fault(scope["http_version"], headers)
 
     async def _answer_options(self, scope: HTTPScope, context: RequestContext, send: Send) -> None:
-        """Answer what a path takes, and to pages of allowed origins what they may send."""
+        """Answer OPTIONS with the methods of a path, and with CORS headers for an allowed origin."""
         preflight = self._cors.preflight(context.headers)
         allow = self._allow(scope["path"])
         if not allow and preflight is None:
@@ -154,7 +154,7 @@ def _is_documentation(scope: HTTPScope) -> bool:
 
 
 def _without_body(send: Send) -> Send:
-    """Return a `send` that ends an answer behind its headers, however long its body would be."""
+    """Return a `send` that drops the body of a reply and keeps its headers."""
     is_over = False
 
     async def send_head(message: Message) -> None:

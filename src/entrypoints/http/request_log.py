@@ -1,4 +1,4 @@
-"""What operators learn of each request: a measurement always, and a log line where something is worth reading."""
+"""The request log: metrics of every request, and a log line for failures, slow requests and, if set, writes."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ _FIRST_REFUSAL, _FIRST_FAILURE = 400, 500
 
 
 class LogRules(NamedTuple):
-    """Which successful requests are logged; refusals and failures always are."""
+    """The rules that decide which successful requests are logged; failed ones always are."""
 
     slow_seconds: float = 1.0
     writes: bool = False
@@ -29,7 +29,7 @@ class RequestLog:
         self._metrics, self._pseudonyms, self._rules = metrics, pseudonyms, rules
 
     def record(self, scope: HTTPScope, context: RequestContext, status: int, seconds: float) -> None:
-        """Record an answered request; a status of 0 stands for one that was cut off before its answer began."""
+        """Record a finished request; status 0 means that it was cut off before its reply began."""
         route = scope.get("path_template") or _UNMATCHED
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._metrics.request(method, route, status, seconds)

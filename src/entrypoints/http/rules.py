@@ -1,4 +1,4 @@
-"""Rules of converted values: what their types cannot say, asked once a request without walking what has no rule."""
+"""Checks of the rules of converted values. Parts of a type without a rule are not visited."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -12,7 +12,7 @@ Check = Callable[[Any], bool]
 
 
 def keeps_rules(value: object, expected: Any) -> bool:
-    """Tell whether a value keeps the rules of the type that it was converted to."""
+    """Tell whether a value fulfils the rules of the type that it was converted to."""
     check = _check(expected)
     return check is None or check(value)
 
@@ -23,7 +23,7 @@ def _check(expected: Any) -> Check | None:
 
 
 def _check_of(kind: inspect.Type) -> Check | None:
-    """Return what asks a value of a kind for its rules; None where there are none to ask."""
+    """Return the check of the rules of a kind of value; None if the kind has no rule."""
     rule = rule_of(kind)
     if rule is not None:
         return rule.holds
@@ -35,7 +35,7 @@ def _of_union(kind: inspect.UnionType) -> Check | None:
     checks = [check for check in map(_check_of, alternatives(kind)) if check is not None]
     if not checks:
         return None
-    (check,) = checks  # of two kinds with rules nobody could tell which one a value is
+    (check,) = checks  # with two ruled kinds in a union, the kind of a value would be ambiguous
     return lambda value: value is None or check(value)
 
 

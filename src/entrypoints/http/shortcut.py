@@ -1,4 +1,4 @@
-"""The way past the framework, for raw routes: its routing and its middleware cost as much as they do."""
+"""Dispatch of raw routes without the framework, whose routing and middleware cost as much as the routes do."""
 
 import re
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class _Raw(NamedTuple):
 
 
 class Shortcut:
-    """Answers raw routes as the framework would, and leaves everything else to it."""
+    """Dispatches raw routes as the framework would, and every other request to the framework."""
 
     def __init__(self, framework: Litestar, authentication: Authentication, metrics: Metrics) -> None:
         self._framework, self._authentication, self._metrics = framework, authentication, metrics

@@ -1,4 +1,4 @@
-"""Strict JSON at the speed of C: the cost of a body is bounded before a value is made of it."""
+"""Strict JSON: the cost of a body is bounded before it is decoded, without Python code for each value."""
 
 from itertools import chain
 
@@ -8,9 +8,9 @@ from tallystick.entrypoints.http.refusals import InvalidRequest
 
 MAX_NESTING = 32
 MAX_VALUES = 7_000
-"""Objects, lists and what stands in them, in one body: a batch of a thousand events has six thousand."""
+"""The most values of one body, containers included; a batch of a thousand events has six thousand."""
 MAX_DIGITS = 256
-"""In one number: the time that a number of d digits takes grows with the square of d."""
+"""The most digits of one number: decoding d digits takes time proportional to d squared."""
 
 _MAX_QUOTES = 2 * 2 * MAX_VALUES
 """A value has a key and may be a text."""
@@ -25,7 +25,7 @@ _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 def parse(body: bytes) -> object:
     """Return strict JSON: UTF-8, no key twice, no NUL, no half characters, no NaN, bounded in nesting and nodes.
 
-    Nothing here calls Python for each value. `msgspec` knows JSON; what it lets pass is counted in the text.
+    `msgspec` decodes. What it accepts beyond these rules is counted in the text, by C code alone.
     """
     text = _without_escaped_quotes(body)
     structure = _without_strings(text)
@@ -51,19 +51,19 @@ def parse(body: bytes) -> object:
 
 
 def _without_escaped_quotes(body: bytes) -> bytes:
-    """Return a body whose quotes all begin or end a string, and whose backslashes all begin another escape."""
+    """Return the body without escaped quotes and backslashes, so that every quote begins or ends a string."""
     return body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
 
 
 def _without_strings(text: bytes) -> bytes:
-    """Return what stands outside of strings: of JSON exactly that, of anything else a text that JSON cannot be."""
+    """Return the text outside of strings. For a body that is not JSON, the result is not JSON either."""
     if text.count(b'"') > _MAX_QUOTES:
         raise InvalidRequest.at("", _TOO_MANY_VALUES)
     return b"".join(text.split(b'"')[::2])
 
 
 def _is_too_deep(structure: bytes) -> bool:
-    """Tell whether brackets are left when the innermost pairs were taken out as often as JSON may be deep."""
+    """Tell whether brackets remain after the innermost pairs were removed `MAX_NESTING` times."""
     brackets = structure.translate(_AS_BRACKETS, _ALL_BUT_BRACKETS)
     for _ in range(MAX_NESTING):
         brackets = brackets.replace(b"[]", b"")
@@ -73,7 +73,7 @@ def _is_too_deep(structure: bytes) -> bool:
 
 
 def _members(value: object) -> int:
-    """Return how many members the objects of a value have; of a key that came twice only one is left."""
+    """Return how many members the objects of a value have. A duplicate key was decoded to one member."""
     count, level = 0, [value]
     while level:
         objects = [each for each in level if each.__class__ is dict]

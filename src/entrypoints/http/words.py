@@ -1,4 +1,4 @@
-"""Kinds of values in words: what is needed where something else came."""
+"""Kinds of values in words: what a fault says is needed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,23 +11,23 @@ TIME_WORDS = "a time with its zone, such as 2030-01-31T12:00:00Z,"
 
 
 def needs(kind: inspect.Type) -> str:
-    """Return in words what a value of a kind has to be, as in "... is needed"."""
+    """Return a kind of value in words, as in "... is needed"."""
     rule = rule_of(kind)
     return rule.needs if rule is not None else _WORDS[type(kind)](kind)
 
 
 def rule_of(kind: inspect.Type) -> Rule | None:
-    """Return the rule that a kind carries beside its type."""
+    """Return the rule of a kind; None if it has none."""
     return (kind.extra or {}).get("rule") if isinstance(kind, inspect.Metadata) else None
 
 
 def alternatives(kind: inspect.UnionType) -> list[inspect.Type]:
-    """Return what a value may be, beside null."""
+    """Return the kinds that a value can have, without null."""
     return [each for each in kind.types if not isinstance(each, inspect.NoneType)]
 
 
 def takes_null(kind: inspect.UnionType) -> bool:
-    """Tell whether a value may be null."""
+    """Tell whether null is allowed."""
     return any(isinstance(each, inspect.NoneType) for each in kind.types)
 
 
