@@ -127,7 +127,7 @@ class ApplyBackfill:
         left_out = [
             each.position
             for each, outcome in zip(imported, outcomes, strict=True)
-            if not isinstance(outcome, Accrued) or outcome.was_there
+            if not isinstance(outcome, Accrued) or outcome.is_repeated
         ]
         return Tally(points=len(imported) - len(left_out), points_left_out=left_out)
 

@@ -7,7 +7,7 @@ from tallystick.domain.bounds import BoundReached, CountedName, UserBounds
 from tallystick.domain.users import UserId
 
 
-class Room:
+class Capacity:
     """How much more of one resource users may hold."""
 
     def __init__(self, name: CountedName, limit: int, held: dict[UserId, int]) -> None:
@@ -22,7 +22,7 @@ class Room:
         bounds: UserBounds,
         *,
         locked: bool = False,
-    ) -> "Room":
+    ) -> "Capacity":
         """Count what these users hold, under a lock on their holdings; `locked` where their rows are locked already."""
         limit = bounds.of(name)
         if not user_ids:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from tallystick.application.bounds import Room
+from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.legacy_metadata import AdoptLegacyUsers, NoteCodes
 from tallystick.application.minting import Minted, count_mints, mint
@@ -97,17 +97,19 @@ class RemintCodes:
         await self._bring(stores, user_ids, now)
         users = await enter(stores, user_ids, now)
         # The users are locked: no other transaction adds aliases of theirs.
-        room = await Room.open(stores, "aliases", user_ids, self._bounds, locked=True)
+        capacity = await Capacity.open(stores, "aliases", user_ids, self._bounds, locked=True)
         # One after the other, because one user may be in a batch twice; remints are rare.
         return [
             UserDeleted()
             if users[command.user_id].deleted_at
             # Each has its own time, so that the newest alias is defined.
-            else await self._remint_one(stores, command, now + timedelta(microseconds=number), room)
+            else await self._remint_one(stores, command, now + timedelta(microseconds=number), capacity)
             for number, command in enumerate(remints)
         ]
 
-    async def _remint_one(self, stores: Stores, command: Remint, now: datetime, room: Room) -> Reminted | Failure:
+    async def _remint_one(
+        self, stores: Stores, command: Remint, now: datetime, capacity: Capacity
+    ) -> Reminted | Failure:
         user_id = command.user_id
         verified = user_id in await stores.verifications.verified([user_id])
         held = (await stores.codes.canonical([user_id])).get(user_id)
@@ -116,8 +118,8 @@ class RemintCodes:
         if own is not None and held is not None:  # an earlier attempt committed it, and its answer was lost
             alias = own if own != held else (await stores.codes.newest_aliases([user_id])).get(user_id)
             return Reminted(held, alias, verified)
-        if held is not None and not room.take(user_id):
-            return room.refusal
+        if held is not None and not capacity.take(user_id):
+            return capacity.refusal
         await stores.codes.demote([user_id], now)
         minted = (await mint(stores, {user_id: command.candidates}, now))[user_id]
         if isinstance(minted, Failure):

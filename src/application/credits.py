@@ -25,10 +25,10 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """The entry of a grant; `was_there` where an earlier request stored it."""
+    """The entry of a grant; `is_repeated` where an earlier request stored it."""
 
     entry: Entry
-    was_there: bool
+    is_repeated: bool
 
 
 class GrantCredits:
@@ -55,7 +55,7 @@ class GrantCredits:
         for grant in grants:
             known = kept.get(grant.event_key)
             if known is not None:
-                outcomes.append(_again(grant, known))
+                outcomes.append(_repeated(grant, known))
             elif grant.user_id in deleted:
                 outcomes.append(UserDeleted())
             else:
@@ -82,12 +82,12 @@ def _post(
     accounts[key] = accounts[key].after(entry)
     kept[grant.event_key] = entry
     posted.append(entry)
-    return Granted(entry, was_there=False)
+    return Granted(entry, is_repeated=False)
 
 
-def _again(grant: Grant, known: Entry) -> Granted | Failure:
+def _repeated(grant: Grant, known: Entry) -> Granted | Failure:
     if (known.user_id, known.amount) != (grant.user_id, grant.amount):
         return IdempotencyMismatch("this event_key was used for another grant; a new grant needs a new event_key")
     # A retry after a lost commit finds its own entry, which no earlier request stored.
     is_own = (known.created_at, known.correlation_id) == (grant.at, grant.correlation_id)
-    return Granted(known, was_there=not is_own)
+    return Granted(known, is_repeated=not is_own)

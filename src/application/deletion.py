@@ -39,7 +39,7 @@ class DeleteUsers:
 
     async def __call__(self, deletions: Sequence[Deletion]) -> list[Deleted | Failure]:
         async with self._transactions.begin() as stores:
-            users = await _those_seen(stores, {deletion.user_id for deletion in deletions}, deletions[0].at)
+            users = await _lock_named_users(stores, {deletion.user_id for deletion in deletions}, deletions[0].at)
             users_batch, since = UserBatch(users, users.values(), at=deletions[0].at), dict[UserId, datetime]()
             for deletion in deletions:
                 user = users.get(deletion.user_id)
@@ -53,7 +53,7 @@ class DeleteUsers:
         return [_outcome(deletion.user_id, since) for deletion in deletions]
 
 
-async def _those_seen(stores: Stores, user_ids: set[UserId], at: datetime) -> dict[UserId, User]:
+async def _lock_named_users(stores: Stores, user_ids: set[UserId], at: datetime) -> dict[UserId, User]:
     """Lock and return the users whom any row names; a mistyped id does not create a user."""
     users = await stores.users.lock(user_ids)
     if unseen := user_ids - users.keys():

@@ -15,14 +15,14 @@ from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import UserId
 
-UNDER_WAY = timedelta(minutes=15)
+MAX_REQUEST_TIME = timedelta(minutes=15)
 """Much longer than a request may take, and than the clocks of instances differ."""
 STEP_ROWS = 1000
 """The largest number of rows of one table in a step."""
 BATCH_USERS = 1000
 MAX_STEPS = 2000
 """The largest number of steps in a round; the next round continues."""
-AT_ONCE = 16
+IMMEDIATE_USERS = 16
 """For how many users a batch of deletions makes the first step; the next round makes it for the others."""
 
 _Eraser = Callable[[Stores, UserId, datetime, str, int], Awaitable[str | None]]
@@ -73,7 +73,7 @@ class EraseTraces:
 
         An error here does not fail the deletion: the mark stays, and the next round continues.
         """
-        for user_id in sorted(user_ids)[:AT_ONCE]:
+        for user_id in sorted(user_ids)[:IMMEDIATE_USERS]:
             try:
                 await self(user_id, at, max_steps=1)
             except (TransactionAborted, StoreUnavailable, CommitUncertain):
@@ -127,8 +127,8 @@ class FinishErasures:
             after = waiting[-1]
 
     async def _mark_late_rows(self, now: datetime, batch_users: int) -> None:
-        newest = RewardId(uuid_v7(now - 2 * UNDER_WAY, bytes(RANDOM_BYTES)))
-        after: tuple[datetime, UserId] | None = (now - UNDER_WAY, UserId(""))
+        newest = RewardId(uuid_v7(now - 2 * MAX_REQUEST_TIME, bytes(RANDOM_BYTES)))
+        after: tuple[datetime, UserId] | None = (now - MAX_REQUEST_TIME, UserId(""))
         while after is not None:
             async with self._transactions.begin() as stores:
                 deleted = await stores.users.deleted_since(after=after, limit=batch_users)

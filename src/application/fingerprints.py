@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 from tallystick.application.ports import Randomness
-from tallystick.application.reads import Reads, run_again
+from tallystick.application.reads import Reads, run_with_retries
 from tallystick.application.transactions import Transactions
 
 KEY_BYTES = 32
@@ -37,4 +37,4 @@ class Fingerprints:
                 await stores.fingerprint_keys.keep(drawn, where_replies_are_stored=self._earlier_key)
                 return await stores.fingerprint_keys.find() or drawn
 
-        return await run_again(store, self._randomness)
+        return await run_with_retries(store, self._randomness)

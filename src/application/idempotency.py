@@ -172,7 +172,7 @@ class AnswerOnce:
         repeated = {r.key.caller for n, r in enumerate(requests) if n not in outcomes and r.key is not None}
         deleted = await stores.users.deleted(repeated) if repeated else set[UserId]()
         return [
-            outcomes[number] if number in outcomes else _again(request.key, claims, replies, deleted, full)
+            outcomes[number] if number in outcomes else _repeated(request.key, claims, replies, deleted, full)
             for number, request in enumerate(requests)
         ]
 
@@ -210,7 +210,7 @@ def _is_to_run(
     return key is None or (claims[key.caller, key.key] == "fresh" and asked[key.caller, key.key] is key)
 
 
-def _again(
+def _repeated(
     key: RequestKey | None,
     claims: Mapping[tuple[UserId, str], KeyClaim],
     replies: Mapping[tuple[UserId, str], StoredReply],

@@ -63,7 +63,7 @@ class ReceiveIdentityEvents:
             minted = await batch.record(stores, now)
             credited = await credit_referrals(stores, self._points, verified=batch.newly_verified, at=now)
         credited.measure(self._metrics)
-        await self._erase.begin(batch.gone(), now)
+        await self._erase.begin(batch.deleted(), now)
         self._note(minted)
         events = [delivery.event for delivery in fresh.values()]
         self._measure(events, minted, out_of_order=batch.out_of_order, replays=len(deliveries) - len(fresh))
@@ -138,14 +138,14 @@ class EventBatch:
         """The users whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
-    def gone(self) -> list[UserId]:
+    def deleted(self) -> list[UserId]:
         """Return the users who were deleted by the events."""
-        return self._users.gone()
+        return self._users.deleted()
 
     async def record(self, stores: Stores, at: datetime) -> dict[UserId, Minted | Failure]:
         """Store the changes, and mint codes for users who were not deleted."""
         await self._users.store(stores)
-        await erase_single_rows(stores, self._users.gone(), at)
+        await erase_single_rows(stores, self._users.deleted(), at)
         if self._new_verifications:
             await stores.verifications.record(self._new_verifications)
         return await mint(stores, self._candidates, at)

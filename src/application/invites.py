@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from tallystick.application.bounds import Room
+from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
@@ -79,21 +79,23 @@ class MakeInvites:
         # Without a lock: an invite of a user who is deleted a moment later stays valid, like their other invites.
         owners = {command.owner_id for command in commands if isinstance(command, NewInvite)}
         deleted = await stores.users.deleted(owners) if owners else set[UserId]()
-        room = await Room.open(stores, "invites", owners - deleted, self._bounds)
+        capacity = await Capacity.open(stores, "invites", owners - deleted, self._bounds)
         # One after the other: batches of invites are small.
         return [
-            await self._make(stores, command, deleted, room)
+            await self._make(stores, command, deleted, capacity)
             if isinstance(command, NewInvite)
             else await self._revoke(stores, command)
             for command in commands
         ]
 
-    async def _make(self, stores: Stores, command: NewInvite, deleted: set[UserId], room: Room) -> Invite | Failure:
+    async def _make(
+        self, stores: Stores, command: NewInvite, deleted: set[UserId], capacity: Capacity
+    ) -> Invite | Failure:
         if command.owner_id in deleted:
             return UserDeleted()
-        if not room.take(command.owner_id):
+        if not capacity.take(command.owner_id):
             # An earlier attempt whose answer was lost may have stored it as the last one within the bound.
-            return await stores.invites.find(command.invite_id) or room.refusal
+            return await stores.invites.find(command.invite_id) or capacity.refusal
         for code in command.codes:
             invite = Invite(
                 invite_id=command.invite_id,

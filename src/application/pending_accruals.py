@@ -49,7 +49,7 @@ class RecoverAccruals:
         events = {recovery.event for recovery in recoveries}
         points = await self._points.batch(stores, {event.user_id for event in events})
         batch = await PendingBatch.open(stores, points, events)
-        await points.recall(stores, [event for event in events if not batch.holds(event)])
+        await points.load_entries(stores, [event for event in events if not batch.holds(event)])
         referrals = [(r.event, r.at) for r in recoveries if r.event.type == "referral_signup" and batch.holds(r.event)]
         await points.prepare_referrals(stores, referrals)
         outcomes = [batch.recover(recovery.event, recovery.at) for recovery in recoveries]
@@ -123,7 +123,7 @@ class PendingBatch:
             made = self._points.entry(event)
             # A retry after a lost commit finds its own entry.
             is_hit = made is not None and (event in self._done or made.created_at != at)
-            return Accrued(receipt(made), was_there=is_hit) if made is not None else AccrualNotFound()
+            return Accrued(receipt(made), is_repeated=is_hit) if made is not None else AccrualNotFound()
         try:
             accrued = self._points.credit(pending.earning(at))
         except Failure as failure:
@@ -176,15 +176,15 @@ async def credit_referrals(
     waiting = sorted({referral_event(edge) for edge in edges.values()} - new)
     if not earned and not waiting:
         return ReferralsCredited()
-    counter = await points.batch(stores, {event.user_id for event in (*new, *waiting)})
-    batch = await PendingBatch.open(stores, counter, waiting)
+    points_batch = await points.batch(stores, {event.user_id for event in (*new, *waiting)})
+    batch = await PendingBatch.open(stores, points_batch, waiting)
     times = [(earning.key, earning.at) for earning in earned] + [(event, at) for event in waiting]
-    await counter.prepare_referrals(stores, times)
+    await points_batch.prepare_referrals(stores, times)
     recovered = sum(isinstance(batch.recover(event, at), Accrued) for event in waiting if batch.holds(event))
     refused = 0
     for earning in earned:
         try:
-            counter.credit(earning)
+            points_batch.credit(earning)
         except Failure as failure:
             batch.begin(earning, failure)
             refused += 1
@@ -196,6 +196,6 @@ def count_recoveries(metrics: Metrics, outcomes: Sequence[object]) -> None:
     """Count the outcomes of a committed batch of recoveries."""
     for outcome in outcomes:
         if isinstance(outcome, Accrued):
-            metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "recovered")
+            metrics.count("accrual_outcomes", label="repeated" if outcome.is_repeated else "recovered")
         elif isinstance(outcome, AccrualPending | PartialCompletion):
             metrics.count("accrual_outcomes", label="pending")

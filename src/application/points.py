@@ -18,10 +18,10 @@ from tallystick.domain.users import UserDeleted, UserId, UserNotFound
 
 
 class Accrued(msgspec.Struct, frozen=True):
-    """Credited points; `was_there` where an earlier request credited them."""
+    """Credited points; `is_repeated` where an earlier request credited them."""
 
     accrual: Accrual
-    was_there: bool
+    is_repeated: bool
 
 
 class Points:
@@ -77,7 +77,7 @@ class PointsBatch:
             accounts |= await stores.ledger.lock(bare)
         return cls(tiers, referrals, players, accounts, are_on=are_on)
 
-    async def recall(self, stores: Stores, events: Collection[EventKey]) -> None:
+    async def load_entries(self, stores: Stores, events: Collection[EventKey]) -> None:
         """Load the entries of these events. After the locks, so that entries of other transactions are seen."""
         if events:
             self._made |= await stores.ledger.made_by(events)
@@ -98,7 +98,7 @@ class PointsBatch:
         """
         made = self._made.get(earning.key) or self._made_formerly(earning)
         if made is not None:
-            return self._again(earning, made)
+            return self._repeated(earning, made)
         player = self._players.get(earning.player_id)
         if player is None:
             raise UserNotFound
@@ -115,7 +115,7 @@ class PointsBatch:
             conditions.count(earning)
         self._accounts[key] = self._accounts[key].after(entry)
         self._made[entry.event] = self._new[entry.event] = entry
-        return Accrued(receipt(entry), was_there=False)
+        return Accrued(receipt(entry), is_repeated=False)
 
     def unchanged(self, player_id: UserId, at: datetime) -> tuple[Accrual, int]:
         """Return a receipt without points, and the version of the account that it shows."""
@@ -154,13 +154,13 @@ class PointsBatch:
         made = self._made.get(earning.former_key) if earning.former_key is not None else None
         return made if made is not None and is_same_award(earning, made) else None
 
-    def _again(self, earning: Earning, made: Entry) -> Accrued:
+    def _repeated(self, earning: Earning, made: Entry) -> Accrued:
         # An award is known by its id alone: a repetition with other points is the same award.
         if made.amount != earning.points and earning.event.type != "manual_reward":
             raise IdempotencyMismatch("this event was credited with other points; a new event needs a new key")
         # A retry after a lost commit finds its own entry, which no earlier request stored.
         is_own = (made.created_at, made.correlation_id) == (earning.at, earning.correlation_id)
-        return Accrued(receipt(made), was_there=made.event in self._new or not is_own)
+        return Accrued(receipt(made), is_repeated=made.event in self._new or not is_own)
 
 
 async def credit_all(
@@ -176,7 +176,9 @@ async def credit_batch(
 ) -> list[Accrued | Failure]:
     """Credit earnings of players who are locked by the batch, as `credit_all` does."""
     earnings = [earning for earning in asked if isinstance(earning, Earning)]
-    await batch.recall(stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None})
+    await batch.load_entries(
+        stores, {key for each in earnings for key in (each.key, each.former_key) if key is not None}
+    )
     outcomes = [_credit(batch, earning) if isinstance(earning, Earning) else earning for earning in asked]
     await batch.record(stores)
     return outcomes
@@ -193,6 +195,6 @@ def count_outcomes(metrics: Metrics, outcomes: Iterable[object]) -> None:
     """Count the outcomes of a committed batch."""
     for outcome in outcomes:
         if isinstance(outcome, Accrued):
-            metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "credited")
+            metrics.count("accrual_outcomes", label="repeated" if outcome.is_repeated else "credited")
         elif isinstance(outcome, Failure):
             metrics.count("accrual_outcomes", label="refused")

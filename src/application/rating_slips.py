@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from tallystick.application.bounds import Room
+from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.pending_accruals import PendingBatch, count_recoveries
 from tallystick.application.points import Accrued, Points, PointsBatch
@@ -58,11 +58,11 @@ class RecoverSlip(msgspec.Struct, frozen=True):
 
 
 class Completed(msgspec.Struct, frozen=True):
-    """A closed slip and its accrual; `was_there` where an earlier request completed it."""
+    """A closed slip and its accrual; `is_repeated` where an earlier request completed it."""
 
     slip: Slip
     accrual: Accrual
-    was_there: bool
+    is_repeated: bool
 
 
 class OpenSlips:
@@ -80,24 +80,24 @@ class OpenSlips:
     async def _open(self, stores: Stores, commands: Sequence[NewSlip]) -> list[Slip | Failure]:
         players = await stores.players.find({command.player_id for command in commands})
         living = {player_id for player_id, player in players.items() if not player.is_deleted}
-        room = await Room.open(stores, "slips", living, self._bounds)
+        capacity = await Capacity.open(stores, "slips", living, self._bounds)
         outcomes: list[Slip | Failure] = []
         for command in commands:
             player = players.get(command.player_id)
             if player is None or player.is_deleted:
                 outcomes.append(UserNotFound() if player is None else UserDeleted())
             else:
-                outcomes.append(await self._with_room(stores, self._decide(command), room))
+                outcomes.append(await self._within_bound(stores, self._decide(command), capacity))
         await stores.slips.add([slip for slip in outcomes if isinstance(slip, Slip)])
         return outcomes
 
     @staticmethod
-    async def _with_room(stores: Stores, slip: Slip | Failure, room: Room) -> Slip | Failure:
+    async def _within_bound(stores: Stores, slip: Slip | Failure, capacity: Capacity) -> Slip | Failure:
         """Return the slip, or a refusal where its player has reached the bound."""
-        if isinstance(slip, Failure) or room.take(slip.player_id):
+        if isinstance(slip, Failure) or capacity.take(slip.player_id):
             return slip
         # An earlier attempt whose answer was lost may have stored it as the last one within the bound.
-        return (await stores.slips.find([slip.slip_id])).get(slip.slip_id) or room.refusal
+        return (await stores.slips.find([slip.slip_id])).get(slip.slip_id) or capacity.refusal
 
     def _decide(self, command: NewSlip) -> Slip | Failure:
         try:
@@ -135,7 +135,7 @@ class CompleteSlips:
     def _measure(self, outcomes: Sequence[object]) -> None:
         for outcome in outcomes:
             if isinstance(outcome, Completed) and outcome.slip.points:
-                self._metrics.count("accrual_outcomes", label="repeated" if outcome.was_there else "credited")
+                self._metrics.count("accrual_outcomes", label="repeated" if outcome.is_repeated else "credited")
             elif isinstance(outcome, PartialCompletion):
                 self._metrics.count("accrual_outcomes", label="pending")
 
@@ -170,17 +170,19 @@ class SlipBatch:
         """Lock the accounts of the players, then the slips, then the pending accruals; load earlier entries."""
         # The player of a slip never changes: it can be read before the locks.
         slips = (await stores.slips.find(slip_ids)).values()
-        counter = await points.batch(stores, {slip.player_id for slip in slips})
-        pending = await PendingBatch.open(stores, counter, {slip.event for slip in slips})
+        points_batch = await points.batch(stores, {slip.player_id for slip in slips})
+        pending = await PendingBatch.open(stores, points_batch, {slip.event for slip in slips})
         locked = [slip for slip in map(pending.slip, slip_ids) if slip is not None]
-        await counter.recall(stores, [slip.event for slip in locked if slip.state == "closed" and slip.points])
+        await points_batch.load_entries(
+            stores, [slip.event for slip in locked if slip.state == "closed" and slip.points]
+        )
         # The receipt of a slip without points shows the account at the completion.
         unpaid = {
-            slip.slip_id: await _receipt_of_nothing(stores, counter, slip)
+            slip.slip_id: await _receipt_of_nothing(stores, points_batch, slip)
             for slip in locked
             if slip.state == "closed" and not slip.points
         }
-        return cls(counter, pending, unpaid)
+        return cls(points_batch, pending, unpaid)
 
     def complete(self, command: CompleteSlip) -> Completed | Failure:
         """Decide one completion."""
@@ -203,10 +205,10 @@ class SlipBatch:
         self._pending.keep(closed)
         if not closed.points:
             self._unpaid[closed.slip_id] = nothing
-            return Completed(closed, nothing, was_there=False)
+            return Completed(closed, nothing, is_repeated=False)
         earning = closed.earning(command.staff_id)
         try:
-            return Completed(closed, self._points.credit(earning).accrual, was_there=False)
+            return Completed(closed, self._points.credit(earning).accrual, is_repeated=False)
         except Failure as failure:
             self._pending.begin(earning, failure)
             self._pending.keep(msgspec.structs.replace(closed, state="accrual_pending"))
@@ -220,7 +222,7 @@ class SlipBatch:
             return accrued
         # A retry after a lost commit finds its own completion, which no earlier request stored.
         is_own = (slip.completed_at, slip.correlation_id) == (command.at, command.correlation_id)
-        return Completed(self._pending.slip(slip.slip_id) or slip, accrued.accrual, was_there=not is_own)
+        return Completed(self._pending.slip(slip.slip_id) or slip, accrued.accrual, is_repeated=not is_own)
 
     def recover(self, command: RecoverSlip) -> Accrued | Failure:
         """Decide one recovery."""
@@ -234,7 +236,7 @@ class SlipBatch:
     def _accrual_of(self, slip: Slip, at: datetime) -> Accrued | Failure:
         """Return the accrual of a closed slip, credited now where it was pending."""
         if not slip.points:
-            return Accrued(self._unpaid[slip.slip_id], was_there=True)
+            return Accrued(self._unpaid[slip.slip_id], is_repeated=True)
         accrued = self._pending.recover(slip.event, at)
         if isinstance(accrued, AccrualPending):
             return PartialCompletion(slip.slip_id, accrued.correlation_id)

@@ -25,7 +25,7 @@ from tallystick.domain.users import UserId
 T = TypeVar("T")
 
 TRIES = 5
-_FIRST_PAUSE_SECONDS = 0.05
+_FIRST_BACKOFF_SECONDS = 0.05
 
 
 class Reads:
@@ -39,24 +39,24 @@ class Reads:
             async with self._transactions.reading() as stores:
                 return await ask(stores)
 
-        return await run_again(read, self._randomness)
+        return await run_with_retries(read, self._randomness)
 
 
 class SlowReads(Reads):
     """Reads of whole tables, on separate connections, so that other requests do not wait for them."""
 
 
-async def run_again(run: Callable[[], Awaitable[T]], randomness: Randomness) -> T:
+async def run_with_retries(run: Callable[[], Awaitable[T]], randomness: Randomness) -> T:
     """Run an idempotent operation until it succeeds; Overloaded after the last retry, or where a retry cannot help."""
-    pause = _FIRST_PAUSE_SECONDS
+    backoff = _FIRST_BACKOFF_SECONDS
     failure = StoreFailure()
     for _ in range(TRIES):
         try:
             return await run()
         except (TransactionAborted, CommitUncertain) as error:
             failure = error
-            await asyncio.sleep(pause * randomness.fraction())
-            pause *= 2
+            await asyncio.sleep(backoff * randomness.fraction())
+            backoff *= 2
         except StoreUnavailable as error:
             failure = error
             break
@@ -115,8 +115,8 @@ class CheckCallers:
         sessions = {caller.session for caller in callers if caller.session is not None}
         async with self._transactions.reading() as stores:
             living = await stores.sessions.living(sessions) if sessions else set[SessionKey]()
-            doubtful = {caller.user_id for caller in callers if caller.session not in living}
-            deleted = await stores.users.deleted(doubtful) if doubtful else set[UserId]()
+            without_session = {caller.user_id for caller in callers if caller.session not in living}
+            deleted = await stores.users.deleted(without_session) if without_session else set[UserId]()
         return [_state(caller, living, deleted) for caller in callers]
 
 

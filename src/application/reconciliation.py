@@ -7,7 +7,7 @@ import msgspec
 from tallystick.application.legacy_metadata import adopt, mint_missing
 from tallystick.application.minting import DrawCandidates
 from tallystick.application.ports import Clock, Metrics, Randomness
-from tallystick.application.reads import Reads, run_again
+from tallystick.application.reads import Reads, run_with_retries
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.users import UserId
 
@@ -86,7 +86,7 @@ class ReconcileMetadata:
     async def _page_drift(self, user_ids: Sequence[UserId], *, is_to_repair: bool) -> tuple[MetadataDrift, int]:
         """Return the differences of a page, and the number that is left after a repair."""
         if is_to_repair:
-            return await run_again(lambda: self._repair(user_ids), self._randomness)
+            return await run_with_retries(lambda: self._repair(user_ids), self._randomness)
         met = await self._reads(lambda stores: _count(stores, user_ids))
         return met, met.total
 

@@ -28,7 +28,7 @@ from tallystick.domain.referrals import (
     Edge,
     attribute,
     living_owner,
-    top_above,
+    top_of_chain,
 )
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import Profile, User, UserDeleted, UserId
@@ -182,7 +182,7 @@ class UpsertBatch:
         refusal = self._users.refusal(user.user_id, upsert.profile)
         if refusal is not None:
             return refusal
-        self._users.welcome(user.user_id)
+        self._users.create(user.user_id)
         self._users.keep(user.merged_with(upsert.profile))
         if upsert.phone_verified and user.user_id not in self._verified:
             self._verified.add(user.user_id)
@@ -254,6 +254,6 @@ def _require_locked_tops(owners: set[UserId], inviters: Mapping[UserId, UserId],
     A transaction that joins two chains locks the tops of both. Of several transactions that would close a ring
     together, the last one sees what the others stored.
     """
-    tops = {top for owner in owners if (top := top_above(owner, inviters)) is not None}
+    tops = {top for owner in owners if (top := top_of_chain(owner, inviters)) is not None}
     if missing := tops - users.keys():
         raise TopsNotLocked(missing)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from tallystick.application.bounds import Room
+from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
@@ -121,19 +121,21 @@ class OfferRewards:
         users = await stores.users.lock({_offering(command) for command in commands})
         deleted = {user.user_id for user in users.values() if user.deleted_at is not None}
         owners = {command.reward.owner_id for command in commands if isinstance(command, OfferReward)}
-        room = await Room.open(stores, "rewards", owners - deleted, self._bounds)
+        capacity = await Capacity.open(stores, "rewards", owners - deleted, self._bounds)
         # One after the other: batches of offers are small.
         return [
-            UserDeleted() if _offering(command) in deleted else await self._decide_one(stores, command, room)
+            UserDeleted() if _offering(command) in deleted else await self._decide_one(stores, command, capacity)
             for command in commands
         ]
 
-    async def _decide_one(self, stores: Stores, command: OfferReward | ChangeReward, room: Room) -> Reward | Failure:
+    async def _decide_one(
+        self, stores: Stores, command: OfferReward | ChangeReward, capacity: Capacity
+    ) -> Reward | Failure:
         if isinstance(command, ChangeReward):
             return await self._change(stores, command)
-        if not room.take(command.reward.owner_id):
+        if not capacity.take(command.reward.owner_id):
             # An earlier attempt whose answer was lost may have stored it as the last one within the bound.
-            return await stores.rewards.lock(command.reward.reward_id) or room.refusal
+            return await stores.rewards.lock(command.reward.reward_id) or capacity.refusal
         await stores.rewards.add(command.reward)
         return command.reward
 

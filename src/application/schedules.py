@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
-CREDIBLE = timedelta(days=1)
+MAX_LEAD = timedelta(days=1)
 """How far a stored time may lie in the future; a later one was stored by a wrong clock."""
 
 

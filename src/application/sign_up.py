@@ -97,7 +97,7 @@ class SignUpBatch:
         if taken is not None:
             return taken
         self._seats.keep(invite, use)
-        self._users.welcome(user.user_id)
+        self._users.create(user.user_id)
         self._users.keep(user.merged_with(sign_up.profile))
         self._enrol(sign_up)
         return SignedUp()

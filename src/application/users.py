@@ -31,10 +31,10 @@ class UserBatch:
     def __init__(
         self, users: dict[UserId, User], holders: Iterable[User], *, newcomers: Iterable[UserId] = (), at: datetime
     ) -> None:
-        """Take the locked users, and newcomers, who are created after `welcome`."""
+        """Take the locked users, and newcomers, who are created after `create`."""
         self._users = users | {user_id: User(user_id, at) for user_id in newcomers}
         self._newcomers = self._users.keys() - users.keys()
-        self._welcome: set[UserId] = set()
+        self._created: set[UserId] = set()
         self._at = at
         self._stored = dict(self._users)
         self._changed: dict[UserId, User] = {}
@@ -84,12 +84,12 @@ class UserBatch:
         is_own = profile.username == self._users[user_id].profile.username
         return UsernameTaken() if by_username is not None and not is_own else None
 
-    def welcome(self, user_id: UserId) -> None:
-        """Create the user where they are new; a newcomer who is not welcomed is not stored."""
+    def create(self, user_id: UserId) -> None:
+        """Create the user where they are new; a newcomer who is not created is not stored."""
         if user_id in self._newcomers:
-            self._welcome.add(user_id)
+            self._created.add(user_id)
 
-    def gone(self) -> list[UserId]:
+    def deleted(self) -> list[UserId]:
         """Return the users who were deleted by this batch."""
         return [user_id for user_id, user in self._changed.items() if user.deleted_at is not None]
 
@@ -98,7 +98,7 @@ class UserBatch:
 
         WriteConflict where another transaction created a newcomer meanwhile: a retry reads their row.
         """
-        if self._welcome and await stores.users.admit(self._welcome, self._at) != self._welcome:
+        if self._created and await stores.users.admit(self._created, self._at) != self._created:
             raise WriteConflict("another transaction created a newcomer")
         if self._released:
             await stores.users.store(list(self._released.values()))

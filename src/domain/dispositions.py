@@ -132,7 +132,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
 )
 """Every column of every table that holds rows of users: a new column needs its line here."""
 
-ABOUT_NOBODY: Mapping[str, str] = MappingProxyType(
+TABLES_WITHOUT_USERS: Mapping[str, str] = MappingProxyType(
     {
         "schema_migrations": "migrations that were applied",
         "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",

@@ -155,7 +155,7 @@ def living_owner(sent: SentCode, owners: Mapping[Code, User]) -> User | None:
     return owner if owner is not None and owner.deleted_at is None else None
 
 
-def line_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> Iterator[UserId]:
+def chain_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> Iterator[UserId]:
     """Yield a user, their inviter, the inviter's inviter and so on: at most as many users as a ring may have."""
     for _ in range(MAX_RING):
         yield user_id
@@ -164,9 +164,9 @@ def line_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> Iterator[U
         user_id = inviters[user_id]
 
 
-def top_above(user_id: UserId, inviters: Mapping[UserId, UserId]) -> UserId | None:
+def top_of_chain(user_id: UserId, inviters: Mapping[UserId, UserId]) -> UserId | None:
     """Return the user at the top of the chain of inviters; None where the chain is longer than a ring may be."""
-    *_, top = line_above(user_id, inviters)
+    *_, top = chain_above(user_id, inviters)
     return top if top not in inviters else None
 
 
@@ -177,7 +177,7 @@ def _reason_against(
         return "kept"
     if owner.user_id == user_id:
         return "self"
-    return "cycle" if user_id in line_above(owner.user_id, inviters) else None
+    return "cycle" if user_id in chain_above(owner.user_id, inviters) else None
 
 
 def _attempt(request: AttributionRequest, sent: SentCode, reason: AttributionReason) -> AttributionAttempt:

@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 
-from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS, WITHDRAWN, Disposition
+from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS, WITHDRAWN, Disposition
 
 OPENING = """\
 # Privacy: what deletion deletes
@@ -59,7 +59,7 @@ def _parts() -> Iterator[str]:
         yield f"## `{table}`\n"
         yield "".join(("| columns | become | why |\n", "| --- | --- | --- |\n", *_rows(columns)))
     yield "## Tables about nobody\n"
-    yield "".join(f"- `{table}`: {holds}.\n" for table, holds in ABOUT_NOBODY.items())
+    yield "".join(f"- `{table}`: {holds}.\n" for table, holds in TABLES_WITHOUT_USERS.items())
     yield "## What to know\n"
     yield END.rstrip("\n") + "\n"
 

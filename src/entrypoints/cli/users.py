@@ -14,7 +14,7 @@ from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
 from tallystick.application.erasures import EraseTraces
 from tallystick.application.group_commit import GroupCommit
-from tallystick.application.reads import Reads, run_again
+from tallystick.application.reads import Reads, run_with_retries
 from tallystick.domain.referrals import AttributionAttempt, AttributionReason
 from tallystick.domain.refusals import OutcomeUnknown, Overloaded
 from tallystick.domain.users import UserId, UserNotFound, is_user_id
@@ -123,5 +123,5 @@ async def _delete(settings: Settings, user_id: UserId) -> Deleted:
             name="delete_users",
         )
         deleted = await deleting(Deletion(user_id, clock.now()))
-        await run_again(lambda: EraseTraces(transactions)(user_id, clock.now()), randomness)
+        await run_with_retries(lambda: EraseTraces(transactions)(user_id, clock.now()), randomness)
         return deleted

@@ -24,7 +24,7 @@ from tallystick.domain.tokens import IdentityKeysUnavailable
 from tallystick.domain.users import UserDeleted
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
 from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, PERMISSION_FOR_OTHERS, limit_group
-from tallystick.entrypoints.http.problems import PROBLEM_JSON, REFUSALS, STATUS, Problem
+from tallystick.entrypoints.http.problems import FAILURES, PROBLEM_JSON, STATUS, Problem
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import (
     BodyTooLarge,
@@ -164,7 +164,7 @@ def _raw_operation(route: ASGIRoute, raw: RawOperation, schemas: dict[str, Any])
         operation["requestBody"] = {"required": True, "content": _content(raw.body, schemas)}
     options = route.route_handler.opt
     group = limit_group(raw.method, options)
-    _complete(operation, raw.method, raw.refusals, group=group, options=options, declared=[200])
+    _complete(operation, raw.method, raw.failures, group=group, options=options, declared=[200])
     return operation
 
 
@@ -178,8 +178,8 @@ def _content(struct: type[msgspec.Struct], schemas: dict[str, Any]) -> Operation
 def _complete_handled(operation: Operation, method: str, handler: HTTPRouteHandler) -> None:
     is_counted = LIMIT in handler.opt or bool(handler.resolve_guards())
     group = limit_group(method, handler.opt) if is_counted else None
-    refusals = handler.opt.get(REFUSALS, ())
-    _complete(operation, method, refusals, group=group, options=handler.opt, declared=handler.responses or ())
+    failures = handler.opt.get(FAILURES, ())
+    _complete(operation, method, failures, group=group, options=handler.opt, declared=handler.responses or ())
     field = handler.parsed_data_field
     if field is not None and field.is_optional:
         operation["requestBody"]["required"] = False
@@ -194,37 +194,37 @@ def _complete(
     options: Mapping[str, Any],
     declared: Collection[int],
 ) -> None:
-    refusals = [*_ALWAYS, *own]
+    failures = [*_ALWAYS, *own]
     if group is not None:
         operation["x-limit-group"] = group
-        refusals += (RateLimited, LimiterUnavailable) if LIMIT_GROUPS[group].fails_closed else (RateLimited,)
+        failures += (RateLimited, LimiterUnavailable) if LIMIT_GROUPS[group].fails_closed else (RateLimited,)
     if PERMISSION_FOR_OTHERS in options:
         operation["x-permission-for-others"] = options[PERMISSION_FOR_OTHERS]
     is_public, permission = PUBLIC in options, options.get(PERMISSION)
     if permission is not None:
         operation["x-permission"] = permission
-        refusals.append(PermissionMissing)
+        failures.append(PermissionMissing)
         operation["description"] += f" Needs `{permission}`."
         operation["security"] = [{"bearer": [permission]}]
     if is_public:
         operation["security"] = []
     else:
-        refusals += _WITH_CALLER
+        failures += _WITH_CALLER
     if method in _UNSAFE:
         is_repeatable = method in _REPEATABLE
-        refusals += () if is_repeatable else _WITH_BODY
-        refusals += () if is_public else _WITH_EFFECT
+        failures += () if is_repeatable else _WITH_BODY
+        failures += () if is_public else _WITH_EFFECT
         if not is_public and not is_repeatable:
-            refusals += _WITH_KEY
+            failures += _WITH_KEY
             operation.setdefault("parameters", []).append(_KEY_PARAMETER)
-    _add_problems(operation, refusals, declared=declared)
+    _add_problems(operation, failures, declared=declared)
 
 
-def _add_problems(operation: Operation, refusals: Sequence[type[Failure]], *, declared: Collection[int]) -> None:
+def _add_problems(operation: Operation, failures: Sequence[type[Failure]], *, declared: Collection[int]) -> None:
     """Add the problems to the replies that a handler declares, in place of those that the framework guesses."""
     by_status: dict[int, set[str]] = {}
-    for refusal in refusals:
-        by_status.setdefault(STATUS[refusal], set()).add(refusal.code)
+    for failure in failures:
+        by_status.setdefault(STATUS[failure], set()).add(failure.code)
     for status, codes in sorted(by_status.items()):
         reply = operation["responses"].get(str(status), {}) if status in declared else {}
         description = ", ".join(filter(None, (reply.get("description", ""), *sorted(codes))))
@@ -238,8 +238,8 @@ def _add_problems(operation: Operation, refusals: Sequence[type[Failure]], *, de
 def _problem_schema() -> dict[str, Any]:
     components = msgspec.json.schema_components([Problem])[1]
     problem: dict[str, Any] = components["Problem"]
-    problem["description"] = "A refusal (RFC 9457). Its facts stand beside these members, under their own names."
-    problem["properties"]["code"]["enum"] = sorted({refusal.code for refusal in STATUS})
+    problem["description"] = "A failure (RFC 9457). Its facts stand beside these members, under their own names."
+    problem["properties"]["code"]["enum"] = sorted({failure.code for failure in STATUS})
     problem["properties"]["errors"] = {
         "type": "array",
         "description": "With INVALID_REQUEST: what is wrong, and where.",

@@ -67,7 +67,7 @@ from tallystick.entrypoints.http.refusals import (
 from tallystick.entrypoints.http.request_context import RequestContext, send_reply
 
 PROBLEM_JSON = "application/problem+json"
-REFUSALS = "refusals"
+FAILURES = "failures"
 """The option of handlers that lists their own failures, for the OpenAPI document."""
 
 STATUS: Mapping[type[Failure], int] = {

@@ -30,7 +30,7 @@ class RawOperation(msgspec.Struct, frozen=True):
 
     method: str
     operation: Mapping[str, Any]
-    refusals: Sequence[type[Failure]]
+    failures: Sequence[type[Failure]]
     body: type[msgspec.Struct] | None = None
     """The type of the body; None if there is no body, or if it is optional."""
     answer: type[msgspec.Struct] | None = None
@@ -69,7 +69,7 @@ class RawRequest:
         return value
 
     async def body(self) -> bytes:
-        """Return the raw body; refusals as in `read_body`."""
+        """Return the raw body; failures as in `read_body`."""
         if self._body is None:
             self._body = await read_body(self._receive, self.context.headers)
         return self._body
@@ -97,7 +97,7 @@ def raw_post(
     tag: str,
     body: type[B],
     answer: type[msgspec.Struct],
-    refusals: Sequence[type[Failure]],
+    failures: Sequence[type[Failure]],
     may_be_absent: bool = False,
 ) -> ASGIRouteHandler:
     """Return a handler that answers POST with 200 and what `work` returns of a request and its body, as JSON.
@@ -112,7 +112,7 @@ def raw_post(
         "operationId": work.__name__,
         "responses": {"200": {"description": (answer.__doc__ or "").partition("\n")[0]}},
     }
-    documented = RawOperation("POST", operation, refusals, None if may_be_absent else body, answer)
+    documented = RawOperation("POST", operation, failures, None if may_be_absent else body, answer)
     shape = RequestShape(path=frozenset(_PARAMETER.findall(path)), has_body=True, takes_key=True)
     checked = {**options, SHAPE: shape}
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.ports import Clock, Randomness
-from tallystick.application.reads import run_again
+from tallystick.application.reads import run_with_retries
 from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
 from tallystick.application.schedules import due_since
 from tallystick.application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted, Transactions
@@ -73,14 +73,14 @@ class Nightly:
             async with self._transactions.begin() as stores:
                 return await stores.schedules.renew(NAME, held_until=held_until, until=until)
 
-        return await run_again(renew, self._randomness)
+        return await run_with_retries(renew, self._randomness)
 
     async def _done(self, held_until: datetime) -> None:
         async def done() -> bool:
             async with self._transactions.begin() as stores:
                 return await stores.schedules.done(NAME, held_until=held_until, at=self._clock.now())
 
-        await run_again(done, self._randomness)
+        await run_with_retries(done, self._randomness)
 
     async def _lease(self) -> datetime | None:
         now = self._clock.now()

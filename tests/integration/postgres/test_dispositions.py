@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
+from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS
 from tallystick.domain.users import Profile, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.worlds.world import World
@@ -125,7 +125,9 @@ async def values(reader: Session, table: str, column: str) -> list[object]:
 async def test_every_column_of_the_schema_has_a_disposition_and_no_other_has(reader: Session) -> None:
     declared = {table: set(columns) for table, columns in DISPOSITIONS.items()}
 
-    found = {table: columns for table, columns in (await columns_of(reader)).items() if table not in ABOUT_NOBODY}
+    found = {
+        table: columns for table, columns in (await columns_of(reader)).items() if table not in TABLES_WITHOUT_USERS
+    }
 
     assert found == declared, "src/domain/dispositions.py has to say what becomes of every column"
 
@@ -135,9 +137,9 @@ async def test_tables_about_nobody_exist_and_name_nobody(world: World, reader: S
     await world.deliver("updated", USER)
     rows = await dump(reader)
 
-    assert rows.keys() >= ABOUT_NOBODY.keys()
+    assert rows.keys() >= TABLES_WITHOUT_USERS.keys()
     assert rows["webhook_deliveries"]
-    assert not [table for table in ABOUT_NOBODY if USER in rows[table].lower() or "LEGACY11" in rows[table]]
+    assert not [table for table in TABLES_WITHOUT_USERS if USER in rows[table].lower() or "LEGACY11" in rows[table]]
 
 
 async def test_every_table_about_users_is_filled_by_this_test(world: World, reader: Session) -> None:

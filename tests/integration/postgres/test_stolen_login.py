@@ -70,7 +70,7 @@ POSSIBLE = {
         "VALUES ('user1', 'made up', now(), now() + interval '1 day')"
     ),
 }
-REFUSALS = (asyncpg.InsufficientPrivilegeError, asyncpg.IntegrityConstraintViolationError)
+FAILURES = (asyncpg.InsufficientPrivilegeError, asyncpg.IntegrityConstraintViolationError)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ async def tried(thief: Session, statement: str) -> None:
 
 @pytest.mark.parametrize("act", REFUSED)
 async def test_the_database_refuses(thief: Session, act: str) -> None:
-    with pytest.raises(REFUSALS):
+    with pytest.raises(FAILURES):
         await tried(thief, REFUSED[act])
 
 

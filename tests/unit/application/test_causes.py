@@ -8,7 +8,7 @@ import pytest
 from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics, SeededRandomness
 from tallystick.adapters.postgres.errors import MEANINGS, translated
 from tallystick.application.group_commit import Bounds, GroupCommit
-from tallystick.application.reads import run_again
+from tallystick.application.reads import run_with_retries
 from tallystick.application.transactions import (
     CommitUncertain,
     LockHeld,
@@ -104,6 +104,6 @@ async def test_a_read_that_fails_names_the_failure_of_the_store(kind: type[Store
         raise kind("57014", cause="time_out", sqlstate="57014")
 
     with pytest.raises(Overloaded) as shed:
-        await run_again(read, SeededRandomness(7))
+        await run_with_retries(read, SeededRandomness(7))
 
     assert (shed.value.failure_cause, shed.value.sqlstate) == ("time_out", "57014")

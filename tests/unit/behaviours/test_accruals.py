@@ -40,7 +40,7 @@ class TestAccruePoints:
             world.earning("ada", 2, event="late"), early, early, world.earning("bob", 2, event="late")
         )
 
-        assert [accrued.was_there for accrued in credited.results if isinstance(accrued, Accrued)] == [
+        assert [accrued.is_repeated for accrued in credited.results if isinstance(accrued, Accrued)] == [
             True,
             False,
             True,

@@ -49,8 +49,8 @@ class TestAwardPoints:
         tomorrow = await world.award("ada", 100)
 
         assert world.clock.now() == datetime(2026, 1, 2, tzinfo=UTC)
-        assert (again.accrual, again.was_there) == (first.accrual, True)
-        assert (tomorrow.accrual.balance_after, tomorrow.was_there) == (200, False)
+        assert (again.accrual, again.is_repeated) == (first.accrual, True)
+        assert (tomorrow.accrual.balance_after, tomorrow.is_repeated) == (200, False)
         assert await world.points_and_amounts("ada") == (200, [100, 100])
 
     async def test_the_same_reward_id_counts_once_for_ever(self, world: World) -> None:
@@ -62,7 +62,7 @@ class TestAwardPoints:
         again = await world.award("ada", 100, reward="christmas", staff="another", reason="another")
         await world.award("bob", 100, reward="christmas")
 
-        assert (again.accrual, again.was_there) == (first.accrual, True)
+        assert (again.accrual, again.is_repeated) == (first.accrual, True)
         assert await world.points_and_amounts("ada") == (100, [100])
         assert await world.points_and_amounts("bob") == (100, [100])
 
@@ -72,7 +72,7 @@ class TestAwardPoints:
 
         again = await world.award("ada", 101, reward="christmas")
 
-        assert (again.accrual, again.was_there) == (first.accrual, True)
+        assert (again.accrual, again.is_repeated) == (first.accrual, True)
         assert await world.points_and_amounts("ada") == (100, [100])
 
     async def test_a_reward_id_that_is_the_key_of_another_award_credits_on_its_own(self, world: World) -> None:
@@ -83,13 +83,13 @@ class TestAwardPoints:
 
         for _ in range(4):  # each name is the key that the one before it was stored under
             named = await world.award("ada", 7, reward=names[-1])
-            assert not named.was_there
+            assert not named.is_repeated
             names.append((await world.point_entries("ada"))[0].event_key)
         plain = await world.award("ada", 7, reward=names[0])
 
-        assert not plain.was_there
+        assert not plain.is_repeated
         assert (await world.award("ada", 7, reward=names[0])).accrual == plain.accrual
-        assert (await world.award("ada", 100)).was_there
+        assert (await world.award("ada", 100)).is_repeated
         assert await world.points_and_amounts("ada") == (135, [100, 7, 7, 7, 7, 7])
 
     async def test_an_award_whose_day_key_was_somebodys_reward_id_credits_on_its_own(self, world: World) -> None:
@@ -114,7 +114,7 @@ class TestAwardPoints:
 
         again = [await world.award("ada", 100), *[await world.award("ada", 5, reward=name) for name in names]]
 
-        assert [(each.accrual, each.was_there) for each in again] == [
+        assert [(each.accrual, each.is_repeated) for each in again] == [
             (each.accrual, True) for each in first.results if isinstance(each, Accrued)
         ]
         assert await world.points_and_amounts("ada") == (125, [100, 5, 5, 5, 5, 5])
@@ -126,8 +126,8 @@ class TestAwardPoints:
 
         named = await world.award("ada", 7, reward=by_day.event.key)
 
-        assert (named.was_there, named.accrual.balance_after) == (False, 107)
-        assert (await world.award("ada", 100)).was_there
+        assert (named.is_repeated, named.accrual.balance_after) == (False, 107)
+        assert (await world.award("ada", 100)).is_repeated
 
     async def test_other_points_staff_or_reasons_are_other_awards(self, world: World) -> None:
         await world.a_player("ada")
@@ -289,7 +289,7 @@ class TestAwardPoints:
         assert isinstance(first, Accrued)
         assert isinstance(second, Accrued)
         assert second.accrual.balance_after == 5
-        assert repeated == Accrued(first.accrual, was_there=True)
+        assert repeated == Accrued(first.accrual, is_repeated=True)
         counted = {label: n for (name, label), n in world.metrics.counts.items() if name == "accrual_outcomes"}
         assert counted == {"credited": 2, "repeated": 1, "refused": 2}
         assert await world.broken_promises() == []

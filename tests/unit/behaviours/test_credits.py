@@ -39,7 +39,7 @@ class TestGrantCredits:
 
         again = await world.grant("ada", 100, event="welcome")
 
-        assert (first.was_there, again.was_there) == (False, True)
+        assert (first.is_repeated, again.is_repeated) == (False, True)
         assert again.entry == first.entry
         assert await world.balance_and_amounts("ada") == (100, [100])
 
@@ -123,7 +123,7 @@ class TestGrantCredits:
 
         assert isinstance(outcomes[0], Granted)
         assert isinstance(outcomes[1], Granted)
-        assert (outcomes[0].entry, outcomes[1].was_there) == (outcomes[1].entry, True)
+        assert (outcomes[0].entry, outcomes[1].is_repeated) == (outcomes[1].entry, True)
         assert isinstance(outcomes[2], IdempotencyMismatch)
         assert await world.balance_and_amounts("ada") == (100, [100])
 

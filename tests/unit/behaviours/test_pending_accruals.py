@@ -168,7 +168,7 @@ class TestRecoverAccruals:
 
         outcomes = await world.recover_accruals([Keyed(Recovery(event, world.clock.now())) for event in events])
 
-        assert [getattr(outcome, "was_there", type(outcome)) for outcome in outcomes] == [
+        assert [getattr(outcome, "is_repeated", type(outcome)) for outcome in outcomes] == [
             False,
             AccrualPending,
             False,

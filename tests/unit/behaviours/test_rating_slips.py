@@ -119,7 +119,9 @@ class TestCompleteSlips:
             await world.complete(slip, closed_at=first.slip.closed_at),
         ]
 
-        assert [(each.slip, each.accrual, each.was_there) for each in again] == [(first.slip, first.accrual, True)] * 3
+        assert [(each.slip, each.accrual, each.is_repeated) for each in again] == [
+            (first.slip, first.accrual, True)
+        ] * 3
         assert await world.points_and_amounts("ada") == (1057, [1050, 7])
 
     async def test_completing_again_with_other_values_is_refused(self, world: World) -> None:
@@ -236,7 +238,7 @@ class TestCompleteSlips:
         assert isinstance(second, Completed)
         assert isinstance(bobs, Completed)
         assert (second.accrual.balance_before, second.accrual.balance_after) == (525, 1050)
-        assert again == Completed(first.slip, first.accrual, was_there=True)
+        assert again == Completed(first.slip, first.accrual, is_repeated=True)
         assert await world.points_and_amounts("bob") == (525, [525])
         assert await world.broken_promises() == []
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tallystick.domain.dispositions import ABOUT_NOBODY, DISPOSITIONS
+from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS
 from tests.pages.privacy import render
 
 PAGE = Path(__file__).parents[3] / "docs" / "privacy.md"
@@ -29,4 +29,4 @@ def test_whatever_is_kept_is_kept_for_a_reason() -> None:
 
 
 def test_no_table_is_about_users_and_about_nobody() -> None:
-    assert not DISPOSITIONS.keys() & ABOUT_NOBODY.keys()
+    assert not DISPOSITIONS.keys() & TABLES_WITHOUT_USERS.keys()

@@ -15,8 +15,8 @@ from tallystick.domain.referrals import (
     Edge,
     SentCode,
     attribute,
-    line_above,
-    top_above,
+    chain_above,
+    top_of_chain,
 )
 from tallystick.domain.users import User, UserId
 
@@ -88,9 +88,9 @@ def test_a_ring_is_refused_up_to_the_stated_length(users: int, attribution: str)
 def test_a_ring_that_was_imported_has_no_top_and_an_end() -> None:
     ring = {ADA: CID, CID: ADA}
 
-    assert len(list(line_above(ADA, ring))) == MAX_RING
-    assert top_above(ADA, ring) is None
-    assert top_above(ADA, {ADA: CID, CID: BOB}) == BOB
+    assert len(list(chain_above(ADA, ring))) == MAX_RING
+    assert top_of_chain(ADA, ring) is None
+    assert top_of_chain(ADA, {ADA: CID, CID: BOB}) == BOB
     assert attribute(ARRIVAL, owners=OWNERS, kept=None, inviters=ring).attribution == "recorded"
 
 

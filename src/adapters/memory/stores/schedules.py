@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from tallystick.adapters.memory.tables import Lease, View
-from tallystick.application.schedules import CREDIBLE, Schedules
+from tallystick.application.schedules import MAX_LEAD, Schedules
 
 
 class MemorySchedules(Schedules):
@@ -18,7 +18,7 @@ class MemorySchedules(Schedules):
         if before is None:
             self._view.leases.put(name, Lease(now, now))
             return False
-        latest = now + CREDIBLE
+        latest = now + MAX_LEAD
         if now < before.until <= latest or (before.done_at is not None and due_at <= before.done_at <= latest):
             return False
         self._view.leases.put(name, Lease(until, before.done_at))

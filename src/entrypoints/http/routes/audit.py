@@ -16,7 +16,7 @@ from tallystick.domain.refusals import PermissionMissing
 from tallystick.domain.users import UserId, UserNotFound
 from tallystick.entrypoints.http.caller_guard import PERMISSION, PERMISSION_FOR_OTHERS, CallerGuard
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.refusals import InvalidRequest
 from tallystick.entrypoints.http.requests import ApiRequest
 from tallystick.entrypoints.http.routes.entries import Entries
@@ -55,7 +55,7 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
 
     @get(
         "/loyalty/{player_id:str}/entries",
-        opt={PERMISSION_FOR_OTHERS: "loyalty:read", REFUSALS: (PermissionMissing, UserNotFound)},
+        opt={PERMISSION_FOR_OTHERS: "loyalty:read", FAILURES: (PermissionMissing, UserNotFound)},
     )
     async def loyalty_entries(
         request: ApiRequest,
@@ -70,7 +70,7 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
         require_player(request, player_id)
         return await paged(_question(player_id, correlation_id, staff_id, event_type), limit, cursor)
 
-    @get("/point-entries", opt={PERMISSION: "loyalty:read", REFUSALS: (UserNotFound,)})
+    @get("/point-entries", opt={PERMISSION: "loyalty:read", FAILURES: (UserNotFound,)})
     async def point_entries(
         player_id: Player = None,
         correlation_id: Request = None,

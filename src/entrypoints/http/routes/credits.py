@@ -15,7 +15,7 @@ from tallystick.domain.users import UserDeleted, UserId
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, EventName, Reason, UserIdText
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, clamp
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.replies import HIT
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
@@ -62,7 +62,7 @@ def credits_router(
     @post(
         "/credits/grants",
         status_code=200,
-        opt={PERMISSION: "credits:grant", REFUSALS: (AccountFrozen, BalanceLimitExceeded, UserDeleted)},
+        opt={PERMISSION: "credits:grant", FAILURES: (AccountFrozen, BalanceLimitExceeded, UserDeleted)},
     )
     async def grant_credits(request: ApiRequest, data: JSONBody[GrantBody]) -> Response[EntryView]:
         """Give a user credits; each event key counts once."""
@@ -77,7 +77,7 @@ def credits_router(
             at=now,
         )
         granted = await grant(Keyed(command, await request.idempotency_key(now)))
-        return Response(EntryView.of(granted.entry), status_code=200, headers=HIT if granted.was_there else None)
+        return Response(EntryView.of(granted.entry), status_code=200, headers=HIT if granted.is_repeated else None)
 
     return Router(
         "/api", route_handlers=[balance, entries, grant_credits], guards=[caller_guard.guard], tags=["Credits"]

@@ -20,7 +20,7 @@ from tallystick.domain.flags import (
     state_of,
 )
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.requests import ApiRequest
 
 
@@ -47,7 +47,7 @@ def flags_router(
         book = await reads(lambda stores: stores.flags.all())
         return FlagList([state_of(flag, book.get(flag), pins) for flag in Flag])
 
-    @put("/{name:str}", opt={PERMISSION: "admin:flags", REFUSALS: (FlagNotFound, FlagLocked, FlagPinned)})
+    @put("/{name:str}", opt={PERMISSION: "admin:flags", FAILURES: (FlagNotFound, FlagLocked, FlagPinned)})
     async def switch_flag(request: ApiRequest, name: FromPath[str], data: JSONBody[FlagBody]) -> FlagState:
         """Switch a flag; every instance follows within 5 s. A switch to the present state changes nothing."""
         now = clock.now()

@@ -41,7 +41,7 @@ from tallystick.entrypoints.http.caller_guard import (
 )
 from tallystick.entrypoints.http.fields import ChosenCode, Time, TypedCode
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
 from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
@@ -118,7 +118,7 @@ def invites_router(
 ) -> Router:
     """Return the routes of invites."""
 
-    @post("/", status_code=201, opt={PERMISSION: "invites:create", REFUSALS: (CodeTaken, CodesExhausted)})
+    @post("/", status_code=201, opt={PERMISSION: "invites:create", FAILURES: (CodeTaken, CodesExhausted)})
     async def make_invite(request: ApiRequest, data: JSONBody[InviteBody]) -> InviteView:
         """Make an invite of the caller."""
         chosen = normal_form(data.code) if data.code is not None else None
@@ -151,7 +151,7 @@ def invites_router(
         redemption = Redemption(request.principal.user_id, code, uuid_v7(now, randomness.bytes(RANDOM_BYTES)), now)
         return await redeem(Keyed(redemption, await request.idempotency_key(now)))
 
-    @post("/{invite_id:str}/revoke", status_code=200, opt={**_OF_OTHERS, REFUSALS: (InviteNotFound,)})
+    @post("/{invite_id:str}/revoke", status_code=200, opt={**_OF_OTHERS, FAILURES: (InviteNotFound,)})
     async def revoke(
         request: ApiRequest,
         invite_id: FromPath[str],
@@ -173,7 +173,7 @@ def invites_router(
         tag="Invites",
         body=CodeBody,
         answer=Redeemed,
-        refusals=(InviteNotFound, InviteExpired, InviteRevoked, InviteExhausted, AlreadyUsed),
+        failures=(InviteNotFound, InviteExpired, InviteRevoked, InviteExhausted, AlreadyUsed),
     )
     return Router("/api/invites", route_handlers=[guarded, redeeming], tags=["Invites"])
 
@@ -185,12 +185,12 @@ def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:
             raise InviteNotFound
         return invite
 
-    @get("/{invite_id:str}", opt={**_OF_OTHERS, REFUSALS: (InviteNotFound,)})
+    @get("/{invite_id:str}", opt={**_OF_OTHERS, FAILURES: (InviteNotFound,)})
     async def invite(request: ApiRequest, invite_id: FromPath[str]) -> InviteView:
         """Return an invite of the caller; with `invites:manage`, of any user."""
         return wire_invite(await visible(invite_id, request.user))
 
-    @get("/{invite_id:str}/uses", opt={**_OF_OTHERS, REFUSALS: (InviteNotFound,)})
+    @get("/{invite_id:str}/uses", opt={**_OF_OTHERS, FAILURES: (InviteNotFound,)})
     async def uses(
         request: ApiRequest, invite_id: FromPath[str], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
     ) -> Uses:

@@ -19,7 +19,7 @@ from tallystick.domain.refusals import Failure, PermissionMissing
 from tallystick.domain.users import UserId, UserNotFound
 from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, PERMISSION_FOR_OTHERS, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, EventName, ForeignEventType, Reason, UserIdText
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
 from tallystick.entrypoints.http.replies import RAW_HIT
 from tallystick.entrypoints.http.request_context import context_of
@@ -102,7 +102,7 @@ def loyalty_router(
 
     @get(
         "/{player_id:str}",
-        opt={PERMISSION_FOR_OTHERS: "loyalty:read", REFUSALS: (PermissionMissing, UserNotFound)},
+        opt={PERMISSION_FOR_OTHERS: "loyalty:read", FAILURES: (PermissionMissing, UserNotFound)},
     )
     async def loyalty(request: ApiRequest, player_id: FromPath[str]) -> LoyaltyView:
         """Return points and tier of the caller; with `loyalty:read`, of any player."""
@@ -134,7 +134,7 @@ def loyalty_router(
             at=now,
         )
         accrued = await award(Keyed(command, await request.idempotency_key(now)))
-        if accrued.was_there:
+        if accrued.is_repeated:
             request.context.reply_headers.append(RAW_HIT)
         return accrued.accrual
 
@@ -164,7 +164,7 @@ def loyalty_router(
         tag="Loyalty",
         body=AwardBody,
         answer=Accrual,
-        refusals=(
+        failures=(
             *(SelfAward, RewardLimitExceeded, UserNotFound),
             *(PointsDisabled, AccountFrozen, BalanceLimitExceeded),
         ),
@@ -187,4 +187,4 @@ def wire_credited(credited: Credited) -> AccrualOutcomes:
 def _outcome(result: Accrued | Failure) -> AccrualOutcome:
     if isinstance(result, Failure):
         return AccrualOutcome("refused", code=result.code, detail=result.detail)
-    return AccrualOutcome("accrued", **msgspec.structs.asdict(result.accrual), repeated=result.was_there)
+    return AccrualOutcome("accrued", **msgspec.structs.asdict(result.accrual), repeated=result.is_repeated)

@@ -23,7 +23,7 @@ from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.documentation import PATH
 from tallystick.entrypoints.http.metrics_access import PATH as METRICS_PATH
 from tallystick.entrypoints.http.metrics_access import MetricsAccess
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.refusals import MetricsRefused, RouteNotFound
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
@@ -125,7 +125,7 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
 
     @get(
         METRICS_PATH,
-        opt={PUBLIC: True, REFUSALS: (MetricsRefused, Unauthenticated, RouteNotFound)},
+        opt={PUBLIC: True, FAILURES: (MetricsRefused, Unauthenticated, RouteNotFound)},
         media_type="text/plain",
     )
     async def scrape(request: ApiRequest) -> Response[bytes]:

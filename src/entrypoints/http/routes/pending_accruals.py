@@ -19,7 +19,7 @@ from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.fields import EventName, EventType, UserIdText
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.replies import HIT
 from tallystick.entrypoints.http.requests import ApiRequest
 
@@ -62,12 +62,12 @@ def pending_accruals_router(
         end = _Place(last.created_at, last.player_id, last.event_type, last.event_key)
         return PendingPage(page, cursors.seal("pending accruals", end))
 
-    @post("/recover", status_code=200, opt={PERMISSION: "loyalty:recover", REFUSALS: (AccrualNotFound, AccrualPending)})
+    @post("/recover", status_code=200, opt={PERMISSION: "loyalty:recover", FAILURES: (AccrualNotFound, AccrualPending)})
     async def recover_pending_accrual(request: ApiRequest, data: JSONBody[PendingEvent]) -> Response[Accrual]:
         """Credit a pending accrual of a slip or of a referral; safe to repeat."""
         now = clock.now()
         accrued = await recover(Keyed(Recovery(_event(data), now), await request.idempotency_key(now)))
-        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)
+        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.is_repeated else None)
 
     return Router(
         "/api/pending-accruals",

@@ -31,7 +31,7 @@ from tallystick.domain.users import UserId, UserNotFound
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, Time, UserIdText
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.replies import HIT
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest, Nothing
@@ -97,7 +97,7 @@ def rating_slips_router(
     @post(
         "/",
         status_code=201,
-        opt={REFUSALS: (UserNotFound, GameNotFound, ImpossibleTimes)},
+        opt={FAILURES: (UserNotFound, GameNotFound, ImpossibleTimes)},
     )
     async def open_rating_slip(request: ApiRequest, data: JSONBody[SlipBody]) -> SlipView:
         """Open a slip with the present settings of the game."""
@@ -121,7 +121,7 @@ def rating_slips_router(
         page = [wire_slip(slip) for slip in found[:wanted]]
         return Slips(page, cursors.seal(listing, page[-1].slip_id) if len(found) > wanted else None)
 
-    @get("/{slip_id:str}", opt={REFUSALS: (SlipNotFound,)})
+    @get("/{slip_id:str}", opt={FAILURES: (SlipNotFound,)})
     async def rating_slip(slip_id: FromPath[str]) -> SlipView:
         """Return a slip."""
         slip = (await reads(lambda stores: stores.slips.find([SlipId(slip_id)]))).get(SlipId(slip_id))
@@ -133,7 +133,7 @@ def rating_slips_router(
         "/{slip_id:str}/complete",
         status_code=200,
         opt={
-            REFUSALS: (
+            FAILURES: (
                 *(SlipNotFound, SlipNotOpen),
                 *(ImpossibleTimes, SlipLimitExceeded, PartialCompletion),
             )
@@ -156,12 +156,12 @@ def rating_slips_router(
             at=now,
         )
         completed = await complete_one(Keyed(command, await request.idempotency_key(now)))
-        return Response(wire_completed(completed), status_code=200, headers=HIT if completed.was_there else None)
+        return Response(wire_completed(completed), status_code=200, headers=HIT if completed.is_repeated else None)
 
     @post(
         "/{slip_id:str}/recover",
         status_code=200,
-        opt={REFUSALS: (SlipNotFound, SlipNotOpen, PartialCompletion)},
+        opt={FAILURES: (SlipNotFound, SlipNotOpen, PartialCompletion)},
     )
     async def recover_rating_slip(
         request: ApiRequest,
@@ -171,7 +171,7 @@ def rating_slips_router(
         """Credit the pending points of a closed slip; safe to repeat."""
         now = clock.now()
         accrued = await recover_one(Keyed(RecoverSlip(SlipId(slip_id), now), await request.idempotency_key(now)))
-        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.was_there else None)
+        return Response(accrued.accrual, status_code=200, headers=HIT if accrued.is_repeated else None)
 
     return Router(
         "/api/rating-slips",

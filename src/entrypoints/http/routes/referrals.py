@@ -25,7 +25,7 @@ from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.caller_guard import REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
 MAX_GLOBE_NODES = 1000
@@ -103,7 +103,7 @@ def referrals_router(
         url = addresses.share_link(state.code)
         return ReferralLink(url, state.code or "", state.otp_verified, pending=state.code is None)
 
-    @get("/my-referral-link", opt={REFUSES_DELETED: True, REFUSALS: (CodesExhausted, OutcomeUnknown)})
+    @get("/my-referral-link", opt={REFUSES_DELETED: True, FAILURES: (CodesExhausted, OutcomeUnknown)})
     async def my_referral_link(request: ApiRequest) -> ReferralLink:
         """Return the caller's share link; a user without a code gets one first."""
         return link(await read_link(request.user.user_id))
@@ -113,7 +113,7 @@ def referrals_router(
         """Return the caller's share link; this request never writes."""
         return link(await peek_link(request.user.user_id))
 
-    @post("/referral/remint", status_code=200, opt={REFUSES_DELETED: True, REFUSALS: (CodesExhausted,)})
+    @post("/referral/remint", status_code=200, opt={REFUSES_DELETED: True, FAILURES: (CodesExhausted,)})
     async def remint_code(request: ApiRequest, data: JSONBody[Nothing | None] = None) -> RemintedLink:  # noqa: ARG001  checked
         """Replace the caller's code; the old one becomes an alias that still resolves."""
         command = Keyed(Remint(request.user.user_id, draw_candidates()), await request.idempotency_key(clock.now()))

@@ -28,7 +28,7 @@ from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.caller_guard import PERMISSION, PERMISSION_FOR_OTHERS, REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import Amount, RewardDescription, RewardIdText, RewardName, UserIdText
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import MAX_BODY, ApiRequest, Nothing
@@ -160,7 +160,7 @@ def rewards_router(
             return CollectedPage(page, None)
         return CollectedPage(page, cursors.seal("collected", _Collected(page[-1].collected_at, page[-1].reward_id)))
 
-    @patch("/{reward_id:str}", opt={PERMISSION_FOR_OTHERS: "rewards:manage", REFUSALS: (RewardNotFound, NotYourReward)})
+    @patch("/{reward_id:str}", opt={PERMISSION_FOR_OTHERS: "rewards:manage", FAILURES: (RewardNotFound, NotYourReward)})
     async def change_reward(request: ApiRequest, reward_id: FromPath[str], data: JSONBody[RewardChange]) -> Reward:
         """Change a reward of the caller; with `rewards:manage`, of any user. Purchases keep the price that was paid."""
         command = ChangeReward(
@@ -218,7 +218,7 @@ def rewards_router(
         body=Nothing,
         may_be_absent=True,
         answer=Purchase,
-        refusals=(RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds, AccountFrozen),
+        failures=(RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds, AccountFrozen),
     )
     return Router("/api/rewards", route_handlers=[guarded, purchasing], tags=["Rewards"])
 

@@ -19,7 +19,7 @@ from tallystick.domain.users import MAX_EMAIL_LENGTH, email_key
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.links import Addresses
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
@@ -80,7 +80,7 @@ def sessions_router(
     @post(
         "/sign-in",
         status_code=200,
-        opt={LIMIT: "sign_up", PUBLIC: True, REFUSALS: (SignInRefused, IdentityExternal)},
+        opt={LIMIT: "sign_up", PUBLIC: True, FAILURES: (SignInRefused, IdentityExternal)},
     )
     async def sign_in_user(request: ApiRequest, data: JSONBody[SignInBody]) -> Response[SignedIn]:
         """Start a session, and return it as a cookie for browsers and as a bearer token for other clients.
@@ -94,7 +94,7 @@ def sessions_router(
         cookie = session_cookie(cookies.issue(session), seconds=int(LIFETIME.total_seconds()))
         return Response(SignedIn(bearers.issue(session)), status_code=200, cookies=[cookie])
 
-    @post("/sign-out", status_code=200, opt={REFUSALS: (SessionRequired, IdentityExternal)})
+    @post("/sign-out", status_code=200, opt={FAILURES: (SessionRequired, IdentityExternal)})
     async def sign_out(request: ApiRequest, data: JSONBody[SignOutBody | None] = None) -> Response[Done]:
         """End this session, or with `everywhere` all sessions of the caller; every instance refuses the next request.
 
@@ -108,7 +108,7 @@ def sessions_router(
     @post(
         "/password",
         status_code=200,
-        opt={LIMIT: "sign_up", REFUSALS: (SessionRequired, IdentityExternal, WeakPassword, WrongPassword)},
+        opt={LIMIT: "sign_up", FAILURES: (SessionRequired, IdentityExternal, WeakPassword, WrongPassword)},
     )
     async def change_own_password(request: ApiRequest, data: JSONBody[PasswordBody]) -> Done:
         """Replace the caller's password, and end every other session of the caller."""

@@ -25,7 +25,7 @@ from tallystick.domain.users import (
 )
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.fields import Email, Name, Phone, TypedCode, Username, rule
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.requests import STRICTER, ApiRequest
 
 LeftOut = Annotated[
@@ -74,7 +74,7 @@ def sign_up_router(
         opt={
             LIMIT: "sign_up",
             STRICTER: _SignUpHere if passwords is not None else _SignUpElsewhere,
-            REFUSALS: (
+            FAILURES: (
                 IdentityMismatch,
                 WeakPassword,
                 EmailTaken,

@@ -30,7 +30,7 @@ from tallystick.entrypoints.http.authentication import cookie
 from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import Email, Name, Phone, Username
 from tallystick.entrypoints.http.links import CLICK_COOKIE, Addresses, clicked_codes
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
@@ -93,7 +93,7 @@ def users_router(
     @post(
         "/users/upsert",
         status_code=200,
-        opt={LIMIT: "sign_up", REFUSES_DELETED: True, REFUSALS: (EmailTaken, UsernameTaken)},
+        opt={LIMIT: "sign_up", REFUSES_DELETED: True, FAILURES: (EmailTaken, UsernameTaken)},
     )
     async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> UpsertResult:
         """Store the caller's profile and inviter; the first inviter is kept for ever."""
@@ -114,7 +114,7 @@ def users_router(
         )
         return await attribute(Keyed(upsert, await request.idempotency_key(now)))
 
-    @get("/me", opt={REFUSES_DELETED: True, REFUSALS: (UserNotFound,)})
+    @get("/me", opt={REFUSES_DELETED: True, FAILURES: (UserNotFound,)})
     async def me(request: ApiRequest) -> Me:
         """Return the caller."""
         summary = await read_summary(request.user.user_id)
@@ -124,7 +124,7 @@ def users_router(
             raise UserDeleted
         return _me(summary, addresses, tiers)
 
-    @get("/profiles/by-email", opt={PERMISSION: "profiles:read", REFUSALS: (UserNotFound,)})
+    @get("/profiles/by-email", opt={PERMISSION: "profiles:read", FAILURES: (UserNotFound,)})
     async def by_email(
         email: Annotated[str, QueryParameter(description="The case of letters does not matter.")],
     ) -> FoundProfile:

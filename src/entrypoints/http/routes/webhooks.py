@@ -19,7 +19,7 @@ from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.refusals import OutcomeUnknown
 from tallystick.entrypoints.http.authentication import PUBLIC, bearer_token
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
-from tallystick.entrypoints.http.problems import REFUSALS
+from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.refusals import InvalidRequest, SignatureRefused, WebhooksDisabled
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
@@ -68,7 +68,7 @@ def webhooks_router(
     @post(
         "/auth",
         status_code=200,
-        opt={PUBLIC: True, LIMIT: "webhook", REFUSALS: (SignatureRefused, WebhooksDisabled, OutcomeUnknown)},
+        opt={PUBLIC: True, LIMIT: "webhook", FAILURES: (SignatureRefused, WebhooksDisabled, OutcomeUnknown)},
     )
     async def receive(request: ApiRequest) -> WebhookReceipt:
         """Apply a delivery, signed by Standard Webhooks: a user was created, updated or deleted."""
