@@ -1,13 +1,13 @@
-"""Addresses of databases, as people may see them."""
+"""Addresses of databases, without their passwords."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 _SHOWN = ("host", "port", "user", "database", "dbname", "sslmode")
-"""What of a DSN's query may be shown; a password may not."""
+"""The query parameters of a DSN that may be shown; a password is none of them."""
 
 
 def without_password(dsn: str) -> str:
-    """Return the address of a database without its password, still good to recognise it by."""
+    """Return the address of a database without its password, so that an operator can recognise the database."""
     parts = urlsplit(dsn)
     user, _, host = parts.netloc.rpartition("@")
     place = f"{user.partition(':')[0]}@{host}" if user else host

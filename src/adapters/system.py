@@ -21,7 +21,7 @@ class SystemClock(Clock):
 
 
 class SystemRandomness(Randomness):
-    """The operating system's CSPRNG, asked for a few kilobytes at a time: each question is a system call."""
+    """The operating system's CSPRNG, read a few kilobytes at a time, because each read is a system call."""
 
     def __init__(self) -> None:
         self._drawn = b""

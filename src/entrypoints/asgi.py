@@ -1,4 +1,4 @@
-"""The application for other ASGI servers: settings from the environment, the database migrated beforehand."""
+"""The application for other ASGI servers. Settings come from the environment; migrate the database beforehand."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The application as a server runs it: built when it starts, drained at SIGTERM."""
+"""The application with its lifespan: built at the start, not ready from SIGTERM on, closed in order at the end."""
 
 import asyncio
 import multiprocessing
@@ -26,12 +26,12 @@ from tallystick.entrypoints.worker.nightly import Nightly
 from tallystick.entrypoints.worker.upkeep import Upkeep
 
 _ENDING_SECONDS = 3.0
-"""How long what waits may still be written once the requests have ended; a database that hangs gets no more."""
+"""How long queued commands may still run once the requests have ended, also where the database hangs."""
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Server:
-    """An ASGI application whose whole graph lives from the lifespan's start to its end."""
+    """An ASGI application that builds its graph at the start of the lifespan and closes it at the end."""
 
     def __init__(self, build: Callable[[], AsyncContainer], metrics_listener: socket.socket | None = None) -> None:
         self._build, self._metrics_listener = build, metrics_listener
@@ -83,7 +83,7 @@ class Server:
 
 
 def _drain_at_sigterm(probe: ReadinessProbe) -> None:
-    """Be unready from the signal on, and let the server's own handler do the rest."""
+    """Be not ready from the signal on, and call the handler of the ASGI server."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -91,7 +91,7 @@ def _drain_at_sigterm(probe: ReadinessProbe) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker as SIGTERM would when the process that started it is gone."""
+    """Send SIGTERM to this worker when the process that started it has ended."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

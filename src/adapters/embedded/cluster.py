@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster in a data directory: made, started, adopted and stopped."""
+"""One PostgreSQL cluster in a data directory: created, started, adopted and stopped."""
 
 import contextlib
 import fcntl
@@ -50,12 +50,12 @@ class Cluster:
         self._binaries = _binaries()
 
     def start(self) -> None:
-        """Make the cluster where there is none, and start it, or adopt the server that a killed run left.
+        """Create the cluster where there is none, and start it, or adopt the server that a killed run left.
 
-        ClusterInUse where another process owns the directory, ClusterError where another version made it or the server
-        does not come up.
+        ClusterInUse where another process owns the directory, ClusterError where another version created it or the
+        server does not become ready.
         """
-        # Passable, for the server may run as another user; every file in it is its owner's alone.
+        # Other users may pass through, because the server may run as one; only the owner may read the files in it.
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         self._own()
         self._identity = identity_for(self._data, self._binaries)
@@ -79,14 +79,14 @@ class Cluster:
         return postmaster.is_ready(self._data)
 
     def revive(self) -> bool:
-        """Start the server again where it is gone, and tell whether it was; a crash is recovered from."""
+        """Start the server again where it has ended, and tell whether it had; PostgreSQL recovers from a crash."""
         if self._server() is not None:
             return False
         self._launch()
         return True
 
     def stop(self) -> None:
-        """Stop the server cleanly, by force after a minute, and release the directory; a server of others goes on.
+        """Stop our server cleanly, by force after a minute, and release the directory.
 
         ClusterError where it does not end; the directory is released all the same, and the next start waits for it.
         """
@@ -104,7 +104,7 @@ class Cluster:
         self._end_by(signal.SIGQUIT)
 
     def dsn(self, user: str, database: str, password: str | None = None) -> str:
-        """Return how to connect."""
+        """Return the DSN of a database for a user."""
         secret = password if password is not None else self.password
         return f"postgresql://{user}:{quote(secret)}@/{database}?host={quote(str(self.socket_folder))}"
 
@@ -134,7 +134,7 @@ class Cluster:
             ) from None
 
     def _make(self) -> None:
-        """Make the cluster beside its place and move it there whole: a killed start leaves nothing half-made."""
+        """Create the cluster beside its place and move it there whole: a killed start leaves nothing incomplete."""
         fresh = self._folder / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -145,7 +145,7 @@ class Cluster:
         if identity.uid is not None:
             os.chown(fresh, identity.uid, -1)
             os.chown(password, identity.uid, -1)
-        # initdb wants an empty folder: the cluster goes below, where its user may create it.
+        # initdb needs an empty folder, and its user must be able to create it: hence the folder below.
         arguments = ["--pgdata", str(fresh / "data"), "--username", "postgres", "--pwfile", str(password)]
         arguments += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"]
         with self._log() as log:
@@ -169,7 +169,7 @@ class Cluster:
             )
 
     def _open_socket_folder(self) -> None:
-        """Make the folder, or check that nobody else did: who owns it could stand in for the server."""
+        """Create the folder, or check that it is ours: another owner could impersonate the server."""
         folder, uid = self.socket_folder, self._the_identity.uid
         try:
             folder.mkdir(mode=0o700)
@@ -187,12 +187,12 @@ class Cluster:
             "unix_socket_directories": str(self.socket_folder),
             "unix_socket_permissions": "0700",
             "jit": "off",
-            # Its log must not hold what is stored: neither statements nor the values of rows.
+            # The log must not hold stored data: neither statements nor the values of rows.
             "log_error_verbosity": "terse",
             "log_min_error_statement": "panic",
             **self._options,
         }
-        # In a file, not in arguments: whoever starts this server by other means starts the same one.
+        # In a file, not in arguments, so that a server that is started by other means has the same options.
         lines = "".join(f"{name} = '{_quoted(value)}'\n" for name, value in options.items())
         configuration = self._data / "tallystick.conf"
         configuration.write_text(lines, encoding="utf-8")
@@ -241,7 +241,7 @@ class Cluster:
 
 
 def has_cluster(folder: Path) -> bool:
-    """Tell whether a data directory holds a cluster, whatever state it is in."""
+    """Tell whether a data directory holds a cluster, in any state."""
     return (folder / "postgres" / "PG_VERSION").exists()
 
 

@@ -16,13 +16,13 @@ class Logins(msgspec.Struct, frozen=True):
     """How to connect to the embedded database."""
 
     owner_url: str
-    """As the owner of the schema, for migrations and for commands that the service has no right to."""
+    """As the owner of the schema, for migrations and for commands that need more rights than the service has."""
     service_url: str
     """As the login of the service."""
 
 
 async def provided(folder: Path, cluster: Cluster) -> Logins:
-    """Create both logins in a running cluster, or give them the passwords that are kept, and return how to connect.
+    """Create both logins in a running cluster, or set their stored passwords, and return how to connect.
 
     A data directory of an earlier version gets the login of the service here, and its owner gets a new password.
     """

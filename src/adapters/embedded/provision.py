@@ -1,4 +1,4 @@
-"""What a fresh server needs before it is migrated: two logins, a database, and the roles of the schema."""
+"""Prepares a new server for migrations: two logins, a database, and the roles of the schema."""
 
 import contextlib
 
@@ -17,7 +17,7 @@ async def provision(superuser_dsn: str, *, password: str, service_password: str,
     """Create the owner, who migrates, the login of the service, their database and the roles, where they are missing.
 
     Neither login is a superuser. The service's login owns nothing and is a member of tallystick_app alone. It has the
-    role and the time-outs of the service as its own settings: a pooler that drops startup parameters changes nothing.
+    role and the time-outs of the service as its own settings, so that a pooler may drop startup parameters.
     """
     connection = await asyncpg.connect(superuser_dsn, timeout=10)
     try:
@@ -32,7 +32,7 @@ async def provision(superuser_dsn: str, *, password: str, service_password: str,
         for role in _ROLES:
             with already_there:
                 await connection.execute(f"CREATE ROLE {role} NOLOGIN")
-        # Passwords are of our own making and hold no quote.
+        # The passwords are generated here and hold no quote.
         await connection.execute(f"ALTER ROLE {OWNER} PASSWORD '{password}'")
         await connection.execute(f"ALTER ROLE {SERVICE} PASSWORD '{service_password}'")
         await connection.execute(f"GRANT {SERVICE_ROLE} TO {OWNER}, {SERVICE}")

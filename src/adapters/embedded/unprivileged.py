@@ -1,6 +1,6 @@
-"""Running PostgreSQL, which refuses root, for somebody who is root.
+"""Runs PostgreSQL, which refuses to run as root, where this process is root.
 
-Run as a script it becomes somebody else and then the program it was given: `unprivileged.py namespace|UID program ...`.
+As a script it changes its user and then becomes the program: `unprivileged.py namespace|UID program ...`.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _NAMESPACE = "namespace"
 
 
 class NoUnprivilegedUser(Exception):
-    """There is no way to run PostgreSQL here without changing permissions outside the data directory."""
+    """PostgreSQL cannot run here without a change of permissions outside the data directory."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -27,13 +27,13 @@ class NoUnprivilegedUser(Exception):
 
 
 class Identity(NamedTuple):
-    """Who a child process is to be: this user, somebody without a name in a namespace, or another user."""
+    """The user of a child process: this user, `nobody` in a user namespace, or another user."""
 
     how: str | None = None
 
     @property
     def uid(self) -> int | None:
-        """The other user, whom its files have to belong to."""
+        """The other user, who has to own the files; None where the files stay ours."""
         return int(self.how) if self.how is not None and self.how != _NAMESPACE else None
 
     def run(self, arguments: list[str], cwd: Path, log: int) -> "subprocess.Popen[bytes]":
@@ -45,7 +45,7 @@ class Identity(NamedTuple):
 
 
 def identity_for(data: Path, binaries: Path) -> Identity:
-    """Choose who runs PostgreSQL; NoUnprivilegedUser where nobody can.
+    """Choose the user that runs PostgreSQL; NoUnprivilegedUser where no user can.
 
     Root keeps its files: in a user namespace of its own the process sees itself as `nobody` while the kernel still
     knows it as the owner. Where namespaces are forbidden it becomes `nobody`, if every folder on the way lets it pass.
@@ -62,12 +62,12 @@ def identity_for(data: Path, binaries: Path) -> Identity:
 
 
 def namespaces_work() -> bool:
-    """Tell whether this machine lets a process have a user namespace."""
+    """Tell whether a process may create a user namespace on this machine."""
     return Identity(_NAMESPACE).run(["/bin/true"], Path("/"), subprocess.DEVNULL).wait() == 0
 
 
 def become(how: str, arguments: list[str]) -> None:
-    """Become who was asked for, and then the program."""
+    """Change the user of this process, and then become the program."""
     if how == _NAMESPACE:
         _enter_namespace()
     else:

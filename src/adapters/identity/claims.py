@@ -1,4 +1,4 @@
-"""JSON Web Tokens: what a token has to say, once its signature holds."""
+"""Claims of JSON Web Tokens: the checks that follow the check of the signature."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _SUBJECT = "sub is 1 to 128 of A-Z a-z 0-9 _ . : | @ -"
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that a token has to be, and the fault of a token that is not."""
+    """One check of a token: what is expected, and the fault where the token does not meet it."""
 
     name: str
     """`form`, `signature`, or the member of the header or of the claims that was checked."""
@@ -28,39 +28,39 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class ClaimsCheck:
-    """Checks issuer, audience, times and subject, and reads who speaks with which permissions."""
+    """Checks issuer, audience, times and subject, and reads the caller and their permissions."""
 
     def __init__(self, clock: Clock, *, issuer: str | None = None, audience: str | None = None) -> None:
         self._clock, self._issuer, self._audience = clock, issuer, audience
 
     def ends_at(self, claims: Mapping[str, object]) -> float:
-        """Return when claims that hold now end, in seconds since 1970, the leeway included."""
+        """Return when claims that are valid now expire, in seconds since 1970, including the leeway."""
         expires_at = claims["exp"]
         return float(expires_at) + LEEWAY_SECONDS if isinstance(expires_at, int | float) else 0.0
 
     def is_over(self, ends_at: float) -> bool:
-        """Tell whether that time has come."""
+        """Tell whether that time has passed."""
         return self._clock.now().timestamp() >= ends_at
 
     def principal(self, claims: Mapping[str, object]) -> Principal:
-        """Return the principal; TokenRefused names the first claim that does not hold."""
+        """Return the principal; TokenRefused names the first claim that fails its check."""
         for check in self.checks(claims):
             if check.fault is not None:
                 raise TokenRefused(check.fault, check.expected)
         permissions = claims.get("permissions")
         return Principal(
             UserId(str(claims["sub"])),
-            # A token may name any number of permissions: only those that mean something here are kept.
+            # A token may name any number of permissions: only those that Tallystick knows are kept.
             _PERMISSIONS.intersection(name for name in permissions if isinstance(name, str))
             if isinstance(permissions, list)
             else frozenset(),
             phone_verified=claims.get("phone_verified") is True,
-            # Some providers write numbers as numbers: what is there in any form has to be the caller's.
+            # Some providers write ids as JSON numbers: a claim that is present, in any form, must match the caller.
             phone=str(phone) if (phone := claims.get("phone")) else None,
         )
 
     def checks(self, claims: Mapping[str, object]) -> Iterator[Check]:
-        """Yield every check of the claims, the settings' ones first."""
+        """Yield every check of the claims, first the ones that settings ask for."""
         if self._issuer is not None:
             holds = claims.get("iss") == self._issuer
             yield Check("iss", f"iss is {self._issuer}", None if holds else "issuer")
@@ -95,6 +95,6 @@ def _times(claim: str) -> str:
 
 
 def _is_time(value: object) -> TypeGuard[float]:
-    """Tell whether a claim is a time that every part of the service can hold."""
-    # Neither NaN nor an infinity lies between the two; an integer of any length compares without being converted.
+    """Tell whether a claim is a time that every part of the service can represent."""
+    # NaN and infinities lie outside of the bounds; an integer of any length is compared without a conversion.
     return isinstance(value, int | float) and not isinstance(value, bool) and _FIRST_SECOND <= value < _END

@@ -1,4 +1,4 @@
-"""Keyed hashes of referral codes: support finds an attempt by the code that a user names, and nobody reads the code."""
+"""Keyed hashes of referral codes: support can find an attempt by its code, and the code itself is not stored."""
 
 import hashlib
 import hmac
@@ -9,14 +9,14 @@ from tallystick.domain.referrals import SentCode
 
 
 class CodeDigests:
-    """Turns codes, however they were typed, into keyed hashes of 64 hexadecimal digits."""
+    """Turns codes, in any spelling, into keyed hashes of 64 hexadecimal digits."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         """The first key makes the hashes; the others find those from before the secrets were rotated."""
         self._keys = tuple(keys)
 
     def sent(self, text: str) -> SentCode:
-        """Return a code as it came with a sign-up."""
+        """Return a code that came with a sign-up, beside its hash."""
         return SentCode(normal_form(text), _digest(self._keys[0], text))
 
     def candidates(self, text: str) -> set[str]:

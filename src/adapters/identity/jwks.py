@@ -49,12 +49,12 @@ class Published(NamedTuple):
 
 
 class JwksCache(PublishedKeys):
-    """Keys by id. Young ones are used as they are, older ones while new ones are fetched, none after a day.
+    """Keys by id. Fresh keys are used, older keys are used while new ones are fetched, and no key is used after a day.
 
     After a failure the document is fetched again soon: after a second, then after pauses that double up to 30 seconds,
-    each with jitter. An id that was never asked for causes a fetch, at most one every 30 seconds and one for all who
-    wait, so that made-up ids cost the provider nothing. Known ids are found meanwhile. Symmetric keys from the net are
-    refused: everybody who can read them could sign.
+    each with jitter. An unknown id causes a fetch, at most one every 30 seconds, and all callers wait for the same
+    fetch, so that made-up ids cost the provider nothing. Known ids are found meanwhile. A published symmetric key is
+    refused: everybody who can read it could sign.
     """
 
     def __init__(self, fetch: Fetch, clock: Clock, metrics: Metrics, randomness: Randomness) -> None:
@@ -68,9 +68,9 @@ class JwksCache(PublishedKeys):
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None, algorithm: str) -> Key | None:
-        """Return the key with this id, or the only one that fits where the token names none.
+        """Return the key with this id; where the token names no id, the only key that fits.
 
-        IdentityKeysUnavailable where no keys are there, and where the id is new and may not be asked for yet.
+        IdentityKeysUnavailable where no keys were fetched, and where the id is unknown and the next fetch is not due.
         """
         has_asked = False
         if not self._is_usable():
@@ -87,7 +87,7 @@ class JwksCache(PublishedKeys):
         return found
 
     async def faults(self) -> list[Fault]:
-        """Return why tokens of published keys cannot be verified; empty where they can. A fetch that is due is made."""
+        """Return why tokens cannot be verified with published keys; empty where they can. Make a fetch that is due."""
         if not self._is_usable():
             task = self._start()
             if task is not None:
@@ -98,7 +98,7 @@ class JwksCache(PublishedKeys):
         return [Fault("identity keys", reason)]
 
     async def run(self) -> None:
-        """Keep the keys fresh until cancelled, whether or not anybody asks for one."""
+        """Keep the keys fresh until cancelled, also while no token arrives."""
         while True:
             if not self._is_usable() or self._age() > FRESH_SECONDS:
                 self._start()
@@ -120,11 +120,11 @@ class JwksCache(PublishedKeys):
         return fitting[0] if len(fitting) == 1 else None
 
     def _is_new(self, kid: str) -> bool:
-        """Tell whether the provider may have published a key since it was asked."""
+        """Tell whether the provider may have published this key since the last fetch."""
         return kid not in self._published.kids and (kid not in self._absent or self._pause() <= 0)
 
     def _note_absent(self, kid: str) -> None:
-        """Remember that the provider was asked for an id and does not have it: that is an answer, for a while."""
+        """Remember for a while that the provider has no key with this id."""
         if kid not in self._published.kids and len(kid) <= _LONGEST_ABSENT:
             self._absent[kid] = None
             if len(self._absent) > _MOST_ABSENT:
@@ -137,11 +137,11 @@ class JwksCache(PublishedKeys):
         return self._age() <= USABLE_SECONDS
 
     def _pause(self) -> float:
-        """Return for how many seconds the provider may not be asked."""
+        """Return how many seconds have to pass between two fetches."""
         return self._may_ask_at - self._clock.monotonic()
 
     def _start(self) -> asyncio.Task[None] | None:
-        """Return the fetch that runs, or a new one; None where the provider may not be asked yet."""
+        """Return the running fetch or a new one; None where the next fetch is not due."""
         if self._fetching is None or self._fetching.done():
             if self._pause() > 0:
                 return None
@@ -149,7 +149,7 @@ class JwksCache(PublishedKeys):
         return self._fetching
 
     async def _ask(self) -> None:
-        """Wait for a fetch; IdentityKeysUnavailable where it fails or may not be made yet."""
+        """Wait for a fetch; IdentityKeysUnavailable where it fails or is not due."""
         task = self._start()
         if task is not None:
             await asyncio.shield(task)
@@ -160,7 +160,7 @@ class JwksCache(PublishedKeys):
         try:
             published = parse(await self._fetch())
         except JwksUnavailable as error:
-            self._fail(str(error))  # the old keys serve until they are a day old
+            self._fail(str(error))  # the old keys are used until they are a day old
             return
         withdrawn, self._published = self._published.kids - published.kids, published
         for kid in withdrawn:
@@ -221,7 +221,7 @@ def over_http(url: str) -> Fetch:
 
 
 async def fetch_keys(url: str) -> list[Key]:
-    """Fetch the keys that can be used, once; JwksUnavailable says why there is none."""
+    """Fetch the usable keys once; JwksUnavailable says why there is none."""
     keys = parse(await over_http(url)()).keys
     if not keys:
         raise JwksUnavailable(NO_KEY)
@@ -236,7 +236,7 @@ def _status(response: httpx2.Response) -> str:
 
 
 def _words(error: Exception) -> str:
-    """Return the words of the operating system or the TLS library where there are some, else the kind of error."""
+    """Return the message of the operating system or of the TLS library, or else the type of the error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
@@ -246,7 +246,7 @@ def _words(error: Exception) -> str:
 
 
 def parse(document: bytes) -> Published:
-    """Return what a document publishes; JwksUnavailable where it is none."""
+    """Return the keys of a document; JwksUnavailable where the document is not a list of keys."""
     try:
         content = json.loads(document)
     except (ValueError, RecursionError) as error:
@@ -263,7 +263,7 @@ def parse(document: bytes) -> Published:
 
 
 def _import(entry: Mapping[object, object]) -> Key | None:
-    """Return a public key that signs; None for every other entry, which is somebody else's."""
+    """Return a public key for signatures; None for every other entry, which has another purpose."""
     texts = {name: value for name, value in entry.items() if isinstance(name, str) and isinstance(value, str)}
     if texts.get("use", "sig") != "sig":
         return None

@@ -18,11 +18,11 @@ T = TypeVar("T")
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _THREADS = 2
 MAX_WAITING = 64
-"""How many may wait for a thread; one more is shed, for a hash takes some 20 ms whatever it is for."""
+"""How many hashes may wait for a thread; one more is rejected, because each hash takes some 20 ms of a processor."""
 
 
 class Argon2Passwords(Passwords):
-    """Hashes and checks passwords without holding up anybody else."""
+    """Hashes and checks passwords on threads, so that other requests go on."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
@@ -51,7 +51,7 @@ class Argon2Passwords(Passwords):
 
 
 def _composed(password: str) -> str:
-    """Return a password as every keyboard would send it."""
+    """Return the composed form of a password: keyboards send the same letter in different forms."""
     return unicodedata.normalize("NFC", password)
 
 

@@ -15,7 +15,7 @@ from tallystick.domain.sessions import Session, SessionId, SessionKey
 from tallystick.domain.tokens import TokenRefused
 
 Form = Literal["cookie", "bearer"]
-"""How a session travels. One form is not taken for the other: a cookie is bound to the CSRF rule."""
+"""How a session is sent. A token of one form is refused in the other: the CSRF rule applies to cookies."""
 
 _ISSUER = "tallystick"
 _AUDIENCE: dict["Form", str] = {"cookie": "tallystick-session", "bearer": "tallystick-bearer"}
@@ -29,13 +29,13 @@ class SessionTokens(TokenVerifier):
     """Issues and verifies session tokens, under keys that no bearer token of an identity provider is signed with."""
 
     def __init__(self, keys: Sequence[bytes], clock: Clock, form: Form = "cookie") -> None:
-        """The first key signs; the others verify what they signed before the secrets were rotated."""
+        """The first key signs; the others verify tokens from before a rotation of the secrets."""
         self._keys, self._audience = [*map(OctKey.import_key, keys)], _AUDIENCE[form]
         self._check = ClaimsCheck(clock, issuer=_ISSUER, audience=self._audience)
         self._registry = jws_registry([_ALGORITHM])
 
     def issue(self, session: Session) -> str:
-        """Return the token of a session. It says whose session it is, and carries no permissions."""
+        """Return the token of a session. It names the user and carries no permissions."""
         claims = {
             "iss": _ISSUER,
             "aud": self._audience,
@@ -47,9 +47,9 @@ class SessionTokens(TokenVerifier):
         return jwt.encode({"alg": _ALGORITHM}, claims, self._keys[0], registry=self._registry)
 
     async def verify(self, token: str) -> Principal:
-        """Return whose session it is; TokenRefused for anything but a valid one. No other claim counts.
+        """Return the principal of a valid token; TokenRefused otherwise. Claims besides user and session are ignored.
 
-        Whether the session has ended since is looked up where callers are checked.
+        A session that has ended since is refused where callers are checked.
         """
         claims = self._claims(token)
         user_id, session_id = self._check.principal(claims).user_id, _session_id(claims)

@@ -1,4 +1,4 @@
-"""Signatures of tokens: by the library, or without it where it has taken a token with the same header."""
+"""Signatures of tokens: verified by the library, or directly where the library has accepted the same header before."""
 
 import hashlib
 import hmac
@@ -21,11 +21,11 @@ _PLAIN = {"alg", "typ", "kid"}
 _OBJECTS = msgspec.json.Decoder(dict[str, object])
 
 _LONGEST_PART = 1 << 20
-"""More than the headers of a request hold: their bound is the only one on tokens."""
+"""More than the headers of a request may hold: the bound on headers is the bound on tokens."""
 
 
 def jws_registry(algorithms: Collection[str], *, strict: bool = True) -> jws.JWSRegistry:
-    """Return what the library takes: these algorithms, and parts of any length. `crit` is checked in any case.
+    """Return the rules of the library: these algorithms, and parts of any length. `crit` is always checked.
 
     Where it is not strict, headers of the provider's own may stand beside the registered ones.
     """
@@ -37,9 +37,9 @@ def jws_registry(algorithms: Collection[str], *, strict: bool = True) -> jws.JWS
 def signed_claims(
     token: str, keys: Sequence[Key], registry: jws.JWSRegistry, *, signer: str
 ) -> tuple[Key, Mapping[str, object]]:
-    """Return the key that signed a token, and its claims; TokenRefused where none of them did.
+    """Return the key that signed a token, and the claims; TokenRefused where none of the keys signed it.
 
-    `signer` says which keys they are, for the operator.
+    `signer` describes the keys to the operator.
     """
     for key in keys:
         try:
@@ -54,14 +54,14 @@ def signed_claims(
 
 
 def algorithms_expected(algorithms: Collection[str]) -> str:
-    """Return which algorithms would be taken."""
+    """Describe the algorithms that are accepted."""
     return f"alg is {' or '.join(sorted(algorithms))}"
 
 
 class SharedSecretSignatures:
-    """HS256 under headers that held before: the library takes ten times as long, most of it for the header.
+    """Verifies HS256 tokens whose header was accepted before. The library takes ten times as long, mostly for headers.
 
-    It only ever says yes: what it does not know or does not like, the library decides.
+    It only accepts tokens. The library decides about every other one.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
@@ -69,15 +69,15 @@ class SharedSecretSignatures:
         self._headers: dict[str, str | None] = {}
 
     def remember(self, token: str, kid: str | None) -> None:
-        """Remember the header of an HS256 token that the library took."""
+        """Remember the header of an HS256 token that the library accepted."""
         header = token.partition(".")[0]
         members = _object(header)
-        # `crit` and `b64` change what a signature means: the library looks at each token that has them.
+        # `crit` and `b64` change what a signature means: the library verifies each token that has them.
         if members is not None and members.keys() <= _PLAIN and len(self._headers) < _MOST_HEADERS:
             self._headers[header] = kid
 
     def claims(self, token: str) -> tuple[str | None, dict[str, object]] | None:
-        """Return the key id and the claims of a token whose signature holds; None where the library has to look."""
+        """Return the key id and the claims of a token that is signed; None where the library has to verify it."""
         signed, _, signature = token.rpartition(".")
         header, _, payload = signed.partition(".")
         if header not in self._headers:
@@ -94,7 +94,7 @@ def _signature(secret: bytes, text: bytes) -> bytes:
 
 
 def _object(part: str) -> dict[str, object] | None:
-    """Return the JSON object of a part of a token; None where it is none, or not in the one form of base 64."""
+    """Return the JSON object in a part of a token; None where it is not canonical base64url of an object."""
     try:
         return _OBJECTS.decode(urlsafe_b64decode(part.encode()))
     except (ValueError, msgspec.DecodeError, RecursionError):

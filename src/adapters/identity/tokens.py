@@ -23,33 +23,33 @@ SECRET_ALGORITHMS = frozenset({"HS256"})
 PUBLISHED_ALGORITHMS = frozenset({"RS256", "ES256"})
 _MOST_VERIFIED = 4096
 _MOST_VERIFIED_BYTES = 16 << 20
-"""A token may be as long as the headers of a request."""
+"""A token may be as long as the headers of a request allow."""
 _DOTS = 2
 
 
 class _Verified(NamedTuple):
-    """A token whose signature held, and the key it held for."""
+    """A token whose signature was valid, and the key that signed it."""
 
     algorithm: str
     kid: str | None
     key: Key
     principal: Principal
     ends_at: float
-    """When it ends by itself, in seconds since 1970, the leeway included."""
+    """When it expires, in seconds since 1970, including the leeway."""
 
 
 class PublishedKeys(Protocol):
     """The provider's public keys."""
 
     async def key(self, kid: str | None, algorithm: str) -> Key | None:
-        """Return the key to verify with; None where there is none that fits.
+        """Return the key to verify with; None where no key fits.
 
-        IdentityKeysUnavailable where nobody can tell at the moment.
+        IdentityKeysUnavailable where the keys could not be fetched.
         """
 
 
 class JwtVerifier(TokenVerifier):
-    """Verifies JWTs. The algorithm decides the kind of key, and settings decide which algorithms are taken."""
+    """Verifies JWTs. The algorithm decides the kind of key, and settings decide which algorithms are accepted."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class JwtVerifier(TokenVerifier):
         self._registry = jws_registry(self._algorithms, strict=False)
 
     async def verify(self, token: str) -> Principal:
-        """Return whom a token speaks for; TokenRefused for anything but a valid one.
+        """Return the principal of a valid token; TokenRefused for every other token.
 
         IdentityKeysUnavailable where the provider's keys cannot be fetched.
         """
         verified = self._verified.get(token)
-        # A token that held is good until it ends or its key is gone: nothing else about it can change.
+        # A valid token stays valid until it expires or its key is gone: nothing else about it can change.
         if (
             verified is None
             or self._check.is_over(verified.ends_at)
@@ -87,9 +87,9 @@ class JwtVerifier(TokenVerifier):
         return verified.principal
 
     async def checks(self, token: str) -> list[Check]:
-        """Return the checks of a token in the order in which `verify` makes them; the first fault is its reason.
+        """Return the checks of a token in the order of `verify`; the first fault is the reason of a refusal.
 
-        Claims are checked whether or not the signature holds. IdentityKeysUnavailable as `verify` raises it.
+        Claims are checked also where the signature is not valid. IdentityKeysUnavailable as `verify` raises it.
         """
         try:
             algorithm, kid = read_header(token)
@@ -119,7 +119,7 @@ class JwtVerifier(TokenVerifier):
         return _Verified(algorithm, kid, key, self._check.principal(claims), self._check.ends_at(claims))
 
     def _remember(self, token: str, verified: _Verified) -> None:
-        self._forget(token)  # it may have been verified twice at a time
+        self._forget(token)  # two requests may have verified it at the same time
         self._verified[token] = verified
         self._verified_bytes += len(token)
         while len(self._verified) > _MOST_VERIFIED or self._verified_bytes > _MOST_VERIFIED_BYTES:
@@ -130,12 +130,12 @@ class JwtVerifier(TokenVerifier):
             self._verified_bytes -= len(token)
 
     def _signed(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]] | None:
-        """Return what a token of a shared secret says; None where its header was in none that held."""
+        """Return the claims of a token that a shared secret signed; None where its header was not accepted before."""
         signed = self._signatures.claims(token) if token.isascii() else None
         return ("HS256", signed[0], self._secrets[0], signed[1]) if signed is not None else None
 
     async def _decode(self, token: str) -> tuple[str, str | None, Key, Mapping[str, object]]:
-        """Return what a token says whose signature holds, as the library sees it."""
+        """Return the claims of a token whose signature the library found valid."""
         algorithm, kid = read_header(token)
         if algorithm not in self._algorithms:
             raise TokenRefused("algorithm", algorithms_expected(self._algorithms))
@@ -148,7 +148,7 @@ class JwtVerifier(TokenVerifier):
         return algorithm, kid, key, claims
 
     async def _keys(self, algorithm: str, kid: str | None) -> Sequence[Key]:
-        """Return the keys that may have signed: every shared secret, or the published key that the token names."""
+        """Return the keys to verify with: every shared secret, or the published key that the token names."""
         if algorithm in SECRET_ALGORITHMS:
             return self._secrets
         key = await self._published.key(kid, algorithm) if self._published is not None else None
@@ -156,9 +156,9 @@ class JwtVerifier(TokenVerifier):
 
 
 def read_header(token: str) -> tuple[str, str | None]:
-    """Return the algorithm and the key that a token asks for; nothing else of an unverified header counts.
+    """Return the algorithm and the key id that a token names; the rest of an unverified header is ignored.
 
-    TokenRefused where it is no JWT.
+    TokenRefused where the token is not a JWT.
     """
     header = _part(token, 0)
     algorithm, kid = (header.get("alg"), header.get("kid")) if isinstance(header, dict) else (None, None)
@@ -168,7 +168,7 @@ def read_header(token: str) -> tuple[str, str | None]:
 
 
 def read_claims(token: str) -> dict[str, object]:
-    """Return the claims of a token whose signature nobody has checked; TokenRefused where it is no JWT."""
+    """Return the claims of a token without a check of its signature; TokenRefused where it is not a JWT."""
     claims = _part(token, 1)
     if not isinstance(claims, dict):
         raise TokenRefused("malformed", FORM)

@@ -1,4 +1,4 @@
-"""Counters of this process, as the sliding windows of `limits` want them."""
+"""Counters of this process, in the form that the sliding windows of `limits` use."""
 
 from collections import OrderedDict
 from math import floor
@@ -7,11 +7,11 @@ from typing import Protocol
 from tallystick.application.ports import Clock
 
 MAX_CALLERS = 50_000
-"""Callers who are counted in one window at most; one more, and the one who came first is forgotten."""
+"""How many callers one window counts at most; beyond that, the caller who came first is forgotten."""
 
 
 class Counters(Protocol):
-    """What the sliding windows are counted on: the part of a storage of `limits` that is used."""
+    """The part of a storage of `limits` that sliding windows use."""
 
     async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool: ...
 
@@ -19,9 +19,9 @@ class Counters(Protocol):
 
 
 class LocalCounters(Counters):
-    """Counts by key in the running window and the one before it: the same work however many keys there are.
+    """Counts by key in the current window and the one before it, in constant time for any number of keys.
 
-    The memory storage of `limits` looks through all of its keys on each request.
+    The memory storage of `limits` iterates over all of its keys on each request.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -40,7 +40,7 @@ class LocalCounters(Counters):
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """Return the count before the running window and for how long it weighs, and the same of the running one."""
+        """Return the count of the previous window and for how long it counts, and the same of the current window."""
         windows, remaining = self._at_this_moment(expiry)
         return windows.previous.get(key, 0), remaining, windows.current.get(key, 0), remaining + expiry
 
@@ -55,7 +55,7 @@ class LocalCounters(Counters):
 
 
 class _Windows:
-    """Two windows of one length, the later of which is running."""
+    """Two windows of one length; the later one is the current one."""
 
     __slots__ = ("current", "number", "previous")
 

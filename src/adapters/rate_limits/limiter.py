@@ -22,7 +22,7 @@ _MAX_CONNECTIONS = 32
 
 
 class SlidingWindows(RateLimiter):
-    """Counts requests. Where shared counters fail, groups that may be counted here are counted here."""
+    """Counts requests. While shared counters fail, groups that may be counted in this process are counted there."""
 
     def __init__(
         self, limits: Mapping[LimitGroup, str], clock: Clock, metrics: Metrics, *, storage: str = IN_MEMORY
@@ -38,7 +38,7 @@ class SlidingWindows(RateLimiter):
         self._pool: BlockingConnectionPool | None = None
         if storage != IN_MEMORY:
             self._pool = _connections(storage)
-            # The pool is handed over as an option, whose type knows only plain values.
+            # The pool is passed as an option, which is typed for plain values only.
             options: dict[str, Any] = {"connection_pool": self._pool}
             self._shared = RedisStorage("async+valkey://", wrap_exceptions=True, **options)
 
@@ -50,7 +50,7 @@ class SlidingWindows(RateLimiter):
     async def hit(self, group: LimitGroup, identity: str) -> Allowance | None:
         """Count one request; None where the group is unlimited.
 
-        LimiterUnavailable where the counters are out of reach and the group must not go uncounted.
+        LimiterUnavailable where shared counters cannot be reached and the group must be counted.
         """
         items = self._limits.get(group)
         if items is None:
@@ -71,9 +71,9 @@ class SlidingWindows(RateLimiter):
     async def _hit(
         self, counters: Counters, group: LimitGroup, items: Sequence[RateLimitItem], identity: str
     ) -> Allowance:
-        """Count against every limit of the group; the tightest one speaks.
+        """Count against every limit of the group, and return the tightest one.
 
-        This is the sliding window strategy of `limits` on its counters, with the key and the windows read once.
+        This is the sliding-window strategy of `limits`, with the key and the windows read once.
         """
         allowed, remaining, reset = True, items[0].amount, 0.0
         for item in items:
@@ -90,7 +90,7 @@ class SlidingWindows(RateLimiter):
 
 
 async def storage_fault(storage: str) -> str | None:
-    """Return why shared counters cannot be reached; None where they can, or where requests are counted in memory."""
+    """Return why shared counters cannot be reached; None where they can be, or where this process counts."""
     if storage == IN_MEMORY:
         return None
     pool = _connections(storage)
@@ -104,7 +104,7 @@ async def storage_fault(storage: str) -> str | None:
 
 
 def _sentence(error: Exception, storage: str) -> str:
-    """Return the first line of what the client or the server said, without the password of the address."""
+    """Return the first line of the error, without the password of the address."""
     password = urlsplit(storage).password or ""
     line = str(error).partition("\n")[0].strip().removesuffix(".") or type(error).__name__
     for secret in {password, unquote(password)} - {""}:
@@ -117,9 +117,9 @@ def _policy(group: LimitGroup, items: Sequence[RateLimitItem]) -> bytes:
 
 
 def _connections(uri: str) -> BlockingConnectionPool:
-    """Return a bounded pool: callers wait for a connection no longer than for an answer."""
+    """Return a bounded pool: a caller waits for a connection no longer than for a reply."""
     scheme, _, rest = uri.partition("://")
-    # Both speak one protocol; for both the client of Valkey is used, which `limits` does not cap.
+    # Valkey and Redis have one protocol. The client of Valkey is used for both, because `limits` does not cap it.
     known = {"redis": "valkey", "rediss": "valkeys"}.get(scheme, scheme)
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
         f"{known}://{rest}",

@@ -1,1 +1,1 @@
-"""What operators see: logs and metrics, without anything that names a person or opens a door."""
+"""Logs and metrics for operators, without personal data, codes or secrets."""

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with nothing in it that came from a user but keyed hashes."""
+"""Logs: one JSON object a line. Values that users sent appear as keyed hashes only."""
 
 import asyncio
 import contextlib
@@ -17,22 +17,22 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _MAX_FRAMES = 12
 _CUTTING = "Cancel %s running task(s), timeout graceful shutdown exceeded"
-"""In uvicorn's words."""
+"""The message of uvicorn."""
 
 
 class Pseudonyms:
-    """Names for users that tell operators who is the same, and nobody who it is."""
+    """Pseudonyms of users: operators see which lines concern the same user, and not who the user is."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def of(self, user_id: str) -> str:
-        """Return the name of a user in logs."""
+        """Return the pseudonym of a user."""
         return hmac.digest(self._key, user_id.encode(), hashlib.sha256).hex()[:16]
 
 
 def configure(level: LogLevel, stream: TextIO | None = None) -> None:
-    """Send every log line, the server's and the libraries' too, through one renderer."""
+    """Send every log line, of the service and of libraries, through one renderer."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -50,19 +50,19 @@ def configure(level: LogLevel, stream: TextIO | None = None) -> None:
     for name in ("uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # The server's own access log writes query strings; without handlers it is not even composed.
+    # uvicorn's access log holds query strings; without handlers its lines are not composed.
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False
 
 
 def logger() -> "structlog.typing.FilteringBoundLogger":
-    """Return the logger that everything is said to."""
+    """Return the logger of the service."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return bound
 
 
 def without_messages(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    """Replace an exception by where it happened and what kind it is: its message may hold what a user sent."""
+    """Replace an exception by its type and its frames: its message may hold what a user sent."""
     error = event.pop("error", None)
     if isinstance(error, BaseException):
         event["exception"] = describe(error)
@@ -89,7 +89,7 @@ def describe(error: BaseException) -> list[dict[str, object]]:
 
 
 def _before(error: BaseException) -> BaseException | None:
-    """Return what an exception came of; of a group, its first one."""
+    """Return the cause or the context of an exception; of a group, its first exception."""
     if isinstance(error, BaseExceptionGroup):
         return error.exceptions[0]
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -100,7 +100,7 @@ def _short(file_name: str) -> str:
 
 
 class _Lines:
-    """Writes lines, and lets them go where nobody reads them any more: a request must not fail for its log."""
+    """Writes lines, and drops them where the stream is closed: a request must not fail because of its log."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -115,18 +115,18 @@ class _Lines:
 
 
 class _Forward(logging.Handler):
-    """What libraries log: which of them, where and how serious; their text only where it cannot hold user input."""
+    """Forwards what libraries log: logger, place and level; the text only where it cannot hold user input."""
 
     def emit(self, record: logging.LogRecord) -> None:
         facts: dict[str, object] = {"logger": record.name, "at": f"{record.module}:{record.lineno}"}
         if record.exc_info is not None and record.exc_info[1] is not None:
             facts["error"] = record.exc_info[1]
-        # The first line of a format string is the library's own words; its arguments and more lines may be a user's.
+        # The first line of a format string is the library's own; arguments and further lines may be user input.
         words = str(record.msg).partition("\n")[0]
         level = min(record.levelno, logging.WARNING) if _is_cut_off(words, facts.get("error")) else record.levelno
         logger().log(level, words, **facts)
 
 
 def _is_cut_off(words: str, error: object) -> bool:
-    """Tell whether the server says that it cut requests off at its end, which it calls an error."""
+    """Tell whether uvicorn reports requests that it cut off at its end, which it logs as errors."""
     return isinstance(error, asyncio.CancelledError) or words == _CUTTING

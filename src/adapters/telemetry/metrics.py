@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, all of them there from the first scrape."""
+"""Metrics for Prometheus; every series exists from the first scrape on."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types here
-# Each counter and histogram would have a second series that says since when it counts.
+# Each counter and histogram would have a second series with the time of its creation.
 
 
 class PrometheusMetrics(Metrics):
@@ -115,7 +115,7 @@ class PrometheusMetrics(Metrics):
             ["route", "code"],
             registry=self._registry,
         )
-        # Looking a child up by its labels takes a lock and costs more than counting does.
+        # To look a child up by its labels takes a lock and costs more than to count.
         self._request_children: dict[tuple[str, str, int], Histogram] = {}
         self._counter_children: dict[tuple[CounterName, str], Counter] = {}
         self._histogram_children: dict[tuple[HistogramName, str], Histogram] = {}
@@ -154,7 +154,7 @@ class PrometheusMetrics(Metrics):
         self._problems.labels(route, code).inc()
 
     def exposition(self) -> tuple[bytes, str]:
-        """Return what a scrape gets, and its content type."""
+        """Return the page for a scrape, and its content type."""
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

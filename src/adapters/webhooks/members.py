@@ -15,11 +15,11 @@ _FIRST = re.compile(r"[.\[]")
 class _Step(NamedTuple):
     name: str
     entry: str | None
-    """Which entry of the list that is meant: "0", or the member that holds its id."""
+    """Which entry of the list is meant: "0", or the name of the member that holds the id of the entry."""
 
 
 def member(user: Fields, path: str) -> object:
-    """Return what stands at a path of the trust table; UNSET where nothing does."""
+    """Return the value at a path of the trust table; UNSET where there is none."""
     steps = _steps(path)
     if steps is None:
         return user.get(path, UNSET)
@@ -37,7 +37,7 @@ def member(user: Fields, path: str) -> object:
 
 
 def is_named(user: Fields, path: str) -> bool:
-    """Tell whether a user has the member that a path begins with, whatever its value."""
+    """Tell whether a user has the member that a path begins with, with any value."""
     return not _first_members(path).isdisjoint(user)
 
 
@@ -46,7 +46,7 @@ def _entry(entries: object, entry: str, user: Fields) -> object:
     if entry == "0":
         return listed[0] if listed else UNSET
     wanted = user.get(entry)
-    # Only a text is an id: true, 1 and 1.0 are equal, and would be one.
+    # Only a text is an id: true, 1 and 1.0 are equal in Python, and would be the same id.
     return next((each for each in listed if isinstance(wanted, str) and each.get("id") == wanted), UNSET)
 
 

@@ -1,4 +1,4 @@
-"""What identity providers send: which provider, which event about which user, and what the body says and proves."""
+"""Bodies of identity providers: the provider, the event, the user, and what the body states and proves."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ _ROW_MEMBERS = frozenset({"record", "old_record", "table"})
 _CLERK_MEMBERS = frozenset({"email_addresses", "phone_numbers", "primary_email_address_id", "primary_phone_number_id"})
 _STACK_AUTH_MEMBERS = frozenset({"primary_email", "primary_email_verified", "signed_up_at_millis"})
 _CLOCKS_APART = timedelta(days=1)
-"""How far ahead of ours a provider's clock may run before a time counts as one that has not come yet."""
+"""How far a provider's clock may be ahead of ours before its times count as times in the future."""
 
 
 class UnknownShape(Exception):
@@ -46,11 +46,11 @@ class UnknownShape(Exception):
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What came with a body: its id, and when it was sent and received."""
+    """What comes with a body: its id, and the times when it was sent and received."""
 
     delivery_id: str
     sent_at: datetime | None
-    """None for a body that is not signed, and so carries no time that counts."""
+    """None for a body without a signature, because nothing proves its time."""
     received_at: datetime
 
 
@@ -65,9 +65,9 @@ class _Subject(msgspec.Struct, frozen=True):
 
 
 def read_event(body: object, envelope: Envelope) -> IdentityEvent | Literal["ignored"]:
-    """Return the event that a provider's body stands for; UnknownShape says why there is none.
+    """Return the event of a provider's body; UnknownShape says why there is none.
 
-    Fields that do not fit (an address that is none, a name too long) are left out: the user matters more.
+    Fields that are not valid (a malformed address, a name that is too long) are left out, and the rest is read.
     """
     if not isinstance(body, dict):
         raise UnknownShape("the body has to be a JSON object, as in docs/webhooks.md")
@@ -76,7 +76,7 @@ def read_event(body: object, envelope: Envelope) -> IdentityEvent | Literal["ign
 
 
 def _is_row(body: Fields) -> bool:
-    """Tell whether a body is about a row of a table; an event of a user is none, whatever else stands beside it."""
+    """Tell whether a body is about a row of a table. A body with an event of a user never is."""
     return not _ROW_MEMBERS.isdisjoint(body) and _plain_kind(body.get("type")) not in _KINDS
 
 
@@ -139,7 +139,7 @@ def _event(subject: _Subject, envelope: Envelope) -> IdentityEvent:
         delivery_id=envelope.delivery_id,
         kind=subject.kind,
         user_id=UserId(str(user_id)),
-        # A provider's clock that runs ahead must not make every later event look old.
+        # The clock of a provider may run ahead: that must not make every later event look old.
         occurred_at=min(changed_at or sent_at, envelope.received_at),
         sent_at=min(sent_at, envelope.received_at),
         received_at=envelope.received_at,
@@ -160,7 +160,7 @@ def _changed_at(subject: _Subject) -> datetime | None:
 def _read_profile(
     subject: _Subject, envelope: Envelope
 ) -> tuple[dict[ProfileField, str], set[ProfileField], set[ProfileField]]:
-    """Return the values, the fields that become empty where they have no value, and the fields that are proved."""
+    """Return the values, the fields to clear where they have no value, and the fields that are proved."""
     values = dict[ProfileField, str]()
     clears, proved = set[ProfileField](), set[ProfileField]()
     if subject.kind == "deleted":

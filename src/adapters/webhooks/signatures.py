@@ -1,4 +1,4 @@
-"""Standard Webhooks: strict about every byte, with several secrets while they rotate.
+"""Standard Webhooks: strict verification, with several secrets during a rotation.
 
 Source: the Standard Webhooks specification; Svix sends the same under `svix-*` names.
 """
@@ -22,18 +22,18 @@ _SHORTEST_KEY, _LONGEST_KEY = 16, 64
 
 
 class SignatureInvalid(Exception):
-    """The message is not the provider's, or not of now. The message of the error is for the operator alone."""
+    """The delivery has no valid signature, or is too old. The text of the error is for operators only."""
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """What a valid signature vouches for."""
+    """What a valid signature proves."""
 
     message_id: str
     sent_at: datetime
 
 
 class WebhookSecrets(msgspec.Struct, frozen=True):
-    """The secrets that count at the moment: the first one signs, and every one verifies."""
+    """The secrets in use: the first one signs, and every one verifies."""
 
     keys: tuple[bytes, ...]
 
@@ -46,12 +46,12 @@ class WebhookSecrets(msgspec.Struct, frozen=True):
         return cls(tuple(_key(word, place) for place, word in enumerate(words, start=1)))
 
     def sign(self, message_id: str, sent_at: datetime, body: bytes) -> str:
-        """Return the signature header for a message, by the first secret."""
+        """Return the signature header for a message, signed with the first secret."""
         timestamp = str(int(sent_at.timestamp()))
         return f"v1,{base64.b64encode(_digest(self.keys[0], message_id, timestamp, body)).decode()}"
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Signed:
-        """Return what the headers vouch for; SignatureInvalid for anything else. Header names are in lower case."""
+        """Return what the headers prove; SignatureInvalid where they prove nothing. Header names are in lower case."""
         prefix = "webhook" if "webhook-id" in headers else "svix"
         message_id = headers.get(f"{prefix}-id", "")
         timestamp = headers.get(f"{prefix}-timestamp", "")
@@ -62,7 +62,7 @@ class WebhookSecrets(msgspec.Struct, frozen=True):
             raise SignatureInvalid("its time is more than five minutes off: compare the clocks")
         given = _signatures(headers.get(f"{prefix}-signature", ""))
         expected = [_digest(key, message_id, timestamp, body) for key in self.keys]
-        # Every pair is compared: how long it takes tells nothing about which one nearly fits.
+        # Every pair is compared, so that the duration does not reveal which one nearly fits.
         if not sum(hmac.compare_digest(one, other) for one in given for other in expected):
             raise SignatureInvalid("no secret of TALLYSTICK_WEBHOOK_SECRETS signed this body")
         return Signed(message_id, sent_at)
@@ -73,7 +73,7 @@ def _digest(key: bytes, message_id: str, timestamp: str, body: bytes) -> bytes:
 
 
 def _signatures(header: str) -> list[bytes]:
-    """Return the well-formed v1 signatures; a malformed one does not spoil the others."""
+    """Return the well-formed v1 signatures; malformed ones are skipped."""
     signatures: list[bytes] = []
     for entry in header.split(" ")[:MAX_SIGNATURES]:
         version, comma, encoded = entry.partition(",")

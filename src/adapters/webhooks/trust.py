@@ -15,7 +15,7 @@ Provider = Literal["plain", "clerk", "supabase", "auth0", "stack_auth"]
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """A member that says that a value was verified."""
+    """A member that states that a value was verified."""
 
     member: str
     says: Literal["true", "verified", "time"]
@@ -52,10 +52,10 @@ class ProviderTrust(msgspec.Struct, frozen=True):
     """True where a body is the user's whole state, so that a member without a value clears what was there."""
     updated_at: tuple[str, ...]
     created_at: tuple[str, ...]
-    """Says when the change was made, for events that say that a user was created."""
+    """The member with the time of the change, for events about the creation of a user."""
     fields: Mapping[ProfileField, FieldTrust]
     leaves_out_what_is_gone: bool = False
-    """True where a whole state has no member for what is gone; elsewhere, a body without the member changes nothing."""
+    """True where a missing member means that the value is gone; otherwise a missing member changes nothing."""
 
 
 _CLERK_EMAIL, _CLERK_PHONE = "email_addresses[primary_email_address_id]", "phone_numbers[primary_phone_number_id]"
@@ -118,7 +118,7 @@ TRUST: Mapping[Provider, ProviderTrust] = MappingProxyType(
                 "email": FieldTrust(
                     (Source("email", (Proof("email_confirmed_at", "time"),)),), is_cleared_when_absent=True
                 ),
-                # Supabase has no names of its own: an app may never have written one, which clears nothing.
+                # Supabase has no names of its own: the app may not write any, so that a missing name clears nothing.
                 "username": FieldTrust((Source("raw_user_meta_data.username", is_written_by_users=True),)),
                 "display_name": FieldTrust(
                     (

@@ -23,11 +23,11 @@ from uvicorn.server import ServerState
 from uvicorn.supervisors import Multiprocess
 
 _NO_METHOD: Any = "NONE"
-"""A method that no route takes: the router answers with those that it does take."""
+"""A method that no route has: the router then answers with the methods that it has."""
 
 
 class RouteTable:
-    """Which methods a path takes, as the framework's own router finds it.
+    """The methods of each path, as the framework's own router finds them.
 
     The framework offers no public way to ask: `Litestar.routes` would have to be matched by rules of our own, which
     could differ from those of the router.
@@ -39,7 +39,7 @@ class RouteTable:
         self._all = _with_own(method for route in app.routes for method in self._methods(route))
 
     def methods(self, path: str) -> frozenset[str]:
-        """Return the methods that a path takes, with HEAD and OPTIONS; empty where there is nothing at the path.
+        """Return the methods of a path, with HEAD and OPTIONS; empty where no route has the path.
 
         `*` stands for the whole server (RFC 9110, 9.3.7).
         """
@@ -108,7 +108,7 @@ def keep_body(request: Request[Any, Any, Any], body: bytes) -> None:
 
 
 class UvicornConnection(HttpToolsProtocol):
-    """One connection of uvicorn, with names of our own for what a subclass needs of it.
+    """One connection of uvicorn, with names of our own for the parts that a subclass needs.
 
     A subclass uses these methods, the callbacks of asyncio and httptools, and `transport`, `loop`, `parser`, `url` and
     `headers`: uvicorn documents no way to bound what it reads.
@@ -149,7 +149,7 @@ class UvicornConnection(HttpToolsProtocol):
         cycle.message_event.set()
 
     def answer_without_request(self, state: Mapping[str, object]) -> None:
-        """Let the application answer what never became a request, after all answers that are owed, and close.
+        """Let the application answer what never became a request, after all earlier requests are answered, and close.
 
         The application finds `state` in its scope.
         """

@@ -15,20 +15,20 @@ from tallystick.entrypoints.http.request_context import MAX_HEADER_BYTES, MAX_TA
 
 HEAD_SECONDS = 15.0
 WRITE_SECONDS = 30.0
-"""How long a client may take to read what fills the buffers."""
+"""How long a client may take to read before a reply that fills the buffers is dropped."""
 MAX_HEAD_BYTES = MAX_HEADER_BYTES + MAX_TARGET_BYTES + 8 * 1024
-"""More than both bounds together: a head that is too long by little is refused by the application, with its route."""
+"""More than both bounds together: the application refuses a head that is slightly too long, with its route."""
 MAX_CHUNKS = 8192
-"""In one body: each chunk calls Python, and a megabyte in chunks of one byte would hold the event loop for a second."""
+"""In one body: each chunk calls Python, and a megabyte in chunks of one byte would take a second of the event loop."""
 MAX_WAITING = 128
-"""Requests of one connection that were sent ahead of their answers: they are parsed before any is answered."""
+"""Pipelined requests of one connection, which are parsed before any of them is answered."""
 _VERSIONS = frozenset({"1.0", "1.1"})
 _UPGRADE_TOKENS = frozenset({b"upgrade", b"http2-settings"})
 _NO_HTTP = "the request line is not one of HTTP/1.1"
 
 
 class HttpProtocol(UvicornConnection):
-    """One connection. What the parser refuses is answered by the application, as every other request is."""
+    """One connection. The application answers also what the parser refuses."""
 
     _has_begun = False
     _is_head = True
@@ -69,14 +69,14 @@ class HttpProtocol(UvicornConnection):
         if not self._is_head:
             self._time_what_is_no_head()
             return
-        # What came before a head in the same read is not its own; one read is bounded by the transport.
+        # Bytes before a head in the same read do not count for the head; the transport bounds one read.
         if not self._began_here:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLarge(MAX_HEADER_BYTES))
                 return
         self._began_here = False
-        if self._head_timer is None:  # nearly every head comes whole, and no timer runs for it
+        if self._head_timer is None:  # nearly every head arrives whole, and needs no timer
             self._wait_for_head()
 
     def on_message_begin(self) -> None:
@@ -108,9 +108,9 @@ class HttpProtocol(UvicornConnection):
             super().on_message_complete()
 
     def _feed(self, data: bytes) -> None:
-        """Parse what was received; a request that asks for another protocol is parsed again without asking.
+        """Parse what was received; a request for an upgrade is parsed again without the upgrade.
 
-        httptools ends such a message behind its head and drops the body (encode/uvicorn#2722). A server may ignore an
+        httptools ends such a message after its head and drops the body (encode/uvicorn#2722). A server may ignore an
         upgrade (RFC 9110, 7.8), and Java's and curl's clients offer `h2c` on every plain connection.
         """
         rest = memoryview(data)
@@ -140,7 +140,7 @@ class HttpProtocol(UvicornConnection):
         return b"\r\n".join((*lines, b"", b""))
 
     def _refuse(self, refusal: Failure) -> None:
-        """Answer what cannot be parsed, behind the answers that are still owed, and close the connection."""
+        """Answer what cannot be parsed, after all earlier requests are answered, and close the connection."""
         self._is_refused = True
         self._stop_waiting()
         if self.transport.is_closing():
@@ -152,7 +152,7 @@ class HttpProtocol(UvicornConnection):
             self.answer_without_request(state)
 
     def _time_what_is_no_head(self) -> None:
-        """Start the timer for what came behind a reply without beginning a head: it stopped the one of idle times."""
+        """Start the timer for bytes after a reply that begin no head: they stopped the idle timer."""
         if self.is_answered() and self._head_timer is None:
             self._wait_for_head()
 
@@ -170,11 +170,11 @@ class HttpProtocol(UvicornConnection):
             self._write_timer = None
 
     def _drop(self) -> None:
-        """Drop a client that does not read; closing would wait until it has read what is in the buffers."""
+        """Drop a client that does not read; a plain close would wait until the buffers are empty."""
         self.transport.abort()
 
     def _give_up(self) -> None:
-        """Refuse a head that was begun, and close a connection on which nothing was."""
+        """Refuse a head that has begun; close a connection on which none has."""
         if self._is_head and self._has_begun:
             self._refuse(HeadTooSlow())
         else:
@@ -182,7 +182,7 @@ class HttpProtocol(UvicornConnection):
 
 
 class _Refused(httptools.HttpParserError):
-    """What this file refuses while the parser calls it: the parser stops there."""
+    """A refusal of this file that is raised in a callback, so that the parser stops."""
 
     def __init__(self, refusal: Failure) -> None:
         super().__init__(str(refusal))
@@ -190,13 +190,13 @@ class _Refused(httptools.HttpParserError):
 
 
 def _refusal(error: httptools.HttpParserError) -> Failure:
-    """Return the refusal for an error of the parser, or for one of ours that came through it."""
+    """Return the refusal for an error of the parser, or the one that a callback raised."""
     cause = error.__context__
     return cause.refusal if isinstance(cause, _Refused) else MalformedRequest(_reason(error))
 
 
 def _reason(error: BaseException | None) -> str:
-    """Return the parser's words, where they are its own: other errors repeat what was sent."""
+    """Return the message of the parser, unless it may repeat what was sent."""
     if isinstance(error, httptools.HttpParserCallbackError):
         return _reason(error.__context__)
     if isinstance(error, httptools.HttpParserError) and not isinstance(error, httptools.HttpParserInvalidURLError):

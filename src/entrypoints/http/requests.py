@@ -20,21 +20,21 @@ from tallystick.entrypoints.http.refusals import Fault, InvalidRequest
 from tallystick.entrypoints.http.request_context import context_of
 
 FINGERPRINTS = "fingerprints"
-"""What the application's state holds the hashing of requests under."""
+"""The name in the application's state of what hashes requests."""
 
 MAX_BODY = "max_body_bytes"
 """The option of handlers that take more than 64 KiB."""
 
 STRICTER = "stricter"
-"""The option of handlers that names a stricter type than the one they take; their body has to be of both."""
+"""The option of handlers that names a stricter type than their own; the body must be valid for both."""
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of routes that need none: absent, or an empty object."""
+    """The body of routes that need no body: absent, or an empty object."""
 
 
 class ApiRequest(Request[Principal, None, State]):
-    """A request whose body is bounded, strict, and decoded to the type that the handler asks for."""
+    """A request whose body is bounded, checked, and decoded to the type of the handler."""
 
     async def body(self) -> bytes:
         """Return the raw body; refusals as in `read_body`."""
@@ -64,9 +64,9 @@ class ApiRequest(Request[Principal, None, State]):
     async def idempotency_key(
         self, at: datetime, *, success_status: int = 200, session: SessionKey | None = None
     ) -> RequestKey | None:
-        """Return the key that makes this request one that is answered once; None where the client sent none.
+        """Return the idempotency key of this request; None where the client sent none.
 
-        A `session` is what the request is about: the same request of another session is another request.
+        Where a `session` is given, the same request of another session is another request.
         """
         return await request_key(self.scope, self.body, at=at, success_status=success_status, session=session)
 
@@ -79,7 +79,7 @@ async def request_key(
     success_status: int,
     session: SessionKey | None = None,
 ) -> RequestKey | None:
-    """Return the idempotency key of a request, which the caller guard has checked; None where the client sent none."""
+    """Return the idempotency key of a request that passed the caller guard; None where the client sent none."""
     context = context_of(scope)
     given = context.headers.get(b"idempotency-key")
     if given is None:

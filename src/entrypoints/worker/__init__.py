@@ -1,1 +1,1 @@
-"""What happens without a request."""
+"""Work in the background, without a request."""

@@ -1,4 +1,4 @@
-"""Clicks behind traffic: stored every second, and when the process ends."""
+"""Clicks are stored in the background: every second, and when the process ends."""
 
 import asyncio
 
@@ -8,18 +8,18 @@ from tallystick.application.ports import Randomness
 
 PAUSE_SECONDS = 1.0
 LAST_SECONDS = 2.0
-"""How long a process that ends waits for its last clicks to be stored."""
+"""How long a process that ends waits until its last clicks are stored."""
 
 
 class FlushClicks:
-    """Stores the clicks that this process gathered."""
+    """Stores the clicks that this process has counted."""
 
     def __init__(self, clicks: Clicks, randomness: Randomness) -> None:
         self._clicks, self._randomness = clicks, randomness
         self._is_storing = True
 
     async def run(self) -> None:
-        """Flush until cancelled, and once more then, unless that cut a flush short."""
+        """Flush until cancelled, and once more afterwards, unless the cancellation interrupted a flush."""
         while True:
             try:
                 await asyncio.sleep(PAUSE_SECONDS * (0.5 + self._randomness.fraction()))
@@ -29,7 +29,7 @@ class FlushClicks:
             await self.flush()
 
     async def flush(self) -> None:
-        """Flush once; where that fails, the clicks wait for the next time, which is said once an outage."""
+        """Flush once; where that fails, keep the clicks for the next flush, and log it once an outage."""
         try:
             await self._clicks.flush()
         except Exception as error:  # noqa: BLE001  whatever it is: the next flush comes

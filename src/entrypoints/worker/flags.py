@@ -1,4 +1,4 @@
-"""Flags, followed: this process reads them at each signal, and polls in case a signal was missed."""
+"""Flags are read again at each signal, and by polling in case a signal was missed."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,11 @@ from tallystick.application.flags import FollowedFlags
 from tallystick.application.ports import ChangeSignal
 
 LOOK_SECONDS = 2.0
-"""Every instance follows within 5 s, also one that a signal does not reach."""
+"""Every instance has new flags within 5 s, also one that a signal does not reach."""
 
 
 class FollowFlags:
-    """Keeps the flags of this process as they are stored."""
+    """Keeps the flags of this process equal to the stored ones."""
 
     def __init__(self, flags: FollowedFlags, signal: ChangeSignal, *, look_seconds: float = LOOK_SECONDS) -> None:
         self._flags, self._signal, self._look_seconds = flags, signal, look_seconds
@@ -29,7 +29,7 @@ class FollowFlags:
                 await self.look()
 
     async def look(self) -> None:
-        """Look once; where that is not possible, the flags stay as they are known."""
+        """Read the flags once; where that fails, they stay as they are."""
         try:
             await self._flags.look()
         except Exception as error:  # noqa: BLE001  whatever it is: a request must not fail for it, nor a start

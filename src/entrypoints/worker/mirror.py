@@ -1,4 +1,4 @@
-"""The mirror behind traffic: whose code changed is gathered, and written when the answers are out already."""
+"""Mirrors codes in the background: users whose code changed are gathered, and written after the replies."""
 
 import asyncio
 from collections.abc import Collection
@@ -10,11 +10,11 @@ from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.users import UserId
 
 MAX_USERS = 10_000
-"""How many may wait while a write takes its time."""
+"""How many users may wait while a write is running."""
 
 
 class MirrorLater:
-    """Mirrors codes while the fallback is on; best effort, for reconciliation repairs what is lost."""
+    """Mirrors codes while the fallback is on; best effort, because reconciliation repairs what is lost."""
 
     def __init__(self, mirror: MirrorMetadata, flags: Flags, metrics: Metrics, *, capacity: int = MAX_USERS) -> None:
         self._mirror, self._flags, self._metrics, self._capacity = mirror, flags, metrics, capacity
@@ -22,7 +22,7 @@ class MirrorLater:
         self._writing: asyncio.Task[None] | None = None
 
     def __call__(self, user_ids: Collection[UserId], /) -> None:
-        """Note whose code may have changed; what there is no room for is counted as failed."""
+        """Note users whose code may have changed; users beyond the bound are counted as failed."""
         if not user_ids or not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
             return
         if len(self._waiting) >= self._capacity:
@@ -33,7 +33,7 @@ class MirrorLater:
             self._writing = asyncio.create_task(self._write(), name="mirror metadata")
 
     async def close(self, *, grace_seconds: float) -> None:
-        """Finish what waits within the grace; what is given up is counted as failed."""
+        """Write what waits within the grace; users who are given up are counted as failed."""
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=grace_seconds)
             self._writing.cancel()

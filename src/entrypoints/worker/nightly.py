@@ -1,4 +1,4 @@
-"""The night: the legacy metadata is reconciled once, by one instance of all."""
+"""Every night, one of all instances reconciles the legacy metadata."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from tallystick.domain.refusals import Overloaded
 
 NAME = "reconcile_metadata"
 LEASE = timedelta(minutes=5)
-"""Longer than any page takes; what a killed instance began is taken over after that."""
+"""Longer than any page takes; after that, another instance takes over from one that was killed."""
 LOOK_SECONDS = 60.0
 
 
 class Nightly:
-    """Repairs drift between code book and legacy metadata each night, while the fallback is on."""
+    """Repairs differences between code book and legacy metadata each night, while the fallback is on."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Nightly:
         self._clock, self._randomness, self._hour = clock, randomness, hour
 
     async def run(self) -> None:
-        """Look now and then until cancelled; a night that failed is tried again when its lease has ended."""
+        """Check regularly until cancelled; a failed night is tried again when its lease has expired."""
         while True:
             try:
                 drift = await self.look()
@@ -49,9 +49,9 @@ class Nightly:
             await asyncio.sleep(LOOK_SECONDS * (0.5 + self._randomness.fraction()))
 
     async def look(self) -> MetadataDrift | None:
-        """Reconcile where the night's is still to be done and nobody does it; None where there is nothing to do.
+        """Reconcile where this night's run is missing and no other instance runs it; None where there is nothing to do.
 
-        A night that nobody was there for is made up for.
+        A night in which no instance was running is caught up on.
         """
         if not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
             return None

@@ -1,4 +1,4 @@
-"""Upkeep: what is measured and forgotten in the background, in small bites."""
+"""Upkeep: gauges are measured and old rows are deleted in the background, in small steps."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -14,18 +14,18 @@ from tallystick.domain.pending_accruals import AccrualPending
 from tallystick.domain.refusals import Overloaded
 
 KEEP_REPLIES = timedelta(days=8)
-"""Longer than the week that callers are promised."""
+"""Longer than the week that is promised to callers."""
 KEEP_DELIVERIES = timedelta(days=8)
 """Much longer than a signature stays valid."""
 KEEP_SESSIONS = timedelta(days=1)
-"""How long a session that expired is kept: much longer than clocks of instances differ."""
+"""How long an expired session is kept: much longer than the clocks of instances differ."""
 BATCH_ROWS = 1000
 MAX_BATCHES = 100
 ROUND_SECONDS = 60.0
 
 
 class Upkeep:
-    """Counts what is missing, credits what waits, forgets who left and what is over. One a process, or several."""
+    """Measures backlogs, credits pending accruals, finishes erasures and deletes old rows. Several may run at once."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Upkeep:
         self._finish_erasures, self._randomness, self._metrics = finish_erasures, randomness, metrics
 
     async def run(self) -> None:
-        """Go round until cancelled; a failed round is logged, and the next one comes."""
+        """Run rounds until cancelled; a failed round is logged."""
         while True:
             try:
                 await self.go_round()
@@ -52,7 +52,7 @@ class Upkeep:
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
 
     async def go_round(self) -> None:
-        """Forget, credit what waits, finish erasures, and measure, once."""
+        """Delete old rows, credit pending accruals, finish erasures, and measure, once."""
         await self._forget(self._clock.now())
         for pending, outcome in await self._sweep():
             facts = {"event_type": pending.event_type, "correlation_id": pending.correlation_id}
@@ -64,7 +64,7 @@ class Upkeep:
         await self._finish_erasures()
         await self._measure_erasures(self._clock.now())
         await self._measure_backlog(self._clock.now())
-        # Last, for it looks at every user: where that takes too long, the rest was done.
+        # Last, because it reads every user: where that takes too long, the rest is done.
         self._metrics.gauge(
             "missing_code_count", await self._reads(lambda stores: stores.user_summaries.missing_codes())
         )
