@@ -1,13 +1,10 @@
 """A real PostgreSQL for every test: an embedded server a worker, a fresh database a test."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -19,9 +16,13 @@ from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.http.services import Caller, Serve, running, settings
+from tests.processes.folders import database_folder
 from tests.worlds.world import World
 
 NewDatabase = Callable[[], Awaitable[str]]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+# Tests open thousands of connections: a password is hashed once for each, not 4,096 times.
+OPTIONS = {"max_connections": "300", "max_wal_size": "256MB", "scram_iterations": "1"}
 
 
 @pytest.fixture(scope="session")
@@ -37,25 +38,31 @@ def server() -> Iterator[tuple[str, str]]:
         with PostgresContainer("postgres:18", driver=None) as container:
             yield container.get_connection_url(), "tallystick"
         return
-    folder = Path(tempfile.mkdtemp(prefix="tallystick-test-"))
-    cluster = Cluster(folder, options={"max_connections": "300"})
-    try:
-        cluster.start()
-        yield cluster.dsn("postgres", "postgres"), cluster.password
-    finally:
-        cluster.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with database_folder() as folder:
+        cluster = Cluster(folder, options=OPTIONS)
+        try:
+            cluster.start()
+            yield cluster.dsn("postgres", "postgres"), cluster.password
+        finally:
+            cluster.stop()
 
 
 @pytest.fixture(scope="session")
-async def new_database(server: tuple[str, str]) -> AsyncIterator[NewDatabase]:
+async def administrator(server: tuple[str, str]) -> AsyncIterator[Connection]:
+    """Return a superuser's connection that makes and drops databases."""
+    connection = await asyncpg.connect(server[0])
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def new_database(server: tuple[str, str], administrator: Connection) -> AsyncIterator[NewDatabase]:
     """Return a function that clones the migrated template and returns the owner's DSN."""
     superuser, password = server
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     template = f"tallystick_template_{worker}"
     await provision(superuser, password=password, service_password=password, database=template)
     await Migrator(owner_of(superuser, password, template), now=lambda: datetime.now(UTC)).apply()
-    administrator = await asyncpg.connect(superuser)
     clones: list[str] = []
 
     async def clone() -> str:
@@ -67,7 +74,6 @@ async def new_database(server: tuple[str, str]) -> AsyncIterator[NewDatabase]:
     if "TALLYSTICK_TEST_DATABASE_URL" in os.environ:  # every other server goes away as a whole
         for name in (*clones, template):
             await administrator.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    await administrator.close()
 
 
 def with_database(dsn: str, database: str) -> str:
@@ -88,9 +94,11 @@ def service_of(owner_dsn: str) -> str:
 
 
 @pytest.fixture
-async def dsn(new_database: NewDatabase) -> str:
-    """Return the owner's DSN of a fresh, migrated database."""
-    return await new_database()
+async def dsn(new_database: NewDatabase, administrator: Connection) -> AsyncIterator[str]:
+    """Return the owner's DSN of a fresh, migrated database, which is dropped at the end: hundreds fill the memory."""
+    fresh = await new_database()
+    yield fresh
+    await administrator.execute(f'DROP DATABASE "{Database(fresh).name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -117,10 +125,26 @@ async def shared_database(owner_dsn: str) -> AsyncIterator[Database]:
     await pool.close()
 
 
+@pytest.fixture(scope="module")
+async def empty(shared_database: Database, server: tuple[str, str]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Return a function that empties the module's database."""
+    superuser = with_database(server[0], shared_database.name)
+    connection = await asyncpg.connect(superuser)
+
+    async def empty() -> None:
+        nonlocal connection
+        if connection.is_closed():  # a test that ends all connections ended this one too
+            connection = await asyncpg.connect(superuser)
+        await empty_tables(connection)
+
+    yield empty
+    await connection.close()
+
+
 @pytest.fixture
-async def world(shared_database: Database, server: tuple[str, str]) -> World:
+async def world(shared_database: Database, empty: Callable[[], Awaitable[None]]) -> World:
     """Return a world on an empty database."""
-    await _empty(with_database(server[0], shared_database.name))
+    await empty()
     return World(PostgresTransactions(shared_database))
 
 
@@ -143,15 +167,12 @@ async def anyone(serve: Serve) -> Caller:
     return await serve()
 
 
-async def _empty(superuser: str) -> None:
-    connection = await asyncpg.connect(superuser)
-    try:
-        tables = await connection.fetch(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'tallystick'::regnamespace AND relkind = 'r' "
-            "AND relname <> 'schema_migrations'"
-        )
-        # Foreign keys are triggers, and off for this role: the order of the tables does not matter.
-        deletes = "; ".join(f"DELETE FROM tallystick.{row['relname']}" for row in tables)
-        await connection.execute(f"SET session_replication_role = replica; {deletes}")
-    finally:
-        await connection.close()
+async def empty_tables(superuser: Connection) -> None:
+    """Delete every row of the service, as a superuser of its database."""
+    tables = await superuser.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'tallystick'::regnamespace AND relkind = 'r' "
+        "AND relname <> 'schema_migrations'"
+    )
+    # Foreign keys are triggers, and off for this role: the order of the tables does not matter.
+    deletes = "; ".join(f"DELETE FROM tallystick.{row['relname']}" for row in tables)
+    await superuser.execute(f"SET session_replication_role = replica; {deletes}")

@@ -1,11 +1,8 @@
 """Installations of the service, and databases that nobody has migrated."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -14,6 +11,7 @@ from tallystick.adapters.embedded.provision import provision
 from tallystick.adapters.postgres.database import Database
 from tests.http.services import JWT_SECRET, WEBHOOK_SECRET
 from tests.integration.conftest import owner_of, service_of, with_database
+from tests.processes.folders import database_folder
 from tests.processes.installations import Installation
 
 Spoil = Callable[[str], Awaitable[None]]
@@ -69,13 +67,12 @@ def spoil(server: tuple[str, str], dsn: str) -> Spoil:
 @contextmanager
 def installed(environment: Mapping[str, str]) -> Iterator[Installation]:
     """Install the service in an empty folder; what was started there ends, also where a start failed."""
-    # A short path: the socket of the embedded database has to fit beside its data.
-    installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-test-")), environment)
-    try:
-        yield installation
-    finally:
-        installation.end()
-        shutil.rmtree(installation.folder)
+    with database_folder() as folder:
+        installation = Installation(folder, environment)
+        try:
+            yield installation
+        finally:
+            installation.end()
 
 
 def on(dsn: str) -> dict[str, str]:

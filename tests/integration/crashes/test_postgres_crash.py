@@ -1,11 +1,8 @@
 """PostgreSQL crashes under load: nothing acknowledged is lost, and the service heals without a restart."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +13,7 @@ from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
+from tests.processes.folders import database_folder
 from tests.unit.behaviours.test_http_referrals import code_of
 from tests.worlds.world import World
 
@@ -27,12 +25,11 @@ HONEST_FAILURES = {"OVERLOADED", "OUTCOME_UNKNOWN"}
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """Return a server of this test's own, to crash."""
-    folder = Path(tempfile.mkdtemp(prefix="tallystick-crash-"))
-    own = Cluster(folder)
-    own.start()
-    yield own
-    own.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with database_folder() as folder:
+        own = Cluster(folder)
+        own.start()
+        yield own
+        own.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Databases and servers to be looked at and spoilt: used again where that is right, for making them is slow."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from tallystick.adapters.embedded.cluster import Cluster
 from tests.integration.postgres.schemas import migrator
 from tests.integration.postgres.sessions import Session, database_name, session, superuser_of
 from tests.integration.postgres.twins import Twins
+from tests.processes.folders import database_folder
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ async def superuser(server: tuple[str, str], migrated_dsn: str) -> AsyncIterator
 
 
 @pytest.fixture(scope="session")
-def cluster_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cluster_folder() -> Iterator[Path]:
     """Return a data directory in which a cluster was made, beside that of the server under test."""
-    folder = tmp_path_factory.mktemp("cluster") / "data"
-    cluster = Cluster(folder)
-    try:
-        cluster.start()
-    finally:
-        cluster.stop()
-    yield folder
-    shutil.rmtree(folder)
+    with database_folder() as parent:
+        folder = parent / "data"
+        cluster = Cluster(folder)
+        try:
+            cluster.start()
+        finally:
+            cluster.stop()
+        yield folder
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from tallystick.domain.ledger import AccountKey
 from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import CollectionKey, Reward
 from tallystick.domain.users import UserId
-from tests.integration.conftest import _empty, service_of
+from tests.integration.conftest import empty_tables, service_of
+from tests.integration.postgres.sessions import session
 from tests.worlds.world import World
 
 Action = Callable[[World], Awaitable[Any]]
@@ -40,8 +41,12 @@ class Twins:
 
     def start_over(self) -> None:
         """Begin with nothing, in both."""
-        self._runner.run(_empty(self._superuser))
+        self._runner.run(self._empty())
         self._worlds = World(MemoryTransactions()), World(PostgresTransactions(self._database))
+
+    async def _empty(self) -> None:
+        async with session(self._superuser) as superuser:
+            await empty_tables(superuser)
 
     def close(self) -> None:
         self._runner.run(self._database.close())
