@@ -30,7 +30,7 @@ REFUSED = (
 
 @dataclass(frozen=True)
 class Delivery:
-    """A genuine delivery; what is replaced in it is signed as it then stands."""
+    """A genuine delivery; replaced parts are signed too."""
 
     user: str
     timestamp: bytes

@@ -1,4 +1,4 @@
-"""What the behaviours of wallets over HTTP begin with: funds, rewards and invites; and how answers are read."""
+"""The set-up of behaviours of wallets over HTTP: funds, rewards and invites; and how answers are read."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 BATCH = "/api/rewards/purchases"
 
 Order = tuple[str, str]
-"""Who buys which reward."""
+"""The buyer and the reward of each order."""
 
 
 def said(*answers: Response) -> list[tuple[int, str]]:

@@ -31,7 +31,7 @@ FORCED = {400, 401, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431, 500}
 
 
 class Evidence:
-    """What a run left where operators and callers see it, and what must not be in it."""
+    """Everything that a run showed to operators and callers, and the texts that must not be in it."""
 
     def __init__(self) -> None:
         self.statuses: set[int] = set()

@@ -96,7 +96,7 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("POST", "/api/auth/password"): Cost(_SESSIONS, "1 credential, these sessions", "2 KiB"),
     }
 )
-"""What one request of each route may cost at most; a new route needs its line here."""
+"""The highest cost of one request of each route; a new route needs its line here."""
 
 OPENING = """\
 # Limits: what one user may hold, and what one request may cost

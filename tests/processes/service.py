@@ -16,7 +16,7 @@ IN_THE_BACKGROUND = (
     "-c",
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])",
 )
-"""What a command begins with that runs as a script's `command &` does: it ignores Ctrl-C unless it handles it."""
+"""The beginning of a command that runs as a script's `command &` does: it ignores Ctrl-C unless it handles it."""
 _LISTENS = re.compile(r"listens on (http://\S+)")
 
 
@@ -68,7 +68,7 @@ class Process:
         return "".join(self._lines)
 
     def wait_until_listening(self) -> str:
-        """Return where the server listens; what it printed is the error where it does not."""
+        """Return the address of the server; if it does not listen, raise an error with its output."""
         assert self._listening.wait(START_SECONDS), self.output
         assert self.address, self.output
         return self.address

@@ -1,4 +1,4 @@
-"""What holds for the code as a whole, beyond layers and types."""
+"""Rules for the code as a whole, beyond layers and types."""
 
 import ast
 import importlib
@@ -162,7 +162,7 @@ def test_no_adapter_calls_a_use_case() -> None:
 
 
 def test_no_test_fake_is_used_in_production() -> None:
-    """What a test drives stands in one module, which wiring may not import."""
+    """The parts that tests drive are in one module, which wiring may not import."""
     fakes = "tallystick.adapters.memory.ports"
     users = {file.name for file in SOURCES if fakes in file.read_text(encoding="utf-8")}
 

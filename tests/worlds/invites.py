@@ -42,7 +42,7 @@ class PlainPasswords:
 
 
 class InviteWorld(WalletWorld):
-    """What can be done with invites, beside what can be done with wallets."""
+    """The commands of invites, beside those of wallets."""
 
     def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
         super().__init__(transactions, seed=seed)

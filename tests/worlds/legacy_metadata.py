@@ -23,7 +23,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class LegacyWorld(LoyaltyWorld):
-    """What a team has while it moves in, beside all that it has for good."""
+    """The stores of a migration, beside the permanent ones."""
 
     def __init__(
         self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8

@@ -40,7 +40,7 @@ GAMES = read_games("blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; 
 
 
 class LoyaltyWorld(InviteWorld):
-    """What can be done with points, beside what can be done with invites and wallets."""
+    """The commands of points, beside those of invites and wallets."""
 
     def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
         super().__init__(transactions, seed=seed)

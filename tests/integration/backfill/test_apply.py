@@ -1,4 +1,4 @@
-"""What was planned is done: every user is there with one code, and every link leads where it led."""
+"""Apply carries out the plan: every user is there with one code, and every link leads where it led."""
 
 import asyncio
 
@@ -232,7 +232,7 @@ async def test_points_are_brought_once_whatever_is_imported_later(moving: Moving
 
 
 async def test_points_are_brought_while_points_are_switched_off(moving: Moving) -> None:
-    """What was earned is not earned now."""
+    """Points that were earned before are not earned again."""
     moving.world.flags.switch(Flag.POINTS_ENABLED, enabled=False)
 
     await moving.move_in(a_user("ada", points=5))

@@ -1,4 +1,4 @@
-"""The conflict table as it leaves: whoever did not keep a code is exported with who did, and why."""
+"""The export of conflicts: each user who lost a code, with the user who kept it, and the reason."""
 
 import pytest
 

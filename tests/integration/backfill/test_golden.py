@@ -56,7 +56,7 @@ FOUND = {
     # Several lines: the latest code, and the others as aliases.
     "many": "MANY1111",
     "loser": NEW,
-    # What was here stays.
+    # Existing rows stay.
     "claims-held": NEW,
     "known": "KNOWN111",
     "known-same": "SAMEHERE",
@@ -98,7 +98,7 @@ EDGES = {
     "by-here": ("claims-held", None),
     "cycle-b": ("cycle-a", None),
 }
-"""Who was invited by whom, with which code."""
+"""Invitees, inviters and codes."""
 BALANCES = {"old": 100, "known": 15, "many": 20, "profile": 1500}
 MALFORMED = {
     67: "the line is not UTF-8",

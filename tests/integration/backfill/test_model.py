@@ -28,7 +28,7 @@ def lines_of(chance: random.Random) -> Iterator[Line]:
 
 
 class Model:
-    """What a source comes to, by the rule."""
+    """The result of a source, by the rule."""
 
     def __init__(self, lines: Sequence[Line], held: Mapping[str, str], canonical: Mapping[str, str]) -> None:
         grouped: dict[str, list[tuple[datetime, int, str | None]]] = {}
@@ -47,7 +47,7 @@ class Model:
                 keepers.setdefault(claimed, user)
         self.users = set(grouped)
         self.owners = {**keepers, **held}
-        """Who each code belongs to in the end."""
+        """The user of each code in the end."""
         self.conflicts = {(code, user) for user, codes in claims.items() for code in codes if self.owners[code] != user}
         self.canonical = {
             user: canonical.get(user) or (codes[0] if codes and self.owners[codes[0]] == user else None)

@@ -79,7 +79,7 @@ async def test_of_several_lines_of_one_user_the_latest_code_is_canonical(moving:
 
 
 async def test_a_user_of_several_lines_came_on_the_first_day(moving: Moving) -> None:
-    """Who was there first is asked of the user, not of the line that brings the code."""
+    """The time of the user decides who was first, and not the time of the line with the code."""
     await moving.plan(a_user("ada", None, day=1), a_user("ada", "SAME1111", day=9), a_user("ben", "SAME1111", day=5))
 
     rows = await moving.rows("SELECT user_id, kept_by FROM tallystick.legacy_codes ORDER BY user_id")
@@ -134,7 +134,7 @@ async def test_the_same_source_is_the_same_plan_and_another_one_is_another(movin
 
     assert first == again
     assert first.plan_hash != other.plan_hash
-    # What was never applied makes room for the newer plan.
+    # A plan that was never applied is replaced by the newer one.
     assert await moving.rows("SELECT plan_hash FROM tallystick.backfill_runs") == [(other.plan_hash,)]
     assert await moving.rows("SELECT DISTINCT run FROM tallystick.legacy_users") == [(other.run,)]
 

@@ -66,7 +66,7 @@ def spoil(server: tuple[str, str], dsn: str) -> Spoil:
 
 @contextmanager
 def installed(environment: Mapping[str, str]) -> Iterator[Installation]:
-    """Install the service in an empty folder; what was started there ends, also where a start failed."""
+    """Install the service in an empty folder; its processes are ended, also after a failed start."""
     with database_folder() as folder:
         installation = Installation(folder, environment)
         try:

@@ -1,4 +1,4 @@
-"""What a server imports, and what it only has to install because Litestar asks for it."""
+"""The packages that a server imports, and those that it only installs because Litestar requires them."""
 
 import re
 

@@ -15,7 +15,7 @@ from tests.processes.installations import Installation
 from tests.processes.service import Process
 
 WALK = {"before": "{old}", "add": "{old} {new}", "switch": "{new} {old}", "drop": "{new}"}
-"""What every instance lists in each round."""
+"""The secrets of every instance in each round."""
 EMAIL, PASSWORD = "ada@example.org", "a good password"
 
 
@@ -42,7 +42,7 @@ def bearer_of(age: str, **more: object) -> dict[str, str]:
 
 
 class Held:
-    """What clients hold that an instance signed, sealed or stored, and how it is taken everywhere else."""
+    """Items of a client that an instance signed, sealed or stored, and the answers of the other instances to it."""
 
     def __init__(self, server: Process, label: str) -> None:
         with httpx2.Client(base_url=server.address, trust_env=False) as http:
@@ -62,7 +62,7 @@ class Held:
         return answer.content
 
     def statuses(self, server: Process) -> dict[str, list[int]]:
-        """Return how an instance answers whoever holds these."""
+        """Return the answers of an instance to the holder of these."""
         with httpx2.Client(base_url=server.address, trust_env=False) as http:
             got = {
                 "sessions": [http.get("/api/me", headers=each).status_code for each in self.sessions],

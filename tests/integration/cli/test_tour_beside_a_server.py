@@ -34,7 +34,7 @@ class Network(NamedTuple):
     """Where both servers listen."""
 
     prefix: Sequence[str]
-    """What a command begins with that runs there."""
+    """The beginning of a command that runs there."""
     opening: str
     default_port: int
     port_of_the_tour: int

@@ -67,7 +67,7 @@ async def test_a_data_directory_of_an_earlier_version_gets_both_logins_at_the_ne
     code = installation.code_of("ada", first)
     cluster = Cluster(installation.data)
     async with session(cluster.dsn("postgres", "postgres")) as superuser:
-        # What an earlier version left: one login, with the superuser's password.
+        # The state of an earlier version: one login, with the superuser's password.
         await superuser.execute(f"ALTER ROLE {OWNER} PASSWORD '{cluster.password}'")
         await superuser.execute(f"ALTER ROLE {SERVICE} RENAME TO unknown_to_earlier_versions")
     assert first.end() == 0

@@ -30,7 +30,7 @@ EVENTS = {"award": "manual_reward", "completion": "rating_slip"}
 
 
 class Shop:
-    """What is bought, redeemed, given and played, and how often that took effect."""
+    """Purchases, redemptions, grants and slips, and how often each took effect."""
 
     def __init__(self, world: World, reward: Reward, invite: Invite, slips: dict[str, Slip]) -> None:
         self._world, self._reward, self._invite, self._slips = world, reward, invite, slips

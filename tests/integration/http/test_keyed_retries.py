@@ -1,4 +1,4 @@
-"""Keyed retries across instances and secrets: whoever repeats a request gets its first answer."""
+"""Keyed retries across instances and secrets: a repeated request gets its first answer."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What an operator learns of a 503: its cause in the log line and in a metric; the caller does not learn it."""
+"""The cause of a 503 is in the log line and in a metric for the operator; the caller does not learn it."""
 
 import io
 import json
@@ -30,7 +30,7 @@ BEGIN
 END $$;
 CREATE TRIGGER no_space BEFORE INSERT ON tallystick.users FOR EACH STATEMENT EXECUTE FUNCTION tallystick.no_space();
 """
-"""What a full disk makes the server say, said by a trigger: nothing but a mount of one's own really fills up."""
+"""The error of a full disk, raised by a trigger: only a mount of its own could really fill up."""
 
 
 @asynccontextmanager

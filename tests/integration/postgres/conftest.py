@@ -68,7 +68,7 @@ def cluster(cluster_folder: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def bare_server(cluster_folder: Path) -> Iterator[Cluster]:
-    """Return a running cluster that was provided with nothing: whoever uses it empties it afterwards."""
+    """Return a running cluster without roles and schema; each test that uses it empties it afterwards."""
     cluster = Cluster(cluster_folder, options={"fsync": "off"})  # databases come and go
     try:
         cluster.start()

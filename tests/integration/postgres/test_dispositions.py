@@ -23,7 +23,7 @@ WHOSE = {
 }
 """The column that says whose a row is, in the tables of which deletion takes something."""
 NAMED_BY = {"clicked_codes": "LEGACY11"}
-"""What names the user in the tables that hold no id of theirs."""
+"""Values that name the user in tables without the user's id."""
 TAGS = {
     "Leaver.Mail@tagged.example",
     "leaver.mail@tagged.example",
@@ -70,7 +70,7 @@ INSERT INTO clicked_codes (code, clicked_at) VALUES ('LEGACY11', now());
 INSERT INTO metadata_mirror (user_id, code, mirrored_at) VALUES ('{USER}', 'LEGACY11', now());
 INSERT INTO flags (name, enabled, updated_at, updated_by) VALUES ('webhook_enabled', true, now(), '{USER}');
 """
-"""What a backfill and an administrator's work leave."""
+"""The rows that a backfill and an administrator leave."""
 
 
 async def fill(world: World, reader: Session) -> None:

@@ -1,4 +1,4 @@
-"""What an earlier start, an earlier version or a power cut left in the embedded server's directory."""
+"""Files that an earlier start, an earlier version or a power cut left in the embedded server's directory."""
 
 import shutil
 import subprocess

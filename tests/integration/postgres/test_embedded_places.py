@@ -144,7 +144,7 @@ class TestSockets:
         assert Cluster(Path("/srv/tallystick")).socket_folder == Path("/srv/tallystick/run")
 
     def test_a_folder_that_somebody_opened_to_others_is_not_used_for_the_socket(self, deep: Cluster) -> None:
-        """Its name under the temporary folder can be guessed: whoever made it first could stand in for the server."""
+        """Its name under the temporary folder can be guessed: a process that creates it first could pose as it."""
         deep.socket_folder.mkdir()
         deep.socket_folder.chmod(0o777)
 
@@ -185,7 +185,7 @@ class TestIdentities:
 
 
 class TestAnotherUser:
-    """What root falls back to where namespaces are forbidden; an ordinary user runs the same as themselves."""
+    """The fallback of root without namespaces; an ordinary user runs the server as themselves."""
 
     @pytest.fixture(autouse=True)
     def forbidden(self, programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ BREAKING: Mapping[str, str] = {
     f"{REWARD} ('r3', 'c', 'A word', 5, true, now())",
     "referrals_are_edges": f"{USER} ('a', now(), NULL, 1)",
 }
-"""What a superuser has to do, past every constraint, to break each promise and no other."""
+"""Statements of a superuser, past every constraint, that break each promise and no other."""
 COUNTED: Mapping[str, int] = {
     "living_codes_resolve": 2,
     "one_inviter_no_cycle": 2,

@@ -53,7 +53,7 @@ ASKED: Mapping[tuple[str, str], tuple[str, set[str]]] = {
     ("metadata_mirror", "erase"): (KEYS, {"metadata_mirror_pkey"}),
     ("clicks", "keep"): (f"{CODES}, now()", {"referral_codes_pkey", "legacy_codes_one_keeper"}),
 }
-"""What each statement is asked, and the indexes that it has to find it by."""
+"""The arguments of each statement, and the indexes that it has to use."""
 SMALL = {"backfill_runs"}
 """Tables of a few rows, which may be read whole."""
 

@@ -34,7 +34,7 @@ EXPECTED = {
 
 
 class Wallets(RuleBasedStateMachine):
-    """What users do with credits, rewards, invites and codes."""
+    """Commands of users with credits, rewards, invites and codes."""
 
     rewards: Bundle[Reward] = Bundle("rewards")
     invites: Bundle[Invite] = Bundle("invites")

@@ -36,7 +36,7 @@ EXPECTED = {
 
 
 class Points(RuleBasedStateMachine):
-    """What players, staff and time do to points."""
+    """Commands of players and staff, and the passing of time, on points."""
 
     slips: Bundle[Slip] = Bundle("slips")
 

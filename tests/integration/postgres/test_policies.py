@@ -1,4 +1,4 @@
-"""What the schema is made of: guarded tables, policies for the service alone, and nothing that goes round them."""
+"""The schema has guarded tables, policies for the service alone, and no objects that bypass them."""
 
 from tests.integration.postgres.sessions import Session
 

@@ -1,4 +1,4 @@
-"""What a fresh server is given before it is migrated."""
+"""Provisioning of a fresh server, before it is migrated."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -79,7 +79,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     },
     "webhook_deliveries": frozenset({"SELECT", "INSERT", "DELETE"}),
 }
-"""What the service may do to each table; nobody else may do anything. A new table needs a line here and in ROWS."""
+"""The rights of the service on each table; no other role has any right. A new table needs a line here and in ROWS."""
 
 ROWS: Mapping[str, str] = {
     "users": "(user_id, created_at) VALUES ('user{n}', now())",

@@ -72,7 +72,7 @@ BY_THE_OWNER = {
         ],
     ),
 }
-"""What the owner lends the service and takes back, and the statements that need it."""
+"""The rights that the owner grants the service for a while, and the statements that need them."""
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)

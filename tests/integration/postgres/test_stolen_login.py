@@ -1,4 +1,4 @@
-"""What somebody with the login of the service can do, act by act: `docs/security-model.md` says the same."""
+"""The acts that are possible with the login of the service, one by one: `docs/security-model.md` says the same."""
 
 from collections.abc import AsyncIterator
 
@@ -101,5 +101,5 @@ async def test_the_database_refuses(thief: Session, act: str) -> None:
 
 @pytest.mark.parametrize("act", POSSIBLE)
 async def test_the_database_does_not_refuse(thief: Session, act: str) -> None:
-    """What changes here has to be said in the documentation, too."""
+    """A change here belongs into the documentation, too."""
     await tried(thief, POSSIBLE[act])

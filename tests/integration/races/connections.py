@@ -13,7 +13,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 class Answer(NamedTuple):
-    """What came back, whole."""
+    """A complete answer."""
 
     status: int
     body: dict[str, Any]

@@ -25,7 +25,7 @@ WORKERS = 8
 ROUNDS = 5
 PLAYERS = [f"player-{number}" for number in range(10)]
 HOUR = 525
-"""What an hour of play earns."""
+"""The points of an hour of play."""
 
 
 def workers(database: Database, count: int) -> list[World]:

@@ -1,4 +1,4 @@
-"""Two instances at the line: what one user may hold is never passed, whoever commits first."""
+"""Two instances at the bound: no order of commits exceeds it."""
 
 import asyncio
 from collections import Counter

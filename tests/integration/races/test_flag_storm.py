@@ -38,7 +38,7 @@ MET = {
     *("link pending", "link there", "delivery done", "delivery WEBHOOK_DISABLED"),
     *("slip done", "slip PARTIAL_COMPLETION", "award done", "award POINTS_DISABLED"),
 }
-"""What has to have happened where the flags made a difference."""
+"""Outcomes that must occur if the flags made a difference."""
 FREE = [flag for flag in Flag if flag not in LOCKED]
 
 

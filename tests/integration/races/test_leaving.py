@@ -1,4 +1,4 @@
-"""Deletions that meet requests under way: nothing of who left stays, whoever commits first."""
+"""Deletions during running requests: in every order of commits, no row of the deleted user stays."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

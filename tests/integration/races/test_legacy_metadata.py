@@ -230,7 +230,7 @@ async def test_batches_that_bring_users_along_beside_others_queue_instead_of_dea
         if number % 2:
             await world.imported(f"user{number:02}", f"1000{number:02}")
     users = [f"user{number:02}" for number in range(12)]
-    # Whoever locked those who are brought along first, and the others behind them, would be in the other one's way.
+    # A transaction that locked imported users first and the others afterwards would deadlock with the other one.
     batches = [
         [world.mint_command(user) for user in users],
         [world.mint_command(user) for user in users[:7] if user != "user01"],

@@ -1,4 +1,4 @@
-"""What an operator reads when the database cannot be reached: the server's own words and advice, without secrets."""
+"""Messages for operators when the database cannot be reached: the server's own words and advice, without secrets."""
 
 import re
 import ssl

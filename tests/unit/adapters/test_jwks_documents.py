@@ -1,4 +1,4 @@
-"""What a document of published keys may hold, and which of it signs."""
+"""Documents of published keys: which members are allowed, and which keys are used."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What providers' bodies are read as: nothing is believed that they do not say."""
+"""Reading of providers' bodies: no value is assumed that a body does not contain."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

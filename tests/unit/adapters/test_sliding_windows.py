@@ -82,7 +82,7 @@ async def test_limits_of_two_lengths_do_not_mix() -> None:
     second = await callers.allowed(5)
     callers.clock.move(timedelta(seconds=2))
 
-    # What one limit refuses counts for the other: who hammers waits for longer.
+    # A request that one limit refuses counts for the other, so that a flood waits for longer.
     assert (first, second, await callers.allowed(5)) == (2, 2, 2)
     callers.clock.move(timedelta(seconds=2))
     assert await callers.allowed(5) == 0

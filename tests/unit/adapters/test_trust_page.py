@@ -1,4 +1,4 @@
-"""What proves what is said in one table, and the page says the same."""
+"""The proof of each field is in one table, and the page says the same."""
 
 from tallystick.adapters.webhooks.trust import TRUST
 from tests.pages.trust import BEGIN, END, PAGE, render, written

@@ -110,14 +110,14 @@ class FakeSource(LegacySource):
 
 
 class Tables:
-    """What the database holds."""
+    """The tables of the database."""
 
     def __init__(self, *runs: Run) -> None:
         self.runs = {run.run: run for run in runs}
         self.chunks: dict[tuple[int, Phase, int], Tally] = {}
         self.reports: list[VerificationReport] = []
         self.work: list[str] = []
-        """What chunks did, in its order."""
+        """The work of chunks, in its order."""
 
 
 class MemoryBackfill(
@@ -140,7 +140,7 @@ class MemoryBackfill(
         self.command: asyncio.Task[object] | None = None
         self._recorded = 0
         self.log: list[str] = []
-        """What was done outside of transactions."""
+        """Work outside of transactions."""
         self.codeless: list[CodelessUser] = []
         self.taken: set[Code] = set()
         self.follower: Run | None = None

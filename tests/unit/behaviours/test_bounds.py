@@ -1,4 +1,4 @@
-"""What one user may hold: accepted up to the bound, refused beyond it with its name, and never dropped."""
+"""Bounds of one user: accepted up to the bound, refused beyond it with its name, and never dropped."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What leaves by an export: every row of a kind once, in the order of its key."""
+"""Exports: every row of a kind once, in the order of its key."""
 
 from typing import get_args
 

@@ -138,7 +138,7 @@ FIELDS: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {
     ("POST", "/api/invites/redeem", "code"): ({}, NOT_TEXT),
     ("POST", "/api/invites/validate", "code"): ({}, NOT_TEXT),
 }
-"""What a route needs, and every value of one field that is refused."""
+"""A valid body of a route, and every value of one field that is refused."""
 
 
 class TestBadValues:

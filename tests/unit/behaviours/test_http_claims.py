@@ -1,4 +1,4 @@
-"""What a provider did not prove takes nothing from anybody: every provider, claim and way of not proving it."""
+"""An unproven claim is never taken from its holder: every provider, claim and way of not proving it."""
 
 from itertools import count
 from typing import Any

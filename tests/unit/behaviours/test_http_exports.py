@@ -1,4 +1,4 @@
-"""The route of exports, as whoever takes the data elsewhere sees it."""
+"""The route of exports, as its caller sees it."""
 
 import csv
 import io

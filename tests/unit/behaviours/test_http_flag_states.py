@@ -65,7 +65,7 @@ class Script:
         assert (first["alias"] != "") is ensures
         assert second["alias"] == first["referral_code"]
         shown = (await ada.get("/api/my-referral-link")).json()["referral_code"]
-        # What the legacy field shows follows a little later.
+        # The legacy field follows a little later.
         is_late = self._state[Flag.LEGACY_FALLBACK_ENABLED] and not self._state[Flag.TABLE_AS_SOT]
         late = {first["referral_code"]} if is_late else set()
         assert shown in {second["referral_code"], *late}

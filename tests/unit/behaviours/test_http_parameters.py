@@ -18,7 +18,7 @@ HOSTILE = {
     "a quote": "%27",
 }
 NO_SEGMENT = {"a slash": "%2F", "empty": "", "dots": "..", "escaped dots": "%2E%2E"}
-"""What some paths end in another route with, or in none."""
+"""Values with which some paths lead to another route, or to none."""
 KNOWN_BAD = {
     "limit": ["x", "", "1.5", "0x1", "%00", "%2B5"],
     "cursor": ["x", "AAAA", "%00", "%FF"],

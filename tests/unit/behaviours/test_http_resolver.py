@@ -1,4 +1,4 @@
-"""What anybody learns from the resolver: whether a code is valid, and nothing else."""
+"""The resolver reveals whether a code is valid, and nothing else."""
 
 from tests.http.services import Caller
 from tests.unit.behaviours.test_http_referrals import code_of

@@ -1,4 +1,4 @@
-"""What an inviter earns."""
+"""The points of an inviter."""
 
 import pytest
 

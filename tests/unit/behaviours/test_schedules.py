@@ -1,4 +1,4 @@
-"""Who does what is scheduled: one at a time, once each time that it is due."""
+"""Scheduled work is done by one instance at a time, once each time that it is due."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""How sessions start and end, whoever ends them, and how a password is changed."""
+"""How sessions start and end, and how a password is changed."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a unit of work promises on every backend."""
+"""The promises of a unit of work on every backend."""
 
 import pytest
 

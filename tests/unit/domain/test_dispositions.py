@@ -1,4 +1,4 @@
-"""What becomes of a deleted user's columns is said in one place, and the page says the same."""
+"""The disposition of each column is in one table, and the page says the same."""
 
 from pathlib import Path
 

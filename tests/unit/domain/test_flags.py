@@ -1,4 +1,4 @@
-"""What is said about each flag."""
+"""The description of each flag."""
 
 from datetime import UTC, datetime
 

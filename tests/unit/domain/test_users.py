@@ -1,4 +1,4 @@
-"""What can name a user, an address, and text that is fit to be kept."""
+"""Valid user ids and addresses, and texts that may be stored."""
 
 import pytest
 

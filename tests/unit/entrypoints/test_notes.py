@@ -1,4 +1,4 @@
-"""What `tallystick serve --workers 2` and `tallystick check` say of a set-up that only its operator can judge."""
+"""The notes of `tallystick serve --workers 2` and `tallystick check` on set-ups that only an operator can judge."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may do what: every route of the document by nobody, two users, staff and a deleted user."""
+"""Authorisation: every route of the document by nobody, two users, staff and a deleted user."""
 
 from typing import Any
 

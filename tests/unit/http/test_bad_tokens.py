@@ -1,4 +1,4 @@
-"""Bad bearer tokens: forged, mistaken for others, broken, or sent in another way; whoever sends one learns nothing."""
+"""Bad bearer tokens: forged, mistaken for others, broken, or sent in another way; the sender learns nothing."""
 
 import json
 from collections.abc import AsyncIterator, Callable

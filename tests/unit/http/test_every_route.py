@@ -1,4 +1,4 @@
-"""What holds on every route of the document: methods, codings, pages of other origins, cookies of other sites."""
+"""Rules of every route of the document: methods, codings, pages of other origins, cookies of other sites."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What is used of Litestar and uvicorn beyond their documentation still is as it was."""
+"""The undocumented parts of Litestar and uvicorn that are used here are unchanged."""
 
 import asyncio
 import inspect
@@ -79,7 +79,7 @@ async def test_a_body_is_kept_for_every_request_object_over_the_same_scope() -> 
 
 
 class TestUvicorn:
-    """What the behaviours in test_protocol.py rest on, so that a changed part is named."""
+    """The parts that test_protocol.py depends on, so that a changed part is named."""
 
     @pytest.fixture
     async def connection(self) -> UvicornConnection:

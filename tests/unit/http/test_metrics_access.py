@@ -1,4 +1,4 @@
-"""Who may read the measurements, and what a linter of Prometheus says of them."""
+"""Access to the metrics, and the findings of Prometheus' linter."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What a question to the resolver costs and carries: the same for every code, whoever asked before."""
+"""The cost and the content of a look-up: the same for every code and after every other caller."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager

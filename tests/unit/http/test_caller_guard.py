@@ -1,4 +1,4 @@
-"""What every route asks before it reads a body: the caller, the limit, the permission."""
+"""Every route checks caller, limit and permission before it reads a body."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rings that are built at once: whoever comes last is refused, however many take part."""
+"""Cycles that are built at the same time: the last edge is refused, for any number of users."""
 
 import asyncio
 from collections import Counter
