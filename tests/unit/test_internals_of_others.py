@@ -59,8 +59,9 @@ def test_no_file_reads_a_private_name_that_it_does_not_define() -> None:
     foreign = [
         f"{file}: {ast.unparse(node)}"
         for file, tree in sources()
+        for own in [own_names(tree)]
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own_names(tree)
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own
     ]
 
     assert foreign == []

@@ -1,7 +1,11 @@
 """The lock files: what a server needs, what builds the package, and what tests and checks add."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 BOTH = """
@@ -27,3 +31,29 @@ def test_tests_and_checks_add_to_what_a_server_needs_and_change_nothing_of_it() 
 
 def test_a_server_installs_no_tool_of_tests_or_checks() -> None:
     assert not {"mypy", "pytest", "ruff", "schemathesis", "testcontainers", "twine"} & pins("runtime").keys()
+
+
+def recipes(target: str) -> str:
+    """Return the commands of a target in a checkout where nothing is made yet."""
+    # The tests may run below a `make` of their own, which passes its options and variables on.
+    environment = {"PATH": os.environ["PATH"]}
+    command = ["make", "--dry-run", "--always-make", target]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_server_is_started_without_what_tests_and_checks_need() -> None:
+    assert "requirements/runtime.txt" in recipes("run")
+    assert "requirements/dev.txt" not in recipes("run")
+
+
+@pytest.mark.parametrize("target", ["test", "unit", "check", "bench", "install"])
+def test_what_tests_checks_and_measures_installs_it_all(target: str) -> None:
+    made = recipes(target)
+
+    assert made.index("requirements/runtime.txt") < made.index("requirements/dev.txt")
+
+
+def test_the_environment_is_never_cleared_under_a_running_server() -> None:
+    clears = [line for line in recipes("test").splitlines() if "--clear" in line]
+
+    assert clears == ["test -x .venv/bin/python || python3 -m venv --clear .venv"]
