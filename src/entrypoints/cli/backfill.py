@@ -1,28 +1,18 @@
 """`tallystick backfill`: move in with users, codes, referrals and points from elsewhere, and prove it."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import TypeVar
+from collections.abc import Callable
 
-import asyncpg
 import rich_click as click
 
 from tallystick.adapters.legacy.files import FileFormat
 from tallystick.adapters.legacy.opening import kind_of, open_source
 from tallystick.adapters.legacy.sources import read_mapping
-from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatabase
-from tallystick.adapters.system import SystemClock, SystemRandomness
-from tallystick.application.backfill import ApplyBackfill
 from tallystick.application.backfill_chunks import check_source, find_run, tally_of
-from tallystick.application.backfill_planning import DuplicatesUnresolved, NothingReadable, PlanBackfill
+from tallystick.application.backfill_planning import DuplicatesUnresolved, NothingReadable
 from tallystick.application.backfill_ports import BackfillRefused, MalformedLines
-from tallystick.application.backfill_rollback import RollBackBackfill
-from tallystick.application.backfill_verification import VerifyBackfill
-from tallystick.application.transactions import TransactionAborted
 from tallystick.domain.backfill import Options, Phase, ReferredBy, Run, Tally, VerificationReport
-from tallystick.domain.codes import Code, CodesExhausted, draw_candidates
 from tallystick.domain.legacy import ABSENT_WORDS
-from tallystick.domain.legacy_sources import LegacySource, SourceError
+from tallystick.domain.legacy_sources import LegacySource
 from tallystick.entrypoints.cli.backfill_reports import (
     show_applied,
     show_contests,
@@ -32,16 +22,10 @@ from tallystick.entrypoints.cli.backfill_reports import (
     show_runs,
     show_verification,
 )
-from tallystick.entrypoints.cli.database import database_of, migrated_database
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.progress import shown
-from tallystick.entrypoints.cli.terminal import ERR, INTERRUPTED, NO, WRONG, confirm, refuse, settings_or_exit
-from tallystick.entrypoints.settings import Settings
-
-T = TypeVar("T")
-
-UNRESOLVED = 3
-"""Duplicates cannot be resolved by the rule."""
-_ERRORS = (BackfillRefused, SourceError, CodesExhausted, TransactionAborted, asyncpg.InterfaceError)
+from tallystick.entrypoints.cli.session import Session, run
+from tallystick.entrypoints.cli.terminal import ERR, confirm, refuse
 
 _plan = click.option("--plan", "plan_hash", required=True, metavar="HASH", help="The plan's hash, or its beginning.")
 _elsewhere = click.option(
@@ -124,31 +108,30 @@ def plan(
     try:
         names = read_mapping(pairs)
     except ValueError as error:
-        refuse(f"--map {error}", WRONG)
+        refuse(f"--map {error}", ExitStatus.WRONG)
     kind = kind_of(source, file_format)
     if kind == "supabase" and (pairs or file_format is not None):
-        refuse("--map and --format are for files; of auth.users the columns are known", WRONG)
+        refuse("--map and --format are for files; the columns of auth.users are known", ExitStatus.WRONG)
     differing = {str(ours): theirs for ours, theirs in names.items() if ours != theirs}
     words = [word for word in absent_words if word.strip()] if absent_words else list(ABSENT_WORDS)
     options = Options(kind, differing, metadata_field, referred_by, chunk, words)
     opened = open_source(source, options)
 
-    async def work(settings: Settings) -> tuple[Run, MalformedLines]:
-        database = PostgresBackfillDatabase(settings.direct_url)
+    async def plan_source(session: Session) -> tuple[Run, MalformedLines]:
         with shown("planning", 1.0) as show:
-            run = await PlanBackfill(database, SystemClock())(opened, options, show)
-        async with database.session() as session, session.reading() as stores:
-            return run, await stores.runs.malformed(run)
+            planned = await session.plan_backfill(opened, options, show)
+        async with session.backfills.session() as backfills, backfills.reading() as stores:
+            return planned, await stores.runs.malformed(planned)
 
     try:
-        run, malformed = _run(work)
+        planned, malformed = run(plan_source)
     except DuplicatesUnresolved as error:
         show_contests(error, as_json=as_json)
-        raise SystemExit(UNRESOLVED) from None
+        raise SystemExit(ExitStatus.UNDECIDED) from None
     except NothingReadable as error:
         show_nothing_readable(error, as_json=as_json)
-        raise SystemExit(NO) from None
-    show_plan(run, malformed, as_json=as_json)
+        raise SystemExit(ExitStatus.NO) from None
+    show_plan(planned, malformed, as_json=as_json)
 
 
 @backfill.command()
@@ -172,28 +155,27 @@ def apply(
     Refused where the source has changed since, and where lines could not be read, unless they may be skipped.
     """
 
-    async def work(settings: Settings) -> tuple[Run, Tally, MalformedLines]:
-        database = PostgresBackfillDatabase(settings.direct_url)
-        async with database.session() as session, session.reading() as stores:
-            run = await find_run(stores.runs, plan_hash)
-            skipped = await stores.runs.malformed(run)
-        _ask(yes, f"Move {run.plan.users} users into {database_of(settings)}?")
-        if run.plan.malformed and not skip_malformed and run.state != "applied":
+    async def apply_plan(session: Session) -> tuple[Run, Tally, MalformedLines]:
+        async with session.backfills.session() as backfills, backfills.reading() as stores:
+            planned = await find_run(stores.runs, plan_hash)
+            skipped = await stores.runs.malformed(planned)
+        _ask(yes, f"Move {planned.plan.users} users into {session.database_name}?")
+        is_applied = planned.state == "applied"
+        if planned.plan.malformed and not skip_malformed and not is_applied:
             first, reason = skipped.first[0]
             raise BackfillRefused(
-                f"{run.plan.malformed} lines cannot be read, the first is line {first} ({reason}); "
+                f"{planned.plan.malformed} lines cannot be read, the first is line {first} ({reason}); "
                 "mend them and plan again, or go on without them by --skip-malformed"
             )
-        if run.state != "applied":
+        if not is_applied:
             with shown("reading the source once more", 1.0) as show:
-                await check_source(run, _source_of(run, elsewhere), show)
-        apply_backfill = ApplyBackfill(database, SystemClock(), _draw, settings.tiers, settings.referral_rules)
-        with shown("moving in", len(run.phases) * run.plan.users, unit="users") as show:
-            await apply_backfill(run, connections=connections, report=_counting(show))
-        async with database.session() as session, session.reading() as stores:
-            return await find_run(stores.runs, run.plan_hash), await tally_of(stores, run), skipped
+                await check_source(planned, _source_of(planned, elsewhere), show)
+        with shown("moving in", len(planned.phases) * planned.plan.users, unit="users") as show:
+            await session.apply_backfill(planned, connections=connections, report=_counting(show))
+        async with session.backfills.session() as backfills, backfills.reading() as stores:
+            return await find_run(stores.runs, planned.plan_hash), await tally_of(stores, planned), skipped
 
-    show_applied(*_run(work), as_json=as_json)
+    show_applied(*run(apply_plan), as_json=as_json)
 
 
 @backfill.command()
@@ -207,17 +189,16 @@ def verify(plan_hash: str, elsewhere: str | None, yes: bool, as_json: bool) -> N
     The report is kept with the run. Exits with 1 where a promise is broken.
     """
 
-    async def work(settings: Settings) -> VerificationReport:
-        database = PostgresBackfillDatabase(settings.direct_url)
-        async with database.session() as session, session.reading() as stores:
-            run = await find_run(stores.runs, plan_hash)
+    async def verify_plan(session: Session) -> VerificationReport:
+        async with session.backfills.session() as backfills, backfills.reading() as stores:
+            applied = await find_run(stores.runs, plan_hash)
         with shown("verifying", 1.0) as show:
-            return await VerifyBackfill(database, SystemClock())(run, _source_of(run, elsewhere), show)
+            return await session.verify_backfill(applied, _source_of(applied, elsewhere), show)
 
-    report = _run(work)
+    report = run(verify_plan)
     show_verification(report, as_json=as_json)
     if not report.holds:
-        raise SystemExit(NO)
+        raise SystemExit(ExitStatus.NO)
 
 
 @backfill.command()
@@ -231,20 +212,17 @@ def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
     added to stay. What was taken back can be planned again.
     """
 
-    async def work(settings: Settings) -> tuple[Run, Tally]:
-        database = PostgresBackfillDatabase(settings.direct_url)
-        async with database.session() as session, session.reading() as stores:
-            run = await find_run(stores.runs, plan_hash)
-        _ask(
-            yes,
-            f"Take the {run.plan.users} users of plan {run.plan_hash[:12]} out of {database_of(settings)}?",
-        )
-        with shown("rolling back", 2 * run.plan.users, unit="users") as show:
-            await RollBackBackfill(database, SystemClock(), _draw)(run, report=_counting(show))
-        async with database.session() as session, session.reading() as stores:
-            return await find_run(stores.runs, run.plan_hash), await tally_of(stores, run, ["rollback"])
+    async def roll_back(session: Session) -> tuple[Run, Tally]:
+        async with session.backfills.session() as backfills, backfills.reading() as stores:
+            applied = await find_run(stores.runs, plan_hash)
+        users, short_hash = applied.plan.users, applied.plan_hash[:12]
+        _ask(yes, f"Take the {users} users of plan {short_hash} out of {session.database_name}?")
+        with shown("rolling back", 2 * users, unit="users") as show:
+            await session.roll_back_backfill(applied, report=_counting(show))
+        async with session.backfills.session() as backfills, backfills.reading() as stores:
+            return await find_run(stores.runs, applied.plan_hash), await tally_of(stores, applied, ["rollback"])
 
-    show_rolled_back(*_run(work), as_json=as_json)
+    show_rolled_back(*run(roll_back), as_json=as_json)
 
 
 @backfill.command()
@@ -254,34 +232,16 @@ def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
 def status(plan_hash: str | None, yes: bool, as_json: bool) -> None:  # noqa: ARG001  it changes nothing
     """List the plans, and how far each has come."""
 
-    async def work(settings: Settings) -> list[tuple[Run, Tally, Tally]]:
-        database = PostgresBackfillDatabase(settings.direct_url)
-        async with database.session() as session, session.reading() as stores:
+    async def read(session: Session) -> list[tuple[Run, Tally, Tally]]:
+        async with session.backfills.session() as backfills, backfills.reading() as stores:
             runs = [await find_run(stores.runs, plan_hash)] if plan_hash is not None else await stores.runs.all()
-            return [(run, await tally_of(stores, run), await tally_of(stores, run, ["rollback"])) for run in runs]
+            return [(each, await tally_of(stores, each), await tally_of(stores, each, ["rollback"])) for each in runs]
 
-    show_runs(_run(work), as_json=as_json)
-
-
-def _run(work: Callable[[Settings], Coroutine[None, None, T]]) -> T:
-    """Do it on the database of the settings; foreseen errors end the program with a sentence."""
-    settings = settings_or_exit()
-    try:
-        with migrated_database(settings, *_ERRORS) as connected:
-            return asyncio.run(work(connected))
-    except KeyboardInterrupt:
-        refuse("stopped; what is done stays done, and the same command goes on from there", INTERRUPTED)
+    show_runs(run(read), as_json=as_json)
 
 
-def _source_of(run: Run, elsewhere: str | None) -> LegacySource:
-    return open_source(elsewhere or run.plan.source, run.plan.options)
-
-
-def _draw() -> tuple[Code, ...]:
-    return draw_candidates(_RANDOMNESS.bytes)
-
-
-_RANDOMNESS = SystemRandomness()
+def _source_of(planned: Run, elsewhere: str | None) -> LegacySource:
+    return open_source(elsewhere or planned.plan.source, planned.plan.options)
 
 
 def _counting(show: Callable[[float], None]) -> Callable[[Phase, int, Tally], None]:
@@ -298,4 +258,4 @@ def _counting(show: Callable[[float], None]) -> Callable[[Phase, int, Tally], No
 def _ask(is_sure: bool, question: str) -> None:
     if not is_sure and not confirm(question):
         ERR.print("nothing was changed")
-        raise SystemExit(NO)
+        raise SystemExit(ExitStatus.NO)

@@ -10,24 +10,17 @@ from rich.table import Table
 
 from tallystick.adapters.identity.jwks import JwksUnavailable, fetch_keys
 from tallystick.adapters.postgres.contract.database_contract import DatabaseContract
-from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Migrator
 from tallystick.adapters.rate_limits.limiter import storage_fault
 from tallystick.adapters.system import SystemClock
 from tallystick.application.readiness import Fault, Topic
-from tallystick.entrypoints.cli.embedded import FORESEEN, running_database
+from tallystick.entrypoints.cli.embedded import running_database
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.notes import notes
-from tallystick.entrypoints.cli.terminal import (
-    ERR,
-    NO,
-    WRONG,
-    named_errors,
-    refuse,
-    say_json,
-    say_table,
-    settings_or_exit,
-)
-from tallystick.entrypoints.settings import Settings, SettingsError, require_secrets, variable
+from tallystick.entrypoints.cli.session import pool_of
+from tallystick.entrypoints.cli.terminal import ERR, refuse, say_json, say_table
+from tallystick.entrypoints.settings import Settings, load, require_secrets, variable
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -46,13 +39,10 @@ def check(as_json: bool) -> None:
     Settings, connection, durability of the server, roles and logins, time-outs that a pooler drops, clocks, schema, the
     owner's login, the identity provider's keys, and the storage of rate limits. Exits with 1 where one is not right.
     """
-    settings = settings_or_exit()
-    try:
-        if not settings.is_embedded:
-            require_secrets(settings)
-    except SettingsError as error:
-        refuse(str(error), WRONG)
-    with named_errors(*FORESEEN), running_database(settings) as connected:
+    settings = load()
+    if not settings.is_embedded:
+        require_secrets(settings)
+    with running_database(settings) as connected:
         faults = asyncio.run(_faults(connected))
     rows = list(_rows(faults, list(notes(settings))))
     if as_json:
@@ -61,7 +51,7 @@ def check(as_json: bool) -> None:
     else:
         _show(rows)
     if faults:
-        raise SystemExit(NO)
+        raise SystemExit(ExitStatus.NO)
 
 
 async def refuse_unsafe(settings: Settings) -> None:
@@ -78,8 +68,7 @@ async def refuse_unsafe(settings: Settings) -> None:
 
 
 async def _of_the_database(settings: Settings) -> list[Fault]:
-    pool = PoolSettings(size=2, cache_statements=settings.cache_statements == "on")
-    database = Database(settings.database_url or "", pool)
+    database = Database(settings.database_url or "", pool_of(settings))
     await database.open()
     try:
         accepts = settings.single_login == "accept"

@@ -6,20 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import asyncpg
 import msgspec
 
 from tallystick.adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, has_cluster
 from tallystick.adapters.embedded.logins import Logins, known, provided
-from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
-from tallystick.adapters.postgres.connecting import Unreachable
-from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.entrypoints.cli.data_directory import missing
 from tallystick.entrypoints.settings import Settings
-
-FORESEEN = (ClusterError, NoUnprivilegedUser, MigrationRefused, Unreachable, OSError, asyncpg.PostgresError)
-"""What may go wrong with the database of a command."""
 
 _LOOK_SECONDS = 0.5
 

@@ -1,6 +1,5 @@
 """`tallystick export`: every row of a kind, for whoever takes the data elsewhere."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,20 +8,16 @@ from typing import BinaryIO, get_args
 import rich_click as click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tallystick.adapters.system import SystemRandomness
-from tallystick.application.exports import ReadExport
-from tallystick.application.reads import Reads
 from tallystick.domain.exports import ExportKind
-from tallystick.domain.refusals import Overloaded
-from tallystick.entrypoints.cli.database import migrated_database, service_transactions
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.outputs import opened, place_of
-from tallystick.entrypoints.cli.terminal import ERR, NO, WRONG, refuse, say_json, settings_or_exit
+from tallystick.entrypoints.cli.session import Session, run
+from tallystick.entrypoints.cli.terminal import ERR, refuse, say_json
 from tallystick.entrypoints.renderings import FORMATS, Format, Rendering
-from tallystick.entrypoints.settings import Settings
 
-_Report = Callable[[int], None]
+_Show = Callable[[int], None]
 
-_REPORT_EVERY = 100_000
+_LINE_EVERY_ROWS = 100_000
 _PATIENCE_SECONDS = 60.0
 
 
@@ -51,42 +46,43 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
     a spreadsheet takes codes such as 0012E34 for numbers, and reasons that begin with = for formulas, unless it is set
     to import text.
     """
-    settings = settings_or_exit()
     place = place_of(output, is_to_replace=force)
     if place is None and as_json:
-        refuse("--json needs --output with a file: standard output is where the rows go", WRONG)
-    with migrated_database(settings, Overloaded) as connected:
-        try:
-            with opened(place, is_to_replace=force) as file:
-                # At a terminal that shows the rows themselves there is no room for more.
-                is_live = ERR.is_terminal and not file.isatty()
-                rows = asyncio.run(_write(connected, kind, Rendering(kind, form), file, is_live=is_live))
-        except BrokenPipeError:
-            raise SystemExit(NO) from None
+        refuse("--json needs --output with a file: standard output is where the rows go", ExitStatus.WRONG)
+
+    async def write(session: Session) -> int:
+        with opened(place, is_to_replace=force) as file:
+            # At a terminal that shows the rows themselves there is no room for more.
+            is_live = ERR.is_terminal and not file.isatty()
+            return await _write(session, kind, Rendering(kind, form), file, is_live=is_live)
+
+    try:
+        rows = run(write)
+    except BrokenPipeError:
+        raise SystemExit(ExitStatus.NO) from None
     if as_json:
         say_json({"kind": kind, "format": form, "rows": rows, "output": str(output)})
     else:
         ERR.print(f"{kind}: {rows} rows")
 
 
-async def _write(settings: Settings, kind: ExportKind, rendering: Rendering, file: BinaryIO, *, is_live: bool) -> int:
-    rows = 0
-    async with service_transactions(settings, statement_seconds=_PATIENCE_SECONDS) as transactions:
-        with _progress(kind, is_live=is_live) as report:
-            file.write(rendering.opening())
-            async for page in ReadExport(Reads(transactions, SystemRandomness()))(kind):
-                file.write(rendering.lines(page))
-                rows += len(page)
-                report(rows)
-        file.flush()
+async def _write(session: Session, kind: ExportKind, rendering: Rendering, file: BinaryIO, *, is_live: bool) -> int:
+    rows, service = 0, await session.as_service(statement_seconds=_PATIENCE_SECONDS)
+    with _progress(kind, is_live=is_live) as show:
+        file.write(rendering.opening())
+        async for page in service.read_export(kind):
+            file.write(rendering.lines(page))
+            rows += len(page)
+            show(rows)
+    file.flush()
     return rows
 
 
 @contextmanager
-def _progress(kind: ExportKind, *, is_live: bool) -> Iterator[_Report]:
+def _progress(kind: ExportKind, *, is_live: bool) -> Iterator[_Show]:
     """Tell how many rows there are by now: live at a terminal, in plain lines elsewhere."""
     if not is_live:
-        yield lambda rows: None if rows % _REPORT_EVERY else ERR.print(f"{kind}: {rows} rows so far")
+        yield lambda rows: None if rows % _LINE_EVERY_ROWS else ERR.print(f"{kind}: {rows} rows so far")
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=ERR, transient=True) as progress:

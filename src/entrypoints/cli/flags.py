@@ -1,29 +1,17 @@
 """`tallystick flags`: how flags stand, and switching them."""
 
-import asyncio
 import os
 import pwd
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import rich_click as click
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from tallystick.adapters.system import SystemClock, SystemRandomness
-from tallystick.adapters.telemetry.metrics import PrometheusMetrics
-from tallystick.application.flags import FollowedFlags, SwitchFlags
-from tallystick.application.group_commit import GroupCommit
-from tallystick.application.idempotency import AnswerOnce, Keyed
-from tallystick.application.reads import Reads
-from tallystick.application.transactions import Transactions
-from tallystick.domain.flags import Flag, FlagState, Pins, Switch, flag_named, state_of
-from tallystick.domain.refusals import Failure
-from tallystick.entrypoints.cli.database import migrated_database, service_transactions
-from tallystick.entrypoints.cli.terminal import OUT, say_json, settings_or_exit
-from tallystick.entrypoints.settings import Settings
-
-_Work = Callable[[Transactions, Pins], Awaitable[Sequence[FlagState]]]
+from tallystick.domain.flags import Flag, FlagState, Switch, flag_named, state_of
+from tallystick.entrypoints.cli.session import Session, run
+from tallystick.entrypoints.cli.terminal import OUT, say_json
 
 _MEANING_WIDTH, _WIDEST = 48, 1000
 
@@ -39,7 +27,7 @@ def flags(context: click.Context, as_json: bool) -> None:
     A flag that TALLYSTICK_FLAGS names is pinned; servers may have other pins than this terminal.
     """
     if context.invoked_subcommand is None:
-        _show(_with_database(_states), as_json=as_json)
+        _show(run(_states), as_json=as_json)
 
 
 @flags.command("set")
@@ -53,37 +41,19 @@ def set_flag(context: click.Context, name: str, state: Literal["on", "off"], as_
     Who did it is kept: the operating system's user, marked as of the command line. Exits with 1 where the flag is
     pinned or cannot be switched on.
     """
-    wanted = Switch(flag_named(name), state == "on", SystemClock().now(), _operator())
 
-    async def switch(transactions: Transactions, pins: Pins) -> Sequence[FlagState]:
-        single = GroupCommit(
-            SwitchFlags(transactions, FollowedFlags(transactions, pins), AnswerOnce(lambda _outcome, _key: None)),
-            key=lambda keyed: keyed.command.flag,
-            clock=SystemClock(),
-            randomness=SystemRandomness(),
-            metrics=PrometheusMetrics(),
-            name="switch_flags",
-        )
-        return [await single(Keyed(wanted))]
+    async def switch(session: Session) -> Sequence[FlagState]:
+        wanted = Switch(flag_named(name), state == "on", session.clock.now(), _operator())
+        return [await (await session.as_service()).switch(wanted)]
 
     # --json may stand before `set` as well as behind it.
-    _show(_with_database(switch), as_json=as_json or (context.parent is not None and context.parent.params["as_json"]))
+    _show(run(switch), as_json=as_json or (context.parent is not None and context.parent.params["as_json"]))
 
 
-async def _states(transactions: Transactions, pins: Pins) -> Sequence[FlagState]:
-    book = await Reads(transactions, SystemRandomness())(lambda stores: stores.flags.all())
-    return [state_of(flag, book.get(flag), pins) for flag in Flag]
-
-
-def _with_database(work: _Work) -> Sequence[FlagState]:
-    settings = settings_or_exit()
-    with migrated_database(settings, Failure) as connected:
-        return asyncio.run(_on(connected, work))
-
-
-async def _on(settings: Settings, work: _Work) -> Sequence[FlagState]:
-    async with service_transactions(settings) as transactions:
-        return await work(transactions, settings.flags)
+async def _states(session: Session) -> Sequence[FlagState]:
+    service = await session.as_service()
+    book = await service.reads(lambda stores: stores.flags.all())
+    return [state_of(flag, book.get(flag), service.pins) for flag in Flag]
 
 
 def _operator() -> str:

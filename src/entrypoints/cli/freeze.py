@@ -1,19 +1,17 @@
 """`tallystick freeze` and `tallystick thaw`: stop a user's accounts, and let them go on."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import rich_click as click
 from rich.table import Table
 
-from tallystick.adapters.postgres.freezing import AccountFreezing
-from tallystick.adapters.system import SystemClock
 from tallystick.domain.ledger import Account, Unit
 from tallystick.domain.users import UserId, is_user_id
-from tallystick.entrypoints.cli.database import migrated_database
-from tallystick.entrypoints.cli.terminal import OUT, WRONG, refuse, say_json, settings_or_exit
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.session import Session, run
+from tallystick.entrypoints.cli.terminal import OUT, refuse, say_json
 
-_Change = Callable[[AccountFreezing], Coroutine[None, None, list[Account]]]
+_Change = Callable[[Session], Awaitable[list[Account]]]
 
 UNITS: tuple[Unit, ...] = ("credits", "points")
 
@@ -32,7 +30,7 @@ def freeze(user: str, unit: Unit | None, as_json: bool) -> None:
 
     What slips and referrals earn meanwhile waits as a pending accrual. Connects as the owner of the schema.
     """
-    _change(user, as_json, lambda freezing: freezing.freeze(UserId(user), _chosen(unit), SystemClock().now()))
+    _change(user, as_json, lambda session: session.freezing.freeze(UserId(user), _chosen(unit), session.clock.now()))
 
 
 @click.command()
@@ -41,7 +39,7 @@ def freeze(user: str, unit: Unit | None, as_json: bool) -> None:
 @_json
 def thaw(user: str, unit: Unit | None, as_json: bool) -> None:
     """Let the accounts of USER go on; what waits is credited by the next sweep, or by a recovery."""
-    _change(user, as_json, lambda freezing: freezing.thaw(UserId(user), _chosen(unit)))
+    _change(user, as_json, lambda session: session.freezing.thaw(UserId(user), _chosen(unit)))
 
 
 def _chosen(unit: Unit | None) -> Sequence[Unit]:
@@ -49,14 +47,11 @@ def _chosen(unit: Unit | None) -> Sequence[Unit]:
 
 
 def _change(user: str, as_json: bool, change: _Change) -> None:
-    settings = settings_or_exit()
     if not is_user_id(user):
-        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
-    with migrated_database(settings) as connected:
-        freezing = AccountFreezing(connected.direct_url)
-        accounts = asyncio.run(change(freezing))
+        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", ExitStatus.WRONG)
+    accounts = run(change)
     if not accounts:
-        refuse(f"nobody is known as {user}: nothing was changed")
+        refuse(f"there is no user {user}: nothing was changed")
     if as_json:
         say_json({"items": accounts})
         return

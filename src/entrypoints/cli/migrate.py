@@ -7,9 +7,10 @@ import rich_click as click
 
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Migrator
 from tallystick.adapters.system import SystemClock
-from tallystick.entrypoints.cli.embedded import FORESEEN, running_database
-from tallystick.entrypoints.cli.terminal import NO, OUT, named_errors, say_json, settings_or_exit
-from tallystick.entrypoints.settings import Settings
+from tallystick.entrypoints.cli.embedded import running_database
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.terminal import OUT, say_json
+from tallystick.entrypoints.settings import Settings, load
 
 
 @click.command()
@@ -20,8 +21,7 @@ def migrate(only_check: bool, as_json: bool) -> None:
 
     Connects to DATABASE_DIRECT_URL, or DATABASE_URL, or the embedded database.
     """
-    settings = settings_or_exit()
-    with named_errors(*FORESEEN), running_database(settings, may_create=not only_check) as connected:
+    with running_database(load(), may_create=not only_check) as connected:
         migrator = _migrator(connected)
         found = asyncio.run(migrator.pending() if only_check else migrator.apply())
     names = [f"{migration.version}_{migration.name}" for migration in found]
@@ -32,7 +32,7 @@ def migrate(only_check: bool, as_json: bool) -> None:
     else:
         OUT.print(f"applied: {', '.join(names)}" if names else "the schema is up to date")
     if only_check and names:
-        raise SystemExit(NO)
+        raise SystemExit(ExitStatus.NO)
 
 
 async def bring_up_to_date(settings: Settings) -> None:

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
 
 from tallystick.adapters.system import SystemRandomness
-from tallystick.entrypoints.cli.terminal import WRONG, refuse
-
-_ENDED = 128 + signal.SIGTERM
-"""What shells answer when somebody sent SIGTERM."""
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.terminal import refuse
 
 
 def place_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
@@ -26,16 +24,17 @@ def place_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
     # Before links are followed: those to pipes and terminals lead nowhere.
     if output.exists() and not output.is_file():
         refuse(
-            f"{output} is no regular file; without --output rows go to standard output, which can be redirected", WRONG
+            f"{output} is no regular file; without --output rows go to standard output, which can be redirected",
+            ExitStatus.WRONG,
         )
     try:
         place = output.resolve()
     except RuntimeError:
-        refuse(f"{output} is a link that leads to itself", WRONG)
+        refuse(f"{output} is a link that leads to itself", ExitStatus.WRONG)
     if not place.parent.is_dir():
-        refuse(f"there is no folder {place.parent if output.is_symlink() else output.parent}", WRONG)
+        refuse(f"there is no folder {place.parent if output.is_symlink() else output.parent}", ExitStatus.WRONG)
     if place.exists() and not is_to_replace:
-        refuse(f"{output} is there already; give --force to replace it", WRONG)
+        refuse(f"{output} is there already; give --force to replace it", ExitStatus.WRONG)
     return place
 
 
@@ -83,4 +82,4 @@ def _put(draft: Path, place: Path) -> None:
 
 
 def _end(*_: object) -> NoReturn:
-    sys.exit(_ENDED)
+    sys.exit(ExitStatus.TERMINATED)

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 import msgspec
 import rich_click as click
 
-from tallystick.entrypoints.cli.terminal import OUT, WRONG, refuse, say_json
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.terminal import OUT, refuse, say_json
 
 _OK = 200
 _LONGEST_ANSWER = 65536
@@ -30,9 +31,9 @@ def probe(url: str, port: int | None, seconds: float, as_json: bool) -> None:
         parts = urlsplit(f"http://127.0.0.1:{port}" if port is not None else url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        refuse("URL needs a host, and a port from 1 to 65535 where it names one", WRONG)
+        refuse("URL needs a host, and a port from 1 to 65535 where it names one", ExitStatus.WRONG)
     if parts.scheme not in {"http", "https"} or host is None:
-        refuse("URL has to start with http:// or https:// and a host", WRONG)
+        refuse("URL has to start with http:// or https:// and a host", ExitStatus.WRONG)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(host, port, timeout=seconds)
     try:

@@ -1,21 +1,15 @@
 """`tallystick reconcile`: find and repair what data from elsewhere brought along."""
 
-import asyncio
-
 import msgspec
 import rich_click as click
 from rich.progress import track
 from rich.table import Table
 
-from tallystick.adapters.postgres.reconciliation import InviteReconciliation, WrongInvite
-from tallystick.adapters.system import SystemClock, SystemRandomness
-from tallystick.adapters.telemetry.metrics import PrometheusMetrics
-from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
-from tallystick.domain.codes import draw_candidates
-from tallystick.domain.refusals import Overloaded
-from tallystick.entrypoints.cli.database import migrated_database, service_transactions
-from tallystick.entrypoints.cli.terminal import ERR, NO, OUT, refuse, say_json, settings_or_exit
-from tallystick.entrypoints.settings import Settings
+from tallystick.adapters.postgres.reconciliation import WrongInvite
+from tallystick.application.reconciliation import MetadataDrift
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.session import Session, run
+from tallystick.entrypoints.cli.terminal import ERR, OUT, refuse, say_json
 
 
 @click.group()
@@ -33,16 +27,14 @@ def invites(is_to_apply: bool, as_json: bool) -> None:
     the number of uses, and an invite that was oversold gets the seats that were taken. The key that forbids repeated
     uses is put back where an import dropped it. Exits with 1 where something is wrong and was not repaired.
     """
-    settings = settings_or_exit()
-    with migrated_database(settings) as connected:
-        wrong, has_key = asyncio.run(_reconcile(connected, is_to_apply=is_to_apply))
+    wrong, has_key = run(lambda session: _reconcile(session, is_to_apply=is_to_apply))
     is_wrong = bool(wrong) or not has_key
     if as_json:
         say_json({"repaired": is_to_apply and is_wrong, "has_key": has_key or is_to_apply, "items": wrong})
     else:
         _show(wrong, has_key=has_key, is_repaired=is_to_apply)
     if is_wrong and not is_to_apply:
-        raise SystemExit(NO)
+        raise SystemExit(ExitStatus.NO)
 
 
 @reconcile.command()
@@ -54,27 +46,21 @@ def metadata(is_to_apply: bool, as_json: bool) -> None:
     With --apply, imported codes that the code book lacks are adopted by it, and mirrored codes become what is canonical
     now; in pages, each a transaction. Exits with 1 where something differs and was not repaired, or a page failed.
     """
-    settings = settings_or_exit()
-    with migrated_database(settings, Overloaded) as connected:
-        drift = asyncio.run(_reconcile_metadata(connected, is_to_apply=is_to_apply))
+    drift = run(lambda session: _reconcile_metadata(session, is_to_apply=is_to_apply))
     if as_json:
         say_json({"repaired": is_to_apply and drift.total > 0, **msgspec.structs.asdict(drift)})
     else:
         _show_drift(drift, is_repaired=is_to_apply)
     if drift.failed:
-        refuse(f"{drift.failed} users could not be looked at, for the database did not do it; run it again")
+        refuse(f"{drift.failed} users could not be compared, because the database failed; run the command again")
     if drift.total and not is_to_apply:
-        raise SystemExit(NO)
+        raise SystemExit(ExitStatus.NO)
 
 
-async def _reconcile_metadata(settings: Settings, *, is_to_apply: bool) -> MetadataDrift:
-    randomness, found = SystemRandomness(), MetadataDrift()
-    async with service_transactions(settings) as transactions:
-        reconciliation = ReconcileMetadata(
-            transactions, SystemClock(), randomness, PrometheusMetrics(), lambda: draw_candidates(randomness.bytes)
-        )
-        async for drift in reconciliation.pages(is_to_repair=is_to_apply):
-            found = found.plus(drift)
+async def _reconcile_metadata(session: Session, *, is_to_apply: bool) -> MetadataDrift:
+    found, service = MetadataDrift(), await session.as_service()
+    async for drift in service.reconcile_metadata.pages(is_to_repair=is_to_apply):
+        found = found.plus(drift)
     return found
 
 
@@ -91,16 +77,15 @@ def _show_drift(drift: MetadataDrift, *, is_repaired: bool) -> None:
     OUT.print(f"repaired: {drift.total}" if is_repaired else "run it again with --apply to repair this")
 
 
-async def _reconcile(settings: Settings, *, is_to_apply: bool) -> tuple[list[WrongInvite], bool]:
-    reconciliation = InviteReconciliation(settings.direct_url)
-    async with reconciliation.session() as session:
-        wrong, has_key = list(await session.wrong()), await session.has_key()
+async def _reconcile(session: Session, *, is_to_apply: bool) -> tuple[list[WrongInvite], bool]:
+    async with session.invite_reconciliation.session() as invites:
+        wrong, has_key = list(await invites.wrong()), await invites.has_key()
         if is_to_apply:
             shown = track(wrong, "repairing", console=ERR, disable=not ERR.is_terminal, transient=True)
             for invite in shown:
-                await session.repair(invite)
+                await invites.repair(invite)
             if not has_key:
-                await session.restore_key()
+                await invites.restore_key()
     return wrong, has_key
 
 

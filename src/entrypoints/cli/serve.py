@@ -14,13 +14,13 @@ import rich_click as click
 import uvicorn
 from dishka import AsyncContainer
 
-from tallystick.adapters.embedded.cluster import ClusterError
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.entrypoints.cli.data_directory import with_secrets
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.notes import notes
-from tallystick.entrypoints.cli.terminal import ERR, OUT, WRONG, refuse, settings_or_exit
+from tallystick.entrypoints.cli.terminal import ERR, OUT, refuse
 from tallystick.entrypoints.http.listening import listen, listen_for_metrics
-from tallystick.entrypoints.settings import Settings, SettingsError, Store, require_secrets
+from tallystick.entrypoints.settings import Settings, Store, load, require_secrets
 
 _BACKLOG = 2048
 _COLLECTOR_THRESHOLDS = (20_000, 20, 50)
@@ -45,37 +45,32 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
 
     Without DATABASE_URL it starts a PostgreSQL of its own in TALLYSTICK_DATA_DIR, and keeps generated secrets there.
     """
-    settings = settings_or_exit()
+    settings = load()
+    if store == "memory" and workers > 1:
+        refuse("--store memory lives in one process; leave --workers at 1", ExitStatus.WRONG)
     # While it starts, a signal ends it here; later it is the server's, which sends it here again when it has drained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    if store == "memory" and workers > 1:
-        refuse("--store memory lives in one process; leave --workers at 1", WRONG)
-    try:
-        if not settings.is_embedded:
-            require_secrets(settings)
-        listener = listen(host, port, chosen_by="--host and --port")
-        metrics_listener = listen_for_metrics(settings)
-        # A server that cannot listen leaves no secrets behind: tokens signed with them would be refused everywhere.
-        settings = with_secrets(settings, may_create=True)
-        base = settings.public_base_url or _address(host, listener)
-        settings = msgspec.structs.replace(settings, public_base_url=base)
-        if workers > 1:
-            for note in notes(settings, workers=workers):
-                ERR.print(f"[yellow]warning:[/] {note.reason}")
-        if settings.is_embedded:
-            OUT.print(f"data directory: {Path(settings.data_dir).resolve()}", markup=False)
-        if store == "memory":
-            _run(settings, store, listener, metrics_listener, workers)
-            return
-        from tallystick.entrypoints.cli.served_database import served_database  # noqa: PLC0415  memory needs no driver
+    if not settings.is_embedded:
+        require_secrets(settings)
+    listener = listen(host, port, chosen_by="--host and --port")
+    metrics_listener = listen_for_metrics(settings)
+    # A server that cannot listen leaves no secrets behind: tokens signed with them would be refused everywhere.
+    settings = with_secrets(settings, may_create=True)
+    base = settings.public_base_url or _address(host, listener)
+    settings = msgspec.structs.replace(settings, public_base_url=base)
+    if workers > 1:
+        for note in notes(settings, workers=workers):
+            ERR.print(f"[yellow]warning:[/] {note.reason}")
+    if settings.is_embedded:
+        OUT.print(f"data directory: {Path(settings.data_dir).resolve()}", markup=False)
+    if store == "memory":
+        _run(settings, store, listener, metrics_listener, workers)
+        return
+    from tallystick.entrypoints.cli.served_database import served_database  # noqa: PLC0415  memory needs no driver
 
-        with served_database(settings) as connected:
-            _run(connected, store, listener, metrics_listener, workers)
-    except SettingsError as error:
-        refuse(str(error), WRONG)
-    except (ClusterError, OSError) as error:
-        refuse(str(error))
+    with served_database(settings) as connected:
+        _run(connected, store, listener, metrics_listener, workers)
 
 
 def graph(settings: Settings, store: Store) -> AsyncContainer:

@@ -4,22 +4,16 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
-from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.entrypoints.cli.check import refuse_unsafe
 from tallystick.entrypoints.cli.embedded import own_database
 from tallystick.entrypoints.cli.migrate import bring_up_to_date
-from tallystick.entrypoints.cli.terminal import named_errors
 from tallystick.entrypoints.settings import Settings
 
 
 @contextmanager
 def served_database(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings that reach the database; one that must not be served ends the program with a sentence."""
-    with (
-        named_errors(NoUnprivilegedUser, MigrationRefused),
-        own_database(settings) if settings.is_embedded else nullcontext(settings) as connected,
-    ):
+    """Yield the settings that reach the database; the program ends where it must not be served."""
+    with own_database(settings) if settings.is_embedded else nullcontext(settings) as connected:
         asyncio.run(bring_up_to_date(connected))
         asyncio.run(refuse_unsafe(connected))
         yield connected

@@ -4,12 +4,12 @@ import rich_click as click
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from tallystick.adapters.embedded.cluster import ClusterError
 from tallystick.adapters.system import SystemClock
 from tallystick.domain.users import is_user_id
 from tallystick.entrypoints.cli.data_directory import with_secrets
-from tallystick.entrypoints.cli.terminal import WRONG, named_errors, refuse, say_json, settings_or_exit
-from tallystick.entrypoints.settings import Settings
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.terminal import refuse, say_json
+from tallystick.entrypoints.settings import Settings, load
 
 _LONGEST_SECONDS = 30 * 24 * 3600
 
@@ -45,7 +45,7 @@ def token(
 
     pbpaste | tallystick token --explain -
     """
-    settings = settings_or_exit()
+    settings = load()
     if explain is not None:
         from tallystick.entrypoints.cli.token_explanation import explain_token  # noqa: PLC0415  the bounds of the web framework
 
@@ -54,12 +54,11 @@ def token(
     if subject is None:
         raise click.MissingParameter(param_hint="--sub", param_type="option")
     if settings.is_embedded and not settings.jwt_secrets and settings.jwks_url is None:
-        with named_errors(ClusterError):
-            settings = with_secrets(settings)
+        settings = with_secrets(settings)
     if not settings.jwt_secrets:
-        refuse("TALLYSTICK_JWT_SECRET is not set: tokens are signed by the identity provider alone", WRONG)
+        refuse("TALLYSTICK_JWT_SECRET is not set: tokens are signed by the identity provider alone", ExitStatus.WRONG)
     if not is_user_id(subject):
-        refuse("--sub has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
+        refuse("--sub has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", ExitStatus.WRONG)
     about: dict[str, object] = {}
     if permissions:
         about["permissions"] = list(permissions)

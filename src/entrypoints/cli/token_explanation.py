@@ -20,7 +20,8 @@ from tallystick.adapters.telemetry.logs import configure
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.domain.tokens import REMEDIES, IdentityKeysUnavailable, TokenRefused
 from tallystick.entrypoints.cli.data_directory import with_secrets
-from tallystick.entrypoints.cli.terminal import NO, WRONG, refuse, say_json
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.terminal import refuse, say_json
 from tallystick.entrypoints.http.request_context import MAX_HEADER_BYTES
 from tallystick.entrypoints.settings import Settings
 
@@ -50,7 +51,7 @@ def explain_token(settings: Settings, given: str, *, as_json: bool) -> None:
     else:
         _print(explanation, token)
     if not explanation.valid:
-        raise SystemExit(NO)
+        raise SystemExit(ExitStatus.NO)
 
 
 def _read(given: str) -> str:
@@ -58,7 +59,10 @@ def _read(given: str) -> str:
     scheme, _, rest = text.partition(" ")
     token = rest.strip() if scheme.lower() == "bearer" else text
     if not token:
-        refuse("no token was given: name it behind --explain, or send it to the standard input with --explain -", WRONG)
+        refuse(
+            "no token was given: name it behind --explain, or send it to the standard input with --explain -",
+            ExitStatus.WRONG,
+        )
     return token
 
 
@@ -67,7 +71,7 @@ def _with_secrets(settings: Settings) -> Settings:
     if not settings.is_embedded:
         return settings
     if not settings.jwt_secrets and settings.jwks_url is None and not Path(settings.data_dir).is_dir():
-        refuse(f"there is no secret to check a token with: {settings.data_dir} does not exist", WRONG)
+        refuse(f"there is no secret to check a token with: {settings.data_dir} does not exist", ExitStatus.WRONG)
     return with_secrets(settings) if Path(settings.data_dir).is_dir() else settings
 
 

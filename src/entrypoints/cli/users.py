@@ -1,6 +1,5 @@
 """`tallystick users`: what staff do about one user."""
 
-import asyncio
 from datetime import datetime
 
 import msgspec
@@ -9,19 +8,13 @@ from rich.table import Table
 
 from tallystick.adapters.identity.code_digests import CodeDigests
 from tallystick.adapters.identity.keys import KeyRing
-from tallystick.adapters.system import SystemClock, SystemRandomness
-from tallystick.adapters.telemetry.metrics import PrometheusMetrics
-from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
-from tallystick.application.erasures import EraseTraces
-from tallystick.application.group_commit import GroupCommit
-from tallystick.application.reads import Reads, run_with_retries
+from tallystick.application.deletion import Deleted
 from tallystick.domain.referrals import AttributionAttempt, AttributionReason
-from tallystick.domain.refusals import OutcomeUnknown, Overloaded
-from tallystick.domain.users import UserId, UserNotFound, is_user_id
+from tallystick.domain.users import UserId, is_user_id
 from tallystick.entrypoints.cli.data_directory import with_secrets
-from tallystick.entrypoints.cli.database import database_of, migrated_database, service_transactions
-from tallystick.entrypoints.cli.terminal import NO, OUT, WRONG, confirm, refuse, say_json, settings_or_exit
-from tallystick.entrypoints.settings import Settings, SettingsError
+from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.session import Session, run
+from tallystick.entrypoints.cli.terminal import OUT, confirm, refuse, say_json
 
 
 @click.group()
@@ -41,13 +34,14 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
     play, who invited whom, and taken seats: docs/privacy.md names every column. The command ends when the last row is
     erased; one that was stopped in between can be run again. Again, it says when it was done.
     """
-    settings = settings_or_exit()
-    if not is_user_id(user):
-        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
-    if not is_sure and not confirm(f"Delete {user} for good from {database_of(settings)}?"):
-        refuse("nothing was deleted", NO)
-    with migrated_database(settings, Overloaded, OutcomeUnknown, UserNotFound) as connected:
-        deleted = asyncio.run(_delete(connected, UserId(user)))
+    user_id = _user_id(user)
+
+    async def delete_user(session: Session) -> Deleted:
+        if not is_sure and not confirm(f"Delete {user} for good from {session.database_name}?"):
+            refuse("nothing was deleted")
+        return await (await session.as_service()).delete(user_id)
+
+    deleted = run(delete_user)
     if as_json:
         say_json(deleted)
     else:
@@ -66,12 +60,18 @@ def attempts(user: str, code: str | None, as_json: bool) -> None:
 
     tallystick users attempts ada --code AB12-CD34
     """
-    settings = settings_or_exit()
-    if not is_user_id(user):
-        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", WRONG)
-    with migrated_database(settings) as connected:
-        found = asyncio.run(_attempts(connected, UserId(user)))
-        hashes = _digests_of(settings, code) if code is not None else frozenset[str]()
+    user_id = _user_id(user)
+
+    async def read(session: Session) -> tuple[list[AttributionAttempt], frozenset[str]]:
+        # The secrets are missing from the settings of an embedded database, and needed for --code alone.
+        hashes = frozenset[str]()
+        if code is not None:
+            keys = KeyRing(with_secrets(session.settings).root_secrets)
+            hashes = frozenset(CodeDigests(keys.keys("attempts")).candidates(code))
+        service = await session.as_service()
+        return await service.reads(lambda stores: stores.attempts.of(user_id)), hashes
+
+    found, hashes = run(read)
     items = [_Attempt(each.attempted_at, each.reason, each.code_digest in hashes if hashes else None) for each in found]
     if as_json:
         say_json({"items": items})
@@ -96,32 +96,7 @@ class _Attempt(msgspec.Struct, frozen=True):
     """Whether it was made with the code that is asked about; None where no code is."""
 
 
-def _digests_of(settings: Settings, code: str) -> frozenset[str]:
-    try:
-        keys = KeyRing(with_secrets(settings).root_secrets)
-    except SettingsError as error:
-        refuse(str(error), WRONG)
-    return frozenset(CodeDigests(keys.keys("attempts")).candidates(code))
-
-
-async def _attempts(settings: Settings, user_id: UserId) -> list[AttributionAttempt]:
-    async with service_transactions(settings) as transactions:
-        reads = Reads(transactions, SystemRandomness())
-        return await reads(lambda stores: stores.attempts.of(user_id))
-
-
-async def _delete(settings: Settings, user_id: UserId) -> Deleted:
-    clock, randomness = SystemClock(), SystemRandomness()
-    async with service_transactions(settings) as transactions:
-        # As the server does it: again where the connection was lost, and never a failure where nobody can tell.
-        deleting = GroupCommit(
-            DeleteUsers(transactions),
-            key=lambda deletion: deletion.user_id,
-            clock=clock,
-            randomness=randomness,
-            metrics=PrometheusMetrics(),
-            name="delete_users",
-        )
-        deleted = await deleting(Deletion(user_id, clock.now()))
-        await run_with_retries(lambda: EraseTraces(transactions)(user_id, clock.now()), randomness)
-        return deleted
+def _user_id(text: str) -> UserId:
+    if not is_user_id(text):
+        refuse("USER has to be 1 to 128 of A-Z a-z 0-9 _ . : | @ -", ExitStatus.WRONG)
+    return UserId(text)

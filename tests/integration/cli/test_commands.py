@@ -1,7 +1,6 @@
 """The commands of `tallystick` as a whole: they explain themselves, and get along with a server that runs."""
 
 import json
-from collections.abc import Iterator
 from importlib.metadata import version
 
 import pytest
@@ -9,6 +8,7 @@ import rich_click as click
 from click.testing import CliRunner
 
 from tallystick.entrypoints.cli.main import main
+from tests.commands import EVERY
 from tests.processes.installations import Installation, answer
 
 COMMANDS = {
@@ -34,23 +34,6 @@ COMMANDS = {
     "reconcile metadata",
     *(f"backfill {word}" for word in ("plan", "apply", "verify", "rollback", "status")),
 }
-
-
-def every_command(
-    group: click.Group = main, before: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield the commands by the words that name them: those of groups, and groups that answer by themselves."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from every_command(command, (*before, name))
-        if not isinstance(command, click.Group) or command.invoke_without_command:
-            yield (*before, name), command
-
-
-EVERY = {" ".join(words): command for words, command in every_command()}
 
 
 def test_every_command_that_is_promised_is_there() -> None:
@@ -101,29 +84,6 @@ def test_the_program_says_which_version_it_is(installation: Installation) -> Non
 @pytest.mark.parametrize("arguments", [["brew"], ["token"], ["serve", "--port", "65536"], ["migrate", "--force"]])
 def test_a_command_that_is_none_is_refused(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, arguments).exit_code == 2
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["migrate"],
-        ["check"],
-        ["invariants"],
-        ["token", "--sub", "ada"],
-        ["reconcile", "invites"],
-        ["freeze", "ada"],
-        ["export", "codes"],
-        ["users", "delete", "ada", "--yes"],
-        ["flags"],
-        ["flags", "set", "points_enabled", "on"],
-    ],
-)
-def test_a_wrong_setting_is_refused_by_name_by_every_command(command: list[str]) -> None:
-    refused = CliRunner().invoke(main, command, env={"TALLYSTICK_POOL_SIZE": "1"})
-
-    assert refused.exit_code == 2
-    assert refused.stderr.startswith("tallystick: TALLYSTICK_POOL_SIZE: ")
-    assert refused.stdout == ""
 
 
 def test_commands_share_the_database_of_a_server_that_runs(installation: Installation) -> None:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tallystick.entrypoints.cli.main import main
-from tests.integration.cli.test_commands import every_command
+from tests.commands import EVERY
 from tests.processes.installations import Installation
 
 ARGUMENTS = {
@@ -25,7 +25,7 @@ ARGUMENTS = {
     "users delete": ["ada", "--yes"],
 }
 WITHOUT_DATA = {"serve", "probe"}
-LOOKING = sorted(" ".join(words) for words, _ in every_command() if " ".join(words) not in WITHOUT_DATA)
+LOOKING = sorted(set(EVERY) - set(WITHOUT_DATA))
 
 
 @pytest.mark.parametrize("name", LOOKING)

@@ -147,7 +147,7 @@ def test_what_can_be_no_file_is_refused_before_anything_is_read(
     assert left(connected) == ["loop", "pipe"]
 
 
-@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 async def test_one_that_gets_a_signal_leaves_no_file(
     connected: Installation, there: World, dsn: str, how: signal.Signals, status: int
 ) -> None:

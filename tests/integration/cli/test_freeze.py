@@ -49,11 +49,11 @@ async def test_accounts_are_frozen_and_thawed_one_by_one_or_together(connected: 
     assert not await may_freeze(dsn)
 
 
-async def test_who_was_never_seen_is_a_slip_of_the_pen(connected: Installation) -> None:
+async def test_a_user_who_does_not_exist_is_refused(connected: Installation) -> None:
     refused = connected.run("freeze", "adda")
 
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "nobody is known as adda" in refused.stderr
+    assert "there is no user adda" in refused.stderr
 
 
 async def test_people_read_a_table(connected: Installation, dsn: str) -> None:

@@ -80,7 +80,9 @@ async def test_a_page_that_cannot_be_looked_at_is_a_sentence(
     ran = await reconcile(*arguments)
 
     assert (ran.exit_code, type(ran.exception)) == (1, SystemExit)
-    assert ran.stderr == "tallystick: 1 users could not be looked at, for the database did not do it; run it again\n"
+    assert (
+        ran.stderr == "tallystick: 1 users could not be compared, because the database failed; run the command again\n"
+    )
     assert "say the same" not in ran.stdout
 
 
