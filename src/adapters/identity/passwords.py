@@ -4,6 +4,7 @@ import asyncio
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -27,7 +28,7 @@ class Argon2Passwords(Passwords):
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="argon2")
         self._waiting = 0
-        self._nobodys = _HASHER.hash("the password of nobody")
+        self._nobodys = _hash_of_nobody()
 
     def close(self) -> None:
         """End the threads."""
@@ -48,6 +49,11 @@ class Argon2Passwords(Passwords):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1
+
+
+@cache
+def _hash_of_nobody() -> str:
+    return _HASHER.hash("the password of nobody")
 
 
 def _composed(password: str) -> str:
