@@ -1,1 +1,1 @@
-"""Use cases: one callable class each, that owns its transaction and nothing else."""
+"""Use cases: one callable class each, which owns its transaction and nothing else."""

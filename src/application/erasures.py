@@ -4,13 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from tallystick.application.ports import Clock
-from tallystick.application.transactions import (
-    CommitUncertain,
-    Stores,
-    StoreUnavailable,
-    TransactionAborted,
-    Transactions,
-)
+from tallystick.application.transactions import StoreFailure, Stores, Transactions
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import UserId
@@ -76,7 +70,7 @@ class EraseTraces:
         for user_id in sorted(user_ids)[:IMMEDIATE_USERS]:
             try:
                 await self(user_id, at, max_steps=1)
-            except (TransactionAborted, StoreUnavailable, CommitUncertain):
+            except StoreFailure:
                 return
 
     async def __call__(self, user_id: UserId, at: datetime, *, max_steps: int | None = None) -> int:

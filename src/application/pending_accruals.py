@@ -15,9 +15,9 @@ from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.ledger import EventKey
 from tallystick.domain.loyalty import Earning, receipt
 from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending, PendingAccrual, wait
-from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipId
+from tallystick.domain.rating_slips import Slip, SlipId
 from tallystick.domain.referral_points import referral_event
-from tallystick.domain.refusals import Failure
+from tallystick.domain.refusals import Failure, Incomplete
 from tallystick.domain.users import UserId
 
 SWEEP_PAUSE = timedelta(seconds=55)
@@ -197,5 +197,5 @@ def count_recoveries(metrics: Metrics, outcomes: Sequence[object]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Accrued):
             metrics.count("accrual_outcomes", label="repeated" if outcome.is_repeated else "recovered")
-        elif isinstance(outcome, AccrualPending | PartialCompletion):
+        elif isinstance(outcome, Incomplete):
             metrics.count("accrual_outcomes", label="pending")

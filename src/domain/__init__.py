@@ -1,1 +1,1 @@
-"""What Tallystick promises: values, rules, refusals and the ports that carry them. No I/O, clock or randomness."""
+"""Values, rules, failures, and the ports that carry them. No I/O, clock or randomness."""

@@ -32,7 +32,7 @@ class FlushClicks:
         """Flush once; where that fails, keep the clicks for the next flush, and log it once an outage."""
         try:
             await self._clicks.flush()
-        except Exception as error:  # noqa: BLE001  whatever it is: the next flush comes
+        except Exception as error:  # noqa: BLE001  any error: the next flush follows
             if self._is_storing:
                 logger().warning("clicks have to wait", error=error)
             self._is_storing = False

@@ -32,7 +32,7 @@ class FollowFlags:
         """Read the flags once; where that fails, they stay as they are."""
         try:
             await self._flags.look()
-        except Exception as error:  # noqa: BLE001  whatever it is: a request must not fail for it, nor a start
+        except Exception as error:  # noqa: BLE001  any error: neither a request nor a start must fail by it
             if self._is_current:
                 logger().warning("flags cannot be read: they stay as they are known", error=error)
             self._is_current = False

@@ -49,6 +49,6 @@ class MirrorLater:
             except asyncio.CancelledError:
                 self._metrics.count("metadata_mirror_write_failures", len(taken))
                 raise
-            except Exception as error:  # noqa: BLE001  whatever it is: what was answered stays so
+            except Exception as error:  # noqa: BLE001  any error: the replies were sent already
                 self._metrics.count("metadata_mirror_write_failures", len(taken))
                 logger().warning("codes were not mirrored to the legacy metadata", error=error, users=len(taken))

@@ -8,9 +8,9 @@ from tallystick.application.ports import Clock, Randomness
 from tallystick.application.reads import run_with_retries
 from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
 from tallystick.application.schedules import due_since
-from tallystick.application.transactions import CommitUncertain, StoreUnavailable, TransactionAborted, Transactions
+from tallystick.application.transactions import StoreFailure, Transactions
 from tallystick.domain.flags import Flag, Flags
-from tallystick.domain.refusals import Overloaded
+from tallystick.domain.refusals import Unavailable
 
 NAME = "reconcile_metadata"
 LEASE = timedelta(minutes=5)
@@ -38,9 +38,9 @@ class Nightly:
         while True:
             try:
                 drift = await self.look()
-            except (Overloaded, TransactionAborted, StoreUnavailable, CommitUncertain) as error:
+            except (Unavailable, StoreFailure) as error:
                 logger().warning("the nightly reconciliation has to wait", error=error)
-            except Exception as error:  # noqa: BLE001  a bug in here must not end the nights
+            except Exception as error:  # noqa: BLE001  a bug in here must not end the loop
                 logger().error("the nightly reconciliation failed", error=error)
             else:
                 if drift is not None:

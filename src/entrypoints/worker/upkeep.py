@@ -9,9 +9,8 @@ from tallystick.application.pending_accruals import SweepAccruals
 from tallystick.application.points import Accrued
 from tallystick.application.ports import Clock, Metrics, Randomness
 from tallystick.application.reads import Reads
-from tallystick.application.transactions import StoreUnavailable, TransactionAborted, Transactions
-from tallystick.domain.pending_accruals import AccrualPending
-from tallystick.domain.refusals import Overloaded
+from tallystick.application.transactions import StoreFailure, Transactions
+from tallystick.domain.refusals import Incomplete, Unavailable
 
 KEEP_REPLIES = timedelta(days=8)
 """Longer than the week that is promised to callers."""
@@ -45,9 +44,9 @@ class Upkeep:
         while True:
             try:
                 await self.go_round()
-            except (Overloaded, TransactionAborted, StoreUnavailable) as error:
+            except (Unavailable, StoreFailure) as error:
                 logger().warning("upkeep has to wait", error=error)
-            except Exception as error:  # noqa: BLE001  a bug in here must not end the rounds
+            except Exception as error:  # noqa: BLE001  a bug must not end the loop
                 logger().error("upkeep failed", error=error)
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
 
@@ -58,7 +57,7 @@ class Upkeep:
             facts = {"event_type": pending.event_type, "correlation_id": pending.correlation_id}
             if isinstance(outcome, Accrued):
                 logger().info("pending accrual credited", **facts)
-            elif not isinstance(outcome, AccrualPending):
+            elif not isinstance(outcome, Incomplete):
                 logger().error("pending accrual failed", error=outcome, **facts)
         await self._measure_erasures(self._clock.now())
         await self._finish_erasures()
