@@ -1,4 +1,4 @@
-"""What all commands of a backfill share: finding a run, checking its source, and running a chunk until it commits."""
+"""Shared by all commands of a backfill: finding a run, checking its source, and running a chunk until it commits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping

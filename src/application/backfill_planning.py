@@ -30,7 +30,7 @@ class NothingReadable(Exception):
 
 
 class _LineCounts:
-    """What was counted while the source was read."""
+    """The counts of the reading of the source."""
 
     def __init__(self) -> None:
         self.states: Counter[CodeState] = Counter()

@@ -13,7 +13,7 @@ _FOLLOWING = 0.8
 
 
 class _FollowedCodes:
-    """What the codes of the source lead to."""
+    """The users to whom the codes of the source lead."""
 
     def __init__(self) -> None:
         self.codes, self.conflicts, self.deleted, self.broken = 0, 0, 0, 0

@@ -13,7 +13,7 @@ class LimitRule(NamedTuple):
     default: str
     """The limit where `TALLYSTICK_RATE_LIMITS` names no other one."""
     counts: str
-    """What is counted, as the page of settings says it. Routes that name the group are listed there besides."""
+    """The routes of the group, for the page of settings; that page also lists the routes that name the group."""
     fails_closed: bool = False
     """Whether requests are refused with 503 while the shared counters are unavailable.
 

@@ -19,7 +19,7 @@ Topic = Literal[
     "rate limits",
     "proxies",
 ]
-"""What is checked, in the order in which `tallystick check` shows it."""
+"""The checks, in the order in which `tallystick check` shows it."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Fault(msgspec.Struct, frozen=True):
     reason: str
     """A sentence for everybody who asks whether the service is ready."""
     detail: str = ""
-    """What only operators may read: the database's own words, without secrets."""
+    """Details for operators: the database's own words, without secrets."""
 
     @property
     def explained(self) -> str:

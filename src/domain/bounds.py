@@ -24,9 +24,9 @@ class Bound(NamedTuple):
     largest: int
     """The largest value of the setting. A request that stores one more counts up to this number of rows."""
     counts: str
-    """What is counted."""
+    """The rows that are counted."""
     instead: str
-    """What a user who has reached the bound can do."""
+    """The advice to a user who has reached the bound."""
 
 
 BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
@@ -106,7 +106,7 @@ COUNTED: tuple[CountedName, ...] = get_args(CountedName)
 
 
 class Holdings(Protocol):
-    """What users hold, counted in its table."""
+    """The rows of users, counted in their tables."""
 
     async def lock(self, user_ids: Collection[UserId]) -> None:
         """Lock the holdings of these users until the end of the transaction.

@@ -57,7 +57,7 @@ class Flag(StrEnum):
     default: bool
     """Whether the flag is on before it is switched."""
     meaning: str
-    """What the flag does when it is on, in one line."""
+    """The effect of the flag when it is on, in one line."""
     locked: str | None
     """Why the flag cannot be switched on; None where it can. A locked flag is kept for callers that know its name."""
 

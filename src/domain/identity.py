@@ -53,7 +53,7 @@ PERMISSIONS: Mapping[Permission, str] = MappingProxyType(
         "slips:write": "opening, reading, completing and recovering rating slips",
     }
 )
-"""What each permission allows. Routes name their permission, and tokens carry it."""
+"""The routes that each permission allows. Routes name their permission, and tokens carry it."""
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
 """In characters."""

@@ -10,7 +10,7 @@ from tallystick.domain.referrals import Edge
 from tallystick.domain.refusals import Unavailable
 
 ReferralNeed = Literal["nothing", "phone"]
-"""What a referral needs before it earns: nothing, or a verified phone of the invitee."""
+"""The condition of a referral for its points: none, or a verified phone of the invitee."""
 
 
 class PhoneNotVerified(Unavailable):

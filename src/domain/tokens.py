@@ -33,7 +33,7 @@ REMEDIES: Mapping[TokenFault, str] = {
     "subject": "Have the identity provider put the user's id into `sub`: 1 to 128 of A-Z a-z 0-9 _ . : | @ -",
     "session_ended": "Nothing to mend: the user signed out, changed their password, or has signed in too often since.",
 }
-"""What an operator can do about each fault."""
+"""The advice to an operator for each fault."""
 
 _FAULTS_OF_CLAIMS = frozenset({"audience", "issuer", "expired", "no_exp", "not_yet", "subject", "session_ended"})
 _EXPIRED = "the token has expired; sign in again"

@@ -16,7 +16,7 @@ MEDIA_TYPES: Mapping[Format, str] = MappingProxyType({"jsonl": "application/x-nd
 
 
 class Rendering:
-    """Renders the rows of one kind, each on a line of its own; what is read back is what was stored.
+    """Renders the rows of one kind, each on a line of its own; reading them back gives the stored values.
 
     In CSV (RFC 4180) the first line names the fields and null is an empty field, which no stored text is. Nothing is
     put before a text that a spreadsheet takes for a formula or a number: it would not be the same text any more.

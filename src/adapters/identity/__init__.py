@@ -1,1 +1,1 @@
-"""Who is calling: tokens of the identity provider and sessions of our own."""
+"""Callers: tokens of the identity provider and sessions of our own."""

@@ -14,7 +14,7 @@ from joserfc.util import urlsafe_b64decode
 from tallystick.domain.tokens import TokenRefused
 
 FORM = "a signed JWT: header, claims and signature in base64url, separated by dots"
-"""What a token looks like."""
+"""The form of a token."""
 
 _MOST_HEADERS = 64
 _PLAIN = {"alg", "typ", "kid"}

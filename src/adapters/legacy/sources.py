@@ -1,4 +1,4 @@
-"""What all sources of legacy users share: the size of a batch, the longest line, the names of the columns."""
+"""Shared by all sources of legacy users: the size of a batch, the longest line, the names of the columns."""
 
 from tallystick.domain.legacy import COLUMNS, Column
 

@@ -1,4 +1,4 @@
-"""What a database error means to the application, by its SQLSTATE."""
+"""The meaning of a database error for the application, by its SQLSTATE."""
 
 from collections.abc import Mapping
 from typing import Literal

@@ -9,7 +9,7 @@ from msgspec import UNSET
 Fields = dict[str, object]
 
 _FIRST = re.compile(r"[.\[]")
-"""What ends the first member of a path."""
+"""The characters that end the first member of a path."""
 
 
 class _Step(NamedTuple):

@@ -46,7 +46,7 @@ class UnknownShape(Exception):
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What comes with a body: its id, and the times when it was sent and received."""
+    """The delivery of a body: its id, and the times when it was sent and received."""
 
     delivery_id: str
     sent_at: datetime | None
@@ -246,4 +246,4 @@ _FIT: Mapping[ProfileField, Callable[[object], str | None]] = {
     "display_name": _display_name,
     "phone": _phone,
 }
-"""What makes a foreign value fit for a field; None for one that cannot be used."""
+"""The function that converts a provider's value for a field; it returns None for an unusable value."""

@@ -26,7 +26,7 @@ class SignatureInvalid(Exception):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """What a valid signature proves."""
+    """The facts that a valid signature proves."""
 
     message_id: str
     sent_at: datetime

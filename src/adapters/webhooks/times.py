@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-"""What a time begins with; Python would accept other forms too, such as eight digits."""
+"""The beginning of a time; Python would accept other forms too, such as eight digits."""
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this would be the year 5138
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
 

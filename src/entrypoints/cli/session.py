@@ -80,7 +80,7 @@ def status_of(error: BaseException) -> ExitStatus | None:
 def sentence_of(error: BaseException) -> str:
     """Return a failure as one sentence, without the rows that the details of a PostgreSQL error repeat."""
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return "stopped; what is done stays done, and the same command goes on from there or starts again"
+        return "stopped; completed work is kept, and the same command continues there or starts again"
     sqlstate = getattr(error, "sqlstate", None)
     message = f"{error.args[0]} (SQLSTATE {sqlstate})" if sqlstate is not None else str(error)
     return message or type(error).__name__
@@ -154,7 +154,7 @@ class ServiceUseCases:
 
 
 class Session:
-    """A database that runs and is migrated, and the use cases on it; what it opens is closed with the command."""
+    """A database that runs and is migrated, and the use cases on it; both are closed with the command."""
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self.settings, self._stack = settings, stack

@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
     holds: Callable[[Any], bool]
     needs: str
-    """What is needed, as in "... is needed": words for people, never a pattern."""
+    """The requirement in words, as in "... is needed"; never a pattern."""
 
 
 def rule(holds: Callable[[Any], bool], needs: str) -> dict[str, Rule]:

@@ -1,4 +1,4 @@
-"""What is used of Litestar and uvicorn beyond their documentation, all of it here; seen in litestar 2.25, uvicorn 0.54.
+"""All undocumented parts of Litestar and uvicorn that are used; seen in litestar 2.25, uvicorn 0.54.
 
 pyproject.toml caps both below their next minor version. tests/unit/http/test_internals.py fails when a part that is
 used changes, and tests/unit/test_internals_of_others.py when another file uses one.

@@ -25,7 +25,7 @@ _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 def parse(body: bytes) -> object:
     """Return strict JSON: UTF-8, no key twice, no NUL, no half characters, no NaN, bounded in nesting and nodes.
 
-    `msgspec` decodes. What it accepts beyond these rules is counted in the text, by C code alone.
+    `msgspec` decodes. Its further rules are checked by counting in the text, by C code alone.
     """
     text = _without_escaped_quotes(body)
     structure = _without_strings(text)

@@ -1,4 +1,4 @@
-"""What a process has once: its clock, its metrics, its flags, its limits and its background tasks."""
+"""The single instances of a process: its clock, its metrics, its flags, its limits and its background tasks."""
 
 from collections.abc import AsyncIterator
 
@@ -33,7 +33,7 @@ from tallystick.entrypoints.worker.upkeep import Upkeep
 
 
 class Process(Provider):
-    """What a process has once: its clock, its metrics, its flags, its limits and its background tasks."""
+    """The single instances of a process: its clock, its metrics, its flags, its limits and its background tasks."""
 
     scope = Scope.APP
     settings = from_context(provides=Settings)

@@ -36,7 +36,7 @@ Store = Literal["postgres", "memory"]
 """Where everything is stored."""
 Switch = Literal["on", "off"]
 Theme = Literal[
-    "Database", "Who calls", "Webhooks", "Addresses", "Rate limits", "Bounds", "Rewards", "Loyalty", "Running"
+    "Database", "Callers", "Webhooks", "Addresses", "Rate limits", "Bounds", "Rewards", "Loyalty", "Running"
 ]
 _TIERS = "bronze=0; silver=1000; gold=5000; platinum=20000"
 _GAMES = "blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10"
@@ -47,7 +47,7 @@ class SettingsError(Exception):
 
 
 class Setting(NamedTuple):
-    """What is known about a setting besides its type and its default."""
+    """The facts about a setting besides its type and its default."""
 
     theme: Theme
     read: Callable[[str], object] | None = None
@@ -89,28 +89,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Keep prepared statements. Switch it off behind PgBouncer before 1.21 in transaction mode."""
 
     jwt_secrets: Annotated[
-        tuple[str, ...], Setting("Who calls", read_secrets, variable="TALLYSTICK_JWT_SECRET", is_secret=True)
+        tuple[str, ...], Setting("Callers", read_secrets, variable="TALLYSTICK_JWT_SECRET", is_secret=True)
     ] = ()
     """The secret that HS256 bearer tokens are signed with, at least 16 characters; several while rotating, separated by
     white space, of which each is accepted.
     """
-    jwks_url: Annotated[str | None, Setting("Who calls", read_web_address)] = None
+    jwks_url: Annotated[str | None, Setting("Callers", read_web_address)] = None
     """Where the identity provider publishes the keys of its RS256 and ES256 tokens."""
-    jwt_algorithms: Annotated[frozenset[str] | None, Setting("Who calls", read_algorithms)] = None
+    jwt_algorithms: Annotated[frozenset[str] | None, Setting("Callers", read_algorithms)] = None
     """The algorithms that are accepted, of HS256 (which needs a secret), RS256 and ES256 (which need a URL). Default:
     every algorithm that there are keys for.
     """
-    jwt_issuer: Annotated[str | None, Setting("Who calls")] = None
+    jwt_issuer: Annotated[str | None, Setting("Callers")] = None
     """The `iss` that tokens must have, checked exactly where set."""
-    jwt_audience: Annotated[str | None, Setting("Who calls")] = None
+    jwt_audience: Annotated[str | None, Setting("Callers")] = None
     """The `aud` that tokens must have, checked exactly where set."""
     session_secrets: Annotated[
-        tuple[str, ...], Setting("Who calls", read_secrets, variable="TALLYSTICK_SESSION_SECRET", is_secret=True)
+        tuple[str, ...], Setting("Callers", read_secrets, variable="TALLYSTICK_SESSION_SECRET", is_secret=True)
     ] = ()
-    """What keys of sessions, cursors and pseudonyms are derived from, at least 16 characters; several while rotating,
-    of which the first signs and the others verify. Default: the JWT secret.
+    """The secret that keys of sessions, cursors and pseudonyms are derived from, at least 16 characters; several while
+    rotating, of which the first signs and the others verify. Default: the JWT secret.
     """
-    identity: Annotated[Literal["builtin", "external"], Setting("Who calls")] = "builtin"
+    identity: Annotated[Literal["builtin", "external"], Setting("Callers")] = "builtin"
     """Where e-mail addresses and passwords are kept: in this service, or at the identity provider alone. When external,
     sign-up refuses both and this service signs no user in.
     """
@@ -168,7 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     referral_points: Annotated[int, msgspec.Meta(ge=0, le=MAX_AMOUNT), Setting("Loyalty")] = 100
     """The points that an inviter gets for each user they bring; 0 for none."""
     referral_points_need: Annotated[ReferralNeed, Setting("Loyalty")] = "nothing"
-    """What a referral needs before the inviter gets the points: with `phone` they wait until the phone of the invitee
+    """The condition for the inviter's points: with `phone` they wait until the phone of the invitee
     is verified.
     """
     referral_points_daily_cap: Annotated[int, msgspec.Meta(ge=0, le=MAX_AMOUNT), Setting("Loyalty")] = 0

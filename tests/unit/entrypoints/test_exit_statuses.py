@@ -83,11 +83,11 @@ def test_details_of_the_database_stay_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "sentence"),
     [(FileNotFoundError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"), (OSError(), "OSError")],
 )
-def test_other_errors_say_what_they_say(error: Exception, told: str) -> None:
-    assert ended("invariants", error).stderr == f"tallystick: {told}\n"
+def test_other_errors_say_what_they_say(error: Exception, sentence: str) -> None:
+    assert ended("invariants", error).stderr == f"tallystick: {sentence}\n"
 
 
 def test_a_reader_who_closes_the_pipe_needs_no_sentence() -> None:

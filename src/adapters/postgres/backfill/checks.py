@@ -1,4 +1,4 @@
-"""What a verification asks: which user a code leads to, and what the served tables hold of a run."""
+"""Queries of a verification: the user of each code, and the rows of a run in the served tables."""
 
 from collections.abc import Collection
 

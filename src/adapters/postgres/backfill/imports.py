@@ -1,4 +1,4 @@
-"""What a chunk of a backfill writes, in set-based statements over the staged users and codes."""
+"""The writes of a chunk of a backfill, in set-based statements over the staged users and codes."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a chunk of a rollback removes, in set-based statements over the staged users and codes."""
+"""The deletions of a chunk of a rollback, in set-based statements over the staged users and codes."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,7 +1,7 @@
 -- resolve(codes) -> Claim
 -- The same look-ups for every code, whatever the answer is, so that response times do not tell which codes exist: one
--- in each table, with a key that no row has where the look-up before found nothing. What remains is whether a look-up
--- meets a row, which makes a difference of microseconds. Of several runs the first one counts.
+-- in each table, with a key that no row has where the look-up before found nothing. Whether a look-up meets a row
+-- still makes a difference of microseconds. Of several runs the first one counts.
 SELECT DISTINCT ON (claim.code) claim.code, claim.user_id, claim.is_canonical, claim.created_at, claim.run
 FROM (
     SELECT
