@@ -12,9 +12,11 @@ import pytest
 
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import OWNER, SERVICE, provision
+from tallystick.adapters.memory.ports import ManualClock
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import Migrator
 from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tests.http.replacements import stopped
 from tests.http.services import Caller, Serve, running, settings
 from tests.processes.folders import database_folder
 from tests.worlds.world import World
@@ -165,6 +167,14 @@ async def serve(world: World, owner_dsn: str) -> AsyncIterator[Serve]:
 async def anyone(serve: Serve) -> Caller:
     """Return a caller without a name."""
     return await serve()
+
+
+@pytest.fixture
+async def still(world: World, owner_dsn: str) -> AsyncIterator[Caller]:
+    """Return a caller of a service whose clock stands still, on an empty database."""
+    given = settings(database_url=service_of(owner_dsn))
+    async with running(given, "postgres", stopped(ManualClock(datetime.now(UTC)))) as (caller, _):
+        yield caller
 
 
 async def empty_tables(superuser: Connection) -> None:

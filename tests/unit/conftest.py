@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from tallystick.adapters.memory.ports import ManualClock
 from tallystick.adapters.memory.transactions import MemoryTransactions
+from tests.http.replacements import stopped
 from tests.http.services import Caller, Serve, running, settings
 from tests.worlds.world import World
 
@@ -33,3 +36,10 @@ async def serve() -> AsyncIterator[Serve]:
 async def anyone(serve: Serve) -> Caller:
     """Return a caller without a name."""
     return await serve()
+
+
+@pytest.fixture
+async def still() -> AsyncIterator[Caller]:
+    """Return a caller of a service whose clock stands still."""
+    async with running(settings(), "memory", stopped(ManualClock(datetime.now(UTC)))) as (caller, _):
+        yield caller
