@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 
 import pytest
+from tallystick.entrypoints.cli.database import service_transactions
 
 from tallystick.adapters.postgres.database import Connection, Database
 from tallystick.adapters.postgres.maintenance import owner_session
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.reads import SlowReads
-from tallystick.entrypoints.cli.database import service_transactions
+from tests.http.services import running, settings
 from tests.integration.postgres.sessions import Session
-from tests.services import running, settings
 
 SERVICE = {
     "application_name": "tallystick",

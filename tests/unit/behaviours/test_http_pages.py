@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.requests import operations
-from tests.services import Caller
-from tests.unit.behaviours.http_wallets import bought, funded, grant, invited, offered, pages, redeemed
+from tests.http.requests import operations
+from tests.http.services import Caller
+from tests.http.wallets import bought, funded, grant, invited, offered, pages, redeemed
 from tests.unit.behaviours.test_http_loyalty import ACCRUALS, AWARDS, seen
 from tests.unit.behaviours.test_http_rating_slips import complete, opened
 from tests.unit.behaviours.test_http_referrals import code_of
