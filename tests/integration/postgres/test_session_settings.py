@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 
 import pytest
-from tallystick.entrypoints.cli.database import service_transactions
 
 from tallystick.adapters.postgres.database import Connection, Database
 from tallystick.adapters.postgres.maintenance import owner_session
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.reads import SlowReads
+from tallystick.entrypoints.cli.session import pool_of
 from tests.http.services import running, settings
 from tests.integration.postgres.sessions import Session
 
@@ -43,9 +43,11 @@ async def pools(migrated_dsn: str) -> AsyncIterator[Mapping[str, Database]]:
     async with AsyncExitStack() as stack:
         _, container = await stack.enter_async_context(running(given, "postgres"))
         slow = (await container.get(SlowReads))._transactions
-        commands = await stack.enter_async_context(service_transactions(given))
         assert isinstance(slow, PostgresTransactions)
-        yield {"pool": await container.get(Database), "slow reads": slow._database, "commands": commands._database}
+        commands = Database(migrated_dsn, pool_of(given))
+        await commands.open()
+        yield {"pool": await container.get(Database), "slow reads": slow._database, "commands": commands}
+        await commands.close()
 
 
 async def shown(connection: "Connection | Session", names: Mapping[str, str]) -> dict[str, str]:
