@@ -1,4 +1,4 @@
-"""Deletion of users, by administrators and by the users themselves."""
+"""Deletion of users, by administrators and from the command line."""
 
 from collections.abc import Sequence
 from datetime import datetime

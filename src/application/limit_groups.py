@@ -1,4 +1,4 @@
-"""Limit groups: routes that share a rate limit. One row a group; settings, limiter and documents read this table."""
+"""Limit groups: routes that share a rate limit. The settings, the limiter and the documentation read this table."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +11,7 @@ class LimitRule(NamedTuple):
     """How the requests of a group are limited."""
 
     default: str
-    """The limit where `TALLYSTICK_RATE_LIMITS` names no other one."""
+    """The default, which `TALLYSTICK_RATE_LIMITS` can replace."""
     counts: str
     """The routes of the group, for the page of settings; that page also lists the routes that name the group."""
     fails_closed: bool = False

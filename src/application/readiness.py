@@ -1,4 +1,4 @@
-"""Readiness: why a service must not be sent requests, and what else an operator should know."""
+"""Readiness: faults for which a service must not get requests, and notes for operators."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
@@ -19,17 +19,17 @@ Topic = Literal[
     "rate limits",
     "proxies",
 ]
-"""The checks, in the order in which `tallystick check` shows it."""
+"""The topics of checks, in the order in which `tallystick check` shows them."""
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One thing that is not as it has to be."""
+    """One fault that a check found."""
 
     topic: Topic
     reason: str
-    """A sentence for everybody who asks whether the service is ready."""
+    """A sentence for the public reply of the readiness probe."""
     detail: str = ""
-    """Details for operators: the database's own words, without secrets."""
+    """For operators only: the message of the database, without secrets."""
 
     @property
     def explained(self) -> str:
@@ -38,4 +38,4 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 ReadinessCheck = Callable[[], Awaitable[Sequence[Fault]]]
-"""One question to something that the service depends on; no fault means that the service may be ready."""
+"""A check of one dependency; the service is ready where no check returns a fault."""
