@@ -33,8 +33,9 @@ test: check ## every check and every test, on memory and on a real PostgreSQL
 unit: install ## the tests in memory, without a database
 	$(BIN)/pytest --numprocesses 3 --dist worksteal tests/unit
 
-storm: install ## flip flags every 200 ms for a minute under traffic; the tests do it for six seconds
-	TALLYSTICK_TEST_FLIP_SECONDS=60 $(BIN)/pytest tests/integration/races/test_flag_storm.py
+storm: install ## a minute of flags that flip under traffic and 100 backfills by chance; the tests do a tenth of it
+	TALLYSTICK_TEST_FLIP_SECONDS=60 TALLYSTICK_TEST_BACKFILLS=100 \
+		$(BIN)/pytest tests/integration/races/test_flag_storm.py tests/integration/backfill/test_model.py
 
 faults: install ## run clients who try to slow down the others against a started server, for a few minutes
 	$(BIN)/python -m bench.faults

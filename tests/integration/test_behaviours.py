@@ -14,7 +14,7 @@ from tests.unit.behaviours.test_fingerprints import TestFingerprints
 from tests.unit.behaviours.test_flag_flips import TestFlippedFlags
 from tests.unit.behaviours.test_flags import TestFollowedFlags, TestSwitchFlags
 from tests.unit.behaviours.test_http_audit import TestAuditRoutes
-from tests.unit.behaviours.test_http_bad_values import TestBadValues
+from tests.unit.behaviours.test_http_bad_values import TestLargestAmounts
 from tests.unit.behaviours.test_http_claims import (
     TestClaims,
     TestEmptiedProfiles,
@@ -24,13 +24,11 @@ from tests.unit.behaviours.test_http_claims import (
 from tests.unit.behaviours.test_http_credits import TestCreditRoutes, TestGrantRoute
 from tests.unit.behaviours.test_http_deletion import TestDeletionRoute
 from tests.unit.behaviours.test_http_exports import TestExportRoutes
-from tests.unit.behaviours.test_http_flag_states import TestFlagStates
 from tests.unit.behaviours.test_http_flags import TestFlagRoutes
 from tests.unit.behaviours.test_http_invites import TestInviteRoutes, TestRedeemRoute, TestValidateRoute
 from tests.unit.behaviours.test_http_loyalty import TestAccrualRoute, TestAwardRoute, TestLoyaltyRoute
 from tests.unit.behaviours.test_http_order_batches import TestPurchaseBatchRoute
 from tests.unit.behaviours.test_http_pages import TestPages
-from tests.unit.behaviours.test_http_parameters import TestParameters
 from tests.unit.behaviours.test_http_rating_slips import TestPendingRoutes, TestSlipRoutes
 from tests.unit.behaviours.test_http_referrals import (
     TestClickRoutes,
@@ -41,9 +39,9 @@ from tests.unit.behaviours.test_http_referrals import (
 )
 from tests.unit.behaviours.test_http_resolver import TestResolverRoute
 from tests.unit.behaviours.test_http_rewards import TestPurchaseRoute, TestRewardRoutes
-from tests.unit.behaviours.test_http_sessions import TestAccountLimit, TestPasswordRoute, TestSignOutRoute
+from tests.unit.behaviours.test_http_sessions import TestPasswordRoute, TestSignOutRoute
 from tests.unit.behaviours.test_http_sign_in import TestSignInRoute
-from tests.unit.behaviours.test_http_sign_up import TestExternalIdentity, TestSignUpRoute
+from tests.unit.behaviours.test_http_sign_up import TestSignUpRoute
 from tests.unit.behaviours.test_http_usernames import TestUsernames
 from tests.unit.behaviours.test_http_webhooks import TestProviders, TestWebhookRoute
 from tests.unit.behaviours.test_idempotency import TestAnswerOnce

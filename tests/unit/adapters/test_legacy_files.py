@@ -115,12 +115,15 @@ class TestJsonLines:
         assert list(malformed) == [2]
         assert malformed[2].startswith(reason or NO_OBJECT) or malformed[2] == NOT_UTF8
 
-    @pytest.mark.parametrize("depth", range(880, 1010, 3))
-    async def test_a_value_as_deep_as_it_can_be_read_is_refused_and_no_more(self, jsonl: Reading, depth: int) -> None:
-        nested = b"[" * depth + b"]" * depth
-        _, malformed, _ = await jsonl(b'{"user_id": "ada", "phone_verified": ' + nested + b"}\n")
+    async def test_a_value_as_deep_as_it_can_be_read_is_refused_and_no_more(self, jsonl: Reading) -> None:
+        """Where the parser stops depends on how deep its caller is."""
+        reasons = set()
+        for depth in range(880, 1010, 3):
+            nested = b"[" * depth + b"]" * depth
+            _, malformed, _ = await jsonl(b'{"user_id": "ada", "phone_verified": ' + nested + b"}\n")
+            reasons.add(malformed[1])
 
-        assert malformed[1] in {NO_OBJECT, "phone_verified has to be true or false"}
+        assert reasons == {NO_OBJECT, "phone_verified has to be true or false"}
 
     async def test_of_a_key_that_stands_there_twice_the_last_counts(self, jsonl: Reading) -> None:
         records, _, _ = await jsonl(b'{"user_id": "ada", "code": "ADA11111", "code": "ADA22222"}')

@@ -212,6 +212,8 @@ class TestBadValues:
 
         assert refused.status_code in {400, 404}
 
+
+class TestLargestAmounts:
     async def test_the_largest_amounts_are_taken(self, anyone: Caller) -> None:
         largest = 1_000_000_000
         ada = await funded(anyone, "ada", largest)
