@@ -170,7 +170,7 @@ def test_a_port_that_is_taken_is_named(installation: Installation) -> None:
 @pytest.mark.parametrize(
     ("environment", "named"),
     [
-        ({"TALLYSTICK_JWT_SECERT": "a typing error"}, "TALLYSTICK_JWT_SECERT is no setting"),
+        ({"TALLYSTICK_JWT_SECERT": "a typing error"}, "TALLYSTICK_JWT_SECERT is not a setting"),
         ({"TALLYSTICK_POOL_SIZE": "1"}, "TALLYSTICK_POOL_SIZE: "),
     ],
 )

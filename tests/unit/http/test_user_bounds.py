@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from httpx2 import Response
 
-from tallystick.domain.bounds import BOUNDS, MAX_REPLY_BYTES, BoundName, UserBounds
+from tallystick.domain.bounds import BOUNDS, COUNTED, MAX_REPLY_BYTES, BoundName, UserBounds
 from tallystick.domain.ledger import MAX_BALANCE
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import MAX_USER_ID_LENGTH
@@ -88,6 +88,12 @@ async def test_one_more_than_the_bound_is_refused_by_its_name(serve: Serve, name
 def test_a_bad_bound_is_refused_with_what_is_right(text: str) -> None:
     with pytest.raises(ValueError, match=r"needed|from 1 to|twice"):
         read_bounds(text)
+
+
+def test_every_bound_has_one_row() -> None:
+    assert list(BOUNDS) == list(UserBounds.__struct_fields__)
+    assert set(BOUNDS) == {*COUNTED, "replies", "reply_bytes"}
+    assert msgspec.structs.asdict(UserBounds()) == {name: bound.default for name, bound in BOUNDS.items()}
 
 
 @pytest.mark.parametrize("name", BOUNDS)
