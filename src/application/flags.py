@@ -22,7 +22,7 @@ class FollowedFlags(Flags):
         """Tell whether the flow is switched on."""
         return self._enabled[flag]
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Read the stored switches; the known state stays where they cannot be read.
 
         Raises TransactionAborted or StoreUnavailable.
@@ -45,7 +45,7 @@ class SwitchFlags:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, wanted, lambda fresh: self._switch(stores, fresh))
         with contextlib.suppress(TransactionAborted, StoreUnavailable):
-            await self._flags.look()
+            await self._flags.refresh()
         return outcomes
 
     async def _switch(self, stores: Stores, wanted: Sequence[Switch]) -> list[FlagState | Failure]:

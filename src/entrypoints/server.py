@@ -53,7 +53,7 @@ class Server:
             commits = await container.get(GroupCommits)
             upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
             nightly, clicks = await container.get(Nightly), await container.get(FlushClicks)
-            await follow.look()
+            await follow.refresh()
             background = [
                 asyncio.create_task(upkeep.run(), name="upkeep"),
                 asyncio.create_task(follow.run(), name="follow flags"),

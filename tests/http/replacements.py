@@ -49,12 +49,12 @@ def published(document: Callable[[], bytes]) -> Provider:
     return _replacing(JwksCache | None, JwksCache(fetch, SystemClock(), RecordedMetrics(), SystemRandomness()))
 
 
-def following(signal: type[ChangeSignal] | None = None, *, look_seconds: float) -> Provider:
+def following(signal: type[ChangeSignal] | None = None, *, poll_seconds: float) -> Provider:
     """Follow flags by another signal, where one is named, and look as seldom as it is said."""
     replacement = Provider(scope=Scope.APP)
 
     def follow(flags: FollowedFlags, signal: ChangeSignal) -> FollowFlags:
-        return FollowFlags(flags, signal, look_seconds=look_seconds)
+        return FollowFlags(flags, signal, poll_seconds=poll_seconds)
 
     replacement.provide(follow)
     if signal is not None:

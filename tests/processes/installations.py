@@ -13,7 +13,7 @@ import psutil
 from click.testing import CliRunner
 
 from tallystick.adapters.embedded.cluster import Cluster
-from tallystick.adapters.embedded.logins import known
+from tallystick.adapters.embedded.logins import stored_logins
 from tallystick.adapters.embedded.postmaster import find_postmaster
 from tallystick.entrypoints.cli.main import main
 from tests.processes.service import START_SECONDS, Process, run
@@ -68,12 +68,12 @@ class Installation:
     @property
     def owner_dsn(self) -> str:
         """The DSN of the embedded database as its owner."""
-        return known(self.data, Cluster(self.data)).owner_url
+        return stored_logins(self.data, Cluster(self.data)).owner_url
 
     @property
     def service_dsn(self) -> str:
         """The DSN of the embedded database as the login of the service."""
-        return known(self.data, Cluster(self.data)).service_url
+        return stored_logins(self.data, Cluster(self.data)).service_url
 
     @property
     def postmaster(self) -> int | None:

@@ -57,10 +57,10 @@ class Cluster:
         """
         # Other users may pass through, because the server may run as one; only the owner may read the files in it.
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
-        self._own()
+        self._lock_directory()
         self._identity = identity_for(self._data, self._binaries)
         if not (self._data / "PG_VERSION").exists():
-            self._make()
+            self._create()
         self._check_version()
         self._open_socket_folder()
         _wait(lambda: self.is_ready() or self._server() is None, START_SECONDS)
@@ -122,7 +122,7 @@ class Cluster:
         places = (self._folder / "run", Path(tempfile.gettempdir()) / name, last)
         return next((place for place in places if len(os.fsencode(place)) <= _LONGEST_SOCKET_FOLDER), last)
 
-    def _own(self) -> None:
+    def _lock_directory(self) -> None:
         self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +133,7 @@ class Cluster:
                 f"another tallystick uses {self._folder}; stop it, or choose another TALLYSTICK_DATA_DIR"
             ) from None
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         """Create the cluster beside its place and move it there whole: a killed start leaves nothing incomplete."""
         fresh = self._folder / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -181,7 +181,7 @@ class Cluster:
             os.chown(folder, uid, -1)
 
     def _launch(self) -> None:
-        self._clear_the_way()
+        self._remove_leftovers()
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.socket_folder),
@@ -204,7 +204,7 @@ class Cluster:
         if not _wait(lambda: self.is_ready() or process.poll() is not None, START_SECONDS) or not self.is_ready():
             raise ClusterError(f"the database did not start; see {self._log_file}")
 
-    def _clear_the_way(self) -> None:
+    def _remove_leftovers(self) -> None:
         """Wait until the processes of a killed server have ended, and remove the files that it left."""
         left = [*self._data.glob(postmaster.FILE), *self.socket_folder.glob(".s.PGSQL.*")]
         if left and _wait(lambda: not postmaster.has_processes(self._data), STOP_SECONDS):

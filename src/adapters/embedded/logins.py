@@ -21,7 +21,7 @@ class Logins(msgspec.Struct, frozen=True):
     """As the login of the service."""
 
 
-async def provided(folder: Path, cluster: Cluster) -> Logins:
+async def create_logins(folder: Path, cluster: Cluster) -> Logins:
     """Create both logins in a running cluster, or set their stored passwords, and return how to connect.
 
     A data directory of an earlier version gets the login of the service here, and its owner gets a new password.
@@ -34,7 +34,7 @@ async def provided(folder: Path, cluster: Cluster) -> Logins:
     return _logins(cluster, passwords)
 
 
-def known(folder: Path, cluster: Cluster) -> Logins:
+def stored_logins(folder: Path, cluster: Cluster) -> Logins:
     """Return how to connect to a database that another process runs; ClusterError where it has no logins yet."""
     try:
         passwords = {name: path.read_text(encoding="ascii").strip() for name, path in _files(folder).items()}

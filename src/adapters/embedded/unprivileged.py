@@ -66,7 +66,7 @@ def namespaces_work() -> bool:
     return Identity(_NAMESPACE).run(["/bin/true"], Path("/"), subprocess.DEVNULL).wait() == 0
 
 
-def become(how: str, arguments: list[str]) -> None:
+def change_user_and_run(how: str, arguments: list[str]) -> None:
     """Change the user of this process, and then become the program."""
     if how == _NAMESPACE:
         _enter_namespace()
@@ -94,4 +94,4 @@ def _nobody() -> int:
 
 
 if __name__ == "__main__":
-    become(sys.argv[1], sys.argv[2:])
+    change_user_and_run(sys.argv[1], sys.argv[2:])

@@ -26,7 +26,7 @@ MAX_DOCUMENT_BYTES = 1 << 20
 MAX_KEYS = 100
 _TIMEOUT_SECONDS = 5.0
 _READY_SECONDS = 1.0
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _SHORTEST_RSA_BITS = 2048
 _MOST_ABSENT, _LONGEST_ABSENT = 1000, 256
 
@@ -102,7 +102,7 @@ class JwksCache(PublishedKeys):
         while True:
             if not self._is_usable() or self._age() > FRESH_SECONDS:
                 self._start()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def close(self) -> None:
         """Stop fetching."""

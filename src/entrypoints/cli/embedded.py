@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from tallystick.adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, has_cluster
-from tallystick.adapters.embedded.logins import Logins, known, provided
+from tallystick.adapters.embedded.logins import Logins, create_logins, stored_logins
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.entrypoints.cli.data_directory import missing
 from tallystick.entrypoints.settings import Settings
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 @contextmanager
@@ -33,11 +33,11 @@ def running_database(settings: Settings, *, may_create: bool = False) -> Iterato
     try:
         try:
             cluster.start()
-            logins = asyncio.run(provided(folder, cluster))
+            logins = asyncio.run(create_logins(folder, cluster))
         except ClusterInUse:
             if not cluster.is_ready():
                 raise
-            logins = known(folder, cluster)
+            logins = stored_logins(folder, cluster)
         yield _connected(settings, logins)
     finally:
         cluster.stop()
@@ -52,7 +52,7 @@ def own_database(settings: Settings) -> Iterator[Settings]:
     keeper = threading.Thread(target=_keep_alive, args=(cluster, ended), name="keep the database alive")
     try:
         cluster.start()
-        logins = asyncio.run(provided(folder, cluster))
+        logins = asyncio.run(create_logins(folder, cluster))
         keeper.start()
         yield _connected(settings, logins)
     finally:
@@ -63,7 +63,7 @@ def own_database(settings: Settings) -> Iterator[Settings]:
 
 
 def _keep_alive(cluster: Cluster, ended: threading.Event) -> None:
-    while not ended.wait(_LOOK_SECONDS):
+    while not ended.wait(_POLL_SECONDS):
         try:
             if cluster.revive():
                 logger().warning("the embedded database had ended; it was started again")

@@ -7,15 +7,15 @@ from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.ports import ChangeSignal
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """Every instance has new flags within 5 s, also one that a signal does not reach."""
 
 
 class FollowFlags:
     """Keeps the flags of this process equal to the stored ones."""
 
-    def __init__(self, flags: FollowedFlags, signal: ChangeSignal, *, look_seconds: float = LOOK_SECONDS) -> None:
-        self._flags, self._signal, self._look_seconds = flags, signal, look_seconds
+    def __init__(self, flags: FollowedFlags, signal: ChangeSignal, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._flags, self._signal, self._poll_seconds = flags, signal, poll_seconds
         self._is_current = True
 
     async def run(self) -> None:
@@ -24,14 +24,14 @@ class FollowFlags:
             tasks.create_task(self._signal.listen(), name="listen for flags")
             while True:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._look_seconds):
+                    async with asyncio.timeout(self._poll_seconds):
                         await self._signal.wait()
-                await self.look()
+                await self.refresh()
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Read the flags once; where that fails, they stay as they are."""
         try:
-            await self._flags.look()
+            await self._flags.refresh()
         except Exception as error:  # noqa: BLE001  any error: neither a request nor a start must fail by it
             if self._is_current:
                 logger().warning("flags cannot be read: they stay as they are known", error=error)

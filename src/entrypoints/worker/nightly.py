@@ -15,7 +15,7 @@ from tallystick.domain.refusals import Unavailable
 NAME = "reconcile_metadata"
 LEASE = timedelta(minutes=5)
 """Longer than any page takes; after that, another instance takes over from one that was killed."""
-LOOK_SECONDS = 60.0
+POLL_SECONDS = 60.0
 
 
 class Nightly:
@@ -37,7 +37,7 @@ class Nightly:
         """Check regularly until cancelled; a failed night is tried again when its lease has expired."""
         while True:
             try:
-                drift = await self.look()
+                drift = await self.reconcile_if_due()
             except (Unavailable, StoreFailure) as error:
                 logger().warning("the nightly reconciliation has to wait", error=error)
             except Exception as error:  # noqa: BLE001  a bug in here must not end the loop
@@ -46,9 +46,9 @@ class Nightly:
                 if drift is not None:
                     facts = {"users": drift.users, "repaired": drift.total, "failed": drift.failed}
                     logger().info("the legacy metadata was reconciled", **facts)
-            await asyncio.sleep(LOOK_SECONDS * (0.5 + self._randomness.fraction()))
+            await asyncio.sleep(POLL_SECONDS * (0.5 + self._randomness.fraction()))
 
-    async def look(self) -> MetadataDrift | None:
+    async def reconcile_if_due(self) -> MetadataDrift | None:
         """Reconcile where this night's run is missing and no other instance runs it; None where there is nothing to do.
 
         A night in which no instance was running is caught up on.

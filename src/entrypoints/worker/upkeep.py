@@ -43,16 +43,16 @@ class Upkeep:
         """Run rounds until cancelled; a failed round is logged."""
         while True:
             try:
-                await self.go_round()
+                await self.run_once()
             except (Unavailable, StoreFailure) as error:
                 logger().warning("upkeep has to wait", error=error)
             except Exception as error:  # noqa: BLE001  a bug must not end the loop
                 logger().error("upkeep failed", error=error)
             await asyncio.sleep(ROUND_SECONDS * (0.5 + self._randomness.fraction()))
 
-    async def go_round(self) -> None:
+    async def run_once(self) -> None:
         """Delete old rows, credit pending accruals, finish erasures, and measure, once."""
-        await self._forget(self._clock.now())
+        await self._delete_old_rows(self._clock.now())
         for pending, outcome in await self._sweep():
             facts = {"event_type": pending.event_type, "correlation_id": pending.correlation_id}
             if isinstance(outcome, Accrued):
@@ -80,7 +80,7 @@ class Upkeep:
         self._metrics.gauge("pending_erasures", erasures.waiting)
         self._metrics.gauge("pending_erasures_oldest_seconds", max(0.0, age))
 
-    async def _forget(self, now: datetime) -> None:
+    async def _delete_old_rows(self, now: datetime) -> None:
         for _ in range(MAX_BATCHES):
             async with self._transactions.begin() as stores:
                 forgotten = await stores.idempotency.forget(before=now - KEEP_REPLIES, limit=BATCH_ROWS)

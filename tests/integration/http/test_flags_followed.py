@@ -80,7 +80,7 @@ async def until_listeners(owner: Session, wanted: int) -> None:
 async def test_a_server_knows_the_flags_before_its_first_request(world: World, owner_dsn: str) -> None:
     await Switchboard(world).switch(Flag.ENSURE_ON_READ_ENABLED, on=False)
 
-    async with living(owner_dsn, following(SilentSignal, look_seconds=NEVER)) as anyone:
+    async with living(owner_dsn, following(SilentSignal, poll_seconds=NEVER)) as anyone:
         assert await is_pending(anyone, "ada")
 
 
@@ -100,7 +100,7 @@ async def test_a_server_starts_without_its_database_and_refuses_until_it_is_ther
 
 @pytest.mark.parametrize(
     "replacement",
-    [following(look_seconds=NEVER), following(SilentSignal, look_seconds=0.05)],
+    [following(poll_seconds=NEVER), following(SilentSignal, poll_seconds=0.05)],
     ids=["by the signal alone", "by looking alone"],
 )
 async def test_what_is_switched_on_one_instance_is_so_on_the_other(

@@ -40,10 +40,10 @@ def listen_notify(dsn: str, *, heartbeat_seconds: float = NEVER, patience_second
 
 
 @asynccontextmanager
-async def following(world: World, signal: ChangeSignal, *, look_seconds: float = NEVER) -> AsyncIterator[Switchboard]:
+async def following(world: World, signal: ChangeSignal, *, poll_seconds: float = NEVER) -> AsyncIterator[Switchboard]:
     """Return the flags of a process that follows: by the signal alone, where nothing else is said."""
     board = Switchboard(world)
-    task = asyncio.create_task(FollowFlags(board.flags, signal, look_seconds=look_seconds).run())
+    task = asyncio.create_task(FollowFlags(board.flags, signal, poll_seconds=poll_seconds).run())
     try:
         yield board
         assert not task.done()
@@ -95,7 +95,7 @@ async def test_a_switch_is_heard_by_every_process_that_never_looks_by_itself(
 
 
 async def test_a_process_that_cannot_listen_follows_by_looking(world: World) -> None:
-    async with following(world, listen_notify(NOWHERE), look_seconds=0.05) as there:
+    async with following(world, listen_notify(NOWHERE), poll_seconds=0.05) as there:
         for on in (False, True):
             await follows(there, Switchboard(world), on=on)
 
@@ -205,5 +205,5 @@ async def test_many_who_switch_everything_in_opposite_orders_do_not_lock_up(
 
     stored = await Switchboard(world).stored()
     for board in boards:
-        await board.flags.look()
+        await board.flags.refresh()
         assert all(board.flags.enabled(flag) is switch.enabled for flag, switch in stored.items())

@@ -269,10 +269,10 @@ async def test_of_instances_that_look_at_once_one_reconciles(world: World) -> No
         Nightly(world.transactions, world.reconcile_metadata, world.flags, world.clock, world.randomness, 3)
         for _ in range(8)
     ]
-    assert await asyncio.gather(*(instance.look() for instance in instances)) == [None] * 8
+    assert await asyncio.gather(*(instance.reconcile_if_due() for instance in instances)) == [None] * 8
     world.pass_time(days=1)
 
-    looked = await asyncio.gather(*(instance.look() for instance in instances))
+    looked = await asyncio.gather(*(instance.reconcile_if_due() for instance in instances))
 
     assert [drift.unadopted for drift in looked if drift is not None] == [10]
     assert await world.drift() == {}

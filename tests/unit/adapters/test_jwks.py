@@ -266,7 +266,7 @@ class TestDiagnosis:
     async def test_keys_are_kept_fresh_whether_or_not_anybody_asks(
         self, publisher: Publisher, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(jwks, "_LOOK_SECONDS", 0)
+        monkeypatch.setattr(jwks, "_POLL_SECONDS", 0)
         cache = JwksCache(publisher, clock, RecordedMetrics(), SeededRandomness())
         running = asyncio.create_task(cache.run())
         await background()

@@ -228,12 +228,12 @@ async def _night(world: World, _key: str | None) -> Attempt:
     def instance() -> Nightly:
         return Nightly(world.transactions, world.reconcile_metadata, world.flags, world.clock, world.randomness, 3)
 
-    await instance().look()
+    await instance().reconcile_if_due()
     world.pass_time(days=1)
 
     async def look() -> None:
         world.pass_time(seconds=LEASE.total_seconds() + 1)
-        await instance().look()
+        await instance().reconcile_if_due()
         if isinstance(world.transactions, MortalTransactions) and world.transactions.left == 0:
             raise Killed  # a page that fails is passed over
 
@@ -274,7 +274,7 @@ async def _upkeep(world: World, _key: str | None) -> Attempt:
     await world.deliver("created", "cid")
     world.pass_time(days=9)
 
-    async def go_round() -> None:
+    async def run_once() -> None:
         world.pass_time(minutes=5)
         await Upkeep(
             world.transactions,
@@ -284,9 +284,9 @@ async def _upkeep(world: World, _key: str | None) -> Attempt:
             world.clock,
             world.randomness,
             world.metrics,
-        ).go_round()
+        ).run_once()
 
-    return go_round
+    return run_once
 
 
 SCENES: Mapping[str, Scene] = {

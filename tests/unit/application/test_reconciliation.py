@@ -91,9 +91,9 @@ async def test_a_page_that_fails_for_good_is_reported_and_skipped(world: World, 
 async def test_a_page_that_fails_every_night_costs_nobody_else_theirs(world: World) -> None:
     reconcile = over(world, Poisoned(memory(world), "user1", StoreUnavailable("57014")))
     night = Nightly(world.transactions, reconcile, world.flags, world.clock, world.randomness, 3)
-    assert await night.look() is None
+    assert await night.reconcile_if_due() is None
     world.pass_time(days=1)
 
-    assert await night.look() is not None
+    assert await night.reconcile_if_due() is not None
     world.pass_time(minutes=10)
-    assert await night.look() is None
+    assert await night.reconcile_if_due() is None

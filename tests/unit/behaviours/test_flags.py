@@ -16,7 +16,7 @@ FREE = [flag for flag in Flag if flag not in LOCKED]
 class TestSwitchFlags:
     async def test_what_nobody_switched_stands_at_its_default(self, world: World) -> None:
         board = Switchboard(world)
-        await board.flags.look()
+        await board.flags.refresh()
 
         assert board.known() == DEFAULTS
         assert await board.stored() == {}
@@ -110,7 +110,7 @@ class TestSwitchFlags:
         await Switchboard(world).switch(POINTS, on=False)
         pinned = Switchboard(world, {POINTS: True})
 
-        await pinned.flags.look()
+        await pinned.flags.refresh()
 
         assert pinned.flags.enabled(POINTS)
         assert await pinned.state(POINTS) == FlagState(POINTS, True, True, None, None)
@@ -161,7 +161,7 @@ class TestFollowedFlags:
         await here.switch(POINTS, on=False)
 
         assert (here.flags.enabled(POINTS), there.flags.enabled(POINTS)) == (False, True)
-        await there.flags.look()
+        await there.flags.refresh()
         assert there.known() == {**DEFAULTS, POINTS: False}
 
     async def test_a_refused_batch_is_followed_by_nobody(self, world: World) -> None:
@@ -169,5 +169,5 @@ class TestFollowedFlags:
 
         assert isinstance((await there.switch_together(there.wanted(POINTS, on=False)))[0], FlagPinned)
 
-        await here.flags.look()
+        await here.flags.refresh()
         assert here.known() == DEFAULTS

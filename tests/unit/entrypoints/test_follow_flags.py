@@ -12,7 +12,7 @@ from tallystick.adapters.telemetry.logs import configure
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
 from tallystick.domain.flags import Flag, Pins, Switch
-from tallystick.entrypoints.worker.flags import LOOK_SECONDS, FollowFlags
+from tallystick.entrypoints.worker.flags import POLL_SECONDS, FollowFlags
 from tests.worlds.switchboards import DEFAULTS, Switchboard
 from tests.worlds.world import World
 
@@ -108,7 +108,7 @@ async def store(world: World, *, on: bool) -> None:
 
 async def test_a_ring_is_followed_without_looking_now_and_then(world: World) -> None:
     flags, gong = FollowedFlags(world.transactions, Pins({})), Gong()
-    async with running(FollowFlags(flags, gong, look_seconds=NEVER)):
+    async with running(FollowFlags(flags, gong, poll_seconds=NEVER)):
         await gong.is_listened_to.wait()
         for on in (False, True, False):
             await store(world, on=on)
@@ -119,14 +119,14 @@ async def test_a_ring_is_followed_without_looking_now_and_then(world: World) -> 
 
 async def test_looking_now_and_then_follows_without_notifications(world: World) -> None:
     flags = FollowedFlags(world.transactions, Pins({}))
-    async with running(FollowFlags(flags, SilentSignal(), look_seconds=0.01)):
+    async with running(FollowFlags(flags, SilentSignal(), poll_seconds=0.01)):
         for on in (False, True, False):
             await store(world, on=on)
             await until(lambda on=on: flags.enabled(POINTS) is on)  # type: ignore[misc]  # a default of its own
 
 
 def test_who_hears_nothing_looks_often_enough_to_follow_within_five_seconds() -> None:
-    assert LOOK_SECONDS <= 2.5
+    assert POLL_SECONDS <= 2.5
 
 
 @pytest.mark.parametrize("failure", [TransactionAborted("gone"), StoreUnavailable("full"), KeyError("a bug")])
@@ -135,8 +135,8 @@ async def test_what_cannot_be_read_stays_as_it_is_known_and_is_followed_again(
 ) -> None:
     flags, gong = FollowedFlags(world.transactions, Pins({})), Gong()
     await store(world, on=False)
-    follow = FollowFlags(flags, gong, look_seconds=NEVER)
-    await follow.look()
+    follow = FollowFlags(flags, gong, poll_seconds=NEVER)
+    await follow.refresh()
     await store(world, on=True)
 
     async with running(follow):
@@ -153,7 +153,7 @@ async def test_a_look_that_fails_does_not_stop_a_start(world: World, transaction
     flags = FollowedFlags(world.transactions, Pins({WEBHOOK: False}))
     transactions.failures = [KeyError("no such table")]
 
-    await FollowFlags(flags, SilentSignal()).look()
+    await FollowFlags(flags, SilentSignal()).refresh()
 
     assert {flag: flags.enabled(flag) for flag in Flag} == {**DEFAULTS, WEBHOOK: False}
 
@@ -167,7 +167,7 @@ async def test_an_outage_is_logged_once(
     async def logged(failures: int) -> int:
         transactions.failures = [StoreUnavailable("full")] * failures
         for _ in range(failures + 1):
-            await follow.look()
+            await follow.refresh()
         return capsys.readouterr().out.count("flags cannot be read")
 
     assert [await logged(3), await logged(0), await logged(1)] == [1, 0, 1]
@@ -186,7 +186,7 @@ async def test_a_committed_switch_is_answered_even_where_it_cannot_be_looked_at(
 
         assert state.enabled is not known
         assert board.flags.enabled(POINTS) is known
-        await board.flags.look()
+        await board.flags.refresh()
         assert board.flags.enabled(POINTS) is state.enabled
 
 
@@ -195,11 +195,11 @@ async def test_a_slow_look_does_not_bring_back_what_a_later_one_found_changed(
 ) -> None:
     flags, gate = FollowedFlags(world.transactions, Pins({})), asyncio.Event()
     transactions.gates = [gate]
-    slow = asyncio.create_task(flags.look())
+    slow = asyncio.create_task(flags.refresh())
     await until(lambda: transactions.reads == 1 and not transactions.gates)
     async with transactions.begin() as stores:
         await stores.flags.store([Switch(POINTS, False, world.clock.now(), "ada")])
-    late = asyncio.create_task(flags.look())
+    late = asyncio.create_task(flags.refresh())
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -34,7 +34,7 @@ async def world() -> World:
     world.fall_back()
     for number in range(3):
         await world.imported(f"user{number}", f"1000{number}")
-    assert await nightly(world).look() is None  # known from now on, and due by the next night
+    assert await nightly(world).reconcile_if_due() is None  # known from now on, and due by the next night
     world.pass_time(days=1)
     return world
 
@@ -57,13 +57,17 @@ def dying(world: World) -> Nightly:
 async def test_of_several_instances_one_does_it_and_once_a_night(world: World, instance: Instance) -> None:
     instances = [instance() for _ in range(3)]
 
-    assert [drift is not None for drift in [await each.look() for each in instances]] == [True, False, False]
+    assert [drift is not None for drift in [await each.reconcile_if_due() for each in instances]] == [
+        True,
+        False,
+        False,
+    ]
     assert await world.drift() == {}
 
     nights = []
     for _ in range(48):
         world.pass_time(hours=1)
-        nights += [world.clock.now().hour for each in instances if await each.look() is not None]
+        nights += [world.clock.now().hour for each in instances if await each.reconcile_if_due() is not None]
     assert nights == [3, 3]
 
 
@@ -75,7 +79,7 @@ async def test_a_fallback_that_is_switched_on_by_day_waits_for_the_night() -> No
 
     looks = []
     for _ in range(24):
-        if await nightly(world).look() is not None:
+        if await nightly(world).reconcile_if_due() is not None:
             looks.append(world.clock.now().hour)
         world.pass_time(hours=1)
 
@@ -86,16 +90,16 @@ async def test_what_a_killed_instance_began_is_taken_over_when_its_lease_has_end
     world: World, instance: Instance
 ) -> None:
     with pytest.raises(Killed):
-        await dying(world).look()
+        await dying(world).reconcile_if_due()
     assert (await world.drift())["unadopted"] == 2
 
     world.pass_time(seconds=LEASE.total_seconds() - 1)
-    assert await instance().look() is None
+    assert await instance().reconcile_if_due() is None
 
     world.pass_time(seconds=1)
-    assert await instance().look() is not None
+    assert await instance().reconcile_if_due() is not None
     assert await world.drift() == {}
-    assert await instance().look() is None
+    assert await instance().reconcile_if_due() is None
 
 
 async def test_who_lost_the_lease_goes_no_further(world: World, instance: Instance) -> None:
@@ -104,13 +108,13 @@ async def test_who_lost_the_lease_goes_no_further(world: World, instance: Instan
             async for drift in super().pages(is_to_repair=True, size=1):
                 world.pass_time(seconds=LEASE.total_seconds() + 1)
                 if not taken_over:
-                    taken_over.append(await instance().look())
+                    taken_over.append(await instance().reconcile_if_due())
                 yield drift
 
     taken_over: list[MetadataDrift | None] = []
     slow = Slow(world.transactions, world.clock, world.randomness, world.metrics, world.candidates)
 
-    found = await nightly(world, slow).look()
+    found = await nightly(world, slow).reconcile_if_due()
 
     assert found is not None
     assert found.users == 1
@@ -121,7 +125,7 @@ async def test_who_lost_the_lease_goes_no_further(world: World, instance: Instan
 async def test_without_the_fallback_nights_are_quiet(world: World, instance: Instance) -> None:
     world.flags.switch(Flag.LEGACY_FALLBACK_ENABLED, enabled=False)
 
-    assert await instance().look() is None
+    assert await instance().reconcile_if_due() is None
     assert (await world.drift())["unadopted"] == 3
 
 

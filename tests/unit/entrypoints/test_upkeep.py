@@ -117,11 +117,11 @@ async def test_living_users_without_a_code_are_counted(world: World, upkeep: Upk
     await world.mint("bob")
     await world.deliver("deleted", "eve")
 
-    await upkeep.go_round()
+    await upkeep.run_once()
     assert world.metrics.gauges["missing_code_count"] == 1
 
     await world.mint("ada")
-    await upkeep.go_round()
+    await upkeep.run_once()
     assert world.metrics.gauges["missing_code_count"] == 0
 
 
@@ -131,7 +131,7 @@ async def test_replies_are_kept_for_longer_than_the_promised_week(world: World, 
     await remember(world, "young")
     world.pass_time(days=8)
 
-    await upkeep.go_round()
+    await upkeep.run_once()
 
     assert await remembered(world, "old", "young") == ["young"]
 
@@ -144,7 +144,7 @@ async def test_deliveries_are_kept_for_longer_than_their_signatures_are_valid(wo
     await world.receive_identity_events([young])
     world.pass_time(days=8)
 
-    await upkeep.go_round()
+    await upkeep.run_once()
 
     assert [await world.receive_identity_events([delivery]) for delivery in (old, young)] == [
         ["processed"],
@@ -158,11 +158,11 @@ async def test_sessions_are_forgotten_a_day_after_they_expired(world: World, upk
     await world.sign_in("ada@example.org", "a good password")
 
     world.pass_time(days=8)
-    await upkeep.go_round()
+    await upkeep.run_once()
     assert len(await world.sessions_of("ada")) == 1
 
     world.pass_time(seconds=1)
-    await upkeep.go_round()
+    await upkeep.run_once()
     assert await world.sessions_of("ada") == []
 
 
@@ -174,7 +174,7 @@ async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
     await remember(world, *keys)
     world.pass_time(days=9)
 
-    await upkeep.go_round()
+    await upkeep.run_once()
 
     assert await remembered(world, *keys) == []
 
@@ -188,7 +188,7 @@ async def test_one_round_has_an_end_whatever_there_is_to_forget(
     await remember(world, *keys)
     world.pass_time(days=9)
 
-    await upkeep.go_round()
+    await upkeep.run_once()
 
     assert len(await remembered(world, *keys)) == 4
 
@@ -223,7 +223,7 @@ async def test_what_was_stored_behind_a_deletion_is_forgotten(world: World, upke
     await world.delete("ada")
     await remember(world, "late")
 
-    await upkeep.go_round()
+    await upkeep.run_once()
 
     assert await remembered(world, "late") == []
 
@@ -239,7 +239,7 @@ async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(
 
     monkeypatch.setattr("tallystick.adapters.memory.stores.user_summaries.MemoryUserSummaries.missing_codes", too_many)
     with pytest.raises(Overloaded):
-        await upkeep.go_round()
+        await upkeep.run_once()
 
     assert await remembered(world, "old") == []
 
@@ -255,7 +255,7 @@ async def test_what_waits_is_credited_and_measured(
     await world.a_waiting_slip("bob", correlation="another-try")
     world.pass_time(minutes=10)
 
-    await upkeep.go_round()
+    await upkeep.run_once()
 
     assert (await world.points_of("ada")).balance == 525
     assert world.metrics.gauges["pending_accruals"] == 1
@@ -269,7 +269,7 @@ async def test_what_waits_is_credited_and_measured(
 
     await world.thaw("bob")
     world.pass_time(minutes=1)
-    await upkeep.go_round()
+    await upkeep.run_once()
     assert world.metrics.gauges["pending_accruals"] == 0
     assert world.metrics.gauges["pending_accruals_oldest_seconds"] == 0
 
@@ -289,7 +289,7 @@ async def test_one_that_fails_for_an_unforeseen_reason_is_logged_and_keeps_nobod
         return world.earning(_self.player_id, _self.points, event=_self.event_key, kind=_self.event_type)
 
     monkeypatch.setattr("tallystick.domain.pending_accruals.PendingAccrual.earning", fail_for_ada)
-    await upkeep.go_round()
+    await upkeep.run_once()
 
     assert (await world.points_of("bob")).balance == 525
     assert world.metrics.gauges["pending_accruals"] == 1
