@@ -71,7 +71,7 @@ class BackfillRuns(Protocol):
         """Count the runs that were rolled back."""
 
     async def lock_state(self, run: Run) -> RunState:
-        """Return the state of a run, and keep it until the transaction ends: whoever changes it waits."""
+        """Return the state of a run, and lock it until the transaction ends, so that a change of the state waits."""
 
     async def change_state(self, run: Run, state: RunState, at: datetime) -> None:
         """Store the state of a run."""
@@ -141,10 +141,10 @@ class StagedLines(Protocol):
         """Make claims of the codes: the latest code of a user is canonical, the others are aliases."""
 
     async def unresolved(self, limit: int) -> tuple[list[Contest], int]:
-        """Return the claims on codes of several users that cannot be decided, for a missing time, and their number."""
+        """Return the claims on codes of several users that a missing time leaves undecided, and their number."""
 
     async def decide(self, referred_by: ReferredBy) -> None:
-        """Decide who keeps each code, e-mail address and username, and who invited whom."""
+        """Decide the user of each code, e-mail address and username, and the inviter of each user."""
 
     async def count(self, *, before: datetime) -> StagedCounts:
         """Count what was decided; referrals and points that are stored here are those of before this time."""
@@ -188,16 +188,16 @@ class Imports(Protocol):
         """Return the living users without a canonical code."""
 
     async def assign(self, run: int, codes: Mapping[UserId, Code], at: datetime) -> set[UserId]:
-        """Give users their new code; return those who got it: a code that is taken, or brought by a user, is left."""
+        """Give users their new code. Return the users who got it: codes that are taken or imported are left out."""
 
     async def aliases(self, chunk: Chunk, at: datetime) -> int:
-        """Write every other code of the users as an alias where it is nobody else's; return how many."""
+        """Write every other code of the users as an alias, unless it is another user's; return the number."""
 
     async def conflicts(self, chunk: Chunk, at: datetime) -> int:
-        """List the codes that are another user's; return how many."""
+        """List the codes that are another user's; return the number."""
 
     async def edges(self, chunk: Chunk, at: datetime) -> tuple[int, list[int]]:
-        """Write the referrals; return how many, and the positions of those that could not be written."""
+        """Write the referrals; return their number, and the positions of those that could not be written."""
 
     async def points(self, chunk: Chunk) -> list[ImportedPoints]:
         """Return the points of the users, in the order of their positions."""
@@ -222,7 +222,7 @@ class Removals(Protocol):
         """Give users their new canonical code; return those who got it."""
 
     async def users(self, chunk: Chunk) -> Tally:
-        """Remove the users whom the run created and who have nothing else here, and the mirrored codes of all."""
+        """Remove the users whom the run created, unless they have other rows, and the mirrored codes of all users."""
 
     async def plan(self, run: Run) -> None:
         """Remove the listed conflicts and the staged users and codes of the run."""
@@ -259,7 +259,7 @@ class ImportChecks(Protocol):
         """Return the user of each code, by the statement of the resolver."""
 
     async def excuses(self, claims: Collection[tuple[Code, UserId]]) -> dict[tuple[Code, UserId], Excuse]:
-        """Return the claims that need not hold, and why."""
+        """Return the claims that are excused, with the reason."""
 
     async def count(self, run: Run, done: Tally) -> ImportCounts:
         """Count what was imported, and what was here before the plan; `done` lists what could not be written."""

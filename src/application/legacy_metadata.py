@@ -1,4 +1,4 @@
-"""Legacy metadata, used: codes that only it knows are adopted by the code book, and it is shown what changed."""
+"""Use of legacy metadata: the code book adopts imported codes that it lacks, and changed codes are mirrored."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -15,15 +15,15 @@ from tallystick.domain.users import UserId
 
 
 class NoteCodes(Protocol):
-    """Notes whose canonical code may have changed, after the commit; never waits and never fails."""
+    """Notes the users whose canonical code may have changed, after the commit; never waits and never fails."""
 
     def __call__(self, user_ids: Collection[UserId], /) -> None: ...
 
 
 class AdoptLegacyUsers:
-    """Adopt for users who are about to be given a code, in their transaction, while the fallback is on.
+    """Adopt the imported codes of users who are about to get a code, in their transaction, while the fallback is on.
 
-    Whoever looks at their link before their run reaches them finds the code that they know.
+    A user who asks for their link before the run has written them finds the code that they know.
     """
 
     def __init__(self, flags: Flags, metrics: Metrics) -> None:
@@ -32,7 +32,7 @@ class AdoptLegacyUsers:
     async def __call__(
         self, stores: Stores, user_ids: Collection[UserId], at: datetime, *, beside: Collection[UserId] = ()
     ) -> Mapping[Code, UserId]:
-        """Return what was adopted; to be asked for before users are locked, with those who are locked beside these."""
+        """Return the adopted codes. Call it before users are locked; `beside` are the other users to be locked."""
         if not user_ids or not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
             return {}
         adopted = await adopt(stores, user_ids, at, beside=beside)
@@ -41,9 +41,9 @@ class AdoptLegacyUsers:
 
 
 class AdoptCodes:
-    """Store codes that only the legacy metadata knows in the code book, while the fallback is on.
+    """Store codes that only the legacy metadata has in the code book, while the fallback is on.
 
-    All codes of an owner come at once, so that the canonical one becomes canonical.
+    All codes of a user are adopted together, so that their canonical code stays canonical.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class AdoptCodes:
 
 
 class MirrorMetadata:
-    """Write the present canonical codes of users where readers of the legacy field see them."""
+    """Mirror the present canonical codes of users for readers of the legacy field."""
 
     def __init__(self, transactions: Transactions, clock: Clock) -> None:
         self._transactions, self._clock = transactions, clock
 
     async def __call__(self, user_ids: Collection[UserId]) -> None:
         async with self._transactions.begin() as stores:
-            # Locked, so that what is read of them is still so when it is written.
+            # The locks keep the codes from changing between the read and the write.
             await stores.users.lock(user_ids)
             await stores.mirror.write(user_ids, self._clock.now())
 
@@ -82,19 +82,19 @@ class MirrorMetadata:
 async def adopt(
     stores: Stores, user_ids: Collection[UserId], at: datetime, *, beside: Collection[UserId] = ()
 ) -> dict[Code, UserId]:
-    """Store what these users are missing in the code book, and return it; nobody's canonical code changes.
+    """Store the claims of these users that the code book lacks, and return them; no canonical code changes.
 
-    Who lost their canonical code is left without one: it is for the caller to mint. Runs are held before users are
-    locked, these and those beside them at once, and users before their codes are written.
+    A user whose canonical code is another user's stays without one: the caller mints. Locks are taken in the order of
+    runs, users (these and those beside them at once), codes.
     """
     wanting = await stores.legacy.claims_of(user_ids)
     if not wanting:
         return {}
     await stores.legacy.hold()
-    # Before anybody is locked, as runs do it: of two who let users in, neither waits for what the other one locked.
+    # Before users are locked, in the order of a run, so that two transactions that create users do not deadlock.
     await stores.legacy.admit(wanting, at)
     await stores.users.lock({*user_ids, *beside})
-    # Anew behind the locks: somebody else may have adopted them meanwhile, or deleted their user.
+    # Read again behind the locks: another transaction may have adopted the codes or deleted their user.
     claims = await stores.legacy.claims_of(wanting)
     held = await stores.codes.canonical(wanting)
     decided = [claim for user_id in claims for claim in decide_claims(claims[user_id], has_canonical=user_id in held)]
@@ -105,7 +105,7 @@ async def adopt(
 async def mint_missing(
     stores: Stores, user_ids: Iterable[UserId], draw_candidates: DrawCandidates, at: datetime
 ) -> None:
-    """Give those of these locked, living users a code who have no canonical one; CodesExhausted where none is free."""
+    """Mint for the locked, living users among these without a canonical code; CodesExhausted where no code is free."""
     asked = set(user_ids)
     if not asked:
         return

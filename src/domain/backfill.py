@@ -1,4 +1,4 @@
-"""Backfills: what moving in would do, as one immutable plan, and what became of it."""
+"""Backfills: an immutable plan of what an import would do, and the state of its run."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -13,13 +13,13 @@ RunState = Literal["planned", "applying", "applied", "rolling_back", "rolled_bac
 SourceKind = Literal["jsonl", "csv", "supabase"]
 Phase = Literal["codes", "edges", "points", "rollback"]
 ReferredBy = Literal["auto", "code", "user_id"]
-"""How `referred_by` is read: as what it can only be, as a code, or as a user id."""
+"""How `referred_by` is read: as a code, as a user id, or (auto) as the one that exists."""
 
 _LONGEST_TRANSACTION = timedelta(minutes=1)
 """A transaction of the service is shorter: a row that is older than this is committed, or will never be."""
 
 LISTED = 1_000
-"""How many of anything a report lists; it always counts all."""
+"""The longest list in a report; its counts cover everything."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -27,24 +27,24 @@ class Options(msgspec.Struct, frozen=True):
 
     kind: SourceKind
     names: dict[str, str] = {}
-    """Columns that are called otherwise there."""
+    """The columns whose name in the source differs from ours, by our name."""
     metadata_field: str = "referral_id"
     referred_by: ReferredBy = "auto"
     chunk: int = 20_000
-    """How many users one transaction brings in."""
+    """How many users one transaction imports."""
     absent_words: list[str] = []
-    """What stands in fields that have no value; plans of earlier versions knew none."""
+    """The words that mean "no value"; plans of earlier versions have none."""
 
 
 class Checksum(msgspec.Struct, frozen=True):
-    """How many rows, and the sum of their hashes: equal for equal rows, whatever their order."""
+    """A number of rows and the sum of their hashes; the order of the rows does not matter."""
 
     rows: int
     total: str
 
 
 class Contest(msgspec.Struct, frozen=True):
-    """Somebody who claims a code that somebody else claims too, and nobody can tell who came first."""
+    """A claim on a code that several users claim, where a missing time leaves open who had it first."""
 
     code: Code
     user_id: UserId
@@ -61,31 +61,31 @@ class LineFaults(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What moving in would do. Every number is of users or codes as the source tells them."""
+    """What an import would do. The numbers count lines, users and codes of the source."""
 
     source: str
     source_hash: str
     options: Options
     ignored_columns: list[str]
     attempt: int
-    """One more than the runs that were taken back: what was taken back can be planned again."""
+    """One more than the number of runs that were rolled back, so that the same source can be planned again."""
 
     lines: int
     malformed: int
     deleted_there: int
-    """Lines about users who were deleted there."""
+    """Lines about users who were deleted in the source."""
     fields_left_out: int
-    """Fields of profiles that cannot be used; their users come without them."""
+    """Fields of profiles that cannot be used; their users are imported without them."""
     absent_words: dict[str, int] = {}
     """How many fields counted as missing because they held a word for "no value", by the word."""
 
     users: int
     users_here: int
-    """Users who are known here already."""
+    """Users who are stored here already."""
     deleted_here: int
-    """Users who were deleted here: nothing of them is brought back."""
+    """Users who were deleted here: nothing of them is imported."""
     with_code_here: int
-    """Users who have a code here and keep it; what they bring becomes an alias."""
+    """Users who have a code here and keep it; their code of the source becomes an alias."""
 
     codes: int
     """Users whose code is not empty."""
@@ -101,28 +101,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     duplicate_codes: int
     """Codes that several users claim."""
     duplicate_users: int
-    """Users who lose a code to somebody who came first."""
+    """Users who lose a code to a user who had it first."""
 
     kept: int
-    """Users whose code stays theirs."""
+    """Users who keep their code of the source."""
     reminted: int
-    """Users whose code is somebody else's: they get a new one."""
+    """Users whose code is another user's: they get a new one."""
     minted: int
     """Users without a code: they get one."""
     aliases: int
     """Codes that resolve to their user beside the canonical one."""
     held_here: int
-    """Codes that are somebody else's here already."""
+    """Codes that are another user's here already."""
 
     edges: Checksum
     edges_left_out: dict[str, int]
-    """Referrals that cannot be brought in, by why."""
+    """The number of referrals that cannot be imported, by the reason."""
     points: Checksum
     points_total: int
     claims: Checksum
-    """Who claimed which code, and who keeps it."""
+    """Each claim on a code, with the user who keeps the code."""
     edges_here: Checksum
-    """The referrals that were here; the backfill changes none of them."""
+    """The referrals that were stored here before the plan; the import changes none of them."""
     points_here: Checksum
 
 
@@ -135,7 +135,7 @@ class Chunk(NamedTuple):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A plan, and how far it has come."""
+    """A plan and its state."""
 
     run: int
     plan_hash: str
@@ -181,7 +181,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a chunk did, or several."""
+    """What one or several chunks did."""
 
     users: int = 0
     kept: int = 0
@@ -192,25 +192,25 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     edges: int = 0
     points: int = 0
     edges_left_out: list[int] = []
-    """Positions in the plan of those whose inviter gave way to what is here."""
+    """Positions of users whose referral could not be stored beside the rows that are here."""
     points_left_out: list[int] = []
-    """Positions in the plan of those whose points could not be credited, or had been brought before."""
+    """Positions of users whose points could not be credited, or had been imported before."""
     codes_removed: int = 0
     codes_clicked: int = 0
-    """Codes that stay as aliases, for somebody followed a link with them."""
+    """Codes that stay as aliases, because a link with them was followed."""
     codes_attributed: int = 0
-    """Codes that stay as aliases, for somebody came by them."""
+    """Codes that stay as aliases, because a referral names them."""
     users_removed: int = 0
     users_kept: int = 0
-    """Users who have something here by now that the run did not bring."""
+    """Users who have rows here that the run did not write."""
     edges_removed: int = 0
     points_removed: int = 0
     points_kept: int = 0
-    """Balances that were brought and have changed since."""
+    """Imported balances that have changed since."""
 
     @property
     def left_out(self) -> int:
-        """How many referrals and balances gave way to what is here."""
+        """The number of referrals and balances that could not be stored beside the rows that are here."""
         return len(self.edges_left_out) + len(self.points_left_out)
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -224,12 +224,12 @@ def complete_before(at: datetime) -> datetime:
 
 
 def plan_hash(plan: Plan) -> str:
-    """Return what a plan is known by: it changes with everything that the plan says."""
+    """Return the hash that identifies a plan; it covers every field of the plan."""
     return hashlib.sha256(msgspec.json.encode(plan, order="sorted")).hexdigest()
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that a verification looked at."""
+    """One promise that a verification checked."""
 
     name: str
     promise: str
@@ -238,12 +238,12 @@ class Check(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Tell whether it is as it should be."""
+        """Tell whether the promise is kept."""
         return self.expected == self.found
 
 
 class VerificationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The proof of a run, or what is missing of it."""
+    """The report of a verification."""
 
     plan_hash: str
     verified_at: datetime
@@ -252,8 +252,8 @@ class VerificationReport(msgspec.Struct, frozen=True, kw_only=True):
     codes: int
     """Codes of the source that were followed."""
     conflicts: int
-    """Those that are somebody else's, and stand in the conflict table."""
+    """Codes of the source that are another user's, and stand in the conflict table."""
     deleted: int
-    """Those of users who were deleted here since."""
+    """Codes of users who have been deleted here since."""
     broken_lines: list[int]
     """Lines of the source whose code does not lead to their user."""

@@ -1,4 +1,4 @@
-"""Legacy records: what another system knows of its users, read one by one and without trust."""
+"""Legacy records: users of another system, each checked before it is used."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from tallystick.domain.usernames import username_form
 from tallystick.domain.users import MAX_NAME_LENGTH, UserId, is_email, is_phone, is_plain, is_user_id
 
 CodeState = Literal["missing", "empty", "formless", "changed", "kept"]
-"""What a legacy code is: none; an empty or blank text; one without a normal form; another one in normal form; as it is.
+"""A legacy code is absent, empty or blank, without a normal form, different from its normal form, or equal to it.
 
-Who has one of the first three has no code.
+A user with one of the first three has no code.
 """
 
 Column = Literal[
@@ -30,13 +30,13 @@ Column = Literal[
     "deleted_at",
 ]
 COLUMNS: tuple[Column, ...] = get_args(Column)
-"""What a source may tell about a user; all but the first may be missing."""
+"""The columns of a source; only the first is required."""
 
 Value: TypeAlias = object
-"""Whatever stands in a field."""
+"""The value of a field, of any type."""
 
 BROUGHT_POINTS = Event("backfill", "points")
-"""What brings points along: once for each user, whatever is imported later."""
+"""The event of imported points: each user has it at most once."""
 
 ABSENT_WORDS: tuple[str, ...] = (
     "NULL",
@@ -51,28 +51,28 @@ ABSENT_WORDS: tuple[str, ...] = (
     "[NULL]",
     "\\N",
 )
-"""What exports write into a field that has no value. Case and surrounding white space do not matter."""
+"""Words that exports write into fields without a value, compared without case and surrounding white space."""
 
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0", ""})
 _LONGEST_REFERENCE = 256
 _PADDING = 8
-"""White space around a word that is still taken for it."""
+"""The most white space around a word that is ignored."""
 _MOST_BITS = 1024
-"""Of a number that is read as a text; the texts are shorter by far."""
+"""The bound of a number that is read as a text."""
 
 
 class MalformedRecord(Exception):
-    """A record that cannot be read; the message says what is wrong, and repeats nothing of it."""
+    """A record that cannot be read; the message says why, and repeats nothing of the record."""
 
 
 class LegacyRecord(NamedTuple):
-    """One line about one user, checked."""
+    """One checked line about one user."""
 
     line: int
     user_id: UserId
     code_state: CodeState
     code: Code | None
-    """In normal form; None where there is none."""
+    """The code in normal form, if there is one."""
     created_at: datetime | None
     email: str | None
     username: str | None
@@ -80,15 +80,15 @@ class LegacyRecord(NamedTuple):
     phone: str | None
     phone_verified: bool
     referred_by: str | None
-    """A code or a user id, as it was written."""
+    """A code or a user id, as the source writes it."""
     referred_code: Code | None
-    """Its normal form, where it could be a code."""
+    """The normal form of `referred_by`, if it has one."""
     points: int | None
     is_deleted: bool
     left_out: int
     """How many fields of the profile could not be used."""
     absent_words: tuple[str, ...] = ()
-    """The words for an absent value that stood in the fields, as they were written."""
+    """The words for an absent value that the fields held, as the source writes them."""
 
 
 class AbsentWords:
@@ -106,7 +106,7 @@ class AbsentWords:
         )
 
     def split(self, fields: Mapping[str, Value]) -> tuple[Mapping[str, Value], tuple[str, ...]]:
-        """Return the fields that have a value, and the words that stood in the others."""
+        """Return the fields with a value, and the words that the other fields held."""
         found = {name: value for name, value in fields.items() if self.contains(value)}
         if not found:
             return fields, ()
@@ -118,7 +118,7 @@ NO_WORDS = AbsentWords(())
 
 
 def read_record(line: int, fields: Mapping[str, Value], absent: AbsentWords = NO_WORDS) -> LegacyRecord:
-    """Check what a source says about a user. MalformedRecord names the field that cannot be used.
+    """Check the fields of a user. MalformedRecord names the field that cannot be used.
 
     A field that holds a word for "no value" counts as missing. What is wrong with an e-mail address, a name or a phone
     number costs the user that field, never the code.

@@ -1,4 +1,4 @@
-"""Legacy metadata: codes as they were kept before the code book, while a team moves in."""
+"""Legacy metadata: imported codes that the code book does not have yet, and the mirror for readers of the old field."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ from tallystick.domain.codes import Code
 from tallystick.domain.users import UserId
 
 MirrorDrift = Literal["stale", "missing", "orphaned"]
-"""A mirrored code that is not canonical any more, one that is not mirrored, one of a deleted user."""
+"""The mirrored code is no longer canonical, is missing, or is a deleted user's."""
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A code that a run brought along for the user who keeps it."""
+    """An imported code, with the user who keeps it."""
 
     code: Code
     user_id: UserId
@@ -24,53 +24,53 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class LegacyMetadata(Protocol):
-    """What runs brought along that are applied or being applied.
+    """The codes of runs that are applied or being applied, without those that the code book has.
 
-    A code that stands in the code book, whoever's and retired or not, is none of it; neither is a deleted user's.
+    Codes of deleted users are left out, and codes that the code book has for any user, retired ones among them.
     """
 
     async def resolve(self, codes: Collection[str]) -> dict[str, Claim]:
-        """Return whose these codes were; of several runs, what the first one says."""
+        """Return the claims on these codes; of several runs, the claims of the first."""
 
     async def codes_of(self, user_ids: Collection[UserId]) -> dict[UserId, Code]:
         """Return the code that the legacy field shows: the mirrored one, else the imported canonical one.
 
-        It may stand in the code book, as whatever it became there.
+        The code book may have that code too, for this user or for another one.
         """
 
     async def hold(self) -> None:
-        """Keep runs from being rolled back until the transaction ends; to be asked for before users are locked."""
+        """Keep runs from being rolled back until the transaction ends. Call it before users are locked."""
 
     async def claims_of(self, user_ids: Collection[UserId]) -> dict[UserId, list[Claim]]:
-        """Return what each user is still missing in the code book, their canonical code first."""
+        """Return the claims of each user that the code book lacks, the canonical code first."""
 
     async def admit(self, user_ids: Collection[UserId], at: datetime) -> None:
-        """Create those who are still to be applied, for then their run does not do it any more.
+        """Create the users whom their run has still to write; the run then leaves them as they are.
 
         An e-mail address or username stays with its holder; WriteConflict where another user takes one meanwhile.
         """
 
     async def adopt(self, claims: Sequence[Claim]) -> set[Code]:
-        """Store claims of locked users in the code book, and return those that were not there."""
+        """Store claims of locked users in the code book, and return the codes that were new."""
 
     async def forget(self, user_ids: Collection[UserId]) -> None:
-        """Drop what runs brought along that names these persons."""
+        """Remove the imported fields that name these persons."""
 
 
 class MetadataMirror(Protocol):
-    """The canonical codes as readers of the legacy field are shown them."""
+    """The canonical codes as readers of the legacy field see them."""
 
     async def users(self, *, after: UserId, limit: int) -> list[UserId]:
-        """Return a page of those whom the legacy field may be read for: users of applied runs, and mirrored ones."""
+        """Return a page of the users who have a legacy field: users of applied runs, and users with a mirrored code."""
 
     async def drift(self, user_ids: Collection[UserId]) -> dict[UserId, MirrorDrift]:
-        """Return whose mirrored code is wrong; one is missing where an applied run brought codes for the user."""
+        """Return the users whose mirrored code is wrong; it is missing only of users with imported codes."""
 
     async def write(self, user_ids: Collection[UserId], at: datetime) -> None:
-        """Write the present canonical codes of those who live and have one."""
+        """Mirror the present canonical codes of living users."""
 
     async def erase(self, user_ids: Collection[UserId]) -> None:
-        """Remove what is mirrored of these users."""
+        """Remove the mirrored codes of these users."""
 
 
 def decide_claims(claims: Sequence[Claim], *, has_canonical: bool) -> list[Claim]:

@@ -1,1 +1,1 @@
-"""Where users come from when a team moves in: files, and databases of others."""
+"""Sources of legacy users: files, and databases of other systems."""

@@ -1,4 +1,4 @@
-"""The first line of a CSV file: its delimiter, the names of its columns, and where each of ours stands."""
+"""The first line of a CSV file: its delimiter, the names of its columns, and the positions of those that we use."""
 
 import csv
 import re
@@ -9,7 +9,7 @@ from tallystick.domain.legacy import Column
 from tallystick.domain.legacy_sources import SourceError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-"""Spreadsheets separate fields by what their country does; the first one that makes sense is taken."""
+"""Spreadsheets use the delimiter of their locale. The first delimiter that yields the column of user ids is used."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?\r?\n?\Z', re.IGNORECASE)
 
@@ -57,12 +57,12 @@ def separator_of(line: str) -> str | None:
 
 
 def delimiter_of(line: str, user_id_name: str) -> str:
-    """Return the delimiter by which the header has the column of user ids; a comma where none has."""
+    """Return the delimiter that yields the column of user ids; a comma if none does."""
     return next((one for one in DELIMITERS if _has_column(line, one, user_id_name)), ",")
 
 
 def header_of(names: list[str], delimiter: str) -> Header:
-    """Return the header that a row of names is; SourceError where it is not UTF-8."""
+    """Return the header of a row of names; SourceError where it is not UTF-8."""
     try:
         "".join(names).encode()
     except UnicodeEncodeError:
@@ -72,7 +72,7 @@ def header_of(names: list[str], delimiter: str) -> Header:
 
 def no_header() -> SourceError:
     """Return the error of a first line that names no columns."""
-    return SourceError("the first line is no CSV in UTF-8: it has to name the columns")
+    return SourceError("the first line is not CSV in UTF-8: it has to name the columns")
 
 
 def _has_column(line: str, delimiter: str, name: str) -> bool:
@@ -84,7 +84,7 @@ def _has_column(line: str, delimiter: str, name: str) -> bool:
 
 
 def _readings(name: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Return how a dotted name can be read: as a column of that name, else as a path into a column's JSON object."""
+    """Return the readings of a dotted name: a column of that name, or a path into a column's JSON object."""
     words = name.split(".")
     return [(".".join(words[:count]), tuple(words[count:])) for count in range(len(words), 0, -1)]
 

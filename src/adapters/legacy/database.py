@@ -17,7 +17,7 @@ _IS_CONFIRMED = "coalesce(phone_confirmed_at > 'epoch', false)"
 
 
 class SupabaseSource(LegacySource):
-    """`auth.users` in one snapshot, in the order of ids; those who are deleted there are left out."""
+    """`auth.users` in one snapshot, in the order of ids; without users who are deleted there."""
 
     def __init__(self, dsn: str, metadata_field: str, absent: AbsentWords = NO_WORDS) -> None:
         self._dsn, self._metadata_field, self._absent = dsn, metadata_field, absent
@@ -47,7 +47,9 @@ class SupabaseSource(LegacySource):
         except (OSError, asyncpg.PostgresError) as error:
             raise SourceError(f"the source cannot be reached: {_named(error)}") from None
         except (ValueError, OverflowError, asyncpg.InterfaceError):
-            raise SourceError("the source is no address as in postgresql://user:password@host:5432/database") from None
+            raise SourceError(
+                "the source is not an address such as postgresql://user:password@host:5432/database"
+            ) from None
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 present = {row["attname"] for row in await connection.fetch(_COLUMNS)}
@@ -83,7 +85,7 @@ class SupabaseSource(LegacySource):
 
 
 def _query(present: set[str]) -> str:
-    """Return what reads the users, by those columns that this version of the table has."""
+    """Return the query of the users, with the columns that this version of the table has."""
     columns = [
         "id::text AS user_id",
         "raw_user_meta_data ->> $1 AS code",
@@ -94,10 +96,10 @@ def _query(present: set[str]) -> str:
         *([f"{_IS_CONFIRMED} AS phone_verified"] if "phone_confirmed_at" in present else []),
     ]
     living = " WHERE deleted_at IS NULL" if "deleted_at" in present else ""
-    return f"SELECT {', '.join(columns)} FROM auth.users{living} ORDER BY id"  # noqa: S608  our own words
+    return f"SELECT {', '.join(columns)} FROM auth.users{living} ORDER BY id"  # noqa: S608  constants of this module
 
 
 def _named(error: Exception) -> str:
-    """Return what kind of error it is: its text could repeat a row or a password."""
+    """Return the kind of an error; its text could repeat a row or a password."""
     state = getattr(error, "sqlstate", None)
     return f"{type(error).__name__} {state}" if state else type(error).__name__

@@ -1,4 +1,4 @@
-"""Legacy users in a file of JSON Lines or CSV: read line by line, whatever a line holds."""
+"""Legacy users in a file of JSON Lines or CSV: read line by line; one malformed line does not stop the others."""
 
 import csv
 import hashlib
@@ -26,13 +26,13 @@ _LONGEST_NAME = 100
 _DECODER = msgspec.json.Decoder(dict[str, object])
 
 _Line = tuple[int, Mapping[str, Value] | str]
-"""The number of a line with its fields, or with what is wrong with it."""
+"""The number of a line with its fields, or with the reason why it cannot be read."""
 
 
 class FileSource(LegacySource):
-    """A file. A name inside an object is reached by dots, as in `raw_user_meta_data.referral_id`.
+    """A file. Dots lead into objects, as in `raw_user_meta_data.referral_id`.
 
-    The object may be a JSON object, or a text that holds one, as exports of tables write it.
+    An object is a JSON object, or a text that holds one, as exports of tables write it.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class FileSource(LegacySource):
             try:
                 fields = _DECODER.decode(text)
             except (msgspec.DecodeError, RecursionError):
-                yield number, "the line is no JSON object"
+                yield number, "the line is not a JSON object"
                 continue
             except UnicodeDecodeError:
                 yield number, NOT_UTF8
@@ -128,7 +128,7 @@ class FileSource(LegacySource):
             for line in self._lines(file):
                 if _is_too_long(line):
                     too_long.append(line)
-                # What is cut off could still look like a record.
+                # The beginning of the line could still look like a record.
                 yield "\n" if _is_too_long(line) else line.decode("utf-8", "surrogateescape")
 
         csv.field_size_limit(LONGEST_LINE)
@@ -151,8 +151,8 @@ class FileSource(LegacySource):
                 row = next(rows, None)
             except csv.Error as error:
                 end = rows.line_num + skipped
-                there = "the line" if end == number else f"what stands from here to line {end}"
-                yield number, f"{there} is no CSV: {error}"
+                there = "the line" if end == number else f"the text from here to line {end}"
+                yield number, f"{there} is not CSV: {error}"
                 continue
             if row is None:
                 return
@@ -176,7 +176,7 @@ class FileSource(LegacySource):
             return str(error)
 
     def _inside(self, column: Column, value: Value, path: tuple[str, ...]) -> Value:
-        """Follow a path into objects; an object may be written as JSON text. MalformedRecord where there is none."""
+        """Follow a path into objects, which may be JSON texts. MalformedRecord where a value is not an object."""
         for name in path:
             if isinstance(value, str):
                 value = None if self._absent.contains(value) or not value.strip() else _object_in(column, value)
@@ -188,13 +188,13 @@ class FileSource(LegacySource):
         return value
 
     def _ignore(self, names: Iterable[str]) -> None:
-        """Note columns that are not used; a source that makes up names without end is not followed."""
+        """Note columns that are not used, up to a bound."""
         for name in names:
             if len(self._ignored) < LISTED and len(name) <= _LONGEST_NAME:
                 self._ignored[name] = None
 
     def _lines(self, file: IO[bytes]) -> Iterator[bytes]:
-        """Return the lines, each bounded: of one that is too long only its beginning is kept."""
+        """Return the lines; of a line that is too long, only its beginning."""
         read: Callable[[int], bytes] = file.readline
         while line := read(LONGEST_LINE + 1):
             self._digest.update(line)
@@ -217,4 +217,4 @@ def _object_in(column: Column, text: str) -> Mapping[str, Value]:
 
 
 def _no_object(column: Column) -> MalformedRecord:
-    return MalformedRecord(f"{column} is looked for inside a JSON object, and something else stands there")
+    return MalformedRecord(f"{column} is a field of a JSON object, and the value is not a JSON object")

@@ -1,4 +1,4 @@
-"""Opening a source: found by what it is called, and read as a plan says."""
+"""Opening a source by its address, with the options of a plan."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ _SCHEMES = ("postgres://", "postgresql://")
 
 
 def kind_of(place: str, file_format: FileFormat | None) -> SourceKind:
-    """Return what a place is: a database by its scheme, a file by its format or its name."""
+    """Return the kind of a source: a database by its scheme, a file by its format or its name."""
     if place.startswith(_SCHEMES):
         return "supabase"
     return file_format or ("csv" if Path(place).suffix.lower() == ".csv" else "jsonl")
 
 
 def open_source(place: str, options: Options) -> LegacySource:
-    """Return the source at a place; nothing is read yet. ValueError where the options name a column that is none."""
+    """Return the source at a place; nothing is read yet. ValueError if the options name an unknown column."""
     absent = AbsentWords(options.absent_words)
     if options.kind == "supabase":
         return SupabaseSource(place, options.metadata_field, absent)

@@ -29,7 +29,10 @@ from tallystick.entrypoints.cli.terminal import ERR, confirm, refuse
 
 _plan = click.option("--plan", "plan_hash", required=True, metavar="HASH", help="The plan's hash, or its beginning.")
 _elsewhere = click.option(
-    "--source", "elsewhere", metavar="FILE_OR_DSN", help="Where the source is by now, if not where it was planned from."
+    "--source",
+    "elsewhere",
+    metavar="FILE_OR_DSN",
+    help="The present address of the source, if it has moved since the plan.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -37,11 +40,11 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 @click.group(no_args_is_help=True)
 def backfill() -> None:
-    """Move in: bring along users, codes, referrals and points from elsewhere, without breaking one link.
+    """Move in: import users, codes, referrals and points of another system, without breaking a link.
 
-    `plan` says what would happen and stores it under a hash; `apply` does it, and goes on where it was killed; `verify`
-    proves it against the source; `rollback` takes it back. Exits with 1 where the answer is no, and with 3 where nobody
-    can tell whose a code is.
+    `plan` says what would happen and stores it under a hash; `apply` does it, and goes on where it was interrupted;
+    `verify` proves it against the source; `rollback` takes it back. Exits with 1 where the answer is no, and with 3
+    where a missing time leaves open which user had a code first.
     """
 
 
@@ -52,13 +55,15 @@ def backfill() -> None:
     metavar="FILE_OR_DSN",
     help="A file of JSON Lines or CSV, or postgresql://... with Supabase's auth.users.",
 )
-@click.option("--format", "file_format", type=click.Choice(["jsonl", "csv"]), help="By default by the file's name.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["jsonl", "csv"]), help="The default follows from the file's name."
+)
 @click.option(
     "--map",
     "pairs",
     multiple=True,
     metavar="COLUMN=NAME",
-    help="What a column is called in the file; inside JSON objects by dots, as code=meta.referral_id. Repeatable.",
+    help="The name of a column in the file; dots lead into JSON objects, as in code=meta.referral_id. Repeatable.",
 )
 @click.option(
     "--metadata-field", default="referral_id", show_default=True, help="The field of raw_user_meta_data with the code."
@@ -75,7 +80,7 @@ def backfill() -> None:
     default=20_000,
     show_default=True,
     type=click.IntRange(1, 100_000),
-    help="How many users one transaction brings in.",
+    help="How many users one transaction imports.",
 )
 @click.option(
     "--null",
@@ -83,7 +88,7 @@ def backfill() -> None:
     multiple=True,
     metavar="WORD",
     help="A word that stands for a missing value. Repeatable; the first one replaces the usual words, "
-    f"which are {', '.join(ABSENT_WORDS)}, without regard to case. An empty word: there is none.",
+    f"which are {', '.join(ABSENT_WORDS)}, in any case. With an empty word, no word stands for a missing value.",
 )
 @_yes
 @_json
@@ -98,12 +103,12 @@ def plan(
     yes: bool,  # noqa: ARG001  planning changes nothing that is served: there is nothing to ask
     as_json: bool,
 ) -> None:
-    """Say what moving in would do, and store it as a plan; nothing that is served changes.
+    """Say what an import would do, and store it as a plan; nothing that is served changes.
 
     A line needs user_id; code, created_at, email, username, display_name, phone, phone_verified, referred_by (a code
     or a user id), points and deleted_at may be missing. Of several lines of one user the latest code is canonical, the
-    others are aliases. Of several users with one code the earliest keeps it, the others get a new one. A new plan takes
-    the place of those that were never applied.
+    others are aliases. Of several users with one code the earliest keeps it, the others get a new one. A new plan
+    replaces the plans that were never applied.
     """
     try:
         names = read_mapping(pairs)
@@ -150,9 +155,9 @@ def plan(
 def apply(
     plan_hash: str, elsewhere: str | None, skip_malformed: bool, connections: int, yes: bool, as_json: bool
 ) -> None:
-    """Do what was planned, while the service serves. Killed anywhere, it goes on when it is run again.
+    """Do what was planned, while the service serves. After an interruption, the same command goes on.
 
-    Refused where the source has changed since, and where lines could not be read, unless they may be skipped.
+    The command is refused if the source has changed, and if lines could not be read, unless you allow to skip them.
     """
 
     async def apply_plan(session: Session) -> tuple[Run, Tally, MalformedLines]:
@@ -206,10 +211,10 @@ def verify(plan_hash: str, elsewhere: str | None, yes: bool, as_json: bool) -> N
 @_yes
 @_json
 def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
-    """Take a run back, as the owner of the schema: what it wrote goes, what was used since stays.
+    """Roll a run back, as the owner of the schema: rows that it wrote go, rows that were used since stay.
 
-    Codes that somebody followed or came by stay as aliases; users who did anything here stay; points that were spent or
-    added to stay. What was taken back can be planned again.
+    Codes stay as aliases if a link with them was followed or a referral names them. Users stay if they have other rows,
+    and points stay if the balance has changed. The same source can be planned again.
     """
 
     async def roll_back(session: Session) -> tuple[Run, Tally]:
@@ -230,7 +235,7 @@ def rollback(plan_hash: str, yes: bool, as_json: bool) -> None:
 @_yes
 @_json
 def status(plan_hash: str | None, yes: bool, as_json: bool) -> None:  # noqa: ARG001  it changes nothing
-    """List the plans, and how far each has come."""
+    """List the plans and the state of each."""
 
     async def read(session: Session) -> list[tuple[Run, Tally, Tally]]:
         async with session.backfills.session() as backfills, backfills.reading() as stores:

@@ -1,4 +1,4 @@
-"""What `tallystick backfill` says: tables for people, one JSON document for machines."""
+"""The output of `tallystick backfill`: tables for people, one JSON document for programs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _LISTED = 20
 
 
 def show_plan(run: Run, malformed: MalformedLines, *, as_json: bool) -> None:
-    """Show what a plan would do."""
+    """Show what an import would do."""
     plan = run.plan
     if as_json:
         say_json({"plan_hash": run.plan_hash, "state": run.state, "plan": plan, **_malformed_json(malformed)})
@@ -46,7 +46,7 @@ def show_nothing_readable(error: NothingReadable, *, as_json: bool) -> None:
 
 
 def show_contests(error: DuplicatesUnresolved, *, as_json: bool) -> None:
-    """Show the claims that nobody can rule on."""
+    """Show the claims that cannot be decided."""
     if as_json:
         say_json({"unresolved": error.total, "items": error.contests})
         return
@@ -72,7 +72,7 @@ def show_applied(run: Run, tally: Tally, skipped: MalformedLines, *, as_json: bo
 
 
 def show_verification(report: VerificationReport, *, as_json: bool) -> None:
-    """Show what was proved."""
+    """Show the promises, and which are kept."""
     if as_json:
         checks = [msgspec.structs.asdict(check) | {"holds": check.holds} for check in report.checks]
         say_json(msgspec.structs.asdict(report) | {"checks": checks})
@@ -83,7 +83,7 @@ def show_verification(report: VerificationReport, *, as_json: bool) -> None:
         table.add_row(check.promise, expected, found, "[green]ok[/]" if check.holds else "[red]no[/]")
     say_table(table)
     OUT.print(
-        f"{report.codes} codes were followed; {report.conflicts} are somebody else's and listed, "
+        f"{report.codes} codes were followed; {report.conflicts} are another user's and listed, "
         f"{report.deleted} of users who were deleted here"
     )
     _list("lines whose code leads elsewhere", [f"line {line}" for line in report.broken_lines], None)
@@ -99,7 +99,7 @@ def show_rolled_back(run: Run, tally: Tally, *, as_json: bool) -> None:
 
 
 def show_runs(runs: Sequence[tuple[Run, Tally, Tally]], *, as_json: bool) -> None:
-    """Show every run, and how far it has come."""
+    """Show every run and its state."""
     if as_json:
         items = [
             {
@@ -134,19 +134,19 @@ _APPLIED = (
     ("users", "users brought in"),
     ("kept", "codes kept"),
     ("reminted", "users who got a new code for the one they lost"),
-    ("minted", "users who got a code, for they had none"),
+    ("minted", "users without a code who got one"),
     ("aliases", "codes that became an alias"),
-    ("conflicts", "codes that are somebody else's: tallystick export conflicts"),
+    ("conflicts", "codes that are another user's: tallystick export conflicts"),
     ("edges", "referrals brought in"),
     ("points", "balances credited"),
-    ("left_out", "referrals and balances that gave way to what was here"),
+    ("left_out", "referrals and balances that could not be stored beside rows that were here"),
 )
 _ROLLED_BACK = (
     ("codes_removed", "codes removed"),
     ("codes_clicked", "codes kept as aliases: a link with them was followed"),
-    ("codes_attributed", "codes kept as aliases: somebody came by them"),
+    ("codes_attributed", "codes kept as aliases: a referral names them"),
     ("users_removed", "users removed"),
-    ("users_kept", "users kept: they have something here by now"),
+    ("users_kept", "users kept: they have other rows here"),
     ("edges_removed", "referrals removed"),
     ("points_removed", "balances taken back"),
     ("points_kept", "balances kept: they have changed since"),
@@ -154,13 +154,13 @@ _ROLLED_BACK = (
 
 
 def _without_sums(check: Check) -> tuple[str, str]:
-    """Return what was expected and found without the checksums, which only programs compare."""
+    """Return the expected and the found value without checksums, which only programs compare."""
     expected, found = (text.partition(",")[0] for text in (check.expected, check.found))
     return expected, found if check.holds or expected != found else f"{found} with other contents"
 
 
 def _plan_table(plan: Plan) -> Table:
-    """Return the numbers of a plan: the indented ones add up to the one above them."""
+    """Return the numbers of a plan; indented numbers add up to the number above them."""
     table = _bare()
     for total, total_meaning, parts in _sums(plan):
         table.add_row(str(total), total_meaning)
@@ -202,12 +202,12 @@ def _sums(plan: Plan) -> list[_Sum]:
 
 
 _BESIDES = {
-    "users_here": "users who are known here already",
+    "users_here": "users who are stored here already",
     "deleted_here": "users who were deleted here, and stay so",
     "changed": "codes that are written differently from their normal form",
     "duplicate_codes": "codes that several users claim",
-    "duplicate_users": "users who lose a code to somebody earlier",
-    "held_here": "codes that are somebody else's here",
+    "duplicate_users": "users who lose a code to an earlier user",
+    "held_here": "codes that are another user's here",
     "aliases": "codes that become an alias",
     "fields_left_out": "fields of profiles that cannot be used",
 }
@@ -217,7 +217,7 @@ _REASONS = {
     "ambiguous": "it could be a code or a user id (say which by --referred-by)",
     "cycle": "two users would have invited each other",
     "self": "it is the user's own",
-    "unknown": "nobody is known by it",
+    "unknown": "no user has it",
 }
 
 
@@ -235,7 +235,7 @@ def _bare() -> Table:
 
 
 def _full(tally: Tally) -> dict[str, Any]:
-    """Return every count; of what is listed by position, how many."""
+    """Return every count; for a list of positions, its length."""
     counts = msgspec.structs.asdict(tally)
     return {name: len(value) if isinstance(value, list) else value for name, value in counts.items()}
 
@@ -249,7 +249,7 @@ def _lines_json(malformed: MalformedLines) -> list[dict[str, object]]:
 
 
 def _show_faults(what: str, faults: Sequence[LineFaults]) -> None:
-    """Show each reason once, with how many lines it is about and which come first."""
+    """Show each reason once, with the number of its lines and the first of them."""
     lines = [f"{_places(fault)}: {fault.reason}" for fault in faults]
     _list(what, lines, None)
     if any(fault.reason == NOT_UTF8 for fault in faults):

@@ -1,4 +1,4 @@
-"""`tallystick check`: would a server start here and become ready, and if not, why."""
+"""`tallystick check`: whether a server would start here and become ready, and if not, why."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from tallystick.entrypoints.settings import Settings, load, require_secrets, var
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What a check came to: as it has to be, not, or worth knowing."""
+    """The result of a check: right, wrong, or a note for the operator."""
 
     check: Topic
     state: Literal["ok", "no", "note"]
@@ -55,9 +55,9 @@ def check(as_json: bool) -> None:
 
 
 async def refuse_unsafe(settings: Settings) -> None:
-    """Refuse to start on a database that could lose acknowledged work, or is not as it has to be.
+    """Refuse to start on a database that could lose acknowledged work or breaks the contract of the schema.
 
-    A login with too much power and time-outs that a pooler drops are warnings: readiness says the former, too.
+    A login with too many rights and time-outs that a pooler drops are warnings; readiness reports the login, too.
     """
     faults = await _of_the_database(settings)
     warnings = [fault for fault in faults if fault.topic in {"login", "session"}]
@@ -92,7 +92,7 @@ async def _of_the_owner(settings: Settings) -> list[Fault]:
 
 
 async def of_the_keys(settings: Settings) -> list[Fault]:
-    """Return why tokens of the identity provider's published keys could not be verified, in its server's words."""
+    """Return why the published keys of the identity provider cannot be fetched, in the words of its server."""
     if settings.jwks_url is None:
         return []
     try:
@@ -114,7 +114,7 @@ CHECKS: Sequence[Callable[[Settings], Awaitable[list[Fault]]]] = (
     of_the_keys,
     _of_the_limits,
 )
-"""What is asked, each by itself: a new check is one more function, with a topic of its own where none fits."""
+"""The checks, each on its own. A new check is a function, with a new topic where no topic fits."""
 
 
 async def _faults(settings: Settings) -> list[Fault]:

@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.5
 
 @contextmanager
 def running_database(settings: Settings, *, may_create: bool = False) -> Iterator[Settings]:
-    """Run the embedded database for as long as it is needed, or use the one that a server runs here.
+    """Run the embedded database during the block, or use the one that a server runs here.
 
     An ordinary database is used as it is. ClusterError where there is no embedded database and none may be created.
     """
@@ -45,7 +45,7 @@ def running_database(settings: Settings, *, may_create: bool = False) -> Iterato
 
 @contextmanager
 def own_database(settings: Settings) -> Iterator[Settings]:
-    """Run the embedded database for a server: nobody else runs it, and it is started again when it dies."""
+    """Run the embedded database for a server, which excludes other servers and restarts it when it dies."""
     folder = Path(settings.data_dir)
     cluster = Cluster(folder)
     ended = threading.Event()

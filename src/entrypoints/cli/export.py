@@ -1,4 +1,4 @@
-"""`tallystick export`: every row of a kind, for whoever takes the data elsewhere."""
+"""`tallystick export`: every row of a kind, to take the data elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,15 +34,15 @@ _PATIENCE_SECONDS = 60.0
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A file, which appears when it is whole; - is standard output.",
+    help="A file, which appears when it is complete; - is standard output.",
 )
-@click.option("--force", is_flag=True, help="Replace the file where there is one.")
-@click.option("--json", "as_json", is_flag=True, help="Tell what was written as one JSON document; needs --output.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--json", "as_json", is_flag=True, help="Report what was written as one JSON document; needs --output.")
 def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_json: bool) -> None:
     """Write every row of KIND to standard output, or to a file, ordered by its key.
 
-    Codes and aliases of deleted users are among them, with the time since when they resolve to nobody. Rows are read a
-    page at a time: nothing is held up, and what is stored meanwhile may be among them or not. Texts stay as they are:
+    Codes and aliases of deleted users are among them, with the time since when they no longer resolve. Rows are read a
+    page at a time: no other command waits, and rows that are stored meanwhile may be missing. Texts stay as they are:
     a spreadsheet takes codes such as 0012E34 for numbers, and reasons that begin with = for formulas, unless it is set
     to import text.
     """
@@ -52,7 +52,7 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
 
     async def write(session: Session) -> int:
         with opened(place, is_to_replace=force) as file:
-            # At a terminal that shows the rows themselves there is no room for more.
+            # A terminal that shows the rows has no room for progress.
             is_live = ERR.is_terminal and not file.isatty()
             return await _write(session, kind, Rendering(kind, form), file, is_live=is_live)
 
@@ -80,7 +80,7 @@ async def _write(session: Session, kind: ExportKind, rendering: Rendering, file:
 
 @contextmanager
 def _progress(kind: ExportKind, *, is_live: bool) -> Iterator[_Show]:
-    """Tell how many rows there are by now: live at a terminal, in plain lines elsewhere."""
+    """Show the number of rows so far: live at a terminal, in plain lines elsewhere."""
     if not is_live:
         yield lambda rows: None if rows % _LINE_EVERY_ROWS else ERR.print(f"{kind}: {rows} rows so far")
         return

@@ -1,4 +1,4 @@
-"""`tallystick flags`: how flags stand, and switching them."""
+"""`tallystick flags`: show the state of flags, and switch them."""
 
 import os
 import pwd
@@ -22,7 +22,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @_json
 @click.pass_context
 def flags(context: click.Context, as_json: bool) -> None:
-    """Show every flag: how it stands, whether it is pinned, since when and by whom, and what it does when on.
+    """Show every flag: its state, whether it is pinned, since when and by whom, and what it does when on.
 
     A flag that TALLYSTICK_FLAGS names is pinned; servers may have other pins than this terminal.
     """
@@ -38,7 +38,7 @@ def flags(context: click.Context, as_json: bool) -> None:
 def set_flag(context: click.Context, name: str, state: Literal["on", "off"], as_json: bool) -> None:
     """Switch the flag NAME to STATE, on or off, for every server on the database: they follow within 5 seconds.
 
-    Who did it is kept: the operating system's user, marked as of the command line. Exits with 1 where the flag is
+    The operating system's user is stored with the switch, marked as of the command line. Exits with 1 if the flag is
     pinned or cannot be switched on.
     """
 
@@ -57,7 +57,7 @@ async def _states(session: Session) -> Sequence[FlagState]:
 
 
 def _operator() -> str:
-    """Return who works here, with a word behind it that no user's id can hold."""
+    """Return the name of the operating system's user, with a suffix that no user id can have."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -81,7 +81,7 @@ def _show(states: Sequence[FlagState], *, as_json: bool) -> None:
             each.updated_by or "",
             each.name.meaning,
         )
-    # Nothing but meanings is broken into lines, and nothing is cut short, however narrow the terminal is.
+    # Only the column of meanings wraps, and no text is cut short, however narrow the terminal is.
     needed = Measurement.get(OUT, OUT.options.update(max_width=_WIDEST), table).minimum
     table.width = max(OUT.width, needed)
     OUT.print(table)

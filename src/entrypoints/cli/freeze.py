@@ -1,4 +1,4 @@
-"""`tallystick freeze` and `tallystick thaw`: stop a user's accounts, and let them go on."""
+"""`tallystick freeze` and `tallystick thaw`: freeze a user's accounts, and unfreeze them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -26,9 +26,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @_unit
 @_json
 def freeze(user: str, unit: Unit | None, as_json: bool) -> None:
-    """Freeze the accounts of USER: from now on nothing is credited to them or taken from them.
+    """Freeze the accounts of USER: nothing is credited to them or debited from them any more.
 
-    What slips and referrals earn meanwhile waits as a pending accrual. Connects as the owner of the schema.
+    Points that slips and referrals earn meanwhile wait as pending accruals. Connects as the owner of the schema.
     """
     _change(user, as_json, lambda session: session.freezing.freeze(UserId(user), _chosen(unit), session.clock.now()))
 
@@ -38,7 +38,7 @@ def freeze(user: str, unit: Unit | None, as_json: bool) -> None:
 @_unit
 @_json
 def thaw(user: str, unit: Unit | None, as_json: bool) -> None:
-    """Let the accounts of USER go on; what waits is credited by the next sweep, or by a recovery."""
+    """Unfreeze the accounts of USER; the next sweep, or a recovery, credits what waits."""
     _change(user, as_json, lambda session: session.freezing.thaw(UserId(user), _chosen(unit)))
 
 

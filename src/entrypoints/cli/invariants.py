@@ -1,4 +1,4 @@
-"""`tallystick invariants`: are the promises kept, by SQL."""
+"""`tallystick invariants`: whether the stored rows keep every promise, by SQL."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from tallystick.entrypoints.cli.session import Session, run
 from tallystick.entrypoints.cli.terminal import OUT, say_json
 
 _WIDTH = max(map(len, PROMISES.values())) + len("  ") + len(" broken ")
-"""No promise is cut short, however narrow the terminal is."""
+"""Wide enough for every promise, however narrow the terminal is."""
 _PATIENCE_SECONDS = 3600.0
 
 

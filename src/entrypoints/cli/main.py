@@ -1,4 +1,4 @@
-"""`tallystick`: everything that can be done from a terminal."""
+"""`tallystick`: the command line."""
 
 from collections.abc import Mapping
 from importlib import import_module

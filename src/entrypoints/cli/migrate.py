@@ -1,4 +1,4 @@
-"""`tallystick migrate`: bring the schema to this version."""
+"""`tallystick migrate`: migrate the schema to this version."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ def migrate(only_check: bool, as_json: bool) -> None:
 
 
 async def bring_up_to_date(settings: Settings) -> None:
-    """Apply pending migrations where that is wanted; MigrationRefused, naming the command, where it is not."""
+    """Apply pending migrations if the settings allow it; else MigrationRefused names the command."""
     try:
         if settings.auto_migrate == "on":
             await _migrator(settings).apply()

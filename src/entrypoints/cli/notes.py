@@ -19,7 +19,7 @@ def notes(settings: Settings, *, workers: int | None = None) -> Iterator[Fault]:
     if not settings.trusted_proxies:
         yield Fault(
             "proxies",
-            "X-Forwarded-For is believed from nobody: behind a proxy, all callers without a token share one limit; "
+            "X-Forwarded-For is ignored: behind a proxy, all callers without a token share one limit; "
             "name the proxy in TALLYSTICK_TRUSTED_PROXIES",
         )
     if settings.single_login == "accept":

@@ -1,4 +1,4 @@
-"""Where commands write what they produce: to standard output, or to a file that appears when it is whole."""
+"""The output of a command: standard output, or a file that appears when it is complete."""
 
 import os
 import signal
@@ -15,16 +15,16 @@ from tallystick.entrypoints.cli.terminal import refuse
 
 
 def place_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
-    """Return the file that is meant, behind every link; None is standard output.
+    """Return the file that a path means, behind every link; None is standard output.
 
-    Ends the program where there can be no such file, or where one is there that is not to be replaced.
+    Ends the program if the file cannot be created, or exists and must not be replaced.
     """
     if output is None or str(output) == "-":
         return None
-    # Before links are followed: those to pipes and terminals lead nowhere.
+    # Checked before links are followed: a link to a pipe or a terminal does not resolve to a path.
     if output.exists() and not output.is_file():
         refuse(
-            f"{output} is no regular file; without --output rows go to standard output, which can be redirected",
+            f"{output} is not a regular file; without --output rows go to standard output, which can be redirected",
             ExitStatus.WRONG,
         )
     try:
@@ -34,13 +34,13 @@ def place_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
     if not place.parent.is_dir():
         refuse(f"there is no folder {place.parent if output.is_symlink() else output.parent}", ExitStatus.WRONG)
     if place.exists() and not is_to_replace:
-        refuse(f"{output} is there already; give --force to replace it", ExitStatus.WRONG)
+        refuse(f"{output} exists already; give --force to replace it", ExitStatus.WRONG)
     return place
 
 
 @contextmanager
 def opened(place: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
-    """Open standard output, or what becomes the file when it is whole; FileExistsError where another came meanwhile."""
+    """Open standard output, or a draft that becomes the file; FileExistsError if the file was created meanwhile."""
     if place is None:
         yield cast("BinaryIO", sys.stdout.buffer)
         return
@@ -61,7 +61,7 @@ def opened(place: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
 
 
 def _created(draft: Path, replaced: Path | None) -> int:
-    """Create a file with the mode of the one that it replaces, or with what the umask gives."""
+    """Create a file with the mode of the file that it replaces, or with the mode of the umask."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
     if replaced is None or not replaced.exists():
         return os.open(draft, flags, 0o666)
@@ -71,12 +71,12 @@ def _created(draft: Path, replaced: Path | None) -> int:
 
 
 def _put(draft: Path, place: Path) -> None:
-    """Give the file its name, unless somebody else has it by now."""
+    """Give the file its name, unless another file has it by now."""
     try:
         os.link(draft, place)
     except FileExistsError:
         raise
-    except OSError:  # no hard links here: the name is taken first, and the file put over what only holds the name
+    except OSError:  # without hard links, an empty file reserves the name, and the draft replaces it
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         draft.replace(place)
 

@@ -1,4 +1,4 @@
-"""`tallystick probe`: is a running server ready; for health checks of containers."""
+"""`tallystick probe`: whether a running server is ready, for health checks of containers."""
 
 import http.client
 from urllib.parse import urlsplit
@@ -41,7 +41,7 @@ def probe(url: str, port: int | None, seconds: float, as_json: bool) -> None:
         response = connection.getresponse()
         status, answer = response.status, msgspec.json.decode(response.read(_LONGEST_ANSWER), type=_Readiness)
     except msgspec.DecodeError:
-        refuse(f"{host} answers, but is no Tallystick")
+        refuse(f"{host} answers, but it is not Tallystick")
     except (OSError, http.client.HTTPException) as error:
         refuse(f"no answer from {host}: {type(error).__name__}")
     finally:

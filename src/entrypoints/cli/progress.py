@@ -1,4 +1,4 @@
-"""Long work as people see it: a bar with rate and time left at a terminal, plain lines elsewhere, on standard error."""
+"""Progress of long work on standard error: a bar with rate and time left at a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _LINE_EVERY_SECONDS = 5.0
 
 @contextmanager
 def shown(what: str, total: float, *, unit: str = "") -> Iterator[Show]:
-    """Show how work goes on; units are counted and their rate is shown where they have a name."""
+    """Show the progress of work; units with a name are counted, with their rate."""
     if not ERR.is_terminal:
         yield _lines(what, total, unit)
         return

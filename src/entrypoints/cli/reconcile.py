@@ -1,4 +1,4 @@
-"""`tallystick reconcile`: find and repair what data from elsewhere brought along."""
+"""`tallystick reconcile`: find and repair rows that an import left inconsistent."""
 
 import msgspec
 import rich_click as click
@@ -14,18 +14,18 @@ from tallystick.entrypoints.cli.terminal import ERR, OUT, refuse, say_json
 
 @click.group()
 def reconcile() -> None:
-    """Find, and where it is asked for repair, what data from elsewhere brought along."""
+    """Find rows that an import left inconsistent, and repair them with --apply."""
 
 
 @reconcile.command()
-@click.option("--apply", "is_to_apply", is_flag=True, help="Repair what is found; without it nothing is changed.")
+@click.option("--apply", "is_to_apply", is_flag=True, help="Repair the differences; without it nothing is changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def invites(is_to_apply: bool, as_json: bool) -> None:
     """Compare every invite's counter with its uses, and find users who used one twice.
 
-    With --apply, each invite is repaired under its row lock: of repeated uses the earliest stays, the counter becomes
-    the number of uses, and an invite that was oversold gets the seats that were taken. The key that forbids repeated
-    uses is put back where an import dropped it. Exits with 1 where something is wrong and was not repaired.
+    With --apply, each invite is repaired under its row lock: the earliest of repeated uses stays, the counter becomes
+    the number of uses, and an oversold invite gets as many seats as were used. The key that forbids repeated uses is
+    created again if an import dropped it. Exits with 1 where something is wrong and was not repaired.
     """
     wrong, has_key = run(lambda session: _reconcile(session, is_to_apply=is_to_apply))
     is_wrong = bool(wrong) or not has_key
@@ -38,13 +38,13 @@ def invites(is_to_apply: bool, as_json: bool) -> None:
 
 
 @reconcile.command()
-@click.option("--apply", "is_to_apply", is_flag=True, help="Repair what is found; without it nothing is changed.")
+@click.option("--apply", "is_to_apply", is_flag=True, help="Repair the differences; without it nothing is changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def metadata(is_to_apply: bool, as_json: bool) -> None:
     """Compare the code book with the legacy metadata of applied runs, and with what is mirrored to it.
 
-    With --apply, imported codes that the code book lacks are adopted by it, and mirrored codes become what is canonical
-    now; in pages, each a transaction. Exits with 1 where something differs and was not repaired, or a page failed.
+    With --apply, the code book adopts imported codes that it lacks, and mirrored codes become the present canonical
+    codes; a page is one transaction. Exits with 1 where something differs and was not repaired, or a page failed.
     """
     drift = run(lambda session: _reconcile_metadata(session, is_to_apply=is_to_apply))
     if as_json:
@@ -67,11 +67,11 @@ async def _reconcile_metadata(session: Session, *, is_to_apply: bool) -> Metadat
 def _show_drift(drift: MetadataDrift, *, is_repaired: bool) -> None:
     table = Table("what differs", "how many", box=None)
     table.add_row("imported codes that the code book lacks", str(drift.unadopted))
-    table.add_row("mirrored codes that are not canonical any more", str(drift.stale))
+    table.add_row("mirrored codes that are no longer canonical", str(drift.stale))
     table.add_row("canonical codes that are not mirrored", str(drift.missing))
     table.add_row("mirrored codes of deleted users", str(drift.orphaned))
     if not drift.total and not drift.failed:
-        OUT.print("code book and legacy metadata say the same")
+        OUT.print("code book and legacy metadata agree")
         return
     OUT.print(table)
     OUT.print(f"repaired: {drift.total}" if is_repaired else "run it again with --apply to repair this")
@@ -101,7 +101,7 @@ def _show(wrong: list[WrongInvite], *, has_key: bool, is_repaired: bool) -> None
     if not has_key:
         OUT.print("the key invite_uses_pkey is missing: repeated uses could be stored")
     if not wrong and has_key:
-        OUT.print("every invite is as it should be")
+        OUT.print("every invite is consistent")
     elif is_repaired:
         OUT.print(f"repaired: {len(wrong)}")
     else:

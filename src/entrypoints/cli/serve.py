@@ -37,7 +37,7 @@ _KEEP_ALIVE_SECONDS = 75
     default="postgres",
     show_default=True,
     type=click.Choice(["postgres", "memory"]),
-    help="Where everything is kept; memory is gone with the process.",
+    help="The store of all data; memory ends with the process.",
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that serve.")
 def serve(host: str, port: int, store: Store, workers: int) -> None:
@@ -48,14 +48,14 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
     settings = load()
     if store == "memory" and workers > 1:
         refuse("--store memory lives in one process; leave --workers at 1", ExitStatus.WRONG)
-    # While it starts, a signal ends it here; later it is the server's, which sends it here again when it has drained.
+    # During the start a signal ends the program. Later the server handles it, and raises it again once it has drained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     if not settings.is_embedded:
         require_secrets(settings)
     listener = listen(host, port, chosen_by="--host and --port")
     metrics_listener = listen_for_metrics(settings)
-    # A server that cannot listen leaves no secrets behind: tokens signed with them would be refused everywhere.
+    # Secrets are generated once the server can listen: tokens signed with unused secrets would be refused everywhere.
     settings = with_secrets(settings, may_create=True)
     base = settings.public_base_url or _address(host, listener)
     settings = msgspec.structs.replace(settings, public_base_url=base)
@@ -75,11 +75,11 @@ def serve(host: str, port: int, store: Store, workers: int) -> None:
 
 def graph(settings: Settings, store: Store) -> AsyncContainer:
     """Return the graph of one process."""
-    from tallystick.entrypoints.wiring import build  # noqa: PLC0415  a third of a second, which no other command needs
+    from tallystick.entrypoints.wiring import build  # noqa: PLC0415  a third of a second that no other command needs
 
     configure(settings.log_level)
     container = build(settings, store)
-    # Requests leave little behind that only the collector can free; what is there by now lives for ever.
+    # Requests leave few reference cycles, and the objects of the start live as long as the process.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
@@ -110,7 +110,9 @@ def _run(
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     configure(settings.log_level)
-    listener.listen(_BACKLOG)  # who reads the address may connect at once, and is answered when all is built
+    listener.listen(
+        _BACKLOG
+    )  # a client that reads the address may connect at once; it is answered when the graph is built
     OUT.print(f"Tallystick listens on {_address('', listener)}  ({store}; documentation at /schema)")
     if metrics_listener is not None:
         metrics_listener.listen(_BACKLOG)

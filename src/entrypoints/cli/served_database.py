@@ -1,4 +1,4 @@
-"""The PostgreSQL that `tallystick serve` serves from: started if it is embedded, migrated, and checked."""
+"""The PostgreSQL of `tallystick serve`: started if it is embedded, migrated, and checked."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How commands speak: to people in sentences and tables, to machines in JSON."""
+"""The output of commands: sentences and tables for people, JSON for programs."""
 
 import sys
 from typing import NoReturn
@@ -28,7 +28,7 @@ def say_json(value: object) -> None:
 
 
 def say_table(table: Table) -> None:
-    """Print a table as wide as it is: a hash or a sum that is cut short is none, and terminals wrap lines."""
+    """Print a table in its full width, since a hash that is cut short is useless; terminals wrap lines."""
     Console(soft_wrap=True, highlight=False, width=_WIDEST).print(table)
 
 

@@ -1,4 +1,4 @@
-"""`tallystick token`: a bearer token for trying things out."""
+"""`tallystick token`: sign a bearer token for a trial, or explain one."""
 
 import rich_click as click
 from joserfc import jwt
@@ -15,7 +15,7 @@ _LONGEST_SECONDS = 30 * 24 * 3600
 
 
 @click.command()
-@click.option("--sub", "subject", help="The user whom the token speaks for.")
+@click.option("--sub", "subject", help="The user of the token.")
 @click.option("--explain", metavar="JWT", help="Say why a token would be refused; - reads it from the standard input.")
 @click.option(
     "--permission",
@@ -41,7 +41,7 @@ def token(
 
     curl -H "Authorization: Bearer $(tallystick token --sub ada)" http://127.0.0.1:8000/api/my-referral-link
 
-    With --explain it signs nothing and lists every check of a token; the exit status is 1 where one fails:
+    With --explain it signs nothing and lists every check of a token; the exit status is 1 if a check fails:
 
     pbpaste | tallystick token --explain -
     """
@@ -81,7 +81,7 @@ def _named(permissions: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _claims(settings: Settings, subject: str, seconds: int) -> dict[str, object]:
-    """Return the claims that every token needs here."""
+    """Return the claims that the settings require of every token."""
     now = int(SystemClock().now().timestamp())
     parties = {"iss": settings.jwt_issuer, "aud": settings.jwt_audience}
     return {

@@ -1,4 +1,4 @@
-"""`tallystick token --explain`: each check that a server would make of a token, and what came of it."""
+"""`tallystick token --explain`: every check of a token by a server, with its result."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ _MOST_READ = 1 << 20
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """What a server would make of a token."""
+    """The verdict of a server on a token."""
 
     valid: bool
     reason: str | None
@@ -40,7 +40,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain_token(settings: Settings, given: str, *, as_json: bool) -> None:
-    """Print what a server with these settings would make of a token; the exit status is 1 where it is refused."""
+    """Print the verdict of a server with these settings on a token; the exit status is 1 if it is refused."""
     configure("error", sys.stderr)
     token = _read(given)
     explanation = asyncio.run(_explain(_with_secrets(settings), token))
@@ -67,7 +67,7 @@ def _read(given: str) -> str:
 
 
 def _with_secrets(settings: Settings) -> Settings:
-    """Return the settings as a server here would have them; nothing is drawn where no server ever ran."""
+    """Return the settings as a server here would have them; no secret is generated if no server ever ran here."""
     if not settings.is_embedded:
         return settings
     if not settings.jwt_secrets and settings.jwks_url is None and not Path(settings.data_dir).is_dir():
@@ -95,7 +95,7 @@ async def _explain(settings: Settings, token: str) -> Explanation:
     if settings.identity == "builtin" and (settings.session_secrets or settings.jwt_secrets):
         sessions = SessionTokens(KeyRing(settings.root_secrets).keys("bearers"), clock, "bearer")
         of_sign_in = await sessions.checks(token)
-        # A token that sign-in gave out is signed with another key than those of the provider.
+        # Tokens of the built-in sign-in are signed with another key than those of the provider.
         if of_sign_in[0].fault is None:
             made = of_sign_in
     fault = next((each.fault for each in made if each.fault is not None), None)
@@ -103,7 +103,7 @@ async def _explain(settings: Settings, token: str) -> Explanation:
 
 
 def _found(token: str) -> dict[str, Any]:
-    """Return what header and claims say, by name; nothing where they cannot be read."""
+    """Return header and claims by name; nothing if they cannot be read."""
     try:
         algorithm, kid = read_header(token)
         return {"alg": algorithm, "kid": kid, **read_claims(token)}

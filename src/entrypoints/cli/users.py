@@ -1,4 +1,4 @@
-"""`tallystick users`: what staff do about one user."""
+"""`tallystick users`: commands of staff about one user."""
 
 from datetime import datetime
 
@@ -19,12 +19,12 @@ from tallystick.entrypoints.cli.terminal import OUT, confirm, refuse, say_json
 
 @click.group()
 def users() -> None:
-    """Do something about one user."""
+    """Delete one user, or show their referral attempts."""
 
 
 @users.command()
 @click.argument("user")
-@click.option("--yes", "is_sure", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask; required without a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def delete(user: str, is_sure: bool, as_json: bool) -> None:
     """Delete USER for good, as the identity provider's webhook does.
@@ -50,13 +50,13 @@ def delete(user: str, is_sure: bool, as_json: bool) -> None:
 
 @users.command()
 @click.argument("user")
-@click.option("--code", help="The code that the user names, however it is typed: marks the attempts with it.")
+@click.option("--code", help="The code that the user says they used, in any spelling: attempts with it are marked.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def attempts(user: str, code: str | None, as_json: bool) -> None:
-    """Show the referral codes that USER came with and that attributed nothing, and why, newest first.
+    """Show the attempts of USER to sign up with a referral code that failed, and why, newest first.
 
-    Codes are kept as keyed hashes only: with --code you see which attempts were made with that code. It needs the
-    session or JWT secret of the server; those from before a rotation find older attempts.
+    Codes are stored as keyed hashes only: --code marks the attempts with that code. It needs the session or JWT secret
+    of the server; secrets from before a rotation find older attempts.
 
     tallystick users attempts ada --code AB12-CD34
     """
@@ -93,7 +93,7 @@ class _Attempt(msgspec.Struct, frozen=True):
     attempted_at: datetime
     reason: AttributionReason
     is_code: bool | None
-    """Whether it was made with the code that is asked about; None where no code is."""
+    """Whether the attempt used the code of --code; None without --code."""
 
 
 def _user_id(text: str) -> UserId:

@@ -321,7 +321,7 @@ def test_a_source_is_called_by_its_address(dsn: str, name: str) -> None:
     assert SupabaseSource(dsn, "referral_id").name == name
 
 
-NO_ADDRESS = "the source is no address as in postgresql://user:password@host:5432/database"
+NO_ADDRESS = "the source is not an address such as postgresql://user:password@host:5432/database"
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ async def test_people_read_tables_and_what_comes_next(backfill: Backfill, source
     assert nothing.stdout == "nothing was planned yet: tallystick backfill plan --source FILE_OR_DSN\n"
     assert "1  codes that several users claim" in plan.stdout
     assert f"plan {plan_hash} is planned\nnext: tallystick backfill apply --plan {plan_hash[:12]}\n" in plan.stdout
-    assert "1  codes that are somebody else's: tallystick export conflicts" in applied.stdout
+    assert "1  codes that are another user's: tallystick export conflicts" in applied.stdout
     assert applied.stdout.endswith(f"is applied; next: tallystick backfill verify --plan {plan_hash[:12]}\n")
     assert proof.stdout.count(" ok") == 9
     assert [plan_hash[:12], "applied"] == listed.stdout.splitlines()[1].split()[:2]
@@ -169,18 +169,18 @@ async def test_what_cannot_be_read_stops_apply_unless_it_may_be_skipped(
 ) -> None:
     source = written(tmp_path / "users.jsonl", b"{", ADA, b'{"user_id": "\xff"}')
     plan = read(await backfill("plan", "--source", str(source), "--json"))
-    lines = [{"line": 1, "reason": "the line is no JSON object"}, {"line": 3, "reason": "the line is not UTF-8"}]
+    lines = [{"line": 1, "reason": "the line is not a JSON object"}, {"line": 3, "reason": "the line is not UTF-8"}]
     assert plan["malformed_lines"] == lines
     named = ("--plan", plan["plan_hash"], "--yes")
 
     sentence = refusal(await backfill("apply", *named))
-    assert sentence.startswith("2 lines cannot be read, the first is line 1 (the line is no JSON object)")
+    assert sentence.startswith("2 lines cannot be read, the first is line 1 (the line is not a JSON object)")
     assert "--skip-malformed" in sentence
     assert await there.resolve("ADA11111") == "unknown"
 
     skipped = await backfill("apply", *named, "--skip-malformed")
     assert (
-        "lines that were skipped:\n  line 1: the line is no JSON object\n  line 3: the line is not UTF-8\n"
+        "lines that were skipped:\n  line 1: the line is not a JSON object\n  line 3: the line is not UTF-8\n"
         in skipped.stdout
     )
     assert read(await backfill("apply", *named, "--skip-malformed", "--json"))["skipped_lines"] == lines
@@ -195,13 +195,13 @@ async def test_equal_faults_are_one_line(backfill: Backfill, tmp_path: Path) -> 
     document = read(await backfill("plan", "--source", str(source), "--json"))
 
     assert (
-        "  25 lines (1, 2, 3, 4, 5, ...): the line is no JSON object\n  line 26: the line is not UTF-8\n"
+        "  25 lines (1, 2, 3, 4, 5, ...): the line is not a JSON object\n  line 26: the line is not UTF-8\n"
         in shown.stdout
     )
     assert "iconv -f WINDOWS-1252 -t UTF-8" in shown.stdout
     assert "  line 46\n  and 1 more\n" in shown.stdout
     assert document["malformed_reasons"] == [
-        {"reason": "the line is no JSON object", "lines": 25, "first_lines": [1, 2, 3, 4, 5]},
+        {"reason": "the line is not a JSON object", "lines": 25, "first_lines": [1, 2, 3, 4, 5]},
         {"reason": "the line is not UTF-8", "lines": 1, "first_lines": [26]},
     ]
 
@@ -232,7 +232,7 @@ async def test_the_numbers_of_a_plan_add_up(backfill: Backfill, tmp_path: Path) 
     for total, meaning, expected in (
         (8, "lines in the source", {3: "with a code", 1: "that cannot be read"}),
         (6, "users", {2: "who keep the code that they bring", 3: "who get their first code"}),
-        (2, "referrals in the source", {1: "left out: nobody is known by it"}),
+        (2, "referrals in the source", {1: "left out: no user has it"}),
     ):
         parts = numbers_below(shown.stdout, f"{total}  {meaning}")
         assert sum(parts.values()) == total, shown.stdout
@@ -395,10 +395,10 @@ async def test_nonsense_is_refused_before_anything_is_done(arguments: list[str])
             "plan",
             ["the latest code is canonical", "the earliest keeps it", "user_id", "nothing that is served changes"],
         ),
-        ("apply", ["Killed anywhere", "--skip-malformed"]),
+        ("apply", ["After an interruption", "--skip-malformed"]),
         ("verify", ["Exits with 1"]),
         ("rollback", ["stay as aliases", "planned again"]),
-        ("status", ["how far each has come"]),
+        ("status", ["the state of each"]),
         ("", ["plan", "apply", "verify", "rollback", "status", "with 3"]),
     ],
 )

@@ -84,7 +84,7 @@ async def test_where_all_is_well_it_says_so_and_changes_nothing(reconcile: Recon
 
     for arguments in ([], ["--apply"]):
         finished = await reconcile(*arguments)
-        assert (finished.exit_code, finished.stdout) == (0, "every invite is as it should be\n")
+        assert (finished.exit_code, finished.stdout) == (0, "every invite is consistent\n")
     finished = await reconcile("--json", "--apply")
     assert (finished.exit_code, found(finished)) == (0, {"repaired": False, "has_key": True, "items": []})
     assert await stored(dsn) == before

@@ -40,7 +40,7 @@ def reconcile(dsn: str) -> Reconcile:
 async def test_where_all_is_well_it_says_so(reconcile: Reconcile) -> None:
     for arguments in ([], ["--apply"]):
         ran = await reconcile(*arguments)
-        assert (ran.exit_code, ran.stdout) == (0, "code book and legacy metadata say the same\n")
+        assert (ran.exit_code, ran.stdout) == (0, "code book and legacy metadata agree\n")
     ran = await reconcile("--json")
     assert (ran.exit_code, json.loads(ran.stdout)) == (0, {"repaired": False, **NOTHING})
 
@@ -83,7 +83,7 @@ async def test_a_page_that_cannot_be_looked_at_is_a_sentence(
     assert (
         ran.stderr == "tallystick: 1 users could not be compared, because the database failed; run the command again\n"
     )
-    assert "say the same" not in ran.stdout
+    assert "agree" not in ran.stdout
 
 
 async def test_a_database_that_stalls_is_a_sentence(reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from tallystick.domain.backfill import LISTED
 from tallystick.domain.legacy import ABSENT_WORDS, AbsentWords, LegacyRecord
 from tallystick.domain.legacy_sources import MalformedLine, SourceBatch, SourceError
 
-NO_OBJECT_INSIDE = "code is looked for inside a JSON object, and something else stands there"
-NOT_UTF8, NO_OBJECT = "the line is not UTF-8", "the line is no JSON object"
+NO_OBJECT_INSIDE = "code is a field of a JSON object, and the value is not a JSON object"
+NOT_UTF8, NO_OBJECT = "the line is not UTF-8", "the line is not a JSON object"
 TOO_LONG = f"the line is longer than {LONGEST_LINE} bytes"
 
 
@@ -200,8 +200,8 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            (b'ada,"ADA"11111', "the line is no CSV: "),
-            (b"ada,A\rDA11111", "the line is no CSV: "),
+            (b'ada,"ADA"11111', "the line is not CSV: "),
+            (b"ada,A\rDA11111", "the line is not CSV: "),
             (b"ada,\xff", NOT_UTF8),
             (b"ada,ADA1\x00", "code holds a NUL character"),
             (b",ADA11111", "user_id has to be"),
@@ -232,9 +232,9 @@ class TestCsv:
         to_the_end = await csv(head)
 
         assert (places(records), list(malformed)) == ([(5, "dan", "DAN11111")], [2])
-        assert malformed[2].startswith("what stands from here to line 4 is no CSV: ")
+        assert malformed[2].startswith("the text from here to line 4 is not CSV: ")
         assert (to_the_end[0], list(to_the_end[1])) == ([], [2])
-        assert to_the_end[1][2].startswith("what stands from here to line 3 is no CSV: ")
+        assert to_the_end[1][2].startswith("the text from here to line 3 is not CSV: ")
 
     async def test_columns_may_be_called_otherwise(self, csv: Reading) -> None:
         records, _, source = await csv(b"id,age,ref,code\nada,3,ADA11111,no\n", "user_id=id", "code=ref")
@@ -255,9 +255,9 @@ class TestCsv:
             (b"user_id,code\n", ("user_id=id",), "the first line has no column id: name it by --map user_id=NAME"),
             (b"user_id,ref\n", ("code=reff",), "the first line has no column reff: name it by --map code=NAME"),
             (b"user_id,code,code\n", (), "the first line has two columns code"),
-            (b"user_id,\xff\n", (), "the first line is no CSV in UTF-8"),
-            (b'user_id,"a"b\n', (), "the first line is no CSV in UTF-8"),
-            (b"user_id,code\rada,ADA11111\r", (), "the first line is no CSV in UTF-8"),
+            (b"user_id,\xff\n", (), "the first line is not CSV in UTF-8"),
+            (b'user_id,"a"b\n', (), "the first line is not CSV in UTF-8"),
+            (b"user_id,code\rada,ADA11111\r", (), "the first line is not CSV in UTF-8"),
             (b"user_id," + b"x" * LONGEST_LINE, (), "the first line has no column user_id"),
         ],
     )
