@@ -40,7 +40,7 @@ class JwksUnavailable(Exception):
 
 
 class Published(NamedTuple):
-    """What a document publishes."""
+    """The keys that a document publishes."""
 
     keys: list[Key]
     """The keys that can be used here."""
