@@ -11,7 +11,7 @@ from tallystick.application.legacy_metadata import AdoptLegacyUsers, NoteCodes
 from tallystick.application.minting import Minted, count_mints, mint
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Stores, Transactions
-from tallystick.application.users import enter
+from tallystick.application.users import lock_or_create
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.codes import Code
 from tallystick.domain.refusals import Failure
@@ -46,21 +46,26 @@ class MintCodes:
     """Give users their first code; users who have one keep it."""
 
     def __init__(
-        self, transactions: Transactions, clock: Clock, metrics: Metrics, bring: AdoptLegacyUsers, note: NoteCodes
+        self,
+        transactions: Transactions,
+        clock: Clock,
+        metrics: Metrics,
+        adopt_users: AdoptLegacyUsers,
+        mirror: NoteCodes,
     ) -> None:
         self._transactions, self._clock, self._metrics = transactions, clock, metrics
-        self._bring, self._note = bring, note
+        self._adopt_users, self._mirror = adopt_users, mirror
 
     async def __call__(self, mints: Sequence[Mint]) -> list[Minted | Failure]:
         now = self._clock.now()
         async with self._transactions.begin() as stores:
             user_ids = {command.user_id for command in mints}
-            await self._bring(stores, user_ids, now)
-            users = await enter(stores, user_ids, now)
+            await self._adopt_users(stores, user_ids, now)
+            users = await lock_or_create(stores, user_ids, now)
             living = {c.user_id: c.candidates for c in mints if users[c.user_id].deleted_at is None}
             minted = await mint(stores, living, now)
         # Also users who had a code: a retry after a lost commit finds the code that it stored.
-        self._note(living)
+        self._mirror(living)
         count_mints(
             self._metrics,
             [(c.user_id, c.since, minted[c.user_id]) for c in mints if c.user_id in minted],
@@ -78,24 +83,24 @@ class RemintCodes:
         clock: Clock,
         metrics: Metrics,
         once: AnswerOnce,
-        bring: AdoptLegacyUsers,
-        note: NoteCodes,
+        adopt_users: AdoptLegacyUsers,
+        mirror: NoteCodes,
         bounds: UserBounds = DEFAULT_BOUNDS,
     ) -> None:
         self._transactions, self._clock, self._metrics, self._once = transactions, clock, metrics, once
-        self._bring, self._note, self._bounds = bring, note, bounds
+        self._adopt_users, self._mirror, self._bounds = adopt_users, mirror, bounds
 
     async def __call__(self, remints: Sequence[Keyed[Remint]]) -> list[Reminted | Failure | Replayed]:
         async with self._transactions.begin() as stores:
             outcomes = await self._once(stores, remints, lambda fresh: self._remint(stores, fresh))
-        self._note({keyed.command.user_id for keyed in remints})
+        self._mirror({keyed.command.user_id for keyed in remints})
         return outcomes
 
     async def _remint(self, stores: Stores, remints: Sequence[Remint]) -> list[Reminted | Failure]:
         now = self._clock.now()
         user_ids = {command.user_id for command in remints}
-        await self._bring(stores, user_ids, now)
-        users = await enter(stores, user_ids, now)
+        await self._adopt_users(stores, user_ids, now)
+        users = await lock_or_create(stores, user_ids, now)
         # The users are locked: no other transaction adds aliases of theirs.
         capacity = await Capacity.open(stores, "aliases", user_ids, self._bounds, locked=True)
         # One after the other, because one user may be in a batch twice; remints are rare.

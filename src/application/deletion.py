@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick.application.erasures import EraseTraces, erase_single_rows
 from tallystick.application.transactions import Stores, Transactions
-from tallystick.application.users import UserBatch, enter
+from tallystick.application.users import UserBatch, lock_or_create
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import User, UserId, UserNotFound
 
@@ -57,7 +57,7 @@ async def _lock_named_users(stores: Stores, user_ids: set[UserId], at: datetime)
     """Lock and return the users whom any row names; a mistyped id does not create a user."""
     users = await stores.users.lock(user_ids)
     if unseen := user_ids - users.keys():
-        users |= await enter(stores, await stores.users.named(unseen), at)
+        users |= await lock_or_create(stores, await stores.users.named(unseen), at)
     return users
 
 

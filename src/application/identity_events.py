@@ -13,7 +13,7 @@ from tallystick.application.pending_accruals import credit_referrals
 from tallystick.application.points import Points
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Stores, Transactions
-from tallystick.application.users import UserBatch, enter, holders_of
+from tallystick.application.users import UserBatch, holders_of, lock_or_create
 from tallystick.domain.codes import Code
 from tallystick.domain.identity import Verification
 from tallystick.domain.identity_events import IdentityEvent, apply, carries_profile, is_out_of_order, yields_claim
@@ -39,11 +39,11 @@ class ReceiveIdentityEvents:
         points: Points,
         clock: Clock,
         metrics: Metrics,
-        bring: AdoptLegacyUsers,
-        note: NoteCodes,
+        adopt_users: AdoptLegacyUsers,
+        mirror: NoteCodes,
     ) -> None:
         self._transactions, self._points, self._clock, self._metrics = transactions, points, clock, metrics
-        self._bring, self._note = bring, note
+        self._adopt_users, self._mirror = adopt_users, mirror
         self._erase = EraseTraces(transactions)
 
     async def __call__(self, deliveries: Sequence[DeliveredEvent]) -> list[Receipt]:
@@ -56,7 +56,9 @@ class ReceiveIdentityEvents:
                 for delivery in reversed(deliveries)
                 if delivery.event.delivery_id in new
             }
-            batch = await EventBatch.open(stores, [delivery.event for delivery in fresh.values()], self._bring, now)
+            batch = await EventBatch.open(
+                stores, [delivery.event for delivery in fresh.values()], self._adopt_users, now
+            )
             for delivery in deliveries:
                 if fresh.get(delivery.event.delivery_id) is delivery:
                     batch.take(delivery)
@@ -64,7 +66,7 @@ class ReceiveIdentityEvents:
             credited = await credit_referrals(stores, self._points, verified=batch.newly_verified, at=now)
         credited.measure(self._metrics)
         await self._erase.begin(batch.deleted(), now)
-        self._note(minted)
+        self._mirror(minted)
         events = [delivery.event for delivery in fresh.values()]
         self._measure(events, minted, out_of_order=batch.out_of_order, replays=len(deliveries) - len(fresh))
         return ["processed" if fresh.get(n.event.delivery_id) is n else "duplicate" for n in deliveries]
@@ -98,14 +100,14 @@ class EventBatch:
 
     @classmethod
     async def open(
-        cls, stores: Stores, events: Sequence[IdentityEvent], bring: AdoptLegacyUsers, at: datetime
+        cls, stores: Stores, events: Sequence[IdentityEvent], adopt_users: AdoptLegacyUsers, at: datetime
     ) -> "EventBatch":
         """Lock and load the users of the events and the users who may lose a claim to them, in one order."""
         holders = await holders_of(stores, [event.profile for event in events])
         named = {event.user_id for event in events} | {holder.user_id for holder in holders}
         coming = {event.user_id for event in events if event.kind != "deleted"}
-        await bring(stores, coming, at, beside=named)
-        users = await enter(stores, named, at)
+        await adopt_users(stores, coming, at, beside=named)
+        users = await lock_or_create(stores, named, at)
         return cls(UserBatch(users, users.values(), at=at), await stores.verifications.verified(named))
 
     def take(self, delivery: DeliveredEvent) -> None:

@@ -178,7 +178,7 @@ class SlipBatch:
         )
         # The receipt of a slip without points shows the account at the completion.
         unpaid = {
-            slip.slip_id: await _receipt_of_nothing(stores, points_batch, slip)
+            slip.slip_id: await _receipt_without_points(stores, points_batch, slip)
             for slip in locked
             if slip.state == "closed" and not slip.points
         }
@@ -247,7 +247,7 @@ class SlipBatch:
         await self._pending.record(stores)
 
 
-async def _receipt_of_nothing(stores: Stores, points: PointsBatch, slip: Slip) -> Accrual:
+async def _receipt_without_points(stores: Stores, points: PointsBatch, slip: Slip) -> Accrual:
     """Return the receipt of a slip without points, as it was at the completion."""
     at = slip.completed_at or slip.opened_at
     seen = slip.account_version or 0

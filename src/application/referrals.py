@@ -102,7 +102,7 @@ class AttributeReferrals:
             nonlocal overwrites, credited
             now = self._clock.now()
             batch = await UpsertBatch.open(stores, fresh, self._points.referrals, tops, now)
-            outcomes = [batch.enter(upsert) for upsert in fresh]
+            outcomes = [batch.decide(upsert) for upsert in fresh]
             await batch.record(stores)
             credited = await credit_referrals(
                 stores, self._points, earned=batch.earnings, verified=batch.newly_verified, at=now
@@ -173,7 +173,7 @@ class UpsertBatch:
         """The users whose phone was verified by this batch."""
         return [verification.user_id for verification in self._new_verifications]
 
-    def enter(self, upsert: UserUpsert) -> UpsertResult | Failure:
+    def decide(self, upsert: UserUpsert) -> UpsertResult | Failure:
         """Decide one upsert."""
         request = upsert.request
         user = self._users[request.user_id]

@@ -8,7 +8,7 @@ from tallystick.domain.usernames import username_key
 from tallystick.domain.users import EmailTaken, Profile, UniqueField, User, UserId, UsernameTaken, email_key
 
 
-async def enter(stores: Stores, user_ids: Collection[UserId], at: datetime) -> dict[UserId, User]:
+async def lock_or_create(stores: Stores, user_ids: Collection[UserId], at: datetime) -> dict[UserId, User]:
     """Lock these users and return them; users who do not exist are created."""
     users = await stores.users.lock(user_ids)
     unseen = [user_id for user_id in user_ids if user_id not in users]

@@ -38,10 +38,10 @@ async def test_a_failure_is_counted_and_logged_without_codes_and_answers_nobody(
     failure: Exception, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("info")
-    world.mint_codes._note = mirroring(world, failure)
+    world.mint_codes._mirror = mirroring(world, failure)
 
     assert await world.mint("ada", candidates=["ADA12345"]) == "ADA12345"
-    await world.mint_codes._note.close(grace_seconds=10)
+    await world.mint_codes._mirror.close(grace_seconds=10)
 
     assert await world.mirrored("ada") is None
     assert world.metrics.total("metadata_mirror_write_failures") == 1
