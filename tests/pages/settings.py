@@ -23,66 +23,72 @@ from tests.http.openapi_document import routes_with, served_document
 OPENING = """\
 # Settings
 
-Settings come from the environment: `DATABASE_URL`, `DATABASE_DIRECT_URL` and names that begin with `TALLYSTICK_`. All
-of them are checked before anything starts. An unknown `TALLYSTICK_` name, a value that is wrong and a setting that is
-missing end the program with status 2 and a sentence that names the variable, and never repeats a secret. A blank
-value counts as absent. Names that begin with `TALLYSTICK_TEST_` belong to the test suite and are left alone.
+Settings are environment variables: `DATABASE_URL`, `DATABASE_DIRECT_URL` and names that begin with `TALLYSTICK_`. All
+settings are checked before anything starts. For an unknown `TALLYSTICK_` name, a wrong value or a missing setting, the
+program exits with status 2 and a message that names the variable. A message never repeats a secret. A blank value
+counts as absent. Names that begin with `TALLYSTICK_TEST_` belong to the test suite and are ignored.
+
+Some settings have the form `name=value; name=value`. Blanks around names and values do not matter, and a name may be
+given once.
 """
 
 SECRETS_OPENING = """\
 ## Secrets
 
-A secret can be read from a file instead: put `_FILE` behind the name of its variable and give the path of the file, as
-in `TALLYSTICK_JWT_SECRET_FILE=/run/secrets/jwt`. White space around what the file holds does not count. This goes for
+A secret can be read from a file: append `_FILE` to the name of its variable and set it to the path of the file, as in
+`TALLYSTICK_JWT_SECRET_FILE=/run/secrets/jwt`. White space around the content of the file is ignored. The following
+settings can be read from a file:
 """
 
 SECRETS_END = """\
-Without `DATABASE_URL`, which is the embedded mode, secrets that were not given are drawn once and kept in
-`TALLYSTICK_DATA_DIR`, each in a file that only its owner can read: `tallystick token` signs with the one of tokens, and
-an identity provider can be given the content of `webhook.secret`.
+In the embedded mode, without `DATABASE_URL`, missing secrets are generated once and kept in `TALLYSTICK_DATA_DIR`, each
+in a file that only its owner can read. `tallystick token` signs with `jwt.secret`. Give the content of `webhook.secret`
+to an identity provider that delivers webhooks.
 
-With `DATABASE_URL` nothing is ever drawn. `serve` does not start, and names what is missing,
+With `DATABASE_URL`, no secret is generated. `serve` does not start, and names what is missing,
 
 - without `TALLYSTICK_JWT_SECRET` or `TALLYSTICK_JWKS_URL`: no token could be verified;
-- without `TALLYSTICK_WEBHOOK_SECRETS` or `TALLYSTICK_WEBHOOK_BEARER`; `TALLYSTICK_WEBHOOK_SECRETS=off` does without
-  webhooks;
+- without `TALLYSTICK_WEBHOOK_SECRETS` or `TALLYSTICK_WEBHOOK_BEARER`: set `TALLYSTICK_WEBHOOK_SECRETS=off` to run
+  without webhooks;
 - without `TALLYSTICK_SESSION_SECRET` or `TALLYSTICK_JWT_SECRET`: the keys of sessions, cursors and pseudonyms are
-  derived from the former or, where it is not set, from the latter, and never from a webhook secret, which a provider
-  holds. A session or JWT secret that is also a webhook secret is refused.
+  derived from the session secret or, if there is none, from the JWT secret. They are never derived from a webhook
+  secret, which a provider holds. A session or JWT secret that is also a webhook secret is refused.
 
-Several instances of one service need the same secrets.
+All instances of one service need the same secrets.
 
-JWT secrets, session secrets, webhook secrets and webhook bearers may each be several while they rotate, at most ten,
-separated by white space. A JWT secret, session secret or bearer that itself holds white space stands in double quotes;
-without quotes it is one secret only where each of its words is shorter than 16 characters, a passphrase.
+While a secret rotates, its setting can hold up to ten secrets, separated by white space. Put a JWT secret, session
+secret or bearer that contains white space in double quotes. Without quotes, a text is one secret only if each of its
+words is shorter than 16 characters, as in a passphrase.
 """
 
 LIMITS_OPENING = """\
-`TALLYSTICK_RATE_LIMITS` changes the limits of groups and leaves those of the others at their defaults:
-`read=20/second, 600/minute; webhook=off`. A limit is written `120/minute` or `10 per 5 second`; several of one group
-are separated by commas, and all of them hold. `off` in the place of a limit lifts it, and
-`TALLYSTICK_RATE_LIMITS=off` lifts all of them.
+`TALLYSTICK_RATE_LIMITS` changes the limits of the groups that it names: `read=20/second, 600/minute; webhook=off`. The
+other groups keep their defaults. A limit is written `120/minute` or `10 per 5 second`. Several limits of one group are
+separated by commas, and all of them apply. `off` instead of a limit removes the limit of a group, and
+`TALLYSTICK_RATE_LIMITS=off` removes the limits of all groups.
 """
 
 LIMITS_END = """\
-Requests are counted over a sliding window, by user where the caller is known, else by the address of the client, an
-IPv6 address by its /64. They are never counted by what they ask about. Behind a proxy, the client's address is known
-only where the proxy is listed in `TALLYSTICK_TRUSTED_PROXIES`. Past the limit the answer is 429 with `Retry-After`.
+Requests are counted over a sliding window: by user if the caller is known, otherwise by the client's IPv4 address or
+by the /64 network of its IPv6 address. The code or user that a request asks about does not matter. Behind a proxy, the
+client's address is known only if the proxy is listed in `TALLYSTICK_TRUSTED_PROXIES`. Past the limit, requests are
+answered with 429 and `Retry-After`.
 
-With a `TALLYSTICK_RATE_LIMIT_STORAGE` other than memory, all instances share their counts. While it is out of reach,
-a group is counted by each instance by itself, or answers 503 where it must not go without its count.
+With a `TALLYSTICK_RATE_LIMIT_STORAGE` other than memory, all instances share their counts. The last column says what
+happens while the storage is unavailable: each instance counts by itself, or requests of the group are answered with
+503.
 """
 
 BOUNDS_OPENING = """\
-`TALLYSTICK_BOUNDS` changes some of them and leaves the others at their defaults: `rewards=5000; aliases=20`. A user at
-a bound keeps what is there, also where it is more than the bound, and a request for one more is refused with 409
-`BOUND_REACHED`; [limits](limits.md) has names and defaults.
+`TALLYSTICK_BOUNDS` changes the bounds that it names: `rewards=5000; aliases=20`. The other bounds keep their defaults.
+A request for more than the bound is refused with 409 `BOUND_REACHED`. Users keep what they have, also if it is more
+than a bound that was lowered. [Limits](limits.md) lists names and defaults.
 """
 
 FLAGS_OPENING = """\
-Flags switch flows while the service runs: `tallystick flags` shows them and `tallystick flags set` switches them, as do
-`GET /api/admin/flags` and `PUT /api/admin/flags/{name}`; see [operations](operations.md#flags). `TALLYSTICK_FLAGS` pins
-them, whatever is stored: `ensure_on_read_enabled=off; webhook_enabled=on`.
+Flags switch features while the service runs. `tallystick flags` and `GET /api/admin/flags` list them; `tallystick flags
+set` and `PUT /api/admin/flags/{name}` switch them; see [operations](operations.md#flags). `TALLYSTICK_FLAGS` pins flags
+of an instance, which then ignores the stored state: `ensure_on_read_enabled=off; webhook_enabled=on`.
 """
 
 
@@ -96,12 +102,12 @@ def _parts(document: dict[str, Any]) -> Iterator[str]:
     for theme in get_args(Theme):
         yield f"## {theme}\n"
         yield _table(
-            ("variable", "default", "what it says"),
+            ("variable", "default", "meaning"),
             [_row(name) for name, row in SETTINGS.items() if row.theme == theme],
         )
         if theme == "Rate limits":
             yield LIMITS_OPENING
-            head = ("group", "default", "what is counted", "while shared counts are out of reach")
+            head = ("group", "default", "what is counted", "while the storage is unavailable")
             yield _table(head, [_limit(group, document) for group in LIMIT_GROUPS])
             yield LIMITS_END
         if theme == "Bounds":
@@ -145,7 +151,7 @@ def _values(hint: Any) -> str:
 
 def _limit(group: LimitGroup, document: dict[str, Any]) -> tuple[str, str, str, str]:
     rule = LIMIT_GROUPS[group]
-    alone = "answers 503" if rule.fails_closed else "is counted by each instance"
+    alone = "answers 503" if rule.fails_closed else "each instance counts by itself"
     routes = [] if group in {"read", "write"} else routes_with(document, "x-limit-group", group)
     counts = f"{rule.counts}: {', '.join(routes)}" if routes else rule.counts
     return f"`{group}`", f"`{rule.default}`", counts, alone
