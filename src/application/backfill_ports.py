@@ -94,7 +94,7 @@ class BackfillChunks(Protocol):
 
 
 class StagedCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What staged users and codes come to; the fields of Plan say what each number is."""
+    """The counts of staged users and codes; the fields of Plan describe each number."""
 
     users: int
     users_here: int
@@ -154,7 +154,7 @@ class StagedLines(Protocol):
 
 
 class WrittenUsers(NamedTuple):
-    """What a chunk wrote of users and of the codes that they keep."""
+    """The numbers of users and of kept codes that a chunk wrote."""
 
     users: int
     kept: int
@@ -179,7 +179,7 @@ class ImportedPoints(NamedTuple):
 
 
 class Imports(Protocol):
-    """What a chunk writes to the served tables. Rows that are served already take precedence."""
+    """The writes of a chunk to the served tables. Rows that are served already take precedence."""
 
     async def users(self, chunk: Chunk, at: datetime) -> WrittenUsers:
         """Write the users, their verified phones, and the codes that they keep; lock those who were here."""
@@ -204,7 +204,7 @@ class Imports(Protocol):
 
 
 class Removals(Protocol):
-    """What a rollback takes back of a chunk. Rows that were used since stay."""
+    """The deletions of a rollback, chunk by chunk. Rows that were used since stay."""
 
     async def lock(self, chunk: Chunk) -> None:
         """Lock the users of the chunk and those who invited them, in the order of ids."""
@@ -236,7 +236,7 @@ class Excuse(NamedTuple):
 
 
 class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verification counts in the served tables."""
+    """The counts of a verification in the served tables."""
 
     repeated_codes: int
     missing_codes: int
@@ -253,7 +253,7 @@ class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportChecks(Protocol):
-    """What a verification asks the served tables."""
+    """The queries of a verification on the served tables."""
 
     async def owners(self, codes: Collection[Code]) -> dict[Code, UserId]:
         """Return the user of each code, by the statement of the resolver."""

@@ -61,7 +61,7 @@ class LineFaults(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import would do. The numbers count lines, users and codes of the source."""
+    """The effect of an import. The numbers count lines, users and codes of the source."""
 
     source: str
     source_hash: str
@@ -181,7 +181,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one or several chunks did."""
+    """The counts of one chunk or of several."""
 
     users: int = 0
     kept: int = 0

@@ -120,8 +120,8 @@ NO_WORDS = AbsentWords(())
 def read_record(line: int, fields: Mapping[str, Value], absent: AbsentWords = NO_WORDS) -> LegacyRecord:
     """Check the fields of a user. MalformedRecord names the field that cannot be used.
 
-    A field that holds a word for "no value" counts as missing. What is wrong with an e-mail address, a name or a phone
-    number costs the user that field, never the code.
+    A field that holds a word for "no value" counts as missing. A fault in an e-mail address, a name or a phone number
+    drops that field and never the code.
     """
     fields, absent_words = absent.split(fields)
     user_id = _text(fields, "user_id")

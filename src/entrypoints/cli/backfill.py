@@ -73,7 +73,7 @@ def backfill() -> None:
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "code", "user_id"]),
-    help="What referred_by holds.",
+    help="The content of referred_by.",
 )
 @click.option(
     "--chunk",

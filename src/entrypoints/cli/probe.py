@@ -14,7 +14,7 @@ _LONGEST_ANSWER = 65536
 
 
 class _Readiness(msgspec.Struct):
-    """What a server says about itself."""
+    """The answer of a server about itself."""
 
     status: str
     reasons: list[str]
