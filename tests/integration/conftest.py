@@ -15,10 +15,10 @@ from tallystick.adapters.embedded.provision import OWNER, SERVICE, provision
 from tallystick.adapters.memory.ports import ManualClock
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import Migrator
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.http.replacements import stopped
 from tests.http.services import Caller, Serve, running, settings
 from tests.processes.folders import database_folder
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 NewDatabase = Callable[[], Awaitable[str]]
@@ -147,7 +147,7 @@ async def empty(shared_database: Database, server: tuple[str, str]) -> AsyncIter
 async def world(shared_database: Database, empty: Callable[[], Awaitable[None]]) -> World:
     """Return a world on an empty database."""
     await empty()
-    return World(PostgresTransactions(shared_database))
+    return World(PostgresBackend(shared_database))
 
 
 @pytest.fixture

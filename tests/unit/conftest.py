@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from tallystick.adapters.memory.ports import ManualClock
-from tallystick.adapters.memory.transactions import MemoryTransactions
 from tests.http.replacements import stopped
 from tests.http.services import Caller, Serve, running, settings
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 
 @pytest.fixture
 def world() -> World:
     """Return a world on memory."""
-    return World(MemoryTransactions())
+    return World(MemoryBackend())
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application.idempotency import Keyed, Replayed
 from tallystick.domain.refusals import Failure, Incomplete, OutcomeUnknown, Refusal, Unavailable
 from tallystick.entrypoints.http.problems import STATUS
 from tallystick.entrypoints.http.refusals import InternalError
 from tests.failures import ABSTRACT, BRANCHES, every_failure
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 RETRYABLE = {Refusal: False, Unavailable: True, OutcomeUnknown: True, Incomplete: True, InternalError: False}
@@ -56,7 +56,7 @@ def test_the_branch_decides_whether_a_failure_is_retryable(kind: type[Failure]) 
 
 @each_failure
 async def test_a_refusal_is_stored_and_replayed_and_no_other_failure_is(kind: type[Failure]) -> None:
-    world, failure, runs = World(MemoryTransactions()), kind.__new__(kind), 0
+    world, failure, runs = World(MemoryBackend()), kind.__new__(kind), 0
 
     async def work(_commands: object) -> list[int | Failure]:
         nonlocal runs

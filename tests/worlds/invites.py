@@ -19,13 +19,13 @@ from tallystick.application.sessions import (
     StartSessions,
 )
 from tallystick.application.sign_up import CompleteSignUps, SignedUp, SignUp
-from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import Code, normal_form
 from tallystick.domain.invites import Invite, InviteId, InviteUse
 from tallystick.domain.referral_points import ReferralPoints
 from tallystick.domain.sessions import Session
 from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.settings.pairs import read_tiers
+from tests.worlds.backend import Backend
 from tests.worlds.wallets import WalletWorld, result
 
 TIERS = read_tiers("bronze=0; silver=1000; gold=5000; platinum=20000")
@@ -44,8 +44,9 @@ class PlainPasswords:
 class InviteWorld(WalletWorld):
     """The commands of invites, beside those of wallets."""
 
-    def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
-        super().__init__(transactions, seed=seed)
+    def __init__(self, backend: Backend, *, seed: int = 0) -> None:
+        super().__init__(backend, seed=seed)
+        transactions = backend.transactions
         self.make_invites = MakeInvites(transactions, self.once)
         self.redeem_invites = RedeemInvites(transactions, self.once)
         self.flags = SwitchedFlags()

@@ -6,10 +6,6 @@ from datetime import datetime
 
 import msgspec
 
-from tallystick.adapters.embedded.provision import OWNER, SERVICE
-from tallystick.adapters.memory.transactions import MemoryTransactions
-from tallystick.adapters.postgres.freezing import AccountFreezing
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.group_commit import GroupCommit
 from tallystick.application.idempotency import Keyed
 from tallystick.application.loyalty import AccruePoints, Award, AwardPoints, Credited, Earnings
@@ -24,7 +20,6 @@ from tallystick.application.rating_slips import (
     RecoverSlip,
     RecoverSlips,
 )
-from tallystick.application.transactions import Transactions
 from tallystick.domain.audit import AuditQuery, PageCursor
 from tallystick.domain.flags import Flag
 from tallystick.domain.ledger import Account, AccountKey, Entry, Event, EventKey, Unit
@@ -33,6 +28,7 @@ from tallystick.domain.pending_accruals import Backlog, PendingAccrual
 from tallystick.domain.rating_slips import PartialCompletion, Slip, SlipId, SlipState
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.settings.pairs import read_games
+from tests.worlds.backend import Backend
 from tests.worlds.invites import InviteWorld
 from tests.worlds.wallets import result
 
@@ -42,8 +38,9 @@ GAMES = read_games("blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; 
 class LoyaltyWorld(InviteWorld):
     """The commands of points, beside those of invites and wallets."""
 
-    def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
-        super().__init__(transactions, seed=seed)
+    def __init__(self, backend: Backend, *, seed: int = 0) -> None:
+        super().__init__(backend, seed=seed)
+        transactions = backend.transactions
         self.award_points = AwardPoints(transactions, self.points, self.metrics, self.once)
         self.accrue_points = AccruePoints(transactions, self.points, self.metrics, self.once)
         self.open_slips = OpenSlips(transactions, GAMES, self.once)
@@ -240,28 +237,8 @@ class LoyaltyWorld(InviteWorld):
 
     async def freeze(self, user: str, unit: Unit = "points") -> None:
         """Stop an account, as the owner of the schema does it."""
-        if isinstance(self.transactions, MemoryTransactions):
-            self._put_frozen(self.transactions, AccountKey(UserId(user), unit), is_frozen=True)
-        else:
-            await self._freezing().freeze(UserId(user), [unit], self.clock.now())
+        await self.backend.freeze(AccountKey(UserId(user), unit), self.clock.now())
 
     async def thaw(self, user: str, unit: Unit = "points") -> None:
         """Let an account go on."""
-        if isinstance(self.transactions, MemoryTransactions):
-            self._put_frozen(self.transactions, AccountKey(UserId(user), unit), is_frozen=False)
-        else:
-            await self._freezing().thaw(UserId(user), [unit])
-
-    def _put_frozen(self, transactions: MemoryTransactions, key: AccountKey, *, is_frozen: bool) -> None:
-        accounts = transactions._tables.accounts
-        if key.user_id not in transactions._tables.users and not any(each.user_id == key.user_id for each in accounts):
-            return
-        account = accounts.get(key) or Account(*key)
-        if is_frozen or key in accounts:
-            at = (account.frozen_at or self.clock.now()) if is_frozen else None
-            accounts[key] = msgspec.structs.replace(account, frozen_at=at)
-
-    def _freezing(self) -> AccountFreezing:
-        assert isinstance(self.transactions, PostgresTransactions)
-        # Both logins of the server under test have one password.
-        return AccountFreezing(self.transactions._database.dsn.replace(f"{SERVICE}:", f"{OWNER}:", 1))
+        await self.backend.thaw(AccountKey(UserId(user), unit))

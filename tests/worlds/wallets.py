@@ -18,12 +18,12 @@ from tallystick.application.rewards import (
     PurchaseOrderBatches,
     PurchaseRewards,
 )
-from tallystick.application.transactions import Transactions
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.ledger import Account, AccountKey, Entry
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.rewards import Collected, Reward, RewardId
 from tallystick.domain.users import UserId
+from tests.worlds.backend import Backend
 
 T = TypeVar("T")
 
@@ -45,8 +45,9 @@ def encode_for_test(outcome: object, key: RequestKey) -> StoredReply:
 class WalletWorld:
     """One backend, and what can be done with wallets on it."""
 
-    def __init__(self, transactions: Transactions, *, seed: int = 0) -> None:
-        self.transactions = transactions
+    def __init__(self, backend: Backend, *, seed: int = 0) -> None:
+        transactions = backend.transactions
+        self.backend, self.transactions = backend, transactions
         self.clock = ManualClock()
         self.randomness = SeededRandomness(seed)
         self.metrics = RecordedMetrics()

@@ -21,7 +21,6 @@ from tallystick.application.referral_links import (
     ResolveCodes,
 )
 from tallystick.application.referrals import AttributeReferrals, UpsertResult, UserUpsert
-from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import CROCKFORD, Code, normal_form
 from tallystick.domain.identity import Verification
 from tallystick.domain.identity_events import EventKind, IdentityEvent
@@ -31,6 +30,7 @@ from tallystick.domain.referrals import AttributionAttempt, AttributionRequest, 
 from tallystick.domain.refusals import Failure
 from tallystick.domain.user_summaries import UserSummary
 from tallystick.domain.users import UNIQUE_FIELDS, Profile, ProfileField, UniqueField, UserId
+from tests.worlds.backend import Backend
 from tests.worlds.legacy_metadata import LegacyWorld
 from tests.worlds.wallets import result
 
@@ -38,10 +38,9 @@ from tests.worlds.wallets import result
 class World(LegacyWorld):
     """One backend and everything that can be done with it, in the words of the behaviours."""
 
-    def __init__(
-        self, transactions: Transactions, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8
-    ) -> None:
-        super().__init__(transactions, seed=seed, alphabet=alphabet, length=length)
+    def __init__(self, backend: Backend, *, seed: int = 0, alphabet: str = CROCKFORD, length: int = 8) -> None:
+        super().__init__(backend, seed=seed, alphabet=alphabet, length=length)
+        transactions = backend.transactions
         self.mint_codes = MintCodes(transactions, self.clock, self.metrics, self.adopt_legacy_users, self.mirroring)
         self.remint_codes = RemintCodes(
             transactions, self.clock, self.metrics, self.once, self.adopt_legacy_users, self.mirroring

@@ -7,10 +7,10 @@ import pytest
 
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.transactions import TransactionAborted
 from tallystick.domain.refusals import Failure
 from tests.worlds.moving import Moving, a_user
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 USERS = 300
@@ -41,7 +41,7 @@ class Watch:
 
 def clients(moving: Moving, database: Database) -> list[World]:
     """Return instances that live at the time of the move."""
-    worlds = [World(PostgresTransactions(database), seed=number) for number in range(3)]
+    worlds = [World(PostgresBackend(database), seed=number) for number in range(3)]
     for world in worlds:
         world.clock.move(moving.world.clock.now() - world.clock.now())
     return worlds

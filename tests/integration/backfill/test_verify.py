@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.backfill_chunks import SourceChanged
 from tallystick.application.backfill_ports import BackfillRefused
 from tallystick.domain.backfill import Run, VerificationReport
 from tests.integration.conftest import with_database
 from tests.integration.postgres.sessions import database_name, session
 from tests.worlds.moving import Moving, a_user
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 LINES = [
@@ -107,7 +107,7 @@ async def test_a_code_of_two_users_is_found(
     dsn: str, database: Database, tmp_path: Path, server: tuple[str, str]
 ) -> None:
     """In a database that lost its key, say while it was restored."""
-    moving = Moving(dsn, tmp_path, World(PostgresTransactions(database)))
+    moving = Moving(dsn, tmp_path, World(PostgresBackend(database)))
     run = await moving.move_in(*LINES[:3])
     async with session(with_database(server[0], database_name(dsn))) as superuser:
         await superuser.execute("ALTER TABLE tallystick.referral_codes DROP CONSTRAINT referral_codes_pkey CASCADE")

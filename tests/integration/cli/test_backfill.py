@@ -18,10 +18,11 @@ from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatab
 from tallystick.entrypoints.cli.main import main
 from tests.integration.cli.conftest import Spoil, on
 from tests.integration.conftest import with_database
-from tests.integration.postgres.sessions import database_name, session, transactions_on
+from tests.integration.postgres.sessions import database_name, pool_on, session
 from tests.processes.installations import Installation, until
 from tests.processes.service import PROGRAM, Process, clean_environment
 from tests.worlds.moving import a_user
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 ADA, BEN = a_user("ada", "ADA11111", points=40), a_user("ben", "ada-11111", day=2, referred_by="ada")
@@ -48,8 +49,8 @@ def backfill(dsn: str) -> Backfill:
 
 @pytest.fixture
 async def there(dsn: str) -> AsyncIterator[World]:
-    async with transactions_on(dsn) as transactions:
-        yield World(transactions)
+    async with pool_on(dsn) as database:
+        yield World(PostgresBackend(database))
 
 
 def written(path: Path, *lines: object) -> Path:

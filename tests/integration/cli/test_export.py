@@ -14,9 +14,10 @@ import pytest
 
 from tallystick.entrypoints.cli.outputs import opened
 from tests.integration.cli.conftest import Spoil
-from tests.integration.postgres.sessions import session, transactions_on
+from tests.integration.postgres.sessions import pool_on, session
 from tests.processes.installations import Installation, until_true
 from tests.processes.service import PROGRAM, Process, clean_environment
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 LONGEST = "Z" * 32
@@ -36,8 +37,8 @@ INSERT INTO tallystick.code_conflicts VALUES ('SAME1111', 'ben', 'ada', 'duplica
 @pytest.fixture
 async def there(dsn: str) -> AsyncIterator[World]:
     """Return a world on the database of `connected`, with two codes."""
-    async with transactions_on(dsn) as transactions:
-        world = World(transactions)
+    async with pool_on(dsn) as database:
+        world = World(PostgresBackend(database))
         await world.mint("ada", candidates=["0012E34"])
         await world.mint("bob", candidates=[LONGEST])
         yield world

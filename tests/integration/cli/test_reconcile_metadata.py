@@ -11,8 +11,9 @@ from tallystick.adapters.postgres.stores.metadata_mirror import PostgresMetadata
 from tallystick.application.transactions import StoreUnavailable
 from tallystick.entrypoints.cli.main import main
 from tests.integration.cli.conftest import on
-from tests.integration.postgres.sessions import transactions_on
+from tests.integration.postgres.sessions import pool_on
 from tests.processes.installations import Installation
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 NOTHING = {"users": 0, "unadopted": 0, "stale": 0, "missing": 0, "orphaned": 0, "failed": 0}
@@ -22,8 +23,8 @@ Reconcile = Callable[..., Awaitable[Result]]
 @pytest.fixture
 async def moving(dsn: str) -> AsyncIterator[World]:
     """Return a world on the database that the command works on."""
-    async with transactions_on(dsn) as transactions:
-        yield World(transactions)
+    async with pool_on(dsn) as database:
+        yield World(PostgresBackend(database))
 
 
 @pytest.fixture

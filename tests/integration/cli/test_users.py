@@ -11,9 +11,10 @@ from tallystick.adapters.identity.code_digests import CodeDigests
 from tallystick.adapters.identity.keys import KeyRing
 from tallystick.domain.users import Profile
 from tests.http.services import JWT_SECRET
-from tests.integration.postgres.sessions import transactions_on
+from tests.integration.postgres.sessions import pool_on
 from tests.processes.installations import Installation
 from tests.processes.service import PROGRAM, clean_environment
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 ADA = Profile("ada@example.org", "ada", "Ada", "+4512345678")
@@ -22,8 +23,8 @@ ADA = Profile("ada@example.org", "ada", "Ada", "+4512345678")
 @pytest.fixture
 async def there(dsn: str) -> AsyncIterator[World]:
     """Return a world on the database of `connected`, where ada was seen."""
-    async with transactions_on(dsn) as transactions:
-        world = World(transactions)
+    async with pool_on(dsn) as database:
+        world = World(PostgresBackend(database))
         await world.arrive("ada", profile=ADA)
         yield world
 

@@ -10,11 +10,11 @@ from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import DATABASE, OWNER, provision
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import Migrator
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
 from tests.processes.folders import database_folder
 from tests.unit.behaviours.test_http_referrals import code_of
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 CRASHES = 3
@@ -44,7 +44,7 @@ async def dsn(cluster: Cluster) -> str:
 async def world(dsn: str) -> AsyncIterator[World]:
     database = Database(service_of(dsn))
     await database.open()
-    yield World(PostgresTransactions(database))
+    yield World(PostgresBackend(database))
     await database.close()
 
 

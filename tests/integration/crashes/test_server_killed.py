@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.users import UserId
 from tests.http.services import JWT_SECRET
@@ -20,6 +19,7 @@ from tests.integration.races.connections import ConnectionLost, connected
 from tests.integration.races.purses import with_credits
 from tests.processes.installations import Installation
 from tests.processes.service import Process
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 KILLS = 20
@@ -49,7 +49,7 @@ async def world(installation: Installation, server: Process) -> AsyncIterator[Wo
     """Return the world that is stored in the installation."""
     database = Database(installation.service_dsn)
     await database.open()
-    yield World(PostgresTransactions(database))
+    yield World(PostgresBackend(database))
     await database.close()
 
 

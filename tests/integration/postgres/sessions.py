@@ -27,14 +27,21 @@ async def session(dsn: str) -> AsyncIterator[Session]:
 
 
 @asynccontextmanager
-async def transactions_on(dsn: str, settings: PoolSettings | None = None) -> AsyncIterator[PostgresTransactions]:
-    """Open a pool as the service has it, for its transactions."""
+async def pool_on(dsn: str, settings: PoolSettings | None = None) -> AsyncIterator[Database]:
+    """Open a pool as the service has it, and close it at the end."""
     database = Database(dsn, settings)
     await database.open()
     try:
-        yield PostgresTransactions(database)
+        yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def transactions_on(dsn: str, settings: PoolSettings | None = None) -> AsyncIterator[PostgresTransactions]:
+    """Open a pool as the service has it, for its transactions."""
+    async with pool_on(dsn, settings) as database:
+        yield PostgresTransactions(database)
 
 
 def database_name(dsn: str) -> str:

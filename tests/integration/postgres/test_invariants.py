@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.invariants import PROMISES
 from tests.integration.postgres.sessions import Session, session, superuser_of, transactions_on
 
@@ -104,10 +103,8 @@ async def spoiler(server: tuple[str, str], migrated_dsn: str) -> AsyncIterator[S
 
 
 async def violations(dsn: str) -> dict[str, int]:
-    async with transactions_on(dsn) as transactions:
-        assert isinstance(transactions, PostgresTransactions)
-        async with transactions.reading() as stores:
-            return {counted.name: counted.violations for counted in await stores.invariants.count()}
+    async with transactions_on(dsn) as transactions, transactions.reading() as stores:
+        return {counted.name: counted.violations for counted in await stores.invariants.count()}
 
 
 async def test_an_empty_database_breaks_none(migrated_dsn: str) -> None:

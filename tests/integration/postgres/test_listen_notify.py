@@ -11,13 +11,13 @@ import pytest
 from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.listen_notify import ListenNotify
 from tallystick.adapters.postgres.stores.flags import CHANNEL
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.system import SystemRandomness
 from tallystick.application.ports import ChangeSignal
 from tallystick.domain.flags import Flag
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.integration.postgres.wires import Wire, wired
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.switchboards import DEFAULTS, Switchboard, until_holds
 from tests.worlds.world import World
 
@@ -194,7 +194,7 @@ async def test_many_who_switch_everything_in_opposite_orders_do_not_lock_up(
     world: World, shared_database: Database
 ) -> None:
     free = [flag for flag in Flag if flag is not Flag.MINT_IN_REFERRAL_API]
-    boards = [Switchboard(World(PostgresTransactions(shared_database), seed=number)) for number in range(8)]
+    boards = [Switchboard(World(PostgresBackend(shared_database), seed=number)) for number in range(8)]
 
     async def work(number: int, board: Switchboard) -> None:
         for turn in range(10):

@@ -8,9 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.idempotency import Replayed
 from tallystick.application.loyalty import Credited
 from tallystick.application.rewards import BatchResult
@@ -22,6 +20,8 @@ from tallystick.domain.rewards import CollectionKey, Reward
 from tallystick.domain.users import UserId
 from tests.integration.conftest import empty_tables, service_of
 from tests.integration.postgres.sessions import session
+from tests.worlds.memory import MemoryBackend
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 Action = Callable[[World], Awaitable[Any]]
@@ -42,7 +42,7 @@ class Twins:
     def start_over(self) -> None:
         """Begin with nothing, in both."""
         self._runner.run(self._empty())
-        self._worlds = World(MemoryTransactions()), World(PostgresTransactions(self._database))
+        self._worlds = World(MemoryBackend()), World(PostgresBackend(self._database))
 
     async def _empty(self) -> None:
         async with session(self._superuser) as superuser:

@@ -6,7 +6,6 @@ from collections.abc import Coroutine, Sequence
 from random import Random
 
 from tallystick.adapters.postgres.database import Database
-from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.application.group_commit import GroupCommit
 from tallystick.application.idempotency import Keyed
 from tallystick.application.loyalty import Credited, Earnings
@@ -19,6 +18,7 @@ from tests.http.services import Caller
 from tests.integration.races.purses import in_waves
 from tests.unit.behaviours.test_http_loyalty import award, seen
 from tests.unit.behaviours.test_http_rating_slips import complete, opened, recover
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 WORKERS = 8
@@ -30,7 +30,7 @@ HOUR = 525
 
 def workers(database: Database, count: int) -> list[World]:
     """Return worlds on one database, each with chance of its own, an hour ahead."""
-    worlds = [World(PostgresTransactions(database), seed=number + 1) for number in range(count)]
+    worlds = [World(PostgresBackend(database), seed=number + 1) for number in range(count)]
     for world in worlds:
         world.pass_time(hours=1)
     return worlds

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tallystick.adapters.memory.ports import ManualClock
+from tallystick.adapters.postgres.database import Database
 from tallystick.application.idempotency import Keyed
 from tallystick.application.legacy_metadata import AdoptCodes, MirrorMetadata
 from tallystick.application.referral_links import ResolveCodes
@@ -16,6 +17,7 @@ from tallystick.domain.legacy_metadata import Claim
 from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.worker.nightly import Nightly
 from tests.integration.postgres.sessions import connection_of
+from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
 
@@ -79,9 +81,15 @@ class Overtaking:
                 self.had_to_wait = await somebody_waits(self._world)
 
 
+def pool_of(world: World) -> Database:
+    """Return the pool that the use cases of a world work on."""
+    assert isinstance(world.backend, PostgresBackend)
+    return world.backend.database
+
+
 async def somebody_waits(world: World) -> bool:
     """Tell whether a session waits for a lock."""
-    async with world._database().connection() as connection:
+    async with pool_of(world).connection() as connection:
         waits: bool = await connection.fetchval(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = "
             "(SELECT oid FROM pg_database WHERE datname = current_database()) OR NOT granted AND "
@@ -250,7 +258,7 @@ async def test_who_brings_users_along_holds_nobody_whom_a_chunk_wants_behind_its
         await world.imported(user, code)
     mint = [world.mint_command("ada"), world.mint_command("bob")]
 
-    async with world._database().connection() as chunk, chunk.transaction():
+    async with pool_of(world).connection() as chunk, chunk.transaction():
         await chunk.execute("INSERT INTO users (user_id, created_at) VALUES ('bob', now())")
         minting = asyncio.create_task(world.mint_codes(mint))
         await until_somebody_waits(world)

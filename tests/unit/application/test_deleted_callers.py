@@ -11,6 +11,7 @@ from tallystick.adapters.memory.tables import Tables
 from tallystick.application.idempotency import AnswerOnce, Replayed
 from tallystick.domain.users import UserDeleted
 from tests.unit.application.scenes import ADA, SCENES, MortalTransactions
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 
@@ -27,7 +28,7 @@ def use_cases_that_answer_once() -> list[str]:
 
 @pytest.mark.parametrize("name", use_cases_that_answer_once())
 async def test_the_first_answer_is_repeated_to_the_living_alone(name: str) -> None:
-    world = World(MortalTransactions(Tables()))
+    world = World(MemoryBackend(MortalTransactions(Tables())))
     attempt = await SCENES[name](world, "key")
     await attempt()
     (again,) = await attempt()

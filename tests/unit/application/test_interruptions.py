@@ -19,6 +19,7 @@ from tallystick.adapters.memory.tables import Tables
 from tallystick.application import erasures
 from tallystick.application.transactions import Transactions
 from tests.unit.application.scenes import SCENES, Attempt, Killed, MortalTransactions
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 
@@ -39,7 +40,7 @@ def test_every_class_that_begins_transactions_has_a_scene() -> None:
 
 async def prepared(name: str, key: str | None) -> tuple[World, MortalTransactions, Attempt]:
     transactions = MortalTransactions(Tables())
-    world = World(transactions)
+    world = World(MemoryBackend(transactions))
     attempt = await SCENES[name](world, key)
     return world, transactions, attempt
 

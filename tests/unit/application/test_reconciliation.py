@@ -12,6 +12,7 @@ from tallystick.application.transactions import CommitUncertain, Stores, StoreUn
 from tallystick.domain.users import User, UserId
 from tallystick.entrypoints.worker.nightly import Nightly
 from tests.unit.entrypoints.test_upkeep import Failing, NoPause
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 
@@ -40,7 +41,7 @@ class Poisoned:
 
 @pytest.fixture
 async def world() -> World:
-    world = World(MemoryTransactions())
+    world = World(MemoryBackend())
     world.fall_back()
     for number in range(3):
         await world.imported(f"user{number}", f"1000{number}")

@@ -15,12 +15,13 @@ from tallystick.domain.codes import Code
 from tallystick.entrypoints.worker import clicks as module
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tests.unit.entrypoints.test_upkeep import Failing, NoPause
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 
 @pytest.fixture
 async def world() -> World:
-    world = World(MemoryTransactions())
+    world = World(MemoryBackend())
     for number in range(5):
         await world.imported(f"user{number}", f"1000{number}")
     await world.reconcile(repair=True)

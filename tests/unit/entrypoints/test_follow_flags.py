@@ -13,6 +13,7 @@ from tallystick.application.flags import FollowedFlags
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
 from tallystick.domain.flags import Flag, Pins, Switch
 from tallystick.entrypoints.worker.flags import POLL_SECONDS, FollowFlags
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.switchboards import DEFAULTS, Switchboard
 from tests.worlds.world import World
 
@@ -79,7 +80,7 @@ def transactions() -> Watched:
 
 @pytest.fixture
 def world(transactions: Watched) -> World:
-    return World(transactions)
+    return World(MemoryBackend(transactions))
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from tallystick.domain.flags import Flag
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.worker.mirror import MirrorLater
 from tests.unit.entrypoints.test_upkeep import Failing
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 
@@ -26,7 +27,7 @@ def mirroring(world: World, *failures: Exception, capacity: int = 10) -> MirrorL
 
 @pytest.fixture
 def world() -> World:
-    world = World(MemoryTransactions())
+    world = World(MemoryBackend())
     world.fall_back()
     return world
 

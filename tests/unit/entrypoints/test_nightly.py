@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
 from tallystick.application.schedules import due_since
 from tallystick.domain.flags import Flag
 from tallystick.entrypoints.worker.nightly import LEASE, Nightly
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 Instance = Callable[[], Nightly]
@@ -30,7 +30,7 @@ class DyingReconciliation(ReconcileMetadata):
 
 @pytest.fixture
 async def world() -> World:
-    world = World(MemoryTransactions())
+    world = World(MemoryBackend())
     world.fall_back()
     for number in range(3):
         await world.imported(f"user{number}", f"1000{number}")
@@ -72,7 +72,7 @@ async def test_of_several_instances_one_does_it_and_once_a_night(world: World, i
 
 
 async def test_a_fallback_that_is_switched_on_by_day_waits_for_the_night() -> None:
-    world = World(MemoryTransactions())
+    world = World(MemoryBackend())
     world.pass_time(hours=(27 - world.clock.now().hour) % 24 + 9)  # noon
     world.fall_back()
     await world.imported("ada", "1234")

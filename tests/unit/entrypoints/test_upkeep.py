@@ -20,6 +20,7 @@ from tallystick.domain.pending_accruals import PendingAccrual
 from tallystick.domain.refusals import Overloaded
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.worker.upkeep import Upkeep
+from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 
 REPLY = StoredReply(b"fingerprint", 200, b"{}")
@@ -75,7 +76,7 @@ def transactions() -> MemoryTransactions:
 
 @pytest.fixture
 def world(transactions: MemoryTransactions) -> World:
-    return World(transactions)
+    return World(MemoryBackend(transactions))
 
 
 def upkeep_of(
