@@ -1,4 +1,4 @@
-"""What a world needs of a store: its transactions, and access to what no use case reads or writes."""
+"""The parts of a store that a world needs: transactions, and access to rows that no use case reads or writes."""
 
 from collections.abc import Sequence
 from datetime import datetime
