@@ -103,9 +103,9 @@ BALANCES = {"old": 100, "known": 15, "many": 20, "profile": 1500}
 MALFORMED = {
     67: "the line is not UTF-8",
     68: "the line is not UTF-8",
-    69: "the line is no JSON object",
-    70: "the line is no JSON object",
-    71: "the line is no JSON object",
+    69: "the line is not a JSON object",
+    70: "the line is not a JSON object",
+    71: "the line is not a JSON object",
     72: "user_id has to be",
     73: "user_id has to be",
     74: "user_id has to be",
