@@ -72,7 +72,7 @@ class Moving:
     ) -> Run:
         source = self.source(self.file(lines, name))
         options = Options("jsonl", chunk=chunk, referred_by=referred_by)
-        self.world.clock.move(timedelta(minutes=5))  # what was here before is settled
+        self.world.clock.move(timedelta(minutes=5))  # what was here before is older than the backfill
         return await PlanBackfill(self.database(), self.world.clock)(source, options, lambda _share: None)
 
     async def apply(self, run: Run, *, dsn: str | None = None, connections: int = 1) -> Tally:
