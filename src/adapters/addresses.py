@@ -10,6 +10,6 @@ def without_password(dsn: str) -> str:
     """Return the address of a database without its password, so that an operator can recognise the database."""
     parts = urlsplit(dsn)
     user, _, host = parts.netloc.rpartition("@")
-    place = f"{user.partition(':')[0]}@{host}" if user else host
+    netloc = f"{user.partition(':')[0]}@{host}" if user else host
     query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key in _SHOWN], safe="/")
-    return urlunsplit(parts._replace(netloc=place, query=query, fragment=""))
+    return urlunsplit(parts._replace(netloc=netloc, query=query, fragment=""))

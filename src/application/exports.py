@@ -24,4 +24,4 @@ class ReadExport:
             is_last = len(page) < PAGE_ROWS
             if page:
                 yield page
-                after = page[-1].place
+                after = page[-1].position

@@ -19,7 +19,7 @@ class FollowedFlags(Flags):
         self._learn({})
 
     def enabled(self, flag: Flag) -> bool:
-        """Tell whether the flow is switched on."""
+        """Return whether the flow is switched on."""
         return self._enabled[flag]
 
     async def refresh(self) -> None:

@@ -198,7 +198,7 @@ class AnswerOnce:
 
 
 def _may_be_stored(outcome: object) -> bool:
-    """Tell whether a retry with the same key gets this outcome again: any other failure lets the retry run."""
+    """Return whether a retry with the same key gets this outcome again: any other failure lets the retry run."""
     return isinstance(outcome, Refusal) or not isinstance(outcome, Failure)
 
 

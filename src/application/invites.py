@@ -165,7 +165,7 @@ class Seats:
         return redeem(invite, redemption.user_id, kept, attempt_id=redemption.attempt_id, at=redemption.at)
 
     def holds(self, use: InviteUse) -> bool:
-        """Tell whether a seat was taken before."""
+        """Return whether a seat was taken before."""
         return SeatKey(use.invite_id, use.user_id) in self._uses
 
     def keep(self, invite: Invite, use: InviteUse) -> None:

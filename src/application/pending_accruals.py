@@ -109,7 +109,7 @@ class PendingBatch:
         self._slips[slip.slip_id] = self._changed[slip.slip_id] = slip
 
     def holds(self, event: EventKey) -> bool:
-        """Tell whether the points of an event are pending."""
+        """Return whether the points of an event are pending."""
         return event in self._waiting
 
     def begin(self, earning: Earning, failure: Failure) -> None:

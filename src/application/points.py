@@ -32,7 +32,7 @@ class Points:
 
     @property
     def are_on(self) -> bool:
-        """Tell whether points are credited now."""
+        """Return whether points are credited now."""
         return self._flags.enabled(Flag.POINTS_ENABLED)
 
     async def batch(

@@ -19,11 +19,11 @@ class AuditQuery(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Tell whether no field is set."""
+        """Return whether no field is set."""
         return (self.player_id, self.correlation_id, self.staff_id, self.event_type) == (None, None, None, None)
 
     def fits(self, entry: Entry) -> bool:
-        """Tell whether an entry matches the filter."""
+        """Return whether an entry matches the filter."""
         return (
             self.player_id in {None, entry.user_id}
             and self.correlation_id in {None, entry.correlation_id}

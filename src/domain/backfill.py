@@ -238,7 +238,7 @@ class Check(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Tell whether the promise is kept."""
+        """Return whether the promise is kept."""
         return self.expected == self.found
 
 

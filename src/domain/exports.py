@@ -27,7 +27,7 @@ class ExportRow(msgspec.Struct, frozen=True):
     """The position before all rows, with as many parts as the key."""
 
     @property
-    def place(self) -> ExportPosition:
+    def position(self) -> ExportPosition:
         """The position of the row."""
         return msgspec.structs.astuple(self)[: len(self.start)]
 

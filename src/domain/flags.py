@@ -135,7 +135,7 @@ class Flags(Protocol):
     """The present state of the flags, read without I/O."""
 
     def enabled(self, flag: Flag) -> bool:
-        """Tell whether the flow is switched on."""
+        """Return whether the flow is switched on."""
 
 
 def flag_named(name: str) -> Flag:

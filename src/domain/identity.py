@@ -101,7 +101,7 @@ class Principal(msgspec.Struct, frozen=True):
     """The session of the caller; None for a token of the identity provider."""
 
     def may(self, permission: Permission) -> bool:
-        """Tell whether the caller has a permission."""
+        """Return whether the caller has a permission."""
         return permission in self.permissions
 
     def require(self, permission: Permission) -> None:
@@ -166,7 +166,7 @@ class Passwords(Protocol):
         """Return a salted hash; Overloaded where too many hashes are waiting."""
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Tell whether a password fits a hash, in the same time where there is no hash; Overloaded as above."""
+        """Return whether a password fits a hash, in the same time where there is no hash; Overloaded as above."""
 
 
 class TokenVerifier(Protocol):
@@ -180,5 +180,5 @@ class TokenVerifier(Protocol):
 
 
 def is_fit(password: str) -> bool:
-    """Tell whether a password may be chosen."""
+    """Return whether a password may be chosen."""
     return SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD

@@ -46,7 +46,7 @@ class Deliveries(Protocol):
 
 
 def is_out_of_order(event: IdentityEvent, user: User) -> bool:
-    """Tell whether an event arrived after a later event, or before an earlier one."""
+    """Return whether an event arrived after a later event, or before an earlier one."""
     if user.deleted_at is not None:
         return True
     if user.profile_at is None:
@@ -55,7 +55,7 @@ def is_out_of_order(event: IdentityEvent, user: User) -> bool:
 
 
 def carries_profile(event: IdentityEvent, user: User) -> bool:
-    """Tell whether the event changes the profile: not of a deleted user, and never a newer profile by an older one."""
+    """Return whether the event changes the profile: the user is not deleted, and the profile is not newer."""
     if user.deleted_at is not None or event.kind == "deleted":
         return False
     return user.profile_at is None or event.occurred_at >= user.profile_at
@@ -72,7 +72,7 @@ def apply(event: IdentityEvent, user: User) -> User:
 
 
 def yields_claim(holder: User, claim: UniqueField, event: IdentityEvent) -> bool:
-    """Tell whether a holder loses an e-mail address or username to the event.
+    """Return whether a holder loses an e-mail address or username to the event.
 
     Only a verified claim takes it, and not from a holder whose own claim the provider verified later.
     """

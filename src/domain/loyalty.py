@@ -228,7 +228,7 @@ def award(
 
 
 def is_same_award(earning: Earning, stored: Entry) -> bool:
-    """Tell whether an entry under the former key of an award is that award.
+    """Return whether an entry under the former key of an award is that award.
 
     Earlier versions stored both kinds of key without a prefix. An entry whose key is the hash of its own facts counted
     once a day; every other entry had a `reward_id`.

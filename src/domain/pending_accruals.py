@@ -68,7 +68,7 @@ class PendingAccrual(msgspec.Struct, frozen=True):
         return self.cause not in NOT_STUCK
 
     def is_due(self, at: datetime, *, is_verified: bool, needs_phone: bool) -> bool:
-        """Tell whether an attempt may succeed now, by the time and by the verified phone of the invitee."""
+        """Return whether an attempt may succeed now, by the time and by the verified phone of the invitee."""
         if self.cause == PhoneNotVerified.code:
             return is_verified or not needs_phone
         if self.cause == ReferralCapReached.code:

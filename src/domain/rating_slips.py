@@ -160,7 +160,7 @@ class Slip(msgspec.Struct, frozen=True):
         )
 
     def was_closed_with(self, average_bet: int | None, closed_at: datetime | None) -> bool:
-        """Tell whether these values, where they are given, are those of the completion."""
+        """Return whether these values, where they are given, are those of the completion."""
         return average_bet in {None, self.average_bet} and closed_at in {None, self.closed_at}
 
     def earning(self, staff_id: UserId) -> Earning:

@@ -61,7 +61,7 @@ class TokenRefused(Unauthenticated):
 
     @property
     def is_signed(self) -> bool:
-        """Tell whether the signature was valid, so that the token was meant for the verifier that refused it."""
+        """Return whether the signature was valid, so that the token was meant for the verifier that refused it."""
         return self._fault in _FAULTS_OF_CLAIMS
 
 

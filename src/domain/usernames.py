@@ -53,7 +53,7 @@ def username_key(username: str) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Tell whether every character of a text can be seen: no control, format, unassigned or blank one."""
+    """Return whether every character of a text can be seen: no control, format, unassigned or blank one."""
     if text.isascii():
         return text.isprintable()
     return not _BLANK.search(text) and not any(unicodedata.category(character) in _NEVER_SHOWN for character in text)

@@ -174,7 +174,7 @@ class Users(Protocol):
 
 
 def is_user_id(text: object) -> bool:
-    """Tell whether a value from outside is a user id."""
+    """Return whether a value from outside is a user id."""
     return isinstance(text, str) and _USER_ID.match(text) is not None
 
 
@@ -188,7 +188,7 @@ def _is_same_email(email: str, other: str | None) -> bool:
 
 
 def is_email(text: str) -> bool:
-    """Tell whether a text has the shape of an e-mail address, of at most 254 characters.
+    """Return whether a text has the shape of an e-mail address, of at most 254 characters.
 
     Characters that cannot be seen, and compatibility forms of others, would make one address look like another.
     """
@@ -198,7 +198,7 @@ def is_email(text: str) -> bool:
 
 
 def is_phone(text: str) -> bool:
-    """Tell whether a text can be dialled: at least three digits, of at most 32 characters."""
+    """Return whether a text can be dialled: at least three digits, of at most 32 characters."""
     return is_plain(text, longest=MAX_PHONE_LENGTH) and len(phone_digits(text)) >= _FEWEST_DIGITS
 
 
@@ -208,5 +208,5 @@ def phone_digits(phone: str) -> str:
 
 
 def is_plain(text: str, *, longest: int) -> bool:
-    """Tell whether a text is 1 to `longest` characters without control characters."""
+    """Return whether a text is 1 to `longest` characters without control characters."""
     return 0 < len(text) <= longest and _CONTROL.search(text) is None

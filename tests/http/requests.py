@@ -73,7 +73,7 @@ def almighty(anyone: Caller, name: str = "ada") -> Caller:
 
 
 def takes_null(schema: dict[str, Any]) -> bool:
-    """Tell whether a value may be null."""
+    """Return whether a value may be null."""
     kinds = [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]
     return any(
         "null" in ([each["type"]] if isinstance(each.get("type"), str) else each.get("type", [])) for each in kinds

@@ -84,7 +84,7 @@ async def pages(caller: Caller, path: str, *, limit: int) -> list[list[dict[str,
 
 
 def is_replay_of(first: Response, again: Response) -> bool:
-    """Tell whether an answer is the first one, byte for byte, and says so."""
+    """Return whether an answer is the first one, byte for byte, and says so."""
     same = (again.status_code, again.content, again.headers["content-type"]) == (
         first.status_code,
         first.content,

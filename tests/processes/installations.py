@@ -135,7 +135,7 @@ def paused(process: psutil.Process) -> Iterator[None]:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Tell whether a process is gone; one that nobody has taken note of yet is gone too."""
+    """Return whether a process is gone; one that nobody has taken note of yet is gone too."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

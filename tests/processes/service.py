@@ -60,7 +60,7 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether it has not ended."""
+        """Return whether it has not ended."""
         return self._process.poll() is None
 
     @property

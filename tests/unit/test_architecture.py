@@ -152,7 +152,7 @@ def imported_by(folder: str, package: str) -> Iterator[tuple[str, str, object]]:
 
 
 def is_port_value_or_error(thing: object) -> bool:
-    """Tell a port, a struct, an error, a constant or a type from a use case and a function."""
+    """Return whether a thing is a port, a struct, an error, a constant or a type: no use case and no function."""
     if not inspect.isclass(thing):
         return not callable(thing) or get_origin(thing) is not None
     is_value = issubclass(thing, msgspec.Struct | tuple | BaseException) or is_dataclass(thing)

@@ -152,7 +152,11 @@ def replaced_names(text: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME:
             words = {word.lower() for word in _WORD.findall(token.string)}
-            if token.string in REPLACED_NAMES or words & REPLACED_PARTS or token.string.startswith("tell_"):
+            if (
+                {token.string, token.string.lstrip("_")} & REPLACED_NAMES
+                or words & REPLACED_PARTS
+                or token.string.startswith("tell_")
+            ):
                 yield token.start[0], token.string
 
 
@@ -189,10 +193,12 @@ def test_a_plain_sentence_is_left_alone(text: str) -> None:
 
 
 def test_names_are_found_whole_and_by_their_parts() -> None:
-    code = "def settle(told: Desk) -> None: PointsDesk, is_talkative, tell_users = told, untold, file.tell()"
+    code = (
+        "def settle(told: Desk, _Place: int) -> None: PointsDesk, is_talkative, tell_users = told, untold, file.tell()"
+    )
 
     assert [name for _, name in replaced_names(code)] == [
-        *("settle", "told", "Desk", "PointsDesk", "is_talkative", "tell_users", "told"),
+        *("settle", "told", "Desk", "_Place", "PointsDesk", "is_talkative", "tell_users", "told"),
     ]
 
 

@@ -75,11 +75,11 @@ class Cluster:
         self._launch()
 
     def is_ready(self) -> bool:
-        """Tell whether the server runs and takes connections."""
+        """Return whether the server runs and takes connections."""
         return postmaster.is_ready(self._data)
 
     def revive(self) -> bool:
-        """Start the server again where it has ended, and tell whether it had; PostgreSQL recovers from a crash."""
+        """Start the server again where it has ended, and return whether it had; PostgreSQL recovers from a crash."""
         if self._server() is not None:
             return False
         self._launch()
@@ -219,7 +219,7 @@ class Cluster:
         return postmaster.find_postmaster(self._data)
 
     def _end_by(self, how: signal.Signals) -> bool:
-        """Send a signal to the server, and tell whether it has ended a minute later at the latest."""
+        """Send a signal to the server, and return whether it has ended, after a minute at the latest."""
         server = self._server()
         if server is not None:
             with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself meanwhile
@@ -241,7 +241,7 @@ class Cluster:
 
 
 def has_cluster(folder: Path) -> bool:
-    """Tell whether a data directory holds a cluster, in any state."""
+    """Return whether a data directory holds a cluster, in any state."""
     return (folder / "postgres" / "PG_VERSION").exists()
 
 

@@ -22,13 +22,13 @@ def find_postmaster(data: Path) -> psutil.Process | None:
 
 
 def is_ready(data: Path) -> bool:
-    """Tell whether the server of a data directory runs and says that it takes connections."""
+    """Return whether the server of a data directory runs and says that it takes connections."""
     named, status = _named(data)
     return named is not None and status == "ready"
 
 
 def has_processes(data: Path) -> bool:
-    """Tell whether a process of PostgreSQL works in a data directory; those of a killed server end a little later."""
+    """Return whether a process of PostgreSQL works in a data directory; those of a killed server end a little later."""
     return any(_is_postgres(process) for process in _working_in(data))
 
 
@@ -57,7 +57,7 @@ def _works_in(process: psutil.Process, data: Path) -> bool:
 
 
 def _is_postgres(process: psutil.Process) -> bool:
-    """Tell a process of PostgreSQL from a shell that somebody opened in the data directory."""
+    """Return whether a process is one of PostgreSQL, and not a shell that somebody opened in the data directory."""
     try:
         return process.name().startswith(_PROGRAM)
     except psutil.Error:
@@ -65,7 +65,7 @@ def _is_postgres(process: psutil.Process) -> bool:
 
 
 def _is_server(process: psutil.Process, data: Path) -> bool:
-    """Tell the server, or what is about to become it, from its children, which replace their arguments by a title."""
+    """Return whether a process is the server, or becomes it; its children replace their arguments by a title."""
     try:
         arguments = process.cmdline()
     except psutil.Error:

@@ -62,7 +62,7 @@ def identity_for(data: Path, binaries: Path) -> Identity:
 
 
 def namespaces_work() -> bool:
-    """Tell whether a process may create a user namespace on this machine."""
+    """Return whether a process may create a user namespace on this machine."""
     return Identity(_NAMESPACE).run(["/bin/true"], Path("/"), subprocess.DEVNULL).wait() == 0
 
 

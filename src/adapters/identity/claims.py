@@ -39,7 +39,7 @@ class ClaimsCheck:
         return float(expires_at) + LEEWAY_SECONDS if isinstance(expires_at, int | float) else 0.0
 
     def is_over(self, ends_at: float) -> bool:
-        """Tell whether that time has passed."""
+        """Return whether that time has passed."""
         return self._clock.now().timestamp() >= ends_at
 
     def principal(self, claims: Mapping[str, object]) -> Principal:
@@ -95,6 +95,6 @@ def _times(claim: str) -> str:
 
 
 def _is_time(value: object) -> TypeGuard[float]:
-    """Tell whether a claim is a time that every part of the service can represent."""
+    """Return whether a claim is a time that every part of the service can represent."""
     # NaN and infinities lie outside of the bounds; an integer of any length is compared without a conversion.
     return isinstance(value, int | float) and not isinstance(value, bool) and _FIRST_SECOND <= value < _END

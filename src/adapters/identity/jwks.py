@@ -120,7 +120,7 @@ class JwksCache(PublishedKeys):
         return fitting[0] if len(fitting) == 1 else None
 
     def _is_new(self, kid: str) -> bool:
-        """Tell whether the provider may have published this key since the last fetch."""
+        """Return whether the provider may have published this key since the last fetch."""
         return kid not in self._published.kids and (kid not in self._absent or self._pause() <= 0)
 
     def _note_absent(self, kid: str) -> None:

@@ -18,7 +18,7 @@ class ColumnPath(NamedTuple):
     """The position of a value in a row: a field, or a member of the JSON object in that field."""
 
     field: int
-    path: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 class Header(NamedTuple):
@@ -27,13 +27,13 @@ class Header(NamedTuple):
     delimiter: str
     names: list[str]
 
-    def places(self, wanted: Mapping[Column, str]) -> dict[Column, ColumnPath]:
+    def paths(self, wanted: Mapping[Column, str]) -> dict[Column, ColumnPath]:
         """Return the path of each column; SourceError if a given name is missing or ambiguous."""
         found: dict[Column, ColumnPath] = {}
         for column, name in wanted.items():
-            place = self._place(name)
-            if place is not None:
-                found[column] = place
+            path = self._path(name)
+            if path is not None:
+                found[column] = path
             elif column == "user_id" or name != column:
                 raise SourceError(
                     f"the first line has no column {name}: name it by --map {column}=NAME. "
@@ -41,7 +41,7 @@ class Header(NamedTuple):
                 )
         return found
 
-    def _place(self, name: str) -> ColumnPath | None:
+    def _path(self, name: str) -> ColumnPath | None:
         for stem, path in _readings(name):
             if self.names.count(stem) > 1:
                 raise SourceError(f"the first line has two columns {stem}")

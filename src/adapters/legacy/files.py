@@ -142,8 +142,8 @@ class FileSource(LegacySource):
             header = header_of(next(rows, []), delimiter)
         except csv.Error:
             raise no_header() from None
-        places = header.places(self._names)
-        used = {place.field for place in places.values()}
+        paths = header.paths(self._names)
+        used = {path.field for path in paths.values()}
         self._ignore(name for index, name in enumerate(header.names) if index not in used)
         while True:
             number = rows.line_num + 1 + skipped
@@ -160,9 +160,9 @@ class FileSource(LegacySource):
                 too_long.clear()
                 yield number, _TOO_LONG
             elif row:
-                yield number, self._fields(row, header, places)
+                yield number, self._fields(row, header, paths)
 
-    def _fields(self, row: list[str], header: Header, places: Mapping[Column, ColumnPath]) -> Mapping[str, Value] | str:
+    def _fields(self, row: list[str], header: Header, paths: Mapping[Column, ColumnPath]) -> Mapping[str, Value] | str:
         if len(row) != len(header.names):
             return f"the line has {len(row)} fields, the first line has {len(header.names)}"
         try:
@@ -171,7 +171,7 @@ class FileSource(LegacySource):
         except UnicodeEncodeError:
             return NOT_UTF8
         try:
-            return {column: self._inside(column, row[place.field], place.path) for column, place in places.items()}
+            return {column: self._inside(column, row[path.field], path.members) for column, path in paths.items()}
         except MalformedRecord as error:
             return str(error)
 

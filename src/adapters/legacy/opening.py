@@ -12,17 +12,17 @@ from tallystick.domain.legacy_sources import LegacySource
 _SCHEMES = ("postgres://", "postgresql://")
 
 
-def kind_of(place: str, file_format: FileFormat | None) -> SourceKind:
+def kind_of(address: str, file_format: FileFormat | None) -> SourceKind:
     """Return the kind of a source: a database by its scheme, a file by its format or its name."""
-    if place.startswith(_SCHEMES):
+    if address.startswith(_SCHEMES):
         return "supabase"
-    return file_format or ("csv" if Path(place).suffix.lower() == ".csv" else "jsonl")
+    return file_format or ("csv" if Path(address).suffix.lower() == ".csv" else "jsonl")
 
 
-def open_source(place: str, options: Options) -> LegacySource:
-    """Return the source at a place; nothing is read yet. ValueError if the options name an unknown column."""
+def open_source(address: str, options: Options) -> LegacySource:
+    """Return the source at an address; nothing is read yet. ValueError if the options name an unknown column."""
     absent = AbsentWords(options.absent_words)
     if options.kind == "supabase":
-        return SupabaseSource(place, options.metadata_field, absent)
+        return SupabaseSource(address, options.metadata_field, absent)
     names = read_mapping(tuple(f"{ours}={theirs}" for ours, theirs in options.names.items()))
-    return FileSource(Path(place), options.kind, names, absent)
+    return FileSource(Path(address), options.kind, names, absent)

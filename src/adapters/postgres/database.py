@@ -134,7 +134,7 @@ class Database:
 
 
 def is_lost(connection: Connection) -> bool:
-    """Tell whether a connection is closed. The proxy of one that the pool has released raises InterfaceError."""
+    """Return whether a connection is closed. The proxy of one that the pool has released raises InterfaceError."""
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:

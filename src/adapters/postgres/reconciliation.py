@@ -69,7 +69,7 @@ class InviteSession:
             await self._connection.execute(_SQL.recount, invite.invite_id)
 
     async def has_key(self) -> bool:
-        """Tell whether the primary key of uses exists, which forbids repeated ones."""
+        """Return whether the primary key of uses exists, which forbids repeated ones."""
         return bool(await self._connection.fetchval(_SQL.has_key))
 
     async def restore_key(self) -> None:

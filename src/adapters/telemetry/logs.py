@@ -128,5 +128,5 @@ class _Forward(logging.Handler):
 
 
 def _is_cut_off(words: str, error: object) -> bool:
-    """Tell whether uvicorn reports requests that it cut off at its end, which it logs as errors."""
+    """Return whether uvicorn reports requests that it cut off at its end, which it logs as errors."""
     return isinstance(error, asyncio.CancelledError) or words == _CUTTING

@@ -37,7 +37,7 @@ def member(user: Fields, path: str) -> object:
 
 
 def is_named(user: Fields, path: str) -> bool:
-    """Tell whether a user has the member that a path begins with, with any value."""
+    """Return whether a user has the member that a path begins with, with any value."""
     return not _first_members(path).isdisjoint(user)
 
 

@@ -76,7 +76,7 @@ def read_event(body: object, envelope: Envelope) -> IdentityEvent | Literal["ign
 
 
 def _is_row(body: Fields) -> bool:
-    """Tell whether a body is about a row of a table. A body with an event of a user never is."""
+    """Return whether a body is about a row of a table. A body with an event of a user never is."""
     return not _ROW_MEMBERS.isdisjoint(body) and _plain_kind(body.get("type")) not in _KINDS
 
 
@@ -186,7 +186,7 @@ def _read_profile(
 
 
 def _is_phone_confirmed(subject: _Subject, proved: set[ProfileField], envelope: Envelope) -> bool:
-    """Tell whether the phone was verified; a part of a user need not repeat the number."""
+    """Return whether the phone was verified; a part of a user need not repeat the number."""
     trust = TRUST[subject.provider]
     if trust.is_full_state or "phone" in proved:
         return "phone" in proved

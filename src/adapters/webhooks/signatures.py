@@ -43,7 +43,7 @@ class WebhookSecrets(msgspec.Struct, frozen=True):
         words = text.split()
         if not 1 <= len(words) <= MAX_SECRETS:
             raise ValueError(f"1 to {MAX_SECRETS} secrets are needed")
-        return cls(tuple(_key(word, place) for place, word in enumerate(words, start=1)))
+        return cls(tuple(_key(word, number) for number, word in enumerate(words, start=1)))
 
     def sign(self, message_id: str, sent_at: datetime, body: bytes) -> str:
         """Return the signature header for a message, signed with the first secret."""
@@ -85,15 +85,15 @@ def _signatures(header: str) -> list[bytes]:
     return signatures
 
 
-def _key(word: str, place: int) -> bytes:
+def _key(word: str, number: int) -> bytes:
     encoded = word.removeprefix("v1,")
     if not encoded.startswith("whsec_"):
-        raise ValueError(f"secret {place} does not start with whsec_")
+        raise ValueError(f"secret {number} does not start with whsec_")
     encoded = encoded.removeprefix("whsec_")
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"secret {place} is not base64 behind whsec_") from None
+        raise ValueError(f"secret {number} is not base64 behind whsec_") from None
     if not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
-        raise ValueError(f"secret {place} holds {len(key)} bytes; {_SHORTEST_KEY} to {_LONGEST_KEY} are needed")
+        raise ValueError(f"secret {number} holds {len(key)} bytes; {_SHORTEST_KEY} to {_LONGEST_KEY} are needed")
     return key

@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tallystick.domain.exports import ExportKind
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
-from tallystick.entrypoints.cli.outputs import opened, place_of
+from tallystick.entrypoints.cli.outputs import opened, target_of
 from tallystick.entrypoints.cli.session import Session, run
 from tallystick.entrypoints.cli.terminal import ERR, refuse, say_json
 from tallystick.entrypoints.renderings import FORMATS, Format, Rendering
@@ -46,12 +46,12 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
     a spreadsheet takes codes such as 0012E34 for numbers, and reasons that begin with = for formulas, unless it is set
     to import text.
     """
-    place = place_of(output, is_to_replace=force)
-    if place is None and as_json:
+    target = target_of(output, is_to_replace=force)
+    if target is None and as_json:
         refuse("--json needs --output with a file: standard output is where the rows go", ExitStatus.WRONG)
 
     async def write(session: Session) -> int:
-        with opened(place, is_to_replace=force) as file:
+        with opened(target, is_to_replace=force) as file:
             # A terminal that shows the rows has no room for progress.
             is_live = ERR.is_terminal and not file.isatty()
             return await _write(session, kind, Rendering(kind, form), file, is_live=is_live)

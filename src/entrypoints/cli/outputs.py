@@ -14,7 +14,7 @@ from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.terminal import refuse
 
 
-def place_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
+def target_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
     """Return the file that a path means, behind every link; None is standard output.
 
     Ends the program if the file cannot be created, or exists and must not be replaced.
@@ -28,33 +28,33 @@ def place_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
             ExitStatus.WRONG,
         )
     try:
-        place = output.resolve()
+        target = output.resolve()
     except RuntimeError:
         refuse(f"{output} is a link that leads to itself", ExitStatus.WRONG)
-    if not place.parent.is_dir():
-        refuse(f"there is no folder {place.parent if output.is_symlink() else output.parent}", ExitStatus.WRONG)
-    if place.exists() and not is_to_replace:
+    if not target.parent.is_dir():
+        refuse(f"there is no folder {target.parent if output.is_symlink() else output.parent}", ExitStatus.WRONG)
+    if target.exists() and not is_to_replace:
         refuse(f"{output} exists already; give --force to replace it", ExitStatus.WRONG)
-    return place
+    return target
 
 
 @contextmanager
-def opened(place: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
+def opened(target: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
     """Open standard output, or a draft that becomes the file; FileExistsError if the file was created meanwhile."""
-    if place is None:
+    if target is None:
         yield cast("BinaryIO", sys.stdout.buffer)
         return
-    draft = place.with_name(f".tallystick-{SystemRandomness().bytes(8).hex()}")
+    draft = target.with_name(f".tallystick-{SystemRandomness().bytes(8).hex()}")
     before = signal.signal(signal.SIGTERM, _end)
     try:
-        with os.fdopen(_created(draft, place if is_to_replace else None), "wb") as file:
+        with os.fdopen(_created(draft, target if is_to_replace else None), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if is_to_replace:
-            draft.replace(place)
+            draft.replace(target)
         else:
-            _put(draft, place)
+            _put(draft, target)
     finally:
         draft.unlink(missing_ok=True)
         signal.signal(signal.SIGTERM, before)
@@ -70,15 +70,15 @@ def _created(draft: Path, replaced: Path | None) -> int:
     return handle
 
 
-def _put(draft: Path, place: Path) -> None:
+def _put(draft: Path, target: Path) -> None:
     """Give the file its name, unless another file has it by now."""
     try:
-        os.link(draft, place)
+        os.link(draft, target)
     except FileExistsError:
         raise
     except OSError:  # without hard links, an empty file reserves the name, and the draft replaces it
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        draft.replace(place)
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        draft.replace(target)
 
 
 def _end(*_: object) -> NoReturn:

@@ -84,7 +84,7 @@ class Authentication(ASGIMiddleware):
         raise next((refusal for refusal in refusals if refusal.is_signed), refusals[0])
 
     def _is_from_allowed_origin(self, headers: dict[bytes, bytes]) -> bool:
-        """Tell whether the browser states that the request comes from the app itself or from an allowed origin."""
+        """Return whether the browser states that the request comes from the app itself or from an allowed origin."""
         origin = headers.get(b"origin")
         if origin is not None:
             return origin.decode("latin-1") in self._origins

@@ -83,7 +83,7 @@ class _Begun(Awaitable[bytes]):
 
 
 def is_json(content_type: bytes) -> bool:
-    """Tell whether a Content-Type header names JSON. Its parameters are ignored: JSON is always UTF-8."""
+    """Return whether a Content-Type header names JSON. Its parameters are ignored: JSON is always UTF-8."""
     return content_type.split(b";", 1)[0].strip().lower() == b"application/json"
 
 

@@ -32,7 +32,7 @@ def cached_for_five_minutes(send: Send, asked: Mapping[bytes, bytes]) -> Send:
 
 
 def _has(asked: Mapping[bytes, bytes], headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a cache has this reply already (RFC 9110, 13.2.2). The ETag takes precedence over the date."""
+    """Return whether a cache has this reply already (RFC 9110, 13.2.2). The ETag takes precedence over the date."""
     known = asked.get(b"if-none-match")
     if known is not None:
         etags = {tag.strip().removeprefix(b"W/") for tag in known.split(b",")}

@@ -26,7 +26,7 @@ def faults_of(value: object, expected: Any) -> list[Fault]:
 
 
 def is_right(value: object, kind: inspect.Type) -> bool:
-    """Tell whether a decoded value is of a kind."""
+    """Return whether a decoded value is of a kind."""
     return next(_walk(kind, value, ""), None) is None
 
 
@@ -53,7 +53,7 @@ def _walk(kind: inspect.Type, value: object, pointer: str) -> Iterator[Fault]:
 
 
 def _is_good_struct(kind: inspect.Type, value: object) -> bool:
-    """Tell whether a value is a struct without a fault, by msgspec's C code: of a thousand events most are good."""
+    """Return whether a value is a struct without a fault, by msgspec's C code: of a thousand events most are good."""
     if not isinstance(kind, inspect.StructType):
         return False
     try:

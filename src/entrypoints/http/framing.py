@@ -16,7 +16,7 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z!$&'()*+;=._~%-]+)(?::\d{0
 
 
 def is_body_announced(headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a request says that it has a body."""
+    """Return whether a request says that it has a body."""
     return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 

@@ -128,12 +128,12 @@ class UvicornConnection(HttpToolsProtocol):
         return len(self.pipeline)
 
     def is_body_expected(self) -> bool:
-        """Tell whether the latest request has a body that has not arrived whole."""
+        """Return whether the latest request has a body that has not arrived whole."""
         latest = self._latest()
         return latest is not None and latest.more_body
 
     def is_answered(self) -> bool:
-        """Tell whether there was a request, and the latest one was answered."""
+        """Return whether there was a request, and the latest one was answered."""
         latest = self._latest()
         return latest is not None and latest.response_complete
 
@@ -154,7 +154,7 @@ class UvicornConnection(HttpToolsProtocol):
         The application finds `state` in its scope.
         """
         latest = self._latest()
-        place: Any = {
+        request_scope: Any = {
             "method": "",
             "path": "/",
             "raw_path": b"/",
@@ -162,7 +162,7 @@ class UvicornConnection(HttpToolsProtocol):
             "state": {**self.app_state, **state},
         }
         self.cycle = RequestResponseCycle(
-            scope={**self.scope, **place},
+            scope={**self.scope, **request_scope},
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,

@@ -43,7 +43,7 @@ class Addresses(msgspec.Struct, frozen=True):
 
     @property
     def is_secure(self) -> bool:
-        """Tell whether browsers reach this service over TLS."""
+        """Return whether browsers reach this service over TLS."""
         return self.public_base_url.startswith("https://")
 
 
@@ -73,7 +73,7 @@ def _passed(query: str, taken: set[str]) -> list[str]:
 
 
 def _is_ref(name: str) -> bool:
-    """Tell whether an app could read a parameter as `ref`: in any case, or as `ref[]`."""
+    """Return whether an app could read a parameter as `ref`: in any case, or as `ref[]`."""
     return name.strip().casefold().partition("[")[0].strip() == "ref"
 
 

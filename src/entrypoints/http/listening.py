@@ -15,7 +15,7 @@ def listen(host: str, port: int, *, chosen_by: str) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         end = "end the program that listens there, or " if error.errno == errno.EADDRINUSE else ""
-        advice = f"{end}choose another place by {chosen_by}"
+        advice = f"{end}choose another address by {chosen_by}"
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {advice}") from None
     listener.set_inheritable(True)
     return listener
@@ -23,5 +23,5 @@ def listen(host: str, port: int, *, chosen_by: str) -> socket.socket:
 
 def listen_for_metrics(settings: Settings) -> socket.socket | None:
     """Return a bound socket for `/metrics`; None without a listener of its own. OSError as above."""
-    place = settings.metrics_address
-    return None if place is None else listen(*place, chosen_by=variable("metrics_address"))
+    address = settings.metrics_address
+    return None if address is None else listen(*address, chosen_by=variable("metrics_address"))

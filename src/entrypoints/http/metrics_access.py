@@ -46,7 +46,7 @@ class MetricsAccess(NamedTuple):
 
 
 def _is_local(peer: str, headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a request was made on this machine, and not forwarded by a proxy."""
+    """Return whether a request was made on this machine, and not forwarded by a proxy."""
     try:
         address = ip_address(peer)
     except ValueError:

@@ -36,9 +36,9 @@ class Cursors:
         """The first key encrypts; the others decrypt cursors from before the secrets were rotated."""
         self._ciphers = [*map(AESSIV, keys)]
 
-    def seal(self, listing: str, place: object) -> str:
+    def seal(self, listing: str, position: object) -> str:
         """Return the cursor of a position in a listing."""
-        sealed = self._ciphers[0].encrypt(msgspec.msgpack.encode(place), [listing.encode()])
+        sealed = self._ciphers[0].encrypt(msgspec.msgpack.encode(position), [listing.encode()])
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, listing: str, cursor: str, expected: type[T]) -> T:

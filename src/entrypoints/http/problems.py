@@ -197,7 +197,7 @@ def problem_headers(failure: Failure) -> dict[str, str]:
 
 
 def _has_token(failure: Failure) -> bool:
-    """Tell whether the request had a token that was refused: only then RFC 6750 asks for an `error`."""
+    """Return whether the request had a token that was refused: only then RFC 6750 asks for an `error`."""
     return isinstance(failure, TokenRefused) or (
         isinstance(failure, SignatureRefused | MetricsTokenRefused) and failure.has_token
     )

@@ -191,7 +191,7 @@ class SignatureRefused(Refusal):
 
     @property
     def has_token(self) -> bool:
-        """Tell whether a bearer token came with the delivery."""
+        """Return whether a bearer token came with the delivery."""
         return self._has_token
 
 

@@ -12,7 +12,7 @@ Check = Callable[[Any], bool]
 
 
 def keeps_rules(value: object, expected: Any) -> bool:
-    """Tell whether a value fulfils the rules of the type that it was converted to."""
+    """Return whether a value fulfils the rules of the type that it was converted to."""
     check = _check(expected)
     return check is None or check(value)
 

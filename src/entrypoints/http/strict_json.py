@@ -63,7 +63,7 @@ def _without_strings(text: bytes) -> bytes:
 
 
 def _is_too_deep(structure: bytes) -> bool:
-    """Tell whether brackets remain after the innermost pairs were removed `MAX_NESTING` times."""
+    """Return whether brackets remain after the innermost pairs were removed `MAX_NESTING` times."""
     brackets = structure.translate(_AS_BRACKETS, _ALL_BUT_BRACKETS)
     for _ in range(MAX_NESTING):
         brackets = brackets.replace(b"[]", b"")

@@ -27,7 +27,7 @@ def alternatives(kind: inspect.UnionType) -> list[inspect.Type]:
 
 
 def takes_null(kind: inspect.UnionType) -> bool:
-    """Tell whether null is allowed."""
+    """Return whether null is allowed."""
     return any(isinstance(each, inspect.NoneType) for each in kind.types)
 
 

@@ -87,7 +87,7 @@ def read_listener(text: str) -> HostPort:
 
 
 def is_same_database(one: str, other: str) -> bool:
-    """Tell whether two URLs name one database, whatever their logins are."""
+    """Return whether two URLs name one database, whatever their logins are."""
     return _without_login(one) == _without_login(other)
 
 
@@ -98,12 +98,12 @@ def _without_login(url: str) -> tuple[str, str, str]:
 
 def _with_scheme(url: str, schemes: Collection[str]) -> str:
     try:
-        scheme, place = urlsplit(url)[:2]
+        scheme, netloc = urlsplit(url)[:2]
     except ValueError:
-        scheme, place = "", ""
+        scheme, netloc = "", ""
     if scheme not in schemes:
         raise ValueError(f"it must start with {' or '.join(f'{known}://' for known in sorted(schemes))}")
-    if not all(map(_is_host, place.rpartition("@")[2].split(","))):
+    if not all(map(_is_host, netloc.rpartition("@")[2].split(","))):
         raise ValueError(
             "a port from 1 to 65535 is needed where a port is named; in a password, / ? # @ are written as "
             "%2F %3F %23 %40"

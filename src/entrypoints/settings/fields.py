@@ -203,7 +203,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_embedded(self) -> bool:
-        """Tell whether the database is the embedded one."""
+        """Return whether the database is the embedded one."""
         return self.database_url is None
 
     @property

@@ -50,4 +50,4 @@ async def test_a_page_begins_behind_its_place(moving: Moving) -> None:
         lambda stores: stores.exports.page("conflicts", after=(Code("SAME1111"), UserId("user1")), limit=1)
     )
 
-    assert [row.place for row in page] == [("SAME1111", "user2")]
+    assert [row.position for row in page] == [("SAME1111", "user2")]

@@ -533,7 +533,7 @@ async def test_a_database_that_was_never_migrated_is_a_sentence(unmigrated: Inst
 
 
 def waits(dsn: str) -> bool:
-    """Tell whether a backfill waits for a lock."""
+    """Return whether a backfill waits for a lock."""
 
     async def ask() -> bool:
         async with session(dsn) as connection:

@@ -14,7 +14,7 @@ from tests.processes.installations import Installation
 
 
 async def may_freeze(dsn: str) -> bool:
-    """Tell whether the service could do it by itself."""
+    """Return whether the service could do it by itself."""
     async with session(dsn) as owner:
         return bool(
             await owner.fetchval(

@@ -58,7 +58,7 @@ async def stored(dsn: str) -> tuple[Mapping[str, tuple[int, int]], list[tuple[st
 
 
 async def rights(dsn: str) -> tuple[bool, bool]:
-    """Tell whether the service may delete uses, and change how many seats there are."""
+    """Return whether the service may delete uses, and change how many seats there are."""
     async with session(dsn) as owner:
         row = await owner.fetchrow(
             "SELECT has_table_privilege('tallystick_app', 'tallystick.invite_uses', 'DELETE') AS may_delete, "

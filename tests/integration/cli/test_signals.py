@@ -16,7 +16,7 @@ _IS_OBEYED = "import signal; print(signal.getsignal(signal.SIGINT) is signal.def
 
 
 def is_refused(place: tuple[str, int]) -> bool:
-    """Tell whether nobody listens there any more."""
+    """Return whether nobody listens there any more."""
     with suppress(ConnectionRefusedError), socket.create_connection(place):
         return False
     return True

@@ -19,7 +19,7 @@ def postmaster(folder: Path) -> psutil.Process:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Tell whether a process runs; one that ended and that nobody has asked for yet does not."""
+    """Return whether a process runs; one that ended and that nobody has asked for yet does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -20,7 +20,7 @@ BOTH = [TABLE, INDEX]
 
 
 async def is_valid(owner: Session) -> bool | None:
-    """Tell whether the index is complete; None where there is none."""
+    """Return whether the index is complete; None where there is none."""
     valid: bool | None = await owner.fetchval(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('tallystick.words_once')"
     )

@@ -108,7 +108,7 @@ class Crowd:
         self._is_over = True
 
     def _is_done(self, what: str, answer: Response, *, unless: str = "") -> bool:
-        """Tell whether something was done; False where a refusal says that it was not, or not now."""
+        """Return whether something was done; False where a refusal says that it was not, or not now."""
         if answer.is_success:
             self.met[f"{what} done"] += 1
             return True

@@ -88,7 +88,7 @@ def pool_of(world: World) -> Database:
 
 
 async def somebody_waits(world: World) -> bool:
-    """Tell whether a session waits for a lock."""
+    """Return whether a session waits for a lock."""
     async with pool_of(world).connection() as connection:
         waits: bool = await connection.fetchval(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = "

@@ -85,7 +85,7 @@ class TestExports:
 
         rows = await exported(world, "entries")
 
-        assert [(row.place, row.amount) for row in rows if isinstance(row, EntryView)] == [
+        assert [(row.position, row.amount) for row in rows if isinstance(row, EntryView)] == [
             (("ada", "credits", 1), 2),
             (("bob", "credits", 1), 1),
             (("bob", "credits", 2), 3),
@@ -108,10 +108,10 @@ class TestExports:
         while found := await page(world, kind, after, 2):
             assert len(found) <= 2
             paged += found
-            after = found[-1].place
+            after = found[-1].position
 
         assert len(whole) >= 5
-        assert paged == whole == sorted(whole, key=lambda row: row.place)
+        assert paged == whole == sorted(whole, key=lambda row: row.position)
 
     @pytest.mark.parametrize("rows", [1, 2, 5, 6])
     async def test_an_export_goes_on_to_the_last_page(
@@ -134,8 +134,8 @@ class TestExports:
         for user in ("user0-before", "user4-behind"):
             await world.arrive(user, code)
 
-        rest = await page(world, "edges", first[-1].place, 10)
-        assert [row.place for row in rest] == [("user3",), ("user4",), ("user4-behind",)]
+        rest = await page(world, "edges", first[-1].position, 10)
+        assert [row.position for row in rest] == [("user3",), ("user4",), ("user4-behind",)]
 
     async def fill(self, world: World) -> None:
         """Let there be five rows of each kind but conflicts, which only a backfill leaves."""

@@ -226,7 +226,7 @@ class TestLargestAmounts:
 
 
 def is_blamed(refused: Response, field: str) -> bool:
-    """Tell whether an answer names a field as what is wrong; what JSON cannot hold at all is the whole body's fault."""
+    """Return whether an answer names a field as wrong; a value that JSON cannot hold is a fault of the whole body."""
     if said(refused) != [(400, "INVALID_REQUEST")]:
         return False
     return [fault["pointer"] for fault in refused.json()["errors"]] in ([f"/{field}"], [""])

@@ -447,6 +447,6 @@ async def code_of(anyone: Caller, user: str) -> str:
 
 
 async def resolves(anyone: Caller, code: str) -> bool:
-    """Tell whether anybody can resolve a code."""
+    """Return whether anybody can resolve a code."""
     valid: bool = (await anyone.get(f"/api/referral/resolve?code={code}")).json()["valid"]
     return valid

@@ -13,7 +13,7 @@ from tests.worlds.world import World
 
 
 async def nothing_of(world: World, user: str, invite: Invite) -> bool:
-    """Tell whether a refused sign-up left neither profile nor credentials nor seat."""
+    """Return whether a refused sign-up left neither profile nor credentials nor seat."""
     summary = await world.summary(user)
     is_bare = summary is None or (summary.user.profile, summary.otp_verified) == (Profile(), False)
     return is_bare and not await world.has_credentials(user) and user not in (await world.seats_and_counter(invite))[0]

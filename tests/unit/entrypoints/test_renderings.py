@@ -21,8 +21,8 @@ def an_entry(reason: str) -> EntryView:
 
 def test_every_kind_has_its_row_and_its_place() -> None:
     assert set(ROWS) == set(get_args(ExportKind))
-    assert an_entry("because").place == ("ada", "credits", 1)
-    assert [type(each) for each in an_entry("because").place] == [type(each) for each in EntryView.start]
+    assert an_entry("because").position == ("ada", "credits", 1)
+    assert [type(each) for each in an_entry("because").position] == [type(each) for each in EntryView.start]
 
 
 @pytest.mark.parametrize("reason", ["=1+1", 'say "hi"', "a,b", "line\r\nbreak", " spaces ", "Ærø", "'", "NULL", "007"])

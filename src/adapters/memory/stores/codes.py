@@ -78,7 +78,7 @@ class MemoryReferralCodes(ReferralCodes):
         self._view.codes_of.put(entry.user_id, (*(self._view.codes_of.get(entry.user_id) or ()), entry.code))
 
     def _is_planned_for_another(self, entry: CodeEntry) -> bool:
-        """Tell whether a backfill run planned the code for another user."""
+        """Return whether a backfill run planned the code for another user."""
         return any(
             claim.code == entry.code and claim.user_id != entry.user_id and kept_by is None
             for claim, kept_by in self._view.claims.values()

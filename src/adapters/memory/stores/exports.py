@@ -31,7 +31,7 @@ class MemoryExports(Exports):
             # There are no backfills in memory.
             "conflicts": lambda: iter(()),
         }
-        return sorted((row for row in rows[kind]() if row.place > after), key=lambda row: row.place)[:limit]
+        return sorted((row for row in rows[kind]() if row.position > after), key=lambda row: row.position)[:limit]
 
     def _codes(self) -> Iterator[ExportRow]:
         for held in self._view.codes.values():

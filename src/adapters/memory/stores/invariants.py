@@ -96,7 +96,7 @@ class MemoryInvariants(Invariants):
         return len(orphaned) + sum(not self._has_accrued(slip) for slip in self._view.slips.values())
 
     def _has_accrued(self, slip: Slip) -> bool:
-        """Tell whether a slip has the entry or the pending accrual that its state requires."""
+        """Return whether a slip has the entry or the pending accrual that its state requires."""
         seq, pending = self._view.events.get(slip.event), self._view.pending.get(slip.event)
         entry = self._view.entries.get((slip.player_id, "points", seq)) if seq is not None else None
         earned = entry.amount if entry is not None else None

@@ -29,13 +29,13 @@ class MemoryLedger(Ledger):
         return {key: account for key, account in found.items() if account is not None}
 
     async def made_by(self, events: Collection[EventKey]) -> dict[EventKey, Entry]:
-        places = {event: self._view.events.get(event) for event in events}
-        found = {e: self._view.entries.get((e.user_id, e.unit, seq)) for e, seq in places.items() if seq is not None}
+        numbers = {event: self._view.events.get(event) for event in events}
+        found = {e: self._view.entries.get((e.user_id, e.unit, seq)) for e, seq in numbers.items() if seq is not None}
         return {event: entry for event, entry in found.items() if entry is not None}
 
     async def grants(self, event_keys: Collection[str]) -> dict[str, Entry]:
-        places = {key: self._view.grants.get(key) for key in event_keys}
-        found = {key: self._view.entries.get(place) for key, place in places.items() if place is not None}
+        granted = {key: self._view.grants.get(key) for key in event_keys}
+        found = {key: self._view.entries.get(row) for key, row in granted.items() if row is not None}
         return {key: entry for key, entry in found.items() if entry is not None}
 
     async def post(self, entries: Sequence[Entry]) -> None:

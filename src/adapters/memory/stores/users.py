@@ -40,7 +40,7 @@ class MemoryUsers(Users):
 
     async def deleted_since(self, *, after: tuple[datetime, UserId], limit: int) -> list[tuple[datetime, UserId]]:
         gone = [(user.deleted_at, user.user_id) for user in self._view.users.values() if user.deleted_at is not None]
-        return sorted(place for place in gone if place > after)[:limit]
+        return sorted(deletion for deletion in gone if deletion > after)[:limit]
 
     async def named(self, user_ids: Collection[UserId]) -> set[UserId]:
         view = self._view

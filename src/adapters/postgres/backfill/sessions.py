@@ -124,8 +124,8 @@ class OwnerSession(_Session, RemovalSession):
 
     async def create_indexes(self) -> None:
         await self.drop_indexes()  # an interrupted rollback may have left one that is not whole
-        for name, place in removals.INDEXES.items():
-            await self._connection.execute(f"CREATE INDEX CONCURRENTLY {name} ON tallystick.{place}")
+        for name, columns in removals.INDEXES.items():
+            await self._connection.execute(f"CREATE INDEX CONCURRENTLY {name} ON tallystick.{columns}")
 
     async def drop_indexes(self) -> None:
         for name in removals.INDEXES:

@@ -60,7 +60,7 @@ class Migrator:
             return self._missing(await _applied(connection))
 
     async def may_migrate(self) -> bool:
-        """Tell whether the login owns the schema, or may create it; MigrationRefused where it cannot connect."""
+        """Return whether the login owns the schema, or may create it; MigrationRefused where it cannot connect."""
         async with self._connected() as connection:
             return await _may_migrate(connection)
 
@@ -162,7 +162,7 @@ async def _applied(connection: Connection) -> dict[str, str]:
 
 
 async def _may_migrate(connection: Connection) -> bool:
-    """Tell whether this login owns the schema, or may create it."""
+    """Return whether this login owns the schema, or may create it."""
     return bool(
         await connection.fetchval(
             "SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'tallystick'), "

@@ -11,13 +11,13 @@ DELETE FROM tallystick.attribution_attempts AS held
 USING (
     SELECT
         user_id, code_digest, reason,
-        row_number() OVER (PARTITION BY user_id ORDER BY attempted_at DESC, code_digest, reason) AS place
+        row_number() OVER (PARTITION BY user_id ORDER BY attempted_at DESC, code_digest, reason) AS age_rank
     FROM tallystick.attribution_attempts
     WHERE user_id = ANY($1::text[])
 ) AS ranked
 WHERE
     held.user_id = ranked.user_id AND held.code_digest = ranked.code_digest AND held.reason = ranked.reason
-    AND ranked.place > $2::bigint;
+    AND ranked.age_rank > $2::bigint;
 
 -- of_user(user_id) -> AttributionAttempt
 SELECT user_id, code_digest, reason, attempted_at

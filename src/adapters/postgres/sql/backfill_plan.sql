@@ -128,21 +128,21 @@ WHERE
 UPDATE pg_temp.people AS p
 SET email = NULL, email_key = NULL
 FROM (
-    SELECT position, row_number() OVER (PARTITION BY email_key ORDER BY created_at, user_id) AS place
+    SELECT position, row_number() OVER (PARTITION BY email_key ORDER BY created_at, user_id) AS claim_rank
     FROM pg_temp.people
     WHERE email IS NOT NULL
 ) AS claimed
-WHERE claimed.position = p.position AND claimed.place > 1;
+WHERE claimed.position = p.position AND claimed.claim_rank > 1;
 
 -- share_out_usernames() -> nothing
 UPDATE pg_temp.people AS p
 SET username = NULL, username_key = NULL
 FROM (
-    SELECT position, row_number() OVER (PARTITION BY username_key ORDER BY created_at, user_id) AS place
+    SELECT position, row_number() OVER (PARTITION BY username_key ORDER BY created_at, user_id) AS claim_rank
     FROM pg_temp.people
     WHERE username IS NOT NULL
 ) AS claimed
-WHERE claimed.position = p.position AND claimed.place > 1;
+WHERE claimed.position = p.position AND claimed.claim_rank > 1;
 
 -- count_people() -> (users, users_here, with_code_here, profiles, verified, points_total)
 SELECT

@@ -35,7 +35,7 @@ class _Streamed(Operation):
 
 def exports_router(read_export: ReadExport, caller_guard: CallerGuard) -> Router:
     """Return the route of exports."""
-    places = asyncio.Semaphore(MAX_EXPORTS)
+    slots = asyncio.Semaphore(MAX_EXPORTS)
 
     @get("/{kind:str}", operation_class=_Streamed, opt={PERMISSION: "admin:export"})
     async def export(
@@ -47,14 +47,14 @@ def exports_router(read_export: ReadExport, caller_guard: CallerGuard) -> Router
         An answer that ends without its last chunk is incomplete. If eight exports are being sent already, the answer is
         503 `OVERLOADED`.
         """
-        if places.locked():
+        if slots.locked():
             said = f"{MAX_EXPORTS} exports are being sent already; ask again when one has ended"
             raise Overloaded(said, cause="in_flight")
         rendering, pages = Rendering(kind, format), read_export(kind)
         # Before the answer begins, a refusal can still be answered with its own status.
         first: Sequence[ExportRow] = await anext(pages, [])
         return Stream(
-            _rendered(rendering, first, pages, places),
+            _rendered(rendering, first, pages, slots),
             media_type=MEDIA_TYPES[format],
             headers={"content-disposition": f'attachment; filename="tallystick-{kind}.{format}"'},
         )
@@ -66,10 +66,10 @@ async def _rendered(
     rendering: Rendering,
     first: Sequence[ExportRow],
     others: AsyncIterator[Sequence[ExportRow]],
-    places: asyncio.Semaphore,
+    slots: asyncio.Semaphore,
 ) -> AsyncIterator[bytes]:
-    # The place is taken when the answer begins, so that an answer that never begins holds none.
-    async with places:
+    # The slot is taken when the answer begins, so that an answer that never begins holds none.
+    async with slots:
         yield rendering.opening() + rendering.lines(first)
         async for page in others:
             yield rendering.lines(page)

@@ -197,8 +197,8 @@ def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:
         """Return the seats that were taken, oldest first. With `invites:manage` the invite may be of any user."""
         found, wanted = await visible(invite_id, request.user), clamp(limit)
         listing = f"uses {found.invite_id}"
-        place = cursors.open(listing, cursor, _Seat) if cursor else None
-        after = (place.used_at, place.user_id) if place is not None else None
+        last = cursors.open(listing, cursor, _Seat) if cursor else None
+        after = (last.used_at, last.user_id) if last is not None else None
         taken = await reads(lambda stores: stores.invites.uses_of(found.invite_id, after=after, limit=wanted + 1))
         page = [Use(use.user_id, use.used_at) for use in taken[:wanted]]
         if len(taken) <= wanted:

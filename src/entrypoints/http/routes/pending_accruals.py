@@ -36,7 +36,7 @@ class PendingPage(Page[PendingAccrual], frozen=True):
     """A page of pending accruals, oldest first."""
 
 
-class _Place(msgspec.Struct, frozen=True, array_like=True):
+class _Position(msgspec.Struct, frozen=True, array_like=True):
     created_at: datetime
     player_id: UserId
     event_type: str
@@ -52,14 +52,14 @@ def pending_accruals_router(
     async def pending_accruals(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> PendingPage:
         """Return pending accruals of slips and referrals, oldest first."""
         wanted = clamp(limit)
-        place = cursors.open("pending accruals", cursor, _Place) if cursor else None
-        after = (place.created_at, _event(place)) if place is not None else None
+        position = cursors.open("pending accruals", cursor, _Position) if cursor else None
+        after = (position.created_at, _event(position)) if position is not None else None
         found = await reads(lambda stores: stores.pending.page(after=after, limit=wanted + 1))
         page = found[:wanted]
         if len(found) <= wanted:
             return PendingPage(page, None)
         last = page[-1]
-        end = _Place(last.created_at, last.player_id, last.event_type, last.event_key)
+        end = _Position(last.created_at, last.player_id, last.event_type, last.event_key)
         return PendingPage(page, cursors.seal("pending accruals", end))
 
     @post("/recover", status_code=200, opt={PERMISSION: "loyalty:recover", FAILURES: (AccrualNotFound, AccrualPending)})
@@ -77,5 +77,5 @@ def pending_accruals_router(
     )
 
 
-def _event(named: PendingEvent | _Place) -> EventKey:
+def _event(named: PendingEvent | _Position) -> EventKey:
     return EventKey(UserId(named.player_id), "points", named.event_type, named.event_key)

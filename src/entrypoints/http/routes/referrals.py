@@ -52,7 +52,7 @@ class RemintedLink(ReferralLink, frozen=True):
 
 
 class RankedLeader(msgspec.Struct, frozen=True):
-    """A place on the leaderboard; equal referrals share a rank."""
+    """A row of the leaderboard; equal referrals share a rank."""
 
     rank: int
     display_name: str
@@ -78,7 +78,7 @@ class Globe(msgspec.Struct, frozen=True):
     nodes: list[GlobeNode]
 
 
-class _Place(msgspec.Struct, frozen=True, array_like=True):
+class _Position(msgspec.Struct, frozen=True, array_like=True):
     referrals: int
     user_id: UserId
     rank: int
@@ -122,24 +122,26 @@ def referrals_router(
     @get("/leaderboard")
     async def leaderboard(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Leaderboard:
         """Return users by referrals, most first."""
-        place = cursors.open("leaderboard", cursor, _Place) if cursor else None
-        after = (place.referrals, place.user_id) if place is not None else None
+        last = cursors.open("leaderboard", cursor, _Position) if cursor else None
+        after = (last.referrals, last.user_id) if last is not None else None
         wanted = clamp(limit)
         leaders = await reads(lambda stores: stores.leaderboard.leaders(after=after, limit=wanted + 1))
         ranked: list[RankedLeader] = []
         for leader in leaders[:wanted]:
-            position = place.position + 1 if place is not None else 1
-            rank = place.rank if place is not None and place.referrals == leader.referrals else position
-            place = _Place(leader.referrals, leader.user_id, rank, position)
+            position = last.position + 1 if last is not None else 1
+            rank = last.rank if last is not None and last.referrals == leader.referrals else position
+            last = _Position(leader.referrals, leader.user_id, rank, position)
             ranked.append(RankedLeader(rank, leader.display_name, leader.referrals))
         more = len(leaders) > wanted
-        return Leaderboard(ranked, cursors.seal("leaderboard", place) if more and place is not None else None)
+        return Leaderboard(ranked, cursors.seal("leaderboard", last) if more and last is not None else None)
 
-    place = _places(globe_key)
+    globe_position = _globe_positions(globe_key)
 
     async def encoded_globe() -> bytes:
         users = await reads(lambda stores: stores.leaderboard.most_connected(MAX_GLOBE_NODES))
-        return msgspec.json.encode(Globe([GlobeNode(*place(user_id), referrals) for user_id, referrals in users]))
+        return msgspec.json.encode(
+            Globe([GlobeNode(*globe_position(user_id), referrals) for user_id, referrals in users])
+        )
 
     shared_globe = SharedAnswer(
         encoded_globe, clock, fresh_seconds=GLOBE_FRESH_SECONDS, stale_seconds=GLOBE_STALE_SECONDS
@@ -168,15 +170,15 @@ def wire_reminted(reminted: Reminted, addresses: Addresses) -> RemintedLink:
     return RemintedLink(url, reminted.code, reminted.otp_verified, pending=False, alias=alias)
 
 
-def _places(key: bytes) -> Callable[[UserId], tuple[str, float, float]]:
-    """Return the function from a user to their id and place on the globe, which never change."""
+def _globe_positions(key: bytes) -> Callable[[UserId], tuple[str, float, float]]:
+    """Return the function from a user to their id and position on the globe, which never change."""
 
     @lru_cache(maxsize=2 * MAX_GLOBE_NODES)
-    def place(user_id: UserId) -> tuple[str, float, float]:
+    def position(user_id: UserId) -> tuple[str, float, float]:
         digest = hmac.digest(key, user_id.encode(), hashlib.sha256)
         up, round_ = (int.from_bytes(digest[start : start + 6], "big") / 2**48 for start in (8, 14))
-        # The arc sine spreads places evenly over the sphere, without a crowd at the poles.
+        # The arc sine spreads positions evenly over the sphere, without a crowd at the poles.
         latitude, longitude = degrees(asin(2 * up - 1)), 360 * round_ - 180
         return digest[:8].hex(), round(latitude, 4), round(longitude, 4)
 
-    return place
+    return position

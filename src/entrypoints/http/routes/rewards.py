@@ -149,8 +149,8 @@ def rewards_router(
     async def collected(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> CollectedPage:
         """Return the rewards that the caller collected, newest first."""
         user_id, wanted = request.user.user_id, clamp(limit)
-        place = cursors.open("collected", cursor, _Collected) if cursor else None
-        before = (place.collected_at, place.reward_id) if place is not None else None
+        last = cursors.open("collected", cursor, _Collected) if cursor else None
+        before = (last.collected_at, last.reward_id) if last is not None else None
         found = await reads(lambda stores: stores.rewards.collected_by(user_id, before=before, limit=wanted + 1))
         page = [
             Purchase(each.reward_id, each.cost, each.balance_before, each.balance_after, each.collected_at)
