@@ -34,8 +34,8 @@ class DeleteUsers:
     import creates them.
     """
 
-    def __init__(self, transactions: Transactions) -> None:
-        self._transactions, self._erase = transactions, EraseTraces(transactions)
+    def __init__(self, transactions: Transactions, erase: EraseTraces) -> None:
+        self._transactions, self._erase = transactions, erase
 
     async def __call__(self, deletions: Sequence[Deletion]) -> list[Deleted | Failure]:
         async with self._transactions.begin() as stores:

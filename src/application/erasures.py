@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
-from tallystick.application.ports import Clock
+from tallystick.application.channel_erasures import leave_channels
+from tallystick.application.ports import Clock, Randomness
 from tallystick.application.transactions import StoreFailure, Stores, Transactions
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.rewards import RewardId
@@ -19,23 +20,25 @@ MAX_STEPS = 2000
 IMMEDIATE_USERS = 16
 """For how many users a batch of deletions makes the first step; the next round makes it for the others."""
 
-_Eraser = Callable[[Stores, UserId, datetime, str, int], Awaitable[str | None]]
+_Eraser = Callable[[Stores, UserId, datetime, str, int, Randomness], Awaitable[str | None]]
 """Erases the first rows of a user after a key; returns the last key, or None where no rows are left."""
 
 
-async def _retire(stores: Stores, user_id: UserId, at: datetime, after: str, limit: int) -> str | None:
+async def _retire(stores: Stores, user_id: UserId, at: datetime, after: str, limit: int, _: Randomness) -> str | None:
     return await stores.codes.retire_aliases(user_id, at, after=after, limit=limit)
 
 
-async def _withdraw(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int) -> str | None:
+async def _withdraw(
+    stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int, _: Randomness
+) -> str | None:
     return await stores.rewards.withdraw(user_id, after=after, limit=limit)
 
 
-async def _drop(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int) -> str | None:
+async def _drop(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int, _: Randomness) -> str | None:
     return await stores.idempotency.drop(user_id, after=after, limit=limit)
 
 
-ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop)
+ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop, leave_channels)
 """Every table of which one user may hold many rows that a deletion changes or removes."""
 
 
@@ -59,8 +62,8 @@ async def erase_single_rows(stores: Stores, user_ids: Collection[UserId], at: da
 class EraseTraces:
     """Erase rows of deleted users in steps; any instance can continue where another one stopped."""
 
-    def __init__(self, transactions: Transactions) -> None:
-        self._transactions = transactions
+    def __init__(self, transactions: Transactions, randomness: Randomness) -> None:
+        self._transactions, self._randomness = transactions, randomness
 
     async def begin(self, user_ids: Collection[UserId], at: datetime) -> None:
         """Make the first step for a few of these users; most users need no other.
@@ -85,7 +88,7 @@ class EraseTraces:
                 for number, erase in enumerate(ERASERS):
                     key = after[number]
                     if key is not None:
-                        after[number] = await erase(stores, user_id, at, key, STEP_ROWS)
+                        after[number] = await erase(stores, user_id, at, key, STEP_ROWS, self._randomness)
                 is_last = not any(key is not None for key in after)
                 if is_last:
                     await stores.erasures.end(user_id)

@@ -41,10 +41,10 @@ class ReceiveIdentityEvents:
         metrics: Metrics,
         adopt_users: AdoptLegacyUsers,
         mirror: NoteCodes,
+        erase: EraseTraces,
     ) -> None:
         self._transactions, self._points, self._clock, self._metrics = transactions, points, clock, metrics
-        self._adopt_users, self._mirror = adopt_users, mirror
-        self._erase = EraseTraces(transactions)
+        self._adopt_users, self._mirror, self._erase = adopt_users, mirror, erase
 
     async def __call__(self, deliveries: Sequence[DeliveredEvent]) -> list[Receipt]:
         now = self._clock.now()

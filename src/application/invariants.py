@@ -33,6 +33,9 @@ PROMISES: Mapping[str, str] = {
     "slips_accrue_once": "a closed slip that earned points has exactly one accrual, or visibly waits for it",
     "waiting_is_not_credited": "what waits for being credited was not credited",
     "collected_once_and_paid": "a collected reward was paid for once, and not by its owner",
+    "events_have_no_gaps": "a topic has one event for each number up to its head",
+    "messages_are_events": "a message has its event, and a deleted message the event of its deletion",
+    "senders_were_members": "the sender of a message was a member of the channel at its number",
     "referrals_are_edges": "the referrals that are shown are the edges that are stored",
 }
 """Every promise that can be counted, by name."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-Topic = Literal[
+CheckName = Literal[
     "settings",
     "connection",
     "server",
@@ -25,7 +25,7 @@ Topic = Literal[
 class Fault(msgspec.Struct, frozen=True):
     """One fault that a check found."""
 
-    topic: Topic
+    topic: CheckName
     reason: str
     """A sentence for the public reply of the readiness probe."""
     detail: str = ""

@@ -9,6 +9,7 @@ from tallystick.application.invariants import Invariants
 from tallystick.application.schedules import Schedules
 from tallystick.domain.audit import Audit
 from tallystick.domain.bounds import Holdings
+from tallystick.domain.channels import Channels
 from tallystick.domain.clicks import ClickedCodes
 from tallystick.domain.codes import ReferralCodes
 from tallystick.domain.erasures import Erasures
@@ -20,12 +21,14 @@ from tallystick.domain.invites import Invites
 from tallystick.domain.ledger import Ledger
 from tallystick.domain.legacy_metadata import LegacyMetadata, MetadataMirror
 from tallystick.domain.loyalty import Players
+from tallystick.domain.messages import Messages
 from tallystick.domain.pending_accruals import PendingAccruals
 from tallystick.domain.rating_slips import RatingSlips
 from tallystick.domain.referrals import AttributionAttempts, Edges, Leaderboard
 from tallystick.domain.refusals import Cause
 from tallystick.domain.rewards import Rewards
 from tallystick.domain.sessions import Sessions
+from tallystick.domain.topics import Topics
 from tallystick.domain.user_summaries import UserSummaries
 from tallystick.domain.users import Users
 
@@ -55,6 +58,9 @@ class Stores:
     holdings: Holdings
     rewards: Rewards
     invites: Invites
+    topics: Topics
+    channels: Channels
+    messages: Messages
     directory: IdentityDirectory
     sessions: Sessions
     flags: FlagBook

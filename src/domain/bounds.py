@@ -9,7 +9,7 @@ import msgspec
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.users import UserId
 
-CountedName = Literal["rewards", "aliases", "invites", "slips"]
+CountedName = Literal["rewards", "aliases", "invites", "slips", "channels", "memberships"]
 """Resources that are counted in their table, up to the bound."""
 BoundName = Literal[CountedName, "replies", "reply_bytes"]
 
@@ -52,6 +52,10 @@ BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
             "rating slips of a player that are open, or whose points wait",
             "complete or recover one of them first",
         ),
+        "channels": Bound(1000, 100_000, "channels that a user made", "use one of them"),
+        "memberships": Bound(
+            1000, 100_000, "channels that a user is a member of", "remove the user from one of them first"
+        ),
         "replies": Bound(
             2_000_000,
             1_000_000_000_000,
@@ -86,6 +90,8 @@ class UserBounds(msgspec.Struct, frozen=True):
     aliases: int = BOUNDS["aliases"].default
     invites: int = BOUNDS["invites"].default
     slips: int = BOUNDS["slips"].default
+    channels: int = BOUNDS["channels"].default
+    memberships: int = BOUNDS["memberships"].default
     replies: int = BOUNDS["replies"].default
     reply_bytes: int = BOUNDS["reply_bytes"].default
 

@@ -37,6 +37,8 @@ _MADE = "other users hold the invite: it stays valid until it is revoked"
 _EDGE = "an edge is kept for ever: it also belongs to the other user"
 _BROUGHT = "the backfill that wrote the row: a rollback needs it"
 _PLANNED = "the plan of a backfill: verify and rollback need it, and a rollback removes it"
+_LOG = "other members saw the event, and numbers have no gaps; it holds no text of a message"
+_ROOM = "the channel belongs to its other members too"
 _CODE = "a code belongs to one user for ever: it is never given to another user"
 
 DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
@@ -110,6 +112,20 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept(_MADE, "expires_at", "revoked_at", "created_at"),
         },
         "invite_uses": _kept(_SEAT, "invite_id", "user_id", "attempt_id", "used_at"),
+        "topic_events": _kept(
+            _LOG, *("topic_id", "seq", "event_id", "kind", "ref", "actor_id", "payload", "created_at")
+        ),
+        "channels": _kept(_ROOM, "channel_id", "owner_id", "name", "created_at"),
+        "channel_members": _kept(
+            "the user is removed from the channel; the row says that they were a member",
+            *("channel_id", "user_id", "role", "joined_seq", "left_seq", "read_seq"),
+        ),
+        "messages": {
+            **_deleted("body"),
+            **_kept("a tombstone: numbers have no gaps", "channel_id", "seq", "message_id", "sender_id"),
+            **_kept("a random id: the same message sent again is found by it", "client_message_id"),
+            **_kept("the times of the message and of its deletion", "created_at", "deleted_at"),
+        },
         "legacy_users": {
             **_deleted("email", "email_key", "username", "username_key", "display_name", "phone"),
             **_kept(_PLANNED, "run", "position", "user_id", "created_at", "phone_verified"),
@@ -138,6 +154,7 @@ TABLES_WITHOUT_USERS: Mapping[str, str] = MappingProxyType(
         "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",
         "backfill_chunks": "progress of backfills",
         "backfill_malformed": "numbers of lines that could not be read, with the reason and without the content",
+        "topics": "the number of the last event of each channel",
         "fingerprint_keys": "the key that hashes requests with an idempotency key",
         "schedules": "times of the last runs of scheduled work",
         "webhook_deliveries": "ids and times of deliveries, for eight days, without their users",

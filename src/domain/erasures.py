@@ -31,7 +31,7 @@ class Erasures(Protocol):
         """Return the marked users after `after`, by id, without a lock."""
 
     async def left_behind(self, user_ids: Collection[UserId], *, newest: RewardId) -> set[UserId]:
-        """Return those of these users who have a stored reply, or an active reward with an id above `newest`."""
+        """Return those of these users who are in a channel, have a stored reply, or an active reward above `newest`."""
 
     async def backlog(self) -> ErasureBacklog:
         """Return how much is left to do."""

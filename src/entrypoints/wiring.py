@@ -2,6 +2,7 @@
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container
 
+from tallystick.application.channels import ChangeMembers, MakeChannels, ReadMessages
 from tallystick.application.codes import MintCodes, RemintCodes
 from tallystick.application.credits import GrantCredits
 from tallystick.application.deletion import DeleteUsers
@@ -13,6 +14,7 @@ from tallystick.application.identity_events import ReceiveIdentityEvents
 from tallystick.application.invites import MakeInvites, RedeemInvites
 from tallystick.application.legacy_metadata import AdoptCodes, AdoptLegacyUsers, MirrorMetadata
 from tallystick.application.loyalty import AccruePoints, AwardPoints
+from tallystick.application.messages import DeleteMessages, SendMessages
 from tallystick.application.pending_accruals import RecoverAccruals, SweepAccruals
 from tallystick.application.points import Accrued, Points
 from tallystick.application.rating_slips import (
@@ -42,8 +44,10 @@ from tallystick.domain.loyalty import Accrual
 from tallystick.domain.rewards import RewardId
 from tallystick.entrypoints.group_commits import BatchUseCase, provider_of
 from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.http.routes.channels import wire_channel, wire_member
 from tallystick.entrypoints.http.routes.invites import wire_invite
 from tallystick.entrypoints.http.routes.loyalty import wire_credited
+from tallystick.entrypoints.http.routes.messages import wire_message
 from tallystick.entrypoints.http.routes.rating_slips import wire_completed, wire_slip
 from tallystick.entrypoints.http.routes.referrals import wire_reminted
 from tallystick.entrypoints.http.routes.rewards import wire_batch_result
@@ -141,6 +145,17 @@ def batch_use_cases(addresses: Addresses) -> tuple[BatchUseCase, ...]:
         BatchUseCase(
             RecoverAccruals, "recover_accruals", key=lambda keyed: keyed.command.event.user_id, reply=_receipt
         ),
+        # channels
+        BatchUseCase(
+            MakeChannels,
+            "make_channels",
+            key=lambda keyed: keyed.command.channel.owner_id,
+            reply=wire_channel,
+        ),
+        BatchUseCase(ChangeMembers, "change_members", key=lambda keyed: keyed.command.channel_id, reply=wire_member),
+        BatchUseCase(SendMessages, "send_messages", key=lambda keyed: keyed.command.channel_id, reply=wire_message),
+        BatchUseCase(DeleteMessages, "delete_messages", key=lambda command: command.channel_id),
+        BatchUseCase(ReadMessages, "read_messages", key=lambda command: command.key.channel_id),
         # flags
         BatchUseCase(SwitchFlags, "switch_flags", key=lambda keyed: keyed.command.flag),
     )

@@ -4,6 +4,7 @@ from tests.unit.behaviours.test_accruals import TestAccruePoints
 from tests.unit.behaviours.test_audit import TestAudit
 from tests.unit.behaviours.test_awards import TestAwardPoints
 from tests.unit.behaviours.test_bounds import TestReplyBounds, TestUserBounds
+from tests.unit.behaviours.test_channels import TestMakeChannels, TestMembers
 from tests.unit.behaviours.test_clicks import TestClickedCodes
 from tests.unit.behaviours.test_codes import TestMintCodes, TestRemintCodes, TestResolveCodes
 from tests.unit.behaviours.test_credits import TestEntries, TestGrantCredits
@@ -15,6 +16,7 @@ from tests.unit.behaviours.test_flag_flips import TestFlippedFlags
 from tests.unit.behaviours.test_flags import TestFollowedFlags, TestSwitchFlags
 from tests.unit.behaviours.test_http_audit import TestAuditRoutes
 from tests.unit.behaviours.test_http_bad_values import TestLargestAmounts
+from tests.unit.behaviours.test_http_channels import TestChannelRoutes, TestMessageRoutes
 from tests.unit.behaviours.test_http_claims import (
     TestClaims,
     TestEmptiedProfiles,
@@ -54,6 +56,12 @@ from tests.unit.behaviours.test_legacy_metadata import (
     TestLegacyFallback,
     TestLegacyField,
     TestMirrorMetadata,
+)
+from tests.unit.behaviours.test_messages import (
+    TestDeletedMembers,
+    TestDeleteMessages,
+    TestReadMessages,
+    TestSendMessages,
 )
 from tests.unit.behaviours.test_pending_accruals import TestPendingSlips, TestRecoverAccruals, TestSweepAccruals
 from tests.unit.behaviours.test_purchases import TestPurchaseRewards, TestRepeatedPurchases

@@ -68,6 +68,21 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("PATCH", "/api/rewards/{reward_id}"): Cost("2 rows", "1 row", "16 KiB"),
         ("POST", "/api/rewards/{reward_id}/purchase"): Cost("5 rows", "1 purchase, 1 entry, 1 account", "1 KiB"),
         ("POST", "/api/rewards/purchases"): Cost("5 rows for each of 1,000 orders", "3 rows for each order", _BATCH),
+        ("POST", "/api/channels"): Cost(
+            "the channels of the caller, up to the bound", "1 channel, 1 member, 1 event", "1 KiB"
+        ),
+        ("GET", "/api/channels"): Cost("201 channels, up to 1,000 messages of each", "nothing", _PAGE),
+        ("GET", "/api/channels/{channel_id}/members"): Cost("202 rows", "nothing", _PAGE),
+        ("PUT", "/api/channels/{channel_id}/members/{user_id}"): Cost(
+            "the channels of the user, up to the bound, and the owners of the channel", "1 member, 1 event", "1 KiB"
+        ),
+        ("DELETE", "/api/channels/{channel_id}/members/{user_id}"): Cost(
+            "2 members and the owners of the channel", "1 member, 1 event", "1 KiB"
+        ),
+        ("PUT", "/api/channels/{channel_id}/read"): Cost("2 rows", "1 member", "1 KiB"),
+        ("GET", "/api/messages/list"): Cost("203 rows", "nothing", "3 MiB, by the longest texts"),
+        ("POST", "/api/messages/send"): Cost("4 rows", "1 message, 1 event, 1 member", "16 KiB"),
+        ("DELETE", "/api/messages/{message_id}"): Cost("3 rows", "1 message, 1 event", "1 KiB"),
         ("GET", "/api/loyalty/{player_id}"): Cost("2 rows", "nothing", "4 KiB"),
         ("GET", "/api/loyalty/{player_id}/entries"): Cost(
             "201 rows; with `correlation_id`, the points entries of the player", "nothing", _PAGE

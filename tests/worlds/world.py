@@ -48,11 +48,17 @@ class World(LegacyWorld):
         self.attribute_referrals = AttributeReferrals(
             transactions, self.adopt_codes, self.points, self.clock, self.metrics, self.once
         )
-        self.delete_users = DeleteUsers(transactions)
-        self.erase_traces = EraseTraces(transactions)
+        self.erase_traces = EraseTraces(transactions, self.randomness)
+        self.delete_users = DeleteUsers(transactions, self.erase_traces)
         self.finish_erasures = FinishErasures(transactions, self.clock, self.erase_traces)
         self.receive_identity_events = ReceiveIdentityEvents(
-            transactions, self.points, self.clock, self.metrics, self.adopt_legacy_users, self.mirroring
+            transactions,
+            self.points,
+            self.clock,
+            self.metrics,
+            self.adopt_legacy_users,
+            self.mirroring,
+            self.erase_traces,
         )
         self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
         self.check_callers = CheckCallers(transactions)

@@ -1,11 +1,13 @@
 """The tables, and the view of them that one transaction has."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import NamedTuple
 
 from tallystick.adapters.memory.drafts import Draft
 from tallystick.application.idempotency import ReplyTotals, RequestKey, StoredReply
+from tallystick.domain.channels import Channel, ChannelId, Member, MemberKey
 from tallystick.domain.codes import Code, CodeEntry
 from tallystick.domain.flags import Flag, Switch
 from tallystick.domain.identity import Credentials, Verification
@@ -13,11 +15,13 @@ from tallystick.domain.identity_events import IdentityEvent
 from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
 from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey, Unit
 from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.messages import Message, MessageId, SendKey
 from tallystick.domain.pending_accruals import PendingAccrual
 from tallystick.domain.rating_slips import Slip, SlipId
 from tallystick.domain.referrals import AttributionAttempt, Edge
 from tallystick.domain.rewards import Collected, CollectionKey, Reward, RewardId
 from tallystick.domain.sessions import Session, SessionKey
+from tallystick.domain.topics import Topic, TopicEvent, TopicEventKind, TopicId
 from tallystick.domain.users import User, UserId
 
 
@@ -57,6 +61,14 @@ class Tables:
     invites: dict[Code, Invite] = field(default_factory=dict)
     invite_codes: dict[InviteId, Code] = field(default_factory=dict)
     invite_uses: dict[SeatKey, InviteUse] = field(default_factory=dict)
+    topics: dict[TopicId, Topic] = field(default_factory=dict)
+    topic_events: dict[tuple[TopicId, int], TopicEvent] = field(default_factory=dict)
+    events_once: dict[tuple[TopicId, TopicEventKind, str], int] = field(default_factory=dict)
+    channels: dict[ChannelId, Channel] = field(default_factory=dict)
+    members: dict[MemberKey, Member] = field(default_factory=dict)
+    messages: dict[tuple[ChannelId, int], Message] = field(default_factory=dict)
+    message_numbers: dict[MessageId, tuple[ChannelId, int]] = field(default_factory=dict)
+    sent: dict[SendKey, tuple[ChannelId, int]] = field(default_factory=dict)
     credentials: dict[UserId, Credentials] = field(default_factory=dict)
     sessions: dict[SessionKey, Session] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
@@ -76,7 +88,8 @@ class Tables:
 class View:
     """The tables as one transaction sees and changes them."""
 
-    def __init__(self, tables: Tables, *, writable: bool) -> None:
+    def __init__(self, tables: Tables, now: Callable[[], datetime], *, writable: bool) -> None:
+        self.now = now
         self.users = Draft(tables.users)
         self.emails = Draft(tables.emails)
         self.usernames = Draft(tables.usernames)
@@ -98,6 +111,14 @@ class View:
         self.invites = Draft(tables.invites)
         self.invite_codes = Draft(tables.invite_codes)
         self.invite_uses = Draft(tables.invite_uses)
+        self.topics = Draft(tables.topics)
+        self.topic_events = Draft(tables.topic_events)
+        self.events_once = Draft(tables.events_once)
+        self.channels = Draft(tables.channels)
+        self.members = Draft(tables.members)
+        self.messages = Draft(tables.messages)
+        self.message_numbers = Draft(tables.message_numbers)
+        self.sent = Draft(tables.sent)
         self.credentials = Draft(tables.credentials)
         self.sessions = Draft(tables.sessions)
         self.replies = Draft(tables.replies)
@@ -114,6 +135,7 @@ class View:
         self.locked: set[UserId] = set()
         self.locked_accounts: set[AccountKey] = set()
         self.locked_slips: set[SlipId] = set()
+        self.locked_topics: set[TopicId] = set()
         self._writable = writable
 
     def require_writable(self) -> None:

@@ -1,12 +1,14 @@
 """Transactions in memory: one at a time, on drafts that an exception discards."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from datetime import datetime
 
 from tallystick.adapters.memory.stores.attribution_attempts import MemoryAttributionAttempts
 from tallystick.adapters.memory.stores.audit import MemoryAudit
+from tallystick.adapters.memory.stores.channels import MemoryChannels
 from tallystick.adapters.memory.stores.clicks import MemoryClickedCodes
 from tallystick.adapters.memory.stores.codes import MemoryReferralCodes
 from tallystick.adapters.memory.stores.directory import MemoryIdentityDirectory
@@ -22,6 +24,7 @@ from tallystick.adapters.memory.stores.invites import MemoryInvites
 from tallystick.adapters.memory.stores.ledger import MemoryLedger
 from tallystick.adapters.memory.stores.legacy_metadata import MemoryLegacyMetadata
 from tallystick.adapters.memory.stores.loyalty import MemoryPlayers
+from tallystick.adapters.memory.stores.messages import MemoryMessages
 from tallystick.adapters.memory.stores.metadata_mirror import MemoryMetadataMirror
 from tallystick.adapters.memory.stores.pending_accruals import MemoryPendingAccruals
 from tallystick.adapters.memory.stores.rating_slips import MemoryRatingSlips
@@ -29,9 +32,11 @@ from tallystick.adapters.memory.stores.referrals import MemoryEdges, MemoryLeade
 from tallystick.adapters.memory.stores.rewards import MemoryRewards
 from tallystick.adapters.memory.stores.schedules import MemorySchedules
 from tallystick.adapters.memory.stores.sessions import MemorySessions
+from tallystick.adapters.memory.stores.topics import MemoryTopics
 from tallystick.adapters.memory.stores.user_summaries import MemoryUserSummaries
 from tallystick.adapters.memory.stores.users import MemoryUsers
 from tallystick.adapters.memory.tables import Tables, View
+from tallystick.adapters.system import SystemClock
 from tallystick.application.transactions import Stores, Transactions
 
 _INSIDE: ContextVar[bool] = ContextVar("inside a transaction in memory", default=False)
@@ -40,8 +45,10 @@ _INSIDE: ContextVar[bool] = ContextVar("inside a transaction in memory", default
 class MemoryTransactions(Transactions):
     """Opens transactions and reads on tables in memory."""
 
-    def __init__(self, tables: Tables | None = None) -> None:
+    def __init__(self, tables: Tables | None = None, *, now: Callable[[], datetime] | None = None) -> None:
+        """`now` is the clock of the store, as PostgreSQL has one; by default, that of the machine."""
         self._tables = tables or Tables()
+        self._now = now or SystemClock().now
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
@@ -51,7 +58,7 @@ class MemoryTransactions(Transactions):
         async with self._turn:
             inside = _INSIDE.set(True)
             try:
-                view = View(self._tables, writable=True)
+                view = View(self._tables, self._now, writable=True)
                 yield _stores(view)
                 view.commit()
             finally:
@@ -59,7 +66,7 @@ class MemoryTransactions(Transactions):
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Stores]:
-        yield _stores(View(self._tables, writable=False))
+        yield _stores(View(self._tables, self._now, writable=False))
 
 
 def _stores(view: View) -> Stores:
@@ -85,6 +92,9 @@ def _stores(view: View) -> Stores:
         holdings=MemoryHoldings(view),
         rewards=MemoryRewards(view),
         invites=MemoryInvites(view),
+        topics=MemoryTopics(view),
+        channels=MemoryChannels(view),
+        messages=MemoryMessages(view),
         sessions=MemorySessions(view),
         directory=MemoryIdentityDirectory(view),
         flags=MemoryFlagBook(view),

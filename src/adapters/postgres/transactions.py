@@ -11,6 +11,7 @@ from tallystick.adapters.postgres.database import Connection, Database, is_lost,
 from tallystick.adapters.postgres.errors import translated
 from tallystick.adapters.postgres.stores.attribution_attempts import PostgresAttributionAttempts
 from tallystick.adapters.postgres.stores.audit import PostgresAudit
+from tallystick.adapters.postgres.stores.channels import PostgresChannels
 from tallystick.adapters.postgres.stores.clicks import PostgresClickedCodes
 from tallystick.adapters.postgres.stores.codes import PostgresReferralCodes
 from tallystick.adapters.postgres.stores.directory import PostgresIdentityDirectory
@@ -26,6 +27,7 @@ from tallystick.adapters.postgres.stores.invites import PostgresInvites
 from tallystick.adapters.postgres.stores.ledger import PostgresLedger
 from tallystick.adapters.postgres.stores.legacy_metadata import PostgresLegacyMetadata
 from tallystick.adapters.postgres.stores.loyalty import PostgresPlayers
+from tallystick.adapters.postgres.stores.messages import PostgresMessages
 from tallystick.adapters.postgres.stores.metadata_mirror import PostgresMetadataMirror
 from tallystick.adapters.postgres.stores.pending_accruals import PostgresPendingAccruals
 from tallystick.adapters.postgres.stores.rating_slips import PostgresRatingSlips
@@ -33,6 +35,7 @@ from tallystick.adapters.postgres.stores.referrals import PostgresEdges, Postgre
 from tallystick.adapters.postgres.stores.rewards import PostgresRewards
 from tallystick.adapters.postgres.stores.schedules import PostgresSchedules
 from tallystick.adapters.postgres.stores.sessions import PostgresSessions
+from tallystick.adapters.postgres.stores.topics import PostgresTopics
 from tallystick.adapters.postgres.stores.user_summaries import PostgresUserSummaries
 from tallystick.adapters.postgres.stores.users import PostgresUsers
 from tallystick.application.transactions import CommitUncertain, Stores, TransactionAborted, Transactions
@@ -104,6 +107,9 @@ def stores_on(connection: Connection) -> Stores:
         holdings=PostgresHoldings(connection),
         rewards=PostgresRewards(connection),
         invites=PostgresInvites(connection),
+        topics=PostgresTopics(connection),
+        channels=PostgresChannels(connection),
+        messages=PostgresMessages(connection),
         sessions=PostgresSessions(connection),
         directory=PostgresIdentityDirectory(connection),
         flags=PostgresFlagBook(connection),

@@ -14,7 +14,7 @@ from tallystick.adapters.postgres.database import Database
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Migrator
 from tallystick.adapters.rate_limits.limiter import storage_fault
 from tallystick.adapters.system import SystemClock
-from tallystick.application.readiness import Fault, Topic
+from tallystick.application.readiness import CheckName, Fault
 from tallystick.entrypoints.cli.embedded import running_database
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.notes import notes
@@ -26,7 +26,7 @@ from tallystick.entrypoints.settings import Settings, load, require_secrets, var
 class Row(msgspec.Struct, frozen=True):
     """The result of a check: right, wrong, or a note for the operator."""
 
-    check: Topic
+    check: CheckName
     state: Literal["ok", "no", "note"]
     reasons: list[str]
 
@@ -123,7 +123,7 @@ async def _faults(settings: Settings) -> list[Fault]:
 
 def _rows(faults: Sequence[Fault], hints: Sequence[Fault]) -> Iterator[Row]:
     is_reached = not any(fault.topic == "connection" for fault in faults)
-    for topic in get_args(Topic):
+    for topic in get_args(CheckName):
         reasons = [fault.explained for fault in faults if fault.topic == topic]
         worth_knowing = [hint.reason for hint in hints if hint.topic == topic]
         if reasons:

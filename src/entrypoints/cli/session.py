@@ -126,8 +126,9 @@ class ServiceUseCases:
 
     async def delete(self, user_id: UserId) -> Deleted:
         """Delete a user and erase all their rows, as the server does: again where the connection was lost."""
+        erase_traces = EraseTraces(self._transactions, self._randomness)
         delete_users = GroupCommit(
-            DeleteUsers(self._transactions),
+            DeleteUsers(self._transactions, erase_traces),
             key=lambda deletion: deletion.user_id,
             clock=self._clock,
             randomness=self._randomness,
@@ -135,7 +136,6 @@ class ServiceUseCases:
             name="delete_users",
         )
         deleted = await delete_users(Deletion(user_id, self._clock.now()))
-        erase_traces = EraseTraces(self._transactions)
         await run_with_retries(lambda: erase_traces(user_id, self._clock.now()), self._randomness)
         return deleted
 

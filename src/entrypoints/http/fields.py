@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from tallystick.domain.channels import MAX_CHANNEL_NAME_LENGTH
 from tallystick.domain.codes import normal_form
 from tallystick.domain.ledger import MAX_AMOUNT, OWN_EVENTS
 from tallystick.domain.rewards import MAX_REWARD_DESCRIPTION_LENGTH, MAX_REWARD_NAME_LENGTH
@@ -27,6 +28,9 @@ MAX_REASON_LENGTH = 500
 MAX_EVENT_KEY_LENGTH = 200
 MAX_EVENT_TYPE_LENGTH = 64
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+
+
+_MARK = re.compile(r"[!-~]{1,128}\Z")
 
 
 class Rule(NamedTuple):
@@ -134,7 +138,38 @@ Time = Annotated[
         ),
     ),
 ]
+TimeText = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=64,
+        extra=rule(
+            lambda text: time_of(text) is not None,
+            f"a time with its zone, such as 2030-01-31T12:00:00Z, {BOUNDS},",
+        ),
+    ),
+]
+"""A time as a parameter of a query holds it."""
+ChannelIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+ChannelName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_CHANNEL_NAME_LENGTH, extra=_plain(MAX_CHANNEL_NAME_LENGTH))
+]
+ClientMessageId = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=128,
+        extra=rule(lambda text: _MARK.match(text) is not None, "an id of 1 to 128 visible ASCII characters"),
+    ),
+]
 RewardName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=MAX_REWARD_NAME_LENGTH, extra=_plain(MAX_REWARD_NAME_LENGTH))
 ]
 RewardDescription = Annotated[str, msgspec.Meta(max_length=MAX_REWARD_DESCRIPTION_LENGTH)]
+
+
+def time_of(text: str) -> datetime | None:
+    """Return the time that a text gives, in UTC; None where it is none, has no zone, or is out of bounds."""
+    try:
+        return in_utc(msgspec.convert(text, datetime, strict=False))
+    except msgspec.ValidationError:
+        return None

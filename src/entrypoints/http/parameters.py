@@ -17,7 +17,7 @@ from tallystick.domain.exports import ExportKind
 from tallystick.domain.rating_slips import SlipState
 from tallystick.entrypoints.http.authentication import PUBLIC
 from tallystick.entrypoints.http.faults import is_right
-from tallystick.entrypoints.http.fields import EventType, UserIdText, rule
+from tallystick.entrypoints.http.fields import EventType, TimeText, UserIdText, rule
 from tallystick.entrypoints.http.refusals import Fault
 from tallystick.entrypoints.http.words import needs
 from tallystick.entrypoints.renderings import Format
@@ -41,6 +41,8 @@ def _text(pattern: str, words: str) -> Any:
 _Id = _text(r"[A-Za-z0-9_-]{1,64}", "an id of 1 to 64 letters (A to Z), digits, hyphens and underscores")
 
 PARAMETERS: Mapping[str, Any] = {
+    "after": int,
+    "channel_id": _Id,
     "correlation_id": _text(
         r"[A-Za-z0-9_-]{1,64}", "a correlation id of 1 to 64 letters (A to Z), digits, hyphens and underscores"
     ),
@@ -51,9 +53,11 @@ PARAMETERS: Mapping[str, Any] = {
     "invite_id": _Id,
     "kind": ExportKind,
     "limit": int,
+    "message_id": _Id,
     "name": _text(r"[a-z_]{1,64}", "a name of 1 to 64 small letters and underscores"),
     "player_id": UserIdText,
     "reward_id": _Id,
+    "since": TimeText,
     "slip_id": _Id,
     "staff_id": UserIdText,
     "state": SlipState,

@@ -9,6 +9,7 @@ from tallystick.application.idempotency import IdempotencyInProgress, Idempotenc
 from tallystick.application.ports import LimiterUnavailable
 from tallystick.application.sessions import SignInRefused
 from tallystick.domain.bounds import BoundReached
+from tallystick.domain.channels import ChannelNotFound, LastOwner, MemberNotFound, NotAMember, NotAnOwner
 from tallystick.domain.codes import CodesExhausted
 from tallystick.domain.flags import FlagLocked, FlagNotFound, FlagPinned
 from tallystick.domain.identity import IdentityExternal, IdentityMismatch, WeakPassword
@@ -22,6 +23,7 @@ from tallystick.domain.invites import (
 )
 from tallystick.domain.ledger import AccountFrozen, BalanceLimitExceeded, InsufficientFunds
 from tallystick.domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
+from tallystick.domain.messages import MessageLength, MessageNotFound, NotYourMessage
 from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending
 from tallystick.domain.rating_slips import (
     GameNotFound,
@@ -80,6 +82,7 @@ STATUS: Mapping[type[Failure], int] = {
     BodyTooLarge: 413,
     BoundReached: 409,
     BodyTooSlow: 408,
+    ChannelNotFound: 404,
     CodeTaken: 409,
     CodesExhausted: 503,
     CsrfRefused: 403,
@@ -104,11 +107,18 @@ STATUS: Mapping[type[Failure], int] = {
     InviteExpired: 410,
     InviteNotFound: 404,
     InviteRevoked: 410,
+    LastOwner: 409,
     LimiterUnavailable: 503,
     MalformedRequest: 400,
+    MemberNotFound: 404,
+    MessageLength: 422,
+    MessageNotFound: 404,
     MethodNotAllowed: 405,
     MetricsRefused: 403,
     MetricsTokenRefused: 401,
+    NotAMember: 403,
+    NotAnOwner: 403,
+    NotYourMessage: 403,
     NotYourReward: 403,
     OutcomeUnknown: 503,
     Overloaded: 503,

@@ -23,12 +23,14 @@ from tallystick.entrypoints.http.metrics_access import MetricsAccess
 from tallystick.entrypoints.http.metrics_listener import metrics_app
 from tallystick.entrypoints.http.request_log import LogRules
 from tallystick.entrypoints.http.routes.audit import audit_router
+from tallystick.entrypoints.http.routes.channels import channels_router
 from tallystick.entrypoints.http.routes.credits import credits_router
 from tallystick.entrypoints.http.routes.deletion import deletion_router
 from tallystick.entrypoints.http.routes.exports import exports_router
 from tallystick.entrypoints.http.routes.flags import flags_router
 from tallystick.entrypoints.http.routes.invites import invites_router
 from tallystick.entrypoints.http.routes.loyalty import loyalty_router
+from tallystick.entrypoints.http.routes.messages import messages_router
 from tallystick.entrypoints.http.routes.operations import administration_router, operations_router
 from tallystick.entrypoints.http.routes.pending_accruals import pending_accruals_router
 from tallystick.entrypoints.http.routes.rating_slips import rating_slips_router
@@ -60,6 +62,8 @@ class Http(Provider):
     rating_slips = provide(staticmethod(rating_slips_router))
     pending_accruals = provide(staticmethod(pending_accruals_router))
     sign_up = provide(staticmethod(sign_up_router))
+    channels = provide(staticmethod(channels_router))
+    messages = provide(staticmethod(messages_router))
     sessions = provide(staticmethod(sessions_router))
     webhooks = provide(staticmethod(webhooks_router))
     operations = provide(staticmethod(operations_router))

@@ -6,13 +6,13 @@ from typing import get_args
 import pytest
 
 from tallystick.application.invariants import PROMISES
-from tallystick.application.readiness import Topic
+from tallystick.application.readiness import CheckName
 from tests.http.services import JWT_SECRET
 from tests.integration.cli.conftest import Spoil
 from tests.integration.postgres.sessions import login_of
 from tests.processes.installations import Installation
 
-CHECKS = get_args(Topic)
+CHECKS = get_args(CheckName)
 UNGUARDED = "ALTER TABLE tallystick.users NO FORCE ROW LEVEL SECURITY"
 MISCOUNTED = "INSERT INTO tallystick.users (user_id, referrals, created_at) VALUES ('ada', 3, now())"
 BROKEN = "referrals_are_edges"

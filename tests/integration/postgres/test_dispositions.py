@@ -7,6 +7,7 @@ import pytest
 from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS
 from tallystick.domain.users import Profile, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
+from tests.worlds.rooms import Rooms
 from tests.worlds.world import World
 
 USER = UserId("leaver")
@@ -20,6 +21,7 @@ WHOSE = {
     "legacy_users": "user_id",
     "metadata_mirror": "user_id",
     "attribution_attempts": "user_id",
+    "messages": "sender_id",
 }
 """The column that says whose a row is, in the tables of which deletion takes something."""
 NAMED_BY = {"clicked_codes": "LEGACY11"}
@@ -34,6 +36,7 @@ TAGS = {
     "reward of leaver",
     "written by leaver",
     "key-of-leaver",
+    "text of leaver",
 }
 """Values that name the user; each is stored somewhere before the deletion."""
 GOING = [
@@ -92,6 +95,8 @@ async def fill(world: World, reader: Session) -> None:
     await world.award(USER, 5)
     await world.complete(await world.a_slip(USER))
     await world.a_waiting_slip(USER)
+    rooms = Rooms(world)
+    await rooms.send(await rooms.a_channel(owner=USER), USER, "text of leaver")
     await reader.execute(BROUGHT)
 
 
@@ -185,5 +190,6 @@ async def test_whatever_is_kept_stays(world: World, reader: Session) -> None:
 
     after = await dump(reader)
     kept = [table for table, columns in DISPOSITIONS.items() if {each.becomes for each in columns.values()} == {"keep"}]
-    # Of the codes it is kept since when they resolve to nobody.
-    assert [table for table in kept if after[table] != before[table]] == ["referral_codes"]
+    # Codes say since when they resolve to no user; channels log the removal of the user and the end of the texts.
+    changed = [table for table in kept if after[table] != before[table]]
+    assert changed == ["referral_codes", "topic_events", "channel_members"]

@@ -48,6 +48,20 @@ BREAKING: Mapping[str, str] = {
     "verified_users_exist": "INSERT INTO phone_verifications VALUES ('nobody', 'token', now())",
     "one_inviter_no_cycle": f"{USER} ('a', now(), NULL, 1), ('b', now(), NULL, 1); DROP INDEX referral_edges_no_cycle; "
     f"{EDGE} ('a', 'b', gen_random_uuid(), now()), ('b', 'a', gen_random_uuid(), now())",
+    "events_have_no_gaps": "INSERT INTO topics (topic_id, kind, head) VALUES ('gap', 'channel', 2), "
+    "('ahead', 'channel', 0); INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
+    "VALUES ('gap', 2, 'e', 'member_added', 'a', 'a', now()), ('ahead', 1, 'e', 'member_added', 'a', 'a', now())",
+    "messages_are_events": "INSERT INTO topics (topic_id, kind, head) VALUES ('room', 'channel', 2); "
+    "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
+    "VALUES ('room', 1, 'e', 'member_added', 'a', 'a', now()), ('room', 2, 'f', 'message', 'm2', 'a', now()); "
+    "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at, deleted_at) "
+    "VALUES ('room', 3, 'm3', 'a', 'm3', 'x', now(), NULL)",
+    "senders_were_members": "INSERT INTO topics (topic_id, kind, head) VALUES ('room', 'channel', 4); "
+    "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
+    "VALUES ('room', 1, 'e', 'member_added', 'a', 'a', now()), ('room', 2, 'f', 'member_removed', 'a', 'a', now()), "
+    "('room', 3, 'g', 'message', 'm3', 'a', now()), ('room', 4, 'h', 'message', 'm4', 'b', now()); "
+    "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at) "
+    "VALUES ('room', 3, 'm3', 'a', 'm3', 'x', now()), ('room', 4, 'm4', 'b', 'm4', 'x', now())",
     "seats_are_uses": f"{INVITE} ('FIRST', 'first', 'a', 2, 1, now())",
     "balances_are_entries": f"{ACCOUNT} ('a', 'credits', 7, 0), ('b', 'credits', 3, 2), ('c', 'credits', 5, 2); "
     # The sum is right, and a link of the chain is not; the last entry is not the balance.
@@ -85,6 +99,9 @@ BREAKING: Mapping[str, str] = {
 }
 """Statements of a superuser, past every constraint, that break each promise and no other."""
 COUNTED: Mapping[str, int] = {
+    "events_have_no_gaps": 2,
+    "messages_are_events": 2,
+    "senders_were_members": 2,
     "living_codes_resolve": 2,
     "one_inviter_no_cycle": 2,
     "balances_are_entries": 3,

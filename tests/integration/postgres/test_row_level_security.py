@@ -59,6 +59,12 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "schedules": frozenset({"SELECT", "INSERT", "UPDATE leased_until", "UPDATE last_done_at"}),
     "schema_migrations": frozenset({"SELECT"}),
     "sessions": frozenset({"SELECT", "INSERT", "DELETE"}),
+    "topics": frozenset({"SELECT", "INSERT", "UPDATE head", "UPDATE last_at"}),
+    "topic_events": frozenset({"SELECT", "INSERT"}),
+    "channels": frozenset({"SELECT", "INSERT"}),
+    "channel_members": frozenset({"SELECT", "INSERT"})
+    | {f"UPDATE {column}" for column in ("role", "joined_seq", "left_seq", "read_seq")},
+    "messages": frozenset({"SELECT", "INSERT", "UPDATE body", "UPDATE deleted_at"}),
     "users": frozenset({"SELECT", "INSERT"})
     | {
         f"UPDATE {column}"
@@ -105,6 +111,14 @@ ROWS: Mapping[str, str] = {
     "VALUES ('user{n}', 'reward1', 5, 5, 0, 'order{n}', now())",
     "invites": "(code, invite_id, owner_id, max_uses, created_at) VALUES ('CODE{n}', 'invite{n}', 'inviter', 5, now())",
     "invite_uses": "(invite_id, user_id, attempt_id, used_at) VALUES ('invite1', 'user{n}', 'attempt{n}', now())",
+    "topics": "(topic_id, kind) VALUES ('room{n}', 'channel'), ('spare{n}', 'channel')",
+    "topic_events": "(topic_id, seq, event_id, kind, ref, actor_id, created_at) "
+    "VALUES ('room1', {n}, 'event{n}', 'message', 'message{n}', 'user{n}', now())",
+    "channels": "(channel_id, owner_id, name, created_at) "
+    "VALUES ((ARRAY['room1', 'spare1'])[{n}], 'user{n}', 'A room', now())",
+    "channel_members": "(channel_id, user_id, role, joined_seq) VALUES ('room1', 'user{n}', 'owner', 1)",
+    "messages": "(channel_id, seq, message_id, sender_id, client_message_id, body, created_at) "
+    "VALUES ('room1', {n}, 'message{n}', 'user{n}', 'mark{n}', 'A text', now())",
     "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
     "fingerprint_keys": "(purpose, key) VALUES ('purpose{n}', decode(repeat('00', 32), 'hex'))",
     "sessions": "(user_id, session_id, created_at, expires_at) "

@@ -50,12 +50,21 @@ LEGACY_CODE = "INSERT INTO legacy_codes (run, position, code, user_id, is_canoni
 CONFLICT = "INSERT INTO code_conflicts (code, user_id, kept_by, reason, run, created_at) VALUES"
 ATTEMPT = "INSERT INTO attribution_attempts (user_id, code_digest, reason, attempted_at) VALUES"
 MIRROR = "INSERT INTO metadata_mirror (user_id, code, mirrored_at) VALUES"
+TOPIC = "INSERT INTO topics (topic_id, kind) VALUES"
+EVENT = "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) VALUES"
+CHANNEL = "INSERT INTO channels (channel_id, owner_id, name, created_at) VALUES"
+MEMBER = "INSERT INTO channel_members (channel_id, user_id, role, joined_seq, left_seq, read_seq) VALUES"
+MESSAGE = (
+    "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at, deleted_at) "
+    "VALUES"
+)
 WALLETS = (
     f"{ACCOUNT} ('ada', 'credits', 5, 0), ('bob', 'credits', 5, 0); "
     f"{REWARD} ('reward', 'cid', 'A word', 5, true, now()); "
     f"{INVITE} ('FIRST', 'first', 'cid', 5, 0, now()); "
     f"{SLIP} ('slip', 'ada', 'whist', 5, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL); "
-    f"{RUN} (1, 'plan', 'planned', 'source', '', now())"
+    f"{RUN} (1, 'plan', 'planned', 'source', '', now()); "
+    f"{TOPIC} ('room', 'channel'), ('other', 'channel'); {CHANNEL} ('room', 'ada', 'A room', now())"
 )
 
 
@@ -145,6 +154,30 @@ BREAKING: Mapping[str, str] = {
     "invites_never_oversold": "UPDATE invites SET current_uses = max_uses + 1",
     "invite_uses_pkey": f"{USE} ('first', 'ada', 'a', now()), ('first', 'ada', 'b', now())",
     "invite_uses_invite_fkey": f"{USE} ('second', 'ada', 'a', now())",
+    "topics_pkey": f"{TOPIC} ('room', 'channel')",
+    "topics_kind_known": f"{TOPIC} ('third', 'mood')",
+    "topics_head_counts": "UPDATE topics SET head = -1",
+    "topic_events_pkey": f"{EVENT} ('room', 1, 'e', 'message', 'a', 'ada', now()), "
+    "('room', 1, 'f', 'message', 'b', 'ada', now())",
+    "topic_events_kind_known": f"{EVENT} ('room', 1, 'e', 'mood', 'a', 'ada', now())",
+    "topic_events_seq_counts": f"{EVENT} ('room', 0, 'e', 'message', 'a', 'ada', now())",
+    "topic_events_once": f"{EVENT} ('room', 1, 'e', 'message', 'a', 'ada', now()), "
+    "('room', 2, 'f', 'message', 'a', 'ada', now())",
+    "channels_pkey": f"{CHANNEL} ('room', 'bob', 'Another room', now())",
+    "channels_topic_fkey": f"{CHANNEL} ('nothing', 'bob', 'Another room', now())",
+    "channel_members_pkey": f"{MEMBER} ('room', 'ada', 'owner', 1, NULL, 0), ('room', 'ada', 'member', 2, NULL, 0)",
+    "channel_members_channel_fkey": f"{MEMBER} ('nothing', 'ada', 'owner', 1, NULL, 0)",
+    "channel_members_role_known": f"{MEMBER} ('room', 'ada', 'guest', 1, NULL, 0)",
+    "channel_members_left_later": f"{MEMBER} ('room', 'ada', 'owner', 1, 1, 0)",
+    "channel_members_read_counts": f"{MEMBER} ('room', 'ada', 'owner', 1, NULL, -1)",
+    "messages_pkey": f"{MESSAGE} ('room', 1, 'a', 'ada', 'a', 'x', now(), NULL), "
+    "('room', 1, 'b', 'ada', 'b', 'x', now(), NULL)",
+    "messages_message_id_key": f"{MESSAGE} ('room', 1, 'a', 'ada', 'a', 'x', now(), NULL), "
+    "('room', 2, 'a', 'ada', 'b', 'x', now(), NULL)",
+    "messages_sent_once": f"{MESSAGE} ('room', 1, 'a', 'ada', 'a', 'x', now(), NULL), "
+    "('room', 2, 'b', 'ada', 'a', 'x', now(), NULL)",
+    "messages_body_bounded": f"{MESSAGE} ('room', 1, 'a', 'ada', 'a', repeat('x', 4001), now(), NULL)",
+    "messages_deleted_are_empty": f"{MESSAGE} ('room', 1, 'a', 'ada', 'a', 'x', now(), now())",
     "credentials_pkey": f"{CREDENTIALS} ('ada', 'hash', now()), ('ada', 'hash', now())",
     "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
     "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",

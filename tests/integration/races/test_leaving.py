@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tallystick.application.deletion import DeleteUsers, Deletion
+from tallystick.application.erasures import EraseTraces
 from tallystick.application.idempotency import Keyed
 from tallystick.application.rewards import ChangeReward, OfferReward, OfferRewards, PurchaseRewards
 from tallystick.application.transactions import Stores, Transactions
@@ -14,16 +15,12 @@ from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.refusals import Failure
 from tallystick.domain.rewards import Reward, RewardId
 from tallystick.domain.users import UserDeleted, UserId
-from tests.integration.postgres.sessions import Session, session, superuser_of
-from tests.worlds.switchboards import until_holds
+from tests.integration.postgres.sessions import Session
+from tests.integration.races.waiting import until_waiting_or_done
 from tests.worlds.world import World
 
 ADA = UserId("ada")
 Offering = Callable[[World, Reward], OfferReward | ChangeReward]
-
-WAITING = """
-SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
-"""
 
 
 def _offer(world: World, _hers: Reward) -> OfferReward:
@@ -35,12 +32,6 @@ def _change(_world: World, hers: Reward) -> ChangeReward:
 
 
 OFFERINGS = pytest.mark.parametrize("offering", [_offer, _change])
-
-
-@pytest.fixture
-async def superuser(server: tuple[str, str], owner_dsn: str) -> AsyncIterator[Session]:
-    async with session(superuser_of(server, owner_dsn)) as connection:
-        yield connection
 
 
 class Lingering:
@@ -63,15 +54,6 @@ class Lingering:
             yield stores
 
 
-async def until_waiting_or_done(superuser: Session, task: "asyncio.Task[object]") -> None:
-    """Wait until another transaction keeps the task waiting, or did not."""
-
-    async def holds() -> bool:
-        return task.done() or bool(await superuser.fetchval(WAITING))
-
-    await until_holds(holds)
-
-
 async def rewards_of(world: World, *reward_ids: RewardId) -> list[tuple[str, str | None, bool]]:
     """Return what is left of the rewards that are there."""
     async with world.transactions.begin() as stores:
@@ -85,7 +67,9 @@ async def test_who_offers_while_they_are_deleted_is_refused(
 ) -> None:
     await world.arrive(ADA)
     hers, lingering = await world.a_reward(owner=ADA), Lingering(world.transactions)
-    deleting = asyncio.create_task(DeleteUsers(lingering)([Deletion(ADA, world.clock.now())]))
+    deleting = asyncio.create_task(
+        DeleteUsers(lingering, EraseTraces(lingering, world.randomness))([Deletion(ADA, world.clock.now())])
+    )
     await lingering.is_done.wait()
 
     task = asyncio.create_task(world.offer_rewards([Keyed(offering(world, hers))]))

@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
+from tallystick.application.channels import ChangeMembers, MakeChannels, PlaceMember, RemoveMember
 from tallystick.application.codes import RemintCodes
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.invites import MakeInvites
 from tallystick.application.rating_slips import OpenSlips
 from tallystick.application.rewards import OfferReward, OfferRewards
 from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
+from tallystick.domain.channels import ChannelId
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 from tests.worlds.loyalty import GAMES
+from tests.worlds.rooms import Rooms
 from tests.worlds.wallets import encode_for_test
 from tests.worlds.world import World
 
@@ -42,8 +45,18 @@ class Holder:
                 world.mirroring,
                 given,
             ),
+            "channels": MakeChannels(world.transactions, self.once, world.randomness, given),
+            "memberships": self._place,
         }
         self.batches = batches
+        self._change_members = ChangeMembers(world.transactions, self.once, world.randomness, given)
+        self._rooms = Rooms(world)
+
+    async def _place(self, commands: Sequence[Keyed[PlaceMember | RemoveMember]]) -> Sequence[object]:
+        """Add users to channels, which others make first."""
+        for keyed in commands:
+            await self._rooms.make(self._rooms.new_channel(channel_id=keyed.command.channel_id))
+        return await self._change_members(commands)
 
     def command(self, name: CountedName, user: str) -> Any:
         """Return a command that stores one more."""
@@ -52,6 +65,10 @@ class Holder:
             "invites": lambda: self._world.new_invite(owner=user),
             "slips": lambda: self._world.new_slip(user),
             "aliases": lambda: self._world.remint_command(user).command,
+            "channels": lambda: self._rooms.new_channel(user),
+            "memberships": lambda: PlaceMember(
+                ChannelId(self._world.new_id()), UserId("owner"), UserId(user), "member"
+            ),
         }
         return commands[name]()
 

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import tallystick.application.erasures
-from tallystick.application.erasures import EraseTraces
 from tallystick.application.idempotency import Keyed, StoredReply
 from tallystick.application.transactions import StoreUnavailable
 from tallystick.domain.dispositions import WITHDRAWN
@@ -129,7 +128,7 @@ class TestEraseTraces:
         await world.delete("ada")
         before = await left(world, codes)
 
-        made = await EraseTraces(world.transactions)(ADA, world.clock.now(), max_steps=1)
+        made = await world.erase_traces(ADA, world.clock.now(), max_steps=1)
 
         after = await left(world, codes)
         assert made == 1

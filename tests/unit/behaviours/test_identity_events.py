@@ -250,7 +250,7 @@ class TestReceiveIdentityEvents:
     async def test_an_effect_that_fails_leaves_no_mark_of_the_delivery(self, world: World) -> None:
         failing = FailingAdoption(world.flags, world.metrics)
         broken = ReceiveIdentityEvents(
-            world.transactions, world.points, world.clock, world.metrics, failing, world.mirroring
+            world.transactions, world.points, world.clock, world.metrics, failing, world.mirroring, world.erase_traces
         )
         with pytest.raises(Failure):
             await broken([world.delivery("created", "ada", delivery="msg_a")])

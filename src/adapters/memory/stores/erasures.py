@@ -38,6 +38,7 @@ class MemoryErasures(Erasures):
     async def left_behind(self, user_ids: Collection[UserId], *, newest: RewardId) -> set[UserId]:
         held = {key.caller for key, _ in self._view.replies.values()}
         held |= {r.owner_id for r in self._view.rewards.values() if r.active and r.reward_id > newest}
+        held |= {member.user_id for member in self._view.members.values() if member.is_present}
         return held & set(user_ids)
 
     async def backlog(self) -> ErasureBacklog:

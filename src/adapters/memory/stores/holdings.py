@@ -24,6 +24,8 @@ class MemoryHoldings(Holdings):
             "aliases": lambda: (entry.user_id for entry in view.codes.values() if not entry.is_canonical),
             "invites": lambda: (invite.owner_id for invite in view.invites.values()),
             "slips": lambda: (slip.player_id for slip in view.slips.values() if slip.state != "closed"),
+            "channels": lambda: (channel.owner_id for channel in view.channels.values()),
+            "memberships": lambda: (member.user_id for member in view.members.values() if member.is_present),
         }
         held = Counter(holders[name]())
         return {user_id: min(held[user_id], up_to) for user_id in user_ids}

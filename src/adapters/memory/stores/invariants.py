@@ -7,6 +7,7 @@ from tallystick.adapters.memory.tables import View
 from tallystick.application.invariants import PROMISES, Invariant, Invariants
 from tallystick.domain.ledger import Account, AccountKey, Entry
 from tallystick.domain.rating_slips import Slip
+from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 
 
@@ -29,6 +30,9 @@ class MemoryInvariants(Invariants):
             "slips_accrue_once": self._wrong_slips,
             "waiting_is_not_credited": self._credited_and_pending,
             "collected_once_and_paid": self._unpaid,
+            "events_have_no_gaps": self._topics_with_gaps,
+            "messages_are_events": self._unpaired_messages,
+            "senders_were_members": self._strangers_messages,
             "referrals_are_edges": self._miscounted,
         }
         return [Invariant(name, promise, counts[name]()) for name, promise in PROMISES.items()]
@@ -60,6 +64,34 @@ class MemoryInvariants(Invariants):
     def _miscounted(self) -> int:
         edges = Counter(edge.inviter_id for edge in self._view.edges.values())
         return sum(user.referrals != edges[user.user_id] for user in self._view.users.values())
+
+    def _topics_with_gaps(self) -> int:
+        numbers: dict[TopicId, set[int]] = {}
+        for event in self._view.topic_events.values():
+            numbers.setdefault(event.topic_id, set()).add(event.seq)
+        return sum(
+            numbers.get(topic.topic_id, set()) != set(range(1, topic.head + 1)) for topic in self._view.topics.values()
+        )
+
+    def _unpaired_messages(self) -> int:
+        events = {(e.kind, e.topic_id, e.ref): e for e in self._view.topic_events.values()}
+        sent = {(key[1], e.seq, key[2], e.actor_id) for key, e in events.items() if key[0] == "message"}
+        deleted = {key[1:] for key in events if key[0] == "message_deleted"}
+        messages = list(self._view.messages.values())
+        stored = {(m.channel_id, m.seq, m.message_id, m.sender_id) for m in messages}
+        gone = {(m.channel_id, m.message_id) for m in messages if m.deleted_at is not None}
+        return len(sent ^ stored) + len(deleted ^ gone)
+
+    def _strangers_messages(self) -> int:
+        changes: dict[tuple[str, str], list[tuple[int, bool]]] = {}
+        for event in self._view.topic_events.values():
+            if event.kind in {"member_added", "member_removed"}:
+                change = (event.seq, event.kind == "member_added")
+                changes.setdefault((event.topic_id, event.ref), []).append(change)
+        return sum(
+            not max((c for c in changes.get((m.channel_id, m.sender_id), []) if c[0] < m.seq), default=(0, False))[1]
+            for m in self._view.messages.values()
+        )
 
     def _wrong_seats(self) -> int:
         uses = Counter(use.invite_id for use in self._view.invite_uses.values())

@@ -22,7 +22,7 @@ ORDER BY user_id
 LIMIT $2::bigint;
 
 -- left_behind(user_ids, reward_id) -> UserId
--- Two index ranges for each user, both empty for nearly all users. Rewards up to this id were withdrawn already.
+-- Three index ranges for each user, all empty for nearly all users. Rewards up to this id were withdrawn already.
 SELECT requested.user_id
 FROM unnest($1::text[]) AS requested (user_id)
 WHERE
@@ -30,6 +30,11 @@ WHERE
     OR EXISTS (
         SELECT FROM tallystick.rewards AS r
         WHERE r.owner_id = requested.user_id AND r.reward_id > $2::text AND r.active
+        OFFSET 0
+    )
+    OR EXISTS (
+        SELECT FROM tallystick.channel_members AS m
+        WHERE m.user_id = requested.user_id AND m.left_seq IS NULL
         OFFSET 0
     );
 

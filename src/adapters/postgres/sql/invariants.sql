@@ -126,3 +126,44 @@ LEFT JOIN tallystick.rewards AS r ON r.reward_id = c.reward_id
 WHERE
     c.user_id IS NULL OR e.user_id IS NULL OR r.owner_id = c.user_id
     OR e.amount <> -c.cost OR e.balance_after <> c.balance_after;
+
+-- events_have_no_gaps() -> int
+-- Numbers are unique by key: where there are as many as the last one says, none is missing.
+SELECT count(*)
+FROM tallystick.topics AS t
+LEFT JOIN (
+    SELECT topic_id, count(*) AS events, max(seq) AS last_seq
+    FROM tallystick.topic_events
+    GROUP BY topic_id
+) AS e ON e.topic_id = t.topic_id
+WHERE t.head <> coalesce(e.events, 0) OR t.head <> coalesce(e.last_seq, 0);
+
+-- messages_are_events() -> int
+SELECT count(*)
+FROM (
+    SELECT m.message_id
+    FROM tallystick.messages AS m
+    FULL JOIN (SELECT * FROM tallystick.topic_events WHERE kind = 'message') AS e
+        ON e.topic_id = m.channel_id AND e.seq = m.seq AND e.ref = m.message_id AND e.actor_id = m.sender_id
+    WHERE m.message_id IS NULL OR e.ref IS NULL
+    UNION ALL
+    SELECT m.message_id
+    FROM (SELECT * FROM tallystick.messages WHERE deleted_at IS NOT NULL) AS m
+    FULL JOIN (SELECT * FROM tallystick.topic_events WHERE kind = 'message_deleted') AS e
+        ON e.topic_id = m.channel_id AND e.ref = m.message_id
+    WHERE m.message_id IS NULL OR e.ref IS NULL
+) AS alone;
+
+-- senders_were_members() -> int
+-- The last event before the message that added or removed its sender added them.
+SELECT count(*)
+FROM tallystick.messages AS m
+WHERE 'member_added' IS DISTINCT FROM (
+    SELECT e.kind
+    FROM tallystick.topic_events AS e
+    WHERE
+        e.topic_id = m.channel_id AND e.ref = m.sender_id AND e.kind IN ('member_added', 'member_removed')
+        AND e.seq < m.seq
+    ORDER BY e.seq DESC
+    LIMIT 1
+);

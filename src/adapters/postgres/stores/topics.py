@@ -1,0 +1,46 @@
+"""Topics on PostgreSQL."""
+
+from collections.abc import Collection, Sequence
+
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.domain.topics import Topic, TopicEvent, TopicId, TopicKind, Topics
+
+_SQL = Statements.load("topics")
+
+
+class PostgresTopics(Topics):
+    """Rows of `topics` and `topic_events`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, topic_id: TopicId, kind: TopicKind) -> None:
+        await self._connection.execute(_SQL.add, topic_id, kind)
+
+    async def lock(self, topic_ids: Collection[TopicId]) -> dict[TopicId, Topic]:
+        rows = await self._connection.fetch(_SQL.lock, list(topic_ids))
+        return {row["topic_id"]: Topic(*row) for row in rows}
+
+    async def append(self, events: Sequence[TopicEvent]) -> None:
+        rows = [
+            (
+                each.topic_id,
+                each.seq,
+                each.event_id,
+                each.kind,
+                each.ref,
+                each.actor_id,
+                each.payload,
+                each.created_at,
+            )
+            for each in events
+        ]
+        await self._connection.execute(_SQL.append, *zip(*rows, strict=True))
+
+    async def heads(self, topic_ids: Collection[TopicId]) -> dict[TopicId, int]:
+        rows = await self._connection.fetch(_SQL.heads, list(topic_ids))
+        return {row["topic_id"]: row["head"] for row in rows}
+
+    async def events(self, topic_id: TopicId, *, after: int, limit: int) -> list[TopicEvent]:
+        return [TopicEvent(*row) for row in await self._connection.fetch(_SQL.events, topic_id, after, limit)]

@@ -1,0 +1,44 @@
+"""Topics inside a transaction: locked, and their next numbers, kept current while a batch is decided."""
+
+from collections.abc import Collection
+
+import msgspec
+
+from tallystick.application.ports import Randomness
+from tallystick.application.transactions import Stores
+from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
+from tallystick.domain.topics import Topic, TopicEvent, TopicEventKind, TopicId
+from tallystick.domain.users import UserId
+
+
+class TopicBatch:
+    """The locked topics of a batch. They are the last thing that a transaction locks."""
+
+    def __init__(self, topics: dict[TopicId, Topic], randomness: Randomness) -> None:
+        self._topics, self._randomness = topics, randomness
+
+    @classmethod
+    async def lock(cls, stores: Stores, topic_ids: Collection[TopicId], randomness: Randomness) -> "TopicBatch":
+        """Lock the topics that exist."""
+        return cls(await stores.topics.lock(topic_ids) if topic_ids else {}, randomness)
+
+    def __contains__(self, topic_id: TopicId) -> bool:
+        return topic_id in self._topics
+
+    def next_event(
+        self, topic_id: TopicId, kind: TopicEventKind, ref: str, *, actor_id: UserId, payload: str | None = None
+    ) -> TopicEvent:
+        """Return the next event of a locked topic; it is for the caller to store it in the order of the numbers."""
+        topic = self._topics[topic_id]
+        event = TopicEvent(
+            topic_id=topic_id,
+            seq=topic.head + 1,
+            event_id=uuid_v7(topic.at, self._randomness.bytes(RANDOM_BYTES)),
+            kind=kind,
+            ref=ref,
+            actor_id=actor_id,
+            payload=payload,
+            created_at=topic.at,
+        )
+        self._topics[topic_id] = msgspec.structs.replace(topic, head=event.seq)
+        return event

@@ -1,0 +1,61 @@
+"""Topics: logs of events, each numbered by itself, so that a reader knows whether it has seen everything."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Literal, NewType, Protocol
+
+import msgspec
+
+from tallystick.domain.users import UserId
+
+TopicId = NewType("TopicId", str)
+
+TopicKind = Literal["channel"]
+TopicEventKind = Literal["message", "message_deleted", "member_added", "member_removed"]
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic under its lock: the number of its last event, and the time of the next one."""
+
+    topic_id: TopicId
+    head: int
+    at: datetime
+    """The time of the store, never before the last event: within a topic, numbers and times have one order."""
+
+
+class TopicEvent(msgspec.Struct, frozen=True):
+    """One event of a topic. Its number is one more than the number before it."""
+
+    topic_id: TopicId
+    seq: int
+    event_id: str
+    kind: TopicEventKind
+    ref: str
+    """The subject of the event: the id of a message, or of a member."""
+    actor_id: UserId
+    payload: str | None
+    """Facts beyond the subject as a JSON object; never the text of a message, which can be deleted."""
+    created_at: datetime
+
+
+class Topics(Protocol):
+    """Topics by id, and their events by number.
+
+    The number of an event is taken under the lock of its topic, which is held until the commit: numbers have no gaps,
+    and no reader can pass a number that a slower transaction may still fill.
+    """
+
+    async def add(self, topic_id: TopicId, kind: TopicKind) -> None:
+        """Store a new topic without events; one that is there already stays."""
+
+    async def lock(self, topic_ids: Collection[TopicId]) -> dict[TopicId, Topic]:
+        """Lock and return the topics that exist, in key order. They come last in the order of locks."""
+
+    async def append(self, events: Sequence[TopicEvent]) -> None:
+        """Store events of locked topics in the order of their numbers, and advance the heads."""
+
+    async def heads(self, topic_ids: Collection[TopicId]) -> dict[TopicId, int]:
+        """Return the number of the last event of each topic that exists."""
+
+    async def events(self, topic_id: TopicId, *, after: int, limit: int) -> list[TopicEvent]:
+        """Return the first events whose number is above `after`, by number."""
