@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help runtime install run test unit storm faults check format bench lock clean
+.PHONY: help runtime install run test unit mutate storm faults check format bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,6 +33,15 @@ test: check ## every check and every test, on memory and on a real PostgreSQL
 unit: install ## the tests in memory, without a database
 	$(BIN)/pytest --numprocesses 3 --dist worksteal tests/unit
 
+SAMPLE := domain/ledger domain/invites domain/rewards domain/codes domain/loyalty application/group_commit
+MUTATED = $(if $(ALL),,$(foreach module,$(or $(MODULE:src/%.py=%),$(SAMPLE)),'tallystick.$(subst /,.,$(module)).*'))
+LONGEST ?= 30m
+mutate: install ## change the core a little, again and again, and list what no test sees: MODULE=src/domain/ledger.py, ALL=1
+	$(PIP) --require-hashes --requirement requirements/mutate.txt
+	rm -rf mutants
+	timeout --foreground --signal=INT $(LONGEST) $(BIN)/mutmut run $(MUTATED) || [ $$? = 124 ]
+	@$(BIN)/mutmut results | grep -v 'not checked' || echo 'every change was seen'
+
 storm: install ## a minute of flags that flip under traffic and 100 backfills by chance; the tests do a tenth of it
 	TALLYSTICK_TEST_FLIP_SECONDS=60 TALLYSTICK_TEST_BACKFILLS=100 \
 		$(BIN)/pytest tests/integration/races/test_flag_storm.py tests/integration/backfill/test_model.py
@@ -65,6 +74,7 @@ lock: ## resolve the requirements anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) --group build -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra dev --group build -o requirements/dev.txt
+	$(LOCK) --group mutate --constraints requirements/dev.txt -o requirements/mutate.txt
 
 clean: ## remove the environment and the caches of tools; data in .tallystick stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -29,6 +29,13 @@ def test_tests_and_checks_add_to_what_a_server_needs_and_change_nothing_of_it() 
     assert needed.items() <= pins("dev").items()
 
 
+def test_what_mutates_the_core_changes_nothing_of_what_the_tests_need() -> None:
+    tests, mutate = pins("dev"), pins("mutate")
+
+    assert "mutmut" in mutate
+    assert {name: version for name, version in mutate.items() if tests.get(name, version) != version} == {}
+
+
 def test_a_server_installs_no_tool_of_tests_or_checks() -> None:
     assert not {"mypy", "pytest", "ruff", "schemathesis", "testcontainers", "twine"} & pins("runtime").keys()
 
