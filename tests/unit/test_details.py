@@ -11,13 +11,7 @@ from tallystick.domain.flags import Flag
 from tallystick.domain.refusals import Failure
 from tests.failures import every_failure
 
-FACTS: Mapping[str, Any] = {"fault": "malformed", "name": "rewards", "flag": next(iter(Flag)), "faults": ()}
-    "fault": "malformed",
-    "bound": "rewards",
-    "name": "rewards",
-    "flag": next(iter(Flag)),
-    "faults": (),
-}
+FACTS: Mapping[str, Any] = {"fault": "malformed", "bound": "rewards", "flag": next(iter(Flag)), "faults": ()}
 """Arguments that are no plain numbers or words, by their names."""
 _CASE_CHANGES = re.compile(r"[A-Z]{2}[a-z]|[a-z][A-Z]{2}")
 
