@@ -63,6 +63,7 @@ from tests.unit.behaviours.test_messages import (
     TestReadMessages,
     TestSendMessages,
 )
+from tests.unit.behaviours.test_orders import TestOrders
 from tests.unit.behaviours.test_pending_accruals import TestPendingSlips, TestRecoverAccruals, TestSweepAccruals
 from tests.unit.behaviours.test_purchases import TestPurchaseRewards, TestRepeatedPurchases
 from tests.unit.behaviours.test_rating_slips import TestCompleteSlips, TestOpenSlips
