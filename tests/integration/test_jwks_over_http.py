@@ -89,7 +89,7 @@ async def test_a_body_without_end_is_cut(site: Site) -> None:
         await over_http(site.url)()
 
 
-async def test_what_is_small_on_the_wire_and_large_behind_it_is_too_long(site: Site) -> None:
+async def test_an_answer_that_is_small_on_the_wire_and_large_unpacked_is_too_long(site: Site) -> None:
     site.publishes(gzip.compress(b" " * (2 * MEBIBYTE)), "content-encoding: gzip")
 
     with pytest.raises(JwksUnavailable, match="more than 1048576 bytes"):

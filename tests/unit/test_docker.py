@@ -14,7 +14,7 @@ DOCKERFILE = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker/compose.yaml").read_text(encoding="utf-8"))
 
 
-def test_what_the_image_copies_is_there() -> None:
+def test_the_files_that_the_image_copies_are_there() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
         *sources, _target = line.split()
@@ -35,7 +35,7 @@ def test_the_image_installs_by_hash() -> None:
     assert "--require-hashes --requirement requirements/runtime.txt" in DOCKERFILE
 
 
-def test_what_compose_mounts_and_builds_is_there() -> None:
+def test_the_files_that_compose_mounts_and_builds_are_there() -> None:
     for service in COMPOSE["services"].values():
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]

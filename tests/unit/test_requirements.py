@@ -22,7 +22,7 @@ def pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, re.MULTILINE))
 
 
-def test_tests_and_checks_add_to_what_a_server_needs_and_change_nothing_of_it() -> None:
+def test_tests_and_checks_add_to_the_packages_of_a_server_and_change_none() -> None:
     needed = {**pins("runtime"), **pins("build")}
 
     assert len(needed) > len(pins("build"))
@@ -54,7 +54,7 @@ def test_a_server_is_started_without_what_tests_and_checks_need() -> None:
 
 
 @pytest.mark.parametrize("target", ["test", "unit", "check", "bench", "install"])
-def test_what_tests_checks_and_measures_installs_it_all(target: str) -> None:
+def test_targets_that_test_check_or_measure_install_it_all(target: str) -> None:
     made = recipes(target)
 
     assert made.index("requirements/runtime.txt") < made.index("requirements/dev.txt")

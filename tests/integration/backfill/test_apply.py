@@ -33,7 +33,7 @@ async def test_a_verified_phone_stays_verified(moving: Moving) -> None:
     assert [(await moving.world.link(user)).otp_verified for user in ("ada", "ben")] == [True, False]
 
 
-async def test_who_has_no_code_gets_one(moving: Moving) -> None:
+async def test_a_user_without_a_code_gets_one(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada"), a_user("ben", ""), a_user("cyd", "ß"))
 
     codes = await moving.codes()
@@ -42,7 +42,7 @@ async def test_who_has_no_code_gets_one(moving: Moving) -> None:
     assert (await moving.done(run)).minted == 3
 
 
-async def test_who_loses_a_code_gets_a_new_one_and_the_code_means_one_user(moving: Moving) -> None:
+async def test_a_user_who_loses_a_code_gets_a_new_one_and_the_code_means_one_user(moving: Moving) -> None:
     run = await moving.move_in(
         a_user("zoe", "SAME1111", day=1), a_user("ada", "same1111", day=2), a_user("ben", "SAME-1111", day=3)
     )
@@ -71,7 +71,7 @@ async def test_a_users_own_older_codes_resolve_beside_the_canonical_one(moving: 
     }
 
 
-async def test_who_has_a_code_here_keeps_it_and_the_legacy_one_becomes_an_alias(moving: Moving) -> None:
+async def test_a_user_with_a_code_here_keeps_it_and_the_legacy_one_becomes_an_alias(moving: Moving) -> None:
     here = await moving.world.mint("ada")
 
     await moving.move_in(a_user("ada", "ADA11111"))
@@ -79,7 +79,7 @@ async def test_who_has_a_code_here_keeps_it_and_the_legacy_one_becomes_an_alias(
     assert await moving.codes() == {here: ("ada", True), "ADA11111": ("ada", False)}
 
 
-async def test_who_was_here_keeps_the_profile(moving: Moving) -> None:
+async def test_a_user_who_was_here_keeps_the_profile(moving: Moving) -> None:
     await moving.world.arrive("ada", profile=Profile(email="new@example.com"))
 
     await moving.move_in(a_user("ada", "ADA11111", email="old@example.com"))
@@ -116,7 +116,7 @@ async def test_a_code_of_somebody_who_was_deleted_here_is_given_to_nobody(moving
     assert await moving.conflicts() == {("GONE1111", "ada", "old", "held")}
 
 
-async def test_who_is_deleted_before_they_ever_came_is_not_brought_in(moving: Moving) -> None:
+async def test_a_user_who_is_deleted_before_they_ever_came_is_not_imported(moving: Moving) -> None:
     run = await moving.plan(
         a_user("ada", "ADA11111", email="ada@example.com", points=5, referred_by="ben"), a_user("ben", "BEN11111")
     )
@@ -133,7 +133,7 @@ async def test_who_is_deleted_before_they_ever_came_is_not_brought_in(moving: Mo
     assert await moving.world.broken_promises() == []
 
 
-async def test_who_is_deleted_between_plan_and_apply_stays_deleted(moving: Moving) -> None:
+async def test_a_user_who_is_deleted_between_plan_and_apply_stays_deleted(moving: Moving) -> None:
     run = await moving.plan(
         a_user("ada", "ADA11111", points=5, referred_by="ben"), a_user("ben", "BEN11111"), a_user("cyd", "CYD11111")
     )
@@ -148,7 +148,7 @@ async def test_who_is_deleted_between_plan_and_apply_stays_deleted(moving: Movin
     assert await moving.world.broken_promises() == []
 
 
-async def test_who_gets_a_code_between_plan_and_apply_keeps_it(moving: Moving) -> None:
+async def test_a_user_who_gets_a_code_between_plan_and_apply_keeps_it(moving: Moving) -> None:
     run = await moving.plan(a_user("ada", "ADA11111"))
     minted = await moving.world.mint("ada")
 
@@ -158,7 +158,7 @@ async def test_who_gets_a_code_between_plan_and_apply_keeps_it(moving: Moving) -
     assert (await moving.verify(run)).holds
 
 
-async def test_a_new_code_is_never_one_that_somebody_brings_along(moving: Moving) -> None:
+async def test_a_new_code_is_never_one_that_a_user_of_the_plan_has(moving: Moving) -> None:
     """The chunk of who brings it may come later."""
     moving.candidates = (*[Code("ZOE11111")] * 7, Code("FREE1111"))
 
@@ -183,7 +183,7 @@ async def test_referrals_come_as_they_were_and_earn_nothing_again(moving: Moving
     assert await moving.world.broken_promises() == []
 
 
-async def test_who_has_an_inviter_here_keeps_them(moving: Moving) -> None:
+async def test_a_user_with_an_inviter_here_keeps_them(moving: Moving) -> None:
     code = await moving.world.mint("first")
     await moving.world.arrive("ada", code)
 
@@ -220,7 +220,7 @@ async def test_points_come_as_one_entry_with_their_tier(moving: Moving) -> None:
     assert await moving.world.broken_promises() == []
 
 
-async def test_points_are_brought_once_whatever_is_imported_later(moving: Moving) -> None:
+async def test_points_are_imported_once_and_later_imports_add_none(moving: Moving) -> None:
     await moving.move_in(a_user("ada", "ADA11111", points=5))
 
     again = await moving.plan(a_user("ada", "ADA11111", points=5), a_user("ben", points=6))
@@ -271,7 +271,7 @@ async def test_a_frozen_account_that_was_thawed_since_is_no_broken_promise(movin
     assert (await moving.verify(run)).holds
 
 
-async def test_a_referral_is_of_who_had_the_code_there(moving: Moving) -> None:
+async def test_a_referral_belongs_to_the_user_who_had_the_code_there(moving: Moving) -> None:
     """Whose it is here never invited anybody by it."""
     await moving.world.mint("zed", candidates=["SHARED11"] * 8)
 
@@ -342,7 +342,7 @@ async def test_a_run_that_is_under_way_is_ended_before_another_begins(moving: Mo
     assert set(await moving.codes()) == {"ADA11111", "BEN11111"}
 
 
-async def test_several_connections_bring_in_the_same(moving: Moving) -> None:
+async def test_several_connections_import_the_same(moving: Moving) -> None:
     run = await moving.plan(
         *(a_user(f"user{n:03}", f"CODE{n % 50:04}", day=n, referred_by=f"user{n // 2:03}") for n in range(1, 100)),
         chunk=7,

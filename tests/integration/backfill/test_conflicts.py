@@ -15,7 +15,7 @@ async def conflicts(moving: Moving) -> list[ExportedConflict]:
     return [row for page in pages for row in page if isinstance(row, ExportedConflict)]
 
 
-async def test_who_lost_a_code_is_exported_with_who_has_it_and_why(moving: Moving) -> None:
+async def test_a_user_who_lost_a_code_is_exported_with_its_holder_and_the_reason(moving: Moving) -> None:
     await moving.world.mint("old", candidates=["HERE1111"] * 8)
     run = await moving.move_in(
         a_user("ada", "HERE1111"), a_user("ben", "SAME1111", day=2), a_user("cyd", "SAME1111", day=1)

@@ -59,7 +59,7 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-async def test_it_comes_to_what_the_rule_says(moving: Moving, seed: int) -> None:
+async def test_its_result_is_that_of_the_rule(moving: Moving, seed: int) -> None:
     chance = random.Random(seed)
     lines = list(lines_of(chance))
     held, canonical = dict[str, str](), dict[str, str]()

@@ -105,7 +105,7 @@ async def test_lines_that_cannot_be_read_are_reported_by_number_and_stop_nobody(
     assert (run.plan.malformed, run.plan.users) == (7, 1)
 
 
-async def test_who_was_deleted_there_or_here_is_not_brought_back(moving: Moving) -> None:
+async def test_a_user_who_was_deleted_there_or_here_is_not_imported(moving: Moving) -> None:
     await moving.world.mint("ben")
     await moving.world.deliver("deleted", "ben")
 
@@ -175,7 +175,7 @@ async def test_referrals_are_found_by_code_and_by_id(moving: Moving) -> None:
     assert run.plan.edges_left_out == {"self": 1, "unknown": 1}
 
 
-async def test_what_could_be_a_code_and_an_id_is_nobodys_until_it_is_said_which(moving: Moving) -> None:
+async def test_a_value_that_could_be_a_code_and_an_id_needs_an_option(moving: Moving) -> None:
     lines = [a_user("1234", "AAAA1111"), a_user("ada", "1234"), a_user("ben", referred_by="1234")]
 
     unclear = await moving.plan(*lines)
@@ -196,7 +196,7 @@ async def test_of_two_who_are_said_to_have_invited_each_other_the_later_one_was_
     assert run.plan.edges_left_out == {"cycle": 1}
 
 
-async def test_a_lost_code_leads_to_who_keeps_it(moving: Moving) -> None:
+async def test_a_lost_code_leads_to_the_user_who_keeps_it(moving: Moving) -> None:
     await moving.plan(
         a_user("ada", "SAME1111", day=1), a_user("ben", "SAME1111", day=2), a_user("cyd", referred_by="SAME1111")
     )

@@ -12,7 +12,7 @@ from tests.integration.postgres.sessions import database_name, login_of, session
 from tests.worlds.moving import Moving, a_user
 
 
-async def test_what_the_run_wrote_is_gone_and_what_was_here_is_as_it_was(moving: Moving) -> None:
+async def test_the_rows_of_the_run_are_gone_and_all_others_are_unchanged(moving: Moving) -> None:
     code = await moving.world.mint("here")
     await moving.world.arrive("guest", code)
     before = await moving.dump()
@@ -33,7 +33,7 @@ async def test_what_the_run_wrote_is_gone_and_what_was_here_is_as_it_was(moving:
     assert await moving.world.broken_promises() == []
 
 
-async def test_nothing_of_what_was_brought_along_is_kept(moving: Moving) -> None:
+async def test_no_row_that_was_imported_is_kept(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada", "ADA11111", email="a@example.com"))
 
     await moving.roll_back(run)
@@ -80,7 +80,7 @@ async def test_a_code_that_somebody_followed_before_it_was_written_stays_as_an_a
     assert await moving.world.broken_promises() == []
 
 
-async def test_what_traffic_wrote_stays(moving: Moving) -> None:
+async def test_rows_that_traffic_wrote_stay(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada", "ADA11111"), a_user("ben", "BEN11111"), a_user("cyd", "CYD11111"))
     reminted = await moving.world.remint("ada")
     await moving.world.award("ben", 10)
@@ -95,7 +95,7 @@ async def test_what_traffic_wrote_stays(moving: Moving) -> None:
     assert await moving.world.broken_promises() == []
 
 
-async def test_points_that_were_added_to_stay_with_what_stands_on_them(moving: Moving) -> None:
+async def test_points_that_were_added_to_stay_with_the_later_entries(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada", points=5), a_user("ben", points=6))
     await moving.world.award("ada", 10)
 
@@ -107,7 +107,7 @@ async def test_points_that_were_added_to_stay_with_what_stands_on_them(moving: M
     assert await moving.world.broken_promises() == []
 
 
-async def test_points_go_back_to_what_they_were(moving: Moving) -> None:
+async def test_points_return_to_their_earlier_balance(moving: Moving) -> None:
     await moving.world.a_player("ada")
     await moving.world.award("ada", 10)
     before = await moving.dump()
@@ -120,7 +120,7 @@ async def test_points_go_back_to_what_they_were(moving: Moving) -> None:
     assert after["ledger_entries"] == before["ledger_entries"]
 
 
-async def test_who_was_deleted_meanwhile_stays_deleted(moving: Moving) -> None:
+async def test_a_user_who_was_deleted_meanwhile_stays_deleted(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada", "ADA11111"))
     await moving.world.deliver("deleted", "ada")
 
@@ -132,7 +132,7 @@ async def test_who_was_deleted_meanwhile_stays_deleted(moving: Moving) -> None:
     assert await moving.world.broken_promises() == []
 
 
-async def test_a_code_of_who_was_deleted_meanwhile_is_given_to_nobody_else(moving: Moving) -> None:
+async def test_a_code_of_a_user_who_was_deleted_meanwhile_is_given_to_nobody_else(moving: Moving) -> None:
     run = await moving.move_in(a_user("ada", "ADA11111"))
     await moving.world.deliver("deleted", "ada")
     await moving.roll_back(run)
@@ -154,7 +154,7 @@ async def test_a_run_that_was_killed_half_way_can_be_taken_back(moving: Moving) 
     assert await moving.codes() == {}
 
 
-async def test_what_was_taken_back_can_be_planned_again(moving: Moving) -> None:
+async def test_a_run_that_was_rolled_back_can_be_planned_again(moving: Moving) -> None:
     lines = [a_user("ada", "ADA11111")]
     first = await moving.move_in(*lines)
     await moving.roll_back(first)
@@ -205,7 +205,7 @@ async def test_the_indexes_of_a_rollback_go_with_it(moving: Moving) -> None:
     assert await moving.rows("SELECT 1 FROM pg_indexes WHERE indexname LIKE 'backfill_%_of_%'") == []
 
 
-async def test_who_offers_or_invites_here_stays(moving: Moving) -> None:
+async def test_a_user_who_offers_or_invites_here_stays(moving: Moving) -> None:
     """Rewards, invites and seats hang on a user without a foreign key."""
     run = await moving.move_in(*(a_user(user) for user in ("ada", "ben", "cyd", "dan")))
     await moving.world.a_reward(owner="ada")
@@ -243,7 +243,7 @@ async def test_nothing_is_written_for_a_run_that_was_taken_back(moving: Moving) 
             await moving.application().write_chunk(worker, run, "points", 0)
 
 
-async def test_whoever_is_not_the_owner_changes_nothing(moving: Moving, server: tuple[str, str]) -> None:
+async def test_a_login_that_is_not_the_owner_changes_nothing(moving: Moving, server: tuple[str, str]) -> None:
     run = await moving.move_in(a_user("ada", "ADA11111"))
     name = f"guest_of_{database_name(moving.dsn)}"
     async with session(server[0]) as superuser:

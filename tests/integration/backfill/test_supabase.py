@@ -102,7 +102,7 @@ async def planned(moving: Moving, source: SupabaseSource, metadata_field: str = 
     return await PlanBackfill(moving.database(), moving.world.clock)(source, options, lambda _share: None)
 
 
-async def test_users_come_with_their_codes_and_what_else_is_known(supabase: Supabase) -> None:
+async def test_users_come_with_their_codes_and_all_other_known_fields(supabase: Supabase) -> None:
     ada = await supabase.add(
         1,
         {"referral_id": "ada-1111", "name": "Ada"},
@@ -162,7 +162,7 @@ async def test_only_a_time_after_1970_says_that_a_phone_was_verified(
         ("\u212a" * 4, "formless", None),
     ],
 )
-async def test_whatever_the_metadata_holds(supabase: Supabase, value: object, state: str, code: str | None) -> None:
+async def test_metadata_may_hold_any_json(supabase: Supabase, value: object, state: str, code: str | None) -> None:
     await supabase.add(1, {"referral_id": value})
 
     (record,), _ = await supabase.read()
@@ -188,7 +188,7 @@ async def test_the_field_may_be_called_otherwise(supabase: Supabase) -> None:
     assert record.code == "RIGHT111"
 
 
-async def test_who_was_deleted_there_is_not_among_them(supabase: Supabase) -> None:
+async def test_users_who_were_deleted_there_are_not_among_them(supabase: Supabase) -> None:
     await supabase.add(1, {"referral_id": "ADA11111"}, deleted_at=NOON)
     ben = await supabase.add(2, {"referral_id": "BEN11111"})
 
@@ -269,7 +269,7 @@ async def test_a_team_moves_in_and_it_is_proved(supabase: Supabase, moving: Movi
         "DELETE FROM auth.users",
     ],
 )
-async def test_what_changes_after_planning_is_noticed(supabase: Supabase, moving: Moving, change: str) -> None:
+async def test_a_change_after_planning_is_noticed(supabase: Supabase, moving: Moving, change: str) -> None:
     await supabase.add(1, {"referral_id": "ADA11111"})
     run = await planned(moving, supabase.source())
     await check_source(run, supabase.source(), lambda _share: None)
@@ -280,7 +280,7 @@ async def test_what_changes_after_planning_is_noticed(supabase: Supabase, moving
         await check_source(run, supabase.source(), lambda _share: None)
 
 
-async def test_what_changes_there_and_is_not_read_is_no_change(supabase: Supabase, moving: Moving) -> None:
+async def test_a_change_of_a_column_that_is_not_read_is_no_change(supabase: Supabase, moving: Moving) -> None:
     await supabase.add(1, {"referral_id": "ADA11111"})
     run = await planned(moving, supabase.source())
 

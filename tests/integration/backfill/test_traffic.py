@@ -100,7 +100,7 @@ async def test_no_link_stops_resolving_and_no_promise_is_broken(
     assert await moving.world.broken_promises() == []
 
 
-async def test_who_asks_while_their_chunk_is_written_finds_the_code_that_they_know(
+async def test_a_user_who_asks_while_their_chunk_is_written_finds_the_code_that_they_know(
     moving: Moving, shared_database: Database
 ) -> None:
     users = [f"user{n:03}" for n in range(USERS)]

@@ -59,7 +59,7 @@ async def test_traffic_breaks_nothing_of_it(moving: Moving, run: Run) -> None:
     assert broken(await moving.verify(run)) == []
 
 
-async def test_codes_of_who_was_deleted_since_are_counted_apart(moving: Moving, run: Run) -> None:
+async def test_codes_of_users_who_were_deleted_since_are_counted_apart(moving: Moving, run: Run) -> None:
     await moving.world.deliver("deleted", "ada")
 
     report = await moving.verify(run)
@@ -94,7 +94,7 @@ async def test_codes_of_who_was_deleted_since_are_counted_apart(moving: Moving, 
         (f"{_CODES} SET is_canonical = false, demoted_at = now()", ["codes_are_there"]),
     ],
 )
-async def test_whatever_is_damaged_is_found(
+async def test_every_damage_is_found(
     damage: str, found: list[str], moving: Moving, run: Run, server: tuple[str, str]
 ) -> None:
     async with session(with_database(server[0], database_name(moving.dsn))) as superuser:

@@ -105,7 +105,7 @@ async def test_machines_go_all_the_way(backfill: Backfill, source: Path, there: 
     assert await there.resolve("ADA11111") == "unknown"
 
 
-async def test_people_read_tables_and_what_comes_next(backfill: Backfill, source: Path) -> None:
+async def test_people_read_tables_and_the_next_step(backfill: Backfill, source: Path) -> None:
     nothing = await backfill("status")
     plan = await backfill("plan", "--source", str(source))
     plan_hash = await planned(backfill, source)
@@ -125,7 +125,7 @@ async def test_people_read_tables_and_what_comes_next(backfill: Backfill, source
     assert {each.exit_code for each in (nothing, plan, applied, proof, listed, undone)} == {0}
 
 
-async def test_what_did_not_keep_its_code_is_exported(
+async def test_users_who_did_not_keep_their_code_are_exported(
     backfill: Backfill, connected: Installation, source: Path
 ) -> None:
     await backfill("apply", "--plan", await planned(backfill, source), "--yes")
@@ -165,7 +165,7 @@ async def test_claims_that_nobody_can_rule_on_are_listed(backfill: Backfill, tmp
     assert read(await backfill("status", "--json"))["items"] == []
 
 
-async def test_what_cannot_be_read_stops_apply_unless_it_may_be_skipped(
+async def test_lines_that_cannot_be_read_stop_apply_unless_they_may_be_skipped(
     backfill: Backfill, tmp_path: Path, there: World
 ) -> None:
     source = written(tmp_path / "users.jsonl", b"{", ADA, b'{"user_id": "\xff"}')
@@ -306,7 +306,7 @@ async def test_a_plan_is_found_by_its_beginning(backfill: Backfill, source: Path
     assert len(read(await backfill("status", "--plan", plan_hash, "--json"))["items"]) == 1
 
 
-async def test_only_what_fits_is_done(backfill: Backfill, source: Path) -> None:
+async def test_a_command_that_does_not_fit_the_state_of_the_run_is_refused(backfill: Backfill, source: Path) -> None:
     plan_hash = await planned(backfill, source)
 
     assert "this run is planned" in refusal(await backfill("verify", "--plan", plan_hash))

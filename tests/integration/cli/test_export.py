@@ -101,7 +101,7 @@ async def test_a_file_has_the_mode_of_all_new_files_and_machines_get_its_content
     assert left(connected) == ["another", "codes.jsonl"]
 
 
-async def test_a_link_is_followed_and_what_it_leads_to_keeps_its_mode(connected: Installation, there: World) -> None:
+async def test_a_link_is_followed_and_its_target_keeps_its_mode(connected: Installation, there: World) -> None:
     (connected.folder / "dir").mkdir()
     link, file = connected.folder / "link.jsonl", connected.folder / "dir" / "codes.jsonl"
     link.symlink_to("dir/codes.jsonl")
@@ -134,7 +134,7 @@ async def test_a_dash_is_standard_output(connected: Installation, there: World) 
         ("loop", "leads to itself"),
     ],
 )
-def test_what_can_be_no_file_is_refused_before_anything_is_read(
+def test_an_output_that_cannot_be_a_file_is_refused_before_anything_is_read(
     connected: Installation, output: str, sentence: str
 ) -> None:
     os.mkfifo(connected.folder / "pipe")
@@ -244,7 +244,7 @@ def test_where_there_are_no_hard_links_a_file_is_not_replaced_either(
     "arguments",
     [["users"], ["codes", "--format", "xml"], ["codes", "--json"], ["codes", "--json", "--output", "-"]],
 )
-def test_what_cannot_be_exported_is_refused(connected: Installation, arguments: list[str]) -> None:
+def test_a_kind_that_cannot_be_exported_is_refused(connected: Installation, arguments: list[str]) -> None:
     refused = connected.run("export", *arguments)
 
     assert (refused.returncode, refused.stdout) == (2, "")

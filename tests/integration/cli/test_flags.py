@@ -18,7 +18,7 @@ def listed(connected: Installation, *arguments: str, **environment: str) -> dict
     return {item["name"]: item for item in json.loads(ran.stdout)["items"]}
 
 
-def test_people_read_how_each_stands_and_what_it_does(connected: Installation) -> None:
+def test_people_read_the_state_and_the_effect_of_each_flag(connected: Installation) -> None:
     connected.run("flags", "set", "points_enabled", "off")
 
     shown = connected.run("flags", COLUMNS="300", TALLYSTICK_FLAGS="webhook_enabled=off")
@@ -52,7 +52,7 @@ def test_machines_get_json(connected: Installation) -> None:
     } | {"webhook_enabled": {"name": "webhook_enabled", "enabled": False, "pinned": True, **nobody}}
 
 
-def test_a_switch_is_kept_with_who_and_when(connected: Installation) -> None:
+def test_a_switch_is_kept_with_its_author_and_its_time(connected: Installation) -> None:
     switched = listed(connected, "set", "points_enabled", "off")
 
     assert switched.keys() == {"points_enabled"}

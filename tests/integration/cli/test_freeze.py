@@ -65,7 +65,7 @@ async def test_people_read_a_table(connected: Installation, dsn: str) -> None:
     assert thawed.stdout.splitlines()[1].split() == ["ada", "points", "0"]
 
 
-def test_who_has_no_account_has_nothing_to_thaw(connected: Installation) -> None:
+def test_a_user_without_an_account_has_nothing_to_thaw(connected: Installation) -> None:
     assert connected.run("thaw", "nobody").returncode == 1
 
 
@@ -82,7 +82,9 @@ async def test_many_are_frozen_at_once(connected: Installation, dsn: str) -> Non
 
 
 @pytest.mark.parametrize("arguments", [["a b"], ["ada", "--unit", "shells"]])
-def test_what_names_no_account_is_a_sentence(connected: Installation, arguments: list[str]) -> None:
+def test_an_argument_that_names_no_account_is_refused_in_a_sentence(
+    connected: Installation, arguments: list[str]
+) -> None:
     refused = connected.run("freeze", *arguments)
 
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -8,7 +8,7 @@ NEVER_IMPORTED = {"faker", "polyfactory", "httpx"}
 """Litestar needs them for examples in its OpenAPI document and for its test client."""
 
 
-def test_what_litestar_asks_for_and_a_server_does_not_use_is_never_imported(installation: Installation) -> None:
+def test_packages_that_litestar_needs_and_a_server_does_not_use_are_never_imported(installation: Installation) -> None:
     server = installation.serve("--store", "memory", PYTHONPROFILEIMPORTTIME="1")
     assert answer(server.address, "/schema/openapi.json") is not None
     assert answer(server.address, "/schema") is not None

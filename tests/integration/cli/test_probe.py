@@ -87,7 +87,7 @@ def test_somebody_else_is_not_ready(status: int, body: bytes) -> None:
     "url",
     ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://127.0.0.1:port", "http://127.0.0.1:99999", "http://[::1"],
 )
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_a_text_that_is_no_address_is_refused(url: str) -> None:
     refused = CliRunner().invoke(main, ["probe", url])
 
     assert refused.exit_code == 2

@@ -68,7 +68,7 @@ def test_a_command_in_the_background_ends_with_its_database(installation: Instal
     assert installation.postmaster is None
 
 
-def test_what_tests_start_obeys_ctrl_c_where_the_tests_ran_in_the_background() -> None:
+def test_programs_that_tests_start_obey_ctrl_c_where_the_tests_ran_in_the_background() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         obey_interrupts()

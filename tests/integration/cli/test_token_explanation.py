@@ -110,7 +110,7 @@ def test_where_no_token_came_it_says_how_to_give_one(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", [b"\xff\xfe", b"\x00", b"x.y.z", b"a" * 40_000, b"." * 40])
-def test_whatever_is_no_token_is_refused_without_a_traceback(given: bytes) -> None:
+def test_a_text_that_is_no_token_is_refused_without_a_traceback(given: bytes) -> None:
     refused = explained("--explain", "-", "--json", given=given, **SECRET)
 
     assert refused.exit_code == 1

@@ -83,14 +83,14 @@ async def test_at_a_terminal_it_asks(
     assert await there.profile("ada") == left
 
 
-async def test_who_was_never_seen_is_a_slip_of_the_pen(connected: Installation) -> None:
+async def test_a_user_who_was_never_seen_is_not_found(connected: Installation) -> None:
     refused = connected.run("users", "delete", "adda", "--yes")
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "no such user" in refused.stderr
 
 
-def test_what_names_nobody_is_refused(connected: Installation) -> None:
+def test_an_argument_that_names_no_user_is_refused(connected: Installation) -> None:
     refused = connected.run("users", "delete", "a b", "--yes")
 
     assert (refused.returncode, refused.stdout) == (2, "")

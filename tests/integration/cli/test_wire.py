@@ -168,7 +168,7 @@ def test_a_body_that_is_too_large_is_refused_before_100_continue(server: Process
         b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\nabc",
     ],
 )
-def test_what_the_parser_refuses_is_a_problem(server: Process, malformed: bytes) -> None:
+def test_a_request_that_the_parser_refuses_is_a_problem(server: Process, malformed: bytes) -> None:
     (refused,) = send(server.address, malformed)
 
     assert (refused.status, refused.problem["code"]) == (400, "MALFORMED_REQUEST")
@@ -214,7 +214,7 @@ def test_a_body_in_very_many_chunks_is_refused(server: Process) -> None:
     assert f"{MAX_CHUNKS:,} chunks" in refused.problem["detail"]
 
 
-def test_what_cannot_be_parsed_behind_a_request_is_answered_behind_it(server: Process) -> None:
+def test_bytes_that_cannot_be_parsed_behind_a_request_are_answered_behind_it(server: Process) -> None:
     answers = send(server.address, request("GET", "/healthz") * 2 + b"junk junk\r\n\r\n")
 
     assert [answer.status for answer in answers] == [200, 200, 400]
@@ -227,7 +227,7 @@ def test_data_behind_a_body_is_not_part_of_it(server: Process) -> None:
     assert [answer.status for answer in answers] == [404, 400]
 
 
-def test_what_was_refused_keeps_its_own_correlation_id_and_origin(server: Process) -> None:
+def test_a_refused_request_keeps_its_own_correlation_id_and_origin(server: Process) -> None:
     head = request("GET", "/", "X-Correlation-Id: mine", f"Origin: {ORIGIN}")[:-2] + b"A: b\x00\r\n\r\n"
 
     (refused,) = send(server.address, head)
@@ -254,7 +254,7 @@ def test_a_head_without_end_is_a_problem_that_pages_may_read(server: Process) ->
     assert refused.headers["access-control-allow-origin"] == ORIGIN
 
 
-def test_what_the_parser_refuses_is_logged_and_counted(installation: Installation, server: Process) -> None:
+def test_a_request_that_the_parser_refuses_is_logged_and_counted(installation: Installation, server: Process) -> None:
     send(server.address, b"GET / HTTP/1.1\r\nHost: x\r\nX-Correlation-Id: logged\r\nA: \x01\r\n\r\n")
 
     line = until(lambda: next((json.loads(line) for line in server.output.splitlines() if '"logged"' in line), None))

@@ -96,7 +96,7 @@ class Customers:
         assert self.acknowledged.setdefault(order, balances) == balances
 
 
-async def test_what_was_acknowledged_is_there_and_nothing_is_there_twice(
+async def test_every_acknowledged_effect_is_there_and_none_is_there_twice(
     installation: Installation, server: Process, world: World
 ) -> None:
     rewards = [await world.a_reward(cost=3) for _ in range(REWARDS)]

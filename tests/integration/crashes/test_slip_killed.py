@@ -139,9 +139,7 @@ class Table:
 
 
 @pytest.mark.parametrize("account", ["open", "frozen"])
-async def test_whatever_was_done_when_it_was_killed_the_next_try_has_the_one_effect(
-    account: str, table: Table, world: World
-) -> None:
+async def test_killed_at_any_step_the_next_try_has_the_one_effect(account: str, table: Table, world: World) -> None:
     await world.a_player("ada")
     slips = [await world.a_slip("ada") for _ in range(MORE_THAN_THERE_ARE)]
     if account == "frozen":

@@ -135,7 +135,7 @@ async def test_an_export_that_cannot_begin_is_refused_as_everything_else(
     assert (refused.status_code, refused.json()["code"]) == (500, "INTERNAL_ERROR")
 
 
-async def test_whoever_hangs_up_ends_the_export(http: httpx2.AsyncClient, process: Process) -> None:
+async def test_a_client_that_hangs_up_ends_the_export(http: httpx2.AsyncClient, process: Process) -> None:
     before = exports_that_ended(process)
     async with http.stream("GET", "/api/admin/export/edges") as answer:
         await anext(answer.aiter_bytes())

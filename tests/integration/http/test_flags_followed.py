@@ -103,7 +103,7 @@ async def test_a_server_starts_without_its_database_and_refuses_until_it_is_ther
     [following(poll_seconds=NEVER), following(SilentSignal, poll_seconds=0.05)],
     ids=["by the signal alone", "by looking alone"],
 )
-async def test_what_is_switched_on_one_instance_is_so_on_the_other(
+async def test_a_flag_that_one_instance_switches_is_switched_on_the_other(
     world: World, owner_dsn: str, replacement: Provider
 ) -> None:
     async with living(owner_dsn, replacement) as first, living(owner_dsn, replacement) as second:

@@ -38,7 +38,7 @@ async def test_an_imported_code_looks_like_every_other_one(service: Service) -> 
     assert 'resolver_outcomes_total{outcome="legacy"} 2.0' in shown
 
 
-async def test_who_clicked_an_imported_link_is_attributed_by_the_cookie(service: Service, world: World) -> None:
+async def test_a_user_who_clicked_an_imported_link_is_attributed_by_the_cookie(service: Service, world: World) -> None:
     anyone, _ = service
     clicked = await anyone.get("/r/5678")
     cookie = clicked.headers["set-cookie"].partition(";")[0]

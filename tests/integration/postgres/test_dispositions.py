@@ -156,7 +156,9 @@ async def test_every_table_about_users_is_filled_by_this_test(world: World, read
 
 
 @pytest.mark.parametrize(("table", "column"), GOING)
-async def test_nothing_is_left_of_what_is_to_go(world: World, reader: Session, table: str, column: str) -> None:
+async def test_nothing_is_left_of_the_columns_that_are_erased(
+    world: World, reader: Session, table: str, column: str
+) -> None:
     await fill(world, reader)
     before = await values(reader, table, column)
 
@@ -182,7 +184,7 @@ async def test_no_row_of_any_table_names_a_deleted_user(world: World, reader: Se
     assert await world.broken_promises() == []
 
 
-async def test_whatever_is_kept_stays(world: World, reader: Session) -> None:
+async def test_the_columns_that_are_kept_stay(world: World, reader: Session) -> None:
     await fill(world, reader)
     before = await dump(reader)
 

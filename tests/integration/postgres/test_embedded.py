@@ -12,9 +12,7 @@ from tests.integration.postgres.clusters import lives, postmaster, remember, rem
 
 
 class TestStartAndStop:
-    async def test_what_was_stored_is_there_after_a_stop_and_a_start(
-        self, cluster: Cluster, cluster_folder: Path
-    ) -> None:
+    async def test_stored_rows_are_there_after_a_stop_and_a_start(self, cluster: Cluster, cluster_folder: Path) -> None:
         cluster.start()
         await remember(cluster, "before the stop")
         cluster.stop()
@@ -105,7 +103,7 @@ class TestOwnership:
         assert b"ClusterInUse" in refused.value.stderr
         assert cluster.is_ready()
 
-    def test_who_was_refused_may_own_it_once_the_first_has_stopped(
+    def test_a_process_that_was_refused_may_own_it_once_the_first_has_stopped(
         self, cluster: Cluster, cluster_folder: Path
     ) -> None:
         cluster.start()

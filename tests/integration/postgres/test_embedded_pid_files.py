@@ -167,7 +167,7 @@ async def test_a_shell_in_the_data_directory_is_not_taken_for_the_server(
     assert lives(shell)
 
 
-def test_a_crash_of_what_is_no_server_spares_it(shell: psutil.Process, cluster: Cluster) -> None:
+def test_a_crash_spares_a_process_that_is_no_server(shell: psutil.Process, cluster: Cluster) -> None:
     cluster.crash()
 
     assert lives(shell)

@@ -105,7 +105,7 @@ class TestFiles:
             "run": 0o700,
         }
 
-    async def test_what_is_stored_never_stands_in_the_log(self, cluster: Cluster, cluster_folder: Path) -> None:
+    async def test_stored_values_never_stand_in_the_log(self, cluster: Cluster, cluster_folder: Path) -> None:
         cluster.start()
         async with session(cluster.dsn("postgres", "postgres")) as connection:
             await connection.execute("CREATE TEMPORARY TABLE words (word text CONSTRAINT words_once UNIQUE)")

@@ -156,7 +156,7 @@ class TestUnstorable:
         [User(ADA, NOW, referrals=2**63), User(ADA, NOW, Profile(display_name="a\ud800b"))],
         ids=["a number past the largest one", "half a surrogate pair"],
     )
-    async def test_what_the_driver_refuses_before_the_server_can(
+    async def test_values_that_the_driver_refuses_before_the_server_can(
         self, user: User, transactions: PostgresTransactions
     ) -> None:
         with pytest.raises(InvalidText):

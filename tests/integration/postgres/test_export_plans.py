@@ -87,7 +87,7 @@ async def test_a_step_of_an_erasure_reads_a_range_of_an_index(
     assert "Seq Scan" not in plan, plan
 
 
-async def test_whoever_left_a_moment_ago_is_found_by_an_index(filled: Session) -> None:
+async def test_users_who_left_a_moment_ago_are_found_by_an_index(filled: Session) -> None:
     sql = Statements.load("users").deleted_since
     plan = await plan_of(filled, "deleted_since", sql, "now() - interval '1 hour', '', 1000")
 

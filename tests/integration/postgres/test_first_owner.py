@@ -37,7 +37,7 @@ async def test_the_roles_are_created_where_they_are_missing(somebodys_dsn: str) 
     assert [row["rolname"] for row in roles] == ["anon", "authenticated", "tallystick_app"]
 
 
-async def test_who_created_the_roles_can_serve(somebodys_dsn: str) -> None:
+async def test_a_login_that_created_the_roles_can_serve(somebodys_dsn: str) -> None:
     await migrator(somebodys_dsn).apply()
 
     async with transactions_on(somebodys_dsn) as transactions, transactions.reading() as stores:
@@ -45,7 +45,7 @@ async def test_who_created_the_roles_can_serve(somebodys_dsn: str) -> None:
         assert await stores.users.find([UserId("ada")]) == {}
 
 
-async def test_who_created_the_roles_is_bound_by_the_policies(somebodys_dsn: str) -> None:
+async def test_a_login_that_created_the_roles_is_bound_by_the_policies(somebodys_dsn: str) -> None:
     await migrator(somebodys_dsn).apply()
     async with transactions_on(somebodys_dsn) as transactions, transactions.begin() as stores:
         await stores.users.admit([UserId("ada")], NOW)

@@ -100,7 +100,7 @@ async def test_a_process_that_cannot_listen_follows_by_looking(world: World) -> 
             await follows(there, Switchboard(world), on=on)
 
 
-async def test_a_session_that_is_ended_is_opened_again_and_what_was_missed_is_seen(
+async def test_a_session_that_is_ended_is_opened_again_and_missed_changes_are_seen(
     world: World, owner_dsn: str, superuser: Session
 ) -> None:
     here = Switchboard(world)
@@ -147,7 +147,9 @@ async def test_a_database_that_comes_later_is_listened_to(world: World, owner_ds
                 await wire.close()
 
 
-async def test_who_follows_no_more_leaves_no_session_behind(world: World, owner_dsn: str, superuser: Session) -> None:
+async def test_a_follower_that_has_ended_leaves_no_session_behind(
+    world: World, owner_dsn: str, superuser: Session
+) -> None:
     async with following(world, listen_notify(owner_dsn)):
         await listened(superuser)
 

@@ -23,7 +23,7 @@ class TestApply:
 
         assert await migrator(empty_dsn).apply() == []
 
-    async def test_only_what_is_missing_is_applied(self, empty_dsn: str) -> None:
+    async def test_only_missing_migrations_are_applied(self, empty_dsn: str) -> None:
         first, second, third = a_table("0001", "one"), a_table("0002", "two"), a_table("0003", "three")
         await migrator(empty_dsn, [first]).apply()
 
@@ -115,7 +115,7 @@ class TestTakeBack:
             assert await owner.fetch("SELECT FROM pg_policies WHERE schemaname = 'tallystick'") == []
 
     @pytest.mark.parametrize("kept", range(len(shipped())))
-    async def test_what_was_taken_back_can_be_applied_again(self, kept: int, empty_dsn: str) -> None:
+    async def test_a_migration_that_was_taken_back_can_be_applied_again(self, kept: int, empty_dsn: str) -> None:
         await migrator(empty_dsn).apply()
         async with session(empty_dsn) as owner:
             before = await relations(owner)

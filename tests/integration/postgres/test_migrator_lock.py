@@ -32,7 +32,7 @@ async def test_a_migrator_waits_for_the_one_that_holds_the_lock(empty_dsn: str) 
         assert [migration.version for migration in await waiting] == ["0001"]
 
 
-async def test_a_migrator_that_waited_too_long_says_for_what_and_has_changed_nothing(empty_dsn: str) -> None:
+async def test_a_migrator_that_waited_too_long_names_the_lock_and_has_changed_nothing(empty_dsn: str) -> None:
     async with session(empty_dsn) as holder:
         await holder.fetchval("SELECT pg_advisory_lock($1)", LOCK_ID)
 

@@ -81,7 +81,7 @@ async def test_eight_workers_in_opposite_orders_neither_lock_up_nor_lose_anythin
     assert await world.broken_promises() == []
 
 
-async def test_what_waits_is_credited_once_however_many_recover_it_at_once(
+async def test_pending_points_are_credited_once_however_many_recover_them_at_once(
     world: World, shared_database: Database
 ) -> None:
     for player in PLAYERS:

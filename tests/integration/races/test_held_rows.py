@@ -12,7 +12,7 @@ from tests.unit.behaviours.test_http_loyalty import award, seen
 
 
 @pytest.mark.parametrize("place", [0, 3])
-async def test_only_who_wants_it_is_refused(new_database: NewDatabase, place: int) -> None:
+async def test_only_the_command_that_needs_the_locked_row_is_refused(new_database: NewDatabase, place: int) -> None:
     dsn = await new_database()
     players = [f"player-{number}" for number in range(4)]
     async with running(settings(database_url=service_of(dsn)), "postgres") as (anyone, _), session(dsn) as owner:

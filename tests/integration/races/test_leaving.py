@@ -62,7 +62,7 @@ async def rewards_of(world: World, *reward_ids: RewardId) -> list[tuple[str, str
 
 
 @OFFERINGS
-async def test_who_offers_while_they_are_deleted_is_refused(
+async def test_a_user_who_offers_while_they_are_deleted_is_refused(
     world: World, superuser: Session, offering: Offering
 ) -> None:
     await world.arrive(ADA)
@@ -83,7 +83,7 @@ async def test_who_offers_while_they_are_deleted_is_refused(
 
 
 @OFFERINGS
-async def test_what_is_offered_just_before_a_deletion_is_withdrawn_by_it(
+async def test_a_reward_that_is_offered_just_before_a_deletion_is_withdrawn_by_it(
     world: World, superuser: Session, offering: Offering
 ) -> None:
     await world.arrive(ADA)
@@ -102,7 +102,7 @@ async def test_what_is_offered_just_before_a_deletion_is_withdrawn_by_it(
     assert set(await rewards_of(world, hers.reward_id, late.reward_id)) == {(WITHDRAWN, None, False)}
 
 
-async def test_what_nobody_could_wait_for_goes_with_the_next_round(world: World) -> None:
+async def test_rows_that_were_stored_behind_a_deletion_go_with_the_next_round(world: World) -> None:
     """A reply of a purchase, and an offer of somebody who has no row yet that a deletion could wait for."""
     await world.an_account(ADA, balance=40)
     order = world.keyed(ADA, world.order(ADA, await world.a_reward(cost=40)), "key")

@@ -179,7 +179,7 @@ async def test_a_user_who_is_deleted_during_a_mirror_write_is_not_mirrored(world
     assert await world.mirrored("ada") is None
 
 
-async def test_a_user_who_is_still_to_be_applied_comes_with_what_was_imported(world: World) -> None:
+async def test_a_user_who_is_still_to_be_applied_comes_with_the_imported_code(world: World) -> None:
     world.fall_back()
     await world.arrive("eve", profile=Profile(username="ada"))
     await world.imported("ada", "12340")
@@ -198,7 +198,7 @@ async def test_a_user_who_is_still_to_be_applied_comes_with_what_was_imported(wo
     assert [tuple(row) for row in runs] == [("ada", 1), ("bob", None), ("eve", None)]
 
 
-async def test_who_looks_at_their_link_before_their_run_reaches_them_comes_with_what_was_imported(world: World) -> None:
+async def test_a_user_who_reads_their_link_before_their_run_reaches_them_has_the_imported_code(world: World) -> None:
     world.fall_back()
     await world.imported("ada", "12340")
     await world.imported("bob", "56780")
@@ -231,7 +231,7 @@ async def test_of_one_batch_who_claims_a_name_meets_who_was_just_brought_along_w
     assert await world.code_of("ada") == "12340"
 
 
-async def test_batches_that_bring_users_along_beside_others_queue_instead_of_deadlocking(world: World) -> None:
+async def test_batches_that_adopt_users_beside_others_queue_instead_of_deadlocking(world: World) -> None:
     world.fall_back()
     for number in range(12):
         await world.arrive(f"user{number:02}")
@@ -251,7 +251,7 @@ async def test_batches_that_bring_users_along_beside_others_queue_instead_of_dea
     assert await world.broken_promises() == []
 
 
-async def test_who_brings_users_along_holds_nobody_whom_a_chunk_wants_behind_its_new_users(world: World) -> None:
+async def test_an_adoption_holds_no_user_whom_a_chunk_locks_after_its_new_users(world: World) -> None:
     world.fall_back()
     await world.arrive("ada")
     for user, code in (("ada", "12340"), ("bob", "56780")):

@@ -56,7 +56,7 @@ def test_the_server_is_quoted_with_its_state_and_what_to_do(state: str, message:
     ],
     ids=lambda case: type(case).__name__,
 )
-def test_what_the_network_or_the_driver_says_is_a_sentence(error: Exception, said: str) -> None:
+def test_an_error_of_the_network_or_the_driver_is_a_sentence(error: Exception, said: str) -> None:
     assert explained(error, DSN).startswith(said)
 
 

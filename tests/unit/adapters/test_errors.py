@@ -47,7 +47,7 @@ class TestStates:
         assert isinstance(meaning_of(server_error(state)), TransactionAborted)
 
     @pytest.mark.parametrize("state", ["22003", "22021", "22P02", "22P05"])
-    def test_what_cannot_be_stored_is_refused_as_invalid(self, state: str) -> None:
+    def test_a_text_that_cannot_be_stored_is_refused_as_invalid(self, state: str) -> None:
         found = meaning_of(server_error(state))
 
         assert isinstance(found, InvalidText)
@@ -77,7 +77,7 @@ class TestConstraints:
 
         assert meaning_of(error) is error
 
-    def test_an_abort_reveals_nothing_of_what_is_stored(self) -> None:
+    def test_an_abort_reveals_no_stored_value(self) -> None:
         for name in RACES:
             assert "ada@example.org" not in repr(meaning_of(server_error("23505", constraint=name))), name
 
@@ -113,5 +113,7 @@ class TestTheDriversOwn:
 class TestEverythingElse:
     @pytest.mark.parametrize("error", [ZeroDivisionError(), asyncio.CancelledError(), CodesExhausted()], ids=repr)
     @pytest.mark.parametrize("connection_lost", [False, True])
-    def test_what_is_not_the_databases_passes_through(self, error: BaseException, connection_lost: bool) -> None:
+    def test_an_error_that_is_not_of_the_database_passes_through(
+        self, error: BaseException, connection_lost: bool
+    ) -> None:
         assert meaning_of(error, connection_lost=connection_lost) is error

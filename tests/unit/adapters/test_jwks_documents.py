@@ -58,7 +58,7 @@ async def test_only_the_first_hundred_keys_count() -> None:
     ],
     ids=lambda entry: repr(entry)[:30],
 )
-async def test_what_is_no_key_does_not_spoil_the_others(entry: object) -> None:
+async def test_a_member_that_is_no_key_does_not_spoil_the_others(entry: object) -> None:
     cache = publishing(entry, good := an_ec_key("good"))
 
     assert same(await cache.key("good", "ES256"), good)

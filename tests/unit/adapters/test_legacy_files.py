@@ -168,7 +168,7 @@ class TestJsonLines:
         assert places(records) == [(1, "ada", "ADA11111"), (2, "ben", "BEN11111"), (3, "cyd", None), (4, "dan", None)]
         assert malformed == {}
 
-    async def test_what_is_not_used_is_reported(self, jsonl: Reading) -> None:
+    async def test_columns_that_are_not_used_are_reported(self, jsonl: Reading) -> None:
         _, _, source = await jsonl(
             b'{"user_id": "ada", "age": 3}\n{"user_id": "ben", "zip": 1, "age": 2, "code": ""}', "points=balance"
         )
@@ -216,7 +216,7 @@ class TestCsv:
         assert list(malformed) == [3]
         assert malformed[3].startswith(reason)
 
-    async def test_what_is_cut_off_a_long_line_is_never_taken_for_its_end(self, csv: Reading) -> None:
+    async def test_the_rest_of_a_long_line_is_never_taken_for_a_line(self, csv: Reading) -> None:
         long = b"ada," + b"x" * (LONGEST_LINE // 2) + b"," + b"y" * (LONGEST_LINE // 2 - 9) + b",1234567"
         assert long[: LONGEST_LINE + 1].rpartition(b",")[2] == b"1234"
 
@@ -420,12 +420,12 @@ class TestFingerprints:
 
 
 @pytest.mark.parametrize("pair", ["code", "=x", "code=", "codes=x", "", "CODE=x"])
-def test_a_mapping_names_a_column_and_what_it_is_called(pair: str) -> None:
+def test_a_mapping_names_a_column_and_its_name_in_the_file(pair: str) -> None:
     with pytest.raises(ValueError, match="column=name is needed"):
         read_mapping(("user_id=id", pair))
 
 
-def test_what_is_not_mapped_is_called_as_it_is() -> None:
+def test_a_column_that_is_not_mapped_keeps_its_name() -> None:
     names = read_mapping(("code=a=b", "user_id=id", "user_id=uid"))
 
     assert (names["code"], names["user_id"], names["points"]) == ("a=b", "uid", "points")

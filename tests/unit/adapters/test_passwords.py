@@ -61,7 +61,7 @@ async def test_one_password_twice_has_two_hashes(passwords: Argon2Passwords) -> 
 
 
 @pytest.mark.parametrize("stored", ["", "x", "$argon2id$v=19$m=19456,t=2,p=1$AAAA", "$2b$12$abcdefghijklmnopqrstuv"])
-async def test_what_is_no_hash_matches_nothing(passwords: Argon2Passwords, stored: str) -> None:
+async def test_a_text_that_is_no_hash_matches_nothing(passwords: Argon2Passwords, stored: str) -> None:
     assert not await passwords.matches(PASSWORD, stored)
 
 

@@ -22,7 +22,7 @@ def test_every_member_and_every_proof_is_on_the_page() -> None:
                 assert all(f"`{proof.member}`" in part for proof in source.proofs)
 
 
-def test_a_body_that_is_a_whole_state_clears_whatever_users_do_not_write_themselves() -> None:
+def test_a_body_that_is_a_whole_state_clears_every_field_that_users_do_not_write_themselves() -> None:
     for provider in TRUST.values():
         for trust in provider.fields.values():
             is_written_by_users = any(source.is_written_by_users for source in trust.sources)

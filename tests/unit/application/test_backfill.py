@@ -175,7 +175,7 @@ async def test_one_command_at_a_time() -> None:
             await planned(database, a_record())
 
 
-async def test_who_needs_a_code_gets_the_first_candidate_that_is_free() -> None:
+async def test_a_user_without_a_code_gets_the_first_candidate_that_is_free() -> None:
     database = MemoryBackfill(a_run(plan=a_plan(users=2)))
     database.codeless = [CodelessUser(ADA, has_lost_one=True), CodelessUser(UserId("ben"), has_lost_one=False)]
     database.taken = set(CANDIDATES[:-1])

@@ -96,7 +96,7 @@ async def test_a_command_past_its_deadline_is_shed_and_the_others_go_on(
     assert metrics.counts["group_commit_shed", "use_case"] == 1
 
 
-async def test_a_keyed_command_whose_commit_was_lost_is_answered_with_what_was_stored(
+async def test_a_keyed_command_whose_commit_was_lost_is_answered_with_the_stored_reply(
     group: Open, use_case: ScriptedUseCase
 ) -> None:
     replayed = Replayed(StoredReply(b"", 200, b"{}"))

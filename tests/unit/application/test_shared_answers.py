@@ -99,7 +99,7 @@ async def test_nobody_is_given_an_answer_that_is_too_old(shared: SharedAnswer[in
     assert (await shared()).value == 2
 
 
-async def test_whoever_comes_while_it_runs_gets_the_last_answer_however_old(
+async def test_callers_who_come_while_it_runs_get_the_last_answer_however_old(
     shared: SharedAnswer[int], computation: Computation, clock: ManualClock
 ) -> None:
     await shared()
@@ -126,7 +126,7 @@ async def test_computing_takes_half_of_the_time_at_most(clock: ManualClock) -> N
     assert (await shared()).value == 2
 
 
-async def test_what_is_computed_at_once_is_computed_for_every_caller(clock: ManualClock) -> None:
+async def test_an_answer_that_is_computed_at_once_is_computed_for_every_caller(clock: ManualClock) -> None:
     computation = Computation(clock, takes_seconds=0.2)
     shared = SharedAnswer(computation, clock, fresh_seconds=0, stale_seconds=0)
 

@@ -105,7 +105,7 @@ class TestAccruePoints:
         assert replayed.value.reply.body == repr(first).encode()
         assert await world.points_and_amounts("ada") == (1, [1])
 
-    async def test_a_summary_shows_points_and_what_was_ever_earned(self, world: World) -> None:
+    async def test_a_summary_shows_points_and_the_lifetime_sum(self, world: World) -> None:
         await world.a_player("ada", points=1500)
 
         summary = await world.summary("ada")

@@ -41,7 +41,7 @@ class TestAudit:
             ({"staff_id": "staff"}, []),
         ],
     )
-    async def test_entries_are_found_by_what_they_are_asked_for(
+    async def test_entries_are_found_by_each_filter(
         self, world: World, query: dict[str, str], found: list[int]
     ) -> None:
         await awarded(world)

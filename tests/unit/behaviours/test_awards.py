@@ -165,7 +165,7 @@ class TestAwardPoints:
         assert refused.value.facts() == {"limit": 10_000}
         assert await world.points_and_amounts("ada") == (10_000, [10_000])
 
-    async def test_who_was_never_seen_or_was_deleted_is_awarded_nothing(self, world: World) -> None:
+    async def test_a_user_who_was_never_seen_or_was_deleted_is_awarded_nothing(self, world: World) -> None:
         await world.deliver("deleted", "gone")
 
         with pytest.raises(UserNotFound):
@@ -209,7 +209,7 @@ class TestAwardPoints:
         await world.award("ada", 1)
         assert await world.points_and_amounts("ada") == (11, [10, 1])
 
-    async def test_who_never_had_points_can_be_frozen_too(self, world: World) -> None:
+    async def test_a_user_who_never_had_points_can_be_frozen_too(self, world: World) -> None:
         await world.a_player("ada")
         await world.freeze("ada")
 

@@ -117,7 +117,7 @@ class TestUserBounds:
         assert await held(world, name, "ada") == 3
 
     @pytest.mark.parametrize("name", COUNTED)
-    async def test_what_is_beyond_a_bound_stays_and_no_more_is_accepted(self, world: World, name: CountedName) -> None:
+    async def test_rows_beyond_a_bound_stay_and_no_more_are_accepted(self, world: World, name: CountedName) -> None:
         await a_user(world, "ada")
         await Holder(world).hold(name, "ada", times=5)
 

@@ -100,7 +100,7 @@ async def replied(world: World, *users: str) -> list[str]:
 
 class TestDeleteUsers:
     @WAYS
-    async def test_whoever_leaves_is_nobody_and_the_history_stays(self, world: World, leave: Leave) -> None:
+    async def test_a_deleted_user_has_no_profile_and_the_history_stays(self, world: World, leave: Leave) -> None:
         await world.deliver("created", "ada", profile=ADA)
         first = await world.code_of("ada")
         second = (await world.remint("ada")).code
@@ -119,7 +119,7 @@ class TestDeleteUsers:
         assert await world.broken_promises() == []
 
     @WAYS
-    async def test_whoever_leaves_signs_in_no_more_and_keeps_their_seat(self, world: World, leave: Leave) -> None:
+    async def test_a_deleted_user_cannot_sign_in_and_keeps_their_seat(self, world: World, leave: Leave) -> None:
         invite = await world.an_invite(code="SEATS123")
         await world.sign_up(world.sign_up_command("ada", "SEATS123"))
 
@@ -149,7 +149,7 @@ class TestDeleteUsers:
         assert await world.broken_promises() == []
 
     @WAYS
-    async def test_replies_of_whoever_leaves_are_dropped_and_those_of_others_are_not(
+    async def test_replies_of_a_deleted_user_are_dropped_and_those_of_others_are_not(
         self, world: World, leave: Leave
     ) -> None:
         for user in ("ada", "bob"):
@@ -163,7 +163,7 @@ class TestDeleteUsers:
         assert [claim == "fresh" for claim in claims] == [True, False]
 
     @WAYS
-    async def test_an_invite_of_whoever_leaves_stays_valid(self, world: World, leave: Leave) -> None:
+    async def test_an_invite_of_a_deleted_user_stays_valid(self, world: World, leave: Leave) -> None:
         await world.arrive("ada")
         invite = await world.an_invite(code="SEATS123", owner="ada")
 
@@ -179,7 +179,7 @@ class TestDeleteUsers:
 
         assert await world.delete("ada") == first == Deleted(UserId("ada"), world.clock.now() - timedelta(hours=1))
 
-    async def test_what_was_stored_behind_a_deletion_goes_with_the_next_one(self, world: World) -> None:
+    async def test_rows_that_were_stored_behind_a_deletion_go_with_the_next_one(self, world: World) -> None:
         await world.arrive("ada")
         await world.delete("ada")
         late = await stored_behind(world, "ada")
@@ -190,7 +190,7 @@ class TestDeleteUsers:
         assert withdrawn is not None
         assert not withdrawn.active
 
-    async def test_what_was_stored_behind_a_deletion_goes_by_itself_for_a_quarter_of_an_hour(
+    async def test_rows_that_are_stored_behind_a_deletion_go_by_themselves_for_a_quarter_of_an_hour(
         self, world: World
     ) -> None:
         for user in ("ada", "bob", "cid"):
@@ -222,14 +222,16 @@ class TestDeleteUsers:
         assert summary is not None
         assert (summary.user.deleted_at, summary.user.profile) == (first.deleted_at, Profile())
 
-    async def test_who_was_never_seen_cannot_be_deleted(self, world: World) -> None:
+    async def test_a_user_who_was_never_seen_cannot_be_deleted(self, world: World) -> None:
         with pytest.raises(UserNotFound):
             await world.delete("nobody")
 
         assert await world.summary("nobody") is None
 
     @pytest.mark.parametrize("trace", TRACES)
-    async def test_whoever_a_row_names_can_be_deleted_though_they_never_came(self, world: World, trace: str) -> None:
+    async def test_a_user_whom_a_row_names_can_be_deleted_though_they_never_came(
+        self, world: World, trace: str
+    ) -> None:
         await TRACES[trace](world)
         assert await world.summary("ada") is None
 

@@ -113,7 +113,9 @@ class TestEraseTraces:
         assert await left(world, codes) == NOTHING
 
     @pytest.mark.parametrize("steps", range(4))
-    async def test_what_stopped_after_any_step_goes_on_where_it_stopped(self, world: World, steps: int) -> None:
+    async def test_an_erasure_that_stopped_after_any_step_goes_on_where_it_stopped(
+        self, world: World, steps: int
+    ) -> None:
         codes = await a_holder_of_much(world)
         await world.delete("ada")
         await world.erase_traces(ADA, world.clock.now(), max_steps=steps)

@@ -126,7 +126,9 @@ class TestExports:
         assert [row for page in pages for row in page] == whole
         assert max(map(len, pages)) == min(rows, 5)
 
-    async def test_what_comes_behind_the_place_is_seen_and_what_comes_before_is_not(self, world: World) -> None:
+    async def test_rows_that_are_stored_after_the_position_are_seen_and_earlier_ones_are_not(
+        self, world: World
+    ) -> None:
         await self.fill(world)
         code = await world.code_of("inviter")
         first = await page(world, "edges", ("",), 3)

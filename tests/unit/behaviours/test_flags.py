@@ -14,7 +14,7 @@ FREE = [flag for flag in Flag if flag not in LOCKED]
 
 
 class TestSwitchFlags:
-    async def test_what_nobody_switched_stands_at_its_default(self, world: World) -> None:
+    async def test_a_flag_that_nobody_switched_has_its_default(self, world: World) -> None:
         board = Switchboard(world)
         await board.flags.refresh()
 
@@ -50,7 +50,7 @@ class TestSwitchFlags:
         assert (state.updated_at, state.updated_by) == (world.clock.now(), "bob")
         assert (await board.stored())[POINTS].updated_by == "bob"
 
-    async def test_who_changes_nothing_is_not_the_one(self, world: World) -> None:
+    async def test_a_switch_that_changes_nothing_keeps_its_author(self, world: World) -> None:
         board = Switchboard(world)
         first = await board.switch(POINTS, on=False, by="ada")
         world.pass_time(hours=1)
@@ -155,7 +155,7 @@ class TestSwitchFlags:
 
 
 class TestFollowedFlags:
-    async def test_who_switches_follows_at_once_and_others_when_they_look(self, world: World) -> None:
+    async def test_the_process_that_switches_follows_at_once_and_others_when_they_look(self, world: World) -> None:
         here, there = Switchboard(world), Switchboard(world)
 
         await here.switch(POINTS, on=False)

@@ -43,7 +43,7 @@ def value_of(case: ClaimCase, number: int) -> str:
 
 class TestClaims:
     @pytest.mark.parametrize(("provider", "claim"), PROVIDERS_AND_CLAIMS)
-    async def test_only_a_proof_takes_a_claim_from_who_claimed_it_themselves(
+    async def test_only_a_proof_takes_a_claim_from_a_user_who_claimed_it_themselves(
         self, anyone: Caller, provider: str, claim: str
     ) -> None:
         cases = [case for case in CLAIM_CASES if (case.provider, case.claim) == (provider, claim)]
@@ -69,7 +69,7 @@ class TestClaims:
                 assert await has(anyone, f"mal{number}", case, value), case
 
     @pytest.mark.parametrize(("provider", "claim"), PROVIDERS_AND_CLAIMS)
-    async def test_whoever_holds_a_claim_without_proof_loses_it_to_an_older_proof(
+    async def test_a_holder_without_proof_loses_the_claim_to_an_older_proof(
         self, anyone: Caller, provider: str, claim: str
     ) -> None:
         proof = next(case for case in CLAIM_CASES if case.claim == claim and case.is_proved)
@@ -210,7 +210,7 @@ PARTS: list[tuple[str, dict[str, Any]]] = [
 
 class TestEmptiedProfiles:
     @pytest.mark.parametrize(("provider", "emptied"), [(p, each) for p, all_ in EMPTIED.items() for each in all_])
-    async def test_what_a_provider_no_longer_has_is_cleared_and_free(
+    async def test_a_value_that_a_provider_no_longer_has_is_cleared_and_free(
         self, anyone: Caller, provider: Any, emptied: dict[str, Any]
     ) -> None:
         await deliver(anyone, body_of(provider, "vic", kind="created", **FULL[provider]), "1")

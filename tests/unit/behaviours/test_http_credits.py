@@ -32,7 +32,7 @@ ENTRY = {
 
 
 class TestCreditRoutes:
-    async def test_who_never_had_credits_has_none(self, anyone: Caller) -> None:
+    async def test_a_user_who_never_had_credits_has_none(self, anyone: Caller) -> None:
         ada = anyone.named("ada")
 
         assert (await ada.get("/api/credits")).json() == {"balance": 0, "version": 0}

@@ -30,7 +30,7 @@ class TestDeletionRoute:
         assert (first.status_code, first.json()["user_id"]) == (200, "auth0|ada@x")
         assert (again.status_code, again.content) == (200, first.content)
 
-    async def test_who_was_never_seen_is_not_found(self, anyone: Caller) -> None:
+    async def test_a_user_who_was_never_seen_is_not_found(self, anyone: Caller) -> None:
         staff = anyone.named("staff", "admin:users")
 
         assert said(await staff.call("DELETE", "/api/admin/users/nobody")) == [(404, "USER_NOT_FOUND")]

@@ -70,7 +70,7 @@ class TestExportRoutes:
         assert list(csv.DictReader(io.StringIO(as_csv.text, newline=""), strict=True)) == expected
 
     @pytest.mark.parametrize("asked", ["entries?format=xml", "entries?format=", "users", "users?format=csv"])
-    async def test_what_cannot_be_exported_is_said(self, anyone: Caller, asked: str) -> None:
+    async def test_a_kind_that_cannot_be_exported_is_named(self, anyone: Caller, asked: str) -> None:
         refused = await exporter(anyone).get(f"{EXPORT}/{asked}")
 
         assert said(refused) == [(400, "INVALID_REQUEST")]

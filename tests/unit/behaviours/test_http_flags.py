@@ -53,7 +53,7 @@ class TestFlagRoutes:
             assert state["updated_by"] == "chief"
             assert (await listed(anyone))[flag] == state
 
-    async def test_what_is_switched_is_so_for_the_next_request(self, anyone: Caller) -> None:
+    async def test_a_switched_flag_counts_for_the_next_request(self, anyone: Caller) -> None:
         ada = anyone.named("ada")
 
         await switch(anyone, Flag.ENSURE_ON_READ_ENABLED, on=False)

@@ -40,7 +40,7 @@ class TestLimitedRoutes:
 
         assert (await anyone.get("/r/NOBODY99")).status_code == 429
 
-    async def test_what_is_asked_about_does_not_matter(self, serve: Serve) -> None:
+    async def test_the_subject_of_a_request_does_not_matter(self, serve: Serve) -> None:
         anyone = await serve(rate_limits="resolver=4/minute")
         code = await code_of(anyone, "ada")
 

@@ -46,7 +46,7 @@ async def points(anyone: Caller, player: str) -> int:
 
 
 class TestLoyaltyRoute:
-    async def test_who_was_seen_stands_at_the_beginning(self, anyone: Caller) -> None:
+    async def test_a_user_without_points_is_in_the_first_tier(self, anyone: Caller) -> None:
         ada = await seen(anyone, "ada")
 
         assert (await ada.get("/api/loyalty/ada")).json() == {

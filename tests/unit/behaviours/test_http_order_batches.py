@@ -72,7 +72,7 @@ class TestPurchaseBatchRoute:
         assert said(mismatch) == [(422, "IDEMPOTENCY_MISMATCH")]
         assert await balance(ada) == 60
 
-    async def test_what_was_bought_in_a_batch_is_bought(self, anyone: Caller) -> None:
+    async def test_a_reward_that_was_bought_in_a_batch_is_collected(self, anyone: Caller) -> None:
         ada, reward_id = await funded(anyone, "ada", 100), await offered(anyone, 40)
         headers = {"x-correlation-id": "batch-1"}
 

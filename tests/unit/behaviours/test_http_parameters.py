@@ -54,7 +54,7 @@ class TestParameters:
                     assert names >= ({""} if value == "%FF" else {name}), (operation.path, name, value, names)
         assert tried == set(KNOWN_BAD)
 
-    async def test_whatever_comes_with_a_probe_or_a_click_is_no_fault(self, anyone: Caller) -> None:
+    async def test_no_parameter_of_a_probe_or_a_click_is_a_fault(self, anyone: Caller) -> None:
         lenient = [operation for operation in await operations(anyone) if not operation.is_guarded]
         assert len(lenient) > 5
         for operation in lenient:
@@ -78,7 +78,9 @@ class TestParameters:
         assert tried > 10 * len(HOSTILE)
 
     @pytest.mark.parametrize("kind", NO_SEGMENT)
-    async def test_what_is_no_segment_of_a_path_is_never_an_error_of_ours(self, anyone: Caller, kind: str) -> None:
+    async def test_a_text_that_is_no_segment_of_a_path_is_never_an_error_of_ours(
+        self, anyone: Caller, kind: str
+    ) -> None:
         for operation in await operations(anyone):
             for name in operation.parameters("path"):
                 target = operation.target(**{name: NO_SEGMENT[kind]})

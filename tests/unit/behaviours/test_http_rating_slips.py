@@ -180,7 +180,7 @@ class TestSlipRoutes:
 
 
 class TestPendingRoutes:
-    async def test_what_cannot_be_credited_waits_under_the_first_correlation_id(self, serve: Serve) -> None:
+    async def test_points_that_cannot_be_credited_wait_under_the_first_correlation_id(self, serve: Serve) -> None:
         anyone = await serve(flags="points_enabled=off")
         await seen(anyone, "ada")
         slip = await opened(anyone)
@@ -241,7 +241,7 @@ class TestPendingRoutes:
         refused = await anyone.named("staff", "loyalty:read", "slips:write").post(f"{PENDING}/recover", body)
         assert (said(refused), refused.json()["permission"]) == ([(403, "FORBIDDEN")], "loyalty:recover")
 
-    async def test_what_was_credited_already_is_answered_again(self, anyone: Caller) -> None:
+    async def test_points_that_were_credited_already_are_answered_again(self, anyone: Caller) -> None:
         await seen(anyone, "ada")
         slip = await opened(anyone)
         accrual = (await complete(anyone, slip)).json()["accrual"]

@@ -413,7 +413,7 @@ class TestClickRoutes:
 
         assert click.headers["location"] == f"{APP_URL}&a=1%3Bref%3DEVIL1234&ref=FIRST123"
 
-    async def test_what_is_passed_on_is_bounded(self, anyone: Caller) -> None:
+    async def test_the_query_that_is_passed_on_is_bounded(self, anyone: Caller) -> None:
         many = "&".join(f"p{number}=1" for number in range(100))
         long = f"a={'x' * 3000}&utm_source=mail&b={'%C3%A9' * 400}"
 

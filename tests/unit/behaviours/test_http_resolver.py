@@ -16,7 +16,7 @@ class TestResolverRoute:
             assert answer["valid"] is True
             assert answer["code"] in {code, alias}
 
-    async def test_every_kind_of_question_gets_an_answer_of_one_form(self, anyone: Caller) -> None:
+    async def test_every_kind_of_request_gets_an_answer_of_one_form(self, anyone: Caller) -> None:
         alias = await code_of(anyone, "ada")
         code = (await anyone.named("ada").post("/api/referral/remint")).json()["referral_code"]
         deleted = await code_of(anyone, "gone")

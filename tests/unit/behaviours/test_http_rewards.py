@@ -107,7 +107,7 @@ class TestRewardRoutes:
         ]
         assert (await eve.get("/api/rewards")).json()["items"] == []
 
-    async def test_who_may_not_offer_is_refused_and_nothing_is_offered(self, anyone: Caller) -> None:
+    async def test_a_caller_who_may_not_offer_is_refused_and_nothing_is_offered(self, anyone: Caller) -> None:
         offer = {"name": "A song", "cost": 40}
 
         refused = [
@@ -137,7 +137,7 @@ class TestRewardRoutes:
         assert (await staff.call("PATCH", path, body={"active": True})).json()["active"] is True
         assert (await bought(ada, reward_id)).status_code == 200
 
-    async def test_what_the_caller_collected_is_listed_with_its_price(self, anyone: Caller) -> None:
+    async def test_rewards_that_the_caller_collected_are_listed_with_their_price(self, anyone: Caller) -> None:
         ada = await funded(anyone, "ada", 100)
         rewards = [await offered(anyone, cost) for cost in (10, 20, 30)]
         answers = [(await bought(ada, reward_id)).json() for reward_id in rewards]
@@ -185,7 +185,7 @@ class TestPurchaseRoute:
         ]
         assert await balance(ada) == 100
 
-    async def test_without_funds_the_answer_says_what_there_is_and_what_it_costs(self, anyone: Caller) -> None:
+    async def test_without_funds_the_answer_names_the_balance_and_the_cost(self, anyone: Caller) -> None:
         ada, reward_id = await funded(anyone, "ada", 39), await offered(anyone, 40)
 
         refused = await bought(ada, reward_id)

@@ -73,7 +73,7 @@ class TestUsernames:
         assert await username_of(anyone, "ada") == "ADA"
 
     @pytest.mark.parametrize("door", DOORS)
-    async def test_a_name_with_what_cannot_be_seen_enters_nowhere(self, anyone: Caller, door: str) -> None:
+    async def test_a_name_with_invisible_characters_enters_nowhere(self, anyone: Caller, door: str) -> None:
         for number, name in enumerate(INVISIBLE):
             assert not await DOORS[door](anyone, f"user{number}", name), name
 

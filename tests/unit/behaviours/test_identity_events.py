@@ -223,7 +223,7 @@ class TestReceiveIdentityEvents:
 
         assert await world.profile("ada") == Profile("ada@example.org", "ada")
 
-    async def test_what_an_event_clears_is_empty_and_free(self, world: World) -> None:
+    async def test_a_value_that_an_event_clears_is_empty_and_free(self, world: World) -> None:
         await world.deliver("created", "ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
         world.pass_time(seconds=1)
 
@@ -313,7 +313,7 @@ class TestReceiveIdentityEvents:
 
         assert forgotten == [2, 1, 0]
 
-    async def test_who_takes_a_name_and_changes_address_in_one_batch_gets_both(self, world: World) -> None:
+    async def test_a_user_who_takes_a_name_and_changes_address_in_one_batch_gets_both(self, world: World) -> None:
         await world.deliver("created", "ada", profile=Profile(username="queen"))
         await world.deliver("created", "bob", profile=Profile(email="bob@example.org"))
         world.pass_time(seconds=1)

@@ -48,7 +48,7 @@ class TestLegacyFallback:
 
         assert await world.resolve("1234") == "unknown"
 
-    async def test_who_lost_a_code_does_not_bring_it(self, world: World) -> None:
+    async def test_a_user_who_lost_a_code_does_not_adopt_it(self, world: World) -> None:
         world.fall_back()
         await world.imported("ada", "1234", lost_to="bob")
 
@@ -100,7 +100,7 @@ class TestAdoptCodes:
         assert world.metrics.counts["legacy_drift_count", "referrals"] == 1
         assert await world.broken_promises() == []
 
-    async def test_what_is_canonical_stays_so(self, world: World) -> None:
+    async def test_a_canonical_code_stays_canonical(self, world: World) -> None:
         world.fall_back()
         own = await world.mint("ada")
         await world.imported("ada", "1234")
@@ -164,7 +164,7 @@ class TestAdoptCodes:
 
 
 class TestAdoptLegacyUsers:
-    async def test_who_looks_at_their_link_finds_the_code_that_they_know(self, world: World) -> None:
+    async def test_a_user_who_reads_their_link_finds_the_code_that_they_know(self, world: World) -> None:
         world.fall_back()
         await world.imported("ada", "1234", aliases=["5678"])
 
@@ -185,7 +185,7 @@ class TestAdoptLegacyUsers:
         assert await world.resolve("1234") == "alias"
         assert await world.broken_promises() == []
 
-    async def test_a_delivery_mints_nothing_for_who_brings_a_code(self, world: World) -> None:
+    async def test_a_delivery_mints_nothing_for_a_user_with_an_imported_code(self, world: World) -> None:
         world.fall_back()
         await world.imported("ada", "1234")
 
@@ -203,7 +203,7 @@ class TestAdoptLegacyUsers:
 
         assert await world.brought_by("1234") is None
 
-    async def test_who_lost_their_canonical_code_is_minted_a_new_one(self, world: World) -> None:
+    async def test_a_user_who_lost_their_canonical_code_is_minted_a_new_one(self, world: World) -> None:
         world.fall_back()
         await world.imported("ada", aliases=["1234"])
 
@@ -211,7 +211,7 @@ class TestAdoptLegacyUsers:
         assert await world.resolve("1234") == "alias"
         assert await world.broken_promises() == []
 
-    async def test_who_has_a_code_keeps_it(self, world: World) -> None:
+    async def test_a_user_with_a_code_keeps_it(self, world: World) -> None:
         own = await world.mint("ada")
         world.fall_back()
         await world.imported("ada", "1234")

@@ -74,7 +74,7 @@ class TestPendingSlips:
         assert await world.recover(slip) == completed.accrual
         assert await world.points_and_amounts("ada") == (525, [525])
 
-    async def test_what_still_cannot_be_credited_goes_on_waiting(self, world: World) -> None:
+    async def test_points_that_still_cannot_be_credited_stay_pending(self, world: World) -> None:
         await world.a_player("ada")
         slip = await world.a_waiting_slip("ada")
         await world.freeze("ada")
@@ -152,7 +152,7 @@ class TestPendingSlips:
 
 
 class TestRecoverAccruals:
-    async def test_what_was_never_earned_is_not_found(self, world: World) -> None:
+    async def test_an_event_that_never_earned_points_is_not_found(self, world: World) -> None:
         await world.a_player("ada")
 
         for user in ("ada", "nobody"):
@@ -199,7 +199,7 @@ class TestRecoverAccruals:
 
 
 class TestSweepAccruals:
-    async def test_who_was_deleted_is_neither_tried_nor_waited_for(self, world: World) -> None:
+    async def test_accruals_of_a_deleted_user_are_neither_tried_nor_waited_for(self, world: World) -> None:
         await world.a_player("ada")
         slip = await world.a_slip("ada")
         world.pass_time(hours=1)
@@ -237,7 +237,7 @@ class TestSweepAccruals:
         assert await world.sweep() == []
         assert [pending.tries for pending in await world.pending()] == [1]
 
-    async def test_what_was_just_tried_is_left_alone_for_a_while(self, world: World) -> None:
+    async def test_an_accrual_that_was_just_tried_is_left_alone_for_a_while(self, world: World) -> None:
         await world.a_player("ada")
         await world.a_waiting_slip("ada")
         await world.freeze("ada")
@@ -276,7 +276,7 @@ class TestSweepAccruals:
         assert (len(first), second) == (4, [slips[-1].slip_id])
         assert await world.points_and_amounts("ada") == (5 * 525, [525] * 5)
 
-    async def test_what_is_due_comes_in_the_order_of_its_waiting(self, world: World) -> None:
+    async def test_due_accruals_come_in_the_order_of_their_waiting(self, world: World) -> None:
         await world.a_player("ada")
         slips = [await world.a_waiting_slip("ada") for _ in range(12)]
         world.pass_time(minutes=1)

@@ -45,7 +45,7 @@ class TestPurchaseRewards:
         assert await world.balance_and_amounts(buyer) == (39, [39])
         assert await world.collected(buyer) == []
 
-    async def test_who_never_had_an_account_has_nothing_to_spend(self, world: World) -> None:
+    async def test_a_user_who_never_had_an_account_has_nothing_to_spend(self, world: World) -> None:
         reward = await world.a_reward(cost=1)
 
         with pytest.raises(InsufficientFunds) as refused:
@@ -101,7 +101,7 @@ class TestPurchaseRewards:
 
         assert [type(each) for each in outcomes] == [RewardNotFound, SelfPurchase, AlreadyCollected, InsufficientFunds]
 
-    async def test_what_was_collected_and_is_inactive_now_is_unknown_again(self, world: World) -> None:
+    async def test_a_collected_reward_that_is_inactive_now_is_unknown_again(self, world: World) -> None:
         buyer, reward = await world.an_account(balance=100), await world.a_reward()
         await world.purchase(buyer, reward)
         await world.change(reward, active=False)
@@ -127,7 +127,7 @@ class TestPurchaseRewards:
         assert (bought.cost, bought.balance_after) == (70, 30)
         assert await world.balance_and_amounts(buyer) == (30, [100, -70])
 
-    async def test_who_collected_keeps_the_price_they_paid(self, world: World) -> None:
+    async def test_a_collector_keeps_the_price_they_paid(self, world: World) -> None:
         buyer, reward = await world.an_account(balance=100), await world.a_reward(cost=40)
         await world.purchase(buyer, reward)
 

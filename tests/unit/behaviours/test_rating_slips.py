@@ -32,7 +32,7 @@ class TestOpenSlips:
         assert (slip.state, slip.opened_at, slip.closed_at, slip.points) == ("open", world.clock.now(), None, None)
         assert await world.slip(slip) == slip
 
-    async def test_what_cannot_be_is_refused_and_nothing_is_stored(self, world: World) -> None:
+    async def test_an_impossible_slip_is_refused_and_nothing_is_stored(self, world: World) -> None:
         await world.a_player("ada")
         await world.deliver("deleted", "gone")
 
@@ -255,7 +255,7 @@ class TestCompleteSlips:
         assert (balance, sorted(amounts)) == (5 * 525 + 15, [1, 2, 3, 4, 5, *[525] * 5])
         assert await world.broken_promises() == []
 
-    async def test_what_the_ledger_refuses_does_not_keep_a_slip_open(self, world: World) -> None:
+    async def test_points_that_the_ledger_refuses_do_not_keep_a_slip_open(self, world: World) -> None:
         await world.a_player("ada", points=MAX_BALANCE - 524)
         slip = await world.a_slip("ada")
         world.pass_time(hours=1)

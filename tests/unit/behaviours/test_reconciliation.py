@@ -38,7 +38,7 @@ class TestReconcileMetadata:
         assert await world.mirrored("ada") == new
         assert await world.drift() == {}
 
-    async def test_what_is_mirrored_of_a_deleted_user_goes(self, world: World) -> None:
+    async def test_the_mirrored_code_of_a_deleted_user_goes(self, world: World) -> None:
         code = await world.mint("ada")
         await world.deliver("deleted", "ada")
         await world.mirrors("ada", code)

@@ -76,7 +76,7 @@ class TestRedeemInvites:
             await world.redeem("bob", invite.code)
         assert await world.seats_and_counter(invite) == (["ada"], 1)
 
-    async def test_who_was_revoked_gives_no_seat(self, world: World) -> None:
+    async def test_a_revoked_invite_gives_no_seat(self, world: World) -> None:
         invite = await world.an_invite()
         await world.revoke(invite)
 

@@ -56,7 +56,7 @@ class TestReferralPoints:
 
         assert await world.points_and_amounts("ada") == (100, [100])
 
-    async def test_who_names_nobody_earns_nobody_anything(self, world: World) -> None:
+    async def test_an_invitee_without_a_living_inviter_earns_nobody_anything(self, world: World) -> None:
         own = await world.mint("ada")
         await world.arrive("ada", own)
         await world.arrive("bob", "NONE1234")
@@ -92,7 +92,7 @@ class TestReferralPoints:
         assert {entry.correlation_id for entry in await world.point_entries("bob")} == {upserts[1].correlation_id}
         assert await world.broken_promises() == []
 
-    async def test_what_an_invitee_is_worth_is_a_setting(self, world: World) -> None:
+    async def test_the_points_of_an_invitee_are_a_setting(self, world: World) -> None:
         code = await world.mint("ada")
         world.make_referrals_worth(7)
         await world.arrive("bob", code)
@@ -191,7 +191,7 @@ class TestReferralPoints:
         assert await world.pending() == []
         assert await world.broken_promises() == []
 
-    async def test_who_comes_with_a_verified_phone_earns_their_inviter_points_at_once(self, world: World) -> None:
+    async def test_a_user_with_a_verified_phone_earns_their_inviter_points_at_once(self, world: World) -> None:
         code = await world.mint("ada")
         world.make_referrals_worth(100, need="phone")
         await world.arrive("carol", phone_verified=True)

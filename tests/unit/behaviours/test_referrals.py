@@ -259,7 +259,7 @@ class TestAttributionAttempts:
 
 
 class TestProfiles:
-    async def test_what_is_sent_is_kept_and_what_is_not_sent_stays(self, world: World) -> None:
+    async def test_sent_fields_are_stored_and_the_others_stay(self, world: World) -> None:
         await world.arrive("ada", profile=Profile("ada@example.org", "ada", "Ada", "+4512345678"))
 
         await world.arrive("ada", profile=Profile(display_name="Countess"))

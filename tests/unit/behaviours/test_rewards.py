@@ -97,7 +97,7 @@ class TestOfferRewards:
         assert first == again == offer.reward
         assert await world.rewards() == [offer.reward]
 
-    async def test_only_what_is_sent_is_changed(self, world: World) -> None:
+    async def test_only_sent_fields_are_changed(self, world: World) -> None:
         reward = await world.a_reward(cost=40)
 
         dearer = await world.change(reward, cost=50)
@@ -164,7 +164,7 @@ class TestRewardPages:
         listed = [[each.reward_id for each in page] for page in (first, second, last)]
         assert listed == [[offered[4], offered[3]], [offered[2], offered[1]], [offered[0]]]
 
-    async def test_what_was_collected_is_listed_the_newest_first(self, world: World) -> None:
+    async def test_collected_rewards_are_listed_the_newest_first(self, world: World) -> None:
         buyer = await world.an_account(balance=100)
         rewards = [await world.a_reward(cost=10) for _ in range(5)]
         for number, reward in enumerate(rewards):

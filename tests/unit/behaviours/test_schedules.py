@@ -14,7 +14,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 class TestSchedules:
-    async def test_what_was_never_done_is_not_missed_and_done_when_it_is_due_next(self, world: World) -> None:
+    async def test_work_that_was_never_done_is_not_missed_and_is_done_when_it_is_due_next(self, world: World) -> None:
         began = world.clock.now()
         assert not await _lease(world, due_at=began)
         assert not await _lease(world, due_at=began)
@@ -34,7 +34,7 @@ class TestSchedules:
         world.pass_time(minutes=0.001)
         assert await _lease(world)
 
-    async def test_what_is_done_is_done_until_it_is_due_again(self, world: World) -> None:
+    async def test_work_that_is_done_is_done_until_it_is_due_again(self, world: World) -> None:
         await _enrolled(world)
         due_at = world.clock.now()
         assert await _lease(world)
@@ -49,7 +49,7 @@ class TestSchedules:
             assert await stores.schedules.lease("other", now=now, until=now + LEASE, due_at=due_at)
             assert await stores.schedules.lease("night", now=now, until=now + LEASE, due_at=now)
 
-    async def test_a_lease_is_renewed_by_who_holds_it_alone(self, world: World) -> None:
+    async def test_a_lease_is_renewed_by_its_holder_alone(self, world: World) -> None:
         await _enrolled(world)
         began = world.clock.now()
         assert await _lease(world)

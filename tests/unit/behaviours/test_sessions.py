@@ -98,7 +98,7 @@ class TestSessions:
 
         assert await states(world, *sessions) == ["signed_out", *["known"] * MAX_SESSIONS]
 
-    async def test_what_has_expired_is_forgotten_in_steps(self, world: World) -> None:
+    async def test_expired_sessions_are_forgotten_in_steps(self, world: World) -> None:
         await signed_up(world)
         old, older = await sign_in(world), await sign_in(world)
         world.pass_time(days=3)
@@ -117,7 +117,7 @@ class TestSessions:
         assert await world.start_session(NewSession(this, f"hash of {PASSWORD}")) == this
         assert await world.sessions_of("ada") == [this]
 
-    async def test_who_checked_a_password_that_was_changed_meanwhile_starts_nothing(self, world: World) -> None:
+    async def test_a_sign_in_with_a_password_that_was_changed_meanwhile_starts_nothing(self, world: World) -> None:
         await signed_up(world)
         this = await sign_in(world)
         late = Session(UserId("ada"), SessionId("e" * 32), world.clock.now(), world.clock.now() + LIFETIME)

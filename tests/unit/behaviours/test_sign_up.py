@@ -84,7 +84,7 @@ class TestCompleteSignUps:
         assert (await world.profile("ada")).username == "ada"
         assert await world.seats_and_counter(invite) == (["ada"], 1)
 
-    async def test_whoever_signed_up_takes_no_second_seat_by_another_code(self, world: World) -> None:
+    async def test_a_user_who_signed_up_takes_no_second_seat_by_another_code(self, world: World) -> None:
         first, second = await world.an_invite(), await world.an_invite()
         await world.sign_up(world.sign_up_command("ada", first.code))
 
@@ -93,7 +93,7 @@ class TestCompleteSignUps:
 
         assert await world.seats_and_counter(second) == ([], 0)
 
-    async def test_who_redeemed_the_code_before_has_used_it(self, world: World) -> None:
+    async def test_a_user_who_redeemed_the_code_before_has_used_it(self, world: World) -> None:
         invite = await world.an_invite()
         await world.redeem("ada", invite.code)
 
@@ -129,7 +129,7 @@ class TestCompleteSignUps:
 
         assert await nothing_of(world, "ada", invite)
 
-    async def test_what_was_known_of_a_user_is_replaced_by_what_they_say(self, world: World) -> None:
+    async def test_a_known_profile_is_replaced_by_the_one_that_the_user_sends(self, world: World) -> None:
         invite = await world.an_invite()
         await world.arrive("ada", profile=Profile(username="old", email="old@example.org"))
 
@@ -149,7 +149,7 @@ class TestCompleteSignUps:
         assert await world.seats_and_counter(invite) == (["ada"], 1)
         assert await world.seats_and_counter(another) == ([], 0)
 
-    async def test_who_is_deleted_leaves_nothing_to_sign_in_with(self, world: World) -> None:
+    async def test_a_deleted_user_leaves_nothing_to_sign_in_with(self, world: World) -> None:
         invite = await world.an_invite()
         await world.sign_up(world.sign_up_command("ada", invite.code))
 
@@ -158,7 +158,7 @@ class TestCompleteSignUps:
         kept = await world.reads(lambda stores: stores.directory.find([UserId("ada")]))
         assert kept[UserId("ada")].password_hash is None
 
-    async def test_who_is_refused_leaves_not_even_a_name_behind(self, world: World) -> None:
+    async def test_a_refused_user_leaves_not_even_a_name_behind(self, world: World) -> None:
         invite = await world.an_invite()
         await world.arrive("owner", profile=Profile(username="taken"))
 

@@ -26,7 +26,7 @@ DECORATION = " \t\n\r\v\f-"
         ("a" * 32, "A" * 32),
     ],
 )
-def test_what_people_type_has_one_form(typed: str, normal: str) -> None:
+def test_a_typed_code_has_one_form(typed: str, normal: str) -> None:
     assert normal_form(typed) == normal
 
 
@@ -56,7 +56,7 @@ def test_what_people_type_has_one_form(typed: str, normal: str) -> None:
         "\ud800ABCD",
     ],
 )
-def test_what_has_no_form_has_none(typed: str) -> None:
+def test_a_text_that_is_no_code_has_no_form(typed: str) -> None:
     assert normal_form(typed) is None
 
 

@@ -22,7 +22,7 @@ def test_every_column_is_on_the_page() -> None:
         assert all(f"`{column}`" in part for column in columns), table
 
 
-def test_whatever_is_kept_is_kept_for_a_reason() -> None:
+def test_every_kept_column_has_a_reason() -> None:
     for table, columns in DISPOSITIONS.items():
         for column, disposition in columns.items():
             assert bool(disposition.reason) == (disposition.becomes == "keep"), f"{table}.{column}"

@@ -21,7 +21,7 @@ def a_user(**about: object) -> User:
     return User(user_id=UserId("ada"), created_at=NOON, **about)  # type: ignore[arg-type]  # builder
 
 
-def test_whatever_the_order_the_newest_profile_stands() -> None:
+def test_in_any_order_the_newest_profile_stands() -> None:
     events = [an_event("created", 0, "a"), an_event("updated", 1, "b"), an_event("updated", 2, "c")]
 
     for order in permutations(events):
@@ -31,7 +31,7 @@ def test_whatever_the_order_the_newest_profile_stands() -> None:
         assert (user.profile.username, user.profile_at) == ("c", NOON + timedelta(minutes=2))
 
 
-def test_whatever_the_order_a_deletion_stands() -> None:
+def test_in_any_order_a_deletion_stands() -> None:
     events = [an_event("created", 0, "a"), an_event("updated", 1, "b"), an_event("deleted", 2)]
 
     for order in permutations(events):

@@ -30,13 +30,13 @@ def refusal(**fields: object) -> str:
     return str(refused.value)
 
 
-def test_a_user_of_whom_nothing_else_is_given() -> None:
+def test_a_user_may_have_an_id_alone() -> None:
     record = read_record(7, {"user_id": "ada"})
 
     assert record == (7, "ada", "missing", None, None, None, None, None, None, False, None, None, None, False, 0, ())
 
 
-def test_a_user_of_whom_all_is_given() -> None:
+def test_a_user_may_have_every_field() -> None:
     record = read_record(
         7,
         {
@@ -63,14 +63,14 @@ def test_a_user_of_whom_all_is_given() -> None:
 
 
 @pytest.mark.parametrize("user_id", ["a", "x" * 128, 12, -5, 0, "0", "a|b:c@d.e-f_g"])
-def test_what_can_name_a_user_does(user_id: object) -> None:
+def test_a_text_or_a_number_names_a_user(user_id: object) -> None:
     assert read(user_id=user_id) == str(user_id)
 
 
 @pytest.mark.parametrize(
     "user_id", [None, "", " ", " ada", "ada\n", "x" * 129, "a b", "ædå", "a/b", "a\x00", 10**128, *FOREIGN]
 )
-def test_what_cannot_name_a_user_is_no_record(user_id: object) -> None:
+def test_a_value_that_cannot_name_a_user_is_no_record(user_id: object) -> None:
     assert refusal(user_id=user_id).startswith("user_id ")
 
 
@@ -109,7 +109,7 @@ def test_a_code_is_kept_changed_or_none(code: object, state: str, found: str | N
 
 @pytest.mark.parametrize("column", TEXTS)
 @pytest.mark.parametrize("value", FOREIGN)
-def test_what_is_no_text_is_refused_by_its_name(column: str, value: object) -> None:
+def test_a_value_that_is_no_text_is_refused_by_its_name(column: str, value: object) -> None:
     assert refusal(**{column: value}).startswith(f"{column} has to be a text")
 
 
@@ -168,12 +168,12 @@ def test_utc_is_not_the_time_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 @pytest.mark.parametrize("column", ["created_at", "deleted_at"])
-def test_what_is_no_time_is_refused(column: str, given: object) -> None:
+def test_a_value_that_is_no_time_is_refused(column: str, given: object) -> None:
     assert refusal(**{column: given}) == f"{column} has to be a time as in 2024-05-31T08:30:00Z"
 
 
 @pytest.mark.parametrize(("given", "is_deleted"), [("2024-05-31", True), (NOON, True), (None, False), (" ", False)])
-def test_who_has_a_time_of_deletion_is_deleted(given: object, is_deleted: bool) -> None:
+def test_a_user_with_a_time_of_deletion_is_deleted(given: object, is_deleted: bool) -> None:
     assert read_record(7, {"user_id": "ada", "deleted_at": given}).is_deleted is is_deleted
 
 
@@ -279,9 +279,7 @@ anything = st.recursive(
 @example({"code": math.nan}, True)
 @example({"created_at": datetime.max}, True)  # noqa: DTZ901  as an infinite time arrives
 @example({"created_at": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))}, True)
-def test_whatever_stands_in_a_field_the_record_is_in_bounds_or_refused(
-    fields: dict[str, object], has_name: bool
-) -> None:
+def test_of_any_fields_the_record_is_in_bounds_or_refused(fields: dict[str, object], has_name: bool) -> None:
     given = fields | ({"user_id": "ada"} if has_name else {})
     try:
         record = read_record(7, given)
@@ -311,7 +309,7 @@ def test_whatever_stands_in_a_field_the_record_is_in_bounds_or_refused(
         ("9999-01-01T00:00:00Z", False),
     ],
 )
-def test_what_databases_take_for_infinity_is_no_time(time: str, is_one: bool) -> None:
+def test_a_text_that_databases_take_for_infinity_is_no_time(time: str, is_one: bool) -> None:
     if is_one:
         assert read_record(1, {"user_id": "ada", "created_at": time}).created_at == datetime.fromisoformat(time)
     else:

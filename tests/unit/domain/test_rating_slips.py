@@ -178,7 +178,7 @@ def test_a_slip_earns_what_an_account_can_hold_and_not_more() -> None:
         closed(slip, average_bet=267_765_389)
 
 
-def test_what_is_closed_is_closed_once() -> None:
+def test_a_closed_slip_is_closed_once() -> None:
     slip = closed(opened(opened_at=NOW - timedelta(hours=1)))
 
     with pytest.raises(SlipNotOpen) as refused:

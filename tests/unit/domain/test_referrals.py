@@ -100,7 +100,7 @@ def test_the_first_inviter_stays_and_its_own_attempt_is_recognised() -> None:
     assert attribute(ARRIVAL, owners=OWNERS, kept=own, inviters={}) == ("recorded", None, None, ())
 
 
-def test_who_has_an_inviter_leaves_an_attempt_only_with_other_codes() -> None:
+def test_a_user_with_an_inviter_leaves_an_attempt_only_with_other_codes() -> None:
     attempts = [
         attribute(arrival(*codes), owners=OWNERS, kept=KEPT, inviters={}).attempts
         for codes in ((CIDS,), (), (ADAS,), (NOBODYS, CIDS), (BOBS,))

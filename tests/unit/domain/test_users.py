@@ -23,7 +23,7 @@ def test_addresses_are_taken_as_providers_send_them(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "@", "a@", "@b", "a@b@c", "a b@c", "a@b\n", "a\x00@b", f"{'x' * 249}@b.com"])
-def test_what_is_no_address_is_none(text: str) -> None:
+def test_a_text_that_is_no_address_is_none(text: str) -> None:
     assert not is_email(text)
 
 

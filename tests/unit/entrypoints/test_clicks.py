@@ -74,7 +74,7 @@ async def test_a_failed_flush_is_counted_and_its_clicks_go_with_the_next_one(wor
     assert await world.clicked() == {"10000", "10001"}
 
 
-async def test_what_does_not_fit_is_counted_and_forgotten(world: World) -> None:
+async def test_clicks_that_do_not_fit_are_counted_and_forgotten(world: World) -> None:
     clicks, _ = gathering(world, capacity=2)
 
     click(clicks, 0, 1, 1, 2, 3)
@@ -84,7 +84,7 @@ async def test_what_does_not_fit_is_counted_and_forgotten(world: World) -> None:
     assert world.metrics.total("clicks_forgotten") == 2
 
 
-async def test_what_is_stored_is_not_sent_again_and_the_memory_of_that_is_bounded(world: World) -> None:
+async def test_stored_clicks_are_not_sent_again_and_the_memory_of_them_is_bounded(world: World) -> None:
     clicks, failing = gathering(world, capacity=2)
     for number in range(3):
         click(clicks, number)

@@ -126,12 +126,12 @@ async def test_looking_now_and_then_follows_without_notifications(world: World) 
             await until(lambda on=on: flags.enabled(POINTS) is on)  # type: ignore[misc]  # a default of its own
 
 
-def test_who_hears_nothing_looks_often_enough_to_follow_within_five_seconds() -> None:
+def test_a_process_without_signals_looks_often_enough_to_follow_within_five_seconds() -> None:
     assert POLL_SECONDS <= 2.5
 
 
 @pytest.mark.parametrize("failure", [TransactionAborted("gone"), StoreUnavailable("full"), KeyError("a bug")])
-async def test_what_cannot_be_read_stays_as_it_is_known_and_is_followed_again(
+async def test_flags_that_cannot_be_read_stay_as_they_are_known_and_are_followed_again(
     world: World, transactions: Watched, failure: Exception
 ) -> None:
     flags, gong = FollowedFlags(world.transactions, Pins({})), Gong()

@@ -67,7 +67,7 @@ async def test_an_answer_does_not_wait_for_the_mirror(world: World, monkeypatch:
     assert await world.mirrored("ada") == code
 
 
-async def test_what_comes_during_a_write_is_written_after_it(world: World) -> None:
+async def test_users_who_come_during_a_write_are_written_after_it(world: World) -> None:
     codes = [await world.mint(user) for user in ("ada", "bob", "cid")]
     await world.mirrored("ada")
     mirror = mirroring(world, StoreUnavailable("57014"))
@@ -90,7 +90,7 @@ async def test_more_than_fit_are_counted_and_left_to_the_night(world: World) -> 
     assert world.metrics.total("metadata_mirror_write_failures") == 2
 
 
-async def test_who_waits_when_it_gives_up_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_users_who_wait_when_it_gives_up_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(_self: MirrorMetadata, _user_ids: Collection[UserId]) -> None:
         await asyncio.Event().wait()
 

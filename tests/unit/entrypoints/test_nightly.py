@@ -86,7 +86,7 @@ async def test_a_fallback_that_is_switched_on_by_day_waits_for_the_night() -> No
     assert looks == [3]
 
 
-async def test_what_a_killed_instance_began_is_taken_over_when_its_lease_has_ended(
+async def test_work_that_a_killed_instance_began_is_taken_over_when_its_lease_has_ended(
     world: World, instance: Instance
 ) -> None:
     with pytest.raises(Killed):
@@ -102,7 +102,7 @@ async def test_what_a_killed_instance_began_is_taken_over_when_its_lease_has_end
     assert await instance().reconcile_if_due() is None
 
 
-async def test_who_lost_the_lease_goes_no_further(world: World, instance: Instance) -> None:
+async def test_an_instance_that_lost_the_lease_goes_no_further(world: World, instance: Instance) -> None:
     class Slow(ReconcileMetadata):
         async def pages(self, **_asked: object) -> AsyncIterator[MetadataDrift]:
             async for drift in super().pages(is_to_repair=True, size=1):

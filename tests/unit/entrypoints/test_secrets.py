@@ -166,7 +166,7 @@ def test_published_keys_alone_leave_nothing_to_sign_sessions_with(webhook: dict[
         ({"jwt_algorithms": "HS256"}, {"HS256"}),
     ],
 )
-def test_tokens_may_be_signed_by_what_there_is_a_key_for(environment: dict[str, str], algorithms: set[str]) -> None:
+def test_tokens_may_be_signed_by_every_algorithm_with_a_key(environment: dict[str, str], algorithms: set[str]) -> None:
     assert given(**environment).algorithms == algorithms
 
 

@@ -209,7 +209,7 @@ def test_blank_values_count_as_absent() -> None:
         ("TALLYSTICK_FLAGS", "mint_in_referral_api=on", {"mint_in_referral_api", "never", "writes"}),
     ],
 )
-def test_a_wrong_value_is_refused_by_the_name_of_its_variable_and_with_what_would_be_right(
+def test_a_wrong_value_is_refused_with_the_name_of_its_variable_and_a_right_form(
     name: str, value: str, right: set[str]
 ) -> None:
     message = refusal({name: value})

@@ -167,7 +167,7 @@ async def test_sessions_are_forgotten_a_day_after_they_expired(world: World, upk
     assert await world.sessions_of("ada") == []
 
 
-async def test_one_round_forgets_bite_by_bite_until_nothing_old_is_left(
+async def test_one_round_forgets_batch_by_batch_until_nothing_old_is_left(
     world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tallystick.entrypoints.worker.upkeep.BATCH_ROWS", 2)
@@ -219,7 +219,7 @@ async def test_a_failed_round_is_followed_by_the_next_one(
     assert await remembered(world, "old") == []
 
 
-async def test_what_was_stored_behind_a_deletion_is_forgotten(world: World, upkeep: Upkeep) -> None:
+async def test_rows_that_were_stored_behind_a_deletion_are_forgotten(world: World, upkeep: Upkeep) -> None:
     await world.arrive("ada")
     await world.delete("ada")
     await remember(world, "late")
@@ -229,7 +229,7 @@ async def test_what_was_stored_behind_a_deletion_is_forgotten(world: World, upke
     assert await remembered(world, "late") == []
 
 
-async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(
+async def test_a_failed_count_does_not_keep_it_from_forgetting(
     world: World, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await remember(world, "old")
@@ -245,7 +245,7 @@ async def test_what_cannot_be_counted_does_not_keep_it_from_forgetting(
     assert await remembered(world, "old") == []
 
 
-async def test_what_waits_is_credited_and_measured(
+async def test_pending_points_are_credited_and_measured(
     world: World, upkeep: Upkeep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("info")

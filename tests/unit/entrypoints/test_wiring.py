@@ -54,7 +54,7 @@ def test_a_label_of_the_metrics_is_the_name_of_the_use_case() -> None:
         (ReadUserSummaries, Single[UserId, UserSummary | None]),
     ],
 )
-def test_what_routers_ask_for_is_made_of_the_annotations_of_a_use_case(use_case: Any, single: object) -> None:
+def test_parameters_of_routers_are_made_of_the_annotations_of_a_use_case(use_case: Any, single: object) -> None:
     row = BatchUseCase(use_case, "a label", key=lambda _: 0)
 
     assert row.single == single

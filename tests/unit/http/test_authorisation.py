@@ -261,7 +261,9 @@ async def test_no_other_permission_opens_a_route(anyone: Caller, permission: str
     assert taken.status_code in {200, 201}
 
 
-async def test_what_is_refused_to_a_caller_is_not_done(callers: dict[str, Caller], ids: dict[str, str]) -> None:
+async def test_a_request_that_is_refused_to_a_caller_is_not_done(
+    callers: dict[str, Caller], ids: dict[str, str]
+) -> None:
     for name in ("nobody", "bob", "deleted"):
         for (method, path), expected in MATRIX.items():
             if method != "GET" and expected[name] in {401, 403, 404, 410}:

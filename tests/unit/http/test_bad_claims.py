@@ -116,7 +116,7 @@ async def test_a_token_that_says_too_little_or_too_much_is_turned_away(anyone: C
 
 
 @pytest.mark.parametrize("row", OVER)
-async def test_whoever_had_a_good_token_learns_that_it_has_expired(anyone: Caller, row: str) -> None:
+async def test_a_caller_with_a_good_token_learns_that_it_has_expired(anyone: Caller, row: str) -> None:
     signed = token(HS256, claims(exp=OVER[row]()), by_secret())
 
     assert await answer_to(anyone, f"Bearer {signed}") == EXPIRED

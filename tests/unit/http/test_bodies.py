@@ -54,7 +54,7 @@ async def routes_with_bodies(anyone: Caller) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-async def test_what_is_malformed_is_refused_with_a_pointer_and_nothing_is_stored(anyone: Caller, name: str) -> None:
+async def test_a_malformed_body_is_refused_with_a_pointer_and_nothing_is_stored(anyone: Caller, name: str) -> None:
     staff = anyone.named("ada", *get_args(Permission))
     routes = await routes_with_bodies(anyone)
     assert ("POST", "/api/users/upsert") in routes

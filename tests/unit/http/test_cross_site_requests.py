@@ -116,7 +116,7 @@ async def test_two_origins_are_none(anyone: Caller, cookie: str) -> None:
         await assert_refused(anyone, cookie, ("origin", other), ("origin", BASE_URL))
 
 
-async def test_what_was_refused_was_not_done() -> None:
+async def test_a_refused_request_was_not_done() -> None:
     async with running(settings(), "memory") as (anyone, container):
         await assert_refused(anyone, await cookie_of(container), ("origin", "https://evil.example"))
 

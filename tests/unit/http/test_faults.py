@@ -116,7 +116,7 @@ async def test_a_body_of_another_shape_is_one_fault(anyone: Caller) -> None:
         assert refused.json()["errors"] == [{"in": "body", "pointer": "", "message": "a JSON object is needed"}]
 
 
-async def test_what_an_identity_provider_holds_is_named_beside_other_faults(serve: Serve) -> None:
+async def test_fields_that_an_identity_provider_holds_are_named_beside_other_faults(serve: Serve) -> None:
     anyone = await serve(identity="external")
 
     refused = await anyone.named("ada").post(

@@ -229,7 +229,9 @@ async def test_a_good_bearer_does_not_help_a_forged_signature(targets: dict[str,
 
 @pytest.mark.parametrize("service", ["signed", "bearer too"])
 @pytest.mark.parametrize("prefix", ["webhook", "svix"])
-async def test_what_the_forgers_began_with_is_taken(targets: dict[str, Target], service: str, prefix: str) -> None:
+async def test_the_delivery_that_the_forgers_began_with_is_accepted(
+    targets: dict[str, Target], service: str, prefix: str
+) -> None:
     user = f"ada-by-{prefix}"
 
     status, *_ = await targets[service].answer_to(replace(genuine_delivery(user), prefix=prefix).sent())

@@ -22,7 +22,7 @@ async def test_an_account_takes_no_more_than_it_can_hold() -> None:
         assert (await ada.get("/api/credits")).text == f'{{"balance":{MAX_BALANCE},"version":1}}'
 
 
-async def test_what_is_spent_makes_room() -> None:
+async def test_spending_makes_room() -> None:
     async with running(settings(), "memory") as (anyone, container):
         await (await container.get(GrantCredits))([Keyed(FILLED)])
         ada = anyone.named("ada")

@@ -109,7 +109,7 @@ def test_a_header_that_is_not_believed_is_logged_once_with_the_setting(
     assert "TALLYSTICK_TRUSTED_PROXIES" in line["event"]
 
 
-def test_what_is_no_address_ends_the_search() -> None:
+def test_a_text_that_is_no_address_ends_the_search() -> None:
     assert client("10.0.0.1", "203.0.113.7", "unknown", proxies="10.0.0.0/8") == "10.0.0.1"
     assert client("10.0.0.1", "", proxies="10.0.0.0/8") == "10.0.0.1"
     assert client("10.0.0.1", proxies="10.0.0.0/8") == "10.0.0.1"

@@ -63,7 +63,7 @@ async def test_nobody_else_reads_them(peer: str) -> None:
         *("X-Forwarded-Proto: https", "X-Forwarded-Host: localhost", "CF-Connecting-IP: 127.0.0.1"),
     ],
 )
-async def test_what_a_proxy_on_the_machine_forwards_is_of_somebody_else(header: str) -> None:
+async def test_a_request_that_a_proxy_on_the_machine_forwards_is_of_somebody_else(header: str) -> None:
     name, _, value = header.partition(": ")
     async with reached_from("127.0.0.1", trusted_proxies="127.0.0.1") as caller:
         refused = await scrape(caller, {name: value})

@@ -62,7 +62,7 @@ async def test_a_forged_token_is_none(anyone: Caller, row: str) -> None:
     assert not await is_taken(anyone, FORGED[row]())
 
 
-async def test_what_the_forgers_began_with_is_a_token(anyone: Caller) -> None:
+async def test_the_text_that_the_forgers_began_with_is_a_token(anyone: Caller) -> None:
     assert await is_taken(anyone, forged())
 
 

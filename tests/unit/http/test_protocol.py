@@ -157,7 +157,7 @@ async def test_a_reply_that_closes_the_connection_is_written_before(
     assert wire.written.endswith(b"\r\n\r\n{}")
 
 
-async def test_what_comes_behind_a_reply_and_begins_no_head_has_its_time_too(
+async def test_bytes_behind_a_reply_that_begin_no_head_have_their_time_too(
     opened: tuple[HttpProtocol, Wire, Timers],
 ) -> None:
     protocol, wire, timers = opened
@@ -170,7 +170,7 @@ async def test_what_comes_behind_a_reply_and_begins_no_head_has_its_time_too(
     assert wire.closed
 
 
-async def test_nothing_is_written_to_who_is_gone(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+async def test_nothing_is_written_to_a_client_that_is_gone(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, _ = opened
     protocol.transport.write(b"late")
     wire.closed = True
@@ -179,7 +179,7 @@ async def test_nothing_is_written_to_who_is_gone(opened: tuple[HttpProtocol, Wir
     assert wire.writes == 0
 
 
-async def test_who_writes_much_in_one_turn_meets_the_bounds_of_the_connection(
+async def test_large_writes_in_one_turn_meet_the_bounds_of_the_connection(
     opened: tuple[HttpProtocol, Wire, Timers],
 ) -> None:
     protocol, wire, _ = opened
@@ -189,7 +189,7 @@ async def test_who_writes_much_in_one_turn_meets_the_bounds_of_the_connection(
     assert len(wire.written) == 80_000
 
 
-async def test_who_does_not_read_is_let_go_with_all_that_was_written(
+async def test_a_client_that_does_not_read_is_dropped_with_all_that_was_written(
     opened: tuple[HttpProtocol, Wire, Timers],
 ) -> None:
     protocol, wire, timers = opened
@@ -203,7 +203,7 @@ async def test_who_does_not_read_is_let_go_with_all_that_was_written(
     assert wire.written == b""
 
 
-async def test_who_reads_in_time_is_not(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
+async def test_a_client_that_reads_in_time_is_not_dropped(opened: tuple[HttpProtocol, Wire, Timers]) -> None:
     protocol, wire, timers = opened
     for _ in range(2):
         protocol.pause_writing()

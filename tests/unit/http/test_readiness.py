@@ -30,7 +30,7 @@ class Contract:
         return [Fault("server", reason, detail) for reason, detail in zip(self.breaches, details, strict=True)]
 
 
-async def test_what_is_broken_is_reported_and_what_is_whole_is_ready() -> None:
+async def test_a_broken_database_is_reported_and_a_whole_one_is_ready() -> None:
     contract, clock = Contract(), ManualClock()
     probe = ReadinessProbe([contract], clock)
     assert await probe.reasons() == []

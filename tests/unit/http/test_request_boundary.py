@@ -106,7 +106,7 @@ async def test_a_bug_reveals_nothing_but_its_correlation_id(capsys: pytest.Captu
     assert "example.org" not in json.dumps(lines)
 
 
-async def test_logs_name_routes_and_users_by_what_reveals_nothing(
+async def test_logs_name_routes_and_users_by_patterns_and_pseudonyms(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     anyone = await serve(log_level="debug")
@@ -121,7 +121,9 @@ async def test_logs_name_routes_and_users_by_what_reveals_nothing(
     assert re.fullmatch(r"[0-9a-f]{16}", lines[0]["user"])
 
 
-async def test_what_succeeds_is_logged_for_debugging_alone(anyone: Caller, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_request_that_succeeds_is_logged_for_debugging_alone(
+    anyone: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
     configure("info")
     await anyone.named("ada").post("/api/users/upsert", {})
     await anyone.named("ada").get("/api/me")
@@ -152,7 +154,7 @@ async def test_a_refusal_is_logged_and_counted_by_its_code(anyone: Caller, capsy
     assert 'http_problems_total{code="NOT_FOUND",route="unmatched"} 1.0' in scrape
 
 
-async def test_what_succeeds_slowly_is_logged(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_request_that_succeeds_slowly_is_logged(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     slow = await serve(slow_request_ms=0)
     configure("info")
     await slow.get("/healthz")

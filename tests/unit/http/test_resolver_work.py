@@ -111,7 +111,7 @@ async def test_a_click_asks_the_store_for_nothing(monkeypatch: pytest.MonkeyPatc
         assert (await anyone.get("/r/ADA12345")).status_code == 302
 
 
-async def test_what_one_caller_gets_about_origins_reaches_nobody_else() -> None:
+async def test_the_headers_about_origins_of_one_caller_reach_nobody_else() -> None:
     async with running(settings(allowed_origins=ORIGIN), "memory") as (anyone, _):
         before = await anyone.get("/api/referral/resolve?code=NOBODY99")
         allowed = await anyone.get("/api/referral/resolve?code=NOBODY99", headers={"origin": ORIGIN})

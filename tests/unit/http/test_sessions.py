@@ -206,7 +206,7 @@ async def test_a_forged_session_is_none(anyone: Caller, row: str) -> None:
     assert not await is_taken(anyone, FORGED[row]())
 
 
-async def test_what_the_forgers_began_with_is_a_session(anyone: Caller) -> None:
+async def test_the_token_that_the_forgers_began_with_is_a_session(anyone: Caller) -> None:
     assert await is_taken(anyone, forged())
 
 

@@ -93,7 +93,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_strict_is_refused(name: str) -> None:
+def test_a_body_that_is_not_strict_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         parse(REFUSED[name])
 
@@ -102,7 +102,7 @@ def test_what_is_not_strict_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_what_is_strict_is_taken(name: str) -> None:
+def test_a_body_that_is_strict_is_accepted(name: str) -> None:
     body, expected = TAKEN[name]
 
     assert parse(body) == expected

@@ -85,7 +85,7 @@ async def test_one_more_than_the_bound_is_refused_by_its_name(serve: Serve, name
         *("rewards=1; rewards=2", "rewards=٣", "aliases=" + "9" * 5000),
     ],
 )
-def test_a_bad_bound_is_refused_with_what_is_right(text: str) -> None:
+def test_a_bad_bound_is_refused_with_a_right_form(text: str) -> None:
     with pytest.raises(ValueError, match=r"needed|from 1 to|twice"):
         read_bounds(text)
 
