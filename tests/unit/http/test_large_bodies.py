@@ -9,8 +9,6 @@ from tests.http.services import Caller
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 LARGER = {"/api/loyalty/accruals": MAX_BATCH_BYTES, "/api/rewards/purchases": MAX_BATCH_BYTES}
-BODILESS = {("DELETE", "/api/admin/users/{user_id}")}
-"""Routes that read no body, whatever is sent."""
 CHUNK_BYTES = 4096
 
 
@@ -34,9 +32,8 @@ async def test_a_body_that_grows_past_the_bound_of_its_route_is_refused_and_not_
         body, limit = Endless(), LARGER.get(operation.path, MAX_BODY_BYTES)
         headers = {"content-type": "application/json", "authorization": staff._authorization or ""}
         answer = await staff.http.request(operation.method, operation.target(), content=body, headers=headers)
-        if (operation.method, operation.path) in BODILESS:
-            assert body.read_bytes == 0
-            continue
+        if operation.body() is None and body.read_bytes == 0:
+            continue  # it takes no body, and reads none
         assert (answer.status_code, answer.json().get("limit_bytes")) == (413, limit), operation.path
         assert body.read_bytes <= limit + CHUNK_BYTES, operation.path
 
@@ -44,7 +41,7 @@ async def test_a_body_that_grows_past_the_bound_of_its_route_is_refused_and_not_
 async def test_a_body_that_is_announced_too_large_is_refused_unread(anyone: Caller) -> None:
     staff = almighty(anyone)
     for operation in await operations(anyone):
-        if operation.method in UNSAFE and (operation.method, operation.path) not in BODILESS:
+        if operation.method in UNSAFE and operation.body() is not None:
             body, limit = Endless(), LARGER.get(operation.path, MAX_BODY_BYTES)
             headers = {"content-type": "application/json", "authorization": staff._authorization or ""}
             headers["content-length"] = str(limit + 1)
