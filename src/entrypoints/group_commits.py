@@ -20,7 +20,7 @@ Close = Callable[..., Awaitable[None]]
 class BatchUseCase:
     """A use case over many commands, and how single commands reach it.
 
-    The types of command and result are checked where a row is made, and known at run time alone from then on.
+    The type checker compares the types of a row where it is written; later they are known at run time alone.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class BatchUseCase:
 
 
 class GroupCommits:
-    """Every group commit of the process, so that they can be closed before what they need."""
+    """Every group commit of the process, so that they are closed before the parts that they use."""
 
     def __init__(self, clock: Clock, randomness: Randomness, metrics: Metrics) -> None:
         self._clock, self._randomness, self._metrics = clock, randomness, metrics
@@ -88,7 +88,7 @@ class GroupCommits:
 
 
 def provider_of(rows: Sequence[BatchUseCase]) -> Provider:
-    """Return what provides the use cases, each as `Single` besides, and the store of their replies."""
+    """Return the provider of the use cases, of each as a `Single`, and of the store of their replies."""
     provider = Provider(scope=Scope.APP)
     for row in rows:
         provider.provide(row.use_case)

@@ -10,7 +10,7 @@ SECRET = "S3cret.of.Ada"
 """Stands in wrong values, and so must stand in no message."""
 
 UNGUARDED = {"/", "/healthz", "/readyz", "/metrics", "/r/{code}", "/api/referral/resolve"}
-"""Probes, and what anybody's browser opens: whatever parameters come along are passed on or ignored."""
+"""Probes, and pages that browsers open: their parameters are passed on or ignored."""
 
 IDS = {"kind": "codes", "name": "points_enabled"}
 """Path parameters that are no ids."""

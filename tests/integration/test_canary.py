@@ -1,4 +1,4 @@
-"""A canary: what names a person or opens a door is in no log, no metric and no error, whatever goes wrong."""
+"""A canary: no log, no metric and no error holds a personal value or a secret, in any failure."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Published keys over a real connection: whatever the other side does, it is bounded, and nobody gets a 500."""
+"""Published keys over a real connection: every answer of the other side is bounded, and nobody gets a 500."""
 
 import asyncio
 import gzip

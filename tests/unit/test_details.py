@@ -1,4 +1,4 @@
-"""The detail of a failure is a sentence for whoever reads the problem: of every class, made with plausible facts."""
+"""The detail of a failure is a sentence for the reader of the problem: of every class, made with plausible facts."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""The lock files: what a server needs, what builds the package, and what tests and checks add."""
+"""The lock files: the packages of a server, of a build, and of tests and checks."""
 
 import os
 import re

@@ -31,7 +31,7 @@ class Backend(Protocol):
         """Return the code that the mirror holds for a user."""
 
     async def put_mirrored(self, user: UserId, code: Code, at: datetime) -> None:
-        """Let the mirror hold a code, whatever is right."""
+        """Let the mirror hold a code, right or wrong."""
 
     async def clicked(self) -> set[str]:
         """Return the codes whose clicks are stored."""

@@ -1,4 +1,4 @@
-"""Moving in over one backend: what was imported, what is mirrored, and what is done about it."""
+"""Moving in over one backend: imported codes, mirrored codes, and the use cases about both."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ class LegacyWorld(LoyaltyWorld):
         return await self.backend.mirrored(UserId(user))
 
     async def mirrors(self, user: str, code: str) -> None:
-        """Let the legacy field show a code, whatever is right."""
+        """Let the legacy field show a code, right or wrong."""
         await self.backend.put_mirrored(UserId(user), Code(code), LONG_AGO)
 
     async def brought_by(self, code: str) -> int | None:

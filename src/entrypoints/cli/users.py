@@ -29,10 +29,10 @@ def users() -> None:
 def delete(user: str, is_sure: bool, as_json: bool) -> None:
     """Delete USER for good, as the identity provider's webhook does.
 
-    Deleted are e-mail address, names, phone, password, stored replies, and what they wrote about rewards, which are
-    taken off the offer. Their codes stop resolving, and their tokens. Kept are the id, the books of credits and points,
-    play, who invited whom, and taken seats: docs/privacy.md names every column. The command ends when the last row is
-    erased; one that was stopped in between can be run again. Again, it says when it was done.
+    The command erases e-mail address, names, phone, password, stored replies and the texts of the user's rewards, and
+    withdraws these rewards. Codes and tokens of the user stop working. It keeps the id, the entries of credits and
+    points, rating slips, referrals and taken seats: docs/privacy.md names every column. It ends when the last row is
+    erased. A command that was stopped can be run again; for a deleted user it prints the time of the deletion.
     """
     user_id = _user_id(user)
 

@@ -1,4 +1,4 @@
-"""Kinds of values in words: what a fault says is needed."""
+"""Kinds of values in words, for faults that say which value is needed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

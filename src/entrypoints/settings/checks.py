@@ -1,4 +1,4 @@
-"""Checks of several settings together: what contradicts, what is missing, and which secrets must differ."""
+"""Checks of several settings together: contradictions, missing secrets, and secrets that must differ."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ def check(settings: Settings) -> None:
 
 
 def require_secrets(settings: Settings) -> None:
-    """Check what a server on an ordinary database cannot do without; SettingsError names all that is missing."""
+    """Check that a server on an ordinary database has its secrets; SettingsError names all that are missing."""
     missing: list[str] = []
     if not settings.jwt_secrets and settings.jwks_url is None:
         missing.append("TALLYSTICK_JWT_SECRET or TALLYSTICK_JWKS_URL is needed with DATABASE_URL")
@@ -52,7 +52,7 @@ def _check_algorithms(settings: Settings) -> None:
 
 
 def _check_secrets_apart(settings: Settings) -> None:
-    """Refuse a secret of this service that somebody else holds, who could sign with it."""
+    """Refuse a secret that is a webhook secret or a metrics token too: its other holder could sign with it."""
     webhook_keys = settings.signed_by.keys if settings.signed_by is not None else ()
     shared = {*webhook_keys, *(form for bearer in settings.webhook_bearers for form in _forms(bearer))}
     shared = {form.rstrip(b"=") for form in shared}
@@ -64,7 +64,7 @@ def _check_secrets_apart(settings: Settings) -> None:
 
 
 def _forms(secret: str) -> Iterator[bytes]:
-    """Yield the keys that a secret stands for: its text without what webhook secrets begin with, and decoded."""
+    """Yield the keys that a secret stands for: its text without the prefix of webhook secrets, and the same decoded."""
     text = secret.removeprefix("v1,").removeprefix("whsec_").rstrip("=")
     yield text.encode()
     try:

@@ -159,7 +159,7 @@ async def test_a_user_who_gets_a_code_between_plan_and_apply_keeps_it(moving: Mo
 
 
 async def test_a_new_code_is_never_one_that_a_user_of_the_plan_has(moving: Moving) -> None:
-    """The chunk of who brings it may come later."""
+    """The chunk of the user who has it may come later."""
     moving.candidates = (*[Code("ZOE11111")] * 7, Code("FREE1111"))
 
     await moving.move_in(a_user("ada"), a_user("zoe", "ZOE11111"), chunk=1)
@@ -272,7 +272,7 @@ async def test_a_frozen_account_that_was_thawed_since_is_no_broken_promise(movin
 
 
 async def test_a_referral_belongs_to_the_user_who_had_the_code_there(moving: Moving) -> None:
-    """Whose it is here never invited anybody by it."""
+    """The holder of the code here never invited anybody by it."""
     await moving.world.mint("zed", candidates=["SHARED11"] * 8)
 
     await moving.move_in(a_user("ada", "SHARED11"), a_user("ben", referred_by="SHARED11"))

@@ -1,4 +1,4 @@
-"""Any source at all: what SQL makes of it is what the rule says, written once more in plain Python."""
+"""Any source: the result of the SQL is that of the rule, which is written once more in plain Python."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""A run is taken back: what it wrote goes, what was used since stays, and traffic loses nothing."""
+"""A run is rolled back: its rows go, rows that were used since stay, and traffic loses nothing."""
 
 import asyncio
 

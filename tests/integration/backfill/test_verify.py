@@ -1,4 +1,4 @@
-"""A verification proves what was brought in, and finds whatever is not as it was."""
+"""A verification proves every import, and finds every change of earlier rows."""
 
 from pathlib import Path
 

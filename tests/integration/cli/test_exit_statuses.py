@@ -69,7 +69,7 @@ IMPLAUSIBLE: Mapping[str, list[str]] = {
     "backfill apply": ["--connections", "0"],
     "flags set": ["points", "on"],
 }
-"""Arguments that are wrong whatever the database holds."""
+"""Arguments that are wrong with any database."""
 
 
 def test_every_command_has_a_row() -> None:

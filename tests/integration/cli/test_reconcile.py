@@ -1,4 +1,4 @@
-"""`tallystick reconcile invites`: what an import got wrong is found, and put right where that is asked."""
+"""`tallystick reconcile invites`: faults of an import are found, and mended by an option."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: what a server finishes, and programs that a script started in the background."""
+"""SIGTERM and Ctrl-C: the work that a server finishes, and programs that a script started in the background."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""Requests byte by byte against a started server: upgrades, framing, what the parser refuses."""
+"""Requests byte by byte against a started server: upgrades, framing, requests that the parser refuses."""
 
 import json
 from collections.abc import Iterator

@@ -37,7 +37,7 @@ def server(installation: Installation) -> Process:
 
 @pytest.fixture
 def workers(server: Process) -> Iterator[list[psutil.Process]]:
-    """Return its workers; they and what they measured go away with the test, whatever became of the server."""
+    """Return its workers; they and their counters go away with the test, also where the server failed."""
     workers = workers_of(server)
     assert len(workers) == 2
     measurements = workers[0].environ()["PROMETHEUS_MULTIPROC_DIR"]

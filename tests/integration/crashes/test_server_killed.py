@@ -1,4 +1,4 @@
-"""The server is killed under load, again and again: what it acknowledged is there, and nothing is there twice."""
+"""The server is killed under load, again and again: every acknowledged effect is there, and none is there twice."""
 
 import asyncio
 import json

@@ -20,7 +20,7 @@ from tests.worlds.world import World
 
 MORE_THAN_THERE_ARE = 30
 FEWEST_STEPS = 9
-"""Two for the key, one each for slip, player, account, slip, what waits, entry, slip, reply, commit; none can go."""
+"""Two for the key, one for each slip, player, account, slip, pending accrual, entry, slip, reply and commit."""
 _CLAIM, _COMMIT = b"pg_try_advisory_xact_lock", b"COMMIT\x00"
 _EXECUTE = b"E\x00\x00\x00\x09\x00"
 """The message that runs a statement; the commit is sent as mere text, which begins with Q."""

@@ -1,4 +1,4 @@
-"""The service while a team moves in: what callers delivery of it, which is nothing but that their links work."""
+"""The service while a team moves in: callers notice nothing of it, and their links work."""
 
 from collections.abc import AsyncIterator
 

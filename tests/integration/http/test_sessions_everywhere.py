@@ -1,4 +1,4 @@
-"""Sessions on several instances: what ends one ends it everywhere, at the next request."""
+"""Sessions on several instances: a session that ends has ended everywhere, at the next request."""
 
 from tests.http.services import Serve
 from tests.unit.behaviours.test_http_sessions import CHANGE, CHANGE_BODY, SIGN_OUT, signed_in, statuses

@@ -1,4 +1,4 @@
-"""Code and schema of different versions: what works works, what cannot is refused, and nothing is a 500."""
+"""Code and schema of different versions: a request works or is refused, and none is a 500."""
 
 import pytest
 

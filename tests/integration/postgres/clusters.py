@@ -1,4 +1,4 @@
-"""Clusters of one test each: what a running one consists of, and what it remembers."""
+"""Clusters of one test each: the processes and the files of a running one."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Sessions beside the service's own: who looks at, spoils or holds what a test is about."""
+"""Sessions beside the service's own: they read, spoil or lock the rows of a test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

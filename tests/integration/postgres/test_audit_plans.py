@@ -1,4 +1,4 @@
-"""Questions of the audit on many entries: each reads a range of its index, whatever the parameters are."""
+"""Queries of the audit on many entries: with any parameters, each reads a range of its index."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The signal on PostgreSQL: who listens hears of every switch, also after the connection was lost, cut or silent."""
+"""The signal on PostgreSQL: a listener learns of every switch, also after the connection was lost, cut or silent."""
 
 import asyncio
 import tempfile

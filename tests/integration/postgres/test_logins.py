@@ -1,4 +1,4 @@
-"""Two logins: what the login of the service can do, whatever role it speaks as, and which logins are refused."""
+"""Two logins: the rights of the service's login in any role, and the logins that are refused."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Memory is the model of PostgreSQL: whatever is done to wallets in whatever order, both say and show the same."""
+"""Memory is the model of PostgreSQL: after any commands on wallets in any order, both answer and show the same."""
 
 from collections.abc import Awaitable
 from datetime import timedelta

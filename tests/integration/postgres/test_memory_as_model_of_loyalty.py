@@ -1,4 +1,4 @@
-"""Memory is the model of PostgreSQL: whatever becomes of points and slips in whatever order, both say and show it."""
+"""Memory is the model of PostgreSQL: after any commands on points and slips, both answer and show the same."""
 
 from collections.abc import Awaitable
 from datetime import timedelta

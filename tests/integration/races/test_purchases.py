@@ -1,4 +1,4 @@
-"""Purchases that race: a credit is spent once, and a reward is collected once, whichever instance is asked."""
+"""Purchases that race: a credit is spent once, and a reward is collected once, on any instance."""
 
 import asyncio
 from collections import Counter

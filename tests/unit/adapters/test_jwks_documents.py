@@ -19,7 +19,7 @@ def an_ec_key(kid: str = "another") -> ECKey:
 
 
 def publishing(*entries: object) -> JwksCache:
-    """Return a cache of a document with these keys, and with whatever else stands in it."""
+    """Return a cache of a document with these keys and other members."""
     documents = [entry.as_dict(private=False) if isinstance(entry, ECKey | RSAKey) else entry for entry in entries]
 
     async def fetch() -> bytes:

@@ -1,4 +1,4 @@
-"""Files of legacy users: whatever a line holds, the others are read, and each is known by its number."""
+"""Files of legacy users: a faulty line spoils no other one, and each is known by its number."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Migrations as files: what is read from one, what is refused, and what every shipped one has to say."""
+"""Migrations as files: the parts of a file, the files that are refused, and the rules for shipped ones."""
 
 import re
 from pathlib import Path

@@ -29,7 +29,7 @@ class HeldThreads:
     def shutdown(self, **_: Any) -> None: ...
 
     def finish(self) -> None:
-        """Finish whatever waits."""
+        """Finish every waiting call."""
         while self.held:
             self.held.pop().set_result("done")
 

@@ -15,7 +15,7 @@ PAYLOAD = encoded(json.dumps(claims()).encode())
 
 
 def _signed(text: str) -> str:
-    """Return a text with its right signature, whatever it is."""
+    """Return any text with its right signature."""
     return f"{text}.{encoded(by_secret()(text.encode()))}"
 
 

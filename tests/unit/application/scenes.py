@@ -1,4 +1,4 @@
-"""A scene for every class that begins transactions: what is there before, and what a client does."""
+"""A scene for every class that begins transactions: the rows before it, and the requests of a client."""
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""The end of a group commit: what was not begun is rejected with its reason, and nothing runs on behind `close`."""
+"""The end of a group commit: queued commands are rejected with a reason, and nothing runs on behind `close`."""
 
 import asyncio
 

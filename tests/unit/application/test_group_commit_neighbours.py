@@ -1,4 +1,4 @@
-"""The commands of one batch do not affect each other, whatever one of them fails with."""
+"""The commands of one batch do not affect each other, with any failure of one of them."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Fingerprints of requests: the same on every instance, whatever its secrets are."""
+"""Fingerprints of requests: the same on every instance, with any secrets."""
 
 from tallystick.adapters.memory.ports import SeededRandomness
 from tallystick.application.fingerprints import Fingerprints

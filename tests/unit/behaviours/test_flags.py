@@ -1,4 +1,4 @@
-"""How flags are switched, who may not, and how a process follows what others have switched."""
+"""Flags: how they are switched, which are refused, and how a process follows switches of others."""
 
 import asyncpg
 import pytest

@@ -1,4 +1,4 @@
-"""Parameters of every route of the document: what a route does not know or cannot be is named, and never ignored."""
+"""Parameters of every route of the document: an unknown or impossible parameter is named, and never ignored."""
 
 import pytest
 

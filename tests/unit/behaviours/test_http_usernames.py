@@ -1,4 +1,4 @@
-"""One rule for usernames and one for addresses at every door: sign-up, what users say themselves, and the webhook."""
+"""One rule for usernames and one for addresses at every entrance: sign-up, upsert and webhook."""
 
 from collections.abc import Awaitable, Callable
 

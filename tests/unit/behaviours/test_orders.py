@@ -1,4 +1,4 @@
-"""Orders that ports promise: kept on every store, whatever the order in which rows came."""
+"""Orders that ports promise: kept on every store, for rows that were stored in any order."""
 
 from datetime import timedelta
 

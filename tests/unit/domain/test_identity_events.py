@@ -1,4 +1,4 @@
-"""In which order events count, whatever order they arrive in."""
+"""The order in which events count, for events that arrive in any order."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations

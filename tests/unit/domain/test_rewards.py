@@ -1,4 +1,4 @@
-"""The rule of purchases: what a purchase and the entry that pays for it say."""
+"""The rule of purchases: the values of a purchase and of the entry that pays for it."""
 
 from datetime import UTC, datetime
 

@@ -47,7 +47,7 @@ FAILURES: tuple[tuple[BaseException, ExitStatus], ...] = (
 
 
 def ended(name: str, error: BaseException) -> Result:
-    """Run a command that fails like this, whatever its arguments are."""
+    """Run a command that fails like this with any arguments."""
 
     def fail(**_: object) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""A process that follows flags: by the signal alone, by looking alone, and through whatever goes wrong."""
+"""A process that follows flags: by the signal alone, by polling alone, and through every failure."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""The mirror behind traffic: what was answered stays so, whatever becomes of the mirror."""
+"""The mirror behind traffic: a failure of the mirror changes no answer."""
 
 import asyncio
 import json

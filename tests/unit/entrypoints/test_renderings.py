@@ -1,4 +1,4 @@
-"""Rows as lines: whole, in both formats, whatever a text holds."""
+"""Rows as lines: whole, in both formats, with any text."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The end of a server: within seconds, whatever hangs."""
+"""The end of a server: within seconds, also where something hangs."""
 
 import asyncio
 from collections.abc import MutableMapping

@@ -1,4 +1,4 @@
-"""Upkeep on memory: what it measures, what it forgets and what it outlives."""
+"""Upkeep on memory: its measurements, the rows that it drops, and the failures that it survives."""
 
 import asyncio
 import json

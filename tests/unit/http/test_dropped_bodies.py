@@ -1,4 +1,4 @@
-"""Behind a server that drops a body: what was announced and did not arrive is never taken for none."""
+"""Behind a server that drops a body: an announced body that did not arrive is never taken for an empty one."""
 
 import json
 from typing import Any

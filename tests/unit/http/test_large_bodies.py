@@ -1,4 +1,4 @@
-"""The bound of a body, on every route that takes a method with one: what is past it is refused and not read on."""
+"""The bound of a body, on every route with a body: a longer one is refused, and the rest of it is not read."""
 
 from collections.abc import AsyncIterator
 

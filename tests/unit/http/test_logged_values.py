@@ -1,4 +1,4 @@
-"""What callers send is in no line of the log and in no measurement: on every route, wherever a value can be sent."""
+"""Values that callers send are in no line of the log and in no measurement: every route, every kind of value."""
 
 import io
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Tokens that sign-in gives out: whom they speak for, for how long, and which ones are made up."""
+"""Tokens that sign-in issues: their user, their lifetime, and forged ones."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta

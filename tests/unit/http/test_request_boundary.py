@@ -1,4 +1,4 @@
-"""The outermost layer: correlation, bounds, headers, and an answer whatever happens inside."""
+"""The outermost layer: correlation, bounds, headers, and an answer in every case."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Secrets while they rotate: what was signed with the old one is taken for as long as both are listed."""
+"""Secrets while they rotate: signatures with the old one are accepted while both are listed."""
 
 import base64
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Session cookies: whom they speak for, and for how long."""
+"""Session cookies: their user and their lifetime."""
 
 import json
 from collections.abc import AsyncIterator, Callable

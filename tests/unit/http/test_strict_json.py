@@ -1,4 +1,4 @@
-"""Strict JSON: what is refused, and that no body makes Python work for each of its values."""
+"""Strict JSON: the bodies that are refused, and that no body makes Python work for each of its values."""
 
 import sys
 from collections.abc import Iterator
