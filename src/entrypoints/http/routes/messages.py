@@ -62,7 +62,7 @@ class MessagePage(Page[MessageView], frozen=True):
     head: int
 
 
-class _Place(msgspec.Struct, frozen=True, array_like=True):
+class _Position(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     is_ascending: bool
 
@@ -89,7 +89,7 @@ def messages_router(
     ) -> MessagePage:
         """Return messages of a channel, newest first; with `after`, those above a number, oldest first."""
         key, wanted, listing = MemberKey(ChannelId(channel_id), request.user.user_id), clamp(limit), f"in {channel_id}"
-        place = cursors.open(listing, cursor, _Place) if cursor else _first_place(after)
+        position = cursors.open(listing, cursor, _Position) if cursor else _first_position(after)
         start = time_of(since) if since is not None else None
 
         async def ask(stores: Stores) -> tuple[int, list[Message]]:
@@ -97,13 +97,15 @@ def messages_router(
             # Before the page: what is above the head may be left out, and what is below it may not.
             head = (await stores.topics.heads([TopicId(channel_id)]))[TopicId(channel_id)]
             messages = stores.messages
-            if place.is_ascending:
-                return head, await messages.page_after(key.channel_id, after=place.seq, since=start, limit=wanted + 1)
-            return head, await messages.page(key.channel_id, before=place.seq, since=start, limit=wanted + 1)
+            if position.is_ascending:
+                return head, await messages.page_after(
+                    key.channel_id, after=position.seq, since=start, limit=wanted + 1
+                )
+            return head, await messages.page(key.channel_id, before=position.seq, since=start, limit=wanted + 1)
 
         head, found = await reads(ask)
         page = [wire_message(message) for message in found[:wanted]]
-        more = cursors.seal(listing, _Place(page[-1].seq, place.is_ascending)) if len(found) > wanted else None
+        more = cursors.seal(listing, _Position(page[-1].seq, position.is_ascending)) if len(found) > wanted else None
         return MessagePage(page, more, head)
 
     @post("/send", status_code=201, opt={LIMIT: "send", FAILURES: (ChannelNotFound, NotAMember, MessageLength)})
@@ -157,6 +159,6 @@ def wire_message(message: Message) -> MessageView:
     )
 
 
-def _first_place(after: int | None) -> _Place:
+def _first_position(after: int | None) -> _Position:
     """Return where a listing begins; a number that no event can have begins it at the nearest end."""
-    return _Place(LARGEST_SEQ, False) if after is None else _Place(max(0, min(after, LARGEST_SEQ)), True)
+    return _Position(LARGEST_SEQ, False) if after is None else _Position(max(0, min(after, LARGEST_SEQ)), True)
