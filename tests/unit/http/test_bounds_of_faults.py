@@ -18,7 +18,7 @@ async def test_a_query_of_32_parameters_is_read_and_one_more_is_refused_as_a_who
     assert fault["message"].startswith("at most 32 parameters")
 
 
-def test_at_most_20_known_names_are_told_for_one_that_is_unknown() -> None:
+def test_at_most_20_known_names_are_listed_for_an_unknown_one() -> None:
     fields = [(f"field_{number:02}", int, 0) for number in range(25)]
     known = msgspec.defstruct("Known", fields, forbid_unknown_fields=True)
 
