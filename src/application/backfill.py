@@ -10,7 +10,7 @@ from tallystick.application.minting import DrawCandidates
 from tallystick.application.points import Accrued, PointsBatch, credit_batch
 from tallystick.application.ports import Clock
 from tallystick.domain.backfill import Chunk, Phase, Run, Tally
-from tallystick.domain.legacy import BROUGHT_POINTS
+from tallystick.domain.legacy import IMPORTED_POINTS
 from tallystick.domain.loyalty import Earning, Tiers
 from tallystick.domain.referral_points import ReferralPoints
 
@@ -118,7 +118,7 @@ class ApplyBackfill:
         imported = await stores.imports.points(chunk)
         at = run.started_at or self._clock.now()
         earnings = [
-            Earning(each.user_id, each.points, BROUGHT_POINTS, "brought along", None, run.correlation_id, at)
+            Earning(each.user_id, each.points, IMPORTED_POINTS, "brought along", None, run.correlation_id, at)
             for each in imported
         ]
         user_ids = {each.user_id for each in imported}

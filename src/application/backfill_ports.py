@@ -167,11 +167,11 @@ class CodelessUser(NamedTuple):
 
     user_id: UserId
     has_lost_one: bool
-    """The code that they bring is another user's."""
+    """Their code in the source is another user's."""
 
 
 class ImportedPoints(NamedTuple):
-    """The points that a user brings."""
+    """The points of a user in the source."""
 
     position: int
     user_id: UserId

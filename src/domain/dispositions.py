@@ -27,15 +27,17 @@ def _kept(reason: str, *columns: str) -> dict[str, Disposition]:
     return dict.fromkeys(columns, Disposition("keep", reason))
 
 
-_WHOSE = "the provider's opaque id: history refers to it, and late deliveries and valid tokens find the deletion by it"
-_BOOKS = "entries are never changed: the balance before an entry is the balance after the previous one"
-_SPENT = "the reward was paid for: the purchase belongs to the ledger, and counts once for ever"
-_RATED = "the slip explains points of the ledger, line by line"
-_WAITS = "points that were earned and not credited stay, so that staff can explain them"
+_USER_ID = (
+    "the provider's opaque id: history refers to it, and late deliveries and valid tokens find the deletion by it"
+)
+_LEDGER = "entries are never changed: the balance before an entry is the balance after the previous one"
+_PURCHASE = "the reward was paid for: the purchase belongs to the ledger, and counts once for ever"
+_SLIP = "the slip explains points of the ledger, line by line"
+_PENDING = "points that were earned and not credited stay, so that staff can explain them"
 _SEAT = "a seat stays taken: the counter of the invite is the number of its uses"
-_MADE = "other users hold the invite: it stays valid until it is revoked"
+_INVITE = "other users hold the invite: it stays valid until it is revoked"
 _EDGE = "an edge is kept for ever: it also belongs to the other user"
-_BROUGHT = "the backfill that wrote the row: a rollback needs it"
+_IMPORTED = "the backfill that wrote the row: a rollback needs it"
 _PLANNED = "the plan of a backfill: verify and rollback need it, and a rollback removes it"
 _LOG = "other members saw the event, and numbers have no gaps; it holds no text of a message"
 _ROOM = "the channel belongs to its other members too"
@@ -46,7 +48,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         "users": {
             **_deleted("email", "email_key", "username", "username_key", "display_name", "phone"),
             **_deleted("email_proved_at", "username_proved_at"),
-            **_kept(_WHOSE, "user_id"),
+            **_kept(_USER_ID, "user_id"),
             **_kept("it orders the provider's deliveries", "profile_at"),
             **_kept("the number of edges that stay", "referrals"),
             **_kept("the times of creation and deletion", "created_at", "deleted_at"),
@@ -54,7 +56,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
                 "marks that rows of the user are still to be erased; it is cleared with the last of them",
                 "erasing_since",
             ),
-            **_kept(_BROUGHT, "backfill_run"),
+            **_kept(_IMPORTED, "backfill_run"),
         },
         "phone_verifications": _kept(
             "a verification is never undone; it holds no phone number", "user_id", "source", "verified_at"
@@ -67,19 +69,19 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         "referral_codes": {
             **_kept(_CODE, "code", "user_id", "is_canonical", "created_at", "demoted_at"),
             **_kept("the time since which the code resolves to nobody", "retired_at"),
-            **_kept(_BROUGHT, "backfill_run"),
+            **_kept(_IMPORTED, "backfill_run"),
         },
         "referral_edges": {
             **_kept(_EDGE, "invitee_id", "inviter_id", "code", "created_at"),
             **_kept("a random id: a retry finds its own edge", "arrival_id"),
-            **_kept(_BROUGHT, "backfill_run"),
+            **_kept(_IMPORTED, "backfill_run"),
         },
         "attribution_attempts": _deleted("user_id", "code_digest", "reason", "attempted_at"),
         "ledger_accounts": _kept(
-            _BOOKS, "user_id", "unit", "balance", "version", "lifetime", "updated_at", "frozen_at"
+            _LEDGER, "user_id", "unit", "balance", "version", "lifetime", "updated_at", "frozen_at"
         ),
         "ledger_entries": {
-            **_kept(_BOOKS, "user_id", "unit", "seq", "amount", "balance_before", "balance_after", "created_at"),
+            **_kept(_LEDGER, "user_id", "unit", "seq", "amount", "balance_before", "balance_after", "created_at"),
             **_kept("one event counts once for ever", "event_type", "event_key"),
             **_kept("a text that staff wrote for the ledger; staff must not name a person in it", "reason"),
             **_kept("the member of staff who made the award", "staff_id"),
@@ -87,13 +89,13 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept("the receipt of the entry", "tier_before", "tier_after", "lifetime_after", "tier_progress"),
         },
         "rating_slips": {
-            **_kept(_RATED, "slip_id", "player_id", "game", "average_bet", "state", "points"),
-            **_kept(_RATED, "decisions_per_hour", "house_edge_bp", "points_per_100"),
-            **_kept(_RATED, "opened_at", "closed_at", "completed_at", "correlation_id", "account_version"),
+            **_kept(_SLIP, "slip_id", "player_id", "game", "average_bet", "state", "points"),
+            **_kept(_SLIP, "decisions_per_hour", "house_edge_bp", "points_per_100"),
+            **_kept(_SLIP, "opened_at", "closed_at", "completed_at", "correlation_id", "account_version"),
         },
         "pending_accruals": {
-            **_kept(_WAITS, "player_id", "event_type", "event_key", "points", "staff_id", "correlation_id"),
-            **_kept(_WAITS, "cause", "created_at", "tries", "last_tried_at"),
+            **_kept(_PENDING, "player_id", "event_type", "event_key", "points", "staff_id", "correlation_id"),
+            **_kept(_PENDING, "cause", "created_at", "tries", "last_tried_at"),
             **_kept("a text that staff wrote, as in entries", "reason"),
         },
         "rewards": {
@@ -103,13 +105,13 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept("switched off: a reward of a deleted user cannot be bought", "active"),
         },
         "collected_rewards": _kept(
-            _SPENT,
+            _PURCHASE,
             *("user_id", "reward_id", "owner_id", "cost", "order_id", "collected_at"),
             *("balance_before", "balance_after"),
         ),
         "invites": {
-            **_kept(_MADE, "code", "invite_id", "owner_id", "max_uses", "current_uses"),
-            **_kept(_MADE, "expires_at", "revoked_at", "created_at"),
+            **_kept(_INVITE, "code", "invite_id", "owner_id", "max_uses", "current_uses"),
+            **_kept(_INVITE, "expires_at", "revoked_at", "created_at"),
         },
         "invite_uses": _kept(_SEAT, "invite_id", "user_id", "attempt_id", "used_at"),
         "topic_events": _kept(

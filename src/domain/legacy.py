@@ -35,7 +35,7 @@ COLUMNS: tuple[Column, ...] = get_args(Column)
 Value: TypeAlias = object
 """The value of a field, of any type."""
 
-BROUGHT_POINTS = Event("backfill", "points")
+IMPORTED_POINTS = Event("backfill", "points")
 """The event of imported points: each user has it at most once."""
 
 ABSENT_WORDS: tuple[str, ...] = (

@@ -31,7 +31,7 @@ REMEDIES: Mapping[TokenFault, str] = {
     "unknown_kid": "Compare the `kid` of the token with the keys that TALLYSTICK_JWKS_URL publishes.",
     "malformed": "Send the JWT whole and unchanged, as Authorization: Bearer TOKEN; times are numbers of seconds.",
     "subject": "Have the identity provider put the user's id into `sub`: 1 to 128 of A-Z a-z 0-9 _ . : | @ -",
-    "session_ended": "Nothing to mend: the user signed out, changed their password, or has signed in too often since.",
+    "session_ended": "Nothing to do: the user signed out, changed their password, or has signed in too often since.",
 }
 """The advice to an operator for each fault."""
 

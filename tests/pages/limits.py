@@ -123,14 +123,14 @@ are bounded before they are read, and so are the rows and bytes that one user ma
 
 `TALLYSTICK_BOUNDS` changes these: `rewards=5000; aliases=20`. At the bound a request for one more is refused with 409
 `BOUND_REACHED`, which names `bound` and `limit`; nothing is stored. A user who holds more, because the bound was higher
-before or because a backfill brought it, keeps all of it and is given no more.
+before or because a backfill imported it, keeps all of it and is given no more.
 """
 
 AFTER_BOUNDS = f"""\
 The count is exact with several instances: it is taken under a lock of the user, or in a counter of the caller.
 
 **Aliases** are never dropped, since a code that once resolved keeps resolving: a remint at the bound is refused, and
-the present code stays. Codes that a backfill brings are not refused.
+the present code stays. Codes that a backfill imports are not refused.
 
 **Stored replies.** A request with an `Idempotency-Key` whose reply could not be stored is refused before anything is
 done, since a second try could not be answered from it. The same request without a key is taken where the route needs

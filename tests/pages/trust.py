@@ -54,7 +54,7 @@ def _sentence(proof: Proof) -> str:
 def _when_absent(provider: ProviderTrust, trust: FieldTrust) -> str:
     if not trust.is_cleared_when_absent:
         return "it stays; `null` clears it"
-    return "it is cleared" if provider.leaves_out_what_is_gone else "it is cleared; without the member it stays"
+    return "it is cleared" if provider.omits_removed_values else "it is cleared; without the member it stays"
 
 
 def written(page: str) -> str:

@@ -123,10 +123,10 @@ class Database:
         except TimeoutError as error:
             # Every connection is in use, or the server takes too long to accept another one.
             cause: Cause = "pool" if self._pool.get_size() >= self._settings.size else "unreachable"
-            raise TransactionAborted("no connection could be had", cause=cause) from error
+            raise TransactionAborted("no connection was available", cause=cause) from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             state = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
-            raise TransactionAborted("no connection could be had", cause=cause_of(error), sqlstate=state) from error
+            raise TransactionAborted("no connection was available", cause=cause_of(error), sqlstate=state) from error
         try:
             yield connection
         finally:

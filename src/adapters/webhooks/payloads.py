@@ -169,7 +169,7 @@ def _read_profile(
     for field, trust in provider.fields.items():
         fit = _FIT[field]
         is_emptied = trust.is_cleared_when_absent and (
-            provider.leaves_out_what_is_gone or any(is_named(subject.user, each.member) for each in trust.sources)
+            provider.omits_removed_values or any(is_named(subject.user, each.member) for each in trust.sources)
         )
         for source in trust.sources:
             written = member(subject.user, source.member)

@@ -54,7 +54,7 @@ class ProviderTrust(msgspec.Struct, frozen=True):
     created_at: tuple[str, ...]
     """The member with the time of the change, for events about the creation of a user."""
     fields: Mapping[ProfileField, FieldTrust]
-    leaves_out_what_is_gone: bool = False
+    omits_removed_values: bool = False
     """True where a missing member means that the value is gone; otherwise a missing member changes nothing."""
 
 
@@ -135,7 +135,7 @@ TRUST: Mapping[Provider, ProviderTrust] = MappingProxyType(
         "auth0": ProviderTrust(
             title="Auth0's event streams",
             is_full_state=True,
-            leaves_out_what_is_gone=True,
+            omits_removed_values=True,
             updated_at=("updated_at",),
             created_at=("created_at",),
             fields={

@@ -170,7 +170,7 @@ def apply(
             first, reason = skipped.first[0]
             raise BackfillRefused(
                 f"{planned.plan.malformed} lines cannot be read, the first is line {first} ({reason}); "
-                "mend them and plan again, or go on without them by --skip-malformed"
+                "correct them and plan again, or go on without them by --skip-malformed"
             )
         if not is_applied:
             with shown("reading the source once more", 1.0) as show:

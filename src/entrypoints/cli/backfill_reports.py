@@ -116,13 +116,13 @@ def show_runs(runs: Sequence[tuple[Run, Tally, Tally]], *, as_json: bool) -> Non
         ]
         say_json({"items": items})
         return
-    table = Table("plan", "state", "planned at", "users", "brought in", "taken back", "source", box=None)
+    table = Table("plan", "state", "planned at", "users", "imported", "removed", "source", box=None)
     for run, done, taken_back in runs:
-        brought = str(done.kept + done.reminted + done.minted)
+        imported = str(done.kept + done.reminted + done.minted)
         planned_at = run.planned_at.isoformat(timespec="seconds")
         removed = str(taken_back.codes_removed)
         table.add_row(
-            run.plan_hash[:12], run.state, planned_at, str(run.plan.users), brought, removed, escape(run.plan.source)
+            run.plan_hash[:12], run.state, planned_at, str(run.plan.users), imported, removed, escape(run.plan.source)
         )
     if runs:
         say_table(table)
@@ -131,13 +131,13 @@ def show_runs(runs: Sequence[tuple[Run, Tally, Tally]], *, as_json: bool) -> Non
 
 
 _APPLIED = (
-    ("users", "users brought in"),
+    ("users", "users imported"),
     ("kept", "codes kept"),
     ("reminted", "users who got a new code for the one they lost"),
     ("minted", "users without a code who got one"),
     ("aliases", "codes that became an alias"),
     ("conflicts", "codes that are another user's: tallystick export conflicts"),
-    ("edges", "referrals brought in"),
+    ("edges", "referrals imported"),
     ("points", "balances credited"),
     ("left_out", "referrals and balances that could not be stored beside rows that were here"),
 )
@@ -148,7 +148,7 @@ _ROLLED_BACK = (
     ("users_removed", "users removed"),
     ("users_kept", "users kept: they have other rows here"),
     ("edges_removed", "referrals removed"),
-    ("points_removed", "balances taken back"),
+    ("points_removed", "balances removed"),
     ("points_kept", "balances kept: they have changed since"),
 )
 
@@ -186,18 +186,18 @@ def _sums(plan: Plan) -> list[_Sum]:
         (plan.malformed, "that cannot be read"),
     ]
     users = [
-        (plan.kept, "who keep the code that they bring"),
+        (plan.kept, "who keep their code of the source"),
         (plan.with_code_here, "who keep the code that they have here"),
         (plan.reminted, "who get a new code for the one that they lose"),
         (plan.minted, "who get their first code"),
     ]
     left_out = [(users, f"left out: {_REASONS[reason]}") for reason, users in plan.edges_left_out.items()]
-    referrals = [(plan.edges.rows, "to bring in"), *left_out]
+    referrals = [(plan.edges.rows, "to import"), *left_out]
     return [
         (plan.lines, "lines in the source", lines),
         (plan.users, "users", users),
         (sum(count for count, _ in referrals), "referrals in the source", referrals),
-        (plan.points.rows, f"balances to bring in, {plan.points_total} points in all", []),
+        (plan.points.rows, f"balances to import, {plan.points_total} points in all", []),
     ]
 
 

@@ -67,7 +67,7 @@ class HttpProtocol(UvicornConnection):
             self._refuse(_refusal(error))
             return
         if not self._is_head:
-            self._time_what_is_no_head()
+            self._time_bytes_before_a_head()
             return
         # Bytes before a head in the same read do not count for the head; the transport bounds one read.
         if not self._began_here:
@@ -151,7 +151,7 @@ class HttpProtocol(UvicornConnection):
         else:
             self.answer_without_request(state)
 
-    def _time_what_is_no_head(self) -> None:
+    def _time_bytes_before_a_head(self) -> None:
         """Start the timer for bytes after a reply that begin no head: they stopped the idle timer."""
         if self.is_answered() and self._head_timer is None:
             self._wait_for_head()

@@ -166,7 +166,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     100 minor units that the house expects to win`.
     """
     referral_points: Annotated[int, msgspec.Meta(ge=0, le=MAX_AMOUNT), Setting("Loyalty")] = 100
-    """The points that an inviter gets for each user they bring; 0 for none."""
+    """The points that an inviter gets for each user they invite; 0 for none."""
     referral_points_need: Annotated[ReferralNeed, Setting("Loyalty")] = "nothing"
     """The condition for the inviter's points: with `phone` they wait until the phone of the invitee
     is verified.

@@ -232,7 +232,7 @@ async def test_the_numbers_of_a_plan_add_up(backfill: Backfill, tmp_path: Path) 
 
     for total, meaning, expected in (
         (8, "lines in the source", {3: "with a code", 1: "that cannot be read"}),
-        (6, "users", {2: "who keep the code that they bring", 3: "who get their first code"}),
+        (6, "users", {2: "who keep their code of the source", 3: "who get their first code"}),
         (2, "referrals in the source", {1: "left out: no user has it"}),
     ):
         parts = numbers_below(shown.stdout, f"{total}  {meaning}")

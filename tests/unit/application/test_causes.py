@@ -69,7 +69,7 @@ def test_every_foreseen_state_of_the_database_has_a_cause_and_keeps_its_state(st
         StoreUnavailable("53100", cause="disk_full", sqlstate="53100"),
         TransactionAborted("40P01", cause="lock", sqlstate="40P01"),
         LockHeld("55P03", cause="lock", sqlstate="55P03"),
-        TransactionAborted("no connection could be had", cause="pool"),
+        TransactionAborted("no connection was available", cause="pool"),
     ],
     ids=lambda failure: failure.cause,
 )

@@ -16,11 +16,11 @@ class MemoryClickedCodes(ClickedCodes):
 
     async def keep(self, codes: Collection[Code], at: datetime) -> set[Code]:
         self._view.require_writable()
-        brought = {code for code in codes if code in self._view.imported or self._is_staged(code)}
-        for code in brought:
+        imported = {code for code in codes if code in self._view.imported or self._is_staged(code)}
+        for code in imported:
             if code not in self._view.clicked:
                 self._view.clicked.put(code, at)
-        return brought
+        return imported
 
     def _is_staged(self, code: Code) -> bool:
         return any(

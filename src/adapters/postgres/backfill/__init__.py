@@ -1,1 +1,1 @@
-"""Backfills on PostgreSQL: planned, applied, verified and taken back in SQL."""
+"""Backfills on PostgreSQL: planned, applied, verified and rolled back in SQL."""

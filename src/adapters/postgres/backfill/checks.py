@@ -39,12 +39,12 @@ class PostgresImportChecks(ImportChecks):
             aliases_wanted=aliases["wanted"],
             aliases_found=aliases["found"],
             edges=_sum(
-                await checksum(connection, _SQL.edges_brought, run.run),
+                await checksum(connection, _SQL.edges_imported, run.run),
                 await checksum(connection, _SQL.edges_left_out, run.run, done.edges_left_out),
             ),
             edges_invented=await connection.fetchval(_SQL.edges_invented, run.run),
             points=_sum(
-                await checksum(connection, _SQL.points_brought, run.run, run.correlation_id),
+                await checksum(connection, _SQL.points_imported, run.run, run.correlation_id),
                 await checksum(connection, _SQL.points_left_out, run.run, done.points_left_out),
             ),
             edges_here=await edges_here(connection, run.before),

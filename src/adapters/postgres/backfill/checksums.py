@@ -12,12 +12,12 @@ _SQL = Statements.load("checksums")
 
 
 async def edges_here(connection: Connection, before: datetime) -> Checksum:
-    """Return the checksum of the referrals that no backfill brought."""
+    """Return the checksum of the referrals that no backfill imported."""
     return await checksum(connection, _SQL.edges_here, before)
 
 
 async def points_here(connection: Connection, before: datetime) -> Checksum:
-    """Return the checksum of the points that no backfill brought."""
+    """Return the checksum of the points that no backfill imported."""
     return await checksum(connection, _SQL.points_here, before)
 
 

@@ -71,11 +71,11 @@ class PostgresRemovals(Removals):
 
     async def users(self, chunk: Chunk) -> Tally:
         await self._connection.execute(_SQL.unmirror, *chunk)
-        brought = await self._connection.fetchval(_SQL.brought, *chunk)
+        imported = await self._connection.fetchval(_SQL.imported, *chunk)
         removed = [row["user_id"] for row in await self._connection.fetch(_SQL.leaving, *chunk)]
         await self._connection.execute(_SQL.unverify_phones, removed)
         await self._connection.execute(_SQL.remove_users, removed)
-        return Tally(users_removed=len(removed), users_kept=brought - len(removed))
+        return Tally(users_removed=len(removed), users_kept=imported - len(removed))
 
     async def plan(self, run: Run) -> None:
         await self._connection.execute(_SQL.forget_conflicts, run.run)

@@ -103,12 +103,12 @@ FROM (
     FROM pg_temp.people AS asked
     LEFT JOIN pg_temp.claims AS c ON c.code = asked.referred_code AND c.kept_by IS NULL
     LEFT JOIN tallystick.referral_codes AS book ON book.code = asked.referred_code AND book.retired_at IS NULL
-    LEFT JOIN pg_temp.people AS brought ON brought.user_id = asked.referred_by
+    LEFT JOIN pg_temp.people AS imported ON imported.user_id = asked.referred_by
     LEFT JOIN tallystick.users AS here ON here.user_id = asked.referred_by
     CROSS JOIN LATERAL (
         SELECT
             CASE WHEN $1::text <> 'user_id' THEN coalesce(c.user_id, book.user_id) END AS by_code,
-            CASE WHEN $1::text <> 'code' THEN coalesce(brought.user_id, here.user_id) END AS by_id
+            CASE WHEN $1::text <> 'code' THEN coalesce(imported.user_id, here.user_id) END AS by_id
     ) AS led
     WHERE asked.referred_by IS NOT NULL
 ) AS found

@@ -172,7 +172,7 @@ WHERE
         SELECT FROM tallystick.phone_verifications AS x WHERE x.user_id = u.user_id AND x.source <> 'backfill'
     );
 
--- brought(run, first, last) -> int
+-- imported(run, first, last) -> int
 SELECT count(*)
 FROM tallystick.legacy_users AS l
 INNER JOIN tallystick.users AS u ON u.user_id = l.user_id AND u.backfill_run = l.run

@@ -32,7 +32,7 @@ LEFT JOIN tallystick.referral_codes AS book ON book.code = c.code AND NOT book.i
 LEFT JOIN tallystick.code_conflicts AS lost ON lost.code = c.code AND lost.user_id = c.user_id
 WHERE c.run = $1::bigint AND c.kept_by IS NULL AND lost.code IS NULL;
 
--- edges_brought(run) -> Checksum
+-- edges_imported(run) -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', l.user_id, l.inviter_id), 0)), 0)::text AS total
@@ -54,7 +54,7 @@ FROM tallystick.referral_edges AS e
 LEFT JOIN tallystick.legacy_users AS l ON l.run = e.backfill_run AND l.user_id = e.invitee_id
 WHERE e.backfill_run = $1::bigint AND e.inviter_id IS DISTINCT FROM l.inviter_id;
 
--- points_brought(run, correlation_id) -> Checksum
+-- points_imported(run, correlation_id) -> Checksum
 SELECT
     count(*) AS rows,
     coalesce(sum(hashtextextended(concat_ws('|', l.user_id, l.points), 0)), 0)::text AS total

@@ -1,7 +1,7 @@
 -- keep(codes, at) -> Code
 -- Codes that a backfill wrote or will write: a click may come before the chunk of its code. Both tables are looked up
 -- for every code. Rows are inserted in code order, so that two instances queue instead of deadlocking.
-WITH brought AS (
+WITH imported AS (
     SELECT requested.code
     FROM unnest($1::text[]) AS requested (code)
     LEFT JOIN LATERAL (
@@ -16,9 +16,9 @@ WITH brought AS (
 ), kept AS (
     INSERT INTO tallystick.clicked_codes (code, clicked_at)
     SELECT code, $2::timestamptz
-    FROM brought
+    FROM imported
     ORDER BY code
     ON CONFLICT (code) DO NOTHING
 )
 SELECT code
-FROM brought;
+FROM imported;
