@@ -77,7 +77,7 @@ async def pages(caller: Caller, path: str, *, limit: int) -> list[list[dict[str,
     found, query = [], f"limit={limit}"
     while query:
         page = (await caller.get(f"{path}{'&' if '?' in path else '?'}{query}")).json()
-        assert page.keys() == {"items", "next_cursor"}
+        assert page.keys() - {"head"} == {"items", "next_cursor"}
         found.append(page["items"])
         query = f"limit={limit}&cursor={page['next_cursor']}" if page["next_cursor"] is not None else ""
     return found

@@ -16,6 +16,7 @@ from tallystick.domain.referrals import Edge
 from tallystick.domain.users import UserId
 from tests.http.services import running, settings
 from tests.worlds.legacy_metadata import LONG_AGO
+from tests.worlds.rooms import Rooms
 from tests.worlds.world import World
 
 ADA, BOB = UserId("ada"), UserId("bob")
@@ -31,6 +32,8 @@ async def furnish(world: World) -> Tables:
     await world.redeem("ada", (await world.an_invite()).code)
     await world.complete(await world.a_slip("ada"))
     await world.a_waiting_slip("ada")
+    rooms = Rooms(world)
+    await rooms.send(await rooms.a_channel(owner="ada"), "ada")
     assert await world.broken_promises() == []
     transactions = world.transactions
     assert isinstance(transactions, MemoryTransactions)
@@ -102,6 +105,27 @@ def _referral_too_many(tables: Tables) -> None:
     tables.users[ADA] = replace(tables.users[ADA], referrals=2)
 
 
+def _lost_event(tables: Tables) -> None:
+    (topic,) = tables.topics.values()
+    del tables.topic_events[topic.topic_id, 1]
+    tables.messages.clear()
+    for key, event in list(tables.topic_events.items()):
+        if event.kind == "message":
+            tables.topic_events[key] = replace(event, kind="member_added")
+
+
+def _message_without_event(tables: Tables) -> None:
+    for key, event in list(tables.topic_events.items()):
+        if event.kind == "message":
+            tables.topic_events[key] = replace(event, kind="member_added", ref="another")
+
+
+def _strangers_message(tables: Tables) -> None:
+    for key, event in list(tables.topic_events.items()):
+        if event.kind == "member_added":
+            tables.topic_events[key] = replace(event, ref="another")
+
+
 BREAKING: Mapping[str, Callable[[Tables], None]] = {
     "one_code_each": _no_canonical_code,
     "living_codes_resolve": _retired_code,
@@ -114,6 +138,9 @@ BREAKING: Mapping[str, Callable[[Tables], None]] = {
     "slips_accrue_once": _lost_waiting,
     "waiting_is_not_credited": _waits_and_is_credited,
     "collected_once_and_paid": _collected_unpaid,
+    "events_have_no_gaps": _lost_event,
+    "messages_are_events": _message_without_event,
+    "senders_were_members": _strangers_message,
     "referrals_are_edges": _referral_too_many,
 }
 

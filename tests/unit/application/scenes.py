@@ -5,21 +5,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tallystick.adapters.memory.ports import SeededRandomness
+from tallystick.adapters.memory.ports import ManualClock, SeededRandomness
 from tallystick.adapters.memory.tables import Tables
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application import erasures
+from tallystick.application.channels import PlaceMember, ReadUpTo
 from tallystick.application.clicks import Clicks
 from tallystick.application.deletion import Deletion
 from tallystick.application.fingerprints import Fingerprints
 from tallystick.application.flags import FollowedFlags, SwitchFlags
 from tallystick.application.legacy_metadata import MirrorMetadata
 from tallystick.application.loyalty import Earnings
+from tallystick.application.messages import DeleteMessage, NewMessage
 from tallystick.application.pending_accruals import Recovery
 from tallystick.application.rating_slips import RecoverSlip
 from tallystick.application.rewards import OfferReward, OrderBatch
 from tallystick.application.sessions import NewSession, SignOut
 from tallystick.application.transactions import Stores
+from tallystick.domain.channels import MemberKey
 from tallystick.domain.codes import Code
 from tallystick.domain.flags import Flag, Pins, Switch
 from tallystick.domain.ledger import EventKey
@@ -27,6 +30,7 @@ from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.worker.nightly import LEASE, Nightly
 from tallystick.entrypoints.worker.upkeep import Upkeep
+from tests.worlds.rooms import Rooms
 from tests.worlds.world import World
 
 ADA, BOB = UserId("ada"), UserId("bob")
@@ -40,7 +44,7 @@ class MortalTransactions(MemoryTransactions):
     """Transactions of a process that is killed once it has committed so many."""
 
     def __init__(self, tables: Tables) -> None:
-        super().__init__(tables)
+        super().__init__(tables, now=ManualClock().now)
         self.left: int | None = None
 
     @asynccontextmanager
@@ -152,6 +156,27 @@ async def _sweep(world: World, _key: str | None) -> Attempt:
     return sweep
 
 
+async def _placement(world: World) -> PlaceMember:
+    return PlaceMember(await Rooms(world).a_channel(owner="ada"), ADA, BOB, "member")
+
+
+async def _message(world: World) -> NewMessage:
+    rooms = Rooms(world)
+    return rooms.message(await rooms.a_channel(owner="ada"), "ada")
+
+
+async def _message_deletion(world: World) -> DeleteMessage:
+    rooms = Rooms(world)
+    message = await rooms.send(await rooms.a_channel(owner="ada"), "ada")
+    return DeleteMessage(message.message_id, message.channel_id, ADA)
+
+
+async def _marker(world: World) -> ReadUpTo:
+    rooms = Rooms(world)
+    message = await rooms.send(await rooms.a_channel("ada"), "owner")
+    return ReadUpTo(MemberKey(message.channel_id, ADA), message.seq)
+
+
 async def _much_of(world: World, user: str) -> None:
     """Give a user several rows of each kind that a deletion has to remove."""
     await world.a_player(user)
@@ -159,6 +184,8 @@ async def _much_of(world: World, user: str) -> None:
         await world.remint(user)
         await world.a_reward(owner=user)
         await world.grant(user, 1, key=world.new_id())
+        rooms = Rooms(world)
+        await rooms.send(await rooms.a_channel(user), user)
 
 
 async def _deletion(world: World, _key: str | None) -> Attempt:
@@ -296,16 +323,19 @@ SCENES: Mapping[str, Scene] = {
     "AdoptCodes": _adoption,
     "AttributeReferrals": one(lambda w: w.attribute_referrals, _upsert),
     "AwardPoints": one(lambda w: w.award_points, lambda w: w.award_command("bob"), "bob"),
+    "ChangeMembers": one(lambda w: Rooms(w).change_members, _placement),
     "ChangePasswords": one(lambda w: w.change_passwords, _password_change),
     "Clicks": _click,
     "CompleteSignUps": one(lambda w: w.complete_sign_ups, _sign_up),
     "CompleteSlips": one(lambda w: w.complete_slips, _completion, "ada"),
+    "DeleteMessages": bare(lambda w: Rooms(w).delete_messages, _message_deletion),
     "DeleteUsers": _deletion,
     "EndSessions": one(lambda w: w.end_sessions, _sign_out),
     "EraseTraces": _erasure,
     "FinishErasures": _deletion,
     "Fingerprints": _fingerprint,
     "GrantCredits": one(lambda w: w.grant_credits, lambda w: w.grant_command("ada", 5, event="a gift")),
+    "MakeChannels": one(lambda w: Rooms(w).make_channels, lambda w: Rooms(w).new_channel("ada")),
     "MakeInvites": one(lambda w: w.make_invites, lambda w: w.new_invite(owner="ada")),
     "MintCodes": bare(lambda w: w.mint_codes, lambda w: w.mint_command("ada")),
     "MirrorMetadata": _mirroring,
@@ -314,12 +344,14 @@ SCENES: Mapping[str, Scene] = {
     "OpenSlips": one(lambda w: w.open_slips, lambda w: w.new_slip("bob"), "bob"),
     "PurchaseOrderBatches": one(lambda w: w.purchase_order_batches, _order_batch),
     "PurchaseRewards": one(lambda w: w.purchase_rewards, _order),
+    "ReadMessages": bare(lambda w: Rooms(w).read_messages, _marker),
     "ReceiveIdentityEvents": _deletion_by_event,
     "ReconcileMetadata": _reconciliation,
     "RecoverAccruals": one(lambda w: w.recover_accruals, _recovery, "ada"),
     "RecoverSlips": one(lambda w: w.recover_slips, _slip_recovery, "ada"),
     "RedeemInvites": one(lambda w: w.redeem_invites, _redemption),
     "RemintCodes": one(lambda w: w.remint_codes, lambda w: w.remint_command("ada").command, "ada"),
+    "SendMessages": one(lambda w: Rooms(w).send_messages, _message),
     "StartSessions": bare(lambda w: w.start_sessions, _session),
     "SweepAccruals": _sweep,
     "SwitchFlags": _switch,

@@ -10,6 +10,7 @@ import pytest
 from tests.http.requests import operations
 from tests.http.services import Caller
 from tests.http.wallets import bought, funded, grant, invited, offered, pages, redeemed
+from tests.unit.behaviours.test_http_channels import a_channel, sent
 from tests.unit.behaviours.test_http_loyalty import ACCRUALS, AWARDS, seen
 from tests.unit.behaviours.test_http_rating_slips import complete, opened
 from tests.unit.behaviours.test_http_referrals import code_of
@@ -112,6 +113,27 @@ async def _players_entries(anyone: Caller) -> Listing:
     return Listing(anyone.named("ada"), "/api/loyalty/ada/entries", listing.rows // len(PLAYERS))
 
 
+async def _channels(anyone: Caller) -> Listing:
+    ada = anyone.named("ada")
+    for _ in range(5):
+        await a_channel(ada)
+    return Listing(ada, "/api/channels", 5)
+
+
+async def _members(anyone: Caller) -> Listing:
+    ada = anyone.named("ada")
+    channel_id = await a_channel(ada, "bob", "cid", "dan", "eve")
+    return Listing(ada, f"/api/channels/{channel_id}/members", 5)
+
+
+async def _messages(anyone: Caller) -> Listing:
+    ada = anyone.named("ada")
+    channel_id = await a_channel(ada)
+    for number in range(5):
+        await sent(ada, channel_id, f"{number}")
+    return Listing(ada, f"/api/messages/list?channel_id={channel_id}", 5)
+
+
 _OF_ENTRIES = ("correlation_id", "staff_id", "event_type")
 LISTINGS: Mapping[str, tuple[Furnish, tuple[str, ...]]] = {
     "/api/leaderboard": (_leaderboard, ()),
@@ -122,6 +144,9 @@ LISTINGS: Mapping[str, tuple[Furnish, tuple[str, ...]]] = {
     "/api/rating-slips": (_slips, ("state",)),
     "/api/pending-accruals": (_pending, ()),
     "/api/point-entries": (_point_entries, ("player_id", *_OF_ENTRIES)),
+    "/api/channels": (_channels, ()),
+    "/api/channels/{channel_id}/members": (_members, ()),
+    "/api/messages/list": (_messages, ()),
     "/api/loyalty/{player_id}/entries": (_players_entries, _OF_ENTRIES),
 }
 """Every listing with the parameters that narrow it."""
@@ -133,6 +158,8 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
     "event_type": ("manual_reward",),
 }
 """Values of every parameter of a listing that narrows it, by its name."""
+OTHER: Mapping[str, set[str]] = {"/api/messages/list": {"channel_id", "since", "after"}}
+"""Parameters that say which listing it is, or where it begins: the tests of messages are about them."""
 MEMBERS = {"player_id": "user_id"}
 """The members of items that a filter is about, where they have another name."""
 NEEDS_A_FILTER = "/api/point-entries"
@@ -155,7 +182,9 @@ def kept(item: Mapping[str, Any], chosen: Mapping[str, str]) -> bool:
 class TestPages:
     async def test_every_listing_of_the_document_is_among_them_with_its_filters(self, anyone: Caller) -> None:
         found = [(each.path, set(each.parameters("query"))) for each in await operations(anyone)]
-        listings = {path: names - {"limit", "cursor"} for path, names in found if "cursor" in names}
+        listings = {
+            path: names - {"limit", "cursor"} - OTHER.get(path, set()) for path, names in found if "cursor" in names
+        }
 
         assert listings == {path: set(filters) for path, (_, filters) in LISTINGS.items()}
 
@@ -169,7 +198,7 @@ class TestPages:
         for chosen in filters_of(filters):
             if not chosen and path == NEEDS_A_FILTER:
                 continue
-            listing = f"{path}?{urlencode(chosen)}"
+            listing = f"{path}{'&' if '?' in path else '?'}{urlencode(chosen)}"
             whole, wanted = await _whole(reader, listing), [item for item in everything if kept(item, chosen)]
             assert len(wanted) > 2, f"{listing} has too few rows to tell"
             assert sorted(map(repr, whole)) == sorted(map(repr, wanted)), listing
