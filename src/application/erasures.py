@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from tallystick.application.channel_erasures import leave_channels
 from tallystick.application.ports import Clock, Randomness
+from tallystick.application.stage_rooms import leave_rosters
 from tallystick.application.transactions import StoreFailure, Stores, Transactions
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.rewards import RewardId
@@ -38,7 +39,8 @@ async def _drop(stores: Stores, user_id: UserId, _at: datetime, after: str, limi
     return await stores.idempotency.drop(user_id, after=after, limit=limit)
 
 
-ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop, leave_channels)
+# Topics come last in the order of locks.
+ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop, leave_rosters, leave_channels)
 """Every table of which one user may hold many rows that a deletion changes or removes."""
 
 

@@ -36,6 +36,7 @@ PROMISES: Mapping[str, str] = {
     "events_have_no_gaps": "a topic has one event for each number up to its head",
     "messages_are_events": "a message has its event, and a deleted message the event of its deletion",
     "senders_were_members": "the sender of a message was a member of the channel at its number",
+    "rosters_keep_their_rules": "a slot of a roster is one that its rules allow; no slot and no player is there twice",
     "referrals_are_edges": "the referrals that are shown are the edges that are stored",
 }
 """Every promise that can be counted, by name."""

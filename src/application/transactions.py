@@ -7,6 +7,7 @@ from typing import Protocol
 from tallystick.application.idempotency import FingerprintKeys, IdempotencyKeys
 from tallystick.application.invariants import Invariants
 from tallystick.application.schedules import Schedules
+from tallystick.application.schema_contract import SchemaContract
 from tallystick.domain.audit import Audit
 from tallystick.domain.bounds import Holdings
 from tallystick.domain.channels import Channels
@@ -28,6 +29,7 @@ from tallystick.domain.referrals import AttributionAttempts, Edges, Leaderboard
 from tallystick.domain.refusals import Cause
 from tallystick.domain.rewards import Rewards
 from tallystick.domain.sessions import Sessions
+from tallystick.domain.stage_rooms import StageRooms
 from tallystick.domain.topics import Topics
 from tallystick.domain.user_summaries import UserSummaries
 from tallystick.domain.users import Users
@@ -61,6 +63,8 @@ class Stores:
     topics: Topics
     channels: Channels
     messages: Messages
+    stage_rooms: StageRooms
+    contract: SchemaContract
     directory: IdentityDirectory
     sessions: Sessions
     flags: FlagBook

@@ -9,7 +9,7 @@ import msgspec
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.users import UserId
 
-CountedName = Literal["rewards", "aliases", "invites", "slips", "channels", "memberships"]
+CountedName = Literal["rewards", "aliases", "invites", "slips", "channels", "memberships", "stage_rooms"]
 """Resources that are counted in their table, up to the bound."""
 BoundName = Literal[CountedName, "replies", "reply_bytes"]
 
@@ -56,6 +56,7 @@ BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
         "memberships": Bound(
             1000, 100_000, "channels that a user is a member of", "remove the user from one of them first"
         ),
+        "stage_rooms": Bound(1000, 100_000, "stage rooms that a user made", "use one of them"),
         "replies": Bound(
             2_000_000,
             1_000_000_000_000,
@@ -92,6 +93,7 @@ class UserBounds(msgspec.Struct, frozen=True):
     slips: int = BOUNDS["slips"].default
     channels: int = BOUNDS["channels"].default
     memberships: int = BOUNDS["memberships"].default
+    stage_rooms: int = BOUNDS["stage_rooms"].default
     replies: int = BOUNDS["replies"].default
     reply_bytes: int = BOUNDS["reply_bytes"].default
 

@@ -128,6 +128,11 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             **_kept("a random id: the same message sent again is found by it", "client_message_id"),
             **_kept("the times of the message and of its deletion", "created_at", "deleted_at"),
         },
+        "stage_rosters": _kept(
+            "the room belongs to its players too; callers with `rooms:manage` can still change it",
+            *("room_id", "owner_id", "roster_version", "contract_version", "roles"),
+        ),
+        "roster_slots": _deleted("room_id", "role", "slot", "player_id"),
         "legacy_users": {
             **_deleted("email", "email_key", "username", "username_key", "display_name", "phone"),
             **_kept(_PLANNED, "run", "position", "user_id", "created_at", "phone_verified"),

@@ -31,7 +31,10 @@ class Erasures(Protocol):
         """Return the marked users after `after`, by id, without a lock."""
 
     async def left_behind(self, user_ids: Collection[UserId], *, newest: RewardId) -> set[UserId]:
-        """Return those of these users who are in a channel, have a stored reply, or an active reward above `newest`."""
+        """Return those of these users who still hold rows that a deletion erases.
+
+        These are channels, slots of rosters, stored replies, and active rewards with an id above `newest`.
+        """
 
     async def backlog(self) -> ErasureBacklog:
         """Return how much is left to do."""

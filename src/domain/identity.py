@@ -27,6 +27,7 @@ Permission = Literal[
     "purchases:batch",
     "rewards:manage",
     "rewards:offer",
+    "rooms:manage",
     "slips:write",
 ]
 
@@ -50,6 +51,7 @@ PERMISSIONS: Mapping[Permission, str] = MappingProxyType(
         "purchases:batch": "purchases in the name of other users, in batches",
         "rewards:manage": "changing the rewards of other users",
         "rewards:offer": "offering rewards; every user may with `TALLYSTICK_REWARD_OFFERS=anyone`",
+        "rooms:manage": "changing the rosters of stage rooms of other organisers",
         "slips:write": "opening, reading, completing and recovering rating slips",
     }
 )

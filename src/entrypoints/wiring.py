@@ -39,6 +39,7 @@ from tallystick.application.sessions import (
     StartSessions,
 )
 from tallystick.application.sign_up import CompleteSignUps
+from tallystick.application.stage_rooms import SyncRosters
 from tallystick.domain.exports import EntryView
 from tallystick.domain.loyalty import Accrual
 from tallystick.domain.rewards import RewardId
@@ -51,6 +52,7 @@ from tallystick.entrypoints.http.routes.messages import wire_message
 from tallystick.entrypoints.http.routes.rating_slips import wire_completed, wire_slip
 from tallystick.entrypoints.http.routes.referrals import wire_reminted
 from tallystick.entrypoints.http.routes.rewards import wire_batch_result
+from tallystick.entrypoints.http.routes.stage_rooms import wire_roster
 from tallystick.entrypoints.providers.http import Http
 from tallystick.entrypoints.providers.identity import Identity
 from tallystick.entrypoints.providers.memory import MemoryStore
@@ -156,6 +158,8 @@ def batch_use_cases(addresses: Addresses) -> tuple[BatchUseCase, ...]:
         BatchUseCase(SendMessages, "send_messages", key=lambda keyed: keyed.command.channel_id, reply=wire_message),
         BatchUseCase(DeleteMessages, "delete_messages", key=lambda command: command.channel_id),
         BatchUseCase(ReadMessages, "read_messages", key=lambda command: command.key.channel_id),
+        # stage rooms
+        BatchUseCase(SyncRosters, "sync_rosters", key=lambda keyed: keyed.command.room_id, reply=wire_roster),
         # flags
         BatchUseCase(SwitchFlags, "switch_flags", key=lambda keyed: keyed.command.flag),
     )

@@ -100,4 +100,5 @@ def wrong_values(operation: Operation, schema: dict[str, Any]) -> Iterator[Any]:
         if plain.get("format") == "date-time":
             yield from (SECRET, "2030-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
     elif kind == "array":
-        yield from (SECRET, 7, [], [{}] * 1001)
+        yield from (SECRET, 7, [{}] * 1001)
+        yield from [[]] if plain.get("minItems", 0) else []

@@ -83,6 +83,9 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("GET", "/api/messages/list"): Cost("203 rows", "nothing", "3 MiB, by the longest texts"),
         ("POST", "/api/messages/send"): Cost("4 rows", "1 message, 1 event, 1 member", "16 KiB"),
         ("DELETE", "/api/messages/{message_id}"): Cost("3 rows", "1 message, 1 event", "1 KiB"),
+        ("POST", "/api/rank/stage-room-match"): Cost(
+            "the rooms of the caller, up to the bound, 100 slots and every migration", "1 roster, 100 slots", "32 KiB"
+        ),
         ("GET", "/api/loyalty/{player_id}"): Cost("2 rows", "nothing", "4 KiB"),
         ("GET", "/api/loyalty/{player_id}/entries"): Cost(
             "201 rows; with `correlation_id`, the points entries of the player", "nothing", _PAGE

@@ -21,6 +21,7 @@ from tallystick.domain.rating_slips import Slip, SlipId
 from tallystick.domain.referrals import AttributionAttempt, Edge
 from tallystick.domain.rewards import Collected, CollectionKey, Reward, RewardId
 from tallystick.domain.sessions import Session, SessionKey
+from tallystick.domain.stage_rooms import RoomId, Roster
 from tallystick.domain.topics import Topic, TopicEvent, TopicEventKind, TopicId
 from tallystick.domain.users import User, UserId
 
@@ -69,6 +70,7 @@ class Tables:
     messages: dict[tuple[ChannelId, int], Message] = field(default_factory=dict)
     message_numbers: dict[MessageId, tuple[ChannelId, int]] = field(default_factory=dict)
     sent: dict[SendKey, tuple[ChannelId, int]] = field(default_factory=dict)
+    rosters: dict[RoomId, Roster] = field(default_factory=dict)
     credentials: dict[UserId, Credentials] = field(default_factory=dict)
     sessions: dict[SessionKey, Session] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
@@ -119,6 +121,7 @@ class View:
         self.messages = Draft(tables.messages)
         self.message_numbers = Draft(tables.message_numbers)
         self.sent = Draft(tables.sent)
+        self.rosters = Draft(tables.rosters)
         self.credentials = Draft(tables.credentials)
         self.sessions = Draft(tables.sessions)
         self.replies = Draft(tables.replies)
@@ -136,6 +139,7 @@ class View:
         self.locked_accounts: set[AccountKey] = set()
         self.locked_slips: set[SlipId] = set()
         self.locked_topics: set[TopicId] = set()
+        self.locked_rooms: set[RoomId] = set()
         self._writable = writable
 
     def require_writable(self) -> None:

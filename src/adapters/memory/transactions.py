@@ -31,7 +31,9 @@ from tallystick.adapters.memory.stores.rating_slips import MemoryRatingSlips
 from tallystick.adapters.memory.stores.referrals import MemoryEdges, MemoryLeaderboard
 from tallystick.adapters.memory.stores.rewards import MemoryRewards
 from tallystick.adapters.memory.stores.schedules import MemorySchedules
+from tallystick.adapters.memory.stores.schema_contract import MemorySchemaContract
 from tallystick.adapters.memory.stores.sessions import MemorySessions
+from tallystick.adapters.memory.stores.stage_rooms import MemoryStageRooms
 from tallystick.adapters.memory.stores.topics import MemoryTopics
 from tallystick.adapters.memory.stores.user_summaries import MemoryUserSummaries
 from tallystick.adapters.memory.stores.users import MemoryUsers
@@ -95,6 +97,8 @@ def _stores(view: View) -> Stores:
         topics=MemoryTopics(view),
         channels=MemoryChannels(view),
         messages=MemoryMessages(view),
+        stage_rooms=MemoryStageRooms(view),
+        contract=MemorySchemaContract(),
         sessions=MemorySessions(view),
         directory=MemoryIdentityDirectory(view),
         flags=MemoryFlagBook(view),

@@ -34,7 +34,9 @@ from tallystick.adapters.postgres.stores.rating_slips import PostgresRatingSlips
 from tallystick.adapters.postgres.stores.referrals import PostgresEdges, PostgresLeaderboard
 from tallystick.adapters.postgres.stores.rewards import PostgresRewards
 from tallystick.adapters.postgres.stores.schedules import PostgresSchedules
+from tallystick.adapters.postgres.stores.schema_contract import PostgresSchemaContract
 from tallystick.adapters.postgres.stores.sessions import PostgresSessions
+from tallystick.adapters.postgres.stores.stage_rooms import PostgresStageRooms
 from tallystick.adapters.postgres.stores.topics import PostgresTopics
 from tallystick.adapters.postgres.stores.user_summaries import PostgresUserSummaries
 from tallystick.adapters.postgres.stores.users import PostgresUsers
@@ -110,6 +112,8 @@ def stores_on(connection: Connection) -> Stores:
         topics=PostgresTopics(connection),
         channels=PostgresChannels(connection),
         messages=PostgresMessages(connection),
+        stage_rooms=PostgresStageRooms(connection),
+        contract=PostgresSchemaContract(connection),
         sessions=PostgresSessions(connection),
         directory=PostgresIdentityDirectory(connection),
         flags=PostgresFlagBook(connection),

@@ -48,6 +48,8 @@ def _walk(kind: inspect.Type, value: object, pointer: str) -> Iterator[Fault]:
             for number, item in enumerate(value):
                 if not _is_good_struct(kind.item_type, item):
                     yield from _walk(kind.item_type, item, f"{pointer}/{number}")
+        case inspect.DictType() if isinstance(value, Mapping) and _has_length(kind, value):
+            yield from _walk_named(kind, value, pointer)
         case _ if not _LEAVES[type(kind)](kind, value):
             yield _fault(kind, pointer)
 
@@ -94,6 +96,14 @@ def _walk_members(kind: inspect.StructType, value: Mapping[str, object], pointer
                 yield _unknown(name, fields, pointer)
 
 
+def _walk_named(kind: inspect.DictType, value: Mapping[str, object], pointer: str) -> Iterator[Fault]:
+    for name, member in value.items():
+        if is_right(name, kind.key_type):
+            yield from _walk(kind.value_type, member, f"{pointer}/{name}")
+        else:
+            yield Fault.at(pointer, f"a field has the wrong name: {needs(kind.key_type)} is needed")
+
+
 def _unknown(name: str, known: Collection[str], pointer: str) -> Fault:
     names = ", ".join(islice(known, _MOST_NAMES)) or "none"
     if _NAME.match(name):
@@ -105,7 +115,9 @@ def _fault(kind: inspect.Type, pointer: str) -> Fault:
     return Fault.at(pointer, f"{needs(kind)} is needed")
 
 
-def _has_length(kind: inspect.ListType | inspect.StrType, value: list[object] | str) -> bool:
+def _has_length(
+    kind: inspect.ListType | inspect.DictType | inspect.StrType, value: list[object] | Mapping[str, object] | str
+) -> bool:
     least, most = kind.min_length or 0, kind.max_length
     return least <= len(value) and (most is None or len(value) <= most)
 
@@ -141,5 +153,6 @@ _LEAVES: Mapping[type[inspect.Type], Callable[[Any, object], bool]] = {
     inspect.NoneType: lambda _kind, value: value is None,
     inspect.StructType: lambda _kind, _value: False,
     inspect.ListType: lambda _kind, _value: False,
+    inspect.DictType: lambda _kind, _value: False,
 }
-"""Whether a value is of a kind. A struct or list kind comes here only for a value that is neither."""
+"""Whether a value is of a kind. A struct, list or dict kind comes here only for a value that is none."""

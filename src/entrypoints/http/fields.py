@@ -30,6 +30,8 @@ MAX_EVENT_TYPE_LENGTH = 64
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 
+_ROOM_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
+_ROLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _MARK = re.compile(r"[!-~]{1,128}\Z")
 
 
@@ -159,6 +161,28 @@ ClientMessageId = Annotated[
         min_length=1,
         max_length=128,
         extra=rule(lambda text: _MARK.match(text) is not None, "an id of 1 to 128 visible ASCII characters"),
+    ),
+]
+RoomIdText = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=128,
+        extra=rule(
+            lambda text: _ROOM_ID.match(text) is not None,
+            "a room id of 1 to 128 letters (A to Z), digits and _ . : -",
+        ),
+    ),
+]
+RoleNameText = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=64,
+        extra=rule(
+            lambda text: _ROLE_NAME.match(text) is not None,
+            "the name of a role of 1 to 64 letters (A to Z), digits, hyphens and underscores",
+        ),
     ),
 ]
 RewardName = Annotated[

@@ -7,6 +7,7 @@ from litestar.types import Send
 
 from tallystick.application.idempotency import IdempotencyInProgress, IdempotencyMismatch
 from tallystick.application.ports import LimiterUnavailable
+from tallystick.application.schema_contract import ContractMissing
 from tallystick.application.sessions import SignInRefused
 from tallystick.domain.bounds import BoundReached
 from tallystick.domain.channels import ChannelNotFound, LastOwner, MemberNotFound, NotAMember, NotAnOwner
@@ -44,6 +45,15 @@ from tallystick.domain.refusals import (
 )
 from tallystick.domain.rewards import AlreadyCollected, NotYourReward, RewardNotFound, SelfPurchase
 from tallystick.domain.sessions import SessionRequired, WrongPassword
+from tallystick.domain.stage_rooms import (
+    NotYourRoom,
+    PlayerDeleted,
+    PlayerTwice,
+    RosterStale,
+    SlotsExceeded,
+    SlotTaken,
+    UnknownRole,
+)
 from tallystick.domain.tokens import IdentityKeysUnavailable, TokenRefused
 from tallystick.domain.users import EmailTaken, UserDeleted, UsernameTaken, UserNotFound
 from tallystick.entrypoints.http.refusals import (
@@ -85,6 +95,7 @@ STATUS: Mapping[type[Failure], int] = {
     ChannelNotFound: 404,
     CodeTaken: 409,
     CodesExhausted: 503,
+    ContractMissing: 503,
     CsrfRefused: 403,
     EmailTaken: 409,
     FlagLocked: 409,
@@ -120,16 +131,20 @@ STATUS: Mapping[type[Failure], int] = {
     NotAnOwner: 403,
     NotYourMessage: 403,
     NotYourReward: 403,
+    NotYourRoom: 403,
     OutcomeUnknown: 503,
     Overloaded: 503,
     PartialCompletion: 503,
     PermissionMissing: 403,
     PhoneNotVerified: 409,
+    PlayerDeleted: 422,
+    PlayerTwice: 422,
     PointsDisabled: 409,
     RateLimited: 429,
     ReferralCapReached: 409,
     RewardLimitExceeded: 422,
     RewardNotFound: 404,
+    RosterStale: 409,
     RouteNotFound: 404,
     SelfAward: 403,
     SelfPurchase: 403,
@@ -139,8 +154,11 @@ STATUS: Mapping[type[Failure], int] = {
     SlipLimitExceeded: 422,
     SlipNotFound: 404,
     SlipNotOpen: 409,
+    SlotTaken: 422,
+    SlotsExceeded: 422,
     TokenRefused: 401,
     Unauthenticated: 401,
+    UnknownRole: 422,
     UnsupportedEncoding: 415,
     UnsupportedMediaType: 415,
     UriTooLong: 414,

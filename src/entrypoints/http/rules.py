@@ -44,6 +44,15 @@ def _of_list(kind: inspect.ListType) -> Check | None:
     return None if check is None else lambda values: all(map(check, values))
 
 
+def _of_dict(kind: inspect.DictType) -> Check | None:
+    of_name, of_value = _check_of(kind.key_type), _check_of(kind.value_type)
+    if of_name is None and of_value is None:
+        return None
+    return lambda members: all(
+        (of_name is None or of_name(name)) and (of_value is None or of_value(value)) for name, value in members.items()
+    )
+
+
 def _of_struct(kind: inspect.StructType) -> Check | None:
     checks = [(field.name, _check_of(field.type)) for field in kind.fields]
     asked = [(name, check) for name, check in checks if check is not None]
@@ -64,5 +73,6 @@ _CHECKS: Mapping[type[inspect.Type], Callable[[Any], Check | None]] = {
     inspect.Metadata: lambda kind: _check_of(kind.type),
     inspect.UnionType: _of_union,
     inspect.ListType: _of_list,
+    inspect.DictType: _of_dict,
     inspect.StructType: _of_struct,
 }

@@ -43,7 +43,7 @@ def _integer(kind: inspect.IntType) -> str:
     return f"an integer of at least {least:,}" if most is None else f"an integer from {least:,} to {most:,}"
 
 
-def _long(what: str, kind: inspect.StrType | inspect.ListType, parts: str) -> str:
+def _long(what: str, kind: inspect.StrType | inspect.ListType | inspect.DictType, parts: str) -> str:
     least, most = kind.min_length, kind.max_length
     if least is None:
         return what if most is None else f"{what} of at most {most:,} {parts}"
@@ -56,6 +56,7 @@ _WORDS: Mapping[type[inspect.Type], Callable[[Any], str]] = {
     inspect.IntType: _integer,
     inspect.StrType: lambda kind: _long("a text", kind, "characters"),
     inspect.ListType: lambda kind: _long("a list", kind, "values"),
+    inspect.DictType: lambda kind: _long("a JSON object", kind, "fields"),
     inspect.LiteralType: lambda kind: f"one of {', '.join(map(str, kind.values))}",
     inspect.BoolType: lambda _kind: "true or false",
     inspect.DateTimeType: lambda _kind: TIME_WORDS,

@@ -21,6 +21,7 @@ STAFF = (
         "rewards:manage",
         "invites:create",
         "invites:manage",
+        "rooms:manage",
     ),
     *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write", "admin:flags"),
 )

@@ -8,6 +8,7 @@ from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS
 from tallystick.domain.users import Profile, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.worlds.rooms import Rooms
+from tests.worlds.stages import Stages
 from tests.worlds.world import World
 
 USER = UserId("leaver")
@@ -22,6 +23,7 @@ WHOSE = {
     "metadata_mirror": "user_id",
     "attribution_attempts": "user_id",
     "messages": "sender_id",
+    "roster_slots": "player_id",
 }
 """The column that says whose a row is, in the tables of which deletion takes something."""
 NAMED_BY = {"clicked_codes": "LEGACY11"}
@@ -97,6 +99,8 @@ async def fill(world: World, reader: Session) -> None:
     await world.a_waiting_slip(USER)
     rooms = Rooms(world)
     await rooms.send(await rooms.a_channel(owner=USER), USER, "text of leaver")
+    stages = Stages(world)
+    await stages.sync(stages.command("stage", f"captain 1 {USER}", by=USER))
     await reader.execute(BROUGHT)
 
 
@@ -192,6 +196,7 @@ async def test_the_columns_that_are_kept_stay(world: World, reader: Session) -> 
 
     after = await dump(reader)
     kept = [table for table, columns in DISPOSITIONS.items() if {each.becomes for each in columns.values()} == {"keep"}]
-    # Codes say since when they resolve to no user; channels log the removal of the user and the end of the texts.
+    # Codes say since when they resolve to no user; channels log the removal of the user and the end of the texts; a
+    # roster without the user has its next version.
     changed = [table for table in kept if after[table] != before[table]]
-    assert changed == ["referral_codes", "topic_events", "channel_members"]
+    assert changed == ["referral_codes", "topic_events", "channel_members", "stage_rosters"]

@@ -62,6 +62,13 @@ BREAKING: Mapping[str, str] = {
     "('room', 3, 'g', 'message', 'm3', 'a', now()), ('room', 4, 'h', 'message', 'm4', 'b', now()); "
     "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at) "
     "VALUES ('room', 3, 'm3', 'a', 'm3', 'x', now()), ('room', 4, 'm4', 'b', 'm4', 'x', now())",
+    "rosters_keep_their_rules": "INSERT INTO stage_rosters "
+    "(room_id, owner_id, roster_version, contract_version, roles) SELECT room_id, 'a', 1, '0001', '{\"player\": 2}' "
+    "FROM unnest(ARRAY['role', 'number', 'player', 'slot']) AS room_id; "
+    "ALTER TABLE roster_slots DROP CONSTRAINT roster_slots_pkey, DROP CONSTRAINT roster_slots_player_once; "
+    "INSERT INTO roster_slots (room_id, role, slot, player_id) VALUES ('role', 'captain', 1, 'a'), "
+    "('number', 'player', 3, 'a'), ('player', 'player', 1, 'a'), ('player', 'player', 2, 'a'), "
+    "('slot', 'player', 1, 'a'), ('slot', 'player', 1, 'b')",
     "seats_are_uses": f"{INVITE} ('FIRST', 'first', 'a', 2, 1, now())",
     "balances_are_entries": f"{ACCOUNT} ('a', 'credits', 7, 0), ('b', 'credits', 3, 2), ('c', 'credits', 5, 2); "
     # The sum is right, and a link of the chain is not; the last entry is not the balance.
@@ -102,6 +109,7 @@ COUNTED: Mapping[str, int] = {
     "events_have_no_gaps": 2,
     "messages_are_events": 2,
     "senders_were_members": 2,
+    "rosters_keep_their_rules": 4,
     "living_codes_resolve": 2,
     "one_inviter_no_cycle": 2,
     "balances_are_entries": 3,

@@ -65,6 +65,9 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "channel_members": frozenset({"SELECT", "INSERT"})
     | {f"UPDATE {column}" for column in ("role", "joined_seq", "left_seq", "read_seq")},
     "messages": frozenset({"SELECT", "INSERT", "UPDATE body", "UPDATE deleted_at"}),
+    "stage_rosters": frozenset({"SELECT", "INSERT"})
+    | {f"UPDATE {column}" for column in ("roster_version", "contract_version", "roles")},
+    "roster_slots": frozenset({"SELECT", "INSERT", "DELETE"}),
     "users": frozenset({"SELECT", "INSERT"})
     | {
         f"UPDATE {column}"
@@ -119,6 +122,9 @@ ROWS: Mapping[str, str] = {
     "channel_members": "(channel_id, user_id, role, joined_seq) VALUES ('room1', 'user{n}', 'owner', 1)",
     "messages": "(channel_id, seq, message_id, sender_id, client_message_id, body, created_at) "
     "VALUES ('room1', {n}, 'message{n}', 'user{n}', 'mark{n}', 'A text', now())",
+    "stage_rosters": "(room_id, owner_id, roster_version, contract_version, roles) "
+    "VALUES ('room{n}', 'user{n}', 1, '0001', '{{}}'), ('spare{n}', 'user{n}', 1, '0001', '{{}}')",
+    "roster_slots": "(room_id, role, slot, player_id) VALUES ('room1', 'player', {n}, 'user{n}')",
     "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
     "fingerprint_keys": "(purpose, key) VALUES ('purpose{n}', decode(repeat('00', 32), 'hex'))",
     "sessions": "(user_id, session_id, created_at, expires_at) "

@@ -58,13 +58,16 @@ MESSAGE = (
     "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at, deleted_at) "
     "VALUES"
 )
+ROSTER = "INSERT INTO stage_rosters (room_id, owner_id, roster_version, contract_version, roles) VALUES"
+SLOT = "INSERT INTO roster_slots (room_id, role, slot, player_id) VALUES"
 WALLETS = (
     f"{ACCOUNT} ('ada', 'credits', 5, 0), ('bob', 'credits', 5, 0); "
     f"{REWARD} ('reward', 'cid', 'A word', 5, true, now()); "
     f"{INVITE} ('FIRST', 'first', 'cid', 5, 0, now()); "
     f"{SLIP} ('slip', 'ada', 'whist', 5, 1, 1, 1, 'open', now(), NULL, NULL, NULL, NULL, NULL); "
     f"{RUN} (1, 'plan', 'planned', 'source', '', now()); "
-    f"{TOPIC} ('room', 'channel'), ('other', 'channel'); {CHANNEL} ('room', 'ada', 'A room', now())"
+    f"{TOPIC} ('room', 'channel'), ('other', 'channel'); {CHANNEL} ('room', 'ada', 'A room', now()); "
+    f"{ROSTER} ('stage', 'ada', 1, '0001', '{{}}')"
 )
 
 
@@ -178,6 +181,13 @@ BREAKING: Mapping[str, str] = {
     "('room', 2, 'b', 'ada', 'a', 'x', now(), NULL)",
     "messages_body_bounded": f"{MESSAGE} ('room', 1, 'a', 'ada', 'a', repeat('x', 4001), now(), NULL)",
     "messages_deleted_are_empty": f"{MESSAGE} ('room', 1, 'a', 'ada', 'a', 'x', now(), now())",
+    "stage_rosters_pkey": f"{ROSTER} ('stage', 'bob', 1, '0001', '{{}}')",
+    "stage_rosters_version_counts": "UPDATE stage_rosters SET roster_version = 0",
+    "stage_rosters_roles_by_name": "UPDATE stage_rosters SET roles = '[]'",
+    "roster_slots_pkey": f"{SLOT} ('stage', 'player', 1, 'ada'), ('stage', 'player', 1, 'bob')",
+    "roster_slots_player_once": f"{SLOT} ('stage', 'player', 1, 'ada'), ('stage', 'player', 2, 'ada')",
+    "roster_slots_room_fkey": f"{SLOT} ('nothing', 'player', 1, 'ada')",
+    "roster_slots_slot_bounded": f"{SLOT} ('stage', 'player', 101, 'ada')",
     "credentials_pkey": f"{CREDENTIALS} ('ada', 'hash', now()), ('ada', 'hash', now())",
     "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
     "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",

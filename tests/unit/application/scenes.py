@@ -31,6 +31,7 @@ from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.worker.nightly import LEASE, Nightly
 from tallystick.entrypoints.worker.upkeep import Upkeep
 from tests.worlds.rooms import Rooms
+from tests.worlds.stages import Stages
 from tests.worlds.world import World
 
 ADA, BOB = UserId("ada"), UserId("bob")
@@ -355,6 +356,9 @@ SCENES: Mapping[str, Scene] = {
     "StartSessions": bare(lambda w: w.start_sessions, _session),
     "SweepAccruals": _sweep,
     "SwitchFlags": _switch,
+    "SyncRosters": one(
+        lambda w: Stages(w).sync_rosters, lambda w: Stages(w).command("room", "captain 1 ada", by="ada")
+    ),
     "Upkeep": _upkeep,
 }
 """Every class that begins transactions, by its name."""

@@ -12,12 +12,14 @@ from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.invites import MakeInvites
 from tallystick.application.rating_slips import OpenSlips
 from tallystick.application.rewards import OfferReward, OfferRewards
+from tallystick.application.stage_rooms import SyncRosters
 from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
 from tallystick.domain.channels import ChannelId
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
 from tests.worlds.loyalty import GAMES
 from tests.worlds.rooms import Rooms
+from tests.worlds.stages import Stages
 from tests.worlds.wallets import encode_for_test
 from tests.worlds.world import World
 
@@ -47,6 +49,7 @@ class Holder:
             ),
             "channels": MakeChannels(world.transactions, self.once, world.randomness, given),
             "memberships": self._place,
+            "stage_rooms": SyncRosters(world.transactions, self.once, given),
         }
         self.batches = batches
         self._change_members = ChangeMembers(world.transactions, self.once, world.randomness, given)
@@ -66,6 +69,7 @@ class Holder:
             "slips": lambda: self._world.new_slip(user),
             "aliases": lambda: self._world.remint_command(user).command,
             "channels": lambda: self._rooms.new_channel(user),
+            "stage_rooms": lambda: Stages(self._world).command(self._world.new_id(), by=user),
             "memberships": lambda: PlaceMember(
                 ChannelId(self._world.new_id()), UserId("owner"), UserId(user), "member"
             ),

@@ -24,6 +24,7 @@ STAFF = (
         "invites:manage",
         "rewards:manage",
         "rewards:offer",
+        "rooms:manage",
     ),
     *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write"),
 )
@@ -80,6 +81,8 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
         "deleted": 410,
     },
     ("POST", "/api/rewards/purchases"): BY_STAFF,
+    # Ada makes the room: she and staff change it.
+    ("POST", "/api/rank/stage-room-match"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
     # The path names ada.
     ("GET", "/api/loyalty/{player_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
     ("GET", "/api/loyalty/{player_id}/entries"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
@@ -122,6 +125,12 @@ BODIES: dict[str, Any] = {
     "/api/rewards": {"name": "n", "cost": 1},
     "/api/rewards/{reward_id}": {"name": "another"},
     "/api/rewards/purchases": {"orders": [{"user_id": "bob", "reward_id": "r"}]},
+    "/api/rank/stage-room-match": {
+        "room_id": "room",
+        "roster_version": 0,
+        "slots": [],
+        "rules": {"roles": {"player": {"slots": 1}}},
+    },
     "/api/loyalty/manual-rewards": {"player_id": "ada", "points": 1, "reason": "r"},
     "/api/loyalty/accruals": {
         "events": [{"player_id": "bob", "points": 1, "event_type": "promotion", "event_key": "e"}]

@@ -41,6 +41,19 @@ async def _open(anyone: Caller) -> Response:
     return await anyone.named("pit", "slips:write").post("/api/rating-slips", body)
 
 
+class Rooms:
+    """Makes another room each time."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    async def __call__(self, anyone: Caller) -> Response:
+        self._made += 1
+        rules = {"roles": {"player": {"slots": 1}}}
+        body = {"room_id": f"room{self._made}", "roster_version": 0, "slots": [], "rules": rules}
+        return await anyone.named("ada").post("/api/rank/stage-room-match", body)
+
+
 class Keyed:
     """Sends a request under a new key each time."""
 
@@ -57,6 +70,7 @@ ONE_MORE: Mapping[BoundName, Callable[[], Callable[[Caller], Awaitable[Response]
     "aliases": lambda: _remint,
     "invites": lambda: _invite,
     "slips": lambda: _open,
+    "stage_rooms": Rooms,
     "replies": Keyed,
     "reply_bytes": Keyed,
 }

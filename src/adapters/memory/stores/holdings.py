@@ -25,6 +25,7 @@ class MemoryHoldings(Holdings):
             "invites": lambda: (invite.owner_id for invite in view.invites.values()),
             "slips": lambda: (slip.player_id for slip in view.slips.values() if slip.state != "closed"),
             "channels": lambda: (channel.owner_id for channel in view.channels.values()),
+            "stage_rooms": lambda: (roster.owner_id for roster in view.rosters.values()),
             "memberships": lambda: (member.user_id for member in view.members.values() if member.is_present),
         }
         held = Counter(holders[name]())

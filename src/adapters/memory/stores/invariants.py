@@ -7,6 +7,8 @@ from tallystick.adapters.memory.tables import View
 from tallystick.application.invariants import PROMISES, Invariant, Invariants
 from tallystick.domain.ledger import Account, AccountKey, Entry
 from tallystick.domain.rating_slips import Slip
+from tallystick.domain.refusals import Refusal
+from tallystick.domain.stage_rooms import Roster, verify_roles_and_slots
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 
@@ -33,6 +35,7 @@ class MemoryInvariants(Invariants):
             "events_have_no_gaps": self._topics_with_gaps,
             "messages_are_events": self._unpaired_messages,
             "senders_were_members": self._strangers_messages,
+            "rosters_keep_their_rules": self._broken_rosters,
             "referrals_are_edges": self._miscounted,
         }
         return [Invariant(name, promise, counts[name]()) for name, promise in PROMISES.items()]
@@ -92,6 +95,9 @@ class MemoryInvariants(Invariants):
             not max((c for c in changes.get((m.channel_id, m.sender_id), []) if c[0] < m.seq), default=(0, False))[1]
             for m in self._view.messages.values()
         )
+
+    def _broken_rosters(self) -> int:
+        return sum(not _keeps_its_rules(roster) for roster in self._view.rosters.values())
 
     def _wrong_seats(self) -> int:
         uses = Counter(use.invite_id for use in self._view.invite_uses.values())
@@ -158,6 +164,14 @@ class MemoryInvariants(Invariants):
             is_own = reward is not None and reward.owner_id == each.user_id
             broken += is_own or (entry.amount, entry.balance_after) != (-each.cost, each.balance_after)
         return broken
+
+
+def _keeps_its_rules(roster: Roster) -> bool:
+    try:
+        verify_roles_and_slots(roster.slots, roster.roles)
+    except Refusal:
+        return False
+    return True
 
 
 def _seq(entry: Entry) -> int:

@@ -40,6 +40,7 @@ MAY_UPDATE: Mapping[str, Collection[str]] = {
     "topics": ("head", "last_at"),
     "channel_members": ("role", "joined_seq", "left_seq", "read_seq"),
     "messages": ("body", "deleted_at"),
+    "stage_rosters": ("roster_version", "contract_version", "roles"),
     "credentials": ("password_hash",),
     "flags": ("enabled", "updated_at", "updated_by"),
     "backfill_runs": ("state", "verification", "started_at", "finished_at"),
@@ -59,6 +60,7 @@ MAY_DELETE: frozenset[str] = frozenset(
         "pending_accruals",
         "metadata_mirror",
         "sessions",
+        "roster_slots",
     }
 )
 """The tables whose rows may be deleted."""

@@ -15,7 +15,7 @@ _SQL = Statements.load("schema")
 
 async def schema_faults(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
     """Return how the schema differs from these migrations; the rest is checked where exactly these were applied."""
-    faults = await _migration_faults(connection, migrations)
+    faults = await migration_faults(connection, migrations)
     if faults:
         return faults
     names = {row["name"] for row in await connection.fetch(_SQL.constraints)}
@@ -26,7 +26,8 @@ async def schema_faults(connection: Connection, migrations: Sequence[Migration])
     return [*faults, *await privilege_faults(connection)]
 
 
-async def _migration_faults(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
+async def migration_faults(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
+    """Return how the migrations that were applied differ from these."""
     applied = await _applied(connection)
     expected = {migration.version: migration.checksum for migration in migrations}
     faults: list[str] = []

@@ -61,3 +61,11 @@ CROSS JOIN LATERAL (
         AND m.left_seq IS NULL LIMIT $2::bigint
     ) AS bounded
 ) AS held;
+
+-- stage_rooms(user_ids, up_to) -> (user_id, count)
+SELECT requested.user_id, held.count
+FROM unnest($1::text[]) AS requested (user_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM (SELECT FROM tallystick.stage_rosters AS r WHERE r.owner_id = requested.user_id LIMIT $2::bigint) AS bounded
+) AS held;

@@ -167,3 +167,15 @@ WHERE 'member_added' IS DISTINCT FROM (
     ORDER BY e.seq DESC
     LIMIT 1
 );
+
+-- rosters_keep_their_rules() -> int
+SELECT count(*)
+FROM tallystick.stage_rosters AS r
+WHERE EXISTS (
+    SELECT FROM tallystick.roster_slots AS s
+    WHERE s.room_id = r.room_id AND s.slot > coalesce((r.roles ->> s.role)::bigint, 0)
+) OR EXISTS (
+    SELECT FROM tallystick.roster_slots AS s
+    WHERE s.room_id = r.room_id
+    HAVING count(*) > count(DISTINCT s.player_id) OR count(*) > count(DISTINCT (s.role, s.slot))
+);

@@ -74,6 +74,8 @@ WHERE
         SELECT FROM tallystick.ledger_entries AS e WHERE e.staff_id = requested.user_id AND e.unit = 'points' OFFSET 0
     )
     OR EXISTS (SELECT FROM tallystick.channel_members AS m WHERE m.user_id = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.stage_rosters AS r WHERE r.owner_id = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.roster_slots AS s WHERE s.player_id = requested.user_id OFFSET 0)
     OR EXISTS (SELECT FROM tallystick.flags AS f WHERE f.updated_by = requested.user_id OFFSET 0)
     OR EXISTS (SELECT FROM tallystick.invites AS i WHERE i.owner_id = requested.user_id OFFSET 0)
     OR EXISTS (

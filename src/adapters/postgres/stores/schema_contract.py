@@ -1,0 +1,32 @@
+"""The contract with the schema on PostgreSQL: exactly the migrations that this version ships."""
+
+from functools import cache
+
+from tallystick.adapters.postgres.contract.schema import migration_faults
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
+from tallystick.adapters.postgres.migrating.migrator import LOCK_ID
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.application.schema_contract import ContractMissing, SchemaContract
+
+_SQL = Statements.load("schema_contract")
+
+
+class PostgresSchemaContract(SchemaContract):
+    """The migrations of a database. No migrator can change them before the end of the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def hold(self) -> str:
+        if not await self._connection.fetchval(_SQL.hold, LOCK_ID):
+            raise ContractMissing
+        # In a separate statement: it sees what the last migrator committed before the lock was free.
+        if await migration_faults(self._connection, _migrations()):
+            raise ContractMissing
+        return _migrations()[-1].version
+
+
+@cache
+def _migrations() -> list[Migration]:
+    return shipped()
