@@ -110,9 +110,8 @@ def _run(
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     configure(settings.log_level)
-    listener.listen(
-        _BACKLOG
-    )  # a client that reads the address may connect at once; it is answered when the graph is built
+    # A client that reads the address may connect at once; it is answered when the graph is built.
+    listener.listen(_BACKLOG)
     OUT.print(f"Tallystick listens on {_address('', listener)}  ({store}; documentation at /schema)")
     if metrics_listener is not None:
         metrics_listener.listen(_BACKLOG)
