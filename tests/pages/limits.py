@@ -1,15 +1,17 @@
 """The page that says what one user may hold and what one request may cost, rendered from the tables.
 
-`.venv/bin/python -m tests.pages.limits > docs/limits.md` writes it anew.
+`.venv/bin/python -m tests.pages.limits` writes `docs/limits.md` anew.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from tallystick.domain.bounds import BOUNDS, MAX_REPLY_BYTES
 from tallystick.domain.sessions import MAX_SESSIONS
+from tests.pages.files import DOCS, write
+
+PAGE = DOCS / "limits.md"
 
 
 class Cost(NamedTuple):
@@ -119,8 +121,9 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
 OPENING = """\
 # Limits: what one user may hold, and what one request may cost
 
-One caller costs the others nothing: requests are counted ([rate limits](settings.md#rate-limits)), bodies and headers
-are bounded before they are read, and so are the rows and bytes that one user may hold and one request may cost.
+No caller can slow down the other callers. The service counts requests ([rate limits](settings.md#rate-limits)), and
+checks the size of headers and bodies before it reads them. It also limits the rows and bytes that one user may hold and
+that one request may cost.
 
 ## What one user may hold
 
@@ -149,17 +152,21 @@ or a referred user.
 ## What one request may cost
 
 Rows are found by an index. Pages have at most 200 items. A statement may take 5 s, one that waits for a lock 1.5 s, and
-one of the count of promises or of an export 60 s. Every row counts one row of the caller and of the idempotency key
-besides: two rows that are read, and two that are written, where a key is sent.
+one of the count of promises or of an export 60 s.
+
+The table leaves out the row of the caller and the row of the idempotency key: a request with a key reads two rows more
+and writes two rows more.
 
 A body may come in 8,192 chunks, and 128 requests of a connection may be ahead of their answers: more is refused, and
 the connection is closed.
 """
 
 END = """\
-Three costs grow with what one user did, and end at the time-out of a statement: `GET /api/rewards/collected` sorts what
-the caller collected; `GET /api/loyalty/{player_id}/entries` with `correlation_id` may pass over all points entries of
-the player; `DELETE /api/admin/users/{user_id}` of an id without a row looks through the seats of invites.
+Three costs grow with what one user did, and end at the time-out of a statement:
+
+- `GET /api/rewards/collected` sorts what the caller collected.
+- `GET /api/loyalty/{player_id}/entries` with `correlation_id` may read all points entries of the player.
+- `DELETE /api/admin/users/{user_id}` of an id without a row looks through the seats of invites.
 
 Work over all rows of one user is done in steps of 1,000 rows: see [privacy](privacy.md). `make faults` runs callers who
 try to cost the others something against a started server.
@@ -191,4 +198,4 @@ def _parts() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render())
+    write(PAGE, render())

@@ -1,16 +1,16 @@
 """The table of permissions on the page of authentication, rendered from the permissions and the OpenAPI document.
 
-`.venv/bin/python -m tests.pages.permissions` writes it anew.
+`.venv/bin/python -m tests.pages.permissions` writes it anew into `docs/authentication.md`, between its two marks.
 """
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from tallystick.domain.identity import PERMISSIONS, Permission
 from tests.http.openapi_document import routes_with, served_document
+from tests.pages.files import DOCS, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "authentication.md"
+PAGE = DOCS / "authentication.md"
 BEGIN, END = "<!-- permissions: rendered -->\n", "<!-- end of permissions -->\n"
 
 
@@ -31,4 +31,4 @@ def _row(permission: Permission, document: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), asyncio.run(served_document())), encoding="utf-8")
+    write(PAGE, render(PAGE.read_text(encoding="utf-8"), asyncio.run(served_document())))

@@ -1,12 +1,14 @@
 """The page about the data of deleted users, rendered from the dispositions.
 
-`.venv/bin/python -m tests.pages.privacy > docs/privacy.md` writes it anew.
+`.venv/bin/python -m tests.pages.privacy` writes `docs/privacy.md` anew.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 
 from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS, WITHDRAWN, Disposition
+from tests.pages.files import DOCS, write
+
+PAGE = DOCS / "privacy.md"
 
 OPENING = """\
 # Privacy: what deletion deletes
@@ -73,4 +75,4 @@ def _rows(columns: Mapping[str, Disposition]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render())
+    write(PAGE, render())

@@ -1,12 +1,11 @@
 """The page that documents every setting, rendered from the settings themselves.
 
-`.venv/bin/python -m tests.pages.settings > docs/settings.md` writes it anew.
+`.venv/bin/python -m tests.pages.settings` writes `docs/settings.md` anew.
 """
 
 import ast
 import asyncio
 import inspect
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -19,6 +18,9 @@ from tallystick.domain.flags import Flag
 from tallystick.entrypoints.settings import Settings, variable
 from tallystick.entrypoints.settings.fields import HINTS, SETTINGS, Theme
 from tests.http.openapi_document import routes_with, served_document
+from tests.pages.files import DOCS, write
+
+PAGE = DOCS / "settings.md"
 
 OPENING = """\
 # Settings
@@ -167,4 +169,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render(asyncio.run(served_document())))
+    write(PAGE, render(asyncio.run(served_document())))

@@ -1,15 +1,15 @@
 """The table of `docs/webhooks.md` that says what is read from each provider and what proves it, rendered from the code.
 
-`.venv/bin/python -m tests.pages.trust` writes it anew between its two marks.
+`.venv/bin/python -m tests.pages.trust` writes it anew, between its two marks.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from tallystick.adapters.webhooks.trust import TRUST, FieldTrust, Proof, ProviderTrust, Source
 from tallystick.domain.users import UNIQUE_FIELDS, ProfileField
+from tests.pages.files import DOCS, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+PAGE = DOCS / "webhooks.md"
 BEGIN, END = (
     "<!-- The trust table begins: `python -m tests.pages.trust` writes it. -->",
     "<!-- The trust table ends. -->",
@@ -65,4 +65,4 @@ def written(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    write(PAGE, written(PAGE.read_text(encoding="utf-8")))

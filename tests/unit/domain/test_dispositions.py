@@ -1,16 +1,12 @@
 """The disposition of each column is in one table, and the page says the same."""
 
-from pathlib import Path
-
 from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS
-from tests.pages.privacy import render
-
-PAGE = Path(__file__).parents[3] / "docs" / "privacy.md"
+from tests.pages.privacy import PAGE, render
 
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == render(), (
-        "dispositions have changed; write their page anew: .venv/bin/python -m tests.pages.privacy > docs/privacy.md"
+        "dispositions have changed; write their page anew: .venv/bin/python -m tests.pages.privacy"
     )
 
 

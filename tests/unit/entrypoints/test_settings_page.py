@@ -11,9 +11,7 @@ from tallystick.domain.identity import PERMISSIONS, Permission
 from tallystick.entrypoints.settings import Settings, variable
 from tests.http.openapi_document import routes_with, served_document
 from tests.pages import permissions
-from tests.pages.settings import render
-
-PAGE = permissions.PAGE.parent / "settings.md"
+from tests.pages.settings import PAGE, render
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +21,16 @@ async def document() -> dict[str, Any]:
 
 def test_the_page_is_up_to_date(document: dict[str, Any]) -> None:
     assert PAGE.read_text(encoding="utf-8") == render(document), (
-        "settings have changed; write their page anew: .venv/bin/python -m tests.pages.settings > docs/settings.md"
+        "settings have changed; write their page anew: .venv/bin/python -m tests.pages.settings"
     )
 
 
 def test_the_table_of_permissions_is_up_to_date(document: dict[str, Any]) -> None:
     page = permissions.PAGE.read_text(encoding="utf-8")
 
-    assert page == permissions.render(page, document), ".venv/bin/python -m tests.pages.permissions_page"
+    assert page == permissions.render(page, document), (
+        "permissions have changed; write their table anew: .venv/bin/python -m tests.pages.permissions"
+    )
 
 
 def test_every_setting_limit_and_flag_is_on_the_page_with_its_default(document: dict[str, Any]) -> None:

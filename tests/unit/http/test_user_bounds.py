@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,10 +17,8 @@ from tallystick.entrypoints.http.routes.rewards import MAX_ORDERS, Outcome
 from tallystick.entrypoints.settings.pairs import read_bounds
 from tests.http.services import Caller, Serve
 from tests.http.wallets import said
-from tests.pages.limits import COSTS, render
+from tests.pages.limits import COSTS, PAGE, render
 from tests.unit.behaviours.test_http_referrals import code_of
-
-PAGE = Path(__file__).parents[3] / "docs" / "limits.md"
 
 
 async def _offer(anyone: Caller) -> Response:
@@ -145,7 +142,9 @@ def test_bounds_are_read_over_the_defaults() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), ".venv/bin/python -m tests.pages.limits > docs/limits.md"
+    assert PAGE.read_text(encoding="utf-8") == render(), (
+        "limits have changed; write their page anew: .venv/bin/python -m tests.pages.limits"
+    )
 
 
 async def test_the_page_says_of_every_route_what_it_may_cost(anyone: Caller) -> None:
