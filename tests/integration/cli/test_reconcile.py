@@ -121,7 +121,7 @@ async def test_of_repeated_uses_the_earliest_stays_and_the_key_is_put_back(
     reconcile: Reconcile, spoil: Spoil, dsn: str, connected: Installation
 ) -> None:
     await spoil(REPEATED)
-    assert "constraints are missing: invite_uses_pkey" in connected.run("check").stdout
+    assert "the schema lacks: constraint invite_uses_pkey on invite_uses" in connected.run("check").stdout
     wrong = [item("twice", seats=5, counted=4, users=2, rows=4)]
     before = await stored(dsn)
 

@@ -15,18 +15,20 @@ from tallystick.adapters.system import SystemClock
 from tests.integration.conftest import service_of, with_database
 from tests.integration.postgres.clusters import empty
 from tests.integration.postgres.schemas import migrator
-from tests.integration.postgres.sessions import Session, database_name, superuser_of
+from tests.integration.postgres.sessions import Session, database_name, pool_on, superuser_of
 
 NEWEST = shipped()[-1].version
 
 
-async def breaches(dsn: str, settings: PoolSettings | None = None, *, accepts_single_login: bool = False) -> list[str]:
-    """Return why the service must not serve on the database of the owner's DSN."""
+async def breaches(
+    dsn: str, settings: PoolSettings | None = None, *, accepts_single_login: bool = False, explained: bool = False
+) -> list[str]:
+    """Return why the service must not serve on the database of the owner's DSN; explained as for operators."""
     database = Database(service_of(dsn), settings)
     await database.open()
     try:
         return [
-            fault.reason
+            fault.explained if explained else fault.reason
             for fault in await DatabaseContract(
                 database, SystemClock(), accepts_single_login=accepts_single_login
             ).faults()
@@ -68,29 +70,31 @@ class TestMigrations:
         assert await breaches(migrated_dsn) == ["the database is newer than this version: 9999"]
 
 
-class TestConstraints:
-    @pytest.mark.parametrize(
-        ("name", "statement"),
-        [
-            ("users_referrals_not_negative", "ALTER TABLE users DROP CONSTRAINT users_referrals_not_negative"),
-            ("referral_edges_inviter_fkey", "ALTER TABLE referral_edges DROP CONSTRAINT referral_edges_inviter_fkey"),
-            ("idempotency_keys_pkey", "ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey"),
-            ("referral_codes_one_canonical", "DROP INDEX referral_codes_one_canonical"),
-            (
-                "ledger_accounts_never_negative",
-                "ALTER TABLE ledger_accounts DROP CONSTRAINT ledger_accounts_never_negative",
-            ),
-            ("ledger_entries_event_key", "ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_event_key"),
-            ("ledger_entries_grant_key", "DROP INDEX ledger_entries_grant_key"),
-            ("collected_rewards_pkey", "ALTER TABLE collected_rewards DROP CONSTRAINT collected_rewards_pkey"),
-            ("invites_never_oversold", "ALTER TABLE invites DROP CONSTRAINT invites_never_oversold"),
-            ("invite_uses_pkey", "ALTER TABLE invite_uses DROP CONSTRAINT invite_uses_pkey"),
-        ],
-    )
-    async def test_one_that_was_dropped(self, name: str, statement: str, migrated_dsn: str, owner: Session) -> None:
-        await owner.execute(f"SET search_path = tallystick; {statement}")
+class TestSchema:
+    """`test_manifest` changes every item; these say what an operator reads."""
 
-        assert await breaches(migrated_dsn) == [f"constraints are missing: {name}"]
+    async def test_what_is_missing_is_named(self, migrated_dsn: str, owner: Session) -> None:
+        await owner.execute(
+            "SET search_path = tallystick; ALTER TABLE users DROP CONSTRAINT users_referrals_not_negative"
+        )
+        await owner.execute("DROP TABLE clicked_codes; DROP INDEX referral_codes_one_canonical")
+
+        assert await breaches(migrated_dsn) == [
+            (
+                "the schema lacks: table clicked_codes, index referral_codes_one_canonical on referral_codes, "
+                "constraint users_referrals_not_negative on users"
+            )
+        ]
+
+    async def test_a_column_of_another_type_is_named_with_both_types(self, migrated_dsn: str, owner: Session) -> None:
+        await owner.execute("ALTER TABLE tallystick.clicked_codes ALTER COLUMN clicked_at TYPE timestamp")
+
+        assert await breaches(migrated_dsn, explained=True) == [
+            (
+                "the schema has another definition of column clicked_at on clicked_codes: "
+                "expected timestamp with time zone NOT NULL, found timestamp without time zone NOT NULL"
+            )
+        ]
 
     async def test_one_that_was_not_validated_yet(self, migrated_dsn: str, owner: Session) -> None:
         await owner.execute(
@@ -98,7 +102,12 @@ class TestConstraints:
             "ADD CONSTRAINT users_referrals_not_negative CHECK (referrals >= 0) NOT VALID"
         )
 
-        assert await breaches(migrated_dsn) == ["constraints are missing: users_referrals_not_negative"]
+        assert await breaches(migrated_dsn, explained=True) == [
+            (
+                "the schema has another definition of constraint users_referrals_not_negative on users: "
+                "expected CHECK ((referrals >= 0)), found CHECK ((referrals >= 0)) NOT VALID"
+            )
+        ]
 
     async def test_a_unique_index_that_a_failed_build_left_invalid(self, migrated_dsn: str, owner: Session) -> None:
         await owner.execute("DROP INDEX tallystick.users_username_once")
@@ -113,14 +122,54 @@ class TestConstraints:
                 "CREATE UNIQUE INDEX CONCURRENTLY users_username_once ON tallystick.users (username_key)"
             )
 
-        assert await breaches(migrated_dsn) == ["constraints are missing: users_username_once"]
+        (breach,) = await breaches(migrated_dsn, explained=True)
+        assert breach.startswith("the schema has another definition of index users_username_once on users: expected ")
+        assert breach.endswith(" INVALID")
 
     async def test_an_index_of_that_name_that_is_not_unique(self, migrated_dsn: str, owner: Session) -> None:
         await owner.execute(
             "DROP INDEX tallystick.users_email_key; CREATE INDEX users_email_key ON tallystick.users (email_key)"
         )
 
-        assert await breaches(migrated_dsn) == ["constraints are missing: users_email_key"]
+        assert await breaches(migrated_dsn) == ["the schema has another definition of index users_email_key on users"]
+
+    async def test_what_the_operator_added_is_no_breach(self, migrated_dsn: str, owner: Session) -> None:
+        await owner.execute(
+            "SET search_path = tallystick; CREATE TABLE reports (report text); GRANT ALL ON reports TO tallystick_app; "
+            "CREATE VIEW people AS SELECT user_id FROM users; CREATE INDEX users_by_name ON users (display_name); "
+            "ALTER TABLE users ADD COLUMN note text; GRANT UPDATE (note) ON users TO tallystick_app; "
+            "CREATE POLICY users_reports ON users FOR SELECT TO authenticated USING (true)"
+        )
+
+        assert await breaches(migrated_dsn) == []
+
+    async def test_storage_parameters_are_no_breach(self, migrated_dsn: str, owner: Session) -> None:
+        await owner.execute(
+            "SET search_path = tallystick; ALTER INDEX users_email_key SET (fillfactor = 70); "
+            "ALTER INDEX users_pkey SET (fillfactor = 70); ALTER TABLE users SET (fillfactor = 70)"
+        )
+
+        assert await breaches(migrated_dsn) == []
+
+    async def test_a_probe_does_not_wait_for_a_migration_that_locks_tables(
+        self, migrated_dsn: str, owner: Session
+    ) -> None:
+        """To read the definition of a check PostgreSQL locks the table: the probe reads it after a change alone."""
+        async with pool_on(service_of(migrated_dsn), PoolSettings(lock_seconds=0.05)) as database:
+            contract = DatabaseContract(database, SystemClock())
+            assert await contract.faults() == []
+
+            async with owner.transaction():
+                await owner.execute("LOCK TABLE tallystick.users")
+                locked = await contract.faults()
+
+            await owner.execute("ALTER TABLE tallystick.users RENAME COLUMN phone TO telephone")
+            changed = await contract.faults()
+            await owner.execute("ALTER TABLE tallystick.users RENAME COLUMN telephone TO phone")
+
+            assert locked == []
+            assert "column phone on users" in changed[0].reason
+            assert await contract.faults() == []
 
 
 class TestRights:
@@ -130,10 +179,22 @@ class TestRights:
 
         assert await breaches(migrated_dsn) == ["row level security is not forced on: referral_edges"]
 
-    async def test_a_new_table_without_row_level_security(self, migrated_dsn: str, owner: Session) -> None:
-        await owner.execute("CREATE TABLE tallystick.forgotten (word text)")
+    async def test_a_policy_that_was_added_for_the_service(self, migrated_dsn: str, owner: Session) -> None:
+        await owner.execute(
+            "CREATE POLICY users_of_today ON tallystick.users AS RESTRICTIVE USING (created_at > now())"
+        )
 
-        assert await breaches(migrated_dsn) == ["row level security is not forced on: forgotten"]
+        assert await breaches(migrated_dsn) == [
+            "the service has other rights than it needs: policy users_of_today on users"
+        ]
+
+    async def test_a_grant_beyond_what_the_service_needs(self, migrated_dsn: str, owner: Session) -> None:
+        await owner.execute("GRANT INSERT ON tallystick.schema_migrations TO tallystick_app")
+        await owner.execute("GRANT CREATE ON SCHEMA tallystick TO tallystick_app")
+
+        assert await breaches(migrated_dsn) == [
+            "the service has other rights than it needs: grant INSERT on schema_migrations, grant CREATE on tallystick"
+        ]
 
     @pytest.mark.parametrize(
         ("grant", "table", "verb"),

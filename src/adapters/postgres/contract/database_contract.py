@@ -7,7 +7,7 @@ import asyncpg
 
 from tallystick.adapters.postgres.connecting import explained
 from tallystick.adapters.postgres.contract.logins import login_faults, role_faults
-from tallystick.adapters.postgres.contract.schema import schema_faults
+from tallystick.adapters.postgres.contract.schema import SchemaCheck
 from tallystick.adapters.postgres.database import Connection, Database
 from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
 from tallystick.adapters.postgres.statements import Statements
@@ -36,7 +36,7 @@ class DatabaseContract:
         self._database = database
         self._clock = clock
         self._accepts_single_login = accepts_single_login
-        self._migrations = list(migrations) if migrations is not None else shipped()
+        self._schema = SchemaCheck(list(migrations) if migrations is not None else shipped())
         self._metrics = metrics
 
     async def faults(self) -> list[Fault]:
@@ -76,7 +76,7 @@ class DatabaseContract:
             *(Fault("role", reason) for reason in await role_faults(connection)),
             *(Fault("login", reason) for reason in await self._login(connection)),
             *(Fault("clock", reason) for reason in await self._clocks(connection)),
-            *(Fault("schema", reason) for reason in await schema_faults(connection, self._migrations)),
+            *await self._schema.faults(connection),
         ]
 
     async def _login(self, connection: Connection) -> list[str]:

@@ -1,29 +1,47 @@
-"""The schema: all migrations of this version, all constraints, and row level security on every table."""
+"""The schema: all migrations of this version, and all that the manifest lists."""
 
 from collections.abc import Sequence
 
 import asyncpg
 
-from tallystick.adapters.postgres.contract.privileges import privilege_faults
+from tallystick.adapters.postgres.contract.comparison import manifest_faults
+from tallystick.adapters.postgres.contract.manifest import (
+    Manifest,
+    read_fingerprint,
+    read_manifest,
+    shipped_manifest,
+)
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.migrating.migration_files import Migration
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.adapters.postgres.violations import GUARDS, RACES
+from tallystick.application.readiness import Fault
 
 _SQL = Statements.load("schema")
 
 
-async def schema_faults(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
-    """Return how the schema differs from these migrations; the rest is checked where exactly these were applied."""
-    faults = await migration_faults(connection, migrations)
-    if faults:
+class SchemaCheck:
+    """Finds how the schema differs from the migrations and from the manifest."""
+
+    def __init__(self, migrations: Sequence[Migration], manifest: Manifest | None = None) -> None:
+        self._migrations = migrations
+        self._manifest = manifest if manifest is not None else shipped_manifest()
+        self._accepted_fingerprint: str | None = None
+
+    async def faults(self, connection: Connection) -> list[Fault]:
+        """Return the faults. The manifest is compared where exactly these migrations were applied."""
+        if faults := await migration_faults(connection, self._migrations):
+            return [Fault("schema", reason) for reason in faults]
+        return await self.manifest_faults(connection)
+
+    async def manifest_faults(self, connection: Connection) -> list[Fault]:
+        """Return how the schema differs from the manifest; it is read only if the catalogue changed since it agreed."""
+        # The fingerprint is taken first: a change between both statements is read at the next call.
+        fingerprint = await read_fingerprint(connection)
+        if fingerprint is not None and fingerprint == self._accepted_fingerprint:
+            return []
+        faults = manifest_faults(self._manifest, await read_manifest(connection))
+        self._accepted_fingerprint = None if faults else fingerprint
         return faults
-    names = {row["name"] for row in await connection.fetch(_SQL.constraints)}
-    if missing := sorted((RACES | GUARDS) - names):
-        faults.append(f"constraints are missing: {', '.join(missing)}")
-    if unprotected := sorted(row["name"] for row in await connection.fetch(_SQL.unprotected_tables)):
-        faults.append(f"row level security is not forced on: {', '.join(unprotected)}")
-    return [*faults, *await privilege_faults(connection)]
 
 
 async def migration_faults(connection: Connection, migrations: Sequence[Migration]) -> list[str]:

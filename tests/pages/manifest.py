@@ -1,0 +1,43 @@
+"""Writes the manifest of the contract with the database, from an embedded database that was just migrated."""
+
+import asyncio
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.provision import DATABASE, OWNER, SERVICE, provision
+from tallystick.adapters.postgres.contract.manifest import FILE_NAME, read_manifest, rendered
+from tallystick.adapters.postgres.database import Database
+from tallystick.adapters.postgres.migrating.migrator import Migrator
+from tests.processes.folders import database_folder
+
+FILE = Path(str(files("tallystick.adapters.postgres") / "contract" / FILE_NAME))
+
+
+async def render(dsn: str) -> str:
+    """Return the text of the file for the database of the service's DSN."""
+    database = Database(dsn)
+    await database.open()
+    try:
+        async with database.connection() as connection:
+            return rendered(await read_manifest(connection))
+    finally:
+        await database.close()
+
+
+async def _migrated(cluster: Cluster) -> str:
+    password = cluster.password
+    await provision(cluster.dsn("postgres", "postgres"), password=password, service_password=password)
+    await Migrator(cluster.dsn(OWNER, DATABASE), now=lambda: datetime.now(UTC)).apply()
+    return await render(cluster.dsn(SERVICE, DATABASE))
+
+
+if __name__ == "__main__":
+    with database_folder() as folder:
+        cluster = Cluster(folder)
+        try:
+            cluster.start()
+            FILE.write_text(asyncio.run(_migrated(cluster)), encoding="utf-8")
+        finally:
+            cluster.stop()
