@@ -51,6 +51,8 @@ async def ada(dsn: str) -> AsyncIterator[Caller]:
         "UPDATE tallystick.schema_migrations SET checksum = 'other' WHERE version = '0001'",
         "REVOKE SELECT ON tallystick.schema_migrations FROM tallystick_app",
         "DROP TABLE tallystick.schema_migrations",
+        "ALTER TABLE tallystick.roster_slots DROP CONSTRAINT roster_slots_player_once",
+        "ALTER TABLE tallystick.stage_rosters NO FORCE ROW LEVEL SECURITY",
     ],
 )
 async def test_no_roster_is_stored_on_another_schema(

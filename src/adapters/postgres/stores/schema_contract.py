@@ -1,7 +1,9 @@
-"""The contract with the schema on PostgreSQL: exactly the migrations that this version ships."""
+"""The contract with the schema on PostgreSQL: exactly these migrations, and all that the manifest lists."""
 
 from functools import cache
 
+from tallystick.adapters.postgres.contract.comparison import manifest_faults
+from tallystick.adapters.postgres.contract.manifest import read_manifest, shipped_manifest
 from tallystick.adapters.postgres.contract.schema import migration_faults
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
@@ -13,7 +15,7 @@ _SQL = Statements.load("schema_contract")
 
 
 class PostgresSchemaContract(SchemaContract):
-    """The migrations of a database. No migrator can change them before the end of the transaction."""
+    """The schema of a database. No migrator can change it before the end of the transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -23,6 +25,8 @@ class PostgresSchemaContract(SchemaContract):
             raise ContractMissing
         # In a separate statement: it sees what the last migrator committed before the lock was free.
         if await migration_faults(self._connection, _migrations()):
+            raise ContractMissing
+        if manifest_faults(shipped_manifest(), await read_manifest(self._connection)):
             raise ContractMissing
         return _migrations()[-1].version
 
