@@ -7,6 +7,7 @@ import pytest
 from tests.http.services import BASE_URL, Caller
 from tests.http.tokens import INVALID_TOKEN
 from tests.http.wallets import invited, offered
+from tests.unit.behaviours.test_http_channels import a_channel, sent
 from tests.unit.behaviours.test_http_referrals import code_of
 from tests.unit.behaviours.test_http_sign_in import by_cookie, by_token, sign_in, signed_up
 from tests.unit.behaviours.test_http_sign_up import who
@@ -32,6 +33,7 @@ OPEN = {"nobody": 200, "ada": 200, "bob": 200, "staff": 200, "deleted": 200}
 OWN = {"nobody": 401, "ada": 200, "bob": 200, "staff": 200, "deleted": 410}
 BY_STAFF = {"nobody": 401, "ada": 403, "bob": 403, "staff": 200, "deleted": 410}
 BY_OWNER_OR_STAFF = {"nobody": 401, "ada": 200, "bob": 404, "staff": 200, "deleted": 410}
+BY_MEMBER = {"nobody": 401, "ada": 200, "bob": 404, "staff": 404, "deleted": 410}
 MAKES = {200: 201}
 
 
@@ -65,6 +67,16 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("DELETE", "/api/admin/users/{user_id}"): BY_STAFF,
     ("GET", "/api/admin/flags"): BY_STAFF,
     ("PUT", "/api/admin/flags/{name}"): BY_STAFF,
+    # Ada makes the channel: bob is added to it where ada adds him.
+    ("POST", "/api/channels"): instead(OWN, MAKES),
+    ("GET", "/api/channels"): OWN,
+    ("GET", "/api/channels/{channel_id}/members"): BY_MEMBER,
+    ("PUT", "/api/channels/{channel_id}/members/{user_id}"): BY_MEMBER | {"bob": 403},
+    ("DELETE", "/api/channels/{channel_id}/members/{user_id}"): instead(BY_MEMBER, {200: 404}),  # bob is none
+    ("PUT", "/api/channels/{channel_id}/read"): BY_MEMBER,
+    ("GET", "/api/messages/list"): BY_MEMBER,
+    ("POST", "/api/messages/send"): instead(BY_MEMBER, MAKES),
+    ("DELETE", "/api/messages/{message_id}"): BY_MEMBER,
     ("GET", "/api/credits"): OWN,
     ("GET", "/api/credits/entries"): OWN,
     ("POST", "/api/credits/grants"): BY_STAFF,
@@ -116,11 +128,16 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
 }
 QUERIES = {
     "/api/point-entries": "?staff_id=staff",
+    "/api/messages/list": "?channel_id={channel_id}",
     "/api/profiles/by-email": "?email=ada%40example.org",
     "/api/referral/resolve": "?code=NOBODY99",
 }
 BODIES: dict[str, Any] = {
     "/api/users/upsert": {},
+    "/api/channels": {"name": "a channel"},
+    "/api/channels/{channel_id}/members/{user_id}": {"role": "member"},
+    "/api/channels/{channel_id}/read": {"seq": 1},
+    "/api/messages/send": {"channel_id": "", "body": "hello"},
     "/api/credits/grants": {"user_id": "ada", "amount": 1, "reason": "r", "event_key": "e"},
     "/api/rewards": {"name": "n", "cost": 1},
     "/api/rewards/{reward_id}": {"name": "another"},
@@ -147,6 +164,14 @@ BODIES: dict[str, Any] = {
 }
 
 
+def request_of(method: str, path: str, ids: dict[str, str]) -> tuple[str, Any]:
+    """Return a route's target and body, filled in."""
+    body = BODIES.get(path) if method in {"POST", "PUT", "PATCH"} else None
+    if body is not None and "channel_id" in body:
+        body = {**body, "channel_id": ids["channel_id"]}
+    return (path + QUERIES.get(path, "")).format(**ids), body
+
+
 @pytest.fixture
 async def ids(anyone: Caller) -> dict[str, str]:
     """Return what paths name: a code, and a reward and an invite of ada's."""
@@ -154,9 +179,12 @@ async def ids(anyone: Caller) -> dict[str, str]:
     reward_id = await offered(anyone, 40, owner="ada")
     await code_of(anyone, "ada")
     slip = {"player_id": "ada", "game": "slots", "average_bet": 1}
+    channel_id = await a_channel(anyone.named("ada"))
     opened = (await anyone.named("pit", "slips:write").post("/api/rating-slips", slip)).json()
     return {
         "code": "ABCD1234",
+        "channel_id": channel_id,
+        "message_id": (await sent(anyone.named("ada"), channel_id))["message_id"],
         "reward_id": reward_id,
         "invite_id": invite["invite_id"],
         "player_id": "ada",
@@ -205,8 +233,7 @@ async def test_the_document_states_the_permission_of_every_route_that_staff_alon
 async def test_everybody_gets_what_the_matrix_says(
     callers: dict[str, Caller], ids: dict[str, str], method: str, path: str
 ) -> None:
-    target = path.format(**ids) + QUERIES.get(path, "")
-    body = BODIES.get(path) if method != "GET" else None
+    target, body = request_of(method, path, ids)
 
     statuses = {name: (await caller.call(method, target, body=body)).status_code for name, caller in callers.items()}
 
@@ -223,8 +250,7 @@ async def test_a_session_that_ended_opens_no_route(anyone: Caller, ids: dict[str
 
     refused = {}
     for method, path in guarded:
-        target = path.format(**ids) + QUERIES.get(path, "")
-        body = BODIES.get(path) if method != "GET" else None
+        target, body = request_of(method, path, ids)
         answer = await anyone.call(method, target, body=body, headers=headers)
         refused[method, path] = (answer.status_code, answer.headers.get("www-authenticate"))
 

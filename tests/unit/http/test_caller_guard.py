@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
+from tallystick.application.limit_groups import LIMIT_GROUPS
 from tests.http.services import Caller, Serve
 
 MIB = 1024 * 1024
-LIMITS = "read=1/hour; write=1/hour; sign_up=1/hour; award=1/hour; resolver=1/hour; webhook=1/hour"
+LIMITS = "; ".join(f"{group}=1/hour" for group in LIMIT_GROUPS if group != "account")
+"""Each route is in one of these groups; `account` counts sign-in and passwords besides."""
 UNLIMITED = {"/", "/healthz", "/readyz", "/metrics"}
 """Routes of operators and their machines."""
 

@@ -18,6 +18,7 @@ from tallystick.entrypoints.settings.pairs import read_bounds
 from tests.http.services import Caller, Serve
 from tests.http.wallets import said
 from tests.pages.limits import COSTS, PAGE, render
+from tests.unit.behaviours.test_http_channels import a_channel
 from tests.unit.behaviours.test_http_referrals import code_of
 
 
@@ -36,6 +37,15 @@ async def _invite(anyone: Caller) -> Response:
 async def _open(anyone: Caller) -> Response:
     body = {"player_id": "ada", "game": "blackjack", "average_bet": 100}
     return await anyone.named("pit", "slips:write").post("/api/rating-slips", body)
+
+
+async def _make_channel(anyone: Caller) -> Response:
+    return await anyone.named("ada").post("/api/channels", {"name": "a name"})
+
+
+async def _add_to_a_channel(anyone: Caller) -> Response:
+    owner = anyone.named("owner")
+    return await owner.call("PUT", f"/api/channels/{await a_channel(owner)}/members/ada", body={"role": "member"})
 
 
 class Rooms:
@@ -68,6 +78,8 @@ ONE_MORE: Mapping[BoundName, Callable[[], Callable[[Caller], Awaitable[Response]
     "invites": lambda: _invite,
     "slips": lambda: _open,
     "stage_rooms": Rooms,
+    "channels": lambda: _make_channel,
+    "memberships": lambda: _add_to_a_channel,
     "replies": Keyed,
     "reply_bytes": Keyed,
 }
