@@ -11,6 +11,7 @@ from tallystick.domain.dispositions import WITHDRAWN
 from tallystick.domain.flags import Flag
 from tallystick.domain.rewards import Reward, RewardNotFound
 from tallystick.domain.users import Profile, UserDeleted, UserId, UserNotFound
+from tests.worlds.stages import Stages
 from tests.worlds.switchboards import Switchboard
 from tests.worlds.world import World
 
@@ -46,6 +47,16 @@ async def _inviting(world: World) -> None:
     await world.an_invite(owner="ada")
 
 
+async def _organising(world: World) -> None:
+    stages = Stages(world)
+    await stages.sync(stages.command("room", by="ada"))
+
+
+async def _playing(world: World) -> None:
+    stages = Stages(world)
+    await stages.sync(stages.command("room", "captain 1 ada"))
+
+
 async def _seated(world: World) -> None:
     await world.redeem("ada", (await world.an_invite()).code)
 
@@ -69,6 +80,8 @@ TRACES: Mapping[str, Callable[[World], Awaitable[None]]] = {
     "granted": _granted,
     "offering": _offering,
     "inviting": _inviting,
+    "organising": _organising,
+    "playing": _playing,
     "seated": _seated,
     "refused": _refused,
     "awarding": _awarding,
