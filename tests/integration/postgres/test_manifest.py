@@ -22,7 +22,9 @@ def _replaced_column(table: str, column: str, _: str) -> str:
     return f"ALTER TABLE {table} DROP COLUMN {column} CASCADE; ALTER TABLE {table} ADD COLUMN {column} point"
 
 
-def _other_default(table: str, column: str, definition: str) -> str:
+def _other_default(table: str, column: str, definition: str) -> str | None:
+    if "DEFAULT" not in definition:
+        return None
     kind = re.split(" COLLATE | NOT NULL| DEFAULT ", definition)[0]
     return f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT coalesce(NULL::{kind})"
 
