@@ -7,7 +7,7 @@ import msgspec
 from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.ports import Randomness
-from tallystick.application.topics import TopicBatch
+from tallystick.application.topics import AnnounceTopics, TopicBatch, announce_nothing
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.channels import (
@@ -112,14 +112,18 @@ class ChangeMembers:
         once: AnswerOnce,
         randomness: Randomness,
         bounds: UserBounds = DEFAULT_BOUNDS,
+        announce: AnnounceTopics = announce_nothing,
     ) -> None:
         self._transactions, self._once, self._randomness, self._bounds = transactions, once, randomness, bounds
+        self._announce = announce
 
     async def __call__(
         self, commands: Sequence[Keyed[PlaceMember | RemoveMember]]
     ) -> list[Member | Failure | Replayed]:
         async with self._transactions.begin() as stores:
-            return await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
+            outcomes = await self._once(stores, commands, lambda fresh: self._decide(stores, fresh))
+        self._announce({TopicId(member.channel_id) for member in outcomes if isinstance(member, Member)})
+        return outcomes
 
     async def _decide(self, stores: Stores, commands: Sequence[PlaceMember | RemoveMember]) -> list[Member | Failure]:
         placed = {command.user_id for command in commands if isinstance(command, PlaceMember)}

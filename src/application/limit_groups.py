@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-LimitGroup = Literal["account", "award", "resolver", "sign_up", "webhook", "send", "read", "write"]
+LimitGroup = Literal["account", "award", "resolver", "sign_up", "webhook", "send", "stream", "read", "write"]
 
 
 class LimitRule(NamedTuple):
@@ -33,6 +33,7 @@ LIMIT_GROUPS: Mapping[LimitGroup, LimitRule] = MappingProxyType(
         "sign_up": LimitRule("30/minute", "sign-up and sign-in", fails_closed=True),
         "webhook": LimitRule("6000/minute", "deliveries of the identity provider"),
         "send": LimitRule("300/minute", "messages that a user sends"),
+        "stream": LimitRule("120/minute", "streams that a user opens"),
         "read": LimitRule("600/minute", "every other `GET` under `/api`"),
         "write": LimitRule("120/minute", "every other `POST`, `PUT`, `PATCH` and `DELETE` under `/api`"),
     }

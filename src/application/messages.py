@@ -6,7 +6,7 @@ import msgspec
 
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.ports import Randomness
-from tallystick.application.topics import TopicBatch
+from tallystick.application.topics import AnnounceTopics, TopicBatch, announce_nothing
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.channels import ChannelId, Member, MemberKey, may_read
 from tallystick.domain.messages import (
@@ -50,12 +50,20 @@ class DeleteMessage(msgspec.Struct, frozen=True):
 class SendMessages:
     """Store messages with their events, numbered in the order in which their channel took them."""
 
-    def __init__(self, transactions: Transactions, once: AnswerOnce, randomness: Randomness) -> None:
-        self._transactions, self._once, self._randomness = transactions, once, randomness
+    def __init__(
+        self,
+        transactions: Transactions,
+        once: AnswerOnce,
+        randomness: Randomness,
+        announce: AnnounceTopics = announce_nothing,
+    ) -> None:
+        self._transactions, self._once, self._randomness, self._announce = transactions, once, randomness, announce
 
     async def __call__(self, commands: Sequence[Keyed[NewMessage]]) -> list[Message | Failure | Replayed]:
         async with self._transactions.begin() as stores:
-            return await self._once(stores, commands, lambda fresh: self._send(stores, fresh))
+            outcomes = await self._once(stores, commands, lambda fresh: self._send(stores, fresh))
+        self._announce({TopicId(sent.channel_id) for sent in outcomes if isinstance(sent, Message)})
+        return outcomes
 
     async def _send(self, stores: Stores, commands: Sequence[NewMessage]) -> list[Message | Failure]:
         topic_ids = {TopicId(command.channel_id) for command in commands}
@@ -114,8 +122,10 @@ class SendBatch:
 class DeleteMessages:
     """Replace messages by tombstones, each with an event that says so."""
 
-    def __init__(self, transactions: Transactions, randomness: Randomness) -> None:
-        self._transactions, self._randomness = transactions, randomness
+    def __init__(
+        self, transactions: Transactions, randomness: Randomness, announce: AnnounceTopics = announce_nothing
+    ) -> None:
+        self._transactions, self._randomness, self._announce = transactions, randomness, announce
 
     async def __call__(self, commands: Sequence[DeleteMessage]) -> list[Message | Failure]:
         async with self._transactions.begin() as stores:
@@ -129,7 +139,8 @@ class DeleteMessages:
             outcomes = [self._decide(command, topics, messages, members, gone) for command in commands]
             if gone:
                 await stores.messages.delete(gone)
-            return outcomes
+        self._announce({event.topic_id for _, event in gone})
+        return outcomes
 
     def _decide(
         self,

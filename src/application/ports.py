@@ -16,6 +16,7 @@ CounterName = Literal[
     "clicks_forgotten",
     "collision_retry_count",
     "double_mint_attempts",
+    "event_gaps",
     "group_commit_retries",
     "group_commit_shed",
     "group_commit_splits",
@@ -27,6 +28,7 @@ CounterName = Literal[
     "metadata_mirror_write_failures",
     "referral_api_mint_attempts",
     "resolver_outcomes",
+    "stream_ends",
     "token_refusals",
     "unavailable_replies",
     "webhook_out_of_order",
@@ -105,8 +107,18 @@ class ChangeSignal(Protocol):
     async def listen(self) -> None:
         """Listen until cancelled; reconnect where the connection is lost."""
 
-    async def wait(self) -> None:
-        """Wait for a notification; all since the last wait count as one."""
+    async def wait(self) -> frozenset[str]:
+        """Wait for a notification, and return the payloads of all since the last wait.
+
+        An empty payload stands for any change: listening has begun, and notifications may have been missed.
+        """
+
+
+class TopicSignal(ChangeSignal, Protocol):
+    """Notifications of topics that have new events, between the processes of one service."""
+
+    async def notify(self, payload: str) -> None:
+        """Notify the others, outside of any transaction. StoreFailure where they cannot be reached."""
 
 
 class RateLimiter(Protocol):

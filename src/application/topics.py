@@ -1,6 +1,6 @@
 """Topics inside a transaction: locked, and their next numbers, kept current while a batch is decided."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -9,6 +9,13 @@ from tallystick.application.transactions import Stores
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.topics import Topic, TopicEvent, TopicEventKind, TopicId
 from tallystick.domain.users import UserId
+
+AnnounceTopics = Callable[[Collection[TopicId]], None]
+"""Says which topics have new events, once these are committed."""
+
+
+def announce_nothing(_topic_ids: Collection[TopicId]) -> None:
+    """Announce nothing: no stream is read beside these commits."""
 
 
 class TopicBatch:

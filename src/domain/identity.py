@@ -101,6 +101,8 @@ class Principal(msgspec.Struct, frozen=True):
     """The phone number in the token; only `phone_verified` says whether it was verified."""
     session: SessionKey | None = None
     """The session of the caller; None for a token of the identity provider."""
+    token_ends_at: float | None = None
+    """When the token ends, in seconds since 1970, as far as it is known."""
 
     def may(self, permission: Permission) -> bool:
         """Return whether the caller has a permission."""

@@ -16,6 +16,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from tallystick.adapters.identity.jwks import JwksCache
+from tallystick.application.streams import Hub
+from tallystick.application.topic_news import TopicNews
 from tallystick.entrypoints.group_commits import GroupCommits
 from tallystick.entrypoints.http.metrics_listener import serving
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
@@ -53,17 +55,25 @@ class Server:
             commits = await container.get(GroupCommits)
             upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
             nightly, clicks = await container.get(Nightly), await container.get(FlushClicks)
+            news = await container.get(TopicNews)
             await follow.refresh()
             background = [
                 asyncio.create_task(upkeep.run(), name="upkeep"),
                 asyncio.create_task(follow.run(), name="follow flags"),
                 asyncio.create_task(nightly.run(), name="nightly"),
                 asyncio.create_task(clicks.run(), name="flush clicks"),
+                asyncio.create_task(news.run(), name="follow topics"),
             ]
             published = await container.get(JwksCache | None)
             if published is not None:
                 background.append(asyncio.create_task(published.run(), name="keep published keys fresh"))
-            _drain_at_sigterm(await container.get(ReadinessProbe))
+            probe, hub, loop = await container.get(ReadinessProbe), await container.get(Hub), asyncio.get_running_loop()
+
+            def drain() -> None:
+                probe.drain()
+                loop.call_soon_threadsafe(hub.drain)
+
+            _drain_at_sigterm(drain)
             _end_with_parent()
             async with AsyncExitStack() as listeners:
                 if self._metrics_listener is not None:
@@ -82,12 +92,12 @@ class Server:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _drain_at_sigterm(probe: ReadinessProbe) -> None:
-    """Be not ready from the signal on, and call the handler of the ASGI server."""
+def _drain_at_sigterm(drain: Callable[[], None]) -> None:
+    """Drain from the signal on, and call the handler of the ASGI server."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _drain_first(probe, signal.getsignal(number)))
+        signal.signal(number, _drain_first(drain, signal.getsignal(number)))
 
 
 def _end_with_parent() -> None:
@@ -103,9 +113,9 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
 
 
-def _drain_first(probe: ReadinessProbe, then: _Handler) -> Callable[[int, FrameType | None], None]:
+def _drain_first(drain: Callable[[], None], then: _Handler) -> Callable[[int, FrameType | None], None]:
     def handle(received: int, frame: FrameType | None) -> None:
-        probe.drain()
+        drain()
         if callable(then):
             then(received, frame)
 

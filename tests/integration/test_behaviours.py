@@ -45,6 +45,7 @@ from tests.unit.behaviours.test_http_sessions import TestPasswordRoute, TestSign
 from tests.unit.behaviours.test_http_sign_in import TestSignInRoute
 from tests.unit.behaviours.test_http_sign_up import TestSignUpRoute
 from tests.unit.behaviours.test_http_stage_rooms import TestStageRoomRoute
+from tests.unit.behaviours.test_http_streams import TestStreamRoutes, TestStreamSession
 from tests.unit.behaviours.test_http_usernames import TestUsernames
 from tests.unit.behaviours.test_http_webhooks import TestProviders, TestWebhookRoute
 from tests.unit.behaviours.test_idempotency import TestAnswerOnce
@@ -83,4 +84,5 @@ from tests.unit.behaviours.test_schedules import TestSchedules
 from tests.unit.behaviours.test_sessions import TestChangePasswords, TestSessions
 from tests.unit.behaviours.test_sign_up import TestCompleteSignUps, TestSignIn, TestSignUpBatches
 from tests.unit.behaviours.test_stage_rooms import TestDeletedPlayers, TestSyncRosters
+from tests.unit.behaviours.test_streams import TestEnds, TestMembership, TestReading
 from tests.unit.behaviours.test_transactions import TestTransactions, TestUnstorableValues

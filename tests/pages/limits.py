@@ -81,6 +81,15 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("DELETE", "/api/channels/{channel_id}/members/{user_id}"): Cost(
             "2 members and the owners of the channel", "1 member, 1 event", "1 KiB"
         ),
+        ("GET", "/api/channels/{channel_id}/stream"): Cost(
+            "4 rows, and 400 for each 200 events that all readers of the place share", "nothing", "all events, streamed"
+        ),
+        ("GET", "/api/streams"): Cost(
+            "4 rows for each of 20 topics, and 400 for each 200 events that all readers of the place share",
+            "nothing",
+            "all events, streamed",
+        ),
+        ("POST", "/api/streams/session"): Cost("nothing", "nothing", "2 KiB"),
         ("PUT", "/api/channels/{channel_id}/read"): Cost("2 rows", "1 member", "1 KiB"),
         ("GET", "/api/messages/list"): Cost("203 rows", "nothing", "3 MiB, by the longest texts"),
         ("POST", "/api/messages/send"): Cost("4 rows", "1 message, 1 event, 1 member", "16 KiB"),

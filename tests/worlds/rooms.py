@@ -14,6 +14,7 @@ from tallystick.application.channels import (
 )
 from tallystick.application.idempotency import Keyed
 from tallystick.application.messages import DeleteMessage, DeleteMessages, NewMessage, SendMessages
+from tallystick.application.topics import AnnounceTopics, announce_nothing
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.channels import Channel, ChannelId, ChannelState, Member, MemberKey, Role
 from tallystick.domain.messages import Message, MessageId
@@ -26,13 +27,15 @@ from tests.worlds.world import World
 class Rooms:
     """Channels of a world, and the use cases over them."""
 
-    def __init__(self, world: World, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
+    def __init__(
+        self, world: World, bounds: UserBounds = DEFAULT_BOUNDS, announce: AnnounceTopics = announce_nothing
+    ) -> None:
         self.world = world
         self.make_channels = MakeChannels(world.transactions, world.once, world.randomness, bounds)
-        self.change_members = ChangeMembers(world.transactions, world.once, world.randomness, bounds)
+        self.change_members = ChangeMembers(world.transactions, world.once, world.randomness, bounds, announce)
         self.read_messages = ReadMessages(world.transactions)
-        self.send_messages = SendMessages(world.transactions, world.once, world.randomness)
-        self.delete_messages = DeleteMessages(world.transactions, world.randomness)
+        self.send_messages = SendMessages(world.transactions, world.once, world.randomness, announce)
+        self.delete_messages = DeleteMessages(world.transactions, world.randomness, announce)
 
     def new_channel(
         self, owner: str = "owner", *, name: str = "a channel", channel_id: str | None = None

@@ -57,6 +57,7 @@ class ClaimsCheck:
             phone_verified=claims.get("phone_verified") is True,
             # Some providers write ids as JSON numbers: a claim that is present, in any form, must match the caller.
             phone=str(phone) if (phone := claims.get("phone")) else None,
+            token_ends_at=float(ends_at) if isinstance(ends_at := claims["exp"], int | float) else None,
         )
 
     def checks(self, claims: Mapping[str, object]) -> Iterator[Check]:

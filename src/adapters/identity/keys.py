@@ -5,7 +5,9 @@ import hmac
 from collections.abc import Sequence
 from typing import Literal
 
-Purpose = Literal["sessions", "bearers", "accounts", "cursors", "pseudonyms", "globe", "fingerprints", "attempts"]
+Purpose = Literal[
+    "sessions", "bearers", "streams", "accounts", "cursors", "pseudonyms", "globe", "fingerprints", "attempts"
+]
 
 
 class KeyRing:

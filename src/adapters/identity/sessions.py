@@ -52,10 +52,11 @@ class SessionTokens(TokenVerifier):
         A session that has ended since is refused where callers are checked.
         """
         claims = self._claims(token)
-        user_id, session_id = self._check.principal(claims).user_id, _session_id(claims)
+        caller, session_id = self._check.principal(claims), _session_id(claims)
         if session_id is None:
             raise TokenRefused("malformed", _NAMED)
-        return Principal(user_id, session=SessionKey(user_id, session_id))
+        session = SessionKey(caller.user_id, session_id)
+        return Principal(caller.user_id, session=session, token_ends_at=caller.token_ends_at)
 
     async def checks(self, token: str) -> list[Check]:
         """Return the checks of a session in the order in which they are made, as far as they can be made."""

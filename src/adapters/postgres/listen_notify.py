@@ -1,19 +1,26 @@
-"""Signals of switched flags: LISTEN on a separate connection, which bypasses a pooler where a direct URL is set."""
+"""Signals of changes: LISTEN on a separate connection, which bypasses a pooler where a direct URL is set."""
 
 import asyncio
 import contextlib
 
 import asyncpg
 
-from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.postgres.database import SERVICE_ROLE, Database
+from tallystick.adapters.postgres.statements import Statements
 from tallystick.adapters.telemetry.logs import logger
-from tallystick.application.ports import ChangeSignal, Randomness
+from tallystick.application.ports import ChangeSignal, Randomness, TopicSignal
+from tallystick.application.transactions import StoreUnavailable
+
+CHANNEL = "tallystick_topics"
+"""The channel of NOTIFY for topics that have new events."""
+
+_SQL = Statements.load("topics")
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 
 
 class ListenNotify(ChangeSignal):
-    """Signals when the channel is notified, and when listening begins, because a notification may have been missed.
+    """Signals when its channel is notified, and when listening begins, because a notification may have been missed.
 
     Each heartbeat checks the connection, because a firewall may drop idle connections without notice.
     """
@@ -30,6 +37,7 @@ class ListenNotify(ChangeSignal):
         self._dsn, self._channel, self._randomness = dsn, channel, randomness
         self._heartbeat_seconds, self._patience_seconds = heartbeat_seconds, patience_seconds
         self._notified = asyncio.Event()
+        self._payloads: set[str] = set()
 
     async def listen(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -43,9 +51,15 @@ class ListenNotify(ChangeSignal):
             await asyncio.sleep(pause * (0.5 + self._randomness.fraction()))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    async def wait(self) -> None:
+    async def wait(self) -> frozenset[str]:
         await self._notified.wait()
         self._notified.clear()
+        payloads, self._payloads = frozenset(self._payloads), set()
+        return payloads
+
+    def _hear(self, payload: str) -> None:
+        self._payloads.add(payload)
+        self._notified.set()
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection that listens to the channel."""
@@ -57,7 +71,7 @@ class ListenNotify(ChangeSignal):
             server_settings={"role": SERVICE_ROLE, "application_name": f"{self._channel} listener"},
         )
         try:
-            await connection.add_listener(self._channel, lambda *_: self._notified.set())
+            await connection.add_listener(self._channel, lambda *said: self._hear(str(said[-1])))
         except BaseException:
             connection.terminate()
             raise
@@ -67,7 +81,7 @@ class ListenNotify(ChangeSignal):
         """Listen until the connection is lost."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
-        self._notified.set()
+        self._hear("")
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -77,3 +91,18 @@ class ListenNotify(ChangeSignal):
                 await connection.execute("SELECT 1")
         finally:
             connection.terminate()
+
+
+class TopicNotifications(ListenNotify, TopicSignal):
+    """Signals of topics, which a statement of its own sends: NOTIFY in a transaction that writes locks the database."""
+
+    def __init__(self, dsn: str, database: Database, randomness: Randomness) -> None:
+        super().__init__(dsn, CHANNEL, randomness)
+        self._database = database
+
+    async def notify(self, payload: str) -> None:
+        async with self._database.connection() as connection:
+            try:
+                await connection.execute(_SQL.notify, self._channel, payload)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise StoreUnavailable("the notification was not sent") from error

@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from tallystick.application.limit_groups import LIMIT_GROUPS
 from tallystick.application.ports import CounterName, GaugeName, HistogramName, Metrics
 from tallystick.domain.refusals import Cause
+from tallystick.domain.streams import EndReason
 from tallystick.domain.tokens import TokenFault
 
 _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
@@ -28,6 +29,7 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "clicks_forgotten": ("Clicked codes that were too many to be kept until the next flush.", ""),
     "collision_retry_count": ("Candidates for a code that were somebody's already.", ""),
     "double_mint_attempts": ("Mints for users who had a code already.", ""),
+    "event_gaps": ("Pages of events whose numbers were not consecutive; it must stay 0.", ""),
     "group_commit_retries": ("Batches run again after they were aborted as a whole.", "use_case"),
     "group_commit_shed": ("Commands refused because too many waited, or for too long.", "use_case"),
     "group_commit_splits": ("Batches halved because one command failed the others.", "use_case"),
@@ -39,6 +41,7 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "metadata_mirror_write_failures": ("Users whose code could not be mirrored to the legacy metadata.", ""),
     "referral_api_mint_attempts": ("Reads through GET /api/referral that found no code and wrote none.", ""),
     "resolver_outcomes": ("Codes asked for, by what they stood for.", "outcome"),
+    "stream_ends": ("Streams that the server ended, by the reason that the client was given.", "reason"),
     "token_refusals": ("Tokens and sessions that were refused with 401, by what was wrong with them.", "reason"),
     "unavailable_replies": ("Requests answered with 503, by cause.", "cause"),
     "webhook_out_of_order": ("Deliveries that came after one they should have preceded.", ""),
@@ -76,6 +79,7 @@ _LABELS: Mapping[str, Sequence[str]] = {
     "accrual_outcomes": ("credited", "repeated", "refused", "pending", "recovered"),
     "limit_hits": tuple(LIMIT_GROUPS),
     "unavailable_replies": get_args(Cause),
+    "stream_ends": get_args(EndReason),
     "webhook_refusals": ("signature", "shape"),
 }
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -52,7 +52,7 @@ def build_app(
     give_parameters(litestar)
     give_shapes(litestar)
     return RequestBoundary(
-        Shortcut(litestar, authentication, metrics),
+        Shortcut(litestar, authentication, metrics, randomness),
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,
         cors=cors,

@@ -15,6 +15,9 @@ from tallystick.entrypoints.http.refusals import CsrfRefused
 from tallystick.entrypoints.http.request_context import RequestContext, context_of
 
 SESSION_COOKIE = "tallystick_session"
+STREAM_COOKIE = "tallystick_stream"
+STREAM = "stream"
+"""The option of raw handlers that answer with a stream, which the cookie of streams may read too."""
 PUBLIC = "public"
 """The option of handlers that anyone may call."""
 
@@ -34,11 +37,12 @@ class Authentication(ASGIMiddleware):
         self,
         bearers: Sequence[TokenVerifier],
         sessions: TokenVerifier | None,
+        streams: TokenVerifier,
         own_origins: Collection[str],
         metrics: Metrics,
     ) -> None:
         """Without `sessions`, session cookies are ignored: the identity provider alone signs users in."""
-        self._bearers, self._sessions, self._metrics = bearers, sessions, metrics
+        self._bearers, self._sessions, self._streams, self._metrics = bearers, sessions, streams, metrics
         self._origins = frozenset(filter(None, map(origin_of, own_origins)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -67,6 +71,20 @@ class Authentication(ASGIMiddleware):
         if method not in _SAFE_METHODS and not self._is_from_allowed_origin(headers):
             raise CsrfRefused
         return principal
+
+    async def reader(self, context: RequestContext) -> Principal:
+        """Return the caller of a stream: by the cookie of streams where the request has no Authorization header.
+
+        The failures are those of `principal`.
+        """
+        token = cookie(context.headers, STREAM_COOKIE)
+        if b"authorization" in context.headers or not token:
+            return await self.principal(context, "GET")
+        try:
+            return await self._streams.verify(token)
+        except TokenRefused as refusal:
+            report(refusal, context, self._metrics)
+            raise
 
     async def _by_bearer(self, context: RequestContext) -> Principal:
         """Return the principal of a bearer token, which the identity provider or sign-in has issued."""

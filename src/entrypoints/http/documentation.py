@@ -22,7 +22,7 @@ from tallystick.domain.bounds import BoundReached
 from tallystick.domain.refusals import Failure, OutcomeUnknown, Overloaded, PermissionMissing, Unauthenticated
 from tallystick.domain.tokens import IdentityKeysUnavailable
 from tallystick.domain.users import UserDeleted
-from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
+from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE, STREAM, STREAM_COOKIE
 from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, PERMISSION_FOR_OTHERS, limit_group
 from tallystick.entrypoints.http.problems import FAILURES, PROBLEM_JSON, STATUS, Problem
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
@@ -139,6 +139,7 @@ def completed(
     document["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+        "stream": {"type": "apiKey", "in": "cookie", "name": STREAM_COOKIE},
     }
     document["security"] = [{"bearer": []}, {"session": []}]
     for (path, name), handler in handlers.items():
@@ -217,6 +218,8 @@ def _complete(
         if not is_public and not is_repeatable:
             failures += _WITH_KEY
             operation.setdefault("parameters", []).append(_KEY_PARAMETER)
+    if STREAM in options:  # a stream that ends at once, which a browser opens again
+        failures.remove(RateLimited)
     _add_problems(operation, failures, declared=declared)
 
 

@@ -61,6 +61,7 @@ PARAMETERS: Mapping[str, Any] = {
     "slip_id": _Id,
     "staff_id": UserIdText,
     "state": SlipState,
+    "topic": _Id,
     "user_id": UserIdText,
 }
 """The type of each parameter, on every route."""
@@ -75,6 +76,10 @@ class RequestShape(msgspec.Struct, frozen=True):
     query: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     """The required query parameters."""
+    texts: frozenset[str] = frozenset()
+    """The query parameters that are any text on this route, whatever they are elsewhere."""
+    repeated: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """The query parameters that may be given more than once, and how often at most; no value twice."""
     has_body: bool = False
     """True if the route has a body: the faults of the parameters are then reported with those of the body."""
     takes_key: bool = False
@@ -134,9 +139,14 @@ def _query_faults(query: bytes, shape: RequestShape) -> Iterator[Fault]:
         values = [value for each, value in given if each == name]
         if name not in shape.query:
             yield _unknown(name, shape.query)
-        elif len(values) > 1:
+        elif len(values) > 1 and name not in shape.repeated:
             yield Fault("query", name=name, message="this parameter is given more than once")
-        elif not _is_query_value(values[0], _KINDS[name]):
+        elif len(values) > shape.repeated.get(name, 1) or len(set(values)) < len(values):
+            most = shape.repeated[name]
+            yield Fault(
+                "query", name=name, message=f"at most {most} values of this parameter are taken, and none twice"
+            )
+        elif name not in shape.texts and not all(_is_query_value(value, _KINDS[name]) for value in values):
             yield _fault("query", name)
     for name in sorted(shape.required - seen.keys()):
         yield Fault("query", name=name, message=f"this parameter is missing: {needs(_KINDS[name])} is needed")

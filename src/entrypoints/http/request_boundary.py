@@ -68,6 +68,7 @@ class RequestBoundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                self._in_flight -= context.is_stream
                 message["headers"] = [*message.get("headers", ()), *context.reply_headers]
                 if status == _METHOD_NOT_ALLOWED:
                     message["headers"] = self._with_allow(scope["path"], message["headers"])
@@ -90,7 +91,7 @@ class RequestBoundary:
             if not status:
                 await send_problem(InternalError(), context, send_with_headers)
         finally:
-            self._in_flight -= 1
+            self._in_flight -= not (context.is_stream and status)
             self._log.record(scope, context, status, perf_counter() - started)
 
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -101,6 +102,7 @@ class RequestBoundary:
         elif scope["method"] == "HEAD":
             # HEAD is GET without its body. The server decides by its own scope, which therefore stays as it is.
             inner = cast("HTTPScope", {**scope, "method": "GET"})
+            context.is_head = True
             try:
                 await self._app(inner, receive, _without_body(send))
             finally:

@@ -33,6 +33,10 @@ class RequestContext:
     """Why the request could not be served now; it is logged and not sent."""
     sqlstate: str | None = None
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    is_stream: bool = False
+    """True for a reply that stays open: it is neither timed nor one of the requests in flight."""
+    is_head: bool = False
+    """True for HEAD, which is answered as GET without its body."""
     faults: list[Fault] = field(default_factory=list)
     """The faults of the parameters, until the body is checked too."""
 

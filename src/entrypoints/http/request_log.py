@@ -32,13 +32,14 @@ class RequestLog:
         """Record a finished request; status 0 means that it was cut off before its reply began."""
         route = scope.get("path_template") or _UNMATCHED
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self._metrics.request(method, route, status, seconds)
+        if not context.is_stream:
+            self._metrics.request(method, route, status, seconds)
         if context.code:
             self._metrics.problem(route, context.code)
         if context.cause is not None:
             self._metrics.count("unavailable_replies", label=context.cause)
         is_failure = status >= _FIRST_FAILURE or not status
-        if not (is_failure or status >= _FIRST_REFUSAL or self._is_worth_a_line(method, seconds)):
+        if not (is_failure or status >= _FIRST_REFUSAL or self._is_worth_a_line(method, seconds, context)):
             return
         facts: dict[str, object] = {
             "method": method,
@@ -60,6 +61,7 @@ class RequestLog:
         else:
             logger().info("request", **facts)
 
-    def _is_worth_a_line(self, method: str, seconds: float) -> bool:
+    def _is_worth_a_line(self, method: str, seconds: float, context: RequestContext) -> bool:
         rules = self._rules
-        return rules.all_requests or seconds >= rules.slow_seconds or (rules.writes and method in _WRITES)
+        is_slow = seconds >= rules.slow_seconds and not context.is_stream
+        return rules.all_requests or is_slow or (rules.writes and method in _WRITES)

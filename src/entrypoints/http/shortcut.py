@@ -9,10 +9,11 @@ from litestar.routes import ASGIRoute
 from litestar.types import AnyCallable, Receive, Scope, Send
 
 from tallystick.application.idempotency import Replayed
-from tallystick.application.ports import Metrics
+from tallystick.application.ports import Metrics, Randomness
 from tallystick.domain.refusals import Failure
-from tallystick.entrypoints.http.authentication import PUBLIC, Authentication
-from tallystick.entrypoints.http.problems import send_problem
+from tallystick.entrypoints.http.authentication import PUBLIC, STREAM, Authentication
+from tallystick.entrypoints.http.event_streams import BUSY_STATUSES, send_end
+from tallystick.entrypoints.http.problems import send_problem, status_of
 from tallystick.entrypoints.http.raw_routes import OPERATION
 from tallystick.entrypoints.http.refusals import MethodNotAllowed
 from tallystick.entrypoints.http.replies import send_replay
@@ -26,13 +27,17 @@ class _Raw(NamedTuple):
     method: str
     template: str
     is_public: bool
+    is_stream: bool
 
 
 class Shortcut:
     """Dispatches raw routes as the framework would, and every other request to the framework."""
 
-    def __init__(self, framework: Litestar, authentication: Authentication, metrics: Metrics) -> None:
+    def __init__(
+        self, framework: Litestar, authentication: Authentication, metrics: Metrics, randomness: Randomness
+    ) -> None:
         self._framework, self._authentication, self._metrics = framework, authentication, metrics
+        self._randomness = randomness
         raw = [route for route in framework.routes if isinstance(route, ASGIRoute)]
         routes = {route.path_format: _raw(route) for route in raw if OPERATION in route.route_handler.opt}
         self._plain = {path: route for path, route in routes.items() if "{" not in path}
@@ -53,10 +58,16 @@ class Shortcut:
         try:
             if scope.get("method") != route.method:
                 raise MethodNotAllowed
-            if not route.is_public:
+            if route.is_stream:
+                context.principal = await self._authentication.reader(context)
+            elif not route.is_public:
                 context.principal = await self._authentication.principal(context, str(scope.get("method", "")))
             await route.handle(scope=scope, receive=receive, send=send)
         except Failure as failure:
+            if route.is_stream and status_of(failure) in BUSY_STATUSES:
+                context.record_failure(failure)
+                await send_end(context, send, "busy", self._randomness)
+                return
             await send_problem(failure, context, send)
         except Replayed as replay:
             await send_replay(replay, self._metrics, context, send)
@@ -74,7 +85,9 @@ class Shortcut:
 
 def _raw(route: ASGIRoute) -> _Raw:
     handler = route.route_handler
-    return _Raw(handler.fn, handler.opt[OPERATION].method, route.path_format, PUBLIC in handler.opt)
+    return _Raw(
+        handler.fn, handler.opt[OPERATION].method, route.path_format, PUBLIC in handler.opt, STREAM in handler.opt
+    )
 
 
 def _pattern(path: str) -> re.Pattern[str]:

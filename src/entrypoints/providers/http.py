@@ -40,6 +40,7 @@ from tallystick.entrypoints.http.routes.rewards import AnyoneOffers, rewards_rou
 from tallystick.entrypoints.http.routes.sessions import sessions_router
 from tallystick.entrypoints.http.routes.sign_up import sign_up_router
 from tallystick.entrypoints.http.routes.stage_rooms import stage_rooms_router
+from tallystick.entrypoints.http.routes.streams import streams_router
 from tallystick.entrypoints.http.routes.users import users_router
 from tallystick.entrypoints.http.routes.webhooks import webhooks_router
 from tallystick.entrypoints.settings import Settings
@@ -66,6 +67,7 @@ class Http(Provider):
     channels = provide(staticmethod(channels_router))
     messages = provide(staticmethod(messages_router))
     stage_rooms = provide(staticmethod(stage_rooms_router))
+    streams = provide(staticmethod(streams_router))
     sessions = provide(staticmethod(sessions_router))
     webhooks = provide(staticmethod(webhooks_router))
     operations = provide(staticmethod(operations_router))

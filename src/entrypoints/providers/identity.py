@@ -10,6 +10,7 @@ from tallystick.adapters.identity.jwks import JwksCache, over_http
 from tallystick.adapters.identity.keys import KeyRing
 from tallystick.adapters.identity.passwords import Argon2Passwords
 from tallystick.adapters.identity.sessions import Bearers, SessionTokens
+from tallystick.adapters.identity.stream_tokens import StreamTokens
 from tallystick.adapters.identity.tokens import JwtVerifier
 from tallystick.adapters.telemetry.logs import Pseudonyms
 from tallystick.application.fingerprints import Fingerprints
@@ -66,19 +67,24 @@ class Identity(Provider):
         return Bearers(SessionTokens(keys.keys("bearers"), clock, "bearer"))
 
     @provide
+    def stream_tokens(self, keys: KeyRing, clock: Clock) -> StreamTokens:
+        return StreamTokens(keys.keys("streams"), clock)
+
+    @provide
     def authentication(
         self,
         tokens: JwtVerifier,
         bearers: Bearers,
         sessions: SessionTokens,
+        streams: StreamTokens,
         addresses: Addresses,
         settings: Settings,
         metrics: Metrics,
     ) -> Authentication:
         own = [addresses.public_base_url, addresses.app_url, *settings.allowed_origins]
         if settings.identity == "external":
-            return Authentication([tokens], None, own, metrics)
-        return Authentication([tokens, bearers], sessions, own, metrics)
+            return Authentication([tokens], None, streams, own, metrics)
+        return Authentication([tokens, bearers], sessions, streams, own, metrics)
 
     @provide
     def webhook_keys(self, settings: Settings) -> WebhookKeys:

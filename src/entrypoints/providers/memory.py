@@ -5,7 +5,7 @@ from dishka import Provider, Scope, provide
 from tallystick.adapters.identity.jwks import JwksCache
 from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
-from tallystick.application.ports import ChangeSignal, Clock, Randomness
+from tallystick.application.ports import ChangeSignal, Clock, Randomness, TopicSignal
 from tallystick.application.reads import SlowReads
 from tallystick.application.transactions import Transactions
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
@@ -16,6 +16,7 @@ class MemoryStore(Provider):
 
     scope = Scope.APP
     signal = provide(SilentSignal, provides=ChangeSignal)
+    topic_signal = provide(SilentSignal, provides=TopicSignal)
 
     @provide
     def transactions(self) -> Transactions:

@@ -7,10 +7,10 @@ from dishka import Provider, Scope, provide
 from tallystick.adapters.identity.jwks import JwksCache
 from tallystick.adapters.postgres.contract.database_contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings
-from tallystick.adapters.postgres.listen_notify import ListenNotify
+from tallystick.adapters.postgres.listen_notify import ListenNotify, TopicNotifications
 from tallystick.adapters.postgres.stores.flags import CHANNEL
 from tallystick.adapters.postgres.transactions import PostgresTransactions
-from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness
+from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, TopicSignal
 from tallystick.application.reads import SlowReads
 from tallystick.application.transactions import Transactions
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
@@ -50,6 +50,10 @@ class PostgresStore(Provider):
     @provide
     def change_signal(self, settings: Settings, randomness: Randomness) -> ChangeSignal:
         return ListenNotify(settings.listen_url, CHANNEL, randomness)
+
+    @provide
+    def topic_signal(self, settings: Settings, database: Database, randomness: Randomness) -> TopicSignal:
+        return TopicNotifications(settings.listen_url, database, randomness)
 
     @provide
     def probe(

@@ -10,19 +10,26 @@ from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.clicks import Clicks
 from tallystick.application.exports import ReadExport
 from tallystick.application.flags import FollowedFlags
+from tallystick.application.group_commit import Single
 from tallystick.application.legacy_metadata import MirrorMetadata, NoteCodes
 from tallystick.application.minting import DrawCandidates
 from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, RateLimiter
-from tallystick.application.reads import SlowReads
+from tallystick.application.reads import CallerState, Reads, SlowReads
 from tallystick.application.reconciliation import ReconcileMetadata
+from tallystick.application.stream_frames import FramePages
+from tallystick.application.streams import Hub, StreamLimits
+from tallystick.application.topic_news import TopicNews
+from tallystick.application.topics import AnnounceTopics
 from tallystick.application.transactions import Transactions
 from tallystick.domain.bounds import UserBounds
 from tallystick.domain.codes import draw_candidates
 from tallystick.domain.flags import Flags, Pins
+from tallystick.domain.identity import Principal
 from tallystick.domain.loyalty import Tiers
 from tallystick.domain.rating_slips import Games
 from tallystick.domain.referral_points import ReferralPoints
 from tallystick.entrypoints.group_commits import GroupCommits
+from tallystick.entrypoints.http.event_streams import encode_frame
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.settings import Settings
 from tallystick.entrypoints.worker.clicks import FlushClicks
@@ -47,6 +54,29 @@ class Process(Provider):
     flags = alias(source=FollowedFlags, provides=Flags)
     flush_clicks = provide(FlushClicks)
     upkeep = provide(Upkeep)
+
+    news = provide(TopicNews)
+
+    @provide
+    def stream_limits(self) -> StreamLimits:
+        return StreamLimits()
+
+    @provide
+    def announce(self, news: TopicNews) -> AnnounceTopics:
+        return news.announce
+
+    @provide
+    def hub(
+        self,
+        reads: Reads,
+        check_caller: Single[Principal, CallerState],
+        clock: Clock,
+        randomness: Randomness,
+        metrics: Metrics,
+        limits: StreamLimits,
+    ) -> Hub:
+        pages = FramePages(reads, encode_frame, metrics)
+        return Hub(reads, pages, check_caller, clock, randomness, metrics, limits)
 
     @provide
     def pins(self, settings: Settings) -> Pins:

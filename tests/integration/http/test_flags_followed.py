@@ -117,7 +117,7 @@ async def test_a_flag_that_one_instance_switches_is_switched_on_the_other(
 async def test_notifications_go_past_a_pooler_where_there_is_a_way(world: World, owner_dsn: str) -> None:
     """The way that the pool takes is one that leads nowhere."""
     async with living(NOWHERE, database_direct_url=owner_dsn), session(owner_dsn) as owner:
-        await until_listeners(owner, 1)
+        await until_listeners(owner, 2)
 
 
 async def test_an_instance_that_pins_a_flag_does_not_follow_and_the_others_do(world: World, owner_dsn: str) -> None:
@@ -138,5 +138,5 @@ async def test_an_instance_that_pins_a_flag_does_not_follow_and_the_others_do(wo
 async def test_a_server_that_ends_leaves_no_session_behind(world: World, owner_dsn: str) -> None:
     async with session(owner_dsn) as owner:
         async with living(owner_dsn):
-            await until_listeners(owner, 1)
+            await until_listeners(owner, 2)
         await until_listeners(owner, 0)

@@ -33,9 +33,10 @@ class Gong:
         self.is_listened_to.set()
         await asyncio.Event().wait()
 
-    async def wait(self) -> None:
+    async def wait(self) -> frozenset[str]:
         await self.struck.wait()
         self.struck.clear()
+        return frozenset({""})
 
 
 class Watched(MemoryTransactions):

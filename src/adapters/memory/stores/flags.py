@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from tallystick.adapters.memory.tables import ConstraintViolated, View
-from tallystick.application.ports import ChangeSignal
+from tallystick.application.ports import TopicSignal
 from tallystick.domain.flags import Flag, FlagBook, Switch
 
 
@@ -27,11 +27,14 @@ class MemoryFlagBook(FlagBook):
             self._view.flags.put(switch.flag, switch)
 
 
-class SilentSignal(ChangeSignal):
+class SilentSignal(TopicSignal):
     """A signal that never comes: all users of this store are in one process."""
 
     async def listen(self) -> None:
         await asyncio.Event().wait()
 
-    async def wait(self) -> None:
-        await asyncio.Event().wait()
+    async def wait(self) -> frozenset[str]:
+        return await asyncio.Future()
+
+    async def notify(self, payload: str) -> None:
+        pass

@@ -1,0 +1,114 @@
+"""Frames of streams: the events of a topic, encoded once for every reader, and the newest of them kept in memory."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+
+import msgspec
+
+from tallystick.application.ports import Metrics
+from tallystick.application.reads import Reads
+from tallystick.application.transactions import Stores
+from tallystick.domain.messages import Message, MessageId
+from tallystick.domain.streams import tag_of
+from tallystick.domain.topics import TopicEvent, TopicEventKind, TopicId
+
+PAGE_FRAMES = 200
+RING_FRAMES = 256
+_READS_AT_ONCE = 4
+
+EncodeFrame = Callable[[TopicEvent, Message | None], bytes]
+"""Encodes an event, with the message that it is about as it is stored now."""
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One event as streams send it, without the id, which differs by the topics of a stream."""
+
+    seq: int
+    position: bytes
+    """The number and the tag of the event."""
+    kind: TopicEventKind
+    ref: str
+    encoded: bytes
+
+
+class FrameRing:
+    """The newest frames of a topic, without gaps."""
+
+    def __init__(self) -> None:
+        self._frames: deque[Frame] = deque(maxlen=RING_FRAMES)
+
+    def extend(self, frames: Sequence[Frame]) -> None:
+        """Add the frames that follow. Frames of messages that these delete are dropped with all before them."""
+        for frame in frames:
+            if self._frames and frame.seq != self._frames[-1].seq + 1:
+                self._frames.clear()
+            if frame.kind == "message_deleted":
+                self._forget(frame.ref)
+            self._frames.append(frame)
+
+    def after(self, seq: int) -> list[Frame] | None:
+        """Return the first frames above a number; None where the ring does not reach back to it."""
+        if not self._frames or seq + 1 < self._frames[0].seq:
+            return None
+        first = seq + 1 - self._frames[0].seq
+        return [self._frames[index] for index in range(first, min(first + PAGE_FRAMES, len(self._frames)))]
+
+    def _forget(self, message_id: str) -> None:
+        seqs = [frame.seq for frame in self._frames if frame.kind == "message" and frame.ref == message_id]
+        while seqs and self._frames and self._frames[0].seq <= seqs[0]:
+            self._frames.popleft()
+
+
+class FramePages:
+    """Reads pages of frames. The readers who ask for one page while it is read share it."""
+
+    def __init__(self, reads: Reads, encode: EncodeFrame, metrics: Metrics) -> None:
+        self._reads, self._encode, self._metrics = reads, encode, metrics
+        self._shared: dict[tuple[TopicId, int], asyncio.Task[list[Frame]]] = {}
+        self._live, self._catching_up = asyncio.Semaphore(_READS_AT_ONCE), asyncio.Semaphore(_READS_AT_ONCE)
+
+    async def fresh(self, topic_id: TopicId, after: int) -> list[Frame]:
+        """Return the first frames above a number, by a read that begins now; Overloaded as by any read."""
+        async with self._live:
+            return await self._read(topic_id, after)
+
+    async def shared(self, topic_id: TopicId, after: int) -> list[Frame]:
+        """Return the first frames above a number, maybe of a read that began before; Overloaded as by any read."""
+        key = topic_id, after
+        task = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = asyncio.create_task(self._catch_up(topic_id, after))
+            task.add_done_callback(lambda done: self._forget(key, done))
+        # One reader who leaves takes the page from no other.
+        return await asyncio.shield(task)
+
+    def _forget(self, key: tuple[TopicId, int], done: asyncio.Task[list[Frame]]) -> None:
+        del self._shared[key]
+        if not done.cancelled():
+            done.exception()  # seen by the readers, unless all of them left
+
+    async def _catch_up(self, topic_id: TopicId, after: int) -> list[Frame]:
+        async with self._catching_up:
+            return await self._read(topic_id, after)
+
+    async def _read(self, topic_id: TopicId, after: int) -> list[Frame]:
+        async def ask(stores: Stores) -> list[Frame]:
+            events = await stores.topics.events(topic_id, after=after, limit=PAGE_FRAMES)
+            # Behind the events: a text that was deleted since is not read.
+            messages = await stores.messages.find(_messages_of(events))
+            return [self._frame(event, messages.get(MessageId(event.ref))) for event in events]
+
+        frames = await self._reads(ask)
+        expected = range(after + 1, after + 1 + len(frames))
+        if [frame.seq for frame in frames] != list(expected):
+            self._metrics.count("event_gaps")
+        return frames
+
+    def _frame(self, event: TopicEvent, message: Message | None) -> Frame:
+        position = f"{event.seq}-{tag_of(event.event_id)}".encode()
+        return Frame(event.seq, position, event.kind, event.ref, self._encode(event, message))
+
+
+def _messages_of(events: Collection[TopicEvent]) -> set[MessageId]:
+    return {MessageId(event.ref) for event in events if event.kind == "message"}

@@ -1,0 +1,180 @@
+"""Streams: the events of channels, pushed to their members; and a cookie for browsers, which send no headers here."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Response, Router, asgi, post
+from litestar.datastructures import Cookie
+from litestar.enums import ScopeType
+from litestar.types import HTTPScope, Receive, Scope, Send
+
+from tallystick.adapters.identity.stream_tokens import StreamTokens
+from tallystick.application.ports import Clock, Randomness
+from tallystick.application.streams import Hub, StreamRefused
+from tallystick.domain.channels import ChannelNotFound, NotAMember
+from tallystick.domain.refusals import Unauthenticated
+from tallystick.domain.streams import MAX_TOPICS
+from tallystick.domain.topics import TopicId
+from tallystick.entrypoints.http.authentication import STREAM, STREAM_COOKIE
+from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
+from tallystick.entrypoints.http.event_streams import end_with_client, send_end, send_stream
+from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.http.parameters import SHAPE, RequestShape
+from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
+from tallystick.entrypoints.http.refusals import MethodNotAllowed
+from tallystick.entrypoints.http.request_context import context_of
+from tallystick.entrypoints.http.requests import ApiRequest
+
+_SSE: Mapping[str, Any] = {
+    "200": {
+        "description": "Server-sent events, until one of both sides ends the stream.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+_RESUME: Sequence[Mapping[str, Any]] = (
+    {
+        "name": "after",
+        "in": "query",
+        "required": False,
+        "description": "The id of the last event that the client has; `Last-Event-ID` goes before it.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "required": False,
+        "description": "The id of the last event that the client has.",
+        "schema": {"type": "string"},
+    },
+)
+_TOPIC: Mapping[str, Any] = {
+    "name": "topic",
+    "in": "query",
+    "required": True,
+    "description": "A channel of the caller. Ids of events have one position for each, in this order.",
+    "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_TOPICS},
+}
+_EVENTS = (
+    "The events `message`, `message_deleted`, `member_added` and `member_removed` follow their numbers. `ready` says "
+    "that everything from here on will arrive, `head` is the heartbeat, `reset` says that the id does not fit and the "
+    "channel has to be loaded again, and `bye` names the reason before the server ends the stream. Where requests are "
+    "limited or the server is busy, the answer is a stream with `bye`, which a browser opens again."
+)
+_SECURITY: Sequence[Mapping[str, Any]] = ({"bearer": []}, {"session": []}, {"stream": []})
+
+
+class StreamSession(msgspec.Struct, frozen=True):
+    """The end of the cookie of streams, which was set."""
+
+    expires_at: datetime
+
+
+def streams_router(
+    hub: Hub,
+    tokens: StreamTokens,
+    caller_guard: CallerGuard,
+    addresses: Addresses,
+    clock: Clock,
+    randomness: Randomness,
+) -> Router:
+    """Return the routes of streams."""
+    of_a_channel = _options(
+        _operation("stream_channel", "Stream the events of a channel of the caller.", _RESUME),
+        RequestShape(path=frozenset({"channel_id"}), query=frozenset({"after"}), texts=frozenset({"after"})),
+    )
+    of_topics = _options(
+        _operation("stream_topics", "Stream the events of several channels over one connection.", [_TOPIC, *_RESUME]),
+        RequestShape(
+            query=frozenset({"after", "topic"}),
+            required=frozenset({"topic"}),
+            texts=frozenset({"after"}),
+            repeated={"topic": MAX_TOPICS},
+        ),
+    )
+
+    @asgi("/api/channels/{channel_id:str}/stream", copy_scope=False, opt=of_a_channel)
+    async def stream_channel(scope: Scope, receive: Receive, send: Send) -> None:
+        checked = await _checked(scope, of_a_channel)
+        await _serve(checked, [TopicId(scope["path_params"]["channel_id"])], receive, send)
+
+    @asgi("/api/streams", copy_scope=False, opt=of_topics)
+    async def stream_topics(scope: Scope, receive: Receive, send: Send) -> None:
+        checked = await _checked(scope, of_topics)
+        await _serve(checked, [TopicId(topic) for topic in _query(checked, "topic")], receive, send)
+
+    @post("/api/streams/session", status_code=200, guards=[caller_guard.guard])
+    async def start_stream_session(request: ApiRequest) -> Response[StreamSession]:
+        """Set a cookie that reads streams and does nothing else, for an hour at most, in browsers without headers.
+
+        It ends with the token or the session of the caller.
+        """
+        token, seconds = tokens.issue(request.user)
+        cookie = Cookie(
+            key=STREAM_COOKIE,
+            value=token,
+            path="/api",
+            max_age=seconds,
+            httponly=True,
+            secure=addresses.is_secure,
+            samesite="none" if addresses.is_secure else "lax",
+        )
+        expires_at = datetime.fromtimestamp(int(clock.now().timestamp()) + seconds, UTC)
+        return Response(StreamSession(expires_at), status_code=200, cookies=[cookie])
+
+    async def _checked(scope: Scope, options: Mapping[str, Any]) -> HTTPScope:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
+            raise MethodNotAllowed
+        await caller_guard.check(scope, options)
+        return scope
+
+    async def _serve(scope: HTTPScope, topic_ids: Sequence[TopicId], receive: Receive, send: Send) -> None:
+        context = context_of(scope)
+        if context.principal is None:
+            raise Unauthenticated
+        try:
+            stream = await hub.open(context.principal, topic_ids, _resume(scope))
+        except StreamRefused as refusal:
+            await send_end(context, send, refusal.reason, randomness)
+            return
+        watch = asyncio.create_task(end_with_client(stream, receive))
+        try:
+            if context.is_head:
+                stream.end("client_left")
+            await send_stream(stream, context, send, clock=clock, randomness=randomness)
+        finally:
+            hub.close(stream)
+            watch.cancel()
+
+    return Router("", route_handlers=[stream_channel, stream_topics, start_stream_session], tags=["Streams"])
+
+
+def _options(operation: Mapping[str, Any], shape: RequestShape) -> dict[str, Any]:
+    documented = RawOperation("GET", operation, (ChannelNotFound, NotAMember))
+    return {OPERATION: documented, STREAM: True, LIMIT: "stream", SHAPE: shape}
+
+
+def _operation(name: str, about: str, parameters: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return {
+        "tags": ["Streams"],
+        "summary": name.replace("_", " ").title().replace(" ", ""),
+        "description": f"{about} {_EVENTS}",
+        "operationId": name,
+        "security": _SECURITY,
+        "parameters": parameters,
+        "responses": _SSE,
+    }
+
+
+def _query(scope: HTTPScope, name: str) -> list[str]:
+    """Return the values of a parameter of a query that the caller guard has checked."""
+    return [value for each, value in parse_qsl(scope["query_string"].decode("ascii")) if each == name]
+
+
+def _resume(scope: HTTPScope) -> str | None:
+    """Return the id behind which the client wants to go on; None where it sends none."""
+    given = context_of(scope).headers.get(b"last-event-id", b"").decode("latin-1")
+    return given or next(iter(_query(scope, "after")), None)

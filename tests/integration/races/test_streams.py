@@ -1,0 +1,176 @@
+"""Streams of two instances on one database: what one instance commits, the readers of the other receive once."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from dishka import Provider, Scope
+
+from tallystick.adapters.memory.stores.flags import SilentSignal
+from tallystick.application.ports import TopicSignal
+from tallystick.application.streams import StreamLimits
+from tallystick.application.topic_news import TopicNews
+from tests.http.event_streams import streaming
+from tests.http.services import Caller, running, settings
+from tests.integration.conftest import service_of
+from tests.integration.postgres.sessions import Session
+from tests.unit.behaviours.test_http_channels import sent
+from tests.worlds.rooms import Rooms
+from tests.worlds.switchboards import until_holds
+from tests.worlds.world import World
+
+LISTENERS = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name = 'tallystick_topics listener'"
+)
+WRITERS = 8
+NEVER = 3600.0
+
+
+def news(*, look_seconds: float, signal: type[TopicSignal] | None = None) -> Provider:
+    """Look for new events as seldom as it is said, and by another signal where one is named."""
+    replacement = Provider(scope=Scope.APP)
+    replacement.provide(lambda: StreamLimits(look_seconds=look_seconds), provides=StreamLimits)
+    if signal is not None:
+        replacement.provide(signal, provides=TopicSignal)
+    return replacement
+
+
+@asynccontextmanager
+async def following(owner_dsn: str, replacement: Provider) -> AsyncIterator[tuple[Caller, Caller]]:
+    """Run two instances that follow each other's topics, and return nameless callers."""
+    given = settings(database_url=service_of(owner_dsn))
+    async with AsyncExitStack() as stack:
+        callers, tasks = [], []
+        for _ in range(2):
+            caller, container = await stack.enter_async_context(running(given, "postgres", replacement))
+            tasks.append(asyncio.create_task((await container.get(TopicNews)).run()))
+            callers.append(caller)
+        try:
+            yield callers[0], callers[1]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until_both_listen(superuser: Session) -> None:
+    async def do_they() -> bool:
+        return bool(await superuser.fetchval(LISTENERS) == 2)
+
+    await until_holds(do_they)
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["by notifications alone", "by looking alone"])
+async def test_what_is_sent_at_ready_through_the_other_instance_arrives(
+    owner_dsn: str, world: World, superuser: Session, *, is_heard: bool
+) -> None:
+    replacement = news(look_seconds=NEVER) if is_heard else news(look_seconds=0.02, signal=SilentSignal)
+    channel = await Rooms(world).a_channel("ada")
+    async with following(owner_dsn, replacement) as (here, there):
+        if is_heard:
+            await until_both_listen(superuser)
+        for number in range(40):
+            reader, writer = (here, there) if number % 2 else (there, here)
+            async with streaming(reader.named("ada"), f"/api/channels/{channel}/stream") as stream:
+                await stream.until("ready")
+                message = await sent(writer.named("owner"), channel, f"{number}")
+                received = (await stream.next()).data
+                while received["seq"] < message["seq"]:  # of the turn before, where this instance had not looked yet
+                    received = (await stream.next()).data
+                assert received == message
+
+
+async def test_a_database_of_another_past_is_noticed_and_reset(
+    owner_dsn: str, world: World, superuser: Session
+) -> None:
+    rooms = Rooms(world)
+    channel = await rooms.a_channel()
+    path = f"/api/channels/{channel}/stream"
+    async with following(owner_dsn, news(look_seconds=0.02)) as (here, there):
+        for number in range(10):
+            await rooms.send(channel, "owner", f"{number}")
+        async with streaming(here.named("owner"), f"{path}?after=0") as stream:
+            await stream.until("ready")
+            last = stream.last_id or ""
+            # As a copy from before these messages, which was put in the place of the database.
+            for table in ("messages WHERE channel_id", "topic_events WHERE topic_id"):
+                await superuser.execute(f"DELETE FROM tallystick.{table} = $1 AND seq > 1", channel)
+            await superuser.execute("UPDATE tallystick.topics SET head = 1 WHERE topic_id = $1", channel)
+            assert (await stream.until("bye"))[-1].data == {"reason": "restored"}
+        async with streaming(there.named("owner"), path, {"last-event-id": last}) as ahead:
+            assert (await ahead.next()).data == {"topic_id": channel, "reason": "ahead", "head": 1}
+        for number in range(20):
+            await rooms.send(channel, "owner", f"other {number}")
+        async with streaming(there.named("owner"), path, {"last-event-id": last}) as forked:
+            reset, ready = await forked.until("ready")
+
+    assert reset.data == {"topic_id": channel, "reason": "forked", "head": 21}
+    assert ready.data["head"] == 21
+
+
+async def test_a_member_who_is_removed_among_writers_receives_the_log_up_to_the_removal(
+    owner_dsn: str, world: World
+) -> None:
+    writers = [f"writer-{number}" for number in range(WRITERS)]
+    channel = await Rooms(world).a_channel("ada", *writers)
+
+    async with following(owner_dsn, news(look_seconds=0.05)) as instances:
+
+        async def write(number: int) -> None:
+            for turn in range(10):
+                await sent(instances[(number + turn) % 2].named(writers[number]), channel)
+
+        async with streaming(instances[0].named("ada"), f"/api/channels/{channel}/stream?after=0") as stream:
+            await stream.until("ready")
+            writing = asyncio.gather(*(write(number) for number in range(WRITERS)))
+            path = f"/api/channels/{channel}/members/ada"
+            removed = await instances[1].named("owner").call("DELETE", path)
+            received = await stream.until("closed")
+            await writing
+
+    *events, bye, _ = received
+    assert bye.data == {"reason": "removed"}
+    assert (events[-1].name, events[-1].data["user_id"]) == ("member_removed", "ada")
+    seqs = [event.data["seq"] for event in events]
+    assert seqs == list(range(WRITERS + 3, removed.json()["left_seq"] + 1))
+
+
+async def test_streams_that_are_cut_at_random_receive_the_log_in_order_and_once(owner_dsn: str, world: World) -> None:
+    writers = [f"writer-{number}" for number in range(WRITERS)]
+    rooms = Rooms(world)
+    channel = await rooms.a_channel("ada", *writers)
+    last = WRITERS + 2 + WRITERS * 20
+    chance = random.Random(11)
+
+    async with following(owner_dsn, news(look_seconds=0.05)) as instances:
+
+        async def write(number: int) -> None:
+            for turn in range(20):
+                await sent(instances[(number + turn) % 2].named(writers[number]), channel)
+
+        async def follow() -> list[int]:
+            received: list[int] = []
+            last_id, turn = "0", 0
+            while len(received) < last:
+                turn += 1
+                path = f"/api/channels/{channel}/stream"
+                ada = instances[turn % 2].named("ada")
+                async with streaming(ada, path, {"last-event-id": last_id}) as stream:
+                    for _ in range(chance.randint(1, 12)):
+                        event = await stream.next()
+                        assert event.name != "reset", event
+                        received += [event.data["seq"]] if "seq" in event.data else []
+                        if len(received) == last:
+                            break
+                    last_id = stream.last_id or last_id
+            return received
+
+        writing = asyncio.gather(*(write(number) for number in range(WRITERS)))
+        received = await asyncio.gather(*(follow() for _ in range(3)))
+        await writing
+
+    assert received == [[event.seq for event in await rooms.events(channel)]] * 3
+    assert len(received[0]) == last

@@ -1,0 +1,266 @@
+"""Streams: everything behind a position arrives, in order and once, and a client always learns where it stands."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import pytest
+
+from tallystick.application.streams import StreamLimits, StreamRefused
+from tallystick.domain.channels import ChannelNotFound, NotAMember
+from tallystick.domain.identity import Principal
+from tallystick.domain.topics import TopicId
+from tallystick.domain.users import UserId
+from tests.worlds.streams import Streams, together
+from tests.worlds.world import World
+
+
+class TestReading:
+    async def test_everything_behind_ready_arrives_in_order(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        reader = await rooms.ready("ada", channel)
+
+        messages = [await rooms.send(channel, "owner", f"{n}") for n in range(5)]
+
+        await reader.until(messages[-1].seq)
+        assert reader.seqs == [message.seq for message in messages]
+        assert reader.bodies == [message.body for message in messages]
+        assert reader.heads[0].by_topic == {TopicId(channel): 2}
+
+    async def test_what_nobody_announced_is_found_by_looking(self, world: World) -> None:
+        rooms = Streams(world, is_announced=False)
+        channel = await rooms.a_channel("ada")
+        reader = await rooms.ready("ada", channel)
+        message = await rooms.send(channel, "owner")
+
+        await rooms.hub.look()
+
+        assert (await reader.until(message.seq)).seqs == [message.seq]
+
+    async def test_a_stream_goes_on_behind_the_id_that_it_is_given(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        first = await rooms.ready("ada", channel)
+        await rooms.send(channel, "owner", "one")
+        await first.until(3)
+        first.close()
+        await rooms.send(channel, "owner", "two")
+
+        for resume in (first.last_id, "3"):
+            again = await rooms.ready("ada", channel, resume=resume)
+            assert (again.bodies, again.resets) == (["two"], [])
+        whole = await rooms.ready("ada", channel, resume="0")
+        assert whole.seqs == [1, 2, 3, 4]
+
+    async def test_several_topics_have_one_id_in_their_order(self, world: World) -> None:
+        rooms = Streams(world)
+        one, two = await rooms.a_channel("ada"), await rooms.a_channel("ada")
+        reader = await rooms.ready("ada", one, two)
+        await rooms.send(one, "owner", "one")
+        await rooms.send(two, "owner", "two")
+        while len(reader.bodies) < 2:
+            await reader.read()
+        reader.close()
+        await rooms.send(two, "owner", "three")
+
+        again = await rooms.ready("ada", one, two, resume=reader.last_id)
+        swapped = await rooms.ready("ada", two, one, resume=reader.last_id)
+
+        assert (again.bodies, again.resets) == (["three"], [])
+        assert [(reset.reason, reset.topic_id) for reset in swapped.resets] == [
+            ("forked", TopicId(two)),
+            ("forked", TopicId(one)),
+        ]
+
+    @pytest.mark.parametrize(
+        ("resume", "reason"),
+        [
+            ("nonsense", "garbage"),
+            ("", "garbage"),
+            ("1-0000000g", "garbage"),
+            ("-1", "garbage"),
+            ("9" * 30, "garbage"),
+            ("1,1", "garbage"),
+            ("4-00000000", "ahead"),
+            ("3-00000000", "forked"),
+        ],
+    )
+    async def test_an_id_that_does_not_fit_is_reset_once_and_then_live(
+        self, world: World, resume: str, reason: str
+    ) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        await rooms.send(channel, "owner", "before")
+
+        reader = await rooms.ready("ada", channel, resume=resume)
+        message = await rooms.send(channel, "owner", "behind")
+        await reader.until(message.seq)
+
+        assert [tuple(reset) for reset in reader.resets] == [(channel, reason, 3)]
+        assert reader.bodies == ["behind"]
+        again = await rooms.ready("ada", channel, resume=reader.last_id)
+        assert (again.seqs, again.resets) == ([], [])
+
+    async def test_a_deleted_text_is_in_no_later_replay(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        watching = await rooms.ready("ada", channel)
+        secret = await rooms.send(channel, "owner", "secret")
+        await rooms.send(channel, "owner", "kept")
+        await watching.until(4)
+        await rooms.delete(secret, by="owner")
+        await watching.until(5)
+
+        replayed = await rooms.ready("ada", channel, resume="2")
+
+        assert watching.bodies == ["secret", "kept"]
+        assert (replayed.seqs, replayed.bodies) == ([3, 4, 5], [None, "kept"])
+
+    async def test_readers_who_are_behind_share_a_read(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        for number in range(3):
+            await rooms.send(channel, "owner", f"{number}")
+        pages = 0
+        read = rooms.pages._read
+
+        async def counted(topic_id: object, after: int) -> object:
+            nonlocal pages
+            pages += 1
+            return await read(topic_id, after)  # type: ignore[arg-type]  # passed on
+
+        monkeypatch.setattr(rooms.pages, "_read", counted)
+        readers = [await rooms.open("ada", channel, resume="0") for _ in range(10)]
+
+        await together(*readers, seq=5)
+
+        assert [reader.seqs for reader in readers] == [[1, 2, 3, 4, 5]] * 10
+        assert pages == 1
+
+    async def test_clients_that_are_cut_off_at_random_receive_the_whole_log_once(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        chance = random.Random(7)
+        last = 2 + 60 * 5
+
+        async def follow() -> list[int]:
+            received: list[int] = []
+            resume = "0"
+            while len(received) < last:
+                reader = await rooms.open("ada", channel, resume=resume)
+                for _ in range(chance.randint(1, 4)):
+                    if len(received) + len(reader.seqs) < last:
+                        await reader.read()
+                reader.close()
+                received += reader.seqs
+                resume = reader.last_id or resume
+            return received
+
+        async def write() -> None:
+            for number in range(60):
+                await rooms.send_together(*(rooms.message(channel, "owner", f"{number}") for _ in range(5)))
+
+        *received, _ = await asyncio.gather(*(follow() for _ in range(4)), write())
+
+        assert received == [list(range(1, last + 1))] * 4
+        assert world.metrics.total("event_gaps") == 0
+
+
+class TestMembership:
+    async def test_only_members_open_a_stream(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada", "bob")
+        await rooms.remove(channel, "bob")
+
+        with pytest.raises(NotAMember):
+            await rooms.open("bob", channel)
+        for topic in (channel, "nothing"):
+            with pytest.raises(ChannelNotFound):
+                await rooms.open("eve", topic)
+
+    async def test_a_removal_is_the_last_event_that_its_user_receives(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada", "bob")
+        bob, ada = await rooms.ready("bob", channel), await rooms.ready("ada", channel)
+        await rooms.send(channel, "owner", "before")
+        removed = await rooms.remove(channel, "bob")
+        after = await rooms.send(channel, "owner", "behind")
+
+        assert await bob.until_end() == "removed"
+        await ada.until(after.seq)
+
+        assert (bob.seqs[-1], bob.bodies) == (removed.left_seq, ["before"])
+        assert ada.bodies == ["before", "behind"]
+
+    async def test_a_member_who_was_added_again_reads_past_the_removal(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        await rooms.remove(channel, "ada")
+        await rooms.place(channel, "ada")
+
+        reader = await rooms.ready("ada", channel, resume="0")
+
+        assert (reader.seqs, reader.end) == ([1, 2, 3, 4], None)
+
+
+class TestEnds:
+    async def test_one_stream_too_many_ends_the_oldest(self, world: World) -> None:
+        rooms = Streams(world, StreamLimits(of_a_user=2, heartbeat_seconds=3600))
+        channel = await rooms.a_channel("ada")
+        readers = [await rooms.ready("ada", channel) for _ in range(3)]
+
+        assert await readers[0].until_end() == "too_many_streams"
+        message = await rooms.send(channel, "owner")
+        await together(*readers[1:], seq=message.seq)
+
+    async def test_a_full_process_opens_no_stream_until_one_ends(self, world: World) -> None:
+        rooms = Streams(world, StreamLimits(of_a_process=1, heartbeat_seconds=3600))
+        channel = await rooms.a_channel("ada")
+        reader = await rooms.ready("ada", channel)
+
+        with pytest.raises(StreamRefused, match="busy"):
+            await rooms.open("owner", channel)
+        reader.close()
+        await rooms.ready("owner", channel)
+
+    async def test_draining_ends_every_stream_and_opens_none(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        readers = [await rooms.ready(user, channel) for user in ("ada", "owner")]
+
+        rooms.hub.drain()
+
+        assert [await reader.until_end() for reader in readers] == ["draining"] * 2
+        with pytest.raises(StreamRefused, match="draining"):
+            await rooms.open("ada", channel)
+
+    async def test_a_heartbeat_says_the_numbers_again(self, world: World) -> None:
+        rooms = Streams(world, StreamLimits(heartbeat_seconds=0.01))
+        channel = await rooms.a_channel("ada")
+        reader = await rooms.ready("ada", channel)
+
+        await reader.read()
+
+        assert [(heads.by_topic, heads.is_ready) for heads in reader.heads] == [
+            ({TopicId(channel): 2}, True),
+            ({TopicId(channel): 2}, False),
+        ]
+
+    async def test_a_stream_ends_with_its_token_and_by_its_age(self, world: World) -> None:
+        rooms = Streams(world, StreamLimits(heartbeat_seconds=3600, age_seconds=0.02))
+        channel = await rooms.a_channel("ada")
+        ends_at = (world.clock.now() + timedelta(milliseconds=5)).timestamp()
+
+        aged = await rooms.ready("ada", channel)
+        by_token = await rooms.open("ada", channel, caller=Principal(UserId("ada"), token_ends_at=ends_at))
+
+        assert (await aged.until_end(), await by_token.until_end()) == ("aged", "token_ended")
+
+    async def test_a_deleted_user_is_noticed_by_a_heartbeat(self, world: World) -> None:
+        rooms = Streams(world, StreamLimits(heartbeat_seconds=0.01))
+        channel = await rooms.a_channel("ada")
+        reader = await rooms.ready("ada", channel)
+        await world.delete("ada")
+
+        assert await reader.until_end() == "user_deleted"

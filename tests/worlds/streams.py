@@ -1,0 +1,101 @@
+"""Streams over one backend: readers of channels, and what each of them received."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from tallystick.application.reads import CallerState
+from tallystick.application.stream_frames import FramePages
+from tallystick.application.streams import End, Events, Heads, Hub, Reset, Stream, StreamLimits
+from tallystick.domain.identity import Principal
+from tallystick.domain.streams import EndReason
+from tallystick.domain.topics import TopicId
+from tallystick.domain.users import UserId
+from tallystick.entrypoints.http.event_streams import encode_frame
+from tests.worlds.rooms import Rooms
+from tests.worlds.world import World
+
+UNSEEN = StreamLimits(heartbeat_seconds=3600)
+"""Heartbeats that no test sees."""
+
+
+class Reader:
+    """A client that reads a stream, and keeps what it received."""
+
+    def __init__(self, hub: Hub, stream: Stream) -> None:
+        self._hub, self.stream = hub, stream
+        self._parts = stream.parts()
+        self.last_id = ""
+        self.seqs: list[int] = []
+        self.bodies: list[str | None] = []
+        self.resets: list[Reset] = []
+        self.heads: list[Heads] = []
+        self.end: EndReason | None = None
+
+    async def read(self) -> None:
+        """Receive the next part."""
+        match await anext(self._parts):
+            case Events(frames):
+                for position, encoded in frames:
+                    data: dict[str, Any] = msgspec.json.decode(encoded.partition(b"data: ")[2])
+                    self.last_id = position.decode()
+                    self.seqs.append(data["seq"])
+                    if "body" in data:
+                        self.bodies.append(data["body"])
+            case Heads() as heads:
+                self.heads.append(heads)
+                self.last_id = heads.position.decode()
+            case Reset() as reset:
+                self.resets.append(reset)
+            case End(reason):
+                self.end = reason
+                self.close()
+
+    async def until_ready(self) -> "Reader":
+        while not self.heads:
+            await self.read()
+        return self
+
+    async def until(self, seq: int) -> "Reader":
+        while not self.seqs or self.seqs[-1] < seq:
+            await self.read()
+        return self
+
+    async def until_end(self) -> EndReason:
+        while self.end is None:
+            await self.read()
+        return self.end
+
+    def close(self) -> None:
+        """Go away, as a client whose connection is cut."""
+        self._hub.close(self.stream)
+
+
+class Streams(Rooms):
+    """Channels of a world whose commits are announced to one hub."""
+
+    def __init__(self, world: World, limits: StreamLimits = UNSEEN, *, is_announced: bool = True) -> None:
+        self.pages = FramePages(world.reads, encode_frame, world.metrics)
+
+        async def check_caller(caller: Principal) -> CallerState:
+            return (await world.check_callers([caller]))[0]
+
+        self.hub = Hub(world.reads, self.pages, check_caller, world.clock, world.randomness, world.metrics, limits)
+        super().__init__(world, announce=self.hub.changed if is_announced else lambda _: None)
+
+    async def open(
+        self, user: str, *channels: str, resume: str | None = None, caller: Principal | None = None
+    ) -> Reader:
+        stream = await self.hub.open(
+            caller or Principal(UserId(user)), [TopicId(channel) for channel in channels], resume
+        )
+        return Reader(self.hub, stream)
+
+    async def ready(self, user: str, *channels: str, resume: str | None = None) -> Reader:
+        return await (await self.open(user, *channels, resume=resume)).until_ready()
+
+
+async def together(*readers: Reader, seq: int) -> None:
+    """Let readers read at the same time, each up to a number."""
+    await asyncio.gather(*(reader.until(seq) for reader in readers))
