@@ -1,10 +1,12 @@
 """SIGTERM and Ctrl-C: the work that a server finishes, and programs that a script started in the background."""
 
+import json
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
@@ -46,6 +48,24 @@ def test_a_request_that_runs_at_the_signal_is_answered_while_no_other_is_taken(
         running.sendall(b"{}")
         assert running.recv(4096).startswith(b"HTTP/1.1 200 ")
 
+    assert server.wait() == 0, server.output
+
+
+def test_a_stream_ends_by_bye_at_the_signal(installation: Installation) -> None:
+    server = installation.serve("--store", "memory")
+    address, authorization = urlsplit(server.address), f"Bearer {installation.token('ada')}"
+    with closing(HTTPConnection(str(address.hostname), int(address.port or 0))) as connection:
+        headers = {"Authorization": authorization, "Content-Type": "application/json"}
+        connection.request("POST", "/api/channels", '{"name": "a channel"}', headers)
+        channel_id = json.loads(connection.getresponse().read())["channel_id"]
+        connection.request("GET", f"/api/channels/{channel_id}/stream", headers=headers)
+        stream = connection.getresponse()
+        while not stream.readline().startswith(b"event: ready"):
+            pass
+
+        server.send(signal.SIGTERM)
+
+        assert stream.read().endswith(b'event: bye\ndata: {"reason":"draining"}\n\n')
     assert server.wait() == 0, server.output
 
 
