@@ -137,3 +137,16 @@ def test_bytes_past_the_last_whole_round_of_the_alphabet_are_thrown_away() -> No
     candidates = draw_candidates(random_bytes, alphabet="0123456789", length=4)
 
     assert "".join(candidates).startswith("0123456789" + "7" * 10)
+
+
+def test_a_second_draw_asks_only_for_the_symbols_that_are_missing() -> None:
+    """255 is thrown away with ten symbols, so one symbol is missing after the first draw."""
+    asked: list[int] = []
+
+    def draw(count: int) -> bytes:
+        asked.append(count)
+        return bytes([255] + [0] * (count - 1)) if len(asked) == 1 else bytes(count)
+
+    draw_candidates(draw, alphabet="0123456789", length=4)
+
+    assert asked == [4 * MAX_CANDIDATES, 1]
