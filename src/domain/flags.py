@@ -18,7 +18,8 @@ class Flag(StrEnum):
         True,
         (
             "The code book is the source of truth about codes. When off, and legacy_fallback_enabled on, links and "
-            "GET /api/me show the code of the legacy metadata, where it is that user's; nothing else depends on it."
+            "GET /api/me show the code of the legacy metadata, if that code belongs to the user. It changes only what "
+            "is shown."
         ),
     )
     WEBHOOK_ENABLED = (
@@ -49,8 +50,8 @@ class Flag(StrEnum):
         "points_enabled",
         True,
         (
-            "Points are credited. When off, rating slips and referrals wait as pending accruals, awards and batches "
-            "are refused."
+            "Points are credited. When off, the points of rating slips and referrals wait as pending accruals; awards "
+            "and batches are refused."
         ),
     )
 

@@ -59,8 +59,8 @@ With `DATABASE_URL`, no secret is generated. `serve` does not start, and names w
 All instances of one service need the same secrets.
 
 While a secret rotates, its setting can hold up to ten secrets, separated by white space. Put a JWT secret, session
-secret or bearer that contains white space in double quotes. Without quotes, a text is one secret only if each of its
-words is shorter than 16 characters, as in a passphrase.
+secret or bearer that contains white space in double quotes. Without quotes, white space separates secrets. Exception:
+words all shorter than 16 characters are one passphrase.
 """
 
 LIMITS_OPENING = """\

@@ -91,8 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secrets: Annotated[
         tuple[str, ...], Setting("Callers", read_secrets, variable="TALLYSTICK_JWT_SECRET", is_secret=True)
     ] = ()
-    """The secret that HS256 bearer tokens are signed with, at least 16 characters; several while rotating, separated by
-    white space, of which each is accepted.
+    """The secret that HS256 bearer tokens are signed with, at least 16 characters. While rotating: several, separated
+    by white space; each is accepted.
     """
     jwks_url: Annotated[str | None, Setting("Callers", read_web_address)] = None
     """Where the identity provider publishes the keys of its RS256 and ES256 tokens."""
@@ -107,8 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session_secrets: Annotated[
         tuple[str, ...], Setting("Callers", read_secrets, variable="TALLYSTICK_SESSION_SECRET", is_secret=True)
     ] = ()
-    """The secret that keys of sessions, cursors and pseudonyms are derived from, at least 16 characters; several while
-    rotating, of which the first signs and the others verify. Default: the JWT secret.
+    """The secret that keys of sessions, cursors and pseudonyms are derived from, at least 16 characters. While
+    rotating: several, separated by white space; the first signs and the others verify. Default: the JWT secret.
     """
     identity: Annotated[Literal["builtin", "external"], Setting("Callers")] = "builtin"
     """Where e-mail addresses and passwords are kept: in this service, or at the identity provider alone. When external,
@@ -118,12 +118,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secrets: Annotated[
         WebhookSecrets | Literal["off"] | None, Setting("Webhooks", read_webhook_secrets, is_secret=True)
     ] = None
-    """`whsec_...` or `v1,whsec_...`, several separated by spaces while rotating, or `off`."""
+    """`whsec_...` or `v1,whsec_...`, or `off`. While rotating: several, separated by spaces; each is accepted."""
     webhook_bearers: Annotated[
         tuple[str, ...], Setting("Webhooks", read_secrets, variable="TALLYSTICK_WEBHOOK_BEARER", is_secret=True)
     ] = ()
-    """Accepts unsigned deliveries with `Authorization: Bearer` and this value, for Supabase; several while rotating,
-    separated by white space.
+    """Accepts unsigned deliveries with `Authorization: Bearer` and this value, for Supabase. While rotating: several,
+    separated by white space; each is accepted.
     """
 
     public_base_url: Annotated[str | None, Setting("Addresses", read_base_url)] = None
@@ -197,7 +197,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_tokens: Annotated[
         tuple[str, ...], Setting("Running", read_secrets, variable="TALLYSTICK_METRICS_TOKEN", is_secret=True)
     ] = ()
-    """The bearer token that `/metrics` asks for; several separated by white space while they rotate. Without it and
+    """The bearer token that `/metrics` asks for. While rotating: several, separated by white space; each is accepted.
+    Without it and
     without a listener of its own, `/metrics` answers requests of the same machine alone.
     """
 
