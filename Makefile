@@ -30,8 +30,8 @@ run: runtime ## start the server on its embedded database (http://127.0.0.1:8000
 test: check ## every check and every test, on memory and on a real PostgreSQL
 	$(BIN)/pytest --numprocesses 3 --dist worksteal  # many wait for servers that start
 
-unit: install ## the tests in memory, without a database
-	$(BIN)/pytest --numprocesses 3 --dist worksteal tests/unit
+unit: install ## rules and use cases in memory, without HTTP and without a database; under a minute
+	$(BIN)/pytest --numprocesses 3 --dist worksteal tests/unit --ignore tests/unit/http --ignore-glob '*/test_http_*'
 
 SAMPLE := domain/ledger domain/invites domain/rewards domain/codes domain/loyalty application/group_commit
 MUTATED = $(if $(ALL),,$(foreach module,$(or $(MODULE:src/%.py=%),$(SAMPLE)),'tallystick.$(subst /,.,$(module)).*'))
@@ -42,9 +42,10 @@ mutate: install ## change the core a little, again and again, and list what no t
 	timeout --foreground --signal=INT $(LONGEST) $(BIN)/mutmut run $(MUTATED) || [ $$? = 124 ]
 	@$(BIN)/mutmut results | grep -v 'not checked' || echo 'every change was seen'
 
-storm: install ## a minute of flags that flip under traffic and 100 backfills by chance; the tests do a tenth of it
-	TALLYSTICK_TEST_FLIP_SECONDS=60 TALLYSTICK_TEST_BACKFILLS=100 \
-		$(BIN)/pytest tests/integration/races/test_flag_storm.py tests/integration/backfill/test_model.py
+storm: install ## a minute of flags that flip under traffic, 100 backfills by chance, 200 cut commits; the tests do fewer
+	TALLYSTICK_TEST_FLIP_SECONDS=60 TALLYSTICK_TEST_BACKFILLS=100 TALLYSTICK_TEST_CUTS=200 \
+		$(BIN)/pytest tests/integration/races/test_flag_storm.py tests/integration/backfill/test_model.py \
+		tests/integration/crashes/test_lost_commits.py
 
 faults: install ## run clients who try to slow down the others against a started server, for a few minutes
 	$(BIN)/python -m bench.faults

@@ -14,7 +14,7 @@ from tallystick.application.transactions import StoreUnavailable
 CHANNEL = "tallystick_topics"
 """The channel of NOTIFY for topics that have new events."""
 
-_SQL = Statements.load("topics")
+_SQL = Statements.load("notifications")
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 

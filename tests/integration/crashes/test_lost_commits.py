@@ -1,6 +1,7 @@
 """Connections that are lost at the commit: the answer is the one effect, and what nobody knows is no failure."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
@@ -19,7 +20,7 @@ from tests.integration.races.purses import buy, give, with_credits
 from tests.unit.behaviours.test_http_loyalty import award
 from tests.worlds.world import World
 
-CUTS = 200
+CUTS = int(os.environ.get("TALLYSTICK_TEST_CUTS", "40"))  # `make storm` takes more
 PRICE = 40
 FAULTS: tuple[Fault, ...] = ("cut before the commit", "cut after the commit")
 USERS = [f"user-{number:03}" for number in range(CUTS)]

@@ -17,6 +17,7 @@ from tallystick.domain.users import UserId
 from tests.http.services import running, settings
 from tests.worlds.legacy_metadata import LONG_AGO
 from tests.worlds.rooms import Rooms
+from tests.worlds.stages import Stages
 from tests.worlds.world import World
 
 ADA, BOB = UserId("ada"), UserId("bob")
@@ -34,6 +35,8 @@ async def furnish(world: World) -> Tables:
     await world.a_waiting_slip("ada")
     rooms = Rooms(world)
     await rooms.send(await rooms.a_channel(owner="ada"), "ada")
+    stages = Stages(world)
+    await stages.sync(stages.command("room", "captain 1 ada"))
     assert await world.broken_promises() == []
     transactions = world.transactions
     assert isinstance(transactions, MemoryTransactions)
@@ -126,6 +129,12 @@ def _strangers_message(tables: Tables) -> None:
             tables.topic_events[key] = replace(event, ref="another")
 
 
+def _player_in_two_slots(tables: Tables) -> None:
+    for room_id, roster in tables.rosters.items():
+        (slot,) = roster.slots
+        tables.rosters[room_id] = replace(roster, slots=(slot, replace(slot, slot=slot.slot + 1)))
+
+
 BREAKING: Mapping[str, Callable[[Tables], None]] = {
     "one_code_each": _no_canonical_code,
     "living_codes_resolve": _retired_code,
@@ -138,6 +147,7 @@ BREAKING: Mapping[str, Callable[[Tables], None]] = {
     "slips_accrue_once": _lost_waiting,
     "waiting_is_not_credited": _waits_and_is_credited,
     "collected_once_and_paid": _collected_unpaid,
+    "rosters_keep_their_rules": _player_in_two_slots,
     "events_have_no_gaps": _lost_event,
     "messages_are_events": _message_without_event,
     "senders_were_members": _strangers_message,

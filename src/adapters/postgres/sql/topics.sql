@@ -42,6 +42,3 @@ FROM tallystick.topic_events
 WHERE topic_id = $1::text AND seq > $2::bigint
 ORDER BY seq
 LIMIT $3::bigint;
-
--- notify(channel, payload) -> nothing
-SELECT pg_notify($1::text, $2::text);
