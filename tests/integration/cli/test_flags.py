@@ -21,7 +21,7 @@ def listed(connected: Installation, *arguments: str, **environment: str) -> dict
 def test_people_read_the_state_and_the_effect_of_each_flag(connected: Installation) -> None:
     connected.run("flags", "set", "points_enabled", "off")
 
-    shown = connected.run("flags", COLUMNS="300", TALLYSTICK_FLAGS="webhook_enabled=off")
+    shown = connected.run("flags", COLUMNS="400", TALLYSTICK_FLAGS="webhook_enabled=off")
 
     assert shown.returncode == 0
     rows = {line.split()[0]: line for line in shown.stdout.splitlines()[1:]}

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Response, Router, asgi, post
 from litestar.datastructures import Cookie
 from litestar.enums import ScopeType
+from litestar.params import JSONBody
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from tallystick.adapters.identity.stream_tokens import StreamTokens
@@ -27,12 +28,17 @@ from tallystick.entrypoints.http.parameters import SHAPE, RequestShape
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import MethodNotAllowed
 from tallystick.entrypoints.http.request_context import context_of
-from tallystick.entrypoints.http.requests import ApiRequest
+from tallystick.entrypoints.http.requests import ApiRequest, Nothing
 
+_EVENT: Mapping[str, Any] = {
+    "type": "object",
+    "description": "One server-sent event; its data is a JSON object.",
+    "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
+}
 _SSE: Mapping[str, Any] = {
     "200": {
         "description": "Server-sent events, until one of both sides ends the stream.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
 }
 _RESUME: Sequence[Mapping[str, Any]] = (
@@ -107,7 +113,10 @@ def streams_router(
         await _serve(checked, [TopicId(topic) for topic in _query(checked, "topic")], receive, send)
 
     @post("/api/streams/session", status_code=200, guards=[caller_guard.guard])
-    async def start_stream_session(request: ApiRequest) -> Response[StreamSession]:
+    async def start_stream_session(
+        request: ApiRequest,
+        data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
+    ) -> Response[StreamSession]:
         """Set a cookie that reads streams and does nothing else, for an hour at most, in browsers without headers.
 
         It ends with the token or the session of the caller.
