@@ -32,7 +32,8 @@ _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 _ROOM_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
 _ROLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_MARK = re.compile(r"[!-~]{1,128}\Z")
+_TIME_NEEDS = f"a time with its zone, such as 2030-01-31T12:00:00Z, {BOUNDS},"
+_VISIBLE = re.compile(r"[!-~]{1,128}\Z")
 
 
 class Rule(NamedTuple):
@@ -136,7 +137,7 @@ Time = Annotated[
         tz=True,
         extra=rule(
             lambda time: in_utc(time) is not None,
-            f"a time with its zone, such as 2030-01-31T12:00:00Z, {BOUNDS},",
+            _TIME_NEEDS,
         ),
     ),
 ]
@@ -146,7 +147,7 @@ TimeText = Annotated[
         max_length=64,
         extra=rule(
             lambda text: time_of(text) is not None,
-            f"a time with its zone, such as 2030-01-31T12:00:00Z, {BOUNDS},",
+            _TIME_NEEDS,
         ),
     ),
 ]
@@ -160,7 +161,7 @@ ClientMessageId = Annotated[
     msgspec.Meta(
         min_length=1,
         max_length=128,
-        extra=rule(lambda text: _MARK.match(text) is not None, "an id of 1 to 128 visible ASCII characters"),
+        extra=rule(lambda text: _VISIBLE.match(text) is not None, "an id of 1 to 128 visible ASCII characters"),
     ),
 ]
 RoomIdText = Annotated[
