@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Collection
 
 from tallystick.application.ports import Randomness, TopicSignal
-from tallystick.application.streams import Hub, StreamLimits
+from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.transactions import StoreFailure
 from tallystick.domain.refusals import Failure
 from tallystick.domain.topics import TopicId
@@ -25,15 +25,15 @@ class TopicNews:
     def __init__(self, hub: Hub, signal: TopicSignal, randomness: Randomness, limits: StreamLimits) -> None:
         self._hub, self._signal, self._look_seconds = hub, signal, limits.look_seconds
         self._origin = randomness.bytes(4).hex()
-        self._untold: set[TopicId] = set()
-        self._has_untold = asyncio.Event()
+        self._changed: set[TopicId] = set()
+        self._has_changed = asyncio.Event()
 
     def announce(self, topic_ids: Collection[TopicId]) -> None:
         """Announce topics whose new events are committed."""
         if topic_ids:
             self._hub.changed(topic_ids)
-            self._untold.update(topic_ids)
-            self._has_untold.set()
+            self._changed.update(topic_ids)
+            self._has_changed.set()
 
     async def run(self) -> None:
         """Notify, hear and look until cancelled."""
@@ -47,9 +47,9 @@ class TopicNews:
 
     async def _notify(self) -> None:
         while True:
-            await self._has_untold.wait()
-            self._has_untold.clear()
-            topic_ids, self._untold = self._untold, set()
+            await self._has_changed.wait()
+            self._has_changed.clear()
+            topic_ids, self._changed = self._changed, set()
             named = sorted(topic_ids) if len(topic_ids) <= _MOST_TOPICS else []
             with contextlib.suppress(StoreFailure):  # the others look by themselves
                 await self._signal.notify(" ".join([self._origin, *named]))

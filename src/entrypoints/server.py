@@ -16,7 +16,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from tallystick.adapters.identity.jwks import JwksCache
-from tallystick.application.streams import Hub
+from tallystick.application.stream_hub import Hub
 from tallystick.application.topic_news import TopicNews
 from tallystick.entrypoints.group_commits import GroupCommits
 from tallystick.entrypoints.http.metrics_listener import serving

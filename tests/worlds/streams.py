@@ -7,12 +7,13 @@ import msgspec
 
 from tallystick.application.reads import CallerState
 from tallystick.application.stream_frames import FramePages
-from tallystick.application.streams import End, Events, Heads, Hub, Reset, Stream, StreamLimits
+from tallystick.application.stream_hub import Hub, StreamLimits
+from tallystick.application.streams import End, Events, Heads, Reset, Stream
 from tallystick.domain.identity import Principal
 from tallystick.domain.streams import EndReason
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.http.event_streams import encode_frame
+from tallystick.entrypoints.http.routes.frames import encode_frame
 from tests.worlds.rooms import Rooms
 from tests.worlds.world import World
 

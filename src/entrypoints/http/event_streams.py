@@ -11,10 +11,8 @@ from litestar.types import Receive, Send
 
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.streams import End, Events, Heads, Part, Reset, Stream
-from tallystick.domain.messages import Message
 from tallystick.domain.streams import EndReason
-from tallystick.domain.topics import TopicEvent, TopicEventKind, TopicId
-from tallystick.domain.users import UserId
+from tallystick.domain.topics import TopicEventKind, TopicId
 from tallystick.entrypoints.http.bodies import ClientGone
 from tallystick.entrypoints.http.caching import NO_STORE
 from tallystick.entrypoints.http.request_context import RequestContext
@@ -28,30 +26,6 @@ _HEADERS = (
     (b"x-accel-buffering", b"no"),
 )
 _SHORTEST_RETRY_MS, _RETRY_SPREAD_MS = 2000, 3000
-
-
-class MessageData(msgspec.Struct, frozen=True):
-    """The data of `message`; `body` is null once the message was deleted."""
-
-    message_id: str
-    channel_id: str
-    seq: int
-    sender_id: UserId
-    body: str | None
-    created_at: datetime
-    deleted_at: datetime | None
-
-
-class ChangeData(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The data of `message_deleted`, `member_added` and `member_removed`."""
-
-    channel_id: str
-    seq: int
-    actor_id: UserId
-    created_at: datetime
-    message_id: str | None = None
-    user_id: str | None = None
-    role: str | None = None
 
 
 class HeadData(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,30 +51,6 @@ class ByeData(msgspec.Struct, frozen=True):
     reason: EndReason
 
 
-class _Payload(msgspec.Struct, frozen=True):
-    role: str | None = None
-
-
-def encode_frame(event: TopicEvent, message: Message | None) -> bytes:
-    """Return an event of a channel as streams send it, without its id."""
-    if event.kind == "message":
-        body, deleted_at = (message.body, message.deleted_at) if message is not None else (None, event.created_at)
-        data = MessageData(event.ref, event.topic_id, event.seq, event.actor_id, body, event.created_at, deleted_at)
-        return _event(event.kind, data)
-    payload = msgspec.json.decode(event.payload, type=_Payload) if event.payload is not None else _Payload()
-    is_about_a_message = event.kind == "message_deleted"
-    change = ChangeData(
-        event.topic_id,
-        event.seq,
-        event.actor_id,
-        event.created_at,
-        message_id=event.ref if is_about_a_message else None,
-        user_id=None if is_about_a_message else event.ref,
-        role=payload.role,
-    )
-    return _event(event.kind, change)
-
-
 async def send_stream(
     stream: Stream, context: RequestContext, send: Send, *, clock: Clock, randomness: Randomness
 ) -> None:
@@ -124,7 +74,7 @@ async def end_with_client(stream: Stream, receive: Receive) -> None:
 async def send_end(context: RequestContext, send: Send, reason: EndReason, randomness: Randomness) -> None:
     """Send a stream that ends at once, so that the client comes again."""
     await _begin(context, send, randomness)
-    await send({"type": "http.response.body", "body": _event("bye", ByeData(reason)), "more_body": False})
+    await send({"type": "http.response.body", "body": server_sent("bye", ByeData(reason)), "more_body": False})
 
 
 async def _begin(context: RequestContext, send: Send, randomness: Randomness) -> None:
@@ -141,13 +91,14 @@ def _encoded(part: Part, clock: Clock) -> bytes:
             return b"".join(b"id: %b\n%b" % frame for frame in frames)
         case Heads(position, by_topic, is_ready):
             head = next(iter(by_topic.values())) if len(by_topic) == 1 else None
-            event = _event("ready" if is_ready else "head", HeadData(by_topic, clock.now(), head))
+            event = server_sent("ready" if is_ready else "head", HeadData(by_topic, clock.now(), head))
             return b"id: %b\n%b" % (position, event) if is_ready else event
         case Reset(topic_id, reason, head):
-            return _event("reset", ResetData(topic_id, reason, head))
+            return server_sent("reset", ResetData(topic_id, reason, head))
         case End(reason):
-            return _event("bye", ByeData(reason))
+            return server_sent("bye", ByeData(reason))
 
 
-def _event(name: TopicEventKind | Literal["ready", "head", "reset", "bye"], data: msgspec.Struct) -> bytes:
+def server_sent(name: TopicEventKind | Literal["ready", "head", "reset", "bye"], data: msgspec.Struct) -> bytes:
+    """Return one event without its id."""
     return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(data))

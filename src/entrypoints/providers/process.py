@@ -17,7 +17,7 @@ from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomnes
 from tallystick.application.reads import CallerState, Reads, SlowReads
 from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.stream_frames import FramePages
-from tallystick.application.streams import Hub, StreamLimits
+from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.topic_news import TopicNews
 from tallystick.application.topics import AnnounceTopics
 from tallystick.application.transactions import Transactions
@@ -29,8 +29,8 @@ from tallystick.domain.loyalty import Tiers
 from tallystick.domain.rating_slips import Games
 from tallystick.domain.referral_points import ReferralPoints
 from tallystick.entrypoints.group_commits import GroupCommits
-from tallystick.entrypoints.http.event_streams import encode_frame
 from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.http.routes.frames import encode_frame
 from tallystick.entrypoints.settings import Settings
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags

@@ -10,7 +10,7 @@ from dishka import Provider, Scope
 
 from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.application.ports import TopicSignal
-from tallystick.application.streams import StreamLimits
+from tallystick.application.stream_hub import StreamLimits
 from tallystick.application.topic_news import TopicNews
 from tests.http.event_streams import streaming
 from tests.http.services import Caller, running, settings

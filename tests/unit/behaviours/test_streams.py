@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tallystick.application.streams import StreamLimits, StreamRefused
+from tallystick.application.stream_hub import StreamLimits, StreamRefused
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
 from tallystick.domain.topics import TopicId

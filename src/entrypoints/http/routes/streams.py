@@ -15,7 +15,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 
 from tallystick.adapters.identity.stream_tokens import StreamTokens
 from tallystick.application.ports import Clock, Randomness
-from tallystick.application.streams import Hub, StreamRefused
+from tallystick.application.stream_hub import Hub, StreamRefused
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.domain.streams import MAX_TOPICS

@@ -1,0 +1,207 @@
+"""The hub of streams: one a process, which knows the heads of the topics that its streams read."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from tallystick.application.group_commit import Single
+from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.reads import CallerState, Reads
+from tallystick.application.stream_frames import FramePages
+from tallystick.application.streams import Feed, Start, Stream
+from tallystick.application.transactions import Stores
+from tallystick.domain.channels import ChannelId, MemberKey, may_read
+from tallystick.domain.identity import Principal
+from tallystick.domain.refusals import Failure
+from tallystick.domain.streams import EndReason, Position, read_positions, reset_reason, tag_of
+from tallystick.domain.topics import TopicEvent, TopicId
+from tallystick.domain.users import UserId
+
+
+class StreamLimits(msgspec.Struct, frozen=True):
+    """The bounds of streams, in number and in time."""
+
+    of_a_user: int = 10
+    """One more ends the user's oldest stream, so that connections that nobody reads any more lock nobody out."""
+    of_a_process: int = 10_000
+    heartbeat_seconds: float = 20.0
+    age_seconds: float = 3600.0
+    look_seconds: float = 1.0
+    """How often the heads of all topics that are read are compared with the stored ones."""
+
+
+class StreamRefused(Exception):
+    """No stream is opened now; the client may try again."""
+
+    def __init__(self, reason: EndReason) -> None:
+        super().__init__(reason)
+        self.reason: EndReason = reason
+
+
+class Hub:
+    """The streams of this process, and the topics that they read."""
+
+    def __init__(
+        self,
+        reads: Reads,
+        pages: FramePages,
+        check_caller: Single[Principal, CallerState],
+        clock: Clock,
+        randomness: Randomness,
+        metrics: Metrics,
+        limits: StreamLimits,
+    ) -> None:
+        self._reads, self._clock, self._randomness, self._limits = reads, clock, randomness, limits
+        self._pages, self._check_caller, self._metrics = pages, check_caller, metrics
+        self._feeds: dict[TopicId, Feed] = {}
+        self._streams: dict[UserId, dict[Stream, None]] = {}
+        self._count = 0
+        self._is_draining = False
+
+    async def open(self, caller: Principal, topic_ids: Sequence[TopicId], resume: str | None) -> Stream:
+        """Return a stream of these topics that goes on behind the id `resume`, else behind the heads.
+
+        ChannelNotFound or NotAMember where the caller may not read one of them; StreamRefused where no stream can be
+        opened now. Close the stream at its end.
+        """
+        if self._is_draining:
+            raise StreamRefused("draining")
+        if self._count >= self._limits.of_a_process:
+            raise StreamRefused("busy")
+        stream = self._register(caller, topic_ids)
+        try:
+            await self._place(stream, topic_ids, resume)
+        except BaseException:
+            self.close(stream)
+            raise
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream, and the topics that no stream reads any more."""
+        own = self._streams.get(stream.caller.user_id, {})
+        if stream not in own:
+            return
+        del own[stream]
+        self._count -= 1
+        if not own:
+            del self._streams[stream.caller.user_id]
+        for feed in stream.feeds:
+            feed.streams.pop(stream, None)
+            if not feed.streams:
+                self._feeds.pop(feed.topic_id, None)
+
+    def changed(self, topic_ids: Collection[TopicId]) -> None:
+        """Look for new events of these topics."""
+        for topic_id in topic_ids:
+            feed = self._feeds.get(topic_id)
+            if feed is not None:
+                self._read_on(feed)
+
+    async def look(self) -> None:
+        """Compare the heads of all topics that are read with the stored ones. Overloaded as by any read."""
+        known = {topic_id: feed.head for topic_id, feed in self._feeds.items() if feed.head is not None}
+        if not known:
+            return
+        stored = await self._reads(lambda stores: stores.topics.heads(known))
+        for topic_id, head in known.items():
+            feed, now = self._feeds.get(topic_id), stored.get(topic_id, 0)
+            if feed is None:
+                continue
+            if now < head:  # the database is an older one than before
+                feed.end("restored")
+            elif feed.head is None or now > feed.head:
+                self._read_on(feed)
+
+    def drain(self) -> None:
+        """End every stream, and open none any more."""
+        self._is_draining = True
+        for own in self._streams.values():
+            for stream in own:
+                stream.end("draining")
+
+    def _register(self, caller: Principal, topic_ids: Sequence[TopicId]) -> Stream:
+        """Let a stream hear of its topics before anything is read, so that no event falls in between."""
+        feeds = [self._feeds.setdefault(topic_id, Feed(topic_id)) for topic_id in topic_ids]
+        heartbeat = self._limits.heartbeat_seconds * (0.9 + 0.2 * self._randomness.fraction())
+        stream = Stream(
+            caller,
+            feeds,
+            heartbeat_seconds=heartbeat,
+            pages=self._pages,
+            check_caller=self._check_caller,
+            metrics=self._metrics,
+        )
+        age = self._limits.age_seconds * (0.9 + 0.2 * self._randomness.fraction())
+        token = age if caller.token_ends_at is None else caller.token_ends_at - self._clock.now().timestamp()
+        stream.end_after(min(age, token), "token_ended" if token < age else "aged")
+        own = self._streams.setdefault(caller.user_id, {})
+        own[stream] = None
+        self._count += 1
+        living = [each for each in own if not each.is_ending]
+        for oldest in living[: max(0, len(living) - self._limits.of_a_user)]:
+            oldest.end("too_many_streams")
+        for feed in feeds:
+            feed.streams[stream] = None
+        return stream
+
+    async def _place(self, stream: Stream, topic_ids: Sequence[TopicId], resume: str | None) -> None:
+        asked = [None] * len(topic_ids) if resume is None else read_positions(resume, len(topic_ids))
+
+        async def ask(stores: Stores) -> list[Start]:
+            heads = await stores.topics.heads(topic_ids)
+            # Behind the heads: a removal up to a head is seen here, and one above it is an event of the stream.
+            keys = [MemberKey(ChannelId(topic_id), stream.caller.user_id) for topic_id in topic_ids]
+            members = await stores.channels.members(keys)
+            for key in keys:
+                may_read(members.get(key))
+            return [
+                await _start(stores, topic_id, heads[topic_id], position, is_new=resume is None)
+                for topic_id, position in zip(topic_ids, asked, strict=True)
+            ]
+
+        for index, start in enumerate(await self._reads(ask)):
+            stream.start(index, start)
+            self._learn(stream.feeds[index], start.head)
+
+    def _learn(self, feed: Feed, head: int) -> None:
+        if feed.head is None:
+            feed.head = head
+            if feed.has_news:
+                self._read_on(feed)
+        elif head > feed.head:
+            self._read_on(feed)
+
+    def _read_on(self, feed: Feed) -> None:
+        feed.has_news = True
+        if feed.reading is None and feed.head is not None:
+            feed.reading = asyncio.create_task(self._read_news(feed))
+
+    async def _read_news(self, feed: Feed) -> None:
+        try:
+            while feed.has_news and feed.streams and feed.head is not None:
+                feed.has_news = False
+                while frames := await self._pages.fresh(feed.topic_id, feed.head):
+                    feed.ring.extend(frames)
+                    feed.head = frames[-1].seq
+                    for stream in feed.streams:
+                        stream.wake()
+        except Failure:  # the next look finds the head
+            pass
+        finally:
+            feed.reading = None
+
+
+async def _start(stores: Stores, topic_id: TopicId, head: int, position: Position | None, *, is_new: bool) -> Start:
+    seq = head if position is None else position.seq
+    event = await _event(stores, topic_id, seq)
+    reason = None if is_new else reset_reason(position, head, event)
+    if reason is not None and seq != head:
+        seq, event = head, await _event(stores, topic_id, head)
+    return Start(seq, tag_of(event.event_id) if event is not None else None, head, reason)
+
+
+async def _event(stores: Stores, topic_id: TopicId, seq: int) -> TopicEvent | None:
+    """Return the event of a number, if the topic has it."""
+    found = await stores.topics.events(topic_id, after=seq - 1, limit=1) if seq > 0 else []
+    return found[0] if found and found[0].seq == seq else None
