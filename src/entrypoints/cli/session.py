@@ -29,7 +29,7 @@ from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
 from tallystick.application.erasures import EraseTraces
 from tallystick.application.exports import ReadExport
 from tallystick.application.flags import FollowedFlags, SwitchFlags
-from tallystick.application.group_commit import GroupCommit
+from tallystick.application.group_commit import Batch, C, GroupCommit, R
 from tallystick.application.idempotency import AnswerOnce, Keyed
 from tallystick.application.reads import Reads, run_with_retries
 from tallystick.application.reconciliation import ReconcileMetadata
@@ -127,14 +127,7 @@ class ServiceUseCases:
     async def delete(self, user_id: UserId) -> Deleted:
         """Delete a user and erase all their rows, as the server does: again where the connection was lost."""
         erase_traces = EraseTraces(self._transactions, self._randomness)
-        delete_users = GroupCommit(
-            DeleteUsers(self._transactions, erase_traces),
-            key=lambda deletion: deletion.user_id,
-            clock=self._clock,
-            randomness=self._randomness,
-            metrics=self._metrics,
-            name="delete_users",
-        )
+        delete_users = self._group_commit(DeleteUsers(self._transactions, erase_traces), "delete_users")
         deleted = await delete_users(Deletion(user_id, self._clock.now()))
         await run_with_retries(lambda: erase_traces(user_id, self._clock.now()), self._randomness)
         return deleted
@@ -142,15 +135,19 @@ class ServiceUseCases:
     async def switch(self, wanted: Switch) -> FlagState:
         """Switch a flag."""
         followed, once = FollowedFlags(self._transactions, self.pins), AnswerOnce(lambda _outcome, _key: None)
-        switch_flags = GroupCommit(
-            SwitchFlags(self._transactions, followed, once),
-            key=lambda keyed: keyed.command.flag,
+        switch_flags = self._group_commit(SwitchFlags(self._transactions, followed, once), "switch_flags")
+        return await switch_flags(Keyed(wanted))
+
+    def _group_commit(self, batch: Batch[C, R], name: str) -> GroupCommit[C, R]:
+        """Return a use case for the one command of this process, run again as the server runs it."""
+        return GroupCommit(
+            batch,
+            key=lambda _: 0,
             clock=self._clock,
             randomness=self._randomness,
             metrics=self._metrics,
-            name="switch_flags",
+            name=name,
         )
-        return await switch_flags(Keyed(wanted))
 
 
 class Session:
