@@ -28,6 +28,8 @@ CounterName = Literal[
     "metadata_mirror_write_failures",
     "referral_api_mint_attempts",
     "resolver_outcomes",
+    "store_errors",
+    "store_rows",
     "stream_ends",
     "token_refusals",
     "unavailable_replies",
@@ -35,7 +37,7 @@ CounterName = Literal[
     "webhook_replays",
     "webhook_refusals",
 ]
-HistogramName = Literal["group_commit_batch_size", "time_to_code_ms", "webhook_lag_ms"]
+HistogramName = Literal["group_commit_batch_size", "store_call_seconds", "time_to_code_ms", "webhook_lag_ms"]
 GaugeName = Literal[
     "identity_keys_fetched_at_seconds",
     "clock_difference_seconds",

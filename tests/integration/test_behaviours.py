@@ -45,6 +45,7 @@ from tests.unit.behaviours.test_http_sessions import TestPasswordRoute, TestSign
 from tests.unit.behaviours.test_http_sign_in import TestSignInRoute
 from tests.unit.behaviours.test_http_sign_up import TestSignUpRoute
 from tests.unit.behaviours.test_http_stage_rooms import TestStageRoomRoute
+from tests.unit.behaviours.test_http_store_calls import TestStoreCalls
 from tests.unit.behaviours.test_http_streams import TestStreamRoutes, TestStreamSession
 from tests.unit.behaviours.test_http_usernames import TestUsernames
 from tests.unit.behaviours.test_http_webhooks import TestProviders, TestWebhookRoute

@@ -41,6 +41,8 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "metadata_mirror_write_failures": ("Users whose code could not be mirrored to the legacy metadata.", ""),
     "referral_api_mint_attempts": ("Reads through GET /api/referral that found no code and wrote none.", ""),
     "resolver_outcomes": ("Codes asked for, by what they stood for.", "outcome"),
+    "store_errors": ("Calls of a store that failed, by the class of the error.", "error"),
+    "store_rows": ("Rows that calls of a store returned or were given, by operation.", "operation"),
     "stream_ends": ("Streams that the server ended, by the reason that the client was given.", "reason"),
     "token_refusals": ("Tokens and sessions that were refused with 401, by what was wrong with them.", "reason"),
     "unavailable_replies": ("Requests answered with 503, by cause.", "cause"),
@@ -50,6 +52,11 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
 }
 _HISTOGRAMS: Mapping[HistogramName, tuple[str, str, Sequence[float]]] = {
     "group_commit_batch_size": ("Commands a batch.", "use_case", (1, 2, 4, 8, 16, 32, 64, 128, 256)),
+    "store_call_seconds": (
+        "Calls of a store, by operation: store and method.",
+        "operation",
+        (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5),
+    ),
     "time_to_code_ms": (
         "From the first word of a user to their committed code.",
         "",

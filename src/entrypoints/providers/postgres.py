@@ -10,6 +10,7 @@ from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.listen_notify import ListenNotify, TopicNotifications
 from tallystick.adapters.postgres.stores.flags import CHANNEL
 from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, TopicSignal
 from tallystick.application.reads import SlowReads
 from tallystick.application.transactions import Transactions
@@ -36,7 +37,9 @@ class PostgresStore(Provider):
         await database.close()
 
     @provide
-    async def slow_reads(self, settings: Settings, randomness: Randomness) -> AsyncIterator[SlowReads]:
+    async def slow_reads(
+        self, settings: Settings, randomness: Randomness, metrics: Metrics
+    ) -> AsyncIterator[SlowReads]:
         pool = PoolSettings(
             size=_SLOW_CONNECTIONS,
             statement_seconds=_SLOW_STATEMENT_SECONDS,
@@ -44,7 +47,7 @@ class PostgresStore(Provider):
         )
         database = Database(settings.database_url or "", pool)
         await database.open()
-        yield SlowReads(PostgresTransactions(database), randomness)
+        yield SlowReads(MeasuredTransactions(PostgresTransactions(database), metrics), randomness)
         await database.close()
 
     @provide

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 
-from dishka import Provider, Scope, alias, from_context, provide
+from dishka import Provider, Scope, alias, decorate, from_context, provide
 
 from tallystick.adapters.rate_limits.limiter import SlidingWindows
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.clicks import Clicks
 from tallystick.application.exports import ReadExport
 from tallystick.application.flags import FollowedFlags
@@ -49,6 +50,7 @@ class Process(Provider):
     randomness = provide(SystemRandomness, provides=Randomness)
     prometheus = provide(PrometheusMetrics)
     metrics = alias(source=PrometheusMetrics, provides=Metrics)
+    measured = decorate(MeasuredTransactions, provides=Transactions)
     commits = provide(GroupCommits)
     followed_flags = provide(FollowedFlags)
     flags = alias(source=FollowedFlags, provides=Flags)
