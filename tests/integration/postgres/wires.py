@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-Fault = Literal["none", "cut before the commit", "cut after the commit", "silent"]
+Fault = Literal["none", "cut before the commit", "cut after the commit", "held before the commit", "silent"]
 
 _COMMIT = b"COMMIT\x00"
 """The end of the message that asks for it, and of the one that confirms it."""
@@ -23,7 +23,10 @@ class Wire:
         """How many commits it cut."""
         self.callers = 0
         """How many have called."""
+        self.is_holding = asyncio.Event()
+        """Set while it holds back a commit."""
         self._is_to_heal = False
+        self._may_commit = asyncio.Event()
         self._server = urlsplit(dsn)
         self._folder = folder
         self._closed = False
@@ -43,9 +46,14 @@ class Wire:
         """Cut the next commit, and no other after it."""
         self.fault, self._is_to_heal = fault, True
 
+    def hold(self) -> None:
+        """Hold back the next commit, and no other after it."""
+        self.fault = "held before the commit"
+
     def heal(self) -> None:
-        """Pass everything on again."""
+        """Pass everything on again, with what was held back."""
         self.fault, self._is_to_heal = "none", False
+        self._may_commit.set()
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Join a caller to the server for as long as both are there."""
@@ -83,6 +91,10 @@ class Wire:
                 if self._is_to_heal:
                     self.heal()
                 break
+            if self.fault == "held before the commit" and fault == "cut before the commit" and _COMMIT in data:
+                self.fault = "none"
+                self.is_holding.set()
+                await self._may_commit.wait()
             if self.fault != "silent":
                 writer.write(data)
         if self.fault != "silent":  # then neither side learns of the other's end
