@@ -129,5 +129,5 @@ class RemintCodes:
         minted = (await mint(stores, {user_id: command.candidates}, now))[user_id]
         if isinstance(minted, Failure):
             raise minted  # the old code must stay canonical: nothing of this batch is stored
-        self._metrics.count("collision_retry_count", minted.collisions)
+        self._metrics.count("collision_retries", minted.collisions)
         return Reminted(minted.code, held, verified)

@@ -8,7 +8,7 @@ import msgspec
 
 from tallystick.application.erasures import EraseTraces, erase_single_rows
 from tallystick.application.legacy_metadata import AdoptLegacyUsers, NoteCodes
-from tallystick.application.minting import Minted, count_mints, milliseconds_between, mint
+from tallystick.application.minting import Minted, count_mints, mint, seconds_between
 from tallystick.application.pending_accruals import credit_referrals
 from tallystick.application.points import Points
 from tallystick.application.ports import Clock, Metrics
@@ -83,10 +83,11 @@ class ReceiveIdentityEvents:
         self._metrics.count("webhook_replays", replays)
         self._metrics.count("webhook_out_of_order", out_of_order)
         created = [event for event in events if event.kind == "created" and event.user_id in minted]
-        mints = [(event.user_id, event.occurred_at, minted[event.user_id]) for event in created]
+        mints = [(event.user_id, event.received_at, minted[event.user_id]) for event in created]
         count_mints(self._metrics, mints, now)
         for event in events:
-            self._metrics.observe("webhook_lag_ms", milliseconds_between(event.sent_at, now))
+            self._metrics.observe("webhook_lag_seconds", seconds_between(event.received_at, now))
+            self._metrics.observe("webhook_delivery_seconds", seconds_between(event.sent_at, event.received_at))
 
 
 class EventBatch:

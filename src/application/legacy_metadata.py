@@ -36,7 +36,7 @@ class AdoptLegacyUsers:
         if not user_ids or not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
             return {}
         adopted = await adopt(stores, user_ids, at, beside=beside)
-        self._metrics.count("legacy_drift_count", len(adopted), label="mints")
+        self._metrics.count("legacy_drift_found", len(adopted), label="mints")
         return adopted
 
 
@@ -63,7 +63,7 @@ class AdoptCodes:
             now = self._clock.now()
             adopted = await adopt(stores, {claim.user_id for claim in claims.values()}, now)
             await mint_missing(stores, adopted.values(), self._draw_candidates, now)
-        self._metrics.count("legacy_drift_count", len(adopted.keys() & claims.keys()), label="referrals")
+        self._metrics.count("legacy_drift_found", len(adopted.keys() & claims.keys()), label="referrals")
 
 
 class MirrorMetadata:

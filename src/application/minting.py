@@ -61,14 +61,14 @@ def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted
         is_first = user_id not in measured
         measured.add(user_id)
         if isinstance(minted, Failure):
-            metrics.count("collision_retry_count", MAX_CANDIDATES if is_first else 0)
+            metrics.count("collision_retries", MAX_CANDIDATES if is_first else 0)
         elif minted.created and is_first:
-            metrics.count("collision_retry_count", minted.collisions)
-            metrics.observe("time_to_code_ms", milliseconds_between(since, now))
+            metrics.count("collision_retries", minted.collisions)
+            metrics.observe("time_to_code_seconds", seconds_between(since, now))
         else:
             metrics.count("double_mint_attempts")
 
 
-def milliseconds_between(earlier: datetime, later: datetime) -> float:
+def seconds_between(earlier: datetime, later: datetime) -> float:
     """Return the time between, at least 0: the earlier time may be from another clock."""
-    return max(0.0, (later - earlier).total_seconds() * 1000)
+    return max(0.0, (later - earlier).total_seconds())

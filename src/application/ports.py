@@ -10,11 +10,11 @@ from tallystick.domain.refusals import Unavailable
 
 CounterName = Literal[
     "accrual_outcomes",
-    "alias_hit_count",
+    "alias_hits",
     "attribution_overwrite_attempts",
     "click_write_failures",
     "clicks_forgotten",
-    "collision_retry_count",
+    "collision_retries",
     "double_mint_attempts",
     "event_gaps",
     "group_commit_retries",
@@ -22,7 +22,7 @@ CounterName = Literal[
     "group_commit_splits",
     "idempotency_hits",
     "identity_key_fetches",
-    "legacy_drift_count",
+    "legacy_drift_found",
     "limit_hits",
     "limit_storage_failures",
     "metadata_mirror_write_failures",
@@ -37,12 +37,18 @@ CounterName = Literal[
     "webhook_replays",
     "webhook_refusals",
 ]
-HistogramName = Literal["group_commit_batch_size", "store_call_seconds", "time_to_code_ms", "webhook_lag_ms"]
+HistogramName = Literal[
+    "group_commit_batch_size",
+    "store_call_seconds",
+    "time_to_code_seconds",
+    "webhook_delivery_seconds",
+    "webhook_lag_seconds",
+]
 GaugeName = Literal[
-    "identity_keys_fetched_at_seconds",
+    "identity_keys_fetched_timestamp_seconds",
     "clock_difference_seconds",
     "legacy_drift",
-    "missing_code_count",
+    "missing_codes",
     "pending_accruals",
     "pending_accruals_oldest_seconds",
     "pending_erasures",
@@ -79,7 +85,7 @@ class Metrics(Protocol):
     def observe(self, name: HistogramName, value: float, *, label: str = "") -> None:
         """Add a value to a histogram."""
 
-    def gauge(self, name: GaugeName, value: float) -> None:
+    def gauge(self, name: GaugeName, value: float, *, label: str = "") -> None:
         """Set a gauge."""
 
 

@@ -75,7 +75,7 @@ class ReconcileMetadata:
             except Exception as failure:  # noqa: BLE001  any error of one page: the other pages go on
                 report_failure(failure)
                 met, remaining = MetadataDrift(failed=len(user_ids)), 0
-            self._metrics.count("legacy_drift_count", met.total, label="reconcile")
+            self._metrics.count("legacy_drift_found", met.total, label="reconcile")
             last, left = user_ids[-1], left + remaining
             yield met
         self._metrics.gauge("legacy_drift", left)

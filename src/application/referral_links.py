@@ -75,8 +75,8 @@ class ResolveCodes:
             claims = await stores.legacy.resolve(codes) if self._falls_back() else {}
             entries = await stores.codes.resolve(codes)
         resolutions = [_resolution(entries.get(code), claims.get(code)) for code in codes]
-        self._metrics.count("alias_hit_count", resolutions.count("alias"))
-        self._metrics.count("legacy_drift_count", resolutions.count("legacy"), label="resolver")
+        self._metrics.count("alias_hits", resolutions.count("alias"))
+        self._metrics.count("legacy_drift_found", resolutions.count("legacy"), label="resolver")
         return resolutions
 
     def _falls_back(self) -> bool:

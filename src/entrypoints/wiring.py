@@ -2,6 +2,7 @@
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container
 
+from tallystick.adapters.telemetry.metrics import KnownLabels
 from tallystick.application.channels import ChangeMembers, MakeChannels, ReadMessages
 from tallystick.application.codes import MintCodes, RemintCodes
 from tallystick.application.credits import GrantCredits
@@ -45,6 +46,7 @@ from tallystick.domain.loyalty import Accrual
 from tallystick.domain.rewards import RewardId
 from tallystick.entrypoints.group_commits import BatchUseCase, provider_of
 from tallystick.entrypoints.http.links import Addresses
+from tallystick.entrypoints.http.problems import STATUS
 from tallystick.entrypoints.http.routes.channels import wire_channel, wire_member
 from tallystick.entrypoints.http.routes.invites import wire_invite
 from tallystick.entrypoints.http.routes.loyalty import wire_credited
@@ -169,17 +171,19 @@ def build(settings: Settings, store: Store, *replacements: Provider) -> AsyncCon
     """Return the graph for one process; tests replace parts of it."""
     base = settings.public_base_url or DEFAULT_ADDRESS
     addresses = Addresses(base, settings.app_url or base)
+    rows = batch_use_cases(addresses)
+    known = KnownLabels(tuple(row.name for row in rows), tuple(sorted({failure.code for failure in STATUS})))
     use_cases = Provider(scope=Scope.APP)
     use_cases.provide_all(*USE_CASES)
     return make_async_container(
         _store(store),
         Process(),
         Identity(),
-        provider_of(batch_use_cases(addresses)),
+        provider_of(rows),
         use_cases,
         Http(),
         *replacements,
-        context={Settings: settings, Addresses: addresses},
+        context={Settings: settings, Addresses: addresses, KnownLabels: known},
     )
 
 

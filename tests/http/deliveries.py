@@ -82,7 +82,7 @@ class Target:
 
     async def refusals(self) -> float:
         scraped = (await self.anyone.get("/metrics")).text
-        found = re.search(r'^webhook_refusals_total\{reason="signature"\} (\S+)$', scraped, re.MULTILINE)
+        found = re.search(r'^tallystick_webhook_refusals_total\{reason="signature"\} (\S+)$', scraped, re.MULTILINE)
         assert found is not None
         return float(found[1])
 

@@ -196,7 +196,7 @@ async def test_a_server_under_every_kind_of_error_leaks_nothing(process: Process
 
     assert evidence.statuses >= FORCED
     assert '"event": "request failed"' in process.output
-    assert "http_request_seconds" in metrics
+    assert "tallystick_http_request_seconds" in metrics
     assert evidence.leaks(process.output, metrics, database_log) == {}
 
 

@@ -32,8 +32,9 @@ The other rows of the user are erased in steps after that transaction: aliases a
 description, stored replies are removed. A step erases at most 1,000 rows of each table, in a transaction of its own.
 The deletion runs the first step, and for nearly every user the first step is the last one. `tallystick users delete`
 runs all steps before it ends. After a deletion by API or webhook, the servers run the other steps within minutes, on
-any instance, and continue after a crash. The gauge `pending_erasures` shows how many users still have rows to erase,
-and `pending_erasures_oldest_seconds` shows how long the first of them has waited. Both are 0 when all rows are erased.
+any instance, and continue after a crash. The gauge `tallystick_pending_erasures` shows how many users still have rows
+to erase, and `tallystick_pending_erasures_oldest_seconds` shows how long the first of them has waited. Both are 0 when
+all rows are erased.
 
 Every column that belongs to a user has one of three dispositions. *delete*: the value or its row is removed.
 *anonymise*: a neutral value replaces it. *keep*: it stays, for the reason given.

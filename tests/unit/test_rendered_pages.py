@@ -7,9 +7,13 @@ import pytest
 
 from tests.pages import files
 
-PROGRAMS = {"limits": "limits", "permissions": "authentication", "privacy": "privacy", "settings": "settings"} | {
-    "trust": "webhooks"
-}
+PROGRAMS = {
+    "limits": "limits",
+    "metrics": "metrics",
+    "permissions": "authentication",
+    "privacy": "privacy",
+    "settings": "settings",
+} | {"trust": "webhooks"}
 
 
 def test_every_program_is_tried() -> None:

@@ -174,7 +174,7 @@ class JwksCache(PublishedKeys):
         now = self._clock.monotonic()
         self._fetched_at, self._may_ask_at, self._failures = now, now + ASK_AGAIN_SECONDS, 0
         self._metrics.count("identity_key_fetches", label="fetched")
-        self._metrics.gauge("identity_keys_fetched_at_seconds", self._clock.now().timestamp())
+        self._metrics.gauge("identity_keys_fetched_timestamp_seconds", self._clock.now().timestamp())
 
     def _fail(self, cause: str) -> None:
         self._cause = cause

@@ -46,7 +46,7 @@ class RecordedMetrics(Metrics):
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-        self.gauges: dict[str, float] = {}
+        self.gauges: dict[tuple[str, str], float] = {}
 
     def count(self, name: CounterName, amount: int = 1, *, label: str = "") -> None:
         self.counts[name, label] += amount
@@ -54,8 +54,8 @@ class RecordedMetrics(Metrics):
     def observe(self, name: HistogramName, value: float, *, label: str = "") -> None:
         self.values[name, label].append(value)
 
-    def gauge(self, name: GaugeName, value: float) -> None:
-        self.gauges[name] = value
+    def gauge(self, name: GaugeName, value: float, *, label: str = "") -> None:
+        self.gauges[name, label] = value
 
     def total(self, name: CounterName) -> int:
         """Return a counter over all labels."""

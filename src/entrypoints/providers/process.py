@@ -6,7 +6,7 @@ from dishka import Provider, Scope, alias, decorate, from_context, provide
 
 from tallystick.adapters.rate_limits.limiter import SlidingWindows
 from tallystick.adapters.system import SystemClock, SystemRandomness
-from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.adapters.telemetry.metrics import KnownLabels, PrometheusMetrics
 from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.clicks import Clicks
 from tallystick.application.exports import ReadExport
@@ -46,6 +46,7 @@ class Process(Provider):
     scope = Scope.APP
     settings = from_context(provides=Settings)
     addresses = from_context(provides=Addresses)
+    known_labels = from_context(provides=KnownLabels)
     clock = provide(SystemClock, provides=Clock)
     randomness = provide(SystemRandomness, provides=Randomness)
     prometheus = provide(PrometheusMetrics)

@@ -64,9 +64,7 @@ class Upkeep:
         await self._measure_erasures(self._clock.now())
         await self._measure_backlog(self._clock.now())
         # Last, because it reads every user: where that takes too long, the rest is done.
-        self._metrics.gauge(
-            "missing_code_count", await self._reads(lambda stores: stores.user_summaries.missing_codes())
-        )
+        self._metrics.gauge("missing_codes", await self._reads(lambda stores: stores.user_summaries.missing_codes()))
 
     async def _measure_backlog(self, now: datetime) -> None:
         backlog = await self._reads(lambda stores: stores.pending.backlog())

@@ -22,7 +22,7 @@ def test_measurements_have_a_port_of_their_own(installation: Installation, worke
 
     def counted() -> bool:
         scrape = httpx2.get(f"{found[1]}/metrics", trust_env=False).text
-        return bool(re.search(r'http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} 20\.0', scrape))
+        return bool(re.search(r'tallystick_http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} 20\.0', scrape))
 
     until_true(counted, "the sums of all workers are not shown")
     assert httpx2.get(f"{server.address}/metrics", trust_env=False).status_code == 404

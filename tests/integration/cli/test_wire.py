@@ -260,7 +260,7 @@ def test_a_request_that_the_parser_refuses_is_logged_and_counted(installation: I
     line = until(lambda: next((json.loads(line) for line in server.output.splitlines() if '"logged"' in line), None))
     assert (line["event"], line["status"], line["code"]) == ("request", 400, "MALFORMED_REQUEST")
     scraped = httpx2.get(f"{server.address}/metrics", trust_env=False).text
-    assert 'http_problems_total{code="MALFORMED_REQUEST",route="unmatched"}' in scraped
+    assert 'tallystick_http_problems_total{code="MALFORMED_REQUEST",route="unmatched"}' in scraped
 
 
 def test_http_1_1_needs_one_host(server: Process) -> None:

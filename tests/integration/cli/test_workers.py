@@ -22,7 +22,7 @@ from tests.processes.installations import (
 )
 from tests.processes.service import Process
 
-_HEALTHZ = re.compile(r'^http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} (\S+)$', re.MULTILINE)
+_HEALTHZ = re.compile(r'^tallystick_http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} (\S+)$', re.MULTILINE)
 
 
 @pytest.fixture

@@ -150,5 +150,5 @@ def exports_that_ended(process: Process) -> float:
     return sum(
         float(line.rpartition(" ")[2])
         for line in lines
-        if line.startswith("http_request_seconds_count") and "/api/admin/export/" in line
+        if line.startswith("tallystick_http_request_seconds_count") and "/api/admin/export/" in line
     )

@@ -34,7 +34,7 @@ async def test_an_imported_code_looks_like_every_other_one(service: Service) -> 
     assert [answer.json()["valid"] for answer in answers] == [True, True, True, False, False, False]
     assert len({(answer.status_code, len(answer.content), tuple(sorted(answer.headers))) for answer in answers}) == 1
     shown = (await anyone.get("/metrics")).text
-    assert 'legacy_drift_count_total{met_by="resolver"} 2.0' in shown
+    assert 'legacy_drift_found_total{met_by="resolver"} 2.0' in shown
     assert 'resolver_outcomes_total{outcome="legacy"} 2.0' in shown
 
 

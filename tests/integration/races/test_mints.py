@@ -76,7 +76,7 @@ async def test_with_an_alphabet_so_small_that_collisions_are_certain_no_code_is_
     assert max(Counter(codes).values()) == 1
     assert len(codes) > users / 2
     assert {link.json()["code"] for link in exhausted} <= {"CODES_EXHAUSTED"}
-    assert sum(measured(scrape, "collision_retry_count_total") for scrape in scrapes) > 0
+    assert sum(measured(scrape, "collision_retries_total") for scrape in scrapes) > 0
     assert await world.broken_promises() == []
 
 

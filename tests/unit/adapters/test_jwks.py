@@ -237,7 +237,7 @@ class TestDiagnosis:
         assert "tallystick check" in first["action"]
         assert (third["level"], third["keys"]) == ("info", 1)
         assert metrics.counts == {("identity_key_fetches", "failed"): 2, ("identity_key_fetches", "fetched"): 1}
-        assert metrics.gauges == {"identity_keys_fetched_at_seconds": clock.now().timestamp()}
+        assert metrics.gauges == {("identity_keys_fetched_timestamp_seconds", ""): clock.now().timestamp()}
 
     async def test_a_cache_that_never_had_keys_says_why_and_asks_for_them(
         self, cache: JwksCache, publisher: Publisher, clock: ManualClock

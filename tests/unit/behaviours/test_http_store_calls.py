@@ -5,8 +5,8 @@ import re
 from tests.http.services import Caller
 from tests.http.wallets import bought, funded, offered
 
-OPERATION = re.compile(r'^store_call_seconds_count\{operation="([a-z_.]+)"\} ([0-9.]+)$', re.MULTILINE)
-ROWS = re.compile(r'^store_rows_total\{operation="([a-z_.]+)"\} ([0-9.]+)$', re.MULTILINE)
+OPERATION = re.compile(r'^tallystick_store_call_seconds_count\{operation="([a-z_.]+)"\} ([0-9.]+)$', re.MULTILINE)
+ROWS = re.compile(r'^tallystick_store_rows_total\{operation="([a-z_.]+)"\} ([0-9.]+)$', re.MULTILINE)
 
 
 async def scraped(anyone: Caller, series: re.Pattern[str]) -> dict[str, float]:

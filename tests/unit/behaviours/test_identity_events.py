@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from tallystick.application.identity_events import ReceiveIdentityEvents
@@ -282,14 +283,19 @@ class TestReceiveIdentityEvents:
 
         assert [(await world.profile(user)).username for user in ("ada", "bob")] == ["two", "one"]
 
-    async def test_lag_and_time_to_code_are_measured(self, world: World) -> None:
+    async def test_lag_and_time_to_code_begin_with_the_arrival_and_not_with_the_senders_stamp(
+        self, world: World
+    ) -> None:
         delivery = world.delivery("created", "ada")
+        stamp = delivery.event.received_at - timedelta(milliseconds=998)
+        event = msgspec.structs.replace(delivery.event, sent_at=stamp, occurred_at=stamp)
         world.pass_time(milliseconds=40)
 
-        await world.receive_identity_events([delivery])
+        await world.receive_identity_events([msgspec.structs.replace(delivery, event=event)])
 
-        assert world.metrics.values["webhook_lag_ms", ""] == [40.0]
-        assert world.metrics.values["time_to_code_ms", ""] == [40.0]
+        assert world.metrics.values["webhook_lag_seconds", ""] == [0.04]
+        assert world.metrics.values["time_to_code_seconds", ""] == [0.04]
+        assert world.metrics.values["webhook_delivery_seconds", ""] == [0.998]
 
     async def test_old_deliveries_are_forgotten_and_young_ones_are_not(self, world: World) -> None:
         await world.deliver("created", "ada", delivery="old")

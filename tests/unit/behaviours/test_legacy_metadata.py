@@ -16,7 +16,7 @@ class TestLegacyFallback:
         world.fall_back()
 
         assert [await world.resolve(code) for code in ("1234", "5678", "9999")] == ["legacy", "legacy", "unknown"]
-        assert world.metrics.counts["legacy_drift_count", "resolver"] == 2
+        assert world.metrics.counts["legacy_drift_found", "resolver"] == 2
         assert await world.owner("1234") is None
 
     @pytest.mark.parametrize("state", ["planned", "rolling_back", "rolled_back"])
@@ -39,7 +39,7 @@ class TestLegacyFallback:
         await world.deliver("deleted", "dan")
 
         assert [await world.resolve(code) for code in ("AAAA", "BBBB", "CCCC")] == ["canonical", "alias", "unknown"]
-        assert world.metrics.total("legacy_drift_count") == 0
+        assert world.metrics.total("legacy_drift_found") == 0
 
     async def test_nothing_of_a_deleted_user_resolves(self, world: World) -> None:
         world.fall_back()
@@ -72,7 +72,7 @@ class TestBroughtCodes:
         await world.run_is(state)
 
         assert await world.mint("bob", candidates=["ADA12345", "BOB12345"]) == "BOB12345"
-        assert world.metrics.total("collision_retry_count") == 1
+        assert world.metrics.total("collision_retries") == 1
 
     async def test_a_code_of_ones_own_that_was_lost_or_that_was_rolled_back_is_free(self, world: World) -> None:
         await world.imported("ada", "ADA12345")
@@ -97,7 +97,7 @@ class TestAdoptCodes:
         assert (edge.inviter_id, edge.code) == ("ada", "5678")
         assert [await world.resolve(code) for code in ("1234", "5678")] == ["canonical", "alias"]
         assert [await world.brought_by(code) for code in ("1234", "5678")] == [1, 1]
-        assert world.metrics.counts["legacy_drift_count", "referrals"] == 1
+        assert world.metrics.counts["legacy_drift_found", "referrals"] == 1
         assert await world.broken_promises() == []
 
     async def test_a_canonical_code_stays_canonical(self, world: World) -> None:
@@ -152,7 +152,7 @@ class TestAdoptCodes:
             )
 
         assert [await world.inviter(f"user{number}") for number in range(10)] == [f"owner{n % 5}" for n in range(10)]
-        assert world.metrics.counts["legacy_drift_count", "referrals"] == 5
+        assert world.metrics.counts["legacy_drift_found", "referrals"] == 5
         assert await world.broken_promises() == []
 
     async def test_nobody_invites_themselves_by_an_imported_code(self, world: World) -> None:
@@ -172,7 +172,7 @@ class TestAdoptLegacyUsers:
 
         assert [await world.resolve(code) for code in ("1234", "5678")] == ["canonical", "alias"]
         assert [await world.brought_by(code) for code in ("1234", "5678")] == [1, 1]
-        assert world.metrics.counts["legacy_drift_count", "mints"] == 2
+        assert world.metrics.counts["legacy_drift_found", "mints"] == 2
         assert await world.broken_promises() == []
 
     async def test_a_remint_replaces_the_imported_code_which_becomes_an_alias(self, world: World) -> None:

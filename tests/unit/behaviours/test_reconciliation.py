@@ -69,12 +69,12 @@ class TestReconcileMetadata:
             await world.imported(f"user{number}", f"1000{number}")
 
         assert (await world.drift())["unadopted"] == 7
-        assert world.metrics.gauges["legacy_drift"] == 7
+        assert world.metrics.gauges["legacy_drift", ""] == 7
         world.metrics.counts.clear()
 
         pages = [page async for page in world.reconcile_metadata.pages(is_to_repair=True, size=3)]
 
         assert [(page.users, page.unadopted) for page in pages] == [(3, 3), (3, 3), (1, 1)]
-        assert world.metrics.counts["legacy_drift_count", "reconcile"] == 14
-        assert world.metrics.gauges["legacy_drift"] == 0
+        assert world.metrics.counts["legacy_drift_found", "reconcile"] == 14
+        assert world.metrics.gauges["legacy_drift", ""] == 0
         assert await world.reconcile(repair=True) == MetadataDrift(users=7)

@@ -63,7 +63,7 @@ class Rounds(RecordedMetrics):
         self._left = enough
         self.are_enough = asyncio.Event()
 
-    def gauge(self, name: str, value: float) -> None:
+    def gauge(self, name: str, value: float, *, label: str = "") -> None:
         self._left -= 1
         if not self._left:
             self.are_enough.set()
@@ -119,11 +119,11 @@ async def test_living_users_without_a_code_are_counted(world: World, upkeep: Upk
     await world.deliver("deleted", "eve")
 
     await upkeep.run_once()
-    assert world.metrics.gauges["missing_code_count"] == 1
+    assert world.metrics.gauges["missing_codes", ""] == 1
 
     await world.mint("ada")
     await upkeep.run_once()
-    assert world.metrics.gauges["missing_code_count"] == 0
+    assert world.metrics.gauges["missing_codes", ""] == 0
 
 
 async def test_replies_are_kept_for_longer_than_the_promised_week(world: World, upkeep: Upkeep) -> None:
@@ -259,8 +259,8 @@ async def test_pending_points_are_credited_and_measured(
     await upkeep.run_once()
 
     assert (await world.points_of("ada")).balance == 525
-    assert world.metrics.gauges["pending_accruals"] == 1
-    assert world.metrics.gauges["pending_accruals_oldest_seconds"] == 600
+    assert world.metrics.gauges["pending_accruals", ""] == 1
+    assert world.metrics.gauges["pending_accruals_oldest_seconds", ""] == 600
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (line["event"], line["event_type"], line["correlation_id"]) == (
         "pending accrual credited",
@@ -271,8 +271,8 @@ async def test_pending_points_are_credited_and_measured(
     await world.thaw("bob")
     world.pass_time(minutes=1)
     await upkeep.run_once()
-    assert world.metrics.gauges["pending_accruals"] == 0
-    assert world.metrics.gauges["pending_accruals_oldest_seconds"] == 0
+    assert world.metrics.gauges["pending_accruals", ""] == 0
+    assert world.metrics.gauges["pending_accruals_oldest_seconds", ""] == 0
 
 
 async def test_one_that_fails_for_an_unforeseen_reason_is_logged_and_keeps_nobody_else_waiting(
@@ -293,7 +293,7 @@ async def test_one_that_fails_for_an_unforeseen_reason_is_logged_and_keeps_nobod
     await upkeep.run_once()
 
     assert (await world.points_of("bob")).balance == 525
-    assert world.metrics.gauges["pending_accruals"] == 1
+    assert world.metrics.gauges["pending_accruals", ""] == 1
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {(line["event"], line["correlation_id"]) for line in logged} == {
         ("pending accrual failed", "try-of-ada"),

@@ -150,8 +150,8 @@ async def test_a_refusal_is_logged_and_counted_by_its_code(anyone: Caller, capsy
     codes = ["INVALID_REQUEST", *["INVITE_NOT_FOUND"] * 2, "UNAUTHENTICATED", "NOT_FOUND", "INVALID_REQUEST"]
     assert [line["code"] for line in lines if line["event"] == "request"] == codes
     scrape = (await anyone.get("/metrics")).text
-    assert 'http_problems_total{code="INVITE_NOT_FOUND",route="/api/invites/redeem"} 2.0' in scrape
-    assert 'http_problems_total{code="NOT_FOUND",route="unmatched"} 1.0' in scrape
+    assert 'tallystick_http_problems_total{code="INVITE_NOT_FOUND",route="/api/invites/redeem"} 2.0' in scrape
+    assert 'tallystick_http_problems_total{code="NOT_FOUND",route="unmatched"} 1.0' in scrape
 
 
 async def test_a_request_that_succeeds_slowly_is_logged(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,9 +180,9 @@ async def test_requests_are_measured_by_route_template(anyone: Caller) -> None:
 
     scrape = (await anyone.get("/metrics")).text
 
-    assert 'http_request_seconds_count{method="GET",route="/r/{code}",status="302"} 1.0' in scrape
-    assert 'http_request_seconds_count{method="GET",route="unmatched",status="404"} 1.0' in scrape
-    assert 'http_request_seconds_count{method="OTHER",route="unmatched",status="405"} 1.0' in scrape
+    assert 'tallystick_http_request_seconds_count{method="GET",route="/r/{code}",status="302"} 1.0' in scrape
+    assert 'tallystick_http_request_seconds_count{method="GET",route="unmatched",status="404"} 1.0' in scrape
+    assert 'tallystick_http_request_seconds_count{method="OTHER",route="unmatched",status="405"} 1.0' in scrape
     assert "ABCD1234" not in scrape
     assert "BREW" not in scrape
 

@@ -1,0 +1,85 @@
+"""Metrics of the database, and of the batches that write to it."""
+
+from tallystick.adapters.telemetry.metric import Metric
+
+DATABASE = (
+    Metric(
+        name="group_commit_batch_size",
+        kind="histogram",
+        unit="commands",
+        help="Commands in each batch of writes or shared reads.",
+        labels={"use_case": "batch use cases"},
+        panel="database",
+        buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+    ),
+    Metric(
+        name="group_commit_retries",
+        kind="counter",
+        unit="batches",
+        help="Batches run again after they were aborted as a whole.",
+        labels={"use_case": "batch use cases"},
+        panel="database",
+    ),
+    Metric(
+        name="group_commit_shed",
+        kind="counter",
+        unit="commands",
+        help="Commands rejected because too many waited, or for too long.",
+        labels={"use_case": "batch use cases"},
+        panel="database",
+    ),
+    Metric(
+        name="group_commit_splits",
+        kind="counter",
+        unit="batches",
+        help="Batches divided because one command failed the others.",
+        labels={"use_case": "batch use cases"},
+        panel="database",
+    ),
+    Metric(
+        name="store_call_seconds",
+        kind="histogram",
+        unit="seconds",
+        help="Calls of the stores; `transactions.begin` waits for a connection, `transactions.commit` flushes to disk.",
+        labels={"operation": "store operations"},
+        panel="database",
+        buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5),
+    ),
+    Metric(
+        name="store_rows",
+        kind="counter",
+        unit="rows",
+        help="Rows that these calls returned, or were given where they return none.",
+        labels={"operation": "store operations"},
+        panel="database",
+    ),
+    Metric(
+        name="store_errors",
+        kind="counter",
+        unit="calls",
+        help="Calls of the stores that failed, by the class of the error.",
+        labels={"error": "classes of errors"},
+        panel="database",
+    ),
+    Metric(
+        name="clock_difference_seconds",
+        kind="gauge",
+        unit="seconds",
+        help="How far this machine's clock is ahead of the database's; readiness turns red past 30.",
+        panel="database",
+    ),
+    Metric(
+        name="pending_erasures",
+        kind="gauge",
+        unit="users",
+        help="Deleted users whose rows are still being erased.",
+        panel="database",
+    ),
+    Metric(
+        name="pending_erasures_oldest_seconds",
+        kind="gauge",
+        unit="seconds",
+        help="For how long the first of them has waited; 0 where none waits.",
+        panel="database",
+    ),
+)
