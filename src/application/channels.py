@@ -1,6 +1,6 @@
 """Channels: made by users, and their members, who change only under the lock of the channel's topic."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -48,6 +48,8 @@ class RemoveMember(msgspec.Struct, frozen=True):
     channel_id: ChannelId
     actor_id: UserId
     user_id: UserId
+    event_id: str
+    """The id of the removal. It is made before the transaction: a retry after a lost commit finds its own removal."""
 
 
 class ReadUpTo(msgspec.Struct, frozen=True):
@@ -145,9 +147,13 @@ class MemberBatch:
     """The members that a batch is decided on, kept current while it is decided."""
 
     def __init__(
-        self, topics: TopicBatch, members: dict[MemberKey, Member], owners: dict[ChannelId, set[UserId]]
+        self,
+        topics: TopicBatch,
+        members: dict[MemberKey, Member],
+        owners: dict[ChannelId, set[UserId]],
+        removals: dict[MemberKey, str],
     ) -> None:
-        self._topics, self._members, self._owners = topics, members, owners
+        self._topics, self._members, self._owners, self._removals = topics, members, owners, removals
         self._changed: dict[MemberKey, Member] = {}
         self._events: list[TopicEvent] = []
 
@@ -162,16 +168,25 @@ class MemberBatch:
             for user_id in (command.actor_id, command.user_id)
         }
         owners = await stores.channels.owners({command.channel_id for command in commands})
-        return cls(topics, await stores.channels.members(keys), owners)
+        members = await stores.channels.members(keys)
+        removed = {
+            MemberKey(command.channel_id, command.user_id) for command in commands if isinstance(command, RemoveMember)
+        }
+        return cls(topics, members, owners, await _removals(stores, members, removed))
 
     def decide(self, command: PlaceMember | RemoveMember, capacity: Capacity) -> Member | Failure:
         """Decide one command, and keep what it changes."""
         actor = self._members.get(MemberKey(command.channel_id, command.actor_id))
         owners = self._owners.setdefault(command.channel_id, set())
         try:
+            key = MemberKey(command.channel_id, command.user_id)
+            held = self._members.get(key)
             if isinstance(command, RemoveMember):
-                held = self._members.get(MemberKey(command.channel_id, command.user_id))
+                if held is not None and self._removals.get(key) == command.event_id:
+                    return held
                 return self._remove(command, may_remove(actor, held, command.user_id, owners))
+            if held is not None and held is actor and held.is_present and held.role == command.role:
+                return held  # an owner who stepped down may do so again, after an answer that was lost
             may_place(actor, command.user_id, command.role, owners)
             return self._place(command, capacity)
         except Failure as failure:
@@ -194,7 +209,11 @@ class MemberBatch:
 
     def _remove(self, command: RemoveMember, member: Member) -> Member:
         event = self._topics.next_event(
-            TopicId(command.channel_id), "member_removed", command.user_id, actor_id=command.actor_id
+            TopicId(command.channel_id),
+            "member_removed",
+            command.user_id,
+            actor_id=command.actor_id,
+            event_id=command.event_id,
         )
         return self._keep(msgspec.structs.replace(member, left_seq=event.seq), event)
 
@@ -234,6 +253,22 @@ class ReadMessages:
             marked.get(command.key) or (NotAMember() if command.key in former else ChannelNotFound())
             for command in commands
         ]
+
+
+async def _removals(
+    stores: Stores, members: Mapping[MemberKey, Member], keys: Collection[MemberKey]
+) -> dict[MemberKey, str]:
+    """Return the ids of the events that removed these users, where they are no members and the events are kept."""
+    found: dict[MemberKey, str] = {}
+    for key in keys:
+        held = members.get(key)
+        if held is None or held.left_seq is None:
+            continue
+        # One after the other: few remove a user who is gone.
+        for event in await stores.topics.events(TopicId(key.channel_id), after=held.left_seq - 1, limit=1):
+            if event.seq == held.left_seq:
+                found[key] = event.event_id
+    return found
 
 
 def _joined(topics: TopicBatch, channel_id: ChannelId, user_id: UserId, actor_id: UserId, role: Role) -> TopicEvent:

@@ -88,14 +88,14 @@ class SendBatch:
         """Decide one message. UserDeleted, ChannelNotFound, NotAMember, MessageLength."""
         if command.sender_id in self._deleted:
             return UserDeleted()
+        kept = self._sent.get(command.key)
+        if kept is not None:  # before every refusal: a sender may have been removed since the commit that was lost
+            return kept
         try:
             may_read(self._members.get(command.key.member))
             check_body(command.body)
         except Failure as failure:
             return failure
-        kept = self._sent.get(command.key)
-        if kept is not None:
-            return kept
         event = self._topics.next_event(
             TopicId(command.channel_id), "message", command.message_id, actor_id=command.sender_id
         )

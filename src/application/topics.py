@@ -33,14 +33,24 @@ class TopicBatch:
         return topic_id in self._topics
 
     def next_event(
-        self, topic_id: TopicId, kind: TopicEventKind, ref: str, *, actor_id: UserId, payload: str | None = None
+        self,
+        topic_id: TopicId,
+        kind: TopicEventKind,
+        ref: str,
+        *,
+        actor_id: UserId,
+        payload: str | None = None,
+        event_id: str | None = None,
     ) -> TopicEvent:
-        """Return the next event of a locked topic; it is for the caller to store it in the order of the numbers."""
+        """Return the next event of a locked topic; it is for the caller to store it in the order of the numbers.
+
+        An `event_id` that was made before the transaction lets a retry find its own event.
+        """
         topic = self._topics[topic_id]
         event = TopicEvent(
             topic_id=topic_id,
             seq=topic.head + 1,
-            event_id=uuid_v7(topic.at, self._randomness.bytes(RANDOM_BYTES)),
+            event_id=event_id or uuid_v7(topic.at, self._randomness.bytes(RANDOM_BYTES)),
             kind=kind,
             ref=ref,
             actor_id=actor_id,

@@ -57,8 +57,11 @@ class Rooms:
         command = PlaceMember(channel, UserId(by), UserId(user), role)
         return result((await self.change_members([Keyed(command)]))[0])
 
+    def removal(self, channel: ChannelId, user: str, *, by: str = "owner") -> RemoveMember:
+        return RemoveMember(channel, UserId(by), UserId(user), self.world.new_id())
+
     async def remove(self, channel: ChannelId, user: str, *, by: str = "owner") -> Member:
-        return result((await self.change_members([Keyed(RemoveMember(channel, UserId(by), UserId(user)))]))[0])
+        return result((await self.change_members([Keyed(self.removal(channel, user, by=by))]))[0])
 
     def message(
         self, channel: ChannelId, sender: str, body: str = "hello", *, client_id: str | None = None

@@ -36,6 +36,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "25006": "unavailable",  # a read-only standby
     "42P01": "unavailable",  # a table or
     "42703": "unavailable",  # a column that this version's schema has and the database's does not
+    "42501": "unavailable",  # a right that the service was granted, and that somebody revoked
 }
 """All SQLSTATEs that are expected. All others are bugs, and so are constraints that are not in RACES."""
 

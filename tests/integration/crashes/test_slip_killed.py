@@ -12,7 +12,7 @@ import pytest
 from tallystick.domain.rating_slips import Slip
 from tests.http.services import bearer
 from tests.integration.cli.conftest import installed, on
-from tests.integration.postgres.wires import Fault, Wire, _read, cut
+from tests.integration.postgres.wires import _COMMIT, _EXECUTE, Fault, Wire, _read, cut
 from tests.integration.races.connections import Answer, ConnectionLost, connected
 from tests.processes.installations import Installation
 from tests.processes.service import Process
@@ -21,9 +21,7 @@ from tests.worlds.world import World
 MORE_THAN_THERE_ARE = 30
 FEWEST_STEPS = 9
 """Two for the key, one for each slip, player, account, slip, pending accrual, entry, slip, reply and commit."""
-_CLAIM, _COMMIT = b"pg_try_advisory_xact_lock", b"COMMIT\x00"
-_EXECUTE = b"E\x00\x00\x00\x09\x00"
-"""The message that runs a statement; the commit is sent as mere text, which begins with Q."""
+_CLAIM = b"pg_try_advisory_xact_lock"
 
 
 class Snare(Wire):

@@ -3,15 +3,18 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 Fault = Literal["none", "cut before the commit", "cut after the commit", "held before the commit", "silent"]
 
 _COMMIT = b"COMMIT\x00"
 """The end of the message that asks for it, and of the one that confirms it."""
+_BEGIN = b"BEGIN\x00"
+_EXECUTE = b"E\x00\x00\x00\x09\x00"
+"""The message that runs a statement; BEGIN and COMMIT are sent as mere text, which begins with Q."""
 
 
 class Wire:
@@ -86,7 +89,7 @@ class Wire:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: set[asyncio.StreamWriter], fault: Fault
     ) -> None:
         while data := await _read(reader):
-            if self.fault == fault and _COMMIT in data:
+            if self._is_to_cut(data, fault, connection=id(ends)):
                 self.cuts += 1
                 if self._is_to_heal:
                     self.heal()
@@ -100,11 +103,50 @@ class Wire:
         if self.fault != "silent":  # then neither side learns of the other's end
             cut(ends)
 
+    def _is_to_cut(self, data: bytes, fault: Fault, *, connection: int) -> bool:
+        return self.fault == fault and _COMMIT in data
+
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         folder = parse_qs(self._server.query).get("host")
         if folder is not None:
             return await asyncio.open_unix_connection(f"{folder[0]}/.s.PGSQL.5432")
         return await asyncio.open_connection(self._server.hostname, self._server.port or 5432)
+
+
+class StepWire(Wire):
+    """Cuts connections at a step of a transaction: a statement that is about to run, BEGIN and COMMIT among them."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        super().__init__(dsn, folder)
+        self._step: int | None = None
+        self._is_last = False
+        self._steps: dict[int, int] = {}
+
+    def cut_at(self, step: int, *, once: bool) -> None:
+        """Cut transactions at a step, counted from 0: the next one, or all of them until it heals."""
+        self._step, self._is_to_heal, self.cuts = step, once, 0
+
+    def heal(self) -> None:
+        super().heal()
+        self._step = None
+
+    def _is_to_cut(self, data: bytes, fault: Fault, *, connection: int) -> bool:
+        if fault == "cut before the commit" and self._is_due(data, connection):
+            return True
+        return super()._is_to_cut(data, fault, connection=connection)
+
+    def _is_due(self, data: bytes, connection: int) -> bool:
+        is_text = data.startswith(b"Q")
+        if is_text and _BEGIN in data:
+            self._steps[connection] = 0
+        elif connection in self._steps and (is_text or _EXECUTE in data):
+            self._steps[connection] += 1
+        else:
+            return False
+        step = self._steps[connection]
+        if is_text and _BEGIN not in data:  # the end of the transaction
+            del self._steps[connection]
+        return step == self._step
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
@@ -119,13 +161,21 @@ def cut(ends: set[asyncio.StreamWriter]) -> None:
         end.transport.abort()
 
 
+W = TypeVar("W", bound=Wire)
+
+
 @asynccontextmanager
-async def wired(dsn: str) -> AsyncIterator[Wire]:
-    """Lay a wire to the server of a DSN."""
+async def laid(kind: type[W], dsn: str) -> AsyncIterator[W]:
+    """Lay a wire of a kind to the server of a DSN."""
     with tempfile.TemporaryDirectory(prefix="wire-") as folder:  # short enough for a socket's path
-        wire = Wire(dsn, Path(folder))
+        wire = kind(dsn, Path(folder))
         async with await asyncio.start_unix_server(wire.connect, wire.socket):
             try:
                 yield wire
             finally:
                 await wire.close()
+
+
+def wired(dsn: str) -> AbstractAsyncContextManager[Wire]:
+    """Lay a wire to the server of a DSN."""
+    return laid(Wire, dsn)

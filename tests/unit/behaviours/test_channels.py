@@ -16,6 +16,7 @@ from tallystick.domain.channels import (
 )
 from tallystick.domain.users import UserDeleted, UserId
 from tests.worlds.rooms import Rooms
+from tests.worlds.wallets import result
 from tests.worlds.world import World
 
 
@@ -118,6 +119,40 @@ class TestMembers:
             with pytest.raises(MemberNotFound):
                 await rooms.remove(channel, user)
 
+    @pytest.mark.parametrize("actor", ["owner", "ada"])
+    async def test_a_removal_whose_answer_was_lost_is_answered_again(self, actor: str, world: World) -> None:
+        rooms = Rooms(world)
+        channel = await rooms.a_channel("ada")
+        removal = rooms.removal(channel, "ada", by=actor)
+        first = await rooms.change_members([Keyed(removal)])
+
+        again = await rooms.change_members([Keyed(removal)])
+
+        assert again == first == [await rooms.member(channel, "ada")]
+        assert [kind for _, kind, _ in await rooms.log(channel)].count("member_removed") == 1
+
+    async def test_an_old_removal_is_not_repeated_by_the_lost_answer_of_another(self, world: World) -> None:
+        rooms = Rooms(world)
+        channel = await rooms.a_channel("ada")
+        first = rooms.removal(channel, "ada")
+        await rooms.change_members([Keyed(first)])
+        await rooms.place(channel, "ada")
+        await rooms.remove(channel, "ada")
+
+        with pytest.raises(MemberNotFound):
+            result((await rooms.change_members([Keyed(first)]))[0])
+
+    async def test_an_owner_who_stepped_down_may_do_so_again(self, world: World) -> None:
+        rooms = Rooms(world)
+        channel = await rooms.a_channel()
+        await rooms.place(channel, "ada", role="owner")
+        first = await rooms.place(channel, "ada", by="ada", role="member")
+
+        assert await rooms.place(channel, "ada", by="ada", role="member") == first
+        with pytest.raises(NotAnOwner):
+            await rooms.place(channel, "ada", by="ada", role="owner")
+        assert len(await rooms.log(channel)) == 3
+
     async def test_a_channel_keeps_an_owner(self, world: World) -> None:
         rooms = Rooms(world)
         channel = await rooms.a_channel("ada")
@@ -137,7 +172,7 @@ class TestMembers:
         for user in ("ada", "bob"):
             await rooms.place(channel, user, role="owner")
         leaving: list[Keyed[PlaceMember | RemoveMember]] = [
-            Keyed(RemoveMember(channel, UserId(user), UserId(user))) for user in ("ada", "bob", "owner")
+            Keyed(rooms.removal(channel, user, by=user)) for user in ("ada", "bob", "owner")
         ]
 
         outcomes = await rooms.change_members(leaving)
@@ -191,7 +226,7 @@ class TestMembers:
         outcomes = await rooms.change_members(
             [
                 Keyed(PlaceMember(channel, owner, ada, "owner")),
-                Keyed(RemoveMember(channel, ada, owner)),
+                Keyed(rooms.removal(channel, owner, by=ada)),
                 Keyed(PlaceMember(channel, owner, UserId("bob"), "member")),
             ]
         )

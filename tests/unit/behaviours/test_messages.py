@@ -51,6 +51,16 @@ class TestSendMessages:
         assert twice[0] == twice[1]
         assert await rooms.bodies(channel) == ["hello", "new"]
 
+    async def test_it_is_the_same_message_for_a_sender_who_was_removed_since(self, world: World) -> None:
+        rooms = Rooms(world)
+        channel = await rooms.a_channel("ada")
+        first = await rooms.send(channel, "ada", client_id="m1")
+        await rooms.remove(channel, "ada")
+
+        assert await rooms.send(channel, "ada", "", client_id="m1") == first
+        with pytest.raises(NotAMember):
+            await rooms.send(channel, "ada", client_id="m2")
+
     async def test_client_message_ids_belong_to_one_sender_in_one_channel(self, world: World) -> None:
         rooms = Rooms(world)
         one, two = await rooms.a_channel("ada"), await rooms.a_channel("ada")

@@ -156,8 +156,10 @@ def channels_router(
 
         The removal is an event of the channel: no message of the user has a higher number.
         """
-        command = RemoveMember(ChannelId(channel_id), request.user.user_id, UserId(user_id))
-        return wire_member(await change(Keyed(command, await request.idempotency_key(clock.now()))))
+        now = clock.now()
+        event_id = uuid_v7(now, randomness.bytes(RANDOM_BYTES))
+        command = RemoveMember(ChannelId(channel_id), request.user.user_id, UserId(user_id), event_id)
+        return wire_member(await change(Keyed(command, await request.idempotency_key(now))))
 
     @put("/{channel_id:str}/read", opt={FAILURES: (ChannelNotFound, NotAMember)})
     async def mark_read(request: ApiRequest, channel_id: FromPath[str], data: JSONBody[MarkerBody]) -> MarkerView:
