@@ -20,6 +20,8 @@ CheckName = Literal[
     "proxies",
 ]
 """The topics of checks, in the order in which `tallystick check` shows them."""
+Blocked = Literal["requests", "nothing"]
+"""The requests that a server must not get because of a fault; nothing for a note to the operator."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -30,6 +32,7 @@ class Fault(msgspec.Struct, frozen=True):
     """A sentence for the public reply of the readiness probe."""
     detail: str = ""
     """For operators only: the message of the database, without secrets."""
+    blocks: Blocked = "requests"
 
     @property
     def explained(self) -> str:

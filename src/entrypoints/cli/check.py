@@ -44,23 +44,24 @@ def check(as_json: bool) -> None:
         require_secrets(settings)
     with running_database(settings) as connected:
         faults = asyncio.run(_faults(connected))
+    reasons = [fault.explained for fault in faults if fault.blocks != "nothing"]
     rows = list(_rows(faults, list(notes(settings))))
     if as_json:
-        reasons = [fault.explained for fault in faults]
-        say_json({"ok": not faults, "reasons": reasons, "checks": rows})
+        say_json({"ok": not reasons, "reasons": reasons, "checks": rows})
     else:
         _show(rows)
-    if faults:
+    if reasons:
         raise SystemExit(ExitStatus.NO)
 
 
 async def refuse_unsafe(settings: Settings) -> None:
     """Refuse to start on a database that could lose acknowledged work or breaks the contract of the schema.
 
-    A login with too many rights and time-outs that a pooler drops are warnings; readiness reports the login, too.
+    A login with too many rights, time-outs that a pooler drops and a newer schema are warnings; readiness reports the
+    first and the last, too.
     """
     faults = await _of_the_database(settings)
-    warnings = [fault for fault in faults if fault.topic in {"login", "session"}]
+    warnings = [fault for fault in faults if fault.topic in {"login", "session"} or fault.blocks == "nothing"]
     if stopping := [fault for fault in faults if fault not in warnings]:
         refuse("; ".join(fault.explained for fault in stopping))
     for fault in warnings:
@@ -124,8 +125,9 @@ async def _faults(settings: Settings) -> list[Fault]:
 def _rows(faults: Sequence[Fault], hints: Sequence[Fault]) -> Iterator[Row]:
     is_reached = not any(fault.topic == "connection" for fault in faults)
     for topic in get_args(CheckName):
-        reasons = [fault.explained for fault in faults if fault.topic == topic]
-        worth_knowing = [hint.reason for hint in hints if hint.topic == topic]
+        reasons = [fault.explained for fault in faults if fault.topic == topic and fault.blocks != "nothing"]
+        noted = [fault for fault in faults if fault.blocks == "nothing"]
+        worth_knowing = [hint.reason for hint in (*noted, *hints) if hint.topic == topic]
         if reasons:
             yield Row(topic, "no", reasons)
         elif worth_knowing:

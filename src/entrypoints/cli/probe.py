@@ -18,6 +18,7 @@ class _Readiness(msgspec.Struct):
 
     status: str
     reasons: list[str]
+    notes: list[str] = []
 
 
 @click.command()

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from tallystick.adapters.postgres.migrating.migration_files import shipped
-from tests.processes.installations import Installation
+from tests.processes.installations import Installation, answer
 
 ALL = [f"{migration.version}_{migration.name}" for migration in shipped()]
 
@@ -40,17 +40,31 @@ def test_migrations_take_the_way_past_the_pooler(unmigrated: Installation, unmig
     assert (applied.returncode, json.loads(applied.stdout)) == (0, {"applied": ALL})
 
 
-async def test_a_database_that_is_newer_is_left_alone(unmigrated: Installation, unmigrated_dsn: str) -> None:
+async def test_a_newer_database_is_served_where_the_contract_holds(
+    unmigrated: Installation, unmigrated_dsn: str
+) -> None:
     assert unmigrated.run("migrate").returncode == 0
     connection = await asyncpg.connect(unmigrated_dsn)
     await connection.execute("INSERT INTO tallystick.schema_migrations VALUES ('9999', 'to_come', 'checksum', now())")
+    note = "the database is newer than this version: 9999"
+
+    migrated, server = unmigrated.run("migrate"), unmigrated.serve()
+    ready, checked = answer(server.address, "/readyz"), unmigrated.run("check", "--json")
+
+    assert (migrated.returncode, migrated.stdout) == (0, "the schema is up to date\n")
+    assert f"warning: {note}" in server.output
+    assert ready is not None
+    assert ready.json() == {"status": "ready", "reasons": [], "notes": [note]}
+    assert (checked.returncode, json.loads(checked.stdout)["ok"]) == (0, True)
+    assert {"check": "schema", "state": "note", "reasons": [note]} in json.loads(checked.stdout)["checks"]
+    assert server.end() == 0
+
+    await connection.execute("ALTER TABLE tallystick.users ADD COLUMN word text NOT NULL")
     await connection.close()
+    refused = unmigrated.run("serve", "--port", "0")
 
-    for arguments in (["migrate"], ["serve", "--port", "0"]):
-        refused = unmigrated.run(*arguments)
-
-        assert refused.returncode == 1
-        assert refused.stderr == "tallystick: the database has migration 9999, which this version does not know\n"
+    assert refused.returncode == 1
+    assert "the schema has rules that this version does not know: column word on users" in refused.stderr
 
 
 def test_a_database_that_cannot_be_reached_or_entered_is_a_sentence(

@@ -63,6 +63,23 @@ async def test_new_code_on_an_older_schema_is_unready_and_never_fails(
     assert {path: status for path, status in answers.items() if status >= 500 and status != 503} == {}
 
 
+@pytest.mark.parametrize("flags", FLAGS, ids=["as is", "moving in"])
+async def test_old_code_on_a_newer_schema_that_fulfils_its_contract_is_ready_and_every_call_works(
+    new_database: NewDatabase, flags: str
+) -> None:
+    dsn = await new_database()
+    async with session(dsn) as owner:
+        await owner.execute("INSERT INTO tallystick.schema_migrations VALUES ('9999', 'words', '', now())")
+        await owner.execute("ALTER TABLE tallystick.users ADD COLUMN word text NOT NULL DEFAULT 'a word'")
+        await owner.execute("ALTER TABLE tallystick.referral_codes ADD COLUMN word text")
+        await owner.execute("CREATE INDEX users_words ON tallystick.users (word)")
+
+    ready, answers = await statuses(dsn, flags=flags)
+
+    assert ready == 200
+    assert {path: status for path, status in answers.items() if status >= 400} == {}
+
+
 async def test_old_code_on_a_newer_schema_is_unready_and_goes_on_where_it_can(new_database: NewDatabase) -> None:
     dsn = await new_database()
     async with session(dsn) as owner:

@@ -30,6 +30,14 @@ class TestApply:
         assert await migrator(empty_dsn, [first, second, third]).pending() == [second, third]
         assert await migrator(empty_dsn, [first, second, third]).apply() == [second, third]
 
+    async def test_a_newer_database_is_left_as_it_is(self, empty_dsn: str) -> None:
+        await migrator(empty_dsn, [a_table("0001", "one"), a_table("0002", "two")]).apply()
+        older = migrator(empty_dsn, [a_table("0001", "one")])
+
+        assert (await older.pending(), await older.apply()) == ([], [])
+        async with session(empty_dsn) as owner:
+            assert await versions(owner) == ["0001", "0002"]
+
     async def test_asking_what_is_pending_changes_nothing(self, empty_dsn: str) -> None:
         assert await migrator(empty_dsn).pending() == shipped()
 
@@ -48,12 +56,17 @@ class TestRefusals:
         async with session(empty_dsn) as owner:
             assert await relations(owner) == {"one"}
 
-    async def test_a_database_that_is_newer_than_this_version(self, empty_dsn: str) -> None:
-        await migrator(empty_dsn, [a_table("0001", "one"), a_table("0002", "two")]).apply()
-        older = migrator(empty_dsn, [a_table("0001", "one")])
+    @pytest.mark.parametrize(
+        ("applied", "known"), [("0003", "0002"), ("0002", "0003")], ids=["a newer one and one missing", "another one"]
+    )
+    async def test_a_database_with_another_history(self, applied: str, known: str, empty_dsn: str) -> None:
+        """A migration of this version would run on a schema that it was not written for."""
+        first = a_table("0001", "one")
+        await migrator(empty_dsn, [first, a_table(applied, "theirs")]).apply()
+        other = migrator(empty_dsn, [first, a_table(known, "ours")])
 
-        for attempt in (older.pending, older.apply):
-            with pytest.raises(MigrationRefused, match="has migration 0002, which this version does not know"):
+        for attempt in (other.pending, other.apply):
+            with pytest.raises(MigrationRefused, match=f"has migration {applied}, which this version does not know"):
                 await attempt()
 
     async def test_taking_back_any_but_the_newest(self, empty_dsn: str) -> None:

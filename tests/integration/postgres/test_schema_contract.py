@@ -47,7 +47,11 @@ async def ada(dsn: str) -> AsyncIterator[Caller]:
     "change",
     [
         "DELETE FROM tallystick.schema_migrations WHERE version = '0027'",
-        "INSERT INTO tallystick.schema_migrations VALUES ('9999', 'later', 'checksum', now())",
+        (
+            "INSERT INTO tallystick.schema_migrations VALUES ('9999', 'later', 'checksum', now()); "
+            "ALTER TABLE tallystick.roster_slots ADD COLUMN word text NOT NULL DEFAULT ''; "
+            "ALTER TABLE tallystick.roster_slots ALTER COLUMN word DROP DEFAULT"
+        ),
         "UPDATE tallystick.schema_migrations SET checksum = 'other' WHERE version = '0001'",
         "REVOKE SELECT ON tallystick.schema_migrations FROM tallystick_app",
         "DROP TABLE tallystick.schema_migrations",
@@ -69,6 +73,17 @@ async def test_no_roster_is_stored_on_another_schema(
     roster = await Stages(World(PostgresBackend(database))).roster("room")
     assert roster is not None
     assert (roster.roster_version, roster.slots) == (1, slots("captain 1 ada"))
+
+
+async def test_a_roster_is_stored_on_a_newer_schema_that_fulfils_the_contract(ada: Caller, superuser: Session) -> None:
+    await superuser.execute(
+        "INSERT INTO tallystick.schema_migrations VALUES ('9999', 'later', 'checksum', now()); "
+        "ALTER TABLE tallystick.roster_slots ADD COLUMN word text"
+    )
+
+    answered = await ada.post(PATH, body("ada", 0))
+
+    assert (answered.status_code, answered.json()["contract_version"]) == (200, NEWEST)
 
 
 async def test_no_roster_is_stored_where_the_newest_migration_was_taken_back(dsn: str, database: Database) -> None:

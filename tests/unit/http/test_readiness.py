@@ -123,6 +123,30 @@ async def test_every_change_of_the_reasons_is_logged_once_with_the_details_that_
     ]
 
 
+async def test_a_note_does_not_turn_a_server_red_and_is_logged_when_it_changes() -> None:
+    lines, found = io.StringIO(), [Fault("schema", "the database is newer", blocks="nothing")]
+    configure("info", lines)
+
+    async def check() -> list[Fault]:
+        return list(found)
+
+    clock = ManualClock()
+    probe = ReadinessProbe([check], clock)
+
+    assert (await probe.reasons(), probe.notes) == ([], ["the database is newer"])
+    clock.move(timedelta(seconds=1))
+    assert await probe.reasons() == []
+    found.clear()
+    clock.move(timedelta(seconds=1))
+    assert (await probe.reasons(), probe.notes) == ([], [])
+
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["event"], line["notes"]) for line in logged] == [
+        ("readiness notes", ["the database is newer"]),
+        ("readiness notes", []),
+    ]
+
+
 async def test_every_check_is_asked_and_adds_its_reasons() -> None:
     first, second = Contract(), Contract()
     first.breaches, second.breaches = ["one"], ["two", "three"]

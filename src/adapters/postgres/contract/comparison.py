@@ -1,8 +1,10 @@
 """Compares the manifest with a database: what is missing, what differs, and rights that the service must not have."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tallystick.adapters.postgres.contract.manifest import Manifest
+from tallystick.adapters.postgres.contract.obstacles import obstacles
 from tallystick.application.readiness import Fault
 
 LARGEST_LIST = 20
@@ -13,17 +15,28 @@ Item = tuple[str, str]
 
 _WHOLE = frozenset({"table", "role"})
 """The items that are the owner itself, and not a part of it."""
+_ORDINARY_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+_VALUE = re.compile(r"'(?:[^']|'')*'::text")
+_VALUES = re.compile(
+    rf"CHECK \(\((?P<column>\w+) = (?:ANY \(ARRAY\[)?(?P<values>{_VALUE.pattern}(?:, {_VALUE.pattern})*)(?:\]\))?\)\)"
+)
+"""A constraint that lists the values of a column, as PostgreSQL prints it."""
 
 
-def manifest_faults(expected: Manifest, found: Manifest) -> list[Fault]:
-    """Return how the database differs from the manifest. Tables, columns and indexes that only it has are no faults."""
-    changed = list(_changed(expected, found))
+def manifest_faults(expected: Manifest, found: Manifest, *, is_newer: bool = False) -> list[Fault]:
+    """Return how the database differs from the manifest.
+
+    Items that only the database has are faults where they refuse a write of this version, or give the service a right.
+    If migrations of a newer version ran, rights that a version may need and wider lists of values are no faults.
+    """
+    changed = [one for one in _changed(expected, found) if not (is_newer and _is_widened(expected, found, *one))]
     unprotected = [owner for owner, item in changed if item == "row level security"]
     return [
         *_missing_faults(list(_missing(expected, found))),
         *_definition_faults(expected, found, [one for one in changed if one[1] != "row level security"]),
         *([Fault("schema", f"row level security is not forced on: {_listed(unprotected)}")] if unprotected else ()),
-        *_excess_faults(list(_excess(expected, found))),
+        *_excess_faults([one for one in _excess(expected, found) if not (is_newer and _is_ordinary(found, *one))]),
+        *_obstacle_faults(found, list(obstacles(expected, found))),
     ]
 
 
@@ -52,6 +65,28 @@ def _changed(expected: Manifest, found: Manifest) -> Iterator[Item]:
     for owner, items in expected.items():
         of_owner = found.get(owner, {})
         yield from ((owner, item) for item in items if of_owner.get(item, items[item]) != items[item])
+
+
+def _is_widened(expected: Manifest, found: Manifest, owner: str, item: str) -> bool:
+    """Return whether a CHECK lists the values of a column, and lists more of them now."""
+    before, now = _VALUES.fullmatch(expected[owner][item]), _VALUES.fullmatch(found[owner][item])
+    if before is None or now is None or before["column"] != now["column"]:
+        return False
+    return set(_VALUE.findall(before["values"])) <= set(_VALUE.findall(now["values"]))
+
+
+def _is_ordinary(found: Manifest, owner: str, item: str) -> bool:
+    """Return whether an item gives the service a right that the code of a version may need."""
+    if item.startswith("policy "):
+        return found[owner][item].startswith("PERMISSIVE")
+    return item.removeprefix("grant ").partition(" ")[0] in _ORDINARY_PRIVILEGES
+
+
+def _obstacle_faults(found: Manifest, items: Sequence[Item]) -> Iterator[Fault]:
+    if items:
+        detail = "; ".join(found[owner][item] for owner, item in items[:LARGEST_LIST])
+        names = _listed([_name(*one) for one in items])
+        yield Fault("schema", f"the schema has rules that this version does not know: {names}", detail)
 
 
 def _missing_faults(missing: Sequence[Item]) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from tallystick.adapters.postgres.contract.manifest import (
     shipped_manifest,
 )
 from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.migrating.history import History, compare_history
 from tallystick.adapters.postgres.migrating.migration_files import Migration
 from tallystick.adapters.postgres.statements import Statements
 from tallystick.application.readiness import Fault
@@ -25,37 +26,32 @@ class SchemaCheck:
     def __init__(self, migrations: Sequence[Migration], manifest: Manifest | None = None) -> None:
         self._migrations = migrations
         self._manifest = manifest if manifest is not None else shipped_manifest()
-        self._accepted_fingerprint: str | None = None
+        self._accepted: tuple[str, bool] | None = None
 
     async def faults(self, connection: Connection) -> list[Fault]:
-        """Return the faults. The manifest is compared where exactly these migrations were applied."""
-        if faults := await migration_faults(connection, self._migrations):
-            return [Fault("schema", reason) for reason in faults]
-        return await self.manifest_faults(connection)
+        """Return the faults, and a note where the schema is newer. If a migration is missing, that is the fault."""
+        history = await read_history(connection, self._migrations)
+        if history.faults:
+            return [Fault("schema", reason) for reason in history.faults]
+        return [
+            *await self.manifest_faults(connection, is_newer=bool(history.newer)),
+            *(Fault("schema", note, blocks="nothing") for note in history.notes),
+        ]
 
-    async def manifest_faults(self, connection: Connection) -> list[Fault]:
+    async def manifest_faults(self, connection: Connection, *, is_newer: bool = False) -> list[Fault]:
         """Return how the schema differs from the manifest; it is read only if the catalogue changed since it agreed."""
         # The fingerprint is taken first: a change between both statements is read at the next call.
         fingerprint = await read_fingerprint(connection)
-        if fingerprint is not None and fingerprint == self._accepted_fingerprint:
+        if fingerprint is not None and (fingerprint, is_newer) == self._accepted:
             return []
-        faults = manifest_faults(self._manifest, await read_manifest(connection))
-        self._accepted_fingerprint = None if faults else fingerprint
+        faults = manifest_faults(self._manifest, await read_manifest(connection), is_newer=is_newer)
+        self._accepted = None if faults or fingerprint is None else (fingerprint, is_newer)
         return faults
 
 
-async def migration_faults(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
-    """Return how the migrations that were applied differ from these."""
-    applied = await _applied(connection)
-    expected = {migration.version: migration.checksum for migration in migrations}
-    faults: list[str] = []
-    if missing := sorted(set(expected) - set(applied)):
-        faults.append(f"migrations are missing: {', '.join(missing)}; run 'tallystick migrate'")
-    if newer := sorted(set(applied) - set(expected)):
-        faults.append(f"the database is newer than this version: {', '.join(newer)}")
-    if changed := sorted(v for v in expected if applied.get(v, expected[v]) != expected[v]):
-        faults.append(f"migrations differ from the ones that ran: {', '.join(changed)}")
-    return faults
+async def read_history(connection: Connection, migrations: Sequence[Migration]) -> History:
+    """Read which migrations were applied, in the session of the service."""
+    return compare_history(await _applied(connection), migrations)
 
 
 async def _applied(connection: Connection) -> dict[str, str]:

@@ -10,6 +10,7 @@ import asyncpg
 
 from tallystick.adapters.postgres.advisory_locks import session_lock
 from tallystick.adapters.postgres.connecting import Unreachable, connect
+from tallystick.adapters.postgres.migrating.history import compare_history
 from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Migrator:
     async def apply(self) -> list[Migration]:
         """Run the missing migrations and return them.
 
-        MigrationRefused where a migration was changed after it ran, where the database is newer than this version,
+        MigrationRefused where a migration was changed after it ran, where one is missing although newer ones ran,
         where the login may not migrate, or where another migrator holds the lock for too long. Where none is missing,
         the login need not be allowed to migrate.
         """
@@ -106,14 +107,14 @@ class Migrator:
             await connection.execute(forget, version)
 
     def _missing(self, applied: dict[str, str]) -> list[Migration]:
-        known = {migration.version for migration in self._migrations}
-        newer = sorted(set(applied) - known)
-        if newer:
-            raise MigrationRefused(f"the database has migration {newer[-1]}, which this version does not know")
-        for migration in self._migrations:
-            if applied.get(migration.version, migration.checksum) != migration.checksum:
-                raise MigrationRefused(f"migration {migration.version} was changed after it ran")
-        return [migration for migration in self._migrations if migration.version not in applied]
+        history = compare_history(applied, self._migrations)
+        if history.changed:
+            raise MigrationRefused(f"migration {history.changed[0]} was changed after it ran")
+        # A newer version applied its migrations to another schema than this version has.
+        if history.unknown or (history.newer and history.missing):
+            version = [*history.unknown, *history.newer][-1]
+            raise MigrationRefused(f"the database has migration {version}, which this version does not know")
+        return [migration for migration in self._migrations if migration.version in history.missing]
 
     async def _run(self, connection: Connection, migration: Migration) -> None:
         record = (

@@ -1,10 +1,10 @@
-"""The contract with the schema on PostgreSQL: exactly these migrations, and all that the manifest lists."""
+"""The contract with the schema on PostgreSQL: all migrations of this version, and all that the manifest lists."""
 
 from functools import cache
 
 from tallystick.adapters.postgres.contract.comparison import manifest_faults
 from tallystick.adapters.postgres.contract.manifest import read_manifest, shipped_manifest
-from tallystick.adapters.postgres.contract.schema import migration_faults
+from tallystick.adapters.postgres.contract.schema import read_history
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
 from tallystick.adapters.postgres.migrating.migrator import LOCK_ID
@@ -24,9 +24,11 @@ class PostgresSchemaContract(SchemaContract):
         if not await self._connection.fetchval(_SQL.hold, LOCK_ID):
             raise ContractMissing
         # In a separate statement: it sees what the last migrator committed before the lock was free.
-        if await migration_faults(self._connection, _migrations()):
+        history = await read_history(self._connection, _migrations())
+        if history.faults:
             raise ContractMissing
-        if manifest_faults(shipped_manifest(), await read_manifest(self._connection)):
+        found = await read_manifest(self._connection)
+        if manifest_faults(shipped_manifest(), found, is_newer=bool(history.newer)):
             raise ContractMissing
         return _migrations()[-1].version
 

@@ -14,7 +14,7 @@ from tallystick.adapters.telemetry.logs import logger
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.invariants import Invariant
 from tallystick.application.ports import Clock
-from tallystick.application.readiness import Fault, ReadinessCheck
+from tallystick.application.readiness import Blocked, Fault, ReadinessCheck
 from tallystick.application.reads import SlowReads
 from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.refusals import Unauthenticated
@@ -50,6 +50,8 @@ class Readiness(msgspec.Struct, frozen=True):
 
     status: Literal["ready", "not ready"]
     reasons: list[str]
+    notes: list[str]
+    """Sentences for the operator of an instance, ready or not."""
 
 
 class PromiseReport(msgspec.Struct, frozen=True):
@@ -73,7 +75,7 @@ class ReadinessProbe:
         self._checks, self._clock = checks, clock
         self._turn = asyncio.Lock()
         self._answered_at = float("-inf")
-        self._reasons: list[str] = []
+        self._faults: list[Fault] = []
         self._draining = False
 
     def drain(self) -> None:
@@ -89,17 +91,26 @@ class ReadinessProbe:
                 found = [fault for check in self._checks for fault in await check()]
                 self._answered_at = self._clock.monotonic()
                 self._turn_to(found)
-        return self._reasons
+        return _reasons(self._faults, "requests")
 
-    def _turn_to(self, faults: Sequence[Fault]) -> None:
-        reasons = [fault.reason for fault in faults]
-        if reasons == self._reasons:
-            return
-        if reasons:
-            logger().warning("not ready", reasons=[fault.explained for fault in faults])
-        else:
-            logger().info("ready again", reasons=[], after=self._reasons)
-        self._reasons = reasons
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the operator, of the last look."""
+        return _reasons(self._faults, "nothing")
+
+    def _turn_to(self, faults: list[Fault]) -> None:
+        before, self._faults = self._faults, faults
+        reasons, earlier = _reasons(faults, "requests"), _reasons(before, "requests")
+        if reasons and reasons != earlier:
+            logger().warning("not ready", reasons=[fault.explained for fault in faults if fault.blocks != "nothing"])
+        elif reasons != earlier:
+            logger().info("ready again", reasons=[], after=earlier)
+        if self.notes != _reasons(before, "nothing"):
+            logger().info("readiness notes", notes=self.notes)
+
+
+def _reasons(faults: Sequence[Fault], blocked: Blocked) -> list[str]:
+    return [fault.reason for fault in faults if fault.blocks == blocked]
 
 
 def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access: MetricsAccess) -> Router:
@@ -120,8 +131,8 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
         """Return whether this instance takes requests."""
         reasons = await probe.reasons()
         if reasons:
-            return Response(Readiness("not ready", reasons), status_code=503)
-        return Response(Readiness("ready", []))
+            return Response(Readiness("not ready", reasons, probe.notes), status_code=503)
+        return Response(Readiness("ready", [], probe.notes))
 
     @get(
         METRICS_PATH,
