@@ -74,7 +74,7 @@ LOCK := uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit
 lock: ## resolve the requirements anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) --group build -o requirements/build.txt
-	$(LOCK) pyproject.toml --extra dev --group build -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra dev --extra otel --group build -o requirements/dev.txt
 	$(LOCK) --group mutate --constraints requirements/dev.txt -o requirements/mutate.txt
 
 clean: ## remove the environment and the caches of tools; data in .tallystick stays

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.tracing import SILENT, Span, Tracer
 from tallystick.application.transactions import (
     CommitUncertain,
     LockHeld,
@@ -59,6 +60,8 @@ class _Queued(Generic[C, R]):
     command: C
     reply: asyncio.Future[R]
     deadline: float
+    span: Span | None
+    """The span of the request that the command is part of."""
     maybe_stored: bool = False
     """True once a commit of this command was lost: from then on, no failure may claim that nothing was done."""
     failure: StoreFailure | None = None
@@ -107,12 +110,14 @@ class GroupCommit(Generic[C, R]):
         metrics: Metrics,
         name: str,
         bounds: Bounds | None = None,
+        tracer: Tracer = SILENT,
     ) -> None:
         self._use_case = batch
         self._key = key
         self._clock = clock
         self._randomness = randomness
         self._metrics = metrics
+        self._tracer = tracer
         self._name = name
         self._bounds = bounds or Bounds()
         self._lanes: list[deque[_Queued[C, R]]] = [deque() for _ in range(self._bounds.lanes)]
@@ -130,7 +135,8 @@ class GroupCommit(Generic[C, R]):
             self._loop = asyncio.get_running_loop()  # it costs a system call: one is enough
         reply: asyncio.Future[R] = self._loop.create_future()
         lane = hash(self._key(command)) % len(self._lanes)
-        self._lanes[lane].append(_Queued(command, reply, self._clock.monotonic() + self._bounds.deadline_seconds))
+        deadline = self._clock.monotonic() + self._bounds.deadline_seconds
+        self._lanes[lane].append(_Queued(command, reply, deadline, self._tracer.current()))
         self._queue_length += 1
         if self._workers[lane] is None:
             self._start_worker(lane)
@@ -235,7 +241,11 @@ class GroupCommit(Generic[C, R]):
         return "answered"
 
     async def _outcomes(self, batch: Sequence[_Queued[C, R]]) -> Sequence[R | Exception]:
-        outcomes = await self._use_case([queued.command for queued in batch])
+        requests = [queued.span for queued in batch if queued.span is not None]
+        with self._tracer.inside(self._name, requests) as span:
+            if span is not None:
+                span.note("tallystick.batch_size", len(batch))
+            outcomes = await self._use_case([queued.command for queued in batch])
         if len(outcomes) != len(batch):
             raise AssertionError(f"{self._name}: {len(outcomes)} outcomes for {len(batch)} commands")
         return outcomes

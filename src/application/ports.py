@@ -32,6 +32,7 @@ CounterName = Literal[
     "store_rows",
     "stream_ends",
     "token_refusals",
+    "trace_spans_dropped",
     "unavailable_replies",
     "webhook_out_of_order",
     "webhook_replays",

@@ -9,6 +9,7 @@ from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.ports import Randomness
 from tallystick.application.schema_contract import ContractMissing
+from tallystick.application.tracing import SILENT, Tracer
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.refusals import Failure
@@ -43,8 +44,14 @@ class SyncRoster(msgspec.Struct, frozen=True):
 class SyncRosters:
     """Verify and store rosters."""
 
-    def __init__(self, transactions: Transactions, once: AnswerOnce, bounds: UserBounds = DEFAULT_BOUNDS) -> None:
-        self._transactions, self._once, self._bounds = transactions, once, bounds
+    def __init__(
+        self,
+        transactions: Transactions,
+        once: AnswerOnce,
+        bounds: UserBounds = DEFAULT_BOUNDS,
+        tracer: Tracer = SILENT,
+    ) -> None:
+        self._transactions, self._once, self._bounds, self._tracer = transactions, once, bounds, tracer
 
     async def __call__(self, commands: Sequence[Keyed[SyncRoster]]) -> list[Roster | Failure | Replayed]:
         try:
@@ -55,6 +62,8 @@ class SyncRosters:
 
     async def _decide(self, stores: Stores, commands: Sequence[SyncRoster]) -> list[Roster | Failure]:
         contract_version = await stores.contract.hold()
+        if (span := self._tracer.current()) is not None:
+            span.note("tallystick.contract_version", contract_version)
         actors = {command.actor_id for command in commands}
         players = {each.player_id for command in commands for each in command.slots}
         deleted = await stores.users.deleted(actors | players)

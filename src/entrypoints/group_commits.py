@@ -10,6 +10,7 @@ from dishka import Provider, Scope
 from tallystick.application.group_commit import Batch, Bounds, C, GroupCommit, R, Single
 from tallystick.application.idempotency import AnswerOnce
 from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.tracing import Tracer
 from tallystick.domain.bounds import UserBounds
 from tallystick.entrypoints.http.replies import WireEncoder
 
@@ -53,8 +54,8 @@ class BatchUseCase:
 class GroupCommits:
     """Every group commit of the process, so that they are closed before the parts that they use."""
 
-    def __init__(self, clock: Clock, randomness: Randomness, metrics: Metrics) -> None:
-        self._clock, self._randomness, self._metrics = clock, randomness, metrics
+    def __init__(self, clock: Clock, randomness: Randomness, metrics: Metrics, tracer: Tracer) -> None:
+        self._clock, self._randomness, self._metrics, self._tracer = clock, randomness, metrics, tracer
         self._first: list[Close] = []
         self._afterwards: list[Close] = []
 
@@ -68,6 +69,7 @@ class GroupCommits:
             metrics=self._metrics,
             name=row.name,
             bounds=row.bounds,
+            tracer=self._tracer,
         )
         self._first.append(commit.close)
         return commit

@@ -1,4 +1,4 @@
-"""A canary: no log, no metric and no error holds a personal value or a secret, in any failure."""
+"""A canary: no log, no metric, no trace and no error holds a personal value or a secret, in any failure."""
 
 import io
 import json
@@ -13,6 +13,7 @@ from dishka import Provider, Scope
 
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.telemetry.logs import Pseudonyms, configure
+from tests.http.collector import Collector, collecting
 from tests.http.services import JWT_SECRET, WEBHOOK_SECRET, Caller, bearer, running, settings
 from tests.processes.service import Process
 
@@ -163,20 +164,30 @@ async def exercise_wallets(anyone: Caller, evidence: Evidence) -> None:
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[Process]:
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture
+def process(tmp_path: Path, collector: Collector) -> Iterator[Process]:
     environment = {
         "TALLYSTICK_JWT_SECRET": JWT_SECRET,
         "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
         "TALLYSTICK_WEBHOOK_BEARER": BEARER,
         "TALLYSTICK_LOG_LEVEL": "debug",
         "TALLYSTICK_RATE_LIMITS": "resolver=50/minute; sign_up=1000/minute",
+        "TALLYSTICK_OTLP_ENDPOINT": collector.address,
+        "TALLYSTICK_TRACE_RATIO": "1",
     }
     server = Process("serve", "--port", "0", folder=tmp_path, environment=environment)
     yield server
     server.end()
 
 
-async def test_a_server_under_every_kind_of_error_leaks_nothing(process: Process, tmp_path: Path) -> None:
+async def test_a_server_under_every_kind_of_error_leaks_nothing(
+    process: Process, collector: Collector, tmp_path: Path
+) -> None:
     evidence = Evidence()
     async with httpx2.AsyncClient(base_url=process.wait_until_listening()) as http:
         anyone = Caller(http)
@@ -192,12 +203,15 @@ async def test_a_server_under_every_kind_of_error_leaks_nothing(process: Process
         assert [evidence.note(answer).status_code for answer in broken] == [500, 500]
         metrics = (await anyone.get("/metrics")).text
     process.end()
+    spans = collector.raw.decode("latin-1")
     database_log = (tmp_path / ".tallystick" / "postgres.log").read_text(encoding="utf-8")
 
     assert evidence.statuses >= FORCED
     assert '"event": "request failed"' in process.output
     assert "tallystick_http_request_seconds" in metrics
-    assert evidence.leaks(process.output, metrics, database_log) == {}
+    assert "POST /api/auth/sign-in" in spans
+    assert "INTERNAL_ERROR" in spans
+    assert evidence.leaks(process.output, metrics, spans, database_log) == {}
 
 
 async def break_the_schema(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every method of every store is measured here: seconds, rows and errors, by store and method."""
+"""Every method of every store is measured and traced here: seconds, rows and errors, by store and method."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,84 +9,112 @@ from types import TracebackType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tallystick.application.ports import Metrics
+from tallystick.application.tracing import Tracer
 from tallystick.application.transactions import Stores, Transactions
 
 _Rows = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], int]
 
 
 class MeasuredTransactions(Transactions):
-    """Transactions whose stores are measured. The stores do not know of it.
+    """Transactions whose stores are measured and traced. The stores do not know of it.
 
     An operation is named `ledger.post`, by the field of `Stores` and by the method. A transaction has the operations
     `transactions.begin`, which waits for a connection, `transactions.commit` and `transactions.rollback`; a read has
     `transactions.reading` and `transactions.release`.
     """
 
-    def __init__(self, inner: Transactions, metrics: Metrics) -> None:
-        self._inner, self._metrics = inner, metrics
-        self._stores = _measured_stores(metrics)
+    def __init__(self, inner: Transactions, metrics: Metrics, tracer: Tracer) -> None:
+        self._inner, self.metrics, self.tracer = inner, metrics, tracer
+        self.stores = _measured_stores(metrics, tracer)
 
     def begin(self) -> AbstractAsyncContextManager[Stores]:
-        return _Unit(self._inner.begin(), self._metrics, self._stores, "transactions.begin", "transactions.commit")
+        return _Unit(self, self._inner.begin(), "transactions.begin", "transactions.commit")
 
     def reading(self) -> AbstractAsyncContextManager[Stores]:
-        return _Unit(self._inner.reading(), self._metrics, self._stores, "transactions.reading", "transactions.release")
+        return _Unit(self, self._inner.reading(), "transactions.reading", "transactions.release")
 
 
 class _Unit(AbstractAsyncContextManager[Stores]):
     """One transaction or read. Written out, because a generator costs twice as much."""
 
-    __slots__ = ("_entering", "_inner", "_leaving", "_metrics", "_stores")
+    __slots__ = ("_entering", "_inner", "_leaving", "_metrics", "_stores", "_tracer")
 
     def __init__(
-        self,
-        inner: AbstractAsyncContextManager[Stores],
-        metrics: Metrics,
-        stores: Callable[[Stores], Stores],
-        entering: str,
-        leaving: str,
+        self, around: MeasuredTransactions, inner: AbstractAsyncContextManager[Stores], entering: str, leaving: str
     ) -> None:
-        self._inner, self._metrics, self._stores = inner, metrics, stores
-        self._entering, self._leaving = entering, leaving
+        self._metrics, self._tracer, self._stores = around.metrics, around.tracer, around.stores
+        self._inner, self._entering, self._leaving = inner, entering, leaving
 
     async def __aenter__(self) -> Stores:
-        started = perf_counter()
+        call = _Call(self._metrics, self._tracer, self._entering)
         try:
             stores = await self._inner.__aenter__()
         except BaseException as error:
-            _fail(self._metrics, error)
+            call.fail(error)
             raise
-        finally:
-            self._metrics.observe("store_call_seconds", perf_counter() - started, label=self._entering)
+        call.end()
         return self._stores(stores)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        operation = self._leaving if error is None else "transactions.rollback"
-        started = perf_counter()
+        call = _Call(self._metrics, self._tracer, self._leaving if error is None else "transactions.rollback")
         try:
-            return await self._inner.__aexit__(kind, error, traceback)
+            suppresses = await self._inner.__aexit__(kind, error, traceback)
         except BaseException as failure:
-            if error is None:  # otherwise the statement that failed was counted
-                _fail(self._metrics, failure)
+            if error is None:
+                call.fail(failure)
+            else:  # the call that failed was counted
+                call.end()
             raise
-        finally:
-            self._metrics.observe("store_call_seconds", perf_counter() - started, label=operation)
+        call.end()
+        return suppresses
 
 
-def _measured_stores(metrics: Metrics) -> Callable[[Stores], Stores]:
+class _Call:
+    """One call of a store, from its beginning on."""
+
+    __slots__ = ("_metrics", "_operation", "_span", "_started")
+
+    def __init__(self, metrics: Metrics, tracer: Tracer, operation: str) -> None:
+        self._metrics, self._operation = metrics, operation
+        caller = tracer.current()
+        self._span = None if caller is None else caller.child(operation)
+        self._started = perf_counter()
+
+    def end(self) -> None:
+        self._metrics.observe("store_call_seconds", perf_counter() - self._started, label=self._operation)
+        if self._span is not None:
+            self._span.end()
+
+    def count(self, rows: int) -> None:
+        """Count the rows, before the end of the call."""
+        self._metrics.count("store_rows", rows, label=self._operation)
+        if self._span is not None:
+            self._span.note("tallystick.rows", rows)
+
+    def fail(self, error: BaseException) -> None:
+        """End the call with an error. The program and its packages have a fixed set of classes of errors."""
+        name = type(error).__name__
+        self._metrics.count("store_errors", label=name)
+        if self._span is not None:
+            self._span.fail(name)
+        self.end()
+
+
+def _measured_stores(metrics: Metrics, tracer: Tracer) -> Callable[[Stores], Stores]:
     """Return a class of `Stores` that wraps a store when it is asked for: most transactions need few of them."""
     ports = get_type_hints(Stores)
-    wrappers = {field.name: _wrapping(field.name, ports[field.name], metrics) for field in fields(Stores)}
+    wrappers = {field.name: _wrapping(field.name, ports[field.name], metrics, tracer) for field in fields(Stores)}
     members: dict[str, Any] = {"__slots__": ("_inner",), "__init__": _keep, **wrappers}
     measured: Callable[[Stores], Stores] = type("MeasuredStores", (Stores,), members)
     return measured
 
 
-def _wrapping(field: str, port: type, metrics: Metrics) -> property:
+def _wrapping(field: str, port: type, metrics: Metrics, tracer: Tracer) -> property:
     measured = {
-        name: _measured(f"{field}.{name}", name, rows_of(method), metrics) for name, method in _methods(port).items()
+        name: _measured(f"{field}.{name}", name, rows_of(method), metrics, tracer)
+        for name, method in _methods(port).items()
     }
     members: dict[str, Any] = {"__slots__": ("_inner",), "__init__": _keep, **measured}
     wrapper = type(f"Measured{port.__name__}", (port,), members)
@@ -109,25 +137,19 @@ def _methods(port: type) -> dict[str, Callable[..., Any]]:
     return found
 
 
-def _measured(operation: str, name: str, rows: _Rows, metrics: Metrics) -> Callable[..., Any]:
+def _measured(operation: str, name: str, rows: _Rows, metrics: Metrics, tracer: Tracer) -> Callable[..., Any]:
     async def measured(self: Any, *args: Any, **kwargs: Any) -> Any:
-        started = perf_counter()
+        call = _Call(metrics, tracer, operation)
         try:
             result = await getattr(self._inner, name)(*args, **kwargs)
         except BaseException as error:
-            _fail(metrics, error)
+            call.fail(error)
             raise
-        finally:
-            metrics.observe("store_call_seconds", perf_counter() - started, label=operation)
-        metrics.count("store_rows", rows(result, args, kwargs), label=operation)
+        call.count(rows(result, args, kwargs))
+        call.end()
         return result
 
     return measured
-
-
-def _fail(metrics: Metrics, error: BaseException) -> None:
-    """Count an error by its class: the program and its packages have a fixed set of them."""
-    metrics.count("store_errors", label=type(error).__name__)
 
 
 def rows_of(method: Callable[..., Any]) -> _Rows:

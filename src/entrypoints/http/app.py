@@ -10,6 +10,7 @@ from tallystick.adapters.telemetry.logs import Pseudonyms
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.fingerprints import Fingerprints
 from tallystick.application.ports import Randomness
+from tallystick.application.tracing import Tracer
 from tallystick.entrypoints.http.authentication import Authentication
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES
 from tallystick.entrypoints.http.cors import Cors
@@ -35,6 +36,7 @@ def build_app(
     version: str,
     cors: Cors,
     log_rules: LogRules,
+    tracer: Tracer,
 ) -> ASGIApp:
     """Return the ASGI application."""
     configuration, assets = openapi(version)
@@ -57,4 +59,5 @@ def build_app(
         randomness=randomness,
         cors=cors,
         methods=RouteTable(litestar, raw_method).methods,
+        tracer=tracer,
     )

@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.ports import Randomness
+from tallystick.application.tracing import SILENT, Tracer
 from tallystick.domain.refusals import Failure, Overloaded
 from tallystick.entrypoints.http.bodies import ClientGone
 from tallystick.entrypoints.http.caching import NO_STORE, cached_for_five_minutes
@@ -50,8 +51,10 @@ class RequestBoundary:
         randomness: Randomness,
         cors: Cors,
         methods: Callable[[str], Collection[str]],
+        tracer: Tracer = SILENT,
     ) -> None:
         self._app, self._log, self._randomness, self._cors, self._methods = app, log, randomness, cors, methods
+        self._tracer = tracer
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +71,7 @@ class RequestBoundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._in_flight -= context.is_stream
+                self._begin_stream(scope, context, status)
                 message["headers"] = [*message.get("headers", ()), *context.reply_headers]
                 if status == _METHOD_NOT_ALLOWED:
                     message["headers"] = self._with_allow(scope["path"], message["headers"])
@@ -94,6 +97,12 @@ class RequestBoundary:
             self._in_flight -= not (context.is_stream and status)
             self._log.record(scope, context, status, perf_counter() - started)
 
+    def _begin_stream(self, scope: HTTPScope, context: RequestContext, status: int) -> None:
+        """Take a stream out of the requests in flight, and end its span: it stays open for hours."""
+        if context.is_stream:
+            self._in_flight -= 1
+            self._log.trace(scope, context, status)
+
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         receive = whole_body(receive, scope, context.headers)
@@ -114,6 +123,7 @@ class RequestBoundary:
         correlation_id = correlation_id_of(headers) or self._randomness.bytes(16).hex()
         client = scope["client"]
         context = RequestContext(correlation_id, headers, client[0] if client else "")
+        context.span = self._tracer.request(headers.get(b"traceparent"))
         context.reply_headers += ((b"x-correlation-id", correlation_id.encode()), _NO_SNIFFING)
         context.reply_headers += self._cors.headers(headers.get(b"origin"))
         if not _is_documentation(scope):

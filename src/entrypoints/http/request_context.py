@@ -7,6 +7,7 @@ from typing import cast
 
 from litestar.types import HTTPScope, Scope, Send
 
+from tallystick.application.tracing import Span
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Cause, Failure
 from tallystick.entrypoints.http.refusals import Fault
@@ -35,6 +36,8 @@ class RequestContext:
     reply_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     is_stream: bool = False
     """True for a reply that stays open: it is neither timed nor one of the requests in flight."""
+    span: Span | None = None
+    """The span of the request, where it is recorded in a trace."""
     is_head: bool = False
     """True for HEAD, which is answered as GET without its body."""
     faults: list[Fault] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The request log: metrics of every request, and a log line for failures, slow requests and, if set, writes."""
+"""The request log: metrics and the span of every request, a line for failures, slow requests and, if set, writes."""
 
 from typing import NamedTuple
 
@@ -30,8 +30,8 @@ class RequestLog:
 
     def record(self, scope: HTTPScope, context: RequestContext, status: int, seconds: float) -> None:
         """Record a finished request; status 0 means that it was cut off before its reply began."""
-        route = scope.get("path_template") or _UNMATCHED
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        method, route = _place(scope)
+        self.trace(scope, context, status)
         if not context.is_stream:
             self._metrics.request(method, route, status, seconds)
         if context.code:
@@ -61,7 +61,30 @@ class RequestLog:
         else:
             logger().info("request", **facts)
 
+    def trace(self, scope: HTTPScope, context: RequestContext, status: int) -> None:
+        """End the span of a request; that of a stream ends with the beginning of its reply."""
+        span = context.span
+        if span is None:
+            return
+        context.span = None
+        method, route = _place(scope)
+        span.note("http.request.method", method)
+        span.note("http.route", route)
+        span.note("http.response.status_code", status)
+        span.note("tallystick.correlation_id", context.correlation_id)
+        if context.code:
+            span.note("tallystick.code", context.code)
+        if status >= _FIRST_FAILURE or not status:
+            span.fail(context.code or "CUT_OFF")
+        span.end(f"{method} {route}")
+
     def _is_worth_a_line(self, method: str, seconds: float, context: RequestContext) -> bool:
         rules = self._rules
         is_slow = seconds >= rules.slow_seconds and not context.is_stream
         return rules.all_requests or is_slow or (rules.writes and method in _WRITES)
+
+
+def _place(scope: HTTPScope) -> tuple[str, str]:
+    """Return method and route template, each of a closed set."""
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    return method, scope.get("path_template") or _UNMATCHED

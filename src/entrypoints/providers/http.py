@@ -13,6 +13,7 @@ from tallystick.application.fingerprints import Fingerprints
 from tallystick.application.group_commit import Single
 from tallystick.application.ports import Metrics, Randomness, RateLimiter
 from tallystick.application.reads import CallerState
+from tallystick.application.tracing import Tracer
 from tallystick.domain.identity import Principal
 from tallystick.entrypoints.http.app import build_app
 from tallystick.entrypoints.http.authentication import Authentication
@@ -110,6 +111,7 @@ class Http(Provider):
         fingerprints: Fingerprints,
         settings: Settings,
         log_rules: LogRules,
+        tracer: Tracer,
     ) -> App:
         return App(
             build_app(
@@ -122,6 +124,7 @@ class Http(Provider):
                 version=__version__,
                 cors=Cors(settings.allowed_origins, settings.allowed_headers),
                 log_rules=log_rules,
+                tracer=tracer,
             )
         )
 

@@ -13,6 +13,7 @@ from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, TopicSignal
 from tallystick.application.reads import SlowReads
+from tallystick.application.tracing import Tracer
 from tallystick.application.transactions import Transactions
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
 from tallystick.entrypoints.settings import Settings
@@ -38,7 +39,7 @@ class PostgresStore(Provider):
 
     @provide
     async def slow_reads(
-        self, settings: Settings, randomness: Randomness, metrics: Metrics
+        self, settings: Settings, randomness: Randomness, metrics: Metrics, tracer: Tracer
     ) -> AsyncIterator[SlowReads]:
         pool = PoolSettings(
             size=_SLOW_CONNECTIONS,
@@ -47,7 +48,7 @@ class PostgresStore(Provider):
         )
         database = Database(settings.database_url or "", pool)
         await database.open()
-        yield SlowReads(MeasuredTransactions(PostgresTransactions(database), metrics), randomness)
+        yield SlowReads(MeasuredTransactions(PostgresTransactions(database), metrics, tracer), randomness)
         await database.close()
 
     @provide

@@ -1,9 +1,11 @@
 """The single instances of a process: its clock, its metrics, its flags, its limits and its background tasks."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from dishka import Provider, Scope, alias, decorate, from_context, provide
 
+from tallystick import __version__
 from tallystick.adapters.rate_limits.limiter import SlidingWindows
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.metrics import KnownLabels, PrometheusMetrics
@@ -21,6 +23,7 @@ from tallystick.application.stream_frames import FramePages
 from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.topic_news import TopicNews
 from tallystick.application.topics import AnnounceTopics
+from tallystick.application.tracing import SILENT, Tracer
 from tallystick.application.transactions import Transactions
 from tallystick.domain.bounds import UserBounds
 from tallystick.domain.codes import draw_candidates
@@ -59,6 +62,27 @@ class Process(Provider):
     upkeep = provide(Upkeep)
 
     news = provide(TopicNews)
+
+    @provide
+    async def tracer(
+        self, settings: Settings, clock: Clock, randomness: Randomness, metrics: Metrics
+    ) -> AsyncIterator[Tracer]:
+        if settings.otlp_endpoint is None:
+            yield SILENT
+            return
+        from tallystick.adapters.telemetry.otlp import OtlpTracer  # noqa: PLC0415  the packages are an extra
+
+        tracer = OtlpTracer(
+            settings.otlp_endpoint,
+            headers=settings.otlp_headers,
+            ratio=settings.trace_ratio,
+            version=__version__,
+            clock=clock,
+            randomness=randomness,
+            metrics=metrics,
+        )
+        yield tracer
+        await asyncio.to_thread(tracer.close)
 
     @provide
     def stream_limits(self) -> StreamLimits:

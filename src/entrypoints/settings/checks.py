@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from tallystick.adapters.identity.tokens import PUBLISHED_ALGORITHMS, SECRET_ALGORITHMS
 from tallystick.entrypoints.settings.fields import Settings, SettingsError, variable
@@ -12,6 +13,8 @@ def check(settings: Settings) -> None:
     """Refuse settings that contradict each other; SettingsError names the first of them."""
     if settings.is_embedded and settings.database_direct_url is not None:
         raise SettingsError("DATABASE_DIRECT_URL is the same database without a pooler: DATABASE_URL is needed too")
+    if settings.otlp_endpoint is not None and not _has_exporter():
+        raise SettingsError(f"{variable('otlp_endpoint')} needs the extra otel: pip install 'tallystick[otel]'")
     _check_algorithms(settings)
     _check_secrets_apart(settings)
 
@@ -32,6 +35,17 @@ def require_secrets(settings: Settings) -> None:
         )
     if missing:
         raise SettingsError(". ".join(missing))
+
+
+def _has_exporter() -> bool:
+    """Return whether the packages of the extra `otel` are installed."""
+    try:
+        return (
+            find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+            and find_spec("opentelemetry.sdk") is not None
+        )
+    except ModuleNotFoundError:  # of a package around it
+        return False
 
 
 def _check_algorithms(settings: Settings) -> None:

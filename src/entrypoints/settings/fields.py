@@ -28,7 +28,14 @@ from tallystick.entrypoints.settings.addresses import (
     read_storage,
     read_web_address,
 )
-from tallystick.entrypoints.settings.pairs import read_bounds, read_games, read_limits, read_pins, read_tiers
+from tallystick.entrypoints.settings.pairs import (
+    read_bounds,
+    read_games,
+    read_limits,
+    read_pins,
+    read_request_headers,
+    read_tiers,
+)
 from tallystick.entrypoints.settings.secrets import read_algorithms, read_secrets, read_webhook_secrets
 
 PREFIX = "TALLYSTICK_"
@@ -36,7 +43,7 @@ Store = Literal["postgres", "memory"]
 """Where everything is stored."""
 Switch = Literal["on", "off"]
 Theme = Literal[
-    "Database", "Callers", "Webhooks", "Addresses", "Rate limits", "Bounds", "Rewards", "Loyalty", "Running"
+    "Database", "Callers", "Webhooks", "Addresses", "Rate limits", "Bounds", "Rewards", "Loyalty", "Running", "Tracing"
 ]
 _TIERS = "bronze=0; silver=1000; gold=5000; platinum=20000"
 _GAMES = "blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10"
@@ -201,6 +208,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Without it and
     without a listener of its own, `/metrics` answers requests of the same machine alone.
     """
+
+    otlp_endpoint: Annotated[str | None, Setting("Tracing", read_base_url)] = None
+    """The collector that traces are sent to by OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is
+    appended. It needs the extra `otel`. Default: no traces.
+    """
+    otlp_headers: Annotated[Mapping[str, str], Setting("Tracing", read_request_headers, is_secret=True)] = (
+        msgspec.field(default_factory=dict)
+    )
+    """Headers that the collector asks for: `name=value; name=value`."""
+    trace_ratio: Annotated[float, msgspec.Meta(ge=0, le=1), Setting("Tracing", default="0.01")] = 0.01
+    """The share of requests that are recorded. A request with a `traceparent` is recorded if the caller's trace is."""
 
     @property
     def is_embedded(self) -> bool:

@@ -1,5 +1,6 @@
 """Settings of the form `name=value; name=value`: their grammar, and the values that are made of them."""
 
+import re
 from collections.abc import Mapping
 
 from limits import parse_many
@@ -11,6 +12,8 @@ from tallystick.domain.loyalty import Tiers
 from tallystick.domain.rating_slips import Game, Games
 
 OFF = "off"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]+")
 _NUMBERS_OF_A_GAME = 3
 _MOST_DIGITS = 18
 """So that a number is below 2 ** 63, and is read at once however long the text is."""
@@ -29,6 +32,17 @@ def read_pairs(text: str, *, form: str) -> dict[str, str]:
         if name in pairs:
             raise ValueError(f"{name} is given twice")
         pairs[name] = value
+    return pairs
+
+
+def read_request_headers(text: str) -> dict[str, str]:
+    """Read `name=value; name=value`, the headers of requests; ValueError says what is right, without a value."""
+    try:
+        pairs = read_pairs(text, form="")
+    except ValueError:
+        pairs = {"": ""}
+    if not all(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value) for name, value in pairs.items()):
+        raise ValueError("name=value; name=value is needed, each name once, in printable ASCII characters")
     return pairs
 
 

@@ -13,6 +13,7 @@ from tallystick.adapters.memory.ports import RecordedMetrics
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.adapters.telemetry import store_calls
 from tallystick.adapters.telemetry.store_calls import MeasuredTransactions, rows_of
+from tallystick.application.tracing import SILENT
 from tallystick.application.transactions import CommitUncertain, Stores, Transactions
 from tallystick.domain.users import UserId
 
@@ -54,7 +55,7 @@ async def test_every_method_of_every_store_is_measured(field: str, name: str) ->
     signature = inspect.signature(getattr(PORTS[field], name))
     given = dict.fromkeys(list(signature.parameters)[1:], ("x",))
 
-    async with MeasuredTransactions(Answering({"one": 1, "two": 2}), metrics).begin() as stores:
+    async with MeasuredTransactions(Answering({"one": 1, "two": 2}), metrics, SILENT).begin() as stores:
         answered = await getattr(getattr(stores, field), name)(**given)
 
     assert answered == {"one": 1, "two": 2}
@@ -67,7 +68,7 @@ def test_stores_have_many_methods() -> None:
 
 
 async def test_a_measured_store_is_the_port() -> None:
-    async with MeasuredTransactions(MemoryTransactions(), RecordedMetrics()).reading() as stores:
+    async with MeasuredTransactions(MemoryTransactions(), RecordedMetrics(), SILENT).reading() as stores:
         for field, port in PORTS.items():
             assert port in type(getattr(stores, field)).__mro__, field
 
@@ -120,7 +121,7 @@ async def test_a_call_that_fails_is_counted_by_the_class_of_its_error_and_has_no
     metrics = RecordedMetrics()
 
     with pytest.raises(BrokenStore):
-        async with MeasuredTransactions(Answering(BrokenStore()), metrics).begin() as stores:
+        async with MeasuredTransactions(Answering(BrokenStore()), metrics, SILENT).begin() as stores:
             await stores.users.deleted([UserId("ada")])
 
     assert dict(metrics.counts) == {("store_errors", "BrokenStore"): 1}
@@ -143,7 +144,7 @@ async def test_a_commit_that_fails_is_counted() -> None:
     metrics = RecordedMetrics()
 
     with pytest.raises(CommitUncertain):
-        async with MeasuredTransactions(Uncertain(None), metrics).begin():
+        async with MeasuredTransactions(Uncertain(None), metrics, SILENT).begin():
             pass
 
     assert dict(metrics.counts) == {("store_errors", "CommitUncertain"): 1}
@@ -166,7 +167,7 @@ async def test_a_transaction_that_does_not_begin_is_counted() -> None:
     metrics = RecordedMetrics()
 
     with pytest.raises(BrokenStore):
-        async with MeasuredTransactions(Unreachable(None), metrics).begin():
+        async with MeasuredTransactions(Unreachable(None), metrics, SILENT).begin():
             pass
 
     assert dict(metrics.counts) == {("store_errors", "BrokenStore"): 1}
@@ -175,7 +176,7 @@ async def test_a_transaction_that_does_not_begin_is_counted() -> None:
 async def test_a_read_ends_with_the_release_of_its_connection() -> None:
     metrics = RecordedMetrics()
 
-    async with MeasuredTransactions(MemoryTransactions(), metrics).reading() as stores:
+    async with MeasuredTransactions(MemoryTransactions(), metrics, SILENT).reading() as stores:
         await stores.users.find([UserId("ada")])
 
     assert {operation for _, operation in metrics.values} == {

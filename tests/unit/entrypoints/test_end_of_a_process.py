@@ -15,6 +15,7 @@ from dishka import Provider, Scope
 
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application.ports import Clock, Metrics, Randomness
+from tallystick.application.tracing import SILENT
 from tallystick.application.transactions import Transactions
 from tallystick.domain.refusals import Overloaded, Refusal
 from tallystick.entrypoints.group_commits import BatchUseCase, GroupCommits
@@ -104,7 +105,7 @@ class Closings(Provider):
         self.note("store")
 
     def commits(self, clock: Clock, randomness: Randomness, metrics: Metrics) -> GroupCommits:
-        commits = GroupCommits(clock, randomness, metrics)
+        commits = GroupCommits(clock, randomness, metrics, SILENT)
         batch = WaitingBatch(self.note, self.rounds)
         self.buy = commits.open(BatchUseCase(WaitingBatch, "purchase_rewards", key=lambda _: 0), batch)
         commits.close_afterwards(self.behind)

@@ -1,6 +1,7 @@
 """Settings from the environment: every default, every refusal by name, and no secret in any of them."""
 
 import re
+import sys
 
 import msgspec
 import pytest
@@ -78,6 +79,9 @@ def test_without_an_environment_everything_is_at_its_default() -> None:
         "metrics_tokens": (),
         "reconcile_hour": 3,
         "drain_seconds": 20,
+        "otlp_endpoint": None,
+        "otlp_headers": {},
+        "trace_ratio": 0.01,
     }
 
 
@@ -121,6 +125,9 @@ def test_every_setting_can_be_given() -> None:
         "TALLYSTICK_METRICS_TOKEN": "a-fourth-sixteen",
         "TALLYSTICK_DRAIN_SECONDS": "0",
         "TALLYSTICK_RECONCILE_HOUR": "0",
+        "TALLYSTICK_OTLP_ENDPOINT": "https://traces.example.org:4318",
+        "TALLYSTICK_OTLP_HEADERS": "authorization=Basic b3Vycw==; x-team=ours",
+        "TALLYSTICK_TRACE_RATIO": "0.25",
     }
 
     settings = load(given)
@@ -143,6 +150,7 @@ def test_every_setting_can_be_given() -> None:
         "flags": {Flag.ENSURE_ON_READ_ENABLED: False},
         "metrics_address": ("::1", 9100),
         "metrics_tokens": ("a-fourth-sixteen",),
+        "otlp_headers": {"authorization": "Basic b3Vycw==", "x-team": "ours"},
     }
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
@@ -344,3 +352,32 @@ def test_notifications_go_past_a_pooler_and_without_one_to_the_login_of_the_serv
     service: str, direct: str | None, listens: str
 ) -> None:
     assert Settings(database_url=service, database_direct_url=direct).listen_url == listens
+
+
+@pytest.mark.parametrize("ratio", ["-0.1", "1.1", "nan", "half", "inf"])
+def test_a_ratio_of_traces_is_from_0_to_1(ratio: str) -> None:
+    assert refusal({"TALLYSTICK_TRACE_RATIO": ratio}).startswith("TALLYSTICK_TRACE_RATIO: ")
+
+
+@pytest.mark.parametrize(
+    "headers", [PASSWORD, f"a b={PASSWORD}", f"x={PASSWORD}\n", f"x={PASSWORD}; x={PASSWORD}", f"x=\x7f{PASSWORD}"]
+)
+def test_headers_of_a_collector_are_refused_without_their_values(headers: str) -> None:
+    given = headers if headers[-1] != "\n" else f"{headers}y"
+    message = refusal({"TALLYSTICK_OTLP_HEADERS": given})
+
+    assert message.startswith("TALLYSTICK_OTLP_HEADERS: name=value")
+    assert PASSWORD not in message
+
+
+@pytest.mark.parametrize(
+    "package", ["opentelemetry.exporter.otlp", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk"]
+)
+def test_traces_need_the_packages_of_their_extra(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    message = refusal({"TALLYSTICK_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
+
+    assert message == "TALLYSTICK_OTLP_ENDPOINT needs the extra otel: pip install 'tallystick[otel]'"

@@ -56,4 +56,12 @@ REQUESTS = (
         labels={"group": tuple(LIMIT_GROUPS)},
         panel="overview",
     ),
+    Metric(
+        name="trace_spans_dropped",
+        kind="counter",
+        unit="spans",
+        help="Spans of traces that were not sent to the collector, by reason.",
+        labels={"reason": ("queue_full", "not_sent")},
+        panel="overview",
+    ),
 )
