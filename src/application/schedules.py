@@ -1,4 +1,4 @@
-"""Schedules: work that one instance of all does once a night."""
+"""Schedules: work that one instance of all does once an hour or once a night."""
 
 from datetime import datetime, timedelta
 from typing import Protocol

@@ -54,10 +54,15 @@ class FrameRing:
         first = seq + 1 - self._frames[0].seq
         return [self._frames[index] for index in range(first, min(first + PAGE_FRAMES, len(self._frames)))]
 
+    def drop(self, seq: int) -> None:
+        """Drop the frames up to a number."""
+        while self._frames and self._frames[0].seq <= seq:
+            self._frames.popleft()
+
     def _forget(self, message_id: str) -> None:
         seqs = [frame.seq for frame in self._frames if frame.kind == "message" and frame.ref == message_id]
-        while seqs and self._frames and self._frames[0].seq <= seqs[0]:
-            self._frames.popleft()
+        if seqs:
+            self.drop(seqs[0])
 
 
 class FramePages:
@@ -95,15 +100,23 @@ class FramePages:
     async def _read(self, topic_id: TopicId, after: int) -> list[Frame]:
         async def ask(stores: Stores) -> list[Frame]:
             events = await stores.topics.events(topic_id, after=after, limit=PAGE_FRAMES)
+            await self._count_gap(stores, topic_id, after, events)
             # Behind the events: a text that was deleted since is not read.
             messages = await stores.messages.find(_messages_of(events))
             return [self._frame(event, messages.get(MessageId(event.ref))) for event in events]
 
-        frames = await self._reads(ask)
-        expected = range(after + 1, after + 1 + len(frames))
-        if [frame.seq for frame in frames] != list(expected):
+        return await self._reads(ask)
+
+    async def _count_gap(self, stores: Stores, topic_id: TopicId, after: int, events: Sequence[TopicEvent]) -> None:
+        """Count a page in which numbers are missing, unless the log was trimmed by them."""
+        if not events:
+            return
+        first = events[0].seq
+        is_dense = [event.seq for event in events] == list(range(first, first + len(events)))
+        if is_dense and first > after + 1:
+            is_dense = first <= (await stores.topics.extents([topic_id]))[topic_id].trimmed + 1
+        if not is_dense:
             self._metrics.count("event_gaps")
-        return frames
 
     def _frame(self, event: TopicEvent, message: Message | None) -> Frame:
         position = f"{event.seq}-{tag_of(event.event_id)}".encode()

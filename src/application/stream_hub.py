@@ -15,7 +15,7 @@ from tallystick.domain.channels import ChannelId, MemberKey, may_read
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Failure
 from tallystick.domain.streams import EndReason, Position, read_positions, reset_reason, tag_of
-from tallystick.domain.topics import TopicEvent, TopicId
+from tallystick.domain.topics import LogExtent, TopicId
 from tallystick.domain.users import UserId
 
 
@@ -103,14 +103,16 @@ class Hub:
         known = {topic_id: feed.head for topic_id, feed in self._feeds.items() if feed.head is not None}
         if not known:
             return
-        stored = await self._reads(lambda stores: stores.topics.heads(known))
+        stored = await self._reads(lambda stores: stores.topics.extents(known))
         for topic_id, head in known.items():
-            feed, now = self._feeds.get(topic_id), stored.get(topic_id, 0)
+            feed, log = self._feeds.get(topic_id), stored.get(topic_id)
             if feed is None:
                 continue
-            if now < head:  # the database is an older one than before
+            if log is None or log.head < head:  # the database is an older one than before
                 feed.end("restored")
-            elif feed.head is None or now > feed.head:
+                continue
+            feed.trim(log.trimmed)
+            if feed.head is None or log.head > feed.head:
                 self._read_on(feed)
 
     def drain(self) -> None:
@@ -130,6 +132,7 @@ class Hub:
             heartbeat_seconds=heartbeat,
             pages=self._pages,
             check_caller=self._check_caller,
+            start_again=self._start_again,
             metrics=self._metrics,
         )
         age = self._limits.age_seconds * (0.9 + 0.2 * self._randomness.fraction())
@@ -146,23 +149,32 @@ class Hub:
         return stream
 
     async def _place(self, stream: Stream, topic_ids: Sequence[TopicId], resume: str | None) -> None:
+        for index, start in enumerate(await self._starts(stream.caller, topic_ids, resume)):
+            stream.start(index, start)
+            self._learn(stream.feeds[index], start.head)
+
+    async def _start_again(self, caller: Principal, feed: Feed, position: str) -> Start:
+        """Return where a stream goes on whose position is not followed by the events that its topic has."""
+        (start,) = await self._starts(caller, [feed.topic_id], position)
+        self._learn(feed, start.head)
+        return start
+
+    async def _starts(self, caller: Principal, topic_ids: Sequence[TopicId], resume: str | None) -> list[Start]:
         asked = [None] * len(topic_ids) if resume is None else read_positions(resume, len(topic_ids))
 
         async def ask(stores: Stores) -> list[Start]:
-            heads = await stores.topics.heads(topic_ids)
+            logs = await stores.topics.extents(topic_ids)
             # Behind the heads: a removal up to a head is seen here, and one above it is an event of the stream.
-            keys = [MemberKey(ChannelId(topic_id), stream.caller.user_id) for topic_id in topic_ids]
+            keys = [MemberKey(ChannelId(topic_id), caller.user_id) for topic_id in topic_ids]
             members = await stores.channels.members(keys)
             for key in keys:
                 may_read(members.get(key))
             return [
-                await _start(stores, topic_id, heads[topic_id], position, is_new=resume is None)
+                await _start(stores, logs[topic_id], position, is_new=resume is None)
                 for topic_id, position in zip(topic_ids, asked, strict=True)
             ]
 
-        for index, start in enumerate(await self._reads(ask)):
-            stream.start(index, start)
-            self._learn(stream.feeds[index], start.head)
+        return await self._reads(ask)
 
     def _learn(self, feed: Feed, head: int) -> None:
         if feed.head is None:
@@ -192,16 +204,18 @@ class Hub:
             feed.reading = None
 
 
-async def _start(stores: Stores, topic_id: TopicId, head: int, position: Position | None, *, is_new: bool) -> Start:
-    seq = head if position is None else position.seq
-    event = await _event(stores, topic_id, seq)
-    reason = None if is_new else reset_reason(position, head, event)
-    if reason is not None and seq != head:
-        seq, event = head, await _event(stores, topic_id, head)
-    return Start(seq, tag_of(event.event_id) if event is not None else None, head, reason)
+async def _start(stores: Stores, log: LogExtent, position: Position | None, *, is_new: bool) -> Start:
+    seq = log.head if position is None else position.seq
+    tag = await _tag(stores, log, seq)
+    reason = None if is_new else reset_reason(position, log, tag)
+    if reason is not None and seq != log.head:
+        seq, tag = log.head, await _tag(stores, log, log.head)
+    return Start(seq, tag, log.head, reason)
 
 
-async def _event(stores: Stores, topic_id: TopicId, seq: int) -> TopicEvent | None:
-    """Return the event of a number, if the topic has it."""
-    found = await stores.topics.events(topic_id, after=seq - 1, limit=1) if seq > 0 else []
-    return found[0] if found and found[0].seq == seq else None
+async def _tag(stores: Stores, log: LogExtent, seq: int) -> str | None:
+    """Return the tag of a number, if the log knows it."""
+    if seq <= log.trimmed:
+        return log.trimmed_tag if seq == log.trimmed else None
+    found = await stores.topics.events(log.topic_id, after=seq - 1, limit=1)
+    return tag_of(found[0].event_id) if found and found[0].seq == seq else None

@@ -5,13 +5,14 @@ A stream holds a position and no queue: what is above the position comes from th
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tallystick.application.group_commit import Single
 from tallystick.application.ports import Metrics
 from tallystick.application.reads import CallerState
 from tallystick.application.stream_frames import Frame, FramePages, FrameRing
+from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Failure
 from tallystick.domain.streams import EndReason, ResetReason
@@ -59,6 +60,8 @@ class Start(NamedTuple):
 
 
 Part = Reset | Heads | Events | End
+StartAgain = Callable[[Principal, "Feed", str], Awaitable[Start]]
+"""Returns where a caller's stream goes on in one topic, from the position that it has."""
 
 
 class Feed:
@@ -71,6 +74,14 @@ class Feed:
         self.streams: dict[Stream, None] = {}
         self.has_news = False
         self.reading: asyncio.Task[None] | None = None
+
+    def trim(self, seq: int) -> None:
+        """Forget the events up to a number, as the log has done, and go on behind them."""
+        self.ring.drop(seq)
+        if self.head is not None and self.head < seq:
+            self.head = seq
+            for stream in self.streams:
+                stream.wake()
 
     def end(self, reason: EndReason) -> None:
         for stream in self.streams:
@@ -88,10 +99,12 @@ class Stream:
         heartbeat_seconds: float,
         pages: FramePages,
         check_caller: Single[Principal, CallerState],
+        start_again: StartAgain,
         metrics: Metrics,
     ) -> None:
         self.caller, self.feeds = caller, feeds
         self._pages, self._caller_state, self._metrics = pages, check_caller, metrics
+        self._start_again = start_again
         self._loop = asyncio.get_running_loop()
         self._heartbeat, self._beats_at = heartbeat_seconds, self._loop.time() + heartbeat_seconds
         self._seqs = [0] * len(feeds)
@@ -130,10 +143,11 @@ class Stream:
 
     async def parts(self) -> AsyncIterator[Part]:
         """Yield what is to be sent, in its order, up to the end."""
-        for reset in self._resets:
-            yield reset
         is_ready = False
         while True:
+            while self._resets:
+                is_ready = False
+                yield self._resets.pop(0)
             self._wake.clear()
             now = self._loop.time()
             if now >= self._ends_at:
@@ -152,7 +166,7 @@ class Stream:
                 self._metrics.count("stream_ends", label=self._end)
                 yield End(self._end)
                 return
-            if sent:
+            if sent or self._resets:
                 continue
             if not is_ready or is_due:
                 yield self._heads(is_ready=not is_ready)
@@ -170,11 +184,24 @@ class Stream:
             except Failure:
                 self.end("busy")
                 return []
-        if frames and frames[0].seq != seq + 1:
-            # The log was trimmed up to here: the id of a new stream finds out, and the client loads again.
-            self.end("restored")
+        if not frames or frames[0].seq != seq + 1:
+            await self._skip(index)
             return []
         return frames
+
+    async def _skip(self, index: int) -> None:
+        """Go on at the head of a topic whose log was trimmed beyond the position, if the caller may still read it."""
+        try:
+            start = await self._start_again(self.caller, self.feeds[index], self._positions[index].decode())
+        except (ChannelNotFound, NotAMember):
+            self.end("removed")
+        except Failure:
+            self.end("busy")
+        else:
+            if start.reset == "trimmed":
+                self.start(index, start)
+            else:
+                self.end("restored")
 
     def _events(self, index: int, frames: Sequence[Frame]) -> Events:
         """Go on behind these frames, at most to the removal of the caller."""

@@ -161,7 +161,7 @@ TABLES_WITHOUT_USERS: Mapping[str, str] = MappingProxyType(
         "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",
         "backfill_chunks": "progress of backfills",
         "backfill_malformed": "numbers of lines that could not be read, with the reason and without the content",
-        "topics": "the number of the last event of each channel",
+        "topics": "the numbers of the first and the last event of each channel",
         "fingerprint_keys": "the key that hashes requests with an idempotency key",
         "schedules": "times of the last runs of scheduled work",
         "webhook_deliveries": "ids and times of deliveries, for eight days, without their users",

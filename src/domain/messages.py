@@ -110,6 +110,15 @@ class Messages(Protocol):
     async def of_sender(self, key: MemberKey, *, after: str, limit: int) -> list[Message]:
         """Return the first messages of a sender in a channel by client message id, deleted ones included."""
 
+    async def with_old_messages(self, channel_ids: Collection[ChannelId], *, before: datetime) -> list[ChannelId]:
+        """Return those of these channels that have a message from before a time, by id."""
+
+    async def forget(self, channel_id: ChannelId, *, before: datetime, limit: int) -> int:
+        """Delete at most `limit` messages of a channel whose topic is locked, the oldest first, from before a time.
+
+        A message whose event is kept stays. Return how many messages were deleted.
+        """
+
 
 def check_body(body: str) -> None:
     """MessageLength where a text is empty, holds only spaces, or is too long."""

@@ -3,7 +3,7 @@
 import re
 from typing import Literal, NamedTuple
 
-from tallystick.domain.topics import TopicEvent
+from tallystick.domain.topics import LogExtent
 
 MAX_TOPICS = 20
 """How many topics one stream reads at most."""
@@ -47,17 +47,19 @@ def read_positions(text: str, count: int) -> list[Position | None]:
     return [Position(int(match[1]), match[2]) if match is not None else None for match in matches]
 
 
-def reset_reason(position: Position | None, head: int, stored: TopicEvent | None) -> ResetReason | None:
+def reset_reason(position: Position | None, log: LogExtent, tag: str | None) -> ResetReason | None:
     """Return why a reader cannot go on from a position; None where everything behind it can follow.
 
-    `stored` is the event of the position's number, if the log has it.
+    `tag` is the one of the position's number; None where the log does not have it.
     """
     if position is None:
         return "garbage"
-    if position.seq > head:
+    if position.seq > log.head:
         return "ahead"
+    if position.seq < log.trimmed:
+        return "trimmed"
     if position.seq == 0 or position.tag is None:
         return None
-    if stored is None or stored.seq != position.seq:
+    if tag is None:  # trimmed since the extent was read
         return "trimmed"
-    return None if tag_of(stored.event_id) == position.tag else "forked"
+    return None if tag == position.tag else "forked"

@@ -23,6 +23,17 @@ class Topic(msgspec.Struct, frozen=True):
     """The time of the store, never before the last event: within a topic, numbers and times have one order."""
 
 
+class LogExtent(msgspec.Struct, frozen=True):
+    """The events that the log of a topic has: those above `trimmed`, up to `head`."""
+
+    topic_id: TopicId
+    head: int
+    trimmed: int
+    """Events up to this number were deleted, because they were older than their retention."""
+    trimmed_tag: str | None
+    """The tag of the last event that was deleted: a reader who stands exactly at it has missed nothing."""
+
+
 class TopicEvent(msgspec.Struct, frozen=True):
     """One event of a topic. Its number is one more than the number before it."""
 
@@ -59,3 +70,18 @@ class Topics(Protocol):
 
     async def events(self, topic_id: TopicId, *, after: int, limit: int) -> list[TopicEvent]:
         """Return the first events whose number is above `after`, by number."""
+
+    async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
+        """Return which events the log of each topic that exists has."""
+
+    async def page(self, *, after: str, limit: int) -> list[TopicId]:
+        """Return the first topics whose id is above `after`, by id."""
+
+    async def with_old_events(self, topic_ids: Collection[TopicId], *, before: datetime) -> list[TopicId]:
+        """Return those of these topics that have an event from before a time, by id."""
+
+    async def trim(self, topic_id: TopicId, *, before: datetime, limit: int) -> int:
+        """Delete at most `limit` events of a locked topic, the oldest first, that are from before a time.
+
+        Advance the start of the log in the same step, and return how many events were deleted.
+        """

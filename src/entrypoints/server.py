@@ -25,6 +25,7 @@ from tallystick.entrypoints.providers.http import App, MetricsApp
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tallystick.entrypoints.worker.nightly import Nightly
+from tallystick.entrypoints.worker.trimming import Trimming
 from tallystick.entrypoints.worker.upkeep import Upkeep
 
 _ENDING_SECONDS = 3.0
@@ -55,12 +56,13 @@ class Server:
             commits = await container.get(GroupCommits)
             upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
             nightly, clicks = await container.get(Nightly), await container.get(FlushClicks)
-            news = await container.get(TopicNews)
+            trimming, news = await container.get(Trimming), await container.get(TopicNews)
             await follow.refresh()
             background = [
                 asyncio.create_task(upkeep.run(), name="upkeep"),
                 asyncio.create_task(follow.run(), name="follow flags"),
                 asyncio.create_task(nightly.run(), name="nightly"),
+                asyncio.create_task(trimming.run(), name="trim logs"),
                 asyncio.create_task(clicks.run(), name="flush clicks"),
                 asyncio.create_task(news.run(), name="follow topics"),
             ]

@@ -80,6 +80,7 @@ from tests.unit.behaviours.test_referrals import (
     TestLeaderboard,
     TestProfiles,
 )
+from tests.unit.behaviours.test_retention import TestTrimLogs, TestTrimmedStreams
 from tests.unit.behaviours.test_rewards import TestOfferRewards, TestPurchaseBatches, TestRewardPages
 from tests.unit.behaviours.test_schedules import TestSchedules
 from tests.unit.behaviours.test_sessions import TestChangePasswords, TestSessions

@@ -43,7 +43,12 @@ Every column that belongs to a user has one of three dispositions. *delete*: the
 END = """\
 A request that is answered while its caller is being deleted may leave a stored reply behind, or a reward of a user
 who had never signed up. Every server looks for such rows once a minute, for a quarter of an hour after each deletion.
-Deleting the user again removes such rows too. Let backups and the logs of proxies expire: Tallystick does not control
+Deleting the user again removes such rows too.
+
+Events of channels are deleted after `TALLYSTICK_EVENT_RETENTION_DAYS`, and messages, with their texts, senders and
+times, after `TALLYSTICK_MESSAGE_RETENTION_DAYS` if it is set, at most an hour late.
+
+Let backups and the logs of proxies expire: Tallystick does not control
 them. Tallystick's own logs name users only by keyed hashes.
 
 A deletion does not search two kinds of text: ids, which come from the identity provider and should not name a person,

@@ -64,6 +64,8 @@ class Tables:
     invite_uses: dict[SeatKey, InviteUse] = field(default_factory=dict)
     topics: dict[TopicId, Topic] = field(default_factory=dict)
     topic_events: dict[tuple[TopicId, int], TopicEvent] = field(default_factory=dict)
+    trimmed: dict[TopicId, tuple[int, str]] = field(default_factory=dict)
+    """The number and the tag of the last event of each topic that was deleted from the start of its log."""
     events_once: dict[tuple[TopicId, TopicEventKind, str], int] = field(default_factory=dict)
     channels: dict[ChannelId, Channel] = field(default_factory=dict)
     members: dict[MemberKey, Member] = field(default_factory=dict)
@@ -90,7 +92,9 @@ class Tables:
 class View:
     """The tables as one transaction sees and changes them."""
 
-    def __init__(self, tables: Tables, now: Callable[[], datetime], *, writable: bool) -> None:
+    def __init__(  # noqa: PLR0915  a line for each table
+        self, tables: Tables, now: Callable[[], datetime], *, writable: bool
+    ) -> None:
         self.now = now
         self.users = Draft(tables.users)
         self.emails = Draft(tables.emails)
@@ -115,6 +119,7 @@ class View:
         self.invite_uses = Draft(tables.invite_uses)
         self.topics = Draft(tables.topics)
         self.topic_events = Draft(tables.topic_events)
+        self.trimmed = Draft(tables.trimmed)
         self.events_once = Draft(tables.events_once)
         self.channels = Draft(tables.channels)
         self.members = Draft(tables.members)

@@ -19,6 +19,7 @@ from tallystick.application.minting import DrawCandidates
 from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, RateLimiter
 from tallystick.application.reads import CallerState, Reads, SlowReads
 from tallystick.application.reconciliation import ReconcileMetadata
+from tallystick.application.retention import TrimLogs
 from tallystick.application.stream_frames import FramePages
 from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.topic_news import TopicNews
@@ -32,6 +33,7 @@ from tallystick.domain.identity import Principal
 from tallystick.domain.loyalty import Tiers
 from tallystick.domain.rating_slips import Games
 from tallystick.domain.referral_points import ReferralPoints
+from tallystick.domain.retention import Retention
 from tallystick.entrypoints.group_commits import GroupCommits
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.routes.frames import encode_frame
@@ -40,6 +42,7 @@ from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tallystick.entrypoints.worker.mirror import MirrorLater
 from tallystick.entrypoints.worker.nightly import Nightly
+from tallystick.entrypoints.worker.trimming import Trimming
 from tallystick.entrypoints.worker.upkeep import Upkeep
 
 
@@ -60,6 +63,8 @@ class Process(Provider):
     flags = alias(source=FollowedFlags, provides=Flags)
     flush_clicks = provide(FlushClicks)
     upkeep = provide(Upkeep)
+    trim_logs = provide(TrimLogs)
+    trimming = provide(Trimming)
 
     news = provide(TopicNews)
 
@@ -164,3 +169,7 @@ class Process(Provider):
         settings: Settings,
     ) -> Nightly:
         return Nightly(transactions, reconcile, flags, clock, randomness, settings.reconcile_hour)
+
+    @provide
+    def retention(self, settings: Settings) -> Retention:
+        return settings.retention

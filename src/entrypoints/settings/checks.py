@@ -15,6 +15,11 @@ def check(settings: Settings) -> None:
         raise SettingsError("DATABASE_DIRECT_URL is the same database without a pooler: DATABASE_URL is needed too")
     if settings.otlp_endpoint is not None and not _has_exporter():
         raise SettingsError(f"{variable('otlp_endpoint')} needs the extra otel: pip install 'tallystick[otel]'")
+    if 0 < settings.message_retention_days < settings.event_retention_days:
+        raise SettingsError(
+            f"{variable('message_retention_days')} is shorter than {variable('event_retention_days')}: messages are "
+            "kept for at least as long as the events that announce them"
+        )
     _check_algorithms(settings)
     _check_secrets_apart(settings)
 

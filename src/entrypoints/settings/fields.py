@@ -1,6 +1,7 @@
 """The settings: one row each, with its type, its theme, what it says and how its text is read."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Annotated, Literal, NamedTuple, get_type_hints
 
 import msgspec
@@ -16,6 +17,7 @@ from tallystick.domain.ledger import MAX_AMOUNT
 from tallystick.domain.loyalty import Tiers
 from tallystick.domain.rating_slips import Games
 from tallystick.domain.referral_points import ReferralNeed, ReferralPoints
+from tallystick.domain.retention import Retention
 from tallystick.entrypoints.settings.addresses import (
     HostPort,
     is_same_database,
@@ -43,7 +45,17 @@ Store = Literal["postgres", "memory"]
 """Where everything is stored."""
 Switch = Literal["on", "off"]
 Theme = Literal[
-    "Database", "Callers", "Webhooks", "Addresses", "Rate limits", "Bounds", "Rewards", "Loyalty", "Running", "Tracing"
+    "Database",
+    "Callers",
+    "Webhooks",
+    "Addresses",
+    "Rate limits",
+    "Bounds",
+    "Rewards",
+    "Loyalty",
+    "Channels",
+    "Running",
+    "Tracing",
 ]
 _TIERS = "bronze=0; silver=1000; gold=5000; platinum=20000"
 _GAMES = "blackjack=70,75,10; baccarat=70,106,10; roulette=38,526,10; slots=600,800,10"
@@ -183,6 +195,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     number.
     """
 
+    event_retention_days: Annotated[int, msgspec.Meta(ge=1, le=3650), Setting("Channels")] = 7
+    """For how many days the events of channels are kept. A stream that resumes further back gets `reset`, and loads the
+    channel again.
+    """
+    message_retention_days: Annotated[int, msgspec.Meta(ge=0, le=36500), Setting("Channels")] = 0
+    """For how many days messages are kept, at least as long as events; 0 for ever."""
+
     flags: Annotated[Pins, Setting("Running", read_pins)] = msgspec.field(default_factory=lambda: Pins({}))
     """Pins flags: `name=on; name=off`. The flags are listed below."""
     reconcile_hour: Annotated[int, msgspec.Meta(ge=0, le=23), Setting("Running")] = 3
@@ -255,6 +274,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def signed_by(self) -> WebhookSecrets | None:
         """The secrets of signed webhooks; None where signed webhooks are not accepted."""
         return self.webhook_secrets if isinstance(self.webhook_secrets, WebhookSecrets) else None
+
+    @property
+    def retention(self) -> Retention:
+        """For how long events and messages are kept."""
+        messages = timedelta(days=self.message_retention_days) if self.message_retention_days else None
+        return Retention(timedelta(days=self.event_retention_days), messages)
 
     @property
     def referral_rules(self) -> ReferralPoints:

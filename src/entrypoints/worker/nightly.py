@@ -1,20 +1,17 @@
 """Every night, one of all instances reconciles the legacy metadata."""
 
 import asyncio
-from datetime import datetime, timedelta
 
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.ports import Clock, Randomness
-from tallystick.application.reads import run_with_retries
 from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
 from tallystick.application.schedules import due_since
 from tallystick.application.transactions import StoreFailure, Transactions
+from tallystick.application.work_lease import WorkLease
 from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.refusals import Unavailable
 
 NAME = "reconcile_metadata"
-LEASE = timedelta(minutes=5)
-"""Longer than any page takes; after that, another instance takes over from one that was killed."""
 POLL_SECONDS = 60.0
 
 
@@ -30,8 +27,9 @@ class Nightly:
         randomness: Randomness,
         hour: int,
     ) -> None:
-        self._transactions, self._reconcile, self._flags = transactions, reconcile, flags
+        self._reconcile, self._flags = reconcile, flags
         self._clock, self._randomness, self._hour = clock, randomness, hour
+        self._lease = WorkLease(NAME, transactions, clock, randomness)
 
     async def run(self) -> None:
         """Check regularly until cancelled; a failed night is tried again when its lease has expired."""
@@ -55,39 +53,15 @@ class Nightly:
         """
         if not self._flags.enabled(Flag.LEGACY_FALLBACK_ENABLED):
             return None
-        held_until = await self._lease()
-        if held_until is None:
+        if not await self._lease.take(due_at=due_since(self._clock.now(), hour=self._hour)):
             return None
         found = MetadataDrift()
         async for drift in self._reconcile.pages(is_to_repair=True, report_failure=_passed_over):
             found = found.plus(drift)
-            until = self._clock.now() + LEASE
-            if not await self._renew(held_until, until):
+            if not await self._lease.keep():
                 return found
-            held_until = until
-        await self._done(held_until)
+        await self._lease.done()
         return found
-
-    async def _renew(self, held_until: datetime, until: datetime) -> bool:
-        async def renew() -> bool:
-            async with self._transactions.begin() as stores:
-                return await stores.schedules.renew(NAME, held_until=held_until, until=until)
-
-        return await run_with_retries(renew, self._randomness)
-
-    async def _done(self, held_until: datetime) -> None:
-        async def done() -> bool:
-            async with self._transactions.begin() as stores:
-                return await stores.schedules.done(NAME, held_until=held_until, at=self._clock.now())
-
-        await run_with_retries(done, self._randomness)
-
-    async def _lease(self) -> datetime | None:
-        now = self._clock.now()
-        until, due_at = now + LEASE, due_since(now, hour=self._hour)
-        async with self._transactions.begin() as stores:
-            is_ours = await stores.schedules.lease(NAME, now=now, until=until, due_at=due_at)
-        return until if is_ours else None
 
 
 def _passed_over(failure: Exception) -> None:

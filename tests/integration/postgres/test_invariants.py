@@ -50,18 +50,41 @@ BREAKING: Mapping[str, str] = {
     f"{EDGE} ('a', 'b', gen_random_uuid(), now()), ('b', 'a', gen_random_uuid(), now())",
     "events_have_no_gaps": "INSERT INTO topics (topic_id, kind, head) VALUES ('gap', 'channel', 2), "
     "('ahead', 'channel', 0); INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
-    "VALUES ('gap', 2, 'e', 'member_added', 'a', 'a', now()), ('ahead', 1, 'e', 'member_added', 'a', 'a', now())",
+    "VALUES ('gap', 2, 'e', 'member_added', 'a', 'a', now()), ('ahead', 1, 'e', 'member_added', 'a', 'a', now()); "
+    # Trimmed further than it says; not as far as it says.
+    "INSERT INTO topics (topic_id, kind, head, trimmed, trimmed_tag) "
+    "VALUES ('short', 'channel', 3, 1, 't'), ('long', 'channel', 3, 2, 't'), ('empty', 'channel', 3, 3, 't'); "
+    "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
+    "VALUES ('short', 3, 'e', 'member_added', 'a', 'a', now()), ('long', 2, 'e', 'member_added', 'a', 'a', now()), "
+    "('long', 3, 'f', 'member_added', 'a', 'a', now())",
     "messages_are_events": "INSERT INTO topics (topic_id, kind, head) VALUES ('room', 'channel', 2); "
     "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
     "VALUES ('room', 1, 'e', 'member_added', 'a', 'a', now()), ('room', 2, 'f', 'message', 'm2', 'a', now()); "
     "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at, deleted_at) "
-    "VALUES ('room', 3, 'm3', 'a', 'm3', 'x', now(), NULL)",
+    "VALUES ('room', 3, 'm3', 'a', 'm3', 'x', now(), NULL); "
+    # In a trimmed log: without an event above its start, deleted later than its first event; and three that are right.
+    "INSERT INTO topics (topic_id, kind, head, trimmed, trimmed_tag) VALUES ('trimmed', 'channel', 5, 4, 't'); "
+    "INSERT INTO channel_members VALUES ('trimmed', 'a', 'member', 1, NULL, 0); "
+    "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
+    "VALUES ('trimmed', 5, 'e', 'message_deleted', 'gone', 'a', now()); "
+    "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at, deleted_at) "
+    "VALUES ('trimmed', 2, 't2', 'a', 't2', 'x', now(), NULL), "
+    "('trimmed', 3, 't3', 'a', 't3', NULL, now() - interval '2 s', now() - interval '1 s'), "
+    "('trimmed', 4, 't4', 'a', 't4', NULL, now(), now() + interval '1 s'), "
+    "('trimmed', 6, 't6', 'a', 't6', 'x', now(), NULL)",
     "senders_were_members": "INSERT INTO topics (topic_id, kind, head) VALUES ('room', 'channel', 4); "
     "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at) "
     "VALUES ('room', 1, 'e', 'member_added', 'a', 'a', now()), ('room', 2, 'f', 'member_removed', 'a', 'a', now()), "
     "('room', 3, 'g', 'message', 'm3', 'a', now()), ('room', 4, 'h', 'message', 'm4', 'b', now()); "
     "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at) "
-    "VALUES ('room', 3, 'm3', 'a', 'm3', 'x', now()), ('room', 4, 'm4', 'b', 'm4', 'x', now())",
+    "VALUES ('room', 3, 'm3', 'a', 'm3', 'x', now()), ('room', 4, 'm4', 'b', 'm4', 'x', now()); "
+    # In a trimmed log: never a member, removed before; and two who were members.
+    "INSERT INTO topics (topic_id, kind, head, trimmed, trimmed_tag) VALUES ('trimmed', 'channel', 9, 9, 't'); "
+    "INSERT INTO channel_members VALUES ('trimmed', 'a', 'member', 1, 3, 0), ('trimmed', 'b', 'member', 8, NULL, 0), "
+    "('trimmed', 'c', 'member', 2, NULL, 0); "
+    "INSERT INTO messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at) "
+    "VALUES ('trimmed', 4, 't4', 'nobody', 't4', 'x', now()), ('trimmed', 5, 't5', 'a', 't5', 'x', now()), "
+    "('trimmed', 6, 't6', 'b', 't6', 'x', now()), ('trimmed', 7, 't7', 'c', 't7', 'x', now())",
     "rosters_keep_their_rules": "INSERT INTO stage_rosters "
     "(room_id, owner_id, roster_version, contract_version, roles) SELECT room_id, 'a', 1, '0001', '{\"player\": 2}' "
     "FROM unnest(ARRAY['role', 'number', 'player', 'slot']) AS room_id; "
@@ -106,9 +129,9 @@ BREAKING: Mapping[str, str] = {
 }
 """Statements of a superuser, past every constraint, that break each promise and no other."""
 COUNTED: Mapping[str, int] = {
-    "events_have_no_gaps": 2,
-    "messages_are_events": 2,
-    "senders_were_members": 2,
+    "events_have_no_gaps": 4,
+    "messages_are_events": 4,
+    "senders_were_members": 4,
     "rosters_keep_their_rules": 4,
     "living_codes_resolve": 2,
     "one_inviter_no_cycle": 2,

@@ -59,12 +59,13 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "schedules": frozenset({"SELECT", "INSERT", "UPDATE leased_until", "UPDATE last_done_at"}),
     "schema_migrations": frozenset({"SELECT"}),
     "sessions": frozenset({"SELECT", "INSERT", "DELETE"}),
-    "topics": frozenset({"SELECT", "INSERT", "UPDATE head", "UPDATE last_at"}),
-    "topic_events": frozenset({"SELECT", "INSERT"}),
+    "topics": frozenset({"SELECT", "INSERT"})
+    | {f"UPDATE {column}" for column in ("head", "last_at", "trimmed", "trimmed_tag")},
+    "topic_events": frozenset({"SELECT", "INSERT", "DELETE"}),
     "channels": frozenset({"SELECT", "INSERT"}),
     "channel_members": frozenset({"SELECT", "INSERT"})
     | {f"UPDATE {column}" for column in ("role", "joined_seq", "left_seq", "read_seq")},
-    "messages": frozenset({"SELECT", "INSERT", "UPDATE body", "UPDATE deleted_at"}),
+    "messages": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE body", "UPDATE deleted_at"}),
     "stage_rosters": frozenset({"SELECT", "INSERT"})
     | {f"UPDATE {column}" for column in ("roster_version", "contract_version", "roles")},
     "roster_slots": frozenset({"SELECT", "INSERT", "DELETE"}),

@@ -160,6 +160,8 @@ BREAKING: Mapping[str, str] = {
     "topics_pkey": f"{TOPIC} ('room', 'channel')",
     "topics_kind_known": f"{TOPIC} ('third', 'mood')",
     "topics_head_counts": "UPDATE topics SET head = -1",
+    "topics_trimmed_within": "UPDATE topics SET trimmed = head + 1, trimmed_tag = '01234567'",
+    "topics_trimmed_tagged": "UPDATE topics SET head = 1, trimmed = 1",
     "topic_events_pkey": f"{EVENT} ('room', 1, 'e', 'message', 'a', 'ada', now()), "
     "('room', 1, 'f', 'message', 'b', 'ada', now())",
     "topic_events_kind_known": f"{EVENT} ('room', 1, 'e', 'mood', 'a', 'ada', now())",

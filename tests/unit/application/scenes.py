@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from tallystick.adapters.memory.ports import ManualClock, SeededRandomness
@@ -19,16 +20,19 @@ from tallystick.application.loyalty import Earnings
 from tallystick.application.messages import DeleteMessage, NewMessage
 from tallystick.application.pending_accruals import Recovery
 from tallystick.application.rating_slips import RecoverSlip
+from tallystick.application.retention import TrimLogs
 from tallystick.application.rewards import OfferReward, OrderBatch
 from tallystick.application.sessions import NewSession, SignOut
 from tallystick.application.transactions import Stores
+from tallystick.application.work_lease import LEASE
 from tallystick.domain.channels import MemberKey
 from tallystick.domain.codes import Code
 from tallystick.domain.flags import Flag, Pins, Switch
 from tallystick.domain.ledger import EventKey
+from tallystick.domain.retention import Retention
 from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.users import Profile, UserId
-from tallystick.entrypoints.worker.nightly import LEASE, Nightly
+from tallystick.entrypoints.worker.nightly import Nightly
 from tallystick.entrypoints.worker.upkeep import Upkeep
 from tests.worlds.rooms import Rooms
 from tests.worlds.stages import Stages
@@ -268,6 +272,20 @@ async def _night(world: World, _key: str | None) -> Attempt:
     return look
 
 
+async def _trimming(world: World, _key: str | None) -> Attempt:
+    rooms = Rooms(world)
+    channel = await rooms.a_channel("ada")
+    await rooms.send(channel, "ada")
+    world.pass_time(days=9)
+    trim = TrimLogs(world.transactions, world.reads, world.clock, world.randomness, Retention(*[timedelta(days=8)] * 2))
+
+    async def run() -> None:
+        async for _ in trim.steps():
+            pass
+
+    return run
+
+
 async def _click(world: World, _key: str | None) -> Attempt:
     await _staged(world)
 
@@ -340,7 +358,6 @@ SCENES: Mapping[str, Scene] = {
     "MakeInvites": one(lambda w: w.make_invites, lambda w: w.new_invite(owner="ada")),
     "MintCodes": bare(lambda w: w.mint_codes, lambda w: w.mint_command("ada")),
     "MirrorMetadata": _mirroring,
-    "Nightly": _night,
     "OfferRewards": one(lambda w: w.offer_rewards, lambda w: OfferReward(w.reward(owner="ada"))),
     "OpenSlips": one(lambda w: w.open_slips, lambda w: w.new_slip("bob"), "bob"),
     "PurchaseOrderBatches": one(lambda w: w.purchase_order_batches, _order_batch),
@@ -359,6 +376,8 @@ SCENES: Mapping[str, Scene] = {
     "SyncRosters": one(
         lambda w: Stages(w).sync_rosters, lambda w: Stages(w).command("room", "captain 1 ada", by="ada")
     ),
+    "TrimLogs": _trimming,
     "Upkeep": _upkeep,
+    "WorkLease": _night,
 }
 """Every class that begins transactions, by its name."""

@@ -55,9 +55,9 @@ def stored(transactions: MortalTransactions) -> dict[str, dict[Any, Any]]:
 
 
 LATER: Mapping[str, Collection[str]] = {
-    "Nightly": {"codes", "demotions", "users"},
     "SweepAccruals": {"accounts", "entries", "pending"},
     "Upkeep": {"accounts", "entries", "pending"},
+    "WorkLease": {"codes", "demotions", "users"},
 }
 """Where the second try has to come later: the tables that show the time of the try that succeeded."""
 

@@ -1,39 +1,42 @@
 """Ids of streams: which of them a log can go on from, and why not."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from tallystick.domain.streams import Position, read_positions, reset_reason, tag_of
-from tallystick.domain.topics import TopicEvent, TopicId
-from tallystick.domain.users import UserId
+from tallystick.domain.topics import LogExtent, TopicId
 
-NOW = datetime(2026, 11, 30, tzinfo=UTC)
-EVENT = TopicEvent(TopicId("t"), 5, "0199-abcdef01", "message", "m", UserId("ada"), None, NOW)
+WHOLE = LogExtent(TopicId("t"), 6, 0, None)
+TRIMMED = LogExtent(TopicId("t"), 6, 4, "abcdef04")
+TAG = "abcdef01"
 
 
 @pytest.mark.parametrize(
-    ("position", "stored", "reason"),
+    ("position", "log", "tag", "reason"),
     [
-        (Position(5, "abcdef01"), EVENT, None),
-        (Position(5, None), EVENT, None),
-        (Position(0, None), None, None),
-        (Position(0, "abcdef01"), None, None),
-        (Position(5, "abcdef02"), EVENT, "forked"),
-        (Position(5, "abcdef01"), None, "trimmed"),
-        (Position(7, "abcdef01"), None, "ahead"),
-        (Position(7, None), None, "ahead"),
-        (None, None, "garbage"),
+        (Position(5, TAG), WHOLE, TAG, None),
+        (Position(5, None), WHOLE, TAG, None),
+        (Position(0, None), WHOLE, None, None),
+        (Position(0, TAG), WHOLE, None, None),
+        (Position(5, "abcdef02"), WHOLE, TAG, "forked"),
+        (Position(5, TAG), WHOLE, None, "trimmed"),
+        (Position(7, TAG), WHOLE, None, "ahead"),
+        (Position(7, None), WHOLE, None, "ahead"),
+        (None, WHOLE, None, "garbage"),
+        (Position(4, "abcdef04"), TRIMMED, "abcdef04", None),
+        (Position(4, None), TRIMMED, "abcdef04", None),
+        (Position(4, TAG), TRIMMED, "abcdef04", "forked"),
+        (Position(3, None), TRIMMED, None, "trimmed"),
+        (Position(0, None), TRIMMED, None, "trimmed"),
     ],
 )
 def test_a_log_goes_on_from_a_position_that_it_has(
-    position: Position | None, stored: TopicEvent | None, reason: str | None
+    position: Position | None, log: LogExtent, tag: str | None, reason: str | None
 ) -> None:
-    assert reset_reason(position, 6, stored) == reason
+    assert reset_reason(position, log, tag) == reason
 
 
 def test_an_id_has_a_position_for_each_topic() -> None:
-    assert tag_of(EVENT.event_id) == "abcdef01"
+    assert tag_of("0199-abcdef01") == "abcdef01"
     assert read_positions("5-abcdef01", 1) == [Position(5, "abcdef01")]
     assert read_positions("5-abcdef01,0", 2) == [Position(5, "abcdef01"), Position(0, None)]
     assert read_positions("5-abcdef01", 2) == [None, None]

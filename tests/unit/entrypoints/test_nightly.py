@@ -7,8 +7,9 @@ import pytest
 
 from tallystick.application.reconciliation import MetadataDrift, ReconcileMetadata
 from tallystick.application.schedules import due_since
+from tallystick.application.work_lease import LEASE
 from tallystick.domain.flags import Flag
-from tallystick.entrypoints.worker.nightly import LEASE, Nightly
+from tallystick.entrypoints.worker.nightly import Nightly
 from tests.worlds.memory import MemoryBackend
 from tests.worlds.world import World
 

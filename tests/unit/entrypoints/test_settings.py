@@ -2,6 +2,7 @@
 
 import re
 import sys
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from tallystick.domain.bounds import UserBounds
 from tallystick.domain.flags import Flag
 from tallystick.domain.loyalty import Tiers
 from tallystick.domain.rating_slips import Game, Games
+from tallystick.domain.retention import Retention
 from tallystick.entrypoints.settings import Settings, SettingsError, load, variable
 from tallystick.entrypoints.settings.pairs import read_limits
 from tests.http.services import WEBHOOK_SECRET
@@ -77,6 +79,8 @@ def test_without_an_environment_everything_is_at_its_default() -> None:
         "log_writes": "off",
         "metrics_address": None,
         "metrics_tokens": (),
+        "event_retention_days": 7,
+        "message_retention_days": 0,
         "reconcile_hour": 3,
         "drain_seconds": 20,
         "otlp_endpoint": None,
@@ -128,6 +132,8 @@ def test_every_setting_can_be_given() -> None:
         "TALLYSTICK_OTLP_ENDPOINT": "https://traces.example.org:4318",
         "TALLYSTICK_OTLP_HEADERS": "authorization=Basic b3Vycw==; x-team=ours",
         "TALLYSTICK_TRACE_RATIO": "0.25",
+        "TALLYSTICK_EVENT_RETENTION_DAYS": "30",
+        "TALLYSTICK_MESSAGE_RETENTION_DAYS": "365",
     }
 
     settings = load(given)
@@ -285,6 +291,15 @@ def test_no_refusal_repeats_a_secret(name: str, value: str) -> None:
     assert message.startswith(name)
     assert PASSWORD not in message
     assert WEBHOOK_SECRET not in message
+
+
+def test_messages_are_kept_for_at_least_as_long_as_their_events() -> None:
+    message = refusal({"TALLYSTICK_EVENT_RETENTION_DAYS": "8", "TALLYSTICK_MESSAGE_RETENTION_DAYS": "7"})
+
+    assert "TALLYSTICK_MESSAGE_RETENTION_DAYS is shorter than TALLYSTICK_EVENT_RETENTION_DAYS" in message
+    kept = load({"TALLYSTICK_EVENT_RETENTION_DAYS": "8", "TALLYSTICK_MESSAGE_RETENTION_DAYS": "8"}).retention
+    assert kept == Retention(timedelta(days=8), timedelta(days=8))
+    assert load({}).retention == Retention(timedelta(days=7), None)
 
 
 def test_a_direct_url_beside_no_database_is_refused() -> None:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tallystick.adapters.memory.tables import View
 from tallystick.application.invariants import PROMISES, Invariant, Invariants
+from tallystick.domain.channels import MemberKey
 from tallystick.domain.ledger import Account, AccountKey, Entry
+from tallystick.domain.messages import Message
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.stage_rooms import Roster, verify_roles_and_slots
@@ -73,17 +75,33 @@ class MemoryInvariants(Invariants):
         for event in self._view.topic_events.values():
             numbers.setdefault(event.topic_id, set()).add(event.seq)
         return sum(
-            numbers.get(topic.topic_id, set()) != set(range(1, topic.head + 1)) for topic in self._view.topics.values()
+            numbers.get(topic.topic_id, set()) != set(range(self._trimmed(topic.topic_id) + 1, topic.head + 1))
+            for topic in self._view.topics.values()
         )
+
+    def _trimmed(self, topic_id: str) -> int:
+        return (self._view.trimmed.get(TopicId(topic_id)) or (0, ""))[0]
 
     def _unpaired_messages(self) -> int:
         events = {(e.kind, e.topic_id, e.ref): e for e in self._view.topic_events.values()}
         sent = {(key[1], e.seq, key[2], e.actor_id) for key, e in events.items() if key[0] == "message"}
         deleted = {key[1:] for key in events if key[0] == "message_deleted"}
         messages = list(self._view.messages.values())
-        stored = {(m.channel_id, m.seq, m.message_id, m.sender_id) for m in messages}
-        gone = {(m.channel_id, m.message_id) for m in messages if m.deleted_at is not None}
-        return len(sent ^ stored) + len(deleted ^ gone)
+        stored = {
+            (m.channel_id, m.seq, m.message_id, m.sender_id) for m in messages if m.seq > self._trimmed(m.channel_id)
+        }
+        gone = {(m.channel_id, m.message_id) for m in messages if self._is_deleted_in_the_log(m)}
+        known = {(m.channel_id, m.message_id) for m in messages if m.deleted_at is not None}
+        unknown = {key for key in deleted - known if self._trimmed(key[0]) == 0}
+        return len(sent ^ stored) + len(gone - deleted) + len(unknown)
+
+    def _is_deleted_in_the_log(self, message: Message) -> bool:
+        """Return whether the log goes back to the deletion of a message."""
+        trimmed = self._trimmed(message.channel_id)
+        first = self._view.topic_events.get((TopicId(message.channel_id), trimmed + 1))
+        if message.deleted_at is None:
+            return False
+        return trimmed == 0 or (first is not None and message.deleted_at > first.created_at)
 
     def _strangers_messages(self) -> int:
         changes: dict[tuple[str, str], list[tuple[int, bool]]] = {}
@@ -92,9 +110,22 @@ class MemoryInvariants(Invariants):
                 change = (event.seq, event.kind == "member_added")
                 changes.setdefault((event.topic_id, event.ref), []).append(change)
         return sum(
-            not max((c for c in changes.get((m.channel_id, m.sender_id), []) if c[0] < m.seq), default=(0, False))[1]
+            not max(
+                (c for c in changes.get((m.channel_id, m.sender_id), []) if c[0] < m.seq),
+                default=(0, self._was_member_before_the_log(m)),
+            )[1]
             for m in self._view.messages.values()
         )
+
+    def _was_member_before_the_log(self, message: Message) -> bool:
+        """Return whether the row of the sender allows that a trimmed event made them a member."""
+        trimmed = self._trimmed(message.channel_id)
+        sender = self._view.members.get(MemberKey(message.channel_id, message.sender_id))
+        if sender is None:
+            return False
+        if sender.joined_seq > message.seq:
+            return trimmed > 0
+        return sender.joined_seq <= trimmed and (sender.left_seq is None or sender.left_seq > message.seq)
 
     def _broken_rosters(self) -> int:
         return sum(not _keeps_its_rules(roster) for roster in self._view.rosters.values())

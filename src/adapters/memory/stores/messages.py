@@ -9,7 +9,7 @@ from tallystick.adapters.memory.stores.topics import MemoryTopics
 from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.channels import ChannelId, MemberKey
 from tallystick.domain.messages import MAX_MESSAGE_LENGTH, Message, MessageId, Messages, SendingContext, SendKey
-from tallystick.domain.topics import TopicEvent
+from tallystick.domain.topics import TopicEvent, TopicId
 
 
 class MemoryMessages(Messages):
@@ -88,3 +88,20 @@ class MemoryMessages(Messages):
             if (message.channel_id, message.sender_id) == key and message.client_message_id > after
         ]
         return sorted(found, key=lambda message: message.client_message_id)[:limit]
+
+    async def with_old_messages(self, channel_ids: Collection[ChannelId], *, before: datetime) -> list[ChannelId]:
+        found = [message.channel_id for message in self._view.messages.values() if message.created_at < before]
+        return sorted(set(found).intersection(channel_ids))
+
+    async def forget(self, channel_id: ChannelId, *, before: datetime, limit: int) -> int:
+        self._view.require_writable()
+        if TopicId(channel_id) not in self._view.locked_topics:
+            raise ConstraintViolated("messages are deleted under the lock of their topic")
+        trimmed, _ = self._view.trimmed.get(TopicId(channel_id)) or (0, None)
+        oldest = sorted(self._of(channel_id, None), key=lambda message: message.seq)[:limit]
+        gone = [message for message in oldest if message.created_at < before and message.seq <= trimmed]
+        for message in gone:
+            self._view.messages.remove((channel_id, message.seq))
+            self._view.message_numbers.remove(message.message_id)
+            self._view.sent.remove(SendKey(channel_id, message.sender_id, message.client_message_id))
+        return len(gone)

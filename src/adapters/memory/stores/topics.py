@@ -1,11 +1,13 @@
 """Topics in memory."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import msgspec
 
 from tallystick.adapters.memory.tables import ConstraintViolated, View
-from tallystick.domain.topics import Topic, TopicEvent, TopicId, TopicKind, Topics
+from tallystick.domain.streams import tag_of
+from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicId, TopicKind, Topics
 
 _ONCE = frozenset({"message", "message_deleted"})
 
@@ -50,6 +52,39 @@ class MemoryTopics(Topics):
 
     async def events(self, topic_id: TopicId, *, after: int, limit: int) -> list[TopicEvent]:
         topic = self._view.topics.get(topic_id)
-        numbers = range(after + 1, min(after + limit, topic.head if topic else 0) + 1)
+        first = max(after, self._trimmed(topic_id)[0]) + 1
+        numbers = range(first, min(first + limit - 1, topic.head if topic else 0) + 1)
         found = (self._view.topic_events.get((topic_id, seq)) for seq in numbers)
         return [event for event in found if event]
+
+    async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
+        found = (self._view.topics.get(topic_id) for topic_id in topic_ids)
+        return {
+            topic.topic_id: LogExtent(topic.topic_id, topic.head, *self._trimmed(topic.topic_id))
+            for topic in found
+            if topic
+        }
+
+    async def page(self, *, after: str, limit: int) -> list[TopicId]:
+        return sorted(topic.topic_id for topic in self._view.topics.values() if topic.topic_id > after)[:limit]
+
+    async def with_old_events(self, topic_ids: Collection[TopicId], *, before: datetime) -> list[TopicId]:
+        firsts = ((each, self._view.topic_events.get((each, self._trimmed(each)[0] + 1))) for each in topic_ids)
+        return sorted(topic_id for topic_id, first in firsts if first is not None and first.created_at < before)
+
+    async def trim(self, topic_id: TopicId, *, before: datetime, limit: int) -> int:
+        self._view.require_writable()
+        if topic_id not in self._view.locked_topics:
+            raise ConstraintViolated("a log is trimmed under the lock of its topic")
+        oldest = await self.events(topic_id, after=0, limit=limit)
+        gone = [event for event in oldest if event.created_at < before]
+        for event in gone:
+            self._view.topic_events.remove((topic_id, event.seq))
+            if event.kind in _ONCE:
+                self._view.events_once.remove((topic_id, event.kind, event.ref))
+        if gone:
+            self._view.trimmed.put(topic_id, (gone[-1].seq, tag_of(gone[-1].event_id)))
+        return len(gone)
+
+    def _trimmed(self, topic_id: TopicId) -> tuple[int, str | None]:
+        return self._view.trimmed.get(topic_id) or (0, None)

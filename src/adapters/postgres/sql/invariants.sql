@@ -128,21 +128,30 @@ WHERE
     OR e.amount <> -c.cost OR e.balance_after <> c.balance_after;
 
 -- events_have_no_gaps() -> int
--- Numbers are unique by key: where there are as many as the last one says, none is missing.
+-- Numbers are unique by key: where there are as many as the first and the last one say, none is missing.
 SELECT count(*)
 FROM tallystick.topics AS t
 LEFT JOIN (
-    SELECT topic_id, count(*) AS events, max(seq) AS last_seq
+    SELECT topic_id, count(*) AS events, min(seq) AS first_seq, max(seq) AS last_seq
     FROM tallystick.topic_events
     GROUP BY topic_id
 ) AS e ON e.topic_id = t.topic_id
-WHERE t.head <> coalesce(e.events, 0) OR t.head <> coalesce(e.last_seq, 0);
+WHERE
+    t.head - t.trimmed <> coalesce(e.events, 0) OR t.head <> coalesce(e.last_seq, t.trimmed)
+    OR t.trimmed + 1 <> coalesce(e.first_seq, t.head + 1);
 
 -- messages_are_events() -> int
+-- A message below the start of the log has no event any more. Its deletion has one, where it happened later than the
+-- first event of the log. A deletion may have outlived its message only where the log was trimmed.
 SELECT count(*)
 FROM (
     SELECT m.message_id
-    FROM tallystick.messages AS m
+    FROM (
+        SELECT text.*
+        FROM tallystick.messages AS text
+        LEFT JOIN tallystick.topics AS t ON t.topic_id = text.channel_id
+        WHERE text.seq > coalesce(t.trimmed, 0)
+    ) AS m
     FULL JOIN (SELECT * FROM tallystick.topic_events WHERE kind = 'message') AS e
         ON e.topic_id = m.channel_id AND e.seq = m.seq AND e.ref = m.message_id AND e.actor_id = m.sender_id
     WHERE m.message_id IS NULL OR e.ref IS NULL
@@ -151,14 +160,21 @@ FROM (
     FROM (SELECT * FROM tallystick.messages WHERE deleted_at IS NOT NULL) AS m
     FULL JOIN (SELECT * FROM tallystick.topic_events WHERE kind = 'message_deleted') AS e
         ON e.topic_id = m.channel_id AND e.ref = m.message_id
-    WHERE m.message_id IS NULL OR e.ref IS NULL
+    LEFT JOIN tallystick.topics AS t ON t.topic_id = coalesce(m.channel_id, e.topic_id)
+    LEFT JOIN tallystick.topic_events AS first ON first.topic_id = t.topic_id AND first.seq = t.trimmed + 1
+    WHERE
+        (m.message_id IS NULL AND coalesce(t.trimmed, 0) = 0)
+        OR (e.ref IS NULL AND (coalesce(t.trimmed, 0) = 0 OR m.deleted_at > first.created_at))
 ) AS alone;
 
 -- senders_were_members() -> int
--- The last event before the message that added or removed its sender added them.
+-- The last event before the message that added or removed its sender added them. Where the log was trimmed and has no
+-- such event, the row of the member says when they were added last, and whether they were removed since.
 SELECT count(*)
 FROM tallystick.messages AS m
-WHERE 'member_added' IS DISTINCT FROM (
+LEFT JOIN tallystick.topics AS t ON t.topic_id = m.channel_id
+LEFT JOIN tallystick.channel_members AS sender ON sender.channel_id = m.channel_id AND sender.user_id = m.sender_id
+WHERE 'member_added' IS DISTINCT FROM coalesce((
     SELECT e.kind
     FROM tallystick.topic_events AS e
     WHERE
@@ -166,7 +182,10 @@ WHERE 'member_added' IS DISTINCT FROM (
         AND e.seq < m.seq
     ORDER BY e.seq DESC
     LIMIT 1
-);
+), CASE
+    WHEN sender.joined_seq > m.seq AND t.trimmed > 0 THEN 'member_added'
+    WHEN sender.joined_seq <= t.trimmed AND coalesce(sender.left_seq > m.seq, TRUE) THEN 'member_added'
+END);
 
 -- rosters_keep_their_rules() -> int
 SELECT count(*)

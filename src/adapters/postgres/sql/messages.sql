@@ -125,3 +125,35 @@ FROM tallystick.messages
 WHERE channel_id = $1::text AND sender_id = $2::text AND client_message_id > $3::text
 ORDER BY client_message_id
 LIMIT $4::bigint;
+
+-- with_old_messages(channel_ids, before) -> ChannelId
+SELECT requested.channel_id
+FROM unnest($1::text[]) AS requested (channel_id)
+WHERE (
+    SELECT oldest.created_at
+    FROM tallystick.messages AS oldest
+    WHERE oldest.channel_id = requested.channel_id
+    ORDER BY oldest.seq
+    LIMIT 1
+) < $2::timestamptz
+ORDER BY requested.channel_id;
+
+-- forget(channel_id, before, limit) -> int
+WITH oldest AS (
+    SELECT held.seq, held.created_at
+    FROM tallystick.messages AS held
+    WHERE held.channel_id = $1::text
+    ORDER BY held.seq
+    LIMIT $3::bigint
+),
+
+gone AS (
+    DELETE FROM tallystick.messages AS held
+    WHERE
+        held.channel_id = $1::text
+        AND held.seq <= (SELECT max(seq) FROM oldest WHERE created_at < $2::timestamptz)
+        AND held.seq <= (SELECT log.trimmed FROM tallystick.topics AS log WHERE log.topic_id = $1::text)
+    RETURNING held.seq
+)
+
+SELECT count(*) FROM gone;

@@ -42,3 +42,66 @@ FROM tallystick.topic_events
 WHERE topic_id = $1::text AND seq > $2::bigint
 ORDER BY seq
 LIMIT $3::bigint;
+
+-- extents(topic_ids) -> LogExtent
+SELECT topic_id, head, trimmed, trimmed_tag
+FROM tallystick.topics
+WHERE topic_id = ANY($1::text[]);
+
+-- page(after, limit) -> TopicId
+SELECT topic_id
+FROM tallystick.topics
+WHERE topic_id > $1::text
+ORDER BY topic_id
+LIMIT $2::bigint;
+
+-- with_old_events(topic_ids, before) -> TopicId
+-- Numbers and times have one order: the first event that is kept is the oldest one.
+SELECT held.topic_id
+FROM tallystick.topics AS held
+WHERE
+    held.topic_id = ANY($1::text[])
+    AND (
+        SELECT oldest.created_at
+        FROM tallystick.topic_events AS oldest
+        WHERE oldest.topic_id = held.topic_id AND oldest.seq = held.trimmed + 1
+    ) < $2::timestamptz
+ORDER BY held.topic_id;
+
+-- trim(topic_id, before, limit) -> int
+-- The events are looked for behind the trimmed ones: the index entries of those stay there until they are vacuumed.
+WITH oldest AS (
+    SELECT held.seq, held.event_id, held.created_at
+    FROM tallystick.topic_events AS held
+    WHERE
+        held.topic_id = $1::text
+        AND held.seq > (SELECT log.trimmed FROM tallystick.topics AS log WHERE log.topic_id = $1::text)
+    ORDER BY held.seq
+    LIMIT $3::bigint
+),
+
+last_old AS (
+    SELECT seq, event_id
+    FROM oldest
+    WHERE created_at < $2::timestamptz
+    ORDER BY seq DESC
+    LIMIT 1
+),
+
+gone AS (
+    DELETE FROM tallystick.topic_events AS held
+    WHERE
+        held.topic_id = $1::text
+        AND held.seq > (SELECT log.trimmed FROM tallystick.topics AS log WHERE log.topic_id = $1::text)
+        AND held.seq <= (SELECT seq FROM last_old)
+    RETURNING held.seq
+),
+
+moved AS (
+    UPDATE tallystick.topics AS held
+    SET trimmed = last_old.seq, trimmed_tag = right(last_old.event_id, 8)
+    FROM last_old
+    WHERE held.topic_id = $1::text
+)
+
+SELECT count(*) FROM gone;

@@ -82,3 +82,10 @@ class PostgresMessages(Messages):
     async def of_sender(self, key: MemberKey, *, after: str, limit: int) -> list[Message]:
         rows = await self._connection.fetch(_SQL.of_sender, key.channel_id, key.user_id, after, limit)
         return [Message(*row) for row in rows]
+
+    async def with_old_messages(self, channel_ids: Collection[ChannelId], *, before: datetime) -> list[ChannelId]:
+        rows = await self._connection.fetch(_SQL.with_old_messages, list(channel_ids), before)
+        return [row["channel_id"] for row in rows]
+
+    async def forget(self, channel_id: ChannelId, *, before: datetime, limit: int) -> int:
+        return int(await self._connection.fetchval(_SQL.forget, channel_id, before, limit))

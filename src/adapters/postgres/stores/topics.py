@@ -1,10 +1,11 @@
 """Topics on PostgreSQL."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.topics import Topic, TopicEvent, TopicId, TopicKind, Topics
+from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicId, TopicKind, Topics
 
 _SQL = Statements.load("topics")
 
@@ -44,3 +45,17 @@ class PostgresTopics(Topics):
 
     async def events(self, topic_id: TopicId, *, after: int, limit: int) -> list[TopicEvent]:
         return [TopicEvent(*row) for row in await self._connection.fetch(_SQL.events, topic_id, after, limit)]
+
+    async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
+        rows = await self._connection.fetch(_SQL.extents, list(topic_ids))
+        return {row["topic_id"]: LogExtent(*row) for row in rows}
+
+    async def page(self, *, after: str, limit: int) -> list[TopicId]:
+        return [row["topic_id"] for row in await self._connection.fetch(_SQL.page, after, limit)]
+
+    async def with_old_events(self, topic_ids: Collection[TopicId], *, before: datetime) -> list[TopicId]:
+        rows = await self._connection.fetch(_SQL.with_old_events, list(topic_ids), before)
+        return [row["topic_id"] for row in rows]
+
+    async def trim(self, topic_id: TopicId, *, before: datetime, limit: int) -> int:
+        return int(await self._connection.fetchval(_SQL.trim, topic_id, before, limit))
