@@ -11,13 +11,13 @@ import msgspec
 import psutil
 import rich_click as click
 
-from bench import bodies, loyalty, moving, referrals, wallets
+from bench import bodies, loyalty, moving, referrals, rooms, wallets
 from bench.client import WrongAnswer
 from bench.drivers import wrk
 from bench.report import Report, Row, Say, progress, show
 from bench.servers import ServerFailed
 
-PARTS = ("bodies", "referrals", "wallets", "loyalty", "moving")
+PARTS = ("bodies", "referrals", "wallets", "loyalty", "rooms", "moving")
 
 
 @click.command()
@@ -28,8 +28,8 @@ def main(parts: tuple[str, ...], quick: bool, as_json: bool) -> None:
     """Measure the service side by side with its references; all servers are started for this.
 
     PARTS are: bodies (how long the worst bodies block the event loop), referrals (compared with the framework's empty
-    route), wallets (compared with `pgbench` and with other frameworks), loyalty (compared with `pgbench`) and moving
-    (compared with COPY). Without PARTS, all of them run.
+    route), wallets (compared with `pgbench` and with other frameworks), loyalty (compared with `pgbench`), rooms
+    (messages compared with `pgbench`, and streams) and moving (compared with COPY). Without PARTS, all of them run.
 
     Exit status: 0 when the run ended, for all figures; 1 if a server did not start or an answer was wrong.
     """
@@ -59,6 +59,8 @@ def _measure(say: Say, parts: tuple[str, ...], *, is_quick: bool) -> Report:
                 rows += referrals.measure(folder / part, say, referrals.QUICK if is_quick else referrals.FULL)
             elif part == "loyalty":
                 rows += loyalty.measure(folder / part, say, loyalty.QUICK if is_quick else loyalty.FULL)
+            elif part == "rooms":
+                rows += rooms.measure(folder / part, say, rooms.QUICK if is_quick else rooms.FULL)
             elif part == "moving":
                 rows += moving.measure(folder / part, say, moving.QUICK if is_quick else moving.FULL)
             else:

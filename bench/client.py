@@ -20,12 +20,12 @@ GRACE_SECONDS = 10.0
 """How long the client waits for the last answers."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
-_OK = b"HTTP/1.1 200 "
+_OK = (b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")
 _SHOWN_BYTES = 300
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests, and the expected answer to each: a 200 whose body contains some bytes, or a known refusal."""
+    """The requests, and the expected answer to each: a 200 or 201 with some bytes in its body, or a known refusal."""
 
     host: str
     port: int
@@ -59,7 +59,7 @@ class WrongAnswer(Exception):
 class _Connection(asyncio.Protocol):
     """One connection, with at most one request in progress."""
 
-    def __init__(self, run: "_Run") -> None:
+    def __init__(self, run: "Run") -> None:
         self._run = run
         self._transport: asyncio.Transport | None = None
         self._received = b""
@@ -104,8 +104,8 @@ class _Connection(asyncio.Protocol):
         self._run.fail("the server closed a connection")
 
 
-class _Run:
-    """One load in progress."""
+class Run:
+    """One load in progress; request `n` of a steady one is due `n / per_second` after `started`."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -117,7 +117,7 @@ class _Run:
         self._overdue: deque[tuple[bytes, float]] = deque()
         self._on_their_way = 0
         self._is_over = False
-        self._started = self._last_answer = 0.0
+        self.started = self._last_answer = 0.0
 
     async def __call__(self) -> Answers:
         load, loop = self._load, asyncio.get_running_loop()
@@ -125,7 +125,7 @@ class _Run:
             (await loop.create_connection(lambda: _Connection(self), load.host, load.port))[1]
             for _ in range(min(load.connections, len(load.requests)))
         ]
-        self._started, before = perf_counter(), process_time()
+        self.started, before = perf_counter(), process_time()
         async with asyncio.timeout(load.seconds + GRACE_SECONDS):
             if load.per_second:
                 self._idle += connections
@@ -136,7 +136,7 @@ class _Run:
             await self._done
         for connection in connections:
             connection.close()
-        return Answers(self._last_answer - self._started, self._latencies, self._refused, process_time() - before)
+        return Answers(self._last_answer - self.started, self._latencies, self._refused, process_time() - before)
 
     def is_right(self, answer: bytes, end_of_head: int) -> bool:
         """Return whether an answer is as expected, and count it if it is the known refusal."""
@@ -165,7 +165,7 @@ class _Run:
 
     def _send_next(self, connection: _Connection) -> None:
         now = perf_counter()
-        request = None if now - self._started >= self._load.seconds else next(self._requests, None)
+        request = None if now - self.started >= self._load.seconds else next(self._requests, None)
         if request is not None:
             self._send(connection, request, now)
             return
@@ -178,7 +178,7 @@ class _Run:
             due = number / self._load.per_second
             if due >= self._load.seconds or self._done.done():
                 break
-            due += self._started
+            due += self.started
             wait = due - perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)
@@ -206,7 +206,7 @@ def main() -> None:
     load = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Load)
 
     async def run() -> Answers:
-        return await _Run(load)()
+        return await Run(load)()
 
     try:
         answers = uvloop.run(run())

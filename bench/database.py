@@ -20,6 +20,9 @@ FIRST_USER = 1_000_001
 FIRST_REWARD = 100_000_000_001
 REWARDS = 10_000
 REWARD_PREFIX = "01990000-0000-7000-8000-"
+FIRST_CHANNEL = 200_000_000_000
+"""The hot channel, with 600 members; those after it have ten members each."""
+CHANNEL_PREFIX = REWARD_PREFIX
 
 _HERE = Path(__file__).parent
 _OPTIONS = {
@@ -112,6 +115,14 @@ def filled(made: Cluster, name: str, users: int) -> Database:
     database.run(f"{quickly}\n{filling}", "superuser")
     database.run("VACUUM (ANALYZE);\nCHECKPOINT;", "superuser")
     return database
+
+
+def with_channels(database: Database, channels: int) -> None:
+    """Fill a database with a hot channel and this number of others."""
+    filling = (_HERE / "rooms.sql").read_text(encoding="utf-8")
+    quickly = f"SET session_replication_role = replica; SET ROLE {SERVICE_ROLE}; SET bench.channels = {channels};"
+    database.run(f"{quickly}\n{filling}", "superuser")
+    database.run("VACUUM (ANALYZE);\nCHECKPOINT;", "superuser")
 
 
 def empty(made: Cluster, name: str) -> Database:

@@ -71,7 +71,7 @@ def send(
     refusal: bytes = b"",
     connections: int = CONNECTIONS,
 ) -> Slot:
-    """Send requests by our own client; WrongAnswer unless every answer is a 200 with the expected bytes.
+    """Send requests by our own client; WrongAnswer unless every answer is a 200 or 201 with the expected bytes.
 
     If a refusal is named, a few answers may be that refusal.
     """

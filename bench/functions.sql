@@ -188,3 +188,22 @@ BEGIN
     RETURN credited;
 END
 $$;
+
+-- The rows of a message, without any rule: the number from the row of the topic, which stays locked until the commit,
+-- the event and the message.
+CREATE FUNCTION bench.send(room text, sender text, words text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    number bigint;
+    sent_at timestamptz;
+    message text := gen_random_uuid()::text;
+BEGIN
+    UPDATE tallystick.topics AS t SET head = t.head + 1, last_at = greatest(clock_timestamp(), t.last_at)
+    WHERE t.topic_id = room RETURNING t.head, t.last_at INTO number, sent_at;
+    INSERT INTO tallystick.topic_events (topic_id, seq, event_id, kind, ref, actor_id, created_at)
+    VALUES (room, number, gen_random_uuid()::text, 'message', message, sender, sent_at);
+    INSERT INTO tallystick.messages (channel_id, seq, message_id, sender_id, client_message_id, body, created_at)
+    VALUES (room, number, message, sender, message, words, sent_at);
+    RETURN number;
+END
+$$;

@@ -104,6 +104,28 @@ class Signer:
         ]
         return post("/api/loyalty/accruals", bearer, {"events": events})
 
+    def sends(self, pairs: Iterable[tuple[str, str]]) -> list[bytes]:
+        """Return requests of members who send messages to channels; each text ends with the number of its request."""
+        pairs = list(pairs)
+        bearers = self.bearers(user_id for user_id, _ in pairs)
+        return [
+            post("/api/messages/send", bearer, {"channel_id": channel_id, "body": f"A message with number {number}"})
+            for number, ((_, channel_id), bearer) in enumerate(zip(pairs, bearers, strict=True))
+        ]
+
+    def streams(self, pairs: Iterable[tuple[str, str]]) -> list[bytes]:
+        """Return requests of members who read the streams of channels."""
+        pairs = list(pairs)
+        bearers = self.bearers(user_id for user_id, _ in pairs)
+        return [
+            get(f"/api/channels/{channel_id}/stream", bearer)
+            for (_, channel_id), bearer in zip(pairs, bearers, strict=True)
+        ]
+
+    def page(self, user_id: str, channel_id: str) -> bytes:
+        """Return a member's request for the newest page of a channel."""
+        return get(f"/api/messages/list?channel_id={channel_id}", self.bearer(user_id))
+
     def entries(self, player_id: str) -> bytes:
         """Return a player's request for the newest page of their entries."""
         return get(f"/api/loyalty/{player_id}/entries", self.bearer(player_id))

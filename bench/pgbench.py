@@ -8,7 +8,16 @@ from statistics import mean
 from typing import NamedTuple
 
 from bench.client import WrongAnswer
-from bench.database import FIRST_REWARD, FIRST_USER, REWARD_PREFIX, REWARDS, Database, program
+from bench.database import (
+    CHANNEL_PREFIX,
+    FIRST_CHANNEL,
+    FIRST_REWARD,
+    FIRST_USER,
+    REWARD_PREFIX,
+    REWARDS,
+    Database,
+    program,
+)
 from bench.drivers import Slot
 
 ORDERS = 1000
@@ -75,6 +84,18 @@ def accruals(database: Database) -> Script:
     return Script("accruals", f"SELECT bench.award_many(e.players, e.keys) FROM ({many}) AS e;\n", ORDERS)
 
 
+def sends(channels: int, members: int) -> Script:
+    """Return the script of messages: any of so many channels, or the hot one where there are none, and any member."""
+    first = 1 if channels else 0
+    return Script(
+        "sends",
+        f"\\set room random({first}, {channels})\n"
+        f"\\set member random(0, {members - 1})\n"
+        f"SELECT bench.send('{CHANNEL_PREFIX}' || ({FIRST_CHANNEL} + :room), 'member_' || :room || '_' || :member, "
+        "'A message of some thirty letters');\n",
+    )
+
+
 def drive(
     database: Database,
     folder: Path,
@@ -108,7 +129,9 @@ def drive(
         raise WrongAnswer(f"pgbench: {complaints.strip()[-_SHOWN:]}")
     number, whole = int(counted[1]), _RATE.search(printed)
     # A batch of a thousand orders takes long: plans hardly matter, and whole seconds would count too few batches.
-    steady = float(whole[1]) if script.per_transaction > 1 and whole is not None else mean(rates[1:] or rates)
+    # A run of one second may end with a line about its last milliseconds, in which nothing was committed.
+    is_whole = whole is not None and (script.per_transaction > 1 or seconds == 1)
+    steady = float(whole[1]) if is_whole and whole is not None else mean(rates[1:] or rates)
     return Slot(number * script.per_transaction, number / steady, 0.0)
 
 

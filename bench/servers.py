@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -16,8 +17,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).parent / "tallystick"
-_LIMITED_GROUPS = ("resolver", "sign_up", "webhook", "award", "read", "write")
-_START_SECONDS = 60.0
+_LIMITED_GROUPS = ("resolver", "sign_up", "webhook", "award", "send", "stream", "read", "write")
+_START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _LISTENS = re.compile(r"listens on (http://\S+)")
@@ -82,6 +83,7 @@ def tallystick(
         environment["DATABASE_URL"] = database_url
     command = [str(PROGRAM), "serve", "--port", "0", "--workers", str(workers)]
     with running(command, folder, environment) as server:
+        _wait_until_healthy(server)
         yield server._replace(workers=workers)
 
 
@@ -127,6 +129,16 @@ def _started(process: "subprocess.Popen[bytes]", log: Path) -> Server:
                 return server
         time.sleep(_POLL_SECONDS)
     raise ServerFailed(f"a server did not start: {_printed(log).strip() or 'it printed nothing'}")
+
+
+def _wait_until_healthy(server: Server) -> None:
+    """Wait for the first answer: connections are queued from the beginning, before a worker has started."""
+    with closing(HTTPConnection(server.host, server.port, timeout=_START_SECONDS)) as connection:
+        try:
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+        except (OSError, HTTPException) as error:
+            raise ServerFailed(f"a server does not answer: {error}") from None
 
 
 def _printed(log: Path) -> str:

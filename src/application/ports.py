@@ -50,6 +50,7 @@ GaugeName = Literal[
     "clock_difference_seconds",
     "legacy_drift",
     "missing_codes",
+    "open_streams",
     "pending_accruals",
     "pending_accruals_oldest_seconds",
     "pending_erasures",

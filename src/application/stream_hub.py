@@ -30,6 +30,11 @@ class StreamLimits(msgspec.Struct, frozen=True):
     look_seconds: float = 1.0
     """How often the heads of all topics that are read are compared with the stored ones."""
 
+    @classmethod
+    def within(cls, open_files: int) -> "StreamLimits":
+        """Return the limits of a process that can open so many files; a quarter of them is kept for all else."""
+        return cls(of_a_process=min(cls().of_a_process, open_files * 3 // 4))
+
 
 class StreamRefused(Exception):
     """No stream is opened now; the client may try again."""
@@ -83,7 +88,7 @@ class Hub:
         if stream not in own:
             return
         del own[stream]
-        self._count -= 1
+        self._count_streams(-1)
         if not own:
             del self._streams[stream.caller.user_id]
         for feed in stream.feeds:
@@ -140,13 +145,17 @@ class Hub:
         stream.end_after(min(age, token), "token_ended" if token < age else "aged")
         own = self._streams.setdefault(caller.user_id, {})
         own[stream] = None
-        self._count += 1
+        self._count_streams(1)
         living = [each for each in own if not each.is_ending]
         for oldest in living[: max(0, len(living) - self._limits.of_a_user)]:
             oldest.end("too_many_streams")
         for feed in feeds:
             feed.streams[stream] = None
         return stream
+
+    def _count_streams(self, change: int) -> None:
+        self._count += change
+        self._metrics.gauge("open_streams", self._count)
 
     async def _place(self, stream: Stream, topic_ids: Sequence[TopicId], resume: str | None) -> None:
         for index, start in enumerate(await self._starts(stream.caller, topic_ids, resume)):

@@ -16,7 +16,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from tallystick.adapters.identity.jwks import JwksCache
-from tallystick.application.stream_hub import Hub
+from tallystick.adapters.open_files import raise_open_files
+from tallystick.adapters.telemetry.logs import logger
+from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.topic_news import TopicNews
 from tallystick.entrypoints.group_commits import GroupCommits
 from tallystick.entrypoints.http.metrics_listener import serving
@@ -50,7 +52,9 @@ class Server:
 
     async def _live(self, receive: LifeSpanReceive, send: LifeSpanSend) -> None:
         await receive()
+        limit = raise_open_files()
         container = self._build()
+        _report_streams(await container.get(StreamLimits), limit)
         try:
             self._app = await container.get(App)
             commits = await container.get(GroupCommits)
@@ -92,6 +96,12 @@ class Server:
         finally:
             await container.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _report_streams(limits: StreamLimits, open_files: int) -> None:
+    """Log the limits of this process, as a warning where it takes fewer streams than it could."""
+    log = logger().info if limits.of_a_process == StreamLimits().of_a_process else logger().warning
+    log("limit of open files", open_files=open_files, streams=limits.of_a_process)
 
 
 def _drain_at_sigterm(drain: Callable[[], None]) -> None:

@@ -72,7 +72,11 @@ async def end_with_client(stream: Stream, receive: Receive) -> None:
 
 
 async def send_end(context: RequestContext, send: Send, reason: EndReason, randomness: Randomness) -> None:
-    """Send a stream that ends at once, so that the client comes again."""
+    """Send a stream that ends at once, so that the client comes again.
+
+    The connection is closed too: clients that come again would otherwise keep the open files that streams lack.
+    """
+    context.reply_headers.append((b"connection", b"close"))
     await _begin(context, send, randomness)
     await send({"type": "http.response.body", "body": server_sent("bye", ByeData(reason)), "more_body": False})
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dishka import Provider, Scope, alias, decorate, from_context, provide
 
 from tallystick import __version__
+from tallystick.adapters.open_files import open_files
 from tallystick.adapters.rate_limits.limiter import SlidingWindows
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.metrics import KnownLabels, PrometheusMetrics
@@ -91,7 +92,7 @@ class Process(Provider):
 
     @provide
     def stream_limits(self) -> StreamLimits:
-        return StreamLimits()
+        return StreamLimits.within(open_files())
 
     @provide
     def announce(self, news: TopicNews) -> AnnounceTopics:

@@ -154,12 +154,13 @@ class TestStreamRoutes:
 
         async with streaming(ada, f"/api/channels/{channel}/stream") as stream:
             await stream.next()
-            assert (await anyone.get("/healthz")).status_code == 200
+            assert "tallystick_open_streams 1.0" in (await anyone.get("/metrics")).text
         assert (await anyone.get("/healthz")).status_code == 200
 
         measured = (await anyone.get("/metrics")).text
         assert "/api/channels/{channel_id}/stream" not in measured
         assert 'stream_ends_total{reason="client_left"} 1.0' in measured
+        assert "tallystick_open_streams 0.0" in measured
 
 
 class TestStreamSession:

@@ -15,6 +15,14 @@ ROOMS = (
         panel="rooms",
     ),
     Metric(
+        name="open_streams",
+        kind="gauge",
+        unit="streams",
+        help="Streams that are open.",
+        panel="rooms",
+        merge="livesum",
+    ),
+    Metric(
         name="event_gaps",
         kind="counter",
         unit="pages",
