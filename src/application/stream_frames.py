@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
@@ -15,6 +15,8 @@ from tallystick.domain.topics import TopicEvent, TopicEventKind, TopicId
 
 PAGE_FRAMES = 200
 RING_FRAMES = 256
+MOST_BYTES = 128 * 1024
+"""The most that a stream sends at a time, unless one frame is larger: a client who does not read holds no more."""
 _READS_AT_ONCE = 4
 
 EncodeFrame = Callable[[TopicEvent, Message | None], bytes]
@@ -52,7 +54,21 @@ class FrameRing:
         if not self._frames or seq + 1 < self._frames[0].seq:
             return None
         first = seq + 1 - self._frames[0].seq
-        return [self._frames[index] for index in range(first, min(first + PAGE_FRAMES, len(self._frames)))]
+        return _bounded(self._frames[index] for index in range(first, min(first + PAGE_FRAMES, len(self._frames))))
+
+    def reach_back(self, frames: Sequence[Frame], head: int) -> None:
+        """Add frames that come before the oldest; those up to the head where there are none.
+
+        A message that a frame of the ring deletes is left out with all before it: it may have been read before.
+        """
+        oldest = self._frames[0].seq if self._frames else head + 1
+        if not frames[0].seq < oldest <= frames[-1].seq + 1:
+            return
+        deleted = {frame.ref for frame in self._frames if frame.kind == "message_deleted"}
+        for frame in reversed(frames[: oldest - frames[0].seq]):
+            if len(self._frames) == RING_FRAMES or (frame.kind == "message" and frame.ref in deleted):
+                return
+            self._frames.appendleft(frame)
 
     def drop(self, seq: int) -> None:
         """Drop the frames up to a number."""
@@ -105,7 +121,7 @@ class FramePages:
             messages = await stores.messages.find(_messages_of(events))
             return [self._frame(event, messages.get(MessageId(event.ref))) for event in events]
 
-        return await self._reads(ask)
+        return _bounded(await self._reads(ask))
 
     async def _count_gap(self, stores: Stores, topic_id: TopicId, after: int, events: Sequence[TopicEvent]) -> None:
         """Count a page in which numbers are missing, unless the log was trimmed by them."""
@@ -121,6 +137,18 @@ class FramePages:
     def _frame(self, event: TopicEvent, message: Message | None) -> Frame:
         position = f"{event.seq}-{tag_of(event.event_id)}".encode()
         return Frame(event.seq, position, event.kind, event.ref, self._encode(event, message))
+
+
+def _bounded(frames: Iterable[Frame]) -> list[Frame]:
+    """Return the first frames, up to so many bytes; one frame at least."""
+    taken: list[Frame] = []
+    size = 0
+    for frame in frames:
+        size += len(frame.encoded)
+        if taken and size > MOST_BYTES:
+            break
+        taken.append(frame)
+    return taken
 
 
 def _messages_of(events: Collection[TopicEvent]) -> set[MessageId]:

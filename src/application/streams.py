@@ -184,6 +184,8 @@ class Stream:
             except Failure:
                 self.end("busy")
                 return []
+            if frames:  # those who come back after this one find them in the ring
+                feed.ring.reach_back(frames, feed.head)
         if not frames or frames[0].seq != seq + 1:
             await self._skip(index)
             return []

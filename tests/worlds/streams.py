@@ -30,6 +30,8 @@ class Reader:
         self.last_id = ""
         self.seqs: list[int] = []
         self.bodies: list[str | None] = []
+        self.sizes: list[int] = []
+        """The bytes of the frames that were received at a time."""
         self.resets: list[Reset] = []
         self.heads: list[Heads] = []
         self.end: EndReason | None = None
@@ -38,6 +40,7 @@ class Reader:
         """Receive the next part."""
         match await anext(self._parts):
             case Events(frames):
+                self.sizes.append(sum(len(encoded) for _, encoded in frames))
                 for position, encoded in frames:
                     data: dict[str, Any] = msgspec.json.decode(encoded.partition(b"data: ")[2])
                     self.last_id = position.decode()

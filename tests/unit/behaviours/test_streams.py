@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tallystick.application.stream_frames import MOST_BYTES, Frame
 from tallystick.application.stream_hub import StreamLimits, StreamRefused
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
@@ -13,6 +14,19 @@ from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 from tests.worlds.streams import Streams, together
 from tests.worlds.world import World
+
+
+def pages_of(rooms: Streams, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the numbers behind which pages are read from now on."""
+    pages: list[int] = []
+    read = rooms.pages._read
+
+    async def noted(topic_id: TopicId, after: int) -> list[Frame]:
+        pages.append(after)
+        return await read(topic_id, after)
+
+    monkeypatch.setattr(rooms.pages, "_read", noted)
+    return pages
 
 
 class TestReading:
@@ -122,21 +136,75 @@ class TestReading:
         channel = await rooms.a_channel("ada")
         for number in range(3):
             await rooms.send(channel, "owner", f"{number}")
-        pages = 0
-        read = rooms.pages._read
-
-        async def counted(topic_id: object, after: int) -> object:
-            nonlocal pages
-            pages += 1
-            return await read(topic_id, after)  # type: ignore[arg-type]  # passed on
-
-        monkeypatch.setattr(rooms.pages, "_read", counted)
+        pages = pages_of(rooms, monkeypatch)
         readers = [await rooms.open("ada", channel, resume="0") for _ in range(10)]
 
         await together(*readers, seq=5)
 
         assert [reader.seqs for reader in readers] == [[1, 2, 3, 4, 5]] * 10
-        assert pages == 1
+        assert pages == [0]
+
+    async def test_readers_who_come_back_one_after_the_other_share_a_read_too(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        secret = await rooms.send(channel, "owner", "secret")
+        await rooms.send(channel, "owner", "kept")
+        pages = pages_of(rooms, monkeypatch)
+        first = await (await rooms.open("ada", channel, resume="0")).until(4)
+
+        second = await (await rooms.open("ada", channel, resume="2")).until(4)
+        assert (first.seqs, second.seqs, pages) == ([1, 2, 3, 4], [3, 4], [0])
+        await rooms.delete(secret, by="owner")
+        await first.until(5)
+        replayed = await (await rooms.open("ada", channel, resume="2")).until(5)
+
+        assert (replayed.seqs, replayed.bodies) == ([3, 4, 5], [None, "kept"])
+
+    async def test_a_page_that_was_read_before_a_deletion_brings_the_text_to_nobody_else(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        secret = await rooms.send(channel, "owner", "secret")
+        watching = await rooms.ready("ada", channel)
+        has_read, is_deleted = asyncio.Event(), asyncio.Event()
+        read = rooms.pages._read
+
+        async def slow(topic_id: TopicId, after: int) -> list[Frame]:
+            frames = await read(topic_id, after)
+            if after == 0:
+                has_read.set()
+                await is_deleted.wait()
+            return frames
+
+        monkeypatch.setattr(rooms.pages, "_read", slow)
+        behind = await rooms.open("ada", channel, resume="0")
+        reading = asyncio.create_task(behind.until(4))
+        await has_read.wait()
+        await rooms.delete(secret, by="owner")
+        await watching.until(4)
+        is_deleted.set()
+        await reading
+        monkeypatch.setattr(rooms.pages, "_read", read)
+
+        replayed = await (await rooms.open("ada", channel, resume="0")).until(4)
+
+        assert (replayed.seqs, replayed.bodies) == ([1, 2, 3, 4], [None])
+
+    async def test_what_is_sent_at_a_time_is_bounded_in_bytes(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        watching = await rooms.ready("ada", channel)
+        largest = "\N{EARTH GLOBE EUROPE-AFRICA}" * 4000
+        await rooms.send_together(*(rooms.message(channel, "owner", largest) for _ in range(20)))
+
+        behind = await rooms.open("ada", channel, resume="0")
+        await together(watching, behind, seq=22)
+
+        assert (watching.seqs, behind.seqs) == ([*range(3, 23)], [*range(1, 23)])
+        assert max(*watching.sizes, *behind.sizes) <= MOST_BYTES
 
     async def test_clients_that_are_cut_off_at_random_receive_the_whole_log_once(self, world: World) -> None:
         rooms = Streams(world)
