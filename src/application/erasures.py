@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from tallystick.application.channel_erasures import leave_channels
+from tallystick.application.overlays import leave_overlays
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.stage_rooms import leave_rosters
 from tallystick.application.transactions import StoreFailure, Stores, Transactions
@@ -40,7 +41,7 @@ async def _drop(stores: Stores, user_id: UserId, _at: datetime, after: str, limi
 
 
 # Topics come last in the order of locks.
-ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop, leave_rosters, leave_channels)
+ERASERS: Sequence[_Eraser] = (_retire, _withdraw, _drop, leave_rosters, leave_overlays, leave_channels)
 """Every table of which one user may hold many rows that a deletion changes or removes."""
 
 

@@ -37,6 +37,7 @@ PROMISES: Mapping[str, str] = {
     "messages_are_events": "a message has its event, and a deleted one that of its deletion, as far as the log goes",
     "senders_were_members": "the sender of a message was a member of the channel at its number",
     "rosters_keep_their_rules": "a slot of a roster is one that its rules allow; no slot and no player is there twice",
+    "overlays_end_once": "a version of an overlay has at most one end, and exactly one before the next one begins",
     "referrals_are_edges": "the referrals that are shown are the edges that are stored",
 }
 """Every promise that can be counted, by name."""

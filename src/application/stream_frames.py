@@ -10,6 +10,7 @@ from tallystick.application.ports import Metrics
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import Stores
 from tallystick.domain.messages import Message, MessageId
+from tallystick.domain.overlays import OVERLAYS, ShownOverlay, sessions_begun, shown_by
 from tallystick.domain.streams import tag_of
 from tallystick.domain.topics import TopicEvent, TopicEventKind, TopicId
 
@@ -19,8 +20,9 @@ MOST_BYTES = 128 * 1024
 """The most that a stream sends at a time, unless one frame is larger: a client who does not read holds no more."""
 _READS_AT_ONCE = 4
 
-EncodeFrame = Callable[[TopicEvent, Message | None], bytes]
-"""Encodes an event, with the message that it is about as it is stored now."""
+Subject = Message | ShownOverlay
+"""The subject of an event, as it is stored now."""
+EncodeFrame = Callable[[TopicEvent, Subject | None], bytes]
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -32,6 +34,8 @@ class Frame(msgspec.Struct, frozen=True):
     kind: TopicEventKind
     ref: str
     encoded: bytes
+    is_fleeting: bool = False
+    """True where the frame holds what ends by itself: it is read again for each delivery, and not kept."""
 
 
 class FrameRing:
@@ -47,7 +51,10 @@ class FrameRing:
                 self._frames.clear()
             if frame.kind == "message_deleted":
                 self._forget(frame.ref)
-            self._frames.append(frame)
+            if frame.is_fleeting:
+                self._frames.clear()
+            else:
+                self._frames.append(frame)
 
     def after(self, seq: int) -> list[Frame] | None:
         """Return the first frames above a number; None where the ring does not reach back to it."""
@@ -117,7 +124,10 @@ class FramePages:
         async def ask(stores: Stores) -> list[Frame]:
             events = await stores.topics.events(topic_id, after=after, limit=PAGE_FRAMES)
             await self._count_gap(stores, topic_id, after, events)
-            # Behind the events: a text that was deleted since is not read.
+            # Behind the events: a text that was deleted since, or an overlay that has ended, is not read.
+            if topic_id == OVERLAYS:
+                shown = await stores.overlays.shown(sessions_begun(events))
+                return [self._frame(event, shown_by(event, shown)) for event in events]
             messages = await stores.messages.find(_messages_of(events))
             return [self._frame(event, messages.get(MessageId(event.ref))) for event in events]
 
@@ -134,9 +144,10 @@ class FramePages:
         if not is_dense:
             self._metrics.count("event_gaps")
 
-    def _frame(self, event: TopicEvent, message: Message | None) -> Frame:
+    def _frame(self, event: TopicEvent, subject: Subject | None) -> Frame:
         position = f"{event.seq}-{tag_of(event.event_id)}".encode()
-        return Frame(event.seq, position, event.kind, event.ref, self._encode(event, message))
+        is_fleeting = isinstance(subject, ShownOverlay)
+        return Frame(event.seq, position, event.kind, event.ref, self._encode(event, subject), is_fleeting)
 
 
 def _bounded(frames: Iterable[Frame]) -> list[Frame]:

@@ -13,6 +13,7 @@ from tallystick.application.streams import Feed, Start, Stream
 from tallystick.application.transactions import Stores
 from tallystick.domain.channels import ChannelId, MemberKey, may_read
 from tallystick.domain.identity import Principal
+from tallystick.domain.overlays import OVERLAYS
 from tallystick.domain.refusals import Failure
 from tallystick.domain.streams import EndReason, Position, read_positions, reset_reason, tag_of
 from tallystick.domain.topics import LogExtent, TopicId
@@ -174,12 +175,15 @@ class Hub:
         async def ask(stores: Stores) -> list[Start]:
             logs = await stores.topics.extents(topic_ids)
             # Behind the heads: a removal up to a head is seen here, and one above it is an event of the stream.
-            keys = [MemberKey(ChannelId(topic_id), caller.user_id) for topic_id in topic_ids]
+            channels = [ChannelId(topic_id) for topic_id in topic_ids if topic_id != OVERLAYS]
+            keys = [MemberKey(channel_id, caller.user_id) for channel_id in channels]
             members = await stores.channels.members(keys)
             for key in keys:
                 may_read(members.get(key))
             return [
-                await _start(stores, logs[topic_id], position, is_new=resume is None)
+                await _start(
+                    stores, logs.get(topic_id, LogExtent(topic_id, 0, 0, None)), position, is_new=resume is None
+                )
                 for topic_id, position in zip(topic_ids, asked, strict=True)
             ]
 

@@ -1,6 +1,7 @@
 """Topics inside a transaction: locked, and their next numbers, kept current while a batch is decided."""
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 
 import msgspec
 
@@ -31,6 +32,10 @@ class TopicBatch:
 
     def __contains__(self, topic_id: TopicId) -> bool:
         return topic_id in self._topics
+
+    def at(self, topic_id: TopicId) -> datetime:
+        """Return the time of the next events of a locked topic, by the clock of the store."""
+        return self._topics[topic_id].at
 
     def next_event(
         self,

@@ -23,6 +23,7 @@ from tallystick.domain.ledger import Ledger
 from tallystick.domain.legacy_metadata import LegacyMetadata, MetadataMirror
 from tallystick.domain.loyalty import Players
 from tallystick.domain.messages import Messages
+from tallystick.domain.overlays import Overlays
 from tallystick.domain.pending_accruals import PendingAccruals
 from tallystick.domain.rating_slips import RatingSlips
 from tallystick.domain.referrals import AttributionAttempts, Edges, Leaderboard
@@ -64,6 +65,7 @@ class Stores:
     channels: Channels
     messages: Messages
     stage_rooms: StageRooms
+    overlays: Overlays
     contract: SchemaContract
     directory: IdentityDirectory
     sessions: Sessions

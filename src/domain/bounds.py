@@ -9,7 +9,7 @@ import msgspec
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.users import UserId
 
-CountedName = Literal["rewards", "aliases", "invites", "slips", "channels", "memberships", "stage_rooms"]
+CountedName = Literal["rewards", "aliases", "invites", "slips", "channels", "memberships", "stage_rooms", "overlays"]
 """Resources that are counted in their table, up to the bound."""
 BoundName = Literal[CountedName, "replies", "reply_bytes"]
 
@@ -57,6 +57,9 @@ BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
             1000, 100_000, "channels that a user is a member of", "remove the user from one of them first"
         ),
         "stage_rooms": Bound(1000, 100_000, "stage rooms that a user made", "use one of them"),
+        "overlays": Bound(
+            100, 100_000, "overlays of a user that are shown", "remove one of them first, or wait for its end"
+        ),
         "replies": Bound(
             2_000_000,
             1_000_000_000_000,
@@ -94,6 +97,7 @@ class UserBounds(msgspec.Struct, frozen=True):
     channels: int = BOUNDS["channels"].default
     memberships: int = BOUNDS["memberships"].default
     stage_rooms: int = BOUNDS["stage_rooms"].default
+    overlays: int = BOUNDS["overlays"].default
     replies: int = BOUNDS["replies"].default
     reply_bytes: int = BOUNDS["reply_bytes"].default
 

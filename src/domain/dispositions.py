@@ -39,7 +39,7 @@ _INVITE = "other users hold the invite: it stays valid until it is revoked"
 _EDGE = "an edge is kept for ever: it also belongs to the other user"
 _IMPORTED = "the backfill that wrote the row: a rollback needs it"
 _PLANNED = "the plan of a backfill: verify and rollback need it, and a rollback removes it"
-_LOG = "other members saw the event, and numbers have no gaps; it holds no text of a message"
+_LOG = "other members saw the event, and numbers have no gaps; it holds no text"
 _ROOM = "the channel belongs to its other members too"
 _CODE = "a code belongs to one user for ever: it is never given to another user"
 
@@ -133,6 +133,12 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
             *("room_id", "owner_id", "roster_version", "contract_version", "roles"),
         ),
         "roster_slots": _deleted("room_id", "role", "slot", "player_id"),
+        "session_overlays": {
+            **_deleted("owner_id", "payload", "expires_at"),
+            **_kept(
+                "an empty row: versions of the session are never numbered twice", "session_id", "version", "change_id"
+            ),
+        },
         "legacy_users": {
             **_deleted("email", "email_key", "username", "username_key", "display_name", "phone"),
             **_kept(_PLANNED, "run", "position", "user_id", "created_at", "phone_verified"),
@@ -161,7 +167,7 @@ TABLES_WITHOUT_USERS: Mapping[str, str] = MappingProxyType(
         "backfill_runs": "plans of backfills: numbers of users and codes, and lines of a file by number",
         "backfill_chunks": "progress of backfills",
         "backfill_malformed": "numbers of lines that could not be read, with the reason and without the content",
-        "topics": "the numbers of the first and the last event of each channel",
+        "topics": "the numbers of the first and the last event of each channel, and of overlays",
         "fingerprint_keys": "the key that hashes requests with an idempotency key",
         "schedules": "times of the last runs of scheduled work",
         "webhook_deliveries": "ids and times of deliveries, for eight days, without their users",

@@ -33,7 +33,8 @@ class Erasures(Protocol):
     async def left_behind(self, user_ids: Collection[UserId], *, newest: RewardId) -> set[UserId]:
         """Return those of these users who still hold rows that a deletion erases.
 
-        These are channels, slots of rosters, stored replies, and active rewards with an id above `newest`.
+        These are channels, slots of rosters, sessions of overlays, stored replies, and active rewards with an id above
+        `newest`.
         """
 
     async def backlog(self) -> ErasureBacklog:

@@ -10,8 +10,17 @@ from tallystick.domain.users import UserId
 
 TopicId = NewType("TopicId", str)
 
-TopicKind = Literal["channel"]
-TopicEventKind = Literal["message", "message_deleted", "member_added", "member_removed"]
+TopicKind = Literal["channel", "overlays"]
+TopicEventKind = Literal[
+    "message",
+    "message_deleted",
+    "member_added",
+    "member_removed",
+    "overlay_shown",
+    "overlay_updated",
+    "overlay_expired",
+    "overlay_removed",
+]
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -42,7 +51,7 @@ class TopicEvent(msgspec.Struct, frozen=True):
     event_id: str
     kind: TopicEventKind
     ref: str
-    """The subject of the event: the id of a message, or of a member."""
+    """The subject of the event: the id of a message, of a member, or a version of an overlay."""
     actor_id: UserId
     payload: str | None
     """Facts beyond the subject as a JSON object; never the text of a message, which can be deleted."""

@@ -27,6 +27,7 @@ from tallystick.entrypoints.providers.http import App, MetricsApp
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tallystick.entrypoints.worker.nightly import Nightly
+from tallystick.entrypoints.worker.overlays import SweepOverlays
 from tallystick.entrypoints.worker.trimming import Trimming
 from tallystick.entrypoints.worker.upkeep import Upkeep
 
@@ -61,6 +62,7 @@ class Server:
             upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
             nightly, clicks = await container.get(Nightly), await container.get(FlushClicks)
             trimming, news = await container.get(Trimming), await container.get(TopicNews)
+            overlays = await container.get(SweepOverlays)
             await follow.refresh()
             background = [
                 asyncio.create_task(upkeep.run(), name="upkeep"),
@@ -69,6 +71,7 @@ class Server:
                 asyncio.create_task(trimming.run(), name="trim logs"),
                 asyncio.create_task(clicks.run(), name="flush clicks"),
                 asyncio.create_task(news.run(), name="follow topics"),
+                asyncio.create_task(overlays.run(), name="end overlays"),
             ]
             published = await container.get(JwksCache | None)
             if published is not None:

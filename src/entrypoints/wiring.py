@@ -16,6 +16,7 @@ from tallystick.application.invites import MakeInvites, RedeemInvites
 from tallystick.application.legacy_metadata import AdoptCodes, AdoptLegacyUsers, MirrorMetadata
 from tallystick.application.loyalty import AccruePoints, AwardPoints
 from tallystick.application.messages import DeleteMessages, SendMessages
+from tallystick.application.overlays import ExpireOverlays, PutOverlays, RemoveOverlays
 from tallystick.application.pending_accruals import RecoverAccruals, SweepAccruals
 from tallystick.application.points import Accrued, Points
 from tallystick.application.rating_slips import (
@@ -73,6 +74,7 @@ USE_CASES: tuple[type, ...] = (
     AdoptCodes,
     AdoptLegacyUsers,
     EraseTraces,
+    ExpireOverlays,
     FinishErasures,
     MirrorMetadata,
     PeekReferralLink,
@@ -160,6 +162,9 @@ def batch_use_cases(addresses: Addresses) -> tuple[BatchUseCase, ...]:
         BatchUseCase(SendMessages, "send_messages", key=lambda keyed: keyed.command.channel_id, reply=wire_message),
         BatchUseCase(DeleteMessages, "delete_messages", key=lambda command: command.channel_id),
         BatchUseCase(ReadMessages, "read_messages", key=lambda command: command.key.channel_id),
+        # overlays, which share one log
+        BatchUseCase(PutOverlays, "put_overlays", key=lambda _: 0, bounds=_HOT),
+        BatchUseCase(RemoveOverlays, "remove_overlays", key=lambda _: 0, bounds=_HOT),
         # stage rooms
         BatchUseCase(SyncRosters, "sync_rosters", key=lambda keyed: keyed.command.room_id, reply=wire_roster),
         # flags

@@ -30,6 +30,7 @@ from tests.unit.behaviours.test_http_flags import TestFlagRoutes
 from tests.unit.behaviours.test_http_invites import TestInviteRoutes, TestRedeemRoute, TestValidateRoute
 from tests.unit.behaviours.test_http_loyalty import TestAccrualRoute, TestAwardRoute, TestLoyaltyRoute
 from tests.unit.behaviours.test_http_order_batches import TestPurchaseBatchRoute
+from tests.unit.behaviours.test_http_overlays import TestOverlayRoutes, TestOverlayStream
 from tests.unit.behaviours.test_http_pages import TestPages
 from tests.unit.behaviours.test_http_rating_slips import TestPendingRoutes, TestSlipRoutes
 from tests.unit.behaviours.test_http_referrals import (
@@ -67,6 +68,12 @@ from tests.unit.behaviours.test_messages import (
     TestSendMessages,
 )
 from tests.unit.behaviours.test_orders import TestOrders
+from tests.unit.behaviours.test_overlays import (
+    TestDeletedOwners,
+    TestExpireOverlays,
+    TestPutOverlays,
+    TestRemoveOverlays,
+)
 from tests.unit.behaviours.test_pending_accruals import TestPendingSlips, TestRecoverAccruals, TestSweepAccruals
 from tests.unit.behaviours.test_purchases import TestPurchaseRewards, TestRepeatedPurchases
 from tests.unit.behaviours.test_rating_slips import TestCompleteSlips, TestOpenSlips

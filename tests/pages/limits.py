@@ -97,6 +97,16 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("POST", "/api/rank/stage-room-match"): Cost(
             "the rooms of the caller, up to the bound, 100 slots and every migration", "1 roster, 100 slots", "32 KiB"
         ),
+        ("PUT", "/api/overlays/{session_id}"): Cost(
+            "the overlays of the caller that are shown, up to the bound, and 2 rows",
+            "1 overlay of 16 KiB, 2 events",
+            "17 KiB",
+        ),
+        ("GET", "/api/overlays/{session_id}"): Cost("1 row", "nothing", "17 KiB"),
+        ("DELETE", "/api/overlays/{session_id}"): Cost("2 rows", "1 overlay, 1 event", "1 KiB"),
+        ("GET", "/api/overlays/stream"): Cost(
+            "3 rows, and 400 for each 200 events that all readers of the place share", "nothing", "all events, streamed"
+        ),
         ("GET", "/api/loyalty/{player_id}"): Cost("2 rows", "nothing", "4 KiB"),
         ("GET", "/api/loyalty/{player_id}/entries"): Cost(
             "201 rows; with `correlation_id`, the points entries of the player", "nothing", _PAGE

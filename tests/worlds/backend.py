@@ -36,6 +36,9 @@ class Backend(Protocol):
     async def clicked(self) -> set[str]:
         """Return the codes whose clicks are stored."""
 
+    async def reach_end(self, session: str) -> None:
+        """Let the end of a session's overlay be now, by the clock of the store."""
+
     async def freeze(self, account: AccountKey, at: datetime) -> None:
         """Stop an account, as the owner of the schema does it."""
 

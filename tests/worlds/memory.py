@@ -9,6 +9,7 @@ from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.domain.codes import Code
 from tallystick.domain.ledger import Account, AccountKey
 from tallystick.domain.legacy_metadata import Claim
+from tallystick.domain.overlays import OverlaySessionId
 from tallystick.domain.users import UserId
 from tests.worlds.backend import Backend
 
@@ -43,6 +44,10 @@ class MemoryBackend(Backend):
 
     async def clicked(self) -> set[str]:
         return set(self._tables.clicked)
+
+    async def reach_end(self, session: str) -> None:
+        held = self._tables.overlays[OverlaySessionId(session)]
+        self._tables.overlays[held.session_id] = msgspec.structs.replace(held, expires_at=self._transactions._now())
 
     async def freeze(self, account: AccountKey, at: datetime) -> None:
         accounts = self._tables.accounts

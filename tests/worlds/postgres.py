@@ -76,6 +76,12 @@ class PostgresBackend(Backend):
         async with self.database.connection() as connection:
             return {row["code"] for row in await connection.fetch("SELECT code FROM clicked_codes")}
 
+    async def reach_end(self, session: str) -> None:
+        async with self.database.connection() as connection:
+            await connection.execute(
+                "UPDATE session_overlays SET expires_at = clock_timestamp() WHERE session_id = $1", session
+            )
+
     async def freeze(self, account: AccountKey, at: datetime) -> None:
         await self._freezing().freeze(account.user_id, [account.unit], at)
 

@@ -16,6 +16,7 @@ from tallystick.domain.invites import Invite, InviteId, InviteUse, SeatKey
 from tallystick.domain.ledger import Account, AccountKey, Entry, EventKey, Unit
 from tallystick.domain.legacy_metadata import Claim
 from tallystick.domain.messages import Message, MessageId, SendKey
+from tallystick.domain.overlays import Overlay, OverlaySessionId
 from tallystick.domain.pending_accruals import PendingAccrual
 from tallystick.domain.rating_slips import Slip, SlipId
 from tallystick.domain.referrals import AttributionAttempt, Edge
@@ -73,6 +74,7 @@ class Tables:
     message_numbers: dict[MessageId, tuple[ChannelId, int]] = field(default_factory=dict)
     sent: dict[SendKey, tuple[ChannelId, int]] = field(default_factory=dict)
     rosters: dict[RoomId, Roster] = field(default_factory=dict)
+    overlays: dict[OverlaySessionId, Overlay] = field(default_factory=dict)
     credentials: dict[UserId, Credentials] = field(default_factory=dict)
     sessions: dict[SessionKey, Session] = field(default_factory=dict)
     replies: dict[tuple[UserId, str], tuple[RequestKey, StoredReply]] = field(default_factory=dict)
@@ -127,6 +129,7 @@ class View:
         self.message_numbers = Draft(tables.message_numbers)
         self.sent = Draft(tables.sent)
         self.rosters = Draft(tables.rosters)
+        self.overlays = Draft(tables.overlays)
         self.credentials = Draft(tables.credentials)
         self.sessions = Draft(tables.sessions)
         self.replies = Draft(tables.replies)
@@ -143,8 +146,11 @@ class View:
         self.locked: set[UserId] = set()
         self.locked_accounts: set[AccountKey] = set()
         self.locked_slips: set[SlipId] = set()
-        self.locked_topics: set[TopicId] = set()
-        self.locked_rooms: set[RoomId] = set()
+        self.locked_rooms, self.locked_overlays, self.locked_topics = (
+            set[RoomId](),
+            set[OverlaySessionId](),
+            set[TopicId](),
+        )
         self._writable = writable
 
     def require_writable(self) -> None:

@@ -26,6 +26,7 @@ from tallystick.adapters.memory.stores.legacy_metadata import MemoryLegacyMetada
 from tallystick.adapters.memory.stores.loyalty import MemoryPlayers
 from tallystick.adapters.memory.stores.messages import MemoryMessages
 from tallystick.adapters.memory.stores.metadata_mirror import MemoryMetadataMirror
+from tallystick.adapters.memory.stores.overlays import MemoryOverlays
 from tallystick.adapters.memory.stores.pending_accruals import MemoryPendingAccruals
 from tallystick.adapters.memory.stores.rating_slips import MemoryRatingSlips
 from tallystick.adapters.memory.stores.referrals import MemoryEdges, MemoryLeaderboard
@@ -98,6 +99,7 @@ def _stores(view: View) -> Stores:
         channels=MemoryChannels(view),
         messages=MemoryMessages(view),
         stage_rooms=MemoryStageRooms(view),
+        overlays=MemoryOverlays(view),
         contract=MemorySchemaContract(),
         sessions=MemorySessions(view),
         directory=MemoryIdentityDirectory(view),

@@ -29,6 +29,7 @@ from tallystick.adapters.postgres.stores.legacy_metadata import PostgresLegacyMe
 from tallystick.adapters.postgres.stores.loyalty import PostgresPlayers
 from tallystick.adapters.postgres.stores.messages import PostgresMessages
 from tallystick.adapters.postgres.stores.metadata_mirror import PostgresMetadataMirror
+from tallystick.adapters.postgres.stores.overlays import PostgresOverlays
 from tallystick.adapters.postgres.stores.pending_accruals import PostgresPendingAccruals
 from tallystick.adapters.postgres.stores.rating_slips import PostgresRatingSlips
 from tallystick.adapters.postgres.stores.referrals import PostgresEdges, PostgresLeaderboard
@@ -113,6 +114,7 @@ def stores_on(connection: Connection) -> Stores:
         channels=PostgresChannels(connection),
         messages=PostgresMessages(connection),
         stage_rooms=PostgresStageRooms(connection),
+        overlays=PostgresOverlays(connection),
         contract=PostgresSchemaContract(connection),
         sessions=PostgresSessions(connection),
         directory=PostgresIdentityDirectory(connection),

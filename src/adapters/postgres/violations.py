@@ -13,6 +13,7 @@ RACES: frozenset[str] = frozenset(
         "collected_rewards_pkey",
         "invite_uses_pkey",
         "stage_rosters_pkey",
+        "session_overlays_pkey",
         "credentials_pkey",
         # A rollback of a backfill can delete the referenced row.
         "phone_verifications_user_fkey",

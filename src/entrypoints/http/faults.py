@@ -150,6 +150,7 @@ _LEAVES: Mapping[type[inspect.Type], Callable[[Any, object], bool]] = {
     inspect.BoolType: lambda _kind, value: isinstance(value, bool),
     inspect.LiteralType: lambda kind, value: isinstance(value, str) and value in kind.values,
     inspect.DateTimeType: lambda kind, value: _converted(kind, value) is not None,
+    inspect.CustomType: lambda _kind, _value: True,
     inspect.NoneType: lambda _kind, value: value is None,
     inspect.StructType: lambda _kind, _value: False,
     inspect.ListType: lambda _kind, _value: False,

@@ -10,6 +10,7 @@ import msgspec
 from tallystick.domain.channels import MAX_CHANNEL_NAME_LENGTH
 from tallystick.domain.codes import normal_form
 from tallystick.domain.ledger import MAX_AMOUNT, OWN_EVENTS
+from tallystick.domain.overlays import MAX_PAYLOAD_BYTES
 from tallystick.domain.rewards import MAX_REWARD_DESCRIPTION_LENGTH, MAX_REWARD_NAME_LENGTH
 from tallystick.domain.times import BOUNDS, in_utc
 from tallystick.domain.usernames import USERNAME_RULE, username_form
@@ -172,6 +173,15 @@ RoomIdText = Annotated[
         extra=rule(
             lambda text: _ROOM_ID.match(text) is not None,
             "a room id of 1 to 128 letters (A to Z), digits and _ . : -",
+        ),
+    ),
+]
+OverlayPayload = Annotated[
+    object,
+    msgspec.Meta(
+        extra=rule(
+            lambda value: value is not None and len(msgspec.json.encode(value)) <= MAX_PAYLOAD_BYTES,
+            f"a JSON value other than null, of at most {MAX_PAYLOAD_BYTES:,} bytes without spaces,",
         ),
     ),
 ]

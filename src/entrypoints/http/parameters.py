@@ -17,7 +17,7 @@ from tallystick.domain.exports import ExportKind
 from tallystick.domain.rating_slips import SlipState
 from tallystick.entrypoints.http.authentication import PUBLIC
 from tallystick.entrypoints.http.faults import is_right
-from tallystick.entrypoints.http.fields import EventType, TimeText, UserIdText, rule
+from tallystick.entrypoints.http.fields import EventType, RoomIdText, TimeText, UserIdText, rule
 from tallystick.entrypoints.http.refusals import Fault
 from tallystick.entrypoints.http.words import needs
 from tallystick.entrypoints.renderings import Format
@@ -57,6 +57,7 @@ PARAMETERS: Mapping[str, Any] = {
     "name": _text(r"[a-z_]{1,64}", "a name of 1 to 64 small letters and underscores"),
     "player_id": UserIdText,
     "reward_id": _Id,
+    "session_id": RoomIdText,
     "since": TimeText,
     "slip_id": _Id,
     "staff_id": UserIdText,

@@ -25,6 +25,7 @@ from tallystick.domain.invites import (
 from tallystick.domain.ledger import AccountFrozen, BalanceLimitExceeded, InsufficientFunds
 from tallystick.domain.loyalty import PointsDisabled, RewardLimitExceeded, SelfAward
 from tallystick.domain.messages import MessageLength, MessageNotFound, NotYourMessage
+from tallystick.domain.overlays import NotYourOverlay, OverlayNotFound
 from tallystick.domain.pending_accruals import AccrualNotFound, AccrualPending
 from tallystick.domain.rating_slips import (
     GameNotFound,
@@ -130,9 +131,11 @@ STATUS: Mapping[type[Failure], int] = {
     NotAMember: 403,
     NotAnOwner: 403,
     NotYourMessage: 403,
+    NotYourOverlay: 403,
     NotYourReward: 403,
     NotYourRoom: 403,
     OutcomeUnknown: 503,
+    OverlayNotFound: 404,
     Overloaded: 503,
     PartialCompletion: 503,
     PermissionMissing: 403,

@@ -33,6 +33,7 @@ from tallystick.entrypoints.http.routes.invites import invites_router
 from tallystick.entrypoints.http.routes.loyalty import loyalty_router
 from tallystick.entrypoints.http.routes.messages import messages_router
 from tallystick.entrypoints.http.routes.operations import administration_router, operations_router
+from tallystick.entrypoints.http.routes.overlays import overlays_router
 from tallystick.entrypoints.http.routes.pending_accruals import pending_accruals_router
 from tallystick.entrypoints.http.routes.rating_slips import rating_slips_router
 from tallystick.entrypoints.http.routes.referrals import referrals_router
@@ -68,6 +69,7 @@ class Http(Provider):
     channels = provide(staticmethod(channels_router))
     messages = provide(staticmethod(messages_router))
     stage_rooms = provide(staticmethod(stage_rooms_router))
+    overlays = provide(staticmethod(overlays_router))
     streams = provide(staticmethod(streams_router))
     sessions = provide(staticmethod(sessions_router))
     webhooks = provide(staticmethod(webhooks_router))

@@ -17,6 +17,7 @@ from tallystick.application.flags import FollowedFlags
 from tallystick.application.group_commit import Single
 from tallystick.application.legacy_metadata import MirrorMetadata, NoteCodes
 from tallystick.application.minting import DrawCandidates
+from tallystick.application.overlays import NoteOverlay
 from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, RateLimiter
 from tallystick.application.reads import CallerState, Reads, SlowReads
 from tallystick.application.reconciliation import ReconcileMetadata
@@ -43,6 +44,7 @@ from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags
 from tallystick.entrypoints.worker.mirror import MirrorLater
 from tallystick.entrypoints.worker.nightly import Nightly
+from tallystick.entrypoints.worker.overlays import SweepOverlays
 from tallystick.entrypoints.worker.trimming import Trimming
 from tallystick.entrypoints.worker.upkeep import Upkeep
 
@@ -68,6 +70,7 @@ class Process(Provider):
     trimming = provide(Trimming)
 
     news = provide(TopicNews)
+    sweep_overlays = provide(SweepOverlays)
 
     @provide
     async def tracer(
@@ -97,6 +100,10 @@ class Process(Provider):
     @provide
     def announce(self, news: TopicNews) -> AnnounceTopics:
         return news.announce
+
+    @provide
+    def note_overlay(self, sweep: SweepOverlays) -> NoteOverlay:
+        return sweep.wake
 
     @provide
     def hub(

@@ -7,6 +7,7 @@ import pytest
 from tallystick.domain.dispositions import DISPOSITIONS, TABLES_WITHOUT_USERS
 from tallystick.domain.users import Profile, UserId
 from tests.integration.postgres.sessions import Session, session, superuser_of
+from tests.worlds.overlays import Screens
 from tests.worlds.rooms import Rooms
 from tests.worlds.stages import Stages
 from tests.worlds.world import World
@@ -24,6 +25,7 @@ WHOSE = {
     "attribution_attempts": "user_id",
     "messages": "sender_id",
     "roster_slots": "player_id",
+    "session_overlays": "owner_id",
 }
 """The column that says whose a row is, in the tables of which deletion takes something."""
 NAMED_BY = {"clicked_codes": "LEGACY11"}
@@ -36,6 +38,7 @@ TAGS = {
     "+4599887766",
     "hash of leaver pass",
     "reward of leaver",
+    "overlay of leaver",
     "written by leaver",
     "key-of-leaver",
     "text of leaver",
@@ -101,6 +104,7 @@ async def fill(world: World, reader: Session) -> None:
     await rooms.send(await rooms.a_channel(owner=USER), USER, "text of leaver")
     stages = Stages(world)
     await stages.sync(stages.command("stage", f"captain 1 {USER}", by=USER))
+    await Screens(world).put("screen", '"overlay of leaver"', by=USER)
     await reader.execute(BROUGHT)
 
 

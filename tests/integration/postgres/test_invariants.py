@@ -92,6 +92,19 @@ BREAKING: Mapping[str, str] = {
     "INSERT INTO roster_slots (room_id, role, slot, player_id) VALUES ('role', 'captain', 1, 'a'), "
     "('number', 'player', 3, 'a'), ('player', 'player', 1, 'a'), ('player', 'player', 2, 'a'), "
     "('slot', 'player', 1, 'a'), ('slot', 'player', 1, 'b')",
+    # Ended twice; ended, and still shown; gone without an end; begun, and not stored.
+    "overlays_end_once": "DROP INDEX topic_events_end_once; "
+    "INSERT INTO topics (topic_id, kind, head) VALUES ('overlays', 'overlays', 7); "
+    "INSERT INTO topic_events (topic_id, seq, event_id, kind, ref, actor_id, payload, created_at) VALUES "
+    "('overlays', 1, 'a', 'overlay_shown', 'twice#1', 'a', '{\"session_id\": \"twice\", \"version\": 1}', now()), "
+    "('overlays', 2, 'b', 'overlay_expired', 'twice#1', 'a', '{}', now()), "
+    "('overlays', 3, 'c', 'overlay_removed', 'twice#1', 'a', '{}', now()), "
+    "('overlays', 4, 'd', 'overlay_shown', 'early#1', 'a', '{\"session_id\": \"early\", \"version\": 1}', now()), "
+    "('overlays', 5, 'e', 'overlay_expired', 'early#1', 'a', '{}', now()), "
+    "('overlays', 6, 'f', 'overlay_shown', 'never#1', 'a', '{\"session_id\": \"never\", \"version\": 1}', now()), "
+    "('overlays', 7, 'g', 'overlay_shown', 'lost#1', 'a', '{\"session_id\": \"lost\", \"version\": 1}', now()); "
+    "INSERT INTO session_overlays (session_id, owner_id, version, change_id, payload, expires_at) VALUES "
+    "('twice', 'a', 1, 'c', NULL, NULL), ('early', 'a', 1, 'c', '1', now()), ('never', 'a', 1, 'c', NULL, NULL)",
     "seats_are_uses": f"{INVITE} ('FIRST', 'first', 'a', 2, 1, now())",
     "balances_are_entries": f"{ACCOUNT} ('a', 'credits', 7, 0), ('b', 'credits', 3, 2), ('c', 'credits', 5, 2); "
     # The sum is right, and a link of the chain is not; the last entry is not the balance.
@@ -133,6 +146,7 @@ COUNTED: Mapping[str, int] = {
     "messages_are_events": 4,
     "senders_were_members": 4,
     "rosters_keep_their_rules": 4,
+    "overlays_end_once": 4,
     "living_codes_resolve": 2,
     "one_inviter_no_cycle": 2,
     "balances_are_entries": 3,

@@ -11,12 +11,14 @@ import pytest
 from tallystick.application.transactions import Stores
 from tallystick.domain.invites import Invite
 from tallystick.domain.ledger import AccountKey, EventKey
+from tallystick.domain.overlays import OverlaySessionId
 from tallystick.domain.rewards import RewardId
 from tallystick.domain.stage_rooms import RoomId
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 from tests.integration.postgres.sessions import Session
 from tests.integration.races.waiting import until_waiting_or_done
+from tests.worlds.overlays import Screens
 from tests.worlds.rooms import Rooms
 from tests.worlds.stages import Stages
 from tests.worlds.world import World
@@ -94,6 +96,11 @@ async def _stage_rooms(world: World) -> Lock:
     return lambda stores: stores.stage_rooms.lock([RoomId("room")])
 
 
+async def _overlays(world: World) -> Lock:
+    await Screens(world).put()
+    return lambda stores: stores.overlays.lock([OverlaySessionId("s")])
+
+
 SCENES: Mapping[str, Scene] = {
     "directory.lock": _credentials,
     "erasures.lock": _erasures,
@@ -101,6 +108,7 @@ SCENES: Mapping[str, Scene] = {
     "invites.lock": _invites,
     "ledger.lock": _accounts,
     "loyalty.lock": _players,
+    "overlays.lock": _overlays,
     "pending_accruals.lock": _pending,
     "rating_slips.lock": _slips,
     "rewards.lock": _rewards,
@@ -116,6 +124,7 @@ OTHERS: Mapping[str, str] = {
     "backfill_rollback.lock_accounts": "the same",
     "backfill_runs.lock_state": "a shared lock, which only keeps a rollback waiting",
     "backfill_runs.unused": "the same as for chunks",
+    "overlays.claim_ended": "sweepers leave out what another has locked: tests/integration/races/test_overlays.py",
     "channels.mark_read": "the order of the rows that the statement updates",
     "idempotency.forget": "the order of the rows that the statement deletes",
     "idempotency.lock": "a key that another transaction holds is answered at once, as running",

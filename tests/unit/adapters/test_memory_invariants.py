@@ -16,6 +16,7 @@ from tallystick.domain.referrals import Edge
 from tallystick.domain.users import UserId
 from tests.http.services import running, settings
 from tests.worlds.legacy_metadata import LONG_AGO
+from tests.worlds.overlays import Screens
 from tests.worlds.rooms import Rooms
 from tests.worlds.stages import Stages
 from tests.worlds.world import World
@@ -37,6 +38,9 @@ async def furnish(world: World) -> Tables:
     await rooms.send(await rooms.a_channel(owner="ada"), "ada")
     stages = Stages(world)
     await stages.sync(stages.command("room", "captain 1 ada"))
+    screens = Screens(world)
+    await screens.put()
+    await screens.put()
     assert await world.broken_promises() == []
     transactions = world.transactions
     assert isinstance(transactions, MemoryTransactions)
@@ -135,6 +139,11 @@ def _player_in_two_slots(tables: Tables) -> None:
         tables.rosters[room_id] = replace(roster, slots=(slot, replace(slot, slot=slot.slot + 1)))
 
 
+def _overlay_without_end(tables: Tables) -> None:
+    for session_id, overlay in tables.overlays.items():
+        tables.overlays[session_id] = replace(overlay, payload=None, expires_at=None)
+
+
 BREAKING: Mapping[str, Callable[[Tables], None]] = {
     "one_code_each": _no_canonical_code,
     "living_codes_resolve": _retired_code,
@@ -148,6 +157,7 @@ BREAKING: Mapping[str, Callable[[Tables], None]] = {
     "waiting_is_not_credited": _waits_and_is_credited,
     "collected_once_and_paid": _collected_unpaid,
     "rosters_keep_their_rules": _player_in_two_slots,
+    "overlays_end_once": _overlay_without_end,
     "events_have_no_gaps": _lost_event,
     "messages_are_events": _message_without_event,
     "senders_were_members": _strangers_message,

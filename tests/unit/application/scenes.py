@@ -18,6 +18,7 @@ from tallystick.application.flags import FollowedFlags, SwitchFlags
 from tallystick.application.legacy_metadata import MirrorMetadata
 from tallystick.application.loyalty import Earnings
 from tallystick.application.messages import DeleteMessage, NewMessage
+from tallystick.application.overlays import RemoveOverlay
 from tallystick.application.pending_accruals import Recovery
 from tallystick.application.rating_slips import RecoverSlip
 from tallystick.application.retention import TrimLogs
@@ -34,6 +35,7 @@ from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.users import Profile, UserId
 from tallystick.entrypoints.worker.nightly import Nightly
 from tallystick.entrypoints.worker.upkeep import Upkeep
+from tests.worlds.overlays import Screens
 from tests.worlds.rooms import Rooms
 from tests.worlds.stages import Stages
 from tests.worlds.world import World
@@ -313,6 +315,19 @@ async def _switch(world: World, key: str | None) -> Attempt:
     return lambda: SwitchFlags(world.transactions, flags, world.once)([wanted])
 
 
+async def _removal(world: World) -> RemoveOverlay:
+    screens = Screens(world)
+    await screens.put()
+    return screens.removal()
+
+
+async def _expiry(world: World, _key: str | None) -> Attempt:
+    screens = Screens(world)
+    await screens.put()
+    await world.backend.reach_end("s")
+    return screens.expire
+
+
 async def _upkeep(world: World, _key: str | None) -> Attempt:
     await world.a_player("ada")
     await _waiting_event(world)
@@ -351,6 +366,7 @@ SCENES: Mapping[str, Scene] = {
     "DeleteUsers": _deletion,
     "EndSessions": one(lambda w: w.end_sessions, _sign_out),
     "EraseTraces": _erasure,
+    "ExpireOverlays": _expiry,
     "FinishErasures": _deletion,
     "Fingerprints": _fingerprint,
     "GrantCredits": one(lambda w: w.grant_credits, lambda w: w.grant_command("ada", 5, event="a gift")),
@@ -362,6 +378,7 @@ SCENES: Mapping[str, Scene] = {
     "OpenSlips": one(lambda w: w.open_slips, lambda w: w.new_slip("bob"), "bob"),
     "PurchaseOrderBatches": one(lambda w: w.purchase_order_batches, _order_batch),
     "PurchaseRewards": one(lambda w: w.purchase_rewards, _order),
+    "PutOverlays": bare(lambda w: Screens(w).put_overlays, lambda w: Screens(w).command()),
     "ReadMessages": bare(lambda w: Rooms(w).read_messages, _marker),
     "ReceiveIdentityEvents": _deletion_by_event,
     "ReconcileMetadata": _reconciliation,
@@ -369,6 +386,7 @@ SCENES: Mapping[str, Scene] = {
     "RecoverSlips": one(lambda w: w.recover_slips, _slip_recovery, "ada"),
     "RedeemInvites": one(lambda w: w.redeem_invites, _redemption),
     "RemintCodes": one(lambda w: w.remint_codes, lambda w: w.remint_command("ada").command, "ada"),
+    "RemoveOverlays": bare(lambda w: Screens(w).remove_overlays, _removal),
     "SendMessages": one(lambda w: Rooms(w).send_messages, _message),
     "StartSessions": bare(lambda w: w.start_sessions, _session),
     "SweepAccruals": _sweep,

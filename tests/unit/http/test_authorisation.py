@@ -26,6 +26,7 @@ STAFF = (
         "rewards:manage",
         "rewards:offer",
         "rooms:manage",
+        "overlays:manage",
     ),
     *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "slips:write"),
 )
@@ -98,6 +99,11 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/api/rewards/purchases"): BY_STAFF,
     # Ada makes the room: she and staff change it.
     ("POST", "/api/rank/stage-room-match"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
+    # Ada puts it: she and staff replace and remove it.
+    ("PUT", "/api/overlays/{session_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
+    ("GET", "/api/overlays/{session_id}"): OWN,
+    ("DELETE", "/api/overlays/{session_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 404, "deleted": 410},
+    ("GET", "/api/overlays/stream"): OWN,
     # The path names ada.
     ("GET", "/api/loyalty/{player_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
     ("GET", "/api/loyalty/{player_id}/entries"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
@@ -129,7 +135,7 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/api/auth/password"): BY_SESSION,
     ("POST", "/api/auth/sign-in"): dict.fromkeys(OPEN, 401),
 }
-STREAMS = {"/api/channels/{channel_id}/stream", "/api/streams"}
+STREAMS = {"/api/channels/{channel_id}/stream", "/api/overlays/stream", "/api/streams"}
 QUERIES = {
     "/api/point-entries": "?staff_id=staff",
     "/api/messages/list": "?channel_id={channel_id}",
@@ -138,6 +144,7 @@ QUERIES = {
     "/api/referral/resolve": "?code=NOBODY99",
 }
 BODIES: dict[str, Any] = {
+    "/api/overlays/{session_id}": {"payload": "hello"},
     "/api/users/upsert": {},
     "/api/channels": {"name": "a channel"},
     "/api/channels/{channel_id}/members/{user_id}": {"role": "member"},
@@ -185,6 +192,7 @@ async def ids(anyone: Caller) -> dict[str, str]:
     await code_of(anyone, "ada")
     slip = {"player_id": "ada", "game": "slots", "average_bet": 1}
     channel_id = await a_channel(anyone.named("ada"))
+    await anyone.named("ada").call("PUT", "/api/overlays/session", body={"payload": "hello"})
     opened = (await anyone.named("pit", "slips:write").post("/api/rating-slips", slip)).json()
     return {
         "code": "ABCD1234",
@@ -195,6 +203,7 @@ async def ids(anyone: Caller) -> dict[str, str]:
         "player_id": "ada",
         "user_id": "bob",
         "kind": "codes",
+        "session_id": "session",
         "slip_id": opened["slip_id"],
         "name": "legacy_fallback_enabled",
     }

@@ -14,7 +14,7 @@ UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 STAFF = (
     *("admin:export", "admin:flags", "admin:read", "admin:users", "credits:grant", "invites:create", "invites:manage"),
     *("loyalty:award", "loyalty:batch", "loyalty:read", "loyalty:recover", "profiles:read", "purchases:batch"),
-    *("rewards:offer", "rewards:manage", "rooms:manage", "slips:write"),
+    *("rewards:offer", "rewards:manage", "rooms:manage", "overlays:manage", "slips:write"),
 )
 SUPABASE_PREFLIGHT = {
     "access-control-request-method": "POST",

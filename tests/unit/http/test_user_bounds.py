@@ -61,6 +61,17 @@ class Rooms:
         return await anyone.named("ada").post("/api/rank/stage-room-match", body)
 
 
+class Screens:
+    """Shows an overlay in another session each time."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+
+    async def __call__(self, anyone: Caller) -> Response:
+        self._shown += 1
+        return await anyone.named("ada").call("PUT", f"/api/overlays/s{self._shown}", body={"payload": 1})
+
+
 class Keyed:
     """Sends a request under a new key each time."""
 
@@ -78,6 +89,7 @@ ONE_MORE: Mapping[BoundName, Callable[[], Callable[[Caller], Awaitable[Response]
     "invites": lambda: _invite,
     "slips": lambda: _open,
     "stage_rooms": Rooms,
+    "overlays": Screens,
     "channels": lambda: _make_channel,
     "memberships": lambda: _add_to_a_channel,
     "replies": Keyed,

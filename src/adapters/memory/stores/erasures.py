@@ -40,6 +40,7 @@ class MemoryErasures(Erasures):
         held |= {r.owner_id for r in self._view.rewards.values() if r.active and r.reward_id > newest}
         held |= {member.user_id for member in self._view.members.values() if member.is_present}
         held |= {slot.player_id for roster in self._view.rosters.values() for slot in roster.slots}
+        held |= {each.owner_id for each in self._view.overlays.values() if each.owner_id is not None}
         return held & set(user_ids)
 
     async def backlog(self) -> ErasureBacklog:

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 
 from tallystick.adapters.memory.tables import View
 from tallystick.domain.bounds import CountedName, Holdings
+from tallystick.domain.overlays import Overlay
 from tallystick.domain.users import UserId
 
 
@@ -26,7 +28,12 @@ class MemoryHoldings(Holdings):
             "slips": lambda: (slip.player_id for slip in view.slips.values() if slip.state != "closed"),
             "channels": lambda: (channel.owner_id for channel in view.channels.values()),
             "stage_rooms": lambda: (roster.owner_id for roster in view.rosters.values()),
+            "overlays": lambda: (o.owner_id for o in view.overlays.values() if o.owner_id and _is_shown(o, view.now())),
             "memberships": lambda: (member.user_id for member in view.members.values() if member.is_present),
         }
         held = Counter(holders[name]())
         return {user_id: min(held[user_id], up_to) for user_id in user_ids}
+
+
+def _is_shown(overlay: Overlay, now: datetime) -> bool:
+    return overlay.expires_at is not None and overlay.expires_at > now

@@ -8,6 +8,7 @@ from tallystick.application.invariants import PROMISES, Invariant, Invariants
 from tallystick.domain.channels import MemberKey
 from tallystick.domain.ledger import Account, AccountKey, Entry
 from tallystick.domain.messages import Message
+from tallystick.domain.overlays import BEGINNINGS, ENDS, OverlayFacts, overlay_facts, version_ref
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.stage_rooms import Roster, verify_roles_and_slots
@@ -38,6 +39,7 @@ class MemoryInvariants(Invariants):
             "messages_are_events": self._unpaired_messages,
             "senders_were_members": self._strangers_messages,
             "rosters_keep_their_rules": self._broken_rosters,
+            "overlays_end_once": self._wrong_ends,
             "referrals_are_edges": self._miscounted,
         }
         return [Invariant(name, promise, counts[name]()) for name, promise in PROMISES.items()]
@@ -129,6 +131,19 @@ class MemoryInvariants(Invariants):
 
     def _broken_rosters(self) -> int:
         return sum(not _keeps_its_rules(roster) for roster in self._view.rosters.values())
+
+    def _wrong_ends(self) -> int:
+        events = list(self._view.topic_events.values())
+        ends = Counter(event.ref for event in events if event.kind in ENDS)
+        begun = (overlay_facts(event) for event in events if event.kind in BEGINNINGS)
+        return sum(times > 1 for times in ends.values()) + sum(not self._ends_once(facts, ends) for facts in begun)
+
+    def _ends_once(self, facts: OverlayFacts, ends: Mapping[str, int]) -> bool:
+        held, version = self._view.overlays.get(facts.session_id), facts.version or 0
+        if held is None or version > held.version:
+            return False
+        is_over = version < held.version or held.expires_at is None
+        return is_over == (version_ref(facts.session_id, version) in ends)
 
     def _wrong_seats(self) -> int:
         uses = Counter(use.invite_id for use in self._view.invite_uses.values())

@@ -6,10 +6,11 @@ from datetime import datetime
 import msgspec
 
 from tallystick.adapters.memory.tables import ConstraintViolated, View
+from tallystick.domain.overlays import ENDS
 from tallystick.domain.streams import tag_of
 from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicId, TopicKind, Topics
 
-_ONCE = frozenset({"message", "message_deleted"})
+_ONCE = frozenset({"message", "message_deleted", "overlay_expired"})
 
 
 class MemoryTopics(Topics):
@@ -38,10 +39,12 @@ class MemoryTopics(Topics):
                 raise ConstraintViolated("events are appended under the lock of their topic")
             if event.seq != topic.head + 1 or event.created_at < topic.at:
                 raise ConstraintViolated("topic_events_pkey: numbers have no gaps, and times do not go back")
-            key = (event.topic_id, event.kind, event.ref)
-            if event.kind in _ONCE:
+            # All ends of a version share one key.
+            kind = "overlay_expired" if event.kind in ENDS else event.kind
+            key = (event.topic_id, kind, event.ref)
+            if kind in _ONCE:
                 if key in self._view.events_once:
-                    raise ConstraintViolated("topic_events_once")
+                    raise ConstraintViolated("topic_events_once or topic_events_end_once")
                 self._view.events_once.put(key, event.seq)
             self._view.topic_events.put((event.topic_id, event.seq), event)
             self._view.topics.put(event.topic_id, Topic(event.topic_id, event.seq, event.created_at))

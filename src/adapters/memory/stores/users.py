@@ -52,6 +52,7 @@ class MemoryUsers(Users):
         named |= {member.user_id for member in view.members.values()}
         named |= {roster.owner_id for roster in view.rosters.values()}
         named |= {slot.player_id for roster in view.rosters.values() for slot in roster.slots}
+        named |= {overlay.owner_id for overlay in view.overlays.values()}
         named |= {switch.updated_by for switch in view.flags.values()}
         named |= {invite.owner_id for invite in view.invites.values()}
         named |= {use.user_id for use in view.invite_uses.values()}

@@ -22,7 +22,7 @@ ORDER BY user_id
 LIMIT $2::bigint;
 
 -- left_behind(user_ids, reward_id) -> UserId
--- Four index ranges for each user, all empty for nearly all users. Rewards up to this id were withdrawn already.
+-- Five index ranges for each user, all empty for nearly all users. Rewards up to this id were withdrawn already.
 SELECT requested.user_id
 FROM unnest($1::text[]) AS requested (user_id)
 WHERE
@@ -37,7 +37,8 @@ WHERE
         WHERE m.user_id = requested.user_id AND m.left_seq IS NULL
         OFFSET 0
     )
-    OR EXISTS (SELECT FROM tallystick.roster_slots AS s WHERE s.player_id = requested.user_id OFFSET 0);
+    OR EXISTS (SELECT FROM tallystick.roster_slots AS s WHERE s.player_id = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.session_overlays AS o WHERE o.owner_id = requested.user_id OFFSET 0);
 
 -- backlog() -> ErasureBacklog
 SELECT count(*) AS waiting, min(erasing_since) AS oldest_since

@@ -69,3 +69,14 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS count
     FROM (SELECT FROM tallystick.stage_rosters AS r WHERE r.owner_id = requested.user_id LIMIT $2::bigint) AS bounded
 ) AS held;
+
+-- overlays(user_ids, up_to) -> (user_id, count)
+SELECT requested.user_id, held.count
+FROM unnest($1::text[]) AS requested (user_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM (
+        SELECT FROM tallystick.session_overlays AS o WHERE o.owner_id = requested.user_id
+        AND o.expires_at > clock_timestamp() LIMIT $2::bigint
+    ) AS bounded
+) AS held;

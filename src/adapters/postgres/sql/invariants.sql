@@ -198,3 +198,28 @@ WHERE EXISTS (
     WHERE s.room_id = r.room_id
     HAVING count(*) > count(DISTINCT s.player_id) OR count(*) > count(DISTINCT (s.role, s.slot))
 );
+
+-- overlays_end_once() -> int
+-- A version is begun before it ends: where the log still has the beginning, it has the end too.
+WITH ends AS (
+    SELECT ref, count(*) AS times
+    FROM tallystick.topic_events
+    WHERE kind IN ('overlay_updated', 'overlay_expired', 'overlay_removed')
+    GROUP BY ref
+),
+
+begun AS (
+    SELECT payload::jsonb ->> 'session_id' AS session_id, (payload::jsonb ->> 'version')::bigint AS version
+    FROM tallystick.topic_events
+    WHERE kind IN ('overlay_shown', 'overlay_updated')
+)
+
+SELECT (SELECT count(*) FROM ends WHERE times > 1) + (
+    SELECT count(*)
+    FROM begun AS b
+    LEFT JOIN tallystick.session_overlays AS o ON o.session_id = b.session_id
+    LEFT JOIN ends AS e ON e.ref = b.session_id || '#' || b.version
+    WHERE
+        o.session_id IS NULL OR b.version > o.version
+        OR (b.version < o.version OR o.expires_at IS NULL) <> (e.ref IS NOT NULL)
+) AS count;

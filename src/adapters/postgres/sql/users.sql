@@ -76,6 +76,7 @@ WHERE
     OR EXISTS (SELECT FROM tallystick.channel_members AS m WHERE m.user_id = requested.user_id OFFSET 0)
     OR EXISTS (SELECT FROM tallystick.stage_rosters AS r WHERE r.owner_id = requested.user_id OFFSET 0)
     OR EXISTS (SELECT FROM tallystick.roster_slots AS s WHERE s.player_id = requested.user_id OFFSET 0)
+    OR EXISTS (SELECT FROM tallystick.session_overlays AS o WHERE o.owner_id = requested.user_id OFFSET 0)
     OR EXISTS (SELECT FROM tallystick.flags AS f WHERE f.updated_by = requested.user_id OFFSET 0)
     OR EXISTS (SELECT FROM tallystick.invites AS i WHERE i.owner_id = requested.user_id OFFSET 0)
     OR EXISTS (

@@ -1,11 +1,13 @@
-"""Frames: the events of channels as streams send them."""
+"""Frames: the events of channels and overlays as streams send them."""
 
 from datetime import datetime
 
 import msgspec
 
+from tallystick.application.stream_frames import Subject
 from tallystick.domain.channels import ChannelId
 from tallystick.domain.messages import Message, MessageId
+from tallystick.domain.overlays import OVERLAYS, OverlaySessionId, ShownOverlay, overlay_facts
 from tallystick.domain.topics import TopicEvent
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.event_streams import server_sent
@@ -24,14 +26,41 @@ class ChangeData(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str | None = None
 
 
+class BegunData(msgspec.Struct, frozen=True):
+    """The data of `overlay_shown` and `overlay_updated`: the version that is shown until `expires_at`.
+
+    Where it has ended since, `payload` and `server_time` are null.
+    """
+
+    session_id: OverlaySessionId
+    seq: int
+    created_at: datetime
+    version: int | None
+    ended_version: int | None
+    expires_at: datetime | None
+    payload: msgspec.Raw | None
+    server_time: datetime | None
+
+
+class EndedData(msgspec.Struct, frozen=True):
+    """The data of `overlay_expired` and `overlay_removed`."""
+
+    session_id: OverlaySessionId
+    seq: int
+    created_at: datetime
+    ended_version: int | None
+
+
 class _Payload(msgspec.Struct, frozen=True):
     role: str | None = None
 
 
-def encode_frame(event: TopicEvent, message: Message | None) -> bytes:
-    """Return an event of a channel as streams send it, without its id."""
+def encode_frame(event: TopicEvent, subject: Subject | None) -> bytes:
+    """Return an event as streams send it, without its id."""
+    if event.topic_id == OVERLAYS:
+        return server_sent(event.kind, _of_overlay(event, subject if isinstance(subject, ShownOverlay) else None))
     if event.kind == "message":
-        return server_sent(event.kind, wire_message(message) if message is not None else _without_row(event))
+        return server_sent(event.kind, wire_message(subject) if isinstance(subject, Message) else _without_row(event))
     payload = msgspec.json.decode(event.payload, type=_Payload) if event.payload is not None else _Payload()
     is_about_a_message = event.kind == "message_deleted"
     change = ChangeData(
@@ -44,6 +73,22 @@ def encode_frame(event: TopicEvent, message: Message | None) -> bytes:
         role=payload.role,
     )
     return server_sent(event.kind, change)
+
+
+def _of_overlay(event: TopicEvent, shown: ShownOverlay | None) -> BegunData | EndedData:
+    facts = overlay_facts(event)
+    if facts.version is None:
+        return EndedData(facts.session_id, event.seq, event.created_at, facts.ended_version)
+    return BegunData(
+        facts.session_id,
+        event.seq,
+        event.created_at,
+        facts.version,
+        facts.ended_version,
+        facts.expires_at,
+        msgspec.Raw(shown.payload.encode()) if shown is not None else None,
+        shown.server_time if shown is not None else None,
+    )
 
 
 def _without_row(event: TopicEvent) -> MessageView:

@@ -1,4 +1,4 @@
-"""Streams: the events of channels, pushed to their members; and a cookie for browsers, which send no headers here."""
+"""Streams: events of channels and overlays, pushed to readers; a cookie for browsers, which send no headers here."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,8 @@ from tallystick.adapters.identity.stream_tokens import StreamTokens
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.stream_hub import Hub, StreamRefused
 from tallystick.domain.channels import ChannelNotFound, NotAMember
-from tallystick.domain.refusals import Unauthenticated
+from tallystick.domain.overlays import OVERLAYS
+from tallystick.domain.refusals import Failure, Unauthenticated
 from tallystick.domain.streams import MAX_TOPICS
 from tallystick.domain.topics import TopicId
 from tallystick.entrypoints.http.authentication import STREAM, STREAM_COOKIE
@@ -61,13 +62,14 @@ _TOPIC: Mapping[str, Any] = {
     "name": "topic",
     "in": "query",
     "required": True,
-    "description": "A channel of the caller. Ids of events have one position for each, in this order.",
+    "description": "A channel of the caller, or `overlays`. Ids of events have one position for each, in this order.",
     "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_TOPICS},
 }
 _EVENTS = (
-    "The events `message`, `message_deleted`, `member_added` and `member_removed` follow their numbers. `ready` says "
+    "The events `message`, `message_deleted`, `member_added` and `member_removed` of a channel, and `overlay_shown`, "
+    "`overlay_updated`, `overlay_expired` and `overlay_removed` of overlays, follow their numbers. `ready` says "
     "that everything from here on will arrive, `head` is the heartbeat, `reset` says that the id does not fit and the "
-    "channel has to be loaded again, and `bye` names the reason before the server ends the stream. Where requests are "
+    "topic has to be loaded again, and `bye` names the reason before the server ends the stream. Where requests are "
     "limited or the server is busy, the answer is a stream with `bye`, which a browser opens again."
 )
 _SECURITY: Sequence[Mapping[str, Any]] = ({"bearer": []}, {"session": []}, {"stream": []})
@@ -102,15 +104,25 @@ def streams_router(
         ),
     )
 
+    of_overlays = _options(
+        _operation("stream_overlays", "Stream the events of all overlays.", _RESUME),
+        RequestShape(query=frozenset({"after"}), texts=frozenset({"after"})),
+        (),
+    )
+
     @asgi("/api/channels/{channel_id:str}/stream", copy_scope=False, opt=of_a_channel)
     async def stream_channel(scope: Scope, receive: Receive, send: Send) -> None:
-        checked = await _checked(scope, of_a_channel)
+        checked = await _checked(caller_guard, scope, of_a_channel)
         await _serve(checked, [TopicId(scope["path_params"]["channel_id"])], receive, send)
 
     @asgi("/api/streams", copy_scope=False, opt=of_topics)
     async def stream_topics(scope: Scope, receive: Receive, send: Send) -> None:
-        checked = await _checked(scope, of_topics)
+        checked = await _checked(caller_guard, scope, of_topics)
         await _serve(checked, [TopicId(topic) for topic in _query(checked, "topic")], receive, send)
+
+    @asgi("/api/overlays/stream", copy_scope=False, opt=of_overlays)
+    async def stream_overlays(scope: Scope, receive: Receive, send: Send) -> None:
+        await _serve(await _checked(caller_guard, scope, of_overlays), [OVERLAYS], receive, send)
 
     @post("/api/streams/session", status_code=200, guards=[caller_guard.guard])
     async def start_stream_session(
@@ -134,12 +146,6 @@ def streams_router(
         expires_at = datetime.fromtimestamp(int(clock.now().timestamp()) + seconds, UTC)
         return Response(StreamSession(expires_at), status_code=200, cookies=[cookie])
 
-    async def _checked(scope: Scope, options: Mapping[str, Any]) -> HTTPScope:
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
-            raise MethodNotAllowed
-        await caller_guard.check(scope, options)
-        return scope
-
     async def _serve(scope: HTTPScope, topic_ids: Sequence[TopicId], receive: Receive, send: Send) -> None:
         context = context_of(scope)
         if context.principal is None:
@@ -158,11 +164,24 @@ def streams_router(
             hub.close(stream)
             watch.cancel()
 
-    return Router("", route_handlers=[stream_channel, stream_topics, start_stream_session], tags=["Streams"])
+    return Router(
+        "", route_handlers=[stream_channel, stream_topics, stream_overlays, start_stream_session], tags=["Streams"]
+    )
 
 
-def _options(operation: Mapping[str, Any], shape: RequestShape) -> dict[str, Any]:
-    documented = RawOperation("GET", operation, (ChannelNotFound, NotAMember))
+async def _checked(caller_guard: CallerGuard, scope: Scope, options: Mapping[str, Any]) -> HTTPScope:
+    if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
+        raise MethodNotAllowed
+    await caller_guard.check(scope, options)
+    return scope
+
+
+def _options(
+    operation: Mapping[str, Any],
+    shape: RequestShape,
+    failures: Sequence[type[Failure]] = (ChannelNotFound, NotAMember),
+) -> dict[str, Any]:
+    documented = RawOperation("GET", operation, failures)
     return {OPERATION: documented, STREAM: True, LIMIT: "stream", SHAPE: shape}
 
 
