@@ -2,13 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
 
 import httpx2
 
 from tests.http.services import Caller
+
+PATIENCE_SECONDS = 60.0
+"""A test waits no longer for what it names, and fails with the last events before it."""
 
 
 class Sent(NamedTuple):
@@ -25,18 +29,39 @@ class OpenStream:
     def __init__(self, messages: "asyncio.Queue[dict[str, Any]]") -> None:
         self._messages = messages
         self._events: list[Sent] = []
+        self._latest: deque[Sent] = deque(maxlen=5)
         self.status = 0
         self.headers: dict[str, str] = {}
         self.retry_ms = 0
         self.last_id: str | None = None
 
     async def begin(self) -> None:
-        start = await self._messages.get()
+        async with self._patience("beginning"):
+            start = await self._messages.get()
         self.status = start["status"]
         self.headers = {name.decode(): value.decode() for name, value in start["headers"]}
 
     async def next(self) -> Sent:
-        """Return the next event; `closed` behind the last one."""
+        """Return the next event; `closed` behind the last one. AssertionError where none comes."""
+        async with self._patience("event"):
+            return await self._next()
+
+    async def until(self, name: str) -> list[Sent]:
+        """Return the events up to the first of a name. AssertionError where it does not come."""
+        return await self._until(lambda event: event.name == name, name)
+
+    async def up_to(self, seq: int) -> list[Sent]:
+        """Return the events up to the one of a number. AssertionError where it does not come."""
+        return await self._until(lambda event: event.data.get("seq") == seq, f"event {seq}")
+
+    async def _until(self, is_last: Callable[[Sent], bool], wanted: str) -> list[Sent]:
+        async with self._patience(wanted):
+            received = [await self._next()]
+            while not is_last(received[-1]):
+                received.append(await self._next())
+        return received
+
+    async def _next(self) -> Sent:
         while not self._events:
             message = await self._messages.get()
             for block in message["body"].decode().split("\n\n")[:-1]:
@@ -48,15 +73,17 @@ class OpenStream:
             if not message.get("more_body"):
                 self._events.append(Sent("closed", None, {}))
         event = self._events.pop(0)
+        self._latest.append(event)
         self.last_id = event.position or self.last_id
         return event
 
-    async def until(self, name: str) -> list[Sent]:
-        """Return the events up to the first of a name."""
-        received = [await self.next()]
-        while received[-1].name != name:
-            received.append(await self.next())
-        return received
+    @asynccontextmanager
+    async def _patience(self, wanted: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                yield
+        except TimeoutError:
+            raise AssertionError(f"no {wanted} came behind {list(self._latest)}") from None
 
 
 @asynccontextmanager
