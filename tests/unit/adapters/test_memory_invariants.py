@@ -13,6 +13,7 @@ from tallystick.domain.identity import Verification
 from tallystick.domain.ledger import AccountKey
 from tallystick.domain.rating_slips import Slip
 from tallystick.domain.referrals import Edge
+from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 from tests.http.services import running, settings
 from tests.worlds.legacy_metadata import LONG_AGO
@@ -113,8 +114,8 @@ def _referral_too_many(tables: Tables) -> None:
 
 
 def _lost_event(tables: Tables) -> None:
-    (topic,) = tables.topics.values()
-    del tables.topic_events[topic.topic_id, 1]
+    (channel_id,) = tables.channels
+    del tables.topic_events[TopicId(channel_id), 1]
     tables.messages.clear()
     for key, event in list(tables.topic_events.items()):
         if event.kind == "message":
