@@ -130,4 +130,5 @@ class RemintCodes:
         if isinstance(minted, Failure):
             raise minted  # the old code must stay canonical: nothing of this batch is stored
         self._metrics.count("collision_retries", minted.collisions)
+        self._metrics.observe("mint_retries", minted.collisions)
         return Reminted(minted.code, held, verified)

@@ -125,6 +125,8 @@ class GroupCommit(Generic[C, R]):
         self._queue_length = 0
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        metrics.watch("group_commit_queue_length", lambda: self._queue_length, label=name)
+        metrics.watch("group_commit_queue_age_seconds", self._queue_age, label=name)
 
     async def __call__(self, command: C, /) -> R:
         """Return the command's result, after its commit; raise its failure, Overloaded or OutcomeUnknown."""
@@ -155,6 +157,13 @@ class GroupCommit(Generic[C, R]):
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+
+    def _queue_age(self) -> float:
+        """Return for how long the first command in the queue has waited."""
+        deadlines = [lane[0].deadline for lane in self._lanes if lane]
+        if not deadlines:
+            return 0.0
+        return self._clock.monotonic() - (min(deadlines) - self._bounds.deadline_seconds)
 
     def _start_worker(self, lane: int) -> None:
         self._workers[lane] = asyncio.create_task(self._work(lane), name=f"{self._name} lane {lane}")

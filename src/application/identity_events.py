@@ -9,6 +9,7 @@ import msgspec
 from tallystick.application.erasures import EraseTraces, erase_single_rows
 from tallystick.application.legacy_metadata import AdoptLegacyUsers, NoteCodes
 from tallystick.application.minting import Minted, count_mints, mint, seconds_between
+from tallystick.application.missing_codes import MissingCodes
 from tallystick.application.pending_accruals import credit_referrals
 from tallystick.application.points import Points
 from tallystick.application.ports import Clock, Metrics
@@ -42,9 +43,11 @@ class ReceiveIdentityEvents:
         adopt_users: AdoptLegacyUsers,
         mirror: NoteCodes,
         erase: EraseTraces,
+        missing: MissingCodes,
     ) -> None:
         self._transactions, self._points, self._clock, self._metrics = transactions, points, clock, metrics
         self._adopt_users, self._mirror, self._erase = adopt_users, mirror, erase
+        self._missing = missing
 
     async def __call__(self, deliveries: Sequence[DeliveredEvent]) -> list[Receipt]:
         now = self._clock.now()
@@ -67,6 +70,8 @@ class ReceiveIdentityEvents:
         credited.measure(self._metrics)
         await self._erase.begin(batch.deleted(), now)
         self._mirror(minted)
+        self._missing.answered([user_id for user_id, code in minted.items() if isinstance(code, Minted)])
+        self._missing.answered(batch.deleted())
         events = [delivery.event for delivery in fresh.values()]
         self._measure(events, minted, out_of_order=batch.out_of_order, replays=len(deliveries) - len(fresh))
         return ["processed" if fresh.get(n.event.delivery_id) is n else "duplicate" for n in deliveries]

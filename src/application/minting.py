@@ -62,8 +62,10 @@ def count_mints(metrics: Metrics, mints: Iterable[tuple[UserId, datetime, Minted
         measured.add(user_id)
         if isinstance(minted, Failure):
             metrics.count("collision_retries", MAX_CANDIDATES if is_first else 0)
+            metrics.observe("mint_retries", MAX_CANDIDATES)
         elif minted.created and is_first:
             metrics.count("collision_retries", minted.collisions)
+            metrics.observe("mint_retries", minted.collisions)
             metrics.observe("time_to_code_seconds", seconds_between(since, now))
         else:
             metrics.count("double_mint_attempts")

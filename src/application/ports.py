@@ -1,5 +1,6 @@
 """Ports that belong to no capability: time, randomness, metrics, notifications and rate limits."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -26,6 +27,7 @@ CounterName = Literal[
     "limit_hits",
     "limit_storage_failures",
     "metadata_mirror_write_failures",
+    "negative_balance_attempts",
     "referral_api_mint_attempts",
     "resolver_outcomes",
     "store_errors",
@@ -39,15 +41,22 @@ CounterName = Literal[
     "webhook_refusals",
 ]
 HistogramName = Literal[
+    "event_loop_lag_seconds",
     "group_commit_batch_size",
+    "mint_retries",
     "store_call_seconds",
     "time_to_code_seconds",
     "webhook_delivery_seconds",
     "webhook_lag_seconds",
 ]
 GaugeName = Literal[
-    "identity_keys_fetched_timestamp_seconds",
     "clock_difference_seconds",
+    "flags_age_seconds",
+    "group_commit_queue_age_seconds",
+    "group_commit_queue_length",
+    "identity_keys_fetched_timestamp_seconds",
+    "invariant_violations",
+    "invariants_checked_timestamp_seconds",
     "legacy_drift",
     "missing_codes",
     "open_streams",
@@ -55,6 +64,16 @@ GaugeName = Literal[
     "pending_accruals_oldest_seconds",
     "pending_erasures",
     "pending_erasures_oldest_seconds",
+    "pool_connections_in_use",
+    "pool_connections_limit",
+    "pool_connections_waiting",
+    "process_open_files",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "readiness_faults",
+    "ready",
+    "requests_in_flight",
+    "scheduled_job_success_timestamp_seconds",
 ]
 
 
@@ -89,6 +108,9 @@ class Metrics(Protocol):
 
     def gauge(self, name: GaugeName, value: float, *, label: str = "") -> None:
         """Set a gauge."""
+
+    def watch(self, name: GaugeName, read: Callable[[], float], *, label: str = "") -> None:
+        """Read a gauge by this function from now on, about once a second; it must not block."""
 
 
 class Allowance(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import msgspec
 from tallystick.application.codes import Mint
 from tallystick.application.group_commit import Single
 from tallystick.application.minting import DrawCandidates, Minted
+from tallystick.application.missing_codes import MissingCodes
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.transactions import Transactions
 from tallystick.domain.codes import Code, CodeEntry
@@ -37,16 +38,19 @@ class ReadReferralLink:
         flags: Flags,
         clock: Clock,
         draw_candidates: DrawCandidates,
+        missing: MissingCodes,
     ) -> None:
         self._read_summary, self._mint, self._flags, self._clock = read_summary, mint, flags, clock
-        self._draw_candidates = draw_candidates
+        self._draw_candidates, self._missing = draw_candidates, missing
 
     async def __call__(self, user_id: UserId) -> LinkState:
         since = self._clock.now()
         state = link_state(await self._read_summary(user_id))
         if state.code is not None or not self._flags.enabled(Flag.ENSURE_ON_READ_ENABLED):
             return state
+        self._missing.asked(user_id)
         minted = await self._mint(Mint(user_id, self._draw_candidates(), since))
+        self._missing.answered([user_id])
         return LinkState(minted.code, state.otp_verified)
 
 

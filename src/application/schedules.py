@@ -1,5 +1,6 @@
 """Schedules: work that one instance of all does once an hour or once a night."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -18,6 +19,9 @@ class Schedules(Protocol):
 
     async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
         """Extend the lease; safe to repeat. False where it expired and another instance took it."""
+
+    async def successes(self, names: Collection[str]) -> dict[str, datetime]:
+        """Return the last success of each piece of work; of one that never ran, the time when it was first known."""
 
     async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
         """Release the lease and record that the work was done; False where another instance took the lease."""

@@ -31,6 +31,3 @@ class UserSummaries(Protocol):
 
     async def by_email(self, email: str) -> UserSummary | None:
         """Return the living user with this e-mail address, compared without regard to case."""
-
-    async def missing_codes(self) -> int:
-        """Count the living users without a canonical code."""

@@ -18,6 +18,8 @@ from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scop
 from tallystick.adapters.identity.jwks import JwksCache
 from tallystick.adapters.open_files import raise_open_files
 from tallystick.adapters.telemetry.logs import logger
+from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.adapters.telemetry.process_figures import watch_process
 from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.topic_news import TopicNews
 from tallystick.entrypoints.group_commits import GroupCommits
@@ -30,6 +32,7 @@ from tallystick.entrypoints.worker.nightly import Nightly
 from tallystick.entrypoints.worker.overlays import SweepOverlays
 from tallystick.entrypoints.worker.trimming import Trimming
 from tallystick.entrypoints.worker.upkeep import Upkeep
+from tallystick.entrypoints.worker.vitals import Vitals
 
 _ENDING_SECONDS = 3.0
 """How long queued commands may still run once the requests have ended, also where the database hangs."""
@@ -64,6 +67,10 @@ class Server:
             trimming, news = await container.get(Trimming), await container.get(TopicNews)
             overlays = await container.get(SweepOverlays)
             await follow.refresh()
+            metrics = await container.get(PrometheusMetrics)
+            metrics.watch("flags_age_seconds", follow.age_seconds)
+            watch_process(metrics)
+            vitals = await container.get(Vitals)
             background = [
                 asyncio.create_task(upkeep.run(), name="upkeep"),
                 asyncio.create_task(follow.run(), name="follow flags"),
@@ -72,6 +79,7 @@ class Server:
                 asyncio.create_task(clicks.run(), name="flush clicks"),
                 asyncio.create_task(news.run(), name="follow topics"),
                 asyncio.create_task(overlays.run(), name="end overlays"),
+                asyncio.create_task(vitals.run(), name="vital signs"),
             ]
             published = await container.get(JwksCache | None)
             if published is not None:

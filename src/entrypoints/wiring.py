@@ -16,6 +16,7 @@ from tallystick.application.invites import MakeInvites, RedeemInvites
 from tallystick.application.legacy_metadata import AdoptCodes, AdoptLegacyUsers, MirrorMetadata
 from tallystick.application.loyalty import AccruePoints, AwardPoints
 from tallystick.application.messages import DeleteMessages, SendMessages
+from tallystick.application.missing_codes import MissingCodes
 from tallystick.application.overlays import ExpireOverlays, PutOverlays, RemoveOverlays
 from tallystick.application.pending_accruals import RecoverAccruals, SweepAccruals
 from tallystick.application.points import Accrued, Points
@@ -77,6 +78,7 @@ USE_CASES: tuple[type, ...] = (
     ExpireOverlays,
     FinishErasures,
     MirrorMetadata,
+    MissingCodes,
     PeekReferralLink,
     Points,
     ReadReferralLink,

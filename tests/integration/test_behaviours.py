@@ -67,6 +67,7 @@ from tests.unit.behaviours.test_messages import (
     TestReadMessages,
     TestSendMessages,
 )
+from tests.unit.behaviours.test_missing_codes import TestMissingCodes
 from tests.unit.behaviours.test_orders import TestOrders
 from tests.unit.behaviours.test_overlays import (
     TestDeletedOwners,

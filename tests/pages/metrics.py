@@ -57,6 +57,7 @@ _SETS: Mapping[Open, str] = {
     "route templates": "route template, or `unmatched`",
     "HTTP methods": "method, or `OTHER`",
     "HTTP statuses": "status; 0 for a request that was cut off",
+    "versions": "version",
     "store operations": "store and method, such as `ledger.lock`",
     "classes of errors": "class of the program or of its packages",
 }
@@ -88,7 +89,7 @@ def _exposed(family: str, metric: Metric) -> str:
 
 
 def _row(metric: Metric) -> tuple[str, str, str]:
-    kind = metric.kind if "seconds" in metric.name else f"{metric.kind} of {metric.unit}"
+    kind = metric.kind if "seconds" in metric.name or not metric.unit else f"{metric.kind} of {metric.unit}"
     parts = [metric.help, *(f"`{label}`: {_values(values)}." for label, values in metric.labels.items())]
     if metric.kind == "gauge" and metric.merge != "mostrecent":
         parts.append(f"Of several workers: {_JOINED[metric.merge]}.")

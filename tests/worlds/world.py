@@ -12,6 +12,7 @@ from tallystick.application.idempotency import Keyed
 from tallystick.application.identity_events import DeliveredEvent, Receipt, ReceiveIdentityEvents
 from tallystick.application.invariants import Invariant
 from tallystick.application.minting import Minted
+from tallystick.application.missing_codes import MissingCodes
 from tallystick.application.reads import CheckCallers, ReadUserSummaries
 from tallystick.application.referral_links import (
     LinkState,
@@ -51,6 +52,7 @@ class World(LegacyWorld):
         self.erase_traces = EraseTraces(transactions, self.randomness)
         self.delete_users = DeleteUsers(transactions, self.erase_traces)
         self.finish_erasures = FinishErasures(transactions, self.clock, self.erase_traces)
+        self.missing_codes = MissingCodes(self.reads, self.clock, self.metrics)
         self.receive_identity_events = ReceiveIdentityEvents(
             transactions,
             self.points,
@@ -59,6 +61,7 @@ class World(LegacyWorld):
             self.adopt_legacy_users,
             self.mirroring,
             self.erase_traces,
+            self.missing_codes,
         )
         self.resolve_codes = ResolveCodes(transactions, self.flags, self.metrics)
         self.check_callers = CheckCallers(transactions)
@@ -70,7 +73,9 @@ class World(LegacyWorld):
             metrics=self.metrics,
             name="mint",
         )
-        self._read_link = ReadReferralLink(self.read_summary, self.minting, self.flags, self.clock, self.candidates)
+        self._read_link = ReadReferralLink(
+            self.read_summary, self.minting, self.flags, self.clock, self.candidates, self.missing_codes
+        )
         self._peek_link = PeekReferralLink(self.read_summary, self.metrics)
         self.digests = CodeDigests([b"a key for tests"])
         self._deliveries = 0

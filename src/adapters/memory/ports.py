@@ -1,7 +1,7 @@
 """A clock, random bytes, flags and metrics that tests control and read."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -47,6 +47,7 @@ class RecordedMetrics(Metrics):
         self.counts: Counter[tuple[str, str]] = Counter()
         self.values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
         self.gauges: dict[tuple[str, str], float] = {}
+        self.watched: dict[tuple[str, str], Callable[[], float]] = {}
 
     def count(self, name: CounterName, amount: int = 1, *, label: str = "") -> None:
         self.counts[name, label] += amount
@@ -56,6 +57,9 @@ class RecordedMetrics(Metrics):
 
     def gauge(self, name: GaugeName, value: float, *, label: str = "") -> None:
         self.gauges[name, label] = value
+
+    def watch(self, name: GaugeName, read: Callable[[], float], *, label: str = "") -> None:
+        self.watched[name, label] = read
 
     def total(self, name: CounterName) -> int:
         """Return a counter over all labels."""

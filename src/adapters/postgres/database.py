@@ -62,6 +62,7 @@ class Database:
         self._dsn = dsn
         self._settings = settings or PoolSettings()
         self._pool: Pool | None = None
+        self._waiting = 0
 
     @property
     def dsn(self) -> str:
@@ -77,6 +78,21 @@ class Database:
     def name(self) -> str:
         """The name of the database in the DSN."""
         return urlsplit(self._dsn).path.removeprefix("/")
+
+    @property
+    def limit(self) -> int:
+        """The largest number of connections."""
+        return self._settings.size
+
+    @property
+    def in_use(self) -> int:
+        """The number of connections that run something now."""
+        return 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
+
+    @property
+    def waiting(self) -> int:
+        """The number of callers that wait for a connection."""
+        return self._waiting
 
     async def open(self) -> None:
         """Prepare the pool. It connects at the first use, so that a database that is down is no error here."""
@@ -118,6 +134,7 @@ class Database:
         """Acquire a connection for the block. Raises TransactionAborted where there is none: nothing was run."""
         if self._pool is None:
             raise RuntimeError("the database was not opened")
+        self._waiting += 1
         try:
             connection = await self._pool.acquire(timeout=self._settings.acquire_seconds)
         except TimeoutError as error:
@@ -127,6 +144,8 @@ class Database:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             state = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
             raise TransactionAborted("no connection was available", cause=cause_of(error), sqlstate=state) from error
+        finally:
+            self._waiting -= 1
         try:
             yield connection
         finally:

@@ -18,6 +18,7 @@ Open = Literal[
     "HTTP statuses",
     "store operations",
     "classes of errors",
+    "versions",
 ]
 """Sets of label values that the code of other packages bounds."""
 

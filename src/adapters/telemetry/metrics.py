@@ -1,8 +1,10 @@
 """Metrics for Prometheus; every series whose labels are known exists from the first scrape on."""
 
 import os
-from collections.abc import Mapping
+import platform
+from collections.abc import Callable, Mapping
 from itertools import product
+from time import process_time
 from typing import TypeVar
 
 import msgspec
@@ -15,8 +17,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from tallystick import __version__
 from tallystick.adapters.telemetry.aliases import WithAliases
 from tallystick.adapters.telemetry.metric import Metric, Open
 from tallystick.adapters.telemetry.metric_table import METRICS
@@ -75,8 +78,11 @@ class PrometheusMetrics(Metrics):
         self._gauge_children: dict[tuple[str, str], Gauge] = {}
         self._request_children: dict[tuple[str, str, int], Histogram] = {}
         self._problem_children: dict[tuple[str, str], Counter] = {}
+        self._watched: dict[tuple[GaugeName, str], Callable[[], float]] = {}
+        self._cpu_seconds = 0.0
         for metric in METRICS.values():
             self._begin_at_zero(metric)
+        self._gauges["build_info"].labels(__version__, platform.python_version()).set(1)
 
     def count(self, name: CounterName, amount: int = 1, *, label: str = "") -> None:
         if amount:
@@ -90,6 +96,16 @@ class PrometheusMetrics(Metrics):
     def gauge(self, name: GaugeName, value: float, *, label: str = "") -> None:
         child = self._gauge_children.get((name, label))
         (child or self._gauge_child(name, label)).set(value)
+
+    def watch(self, name: GaugeName, read: Callable[[], float], *, label: str = "") -> None:
+        self._watched[name, label] = read
+
+    def sample(self) -> None:
+        """Read the gauges that are watched, and the processor time of the process."""
+        for (name, label), read in self._watched.items():
+            self.gauge(name, read(), label=label)
+        before, self._cpu_seconds = self._cpu_seconds, process_time()
+        self._counters["process_cpu_seconds"].inc(self._cpu_seconds - before)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -109,6 +125,7 @@ class PrometheusMetrics(Metrics):
 
     def exposition(self) -> tuple[bytes, str]:
         """Return the page for a scrape, and its content type."""
+        self.sample()
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -149,3 +166,8 @@ class PrometheusMetrics(Metrics):
             return family.labels(OTHER)
         children[name, label] = child = family.labels(label)
         return child
+
+
+def forget_worker(process_id: int) -> None:
+    """Drop the gauges of a worker that has ended, so that sums count living workers alone."""
+    mark_process_dead(process_id)  # type: ignore[no-untyped-call]  # the package has no types here

@@ -12,6 +12,7 @@ from tallystick.application.ports import Metrics
 from tallystick.application.tracing import Tracer
 from tallystick.application.transactions import Stores, Transactions
 
+_NEVER_NEGATIVE = frozenset({"ledger_accounts_never_negative", "ledger_entries_never_negative"})
 _Rows = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], int]
 
 
@@ -97,6 +98,8 @@ class _Call:
         """End the call with an error. The program and its packages have a fixed set of classes of errors."""
         name = type(error).__name__
         self._metrics.count("store_errors", label=name)
+        if getattr(error, "constraint_name", None) in _NEVER_NEGATIVE:
+            self._metrics.count("negative_balance_attempts")
         if self._span is not None:
             self._span.fail(name)
         self.end()

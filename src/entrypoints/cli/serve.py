@@ -89,6 +89,7 @@ def graph(settings: Settings, store: Store) -> AsyncContainer:
 def _run(
     settings: Settings, store: Store, listener: socket.socket, metrics_listener: socket.socket | None, workers: int
 ) -> None:
+    from tallystick.adapters.telemetry.metrics import forget_worker  # noqa: PLC0415  as above
     from tallystick.entrypoints.http.internals import run_workers  # noqa: PLC0415  as above
     from tallystick.entrypoints.http.protocol import HttpProtocol  # noqa: PLC0415  as above
     from tallystick.entrypoints.server import Server  # noqa: PLC0415  as above
@@ -122,7 +123,7 @@ def _run(
     else:
         with tempfile.TemporaryDirectory(prefix="tallystick-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            run_workers(config, listener)
+            run_workers(config, listener, ended=forget_worker)
 
 
 def _address(host: str, listener: socket.socket) -> str:

@@ -53,7 +53,7 @@ def build_app(
     )
     give_parameters(litestar)
     give_shapes(litestar)
-    return RequestBoundary(
+    boundary = RequestBoundary(
         Shortcut(litestar, authentication, metrics, randomness),
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,
@@ -61,3 +61,5 @@ def build_app(
         methods=RouteTable(litestar, raw_method).methods,
         tracer=tracer,
     )
+    metrics.watch("requests_in_flight", lambda: boundary.in_flight)
+    return boundary

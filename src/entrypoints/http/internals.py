@@ -231,6 +231,24 @@ async def accepting(
             open_connection.shutdown()
 
 
-def run_workers(config: uvicorn.Config, listener: socket.socket) -> None:
-    """Serve with several processes; `uvicorn.run` does so only for an application that is named by a string."""
-    Multiprocess(config, sockets=[listener]).run()
+class _Workers(Multiprocess):
+    """The workers of a server; `ended` is called with the id of each that was replaced."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, ended: Callable[[int], None]) -> None:
+        super().__init__(config, sockets=[listener])
+        self._ended = ended
+        self._running: set[int] = set()
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        before, self._running = self._running, {worker.pid for worker in self.processes if worker.pid is not None}
+        for process_id in before - self._running:
+            self._ended(process_id)
+
+
+def run_workers(config: uvicorn.Config, listener: socket.socket, *, ended: Callable[[int], None]) -> None:
+    """Serve with several processes; `uvicorn.run` does so only for an application that is named by a string.
+
+    `ended` is called with the process id of each worker that was replaced.
+    """
+    _Workers(config, listener, ended).run()

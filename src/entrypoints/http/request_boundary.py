@@ -57,6 +57,11 @@ class RequestBoundary:
         self._tracer = tracer
         self._in_flight = 0
 
+    @property
+    def in_flight(self) -> int:
+        """The number of requests that are being answered; a stream is left out once its answer has begun."""
+        return self._in_flight
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ from dishka import Provider, Scope, provide
 from tallystick.adapters.identity.jwks import JwksCache
 from tallystick.adapters.memory.stores.flags import SilentSignal
 from tallystick.adapters.memory.transactions import MemoryTransactions
-from tallystick.application.ports import ChangeSignal, Clock, Randomness, TopicSignal
+from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, TopicSignal
 from tallystick.application.reads import SlowReads
 from tallystick.application.transactions import Transactions
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
@@ -27,5 +27,5 @@ class MemoryStore(Provider):
         return SlowReads(transactions, randomness)
 
     @provide
-    def probe(self, clock: Clock, published: JwksCache | None) -> ReadinessProbe:
-        return ReadinessProbe([published.faults] if published is not None else [], clock)
+    def probe(self, clock: Clock, metrics: Metrics, published: JwksCache | None) -> ReadinessProbe:
+        return ReadinessProbe([published.faults] if published is not None else [], clock, metrics)

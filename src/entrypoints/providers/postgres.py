@@ -30,10 +30,11 @@ class PostgresStore(Provider):
     transactions = provide(PostgresTransactions, provides=Transactions)
 
     @provide
-    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+    async def database(self, settings: Settings, metrics: Metrics) -> AsyncIterator[Database]:
         pool = PoolSettings(size=settings.pool_size, cache_statements=settings.cache_statements == "on")
         database = Database(settings.database_url or "", pool)
         await database.open()
+        _watch(database, metrics, "requests")
         yield database
         await database.close()
 
@@ -48,6 +49,7 @@ class PostgresStore(Provider):
         )
         database = Database(settings.database_url or "", pool)
         await database.open()
+        _watch(database, metrics, "slow reads")
         yield SlowReads(MeasuredTransactions(PostgresTransactions(database), metrics, tracer), randomness)
         await database.close()
 
@@ -66,4 +68,10 @@ class PostgresStore(Provider):
         accepts = settings.single_login == "accept"
         contract = DatabaseContract(database, clock, accepts_single_login=accepts, metrics=metrics)
         checks = [contract.faults] if published is None else [contract.faults, published.faults]
-        return ReadinessProbe(checks, clock)
+        return ReadinessProbe(checks, clock, metrics)
+
+
+def _watch(database: Database, metrics: Metrics, pool: str) -> None:
+    metrics.watch("pool_connections_in_use", lambda: database.in_use, label=pool)
+    metrics.watch("pool_connections_waiting", lambda: database.waiting, label=pool)
+    metrics.watch("pool_connections_limit", lambda: database.limit, label=pool)

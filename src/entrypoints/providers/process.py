@@ -47,6 +47,7 @@ from tallystick.entrypoints.worker.nightly import Nightly
 from tallystick.entrypoints.worker.overlays import SweepOverlays
 from tallystick.entrypoints.worker.trimming import Trimming
 from tallystick.entrypoints.worker.upkeep import Upkeep
+from tallystick.entrypoints.worker.vitals import Vitals
 
 
 class Process(Provider):
@@ -68,6 +69,7 @@ class Process(Provider):
     upkeep = provide(Upkeep)
     trim_logs = provide(TrimLogs)
     trimming = provide(Trimming)
+    vitals = provide(Vitals)
 
     news = provide(TopicNews)
     sweep_overlays = provide(SweepOverlays)

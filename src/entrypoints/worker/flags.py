@@ -17,6 +17,11 @@ class FollowFlags:
     def __init__(self, flags: FollowedFlags, signal: ChangeSignal, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._flags, self._signal, self._poll_seconds = flags, signal, poll_seconds
         self._is_current = True
+        self._read_at: float | None = None
+
+    def age_seconds(self) -> float:
+        """Return the time since the flags were last read; 0 before the first time."""
+        return 0.0 if self._read_at is None else asyncio.get_running_loop().time() - self._read_at
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -38,3 +43,4 @@ class FollowFlags:
             self._is_current = False
         else:
             self._is_current = True
+            self._read_at = asyncio.get_running_loop().time()

@@ -1,6 +1,7 @@
 """Upkeep: gauges are measured and old rows are deleted in the background, in small steps."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from tallystick.adapters.telemetry.logs import logger
@@ -10,7 +11,10 @@ from tallystick.application.points import Accrued
 from tallystick.application.ports import Clock, Metrics, Randomness
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import StoreFailure, Transactions
+from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.refusals import Incomplete, Unavailable
+from tallystick.entrypoints.worker.nightly import NAME as RECONCILE_METADATA
+from tallystick.entrypoints.worker.trimming import NAME as TRIM_LOGS
 
 KEEP_REPLIES = timedelta(days=8)
 """Longer than the week that is promised to callers."""
@@ -18,6 +22,8 @@ KEEP_DELIVERIES = timedelta(days=8)
 """Much longer than a signature stays valid."""
 KEEP_SESSIONS = timedelta(days=1)
 """How long an expired session is kept: much longer than the clocks of instances differ."""
+JOBS: Mapping[str, Flag | None] = {RECONCILE_METADATA: Flag.LEGACY_FALLBACK_ENABLED, TRIM_LOGS: None}
+"""Scheduled jobs, each with the flag that switches it on, if it has one."""
 BATCH_ROWS = 1000
 MAX_BATCHES = 100
 ROUND_SECONDS = 60.0
@@ -35,9 +41,11 @@ class Upkeep:
         clock: Clock,
         randomness: Randomness,
         metrics: Metrics,
+        flags: Flags,
     ) -> None:
         self._transactions, self._reads, self._sweep, self._clock = transactions, reads, sweep, clock
         self._finish_erasures, self._randomness, self._metrics = finish_erasures, randomness, metrics
+        self._flags = flags
 
     async def run(self) -> None:
         """Run rounds until cancelled; a failed round is logged."""
@@ -63,8 +71,7 @@ class Upkeep:
         await self._finish_erasures()
         await self._measure_erasures(self._clock.now())
         await self._measure_backlog(self._clock.now())
-        # Last, because it reads every user: where that takes too long, the rest is done.
-        self._metrics.gauge("missing_codes", await self._reads(lambda stores: stores.user_summaries.missing_codes()))
+        await self._measure_jobs()
 
     async def _measure_backlog(self, now: datetime) -> None:
         backlog = await self._reads(lambda stores: stores.pending.backlog())
@@ -77,6 +84,12 @@ class Upkeep:
         age = (now - erasures.oldest_since).total_seconds() if erasures.oldest_since is not None else 0.0
         self._metrics.gauge("pending_erasures", erasures.waiting)
         self._metrics.gauge("pending_erasures_oldest_seconds", max(0.0, age))
+
+    async def _measure_jobs(self) -> None:
+        for job, done_at in (await self._reads(lambda stores: stores.schedules.successes(JOBS))).items():
+            flag = JOBS[job]
+            seconds = done_at.timestamp() if flag is None or self._flags.enabled(flag) else 0.0
+            self._metrics.gauge("scheduled_job_success_timestamp_seconds", seconds, label=job)
 
     async def _delete_old_rows(self, now: datetime) -> None:
         for _ in range(MAX_BATCHES):

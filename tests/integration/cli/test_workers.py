@@ -24,6 +24,8 @@ from tests.processes.service import Process
 
 _HEALTHZ = re.compile(r'^tallystick_http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} (\S+)$', re.MULTILINE)
 
+_POOL = re.compile(r'^tallystick_pool_connections_limit\{pool="requests"\} (\S+)$', re.MULTILINE)
+
 
 @pytest.fixture
 def server(installation: Installation) -> Process:
@@ -85,6 +87,8 @@ def test_a_worker_that_is_killed_is_replaced_and_all_of_them_end_with_the_server
     until_true(lambda: len(set(workers_of(server)) - {killed}) == 2, server.output)
     with paused(survivor):
         until_ready(server.address)
+    # The gauges of the killed worker are gone: the sum is that of two pools.
+    until_true(lambda: _POOL.findall(until(lambda: answer(server.address, "/metrics")).text) == ["20.0"], server.output)
     replaced = workers_of(server)
     assert server.end() == 0
     assert all(has_ended(worker) for worker in replaced)

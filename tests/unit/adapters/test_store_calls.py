@@ -131,6 +131,22 @@ async def test_a_call_that_fails_is_counted_by_the_class_of_its_error_and_has_no
     }
 
 
+class NegativeBalance(BrokenStore):
+    """The database refuses a row by a constraint, as its driver reports it."""
+
+    constraint_name = "ledger_accounts_never_negative"
+
+
+async def test_a_balance_that_the_database_keeps_from_being_negative_is_counted() -> None:
+    metrics = RecordedMetrics()
+
+    with pytest.raises(NegativeBalance):
+        async with MeasuredTransactions(Answering(NegativeBalance()), metrics, SILENT).begin() as stores:
+            await stores.users.deleted([UserId("ada")])
+
+    assert metrics.total("negative_balance_attempts") == 1
+
+
 class Uncertain(Answering):
     """Transactions whose connection is lost at the commit."""
 

@@ -345,6 +345,7 @@ async def _upkeep(world: World, _key: str | None) -> Attempt:
             world.clock,
             world.randomness,
             world.metrics,
+            world.flags,
         ).run_once()
 
     return run_once

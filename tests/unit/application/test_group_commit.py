@@ -279,3 +279,21 @@ async def test_after_the_grace_period_queued_commands_are_shed_and_running_ones_
 
 async def test_closing_an_idle_group_is_nothing(group: Open) -> None:
     await group().close(grace_seconds=0)
+
+
+async def test_the_queue_and_the_age_of_its_first_command_are_measured(
+    group: Open, use_case: ScriptedUseCase, metrics: RecordedMetrics, clock: ManualClock
+) -> None:
+    commit = group(lanes=1, batch_size=1)
+    use_case.gate.clear()
+    waiting = [asyncio.create_task(commit(command)) for command in "abc"]
+    await until_idle()
+    clock.move(timedelta(seconds=3))
+
+    def shown(name: str) -> float:
+        return metrics.watched[f"group_commit_queue_{name}", "use_case"]()
+
+    assert (shown("length"), shown("age_seconds")) == (2, 3)
+    use_case.gate.set()
+    await asyncio.gather(*waiting)
+    assert (shown("length"), shown("age_seconds")) == (0, 0)

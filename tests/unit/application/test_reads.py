@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -51,7 +52,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def ask(transactions: Failing) -> int:
-    return await Reads(transactions, Half())(lambda stores: stores.user_summaries.missing_codes())
+    return await Reads(transactions, Half())(lambda stores: stores.sessions.forget(before=datetime.now(UTC), limit=1))
 
 
 async def test_a_lost_connection_is_asked_again_with_ever_longer_pauses(pauses: list[float]) -> None:

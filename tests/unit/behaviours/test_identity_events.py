@@ -251,7 +251,14 @@ class TestReceiveIdentityEvents:
     async def test_an_effect_that_fails_leaves_no_mark_of_the_delivery(self, world: World) -> None:
         failing = FailingAdoption(world.flags, world.metrics)
         broken = ReceiveIdentityEvents(
-            world.transactions, world.points, world.clock, world.metrics, failing, world.mirroring, world.erase_traces
+            world.transactions,
+            world.points,
+            world.clock,
+            world.metrics,
+            failing,
+            world.mirroring,
+            world.erase_traces,
+            world.missing_codes,
         )
         with pytest.raises(Failure):
             await broken([world.delivery("created", "ada", delivery="msg_a")])

@@ -88,7 +88,9 @@ def upkeep_of(
 ) -> Upkeep:
     """Return the upkeep of a world."""
     sweep, finish = world.sweep_accruals, world.finish_erasures
-    return Upkeep(transactions or world.transactions, reads, sweep, finish, world.clock, randomness, metrics)
+    return Upkeep(
+        transactions or world.transactions, reads, sweep, finish, world.clock, randomness, metrics, world.flags
+    )
 
 
 @pytest.fixture
@@ -111,19 +113,21 @@ async def remembered(world: World, *keys: str) -> list[str]:
     return [key for key, claim in zip(keys, claims, strict=True) if claim == REPLY]
 
 
-async def test_living_users_without_a_code_are_counted(world: World, upkeep: Upkeep) -> None:
-    await world.arrive("ada")
-    await world.arrive("bob")
-    await world.arrive("eve")
-    await world.mint("bob")
-    await world.deliver("deleted", "eve")
+async def test_the_last_success_of_a_scheduled_job_is_measured_while_the_job_is_on(
+    world: World, upkeep: Upkeep
+) -> None:
+    began = world.clock.now()
+    async with world.transactions.begin() as stores:
+        await stores.schedules.lease("reconcile_metadata", now=began, until=began, due_at=began)
+    world.pass_time(days=1)
 
     await upkeep.run_once()
-    assert world.metrics.gauges["missing_codes", ""] == 1
+    assert world.metrics.gauges["scheduled_job_success_timestamp_seconds", "reconcile_metadata"] == 0
 
-    await world.mint("ada")
+    world.fall_back()
     await upkeep.run_once()
-    assert world.metrics.gauges["missing_codes", ""] == 0
+    measured = world.metrics.gauges["scheduled_job_success_timestamp_seconds", "reconcile_metadata"]
+    assert measured == began.timestamp()
 
 
 async def test_replies_are_kept_for_longer_than_the_promised_week(world: World, upkeep: Upkeep) -> None:
@@ -204,7 +208,7 @@ async def test_a_failed_round_is_followed_by_the_next_one(
 ) -> None:
     await remember(world, "old")
     world.pass_time(days=9)
-    failing, rounds = Failing(transactions, [failure]), Rounds(21)  # each of three rounds sets seven gauges
+    failing, rounds = Failing(transactions, [failure]), Rounds(18)  # each of three rounds sets six gauges
     reads = Reads(failing, NoPause())
     upkeep = upkeep_of(world, reads, NoPause(), rounds, failing)
 
@@ -235,10 +239,10 @@ async def test_a_failed_count_does_not_keep_it_from_forgetting(
     await remember(world, "old")
     world.pass_time(days=9)
 
-    async def too_many(_users: object) -> int:
+    async def too_many(_schedules: object, _names: object) -> dict[str, datetime]:
         raise StoreUnavailable("57014")
 
-    monkeypatch.setattr("tallystick.adapters.memory.stores.user_summaries.MemoryUserSummaries.missing_codes", too_many)
+    monkeypatch.setattr("tallystick.adapters.memory.stores.schedules.MemorySchedules.successes", too_many)
     with pytest.raises(Overloaded):
         await upkeep.run_once()
 

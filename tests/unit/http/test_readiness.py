@@ -5,7 +5,7 @@ import io
 import json
 from datetime import timedelta
 
-from tallystick.adapters.memory.ports import ManualClock
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.application.readiness import Fault
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
@@ -32,7 +32,7 @@ class Contract:
 
 async def test_a_broken_database_is_reported_and_a_whole_one_is_ready() -> None:
     contract, clock = Contract(), ManualClock()
-    probe = ReadinessProbe([contract], clock)
+    probe = ReadinessProbe([contract], clock, RecordedMetrics())
     assert await probe.reasons() == []
 
     contract.breaches = ["the database is read-only"]
@@ -46,7 +46,7 @@ async def test_a_broken_database_is_reported_and_a_whole_one_is_ready() -> None:
 
 async def test_the_store_is_asked_once_a_second_at_most() -> None:
     contract, clock = Contract(), ManualClock()
-    probe = ReadinessProbe([contract], clock)
+    probe = ReadinessProbe([contract], clock, RecordedMetrics())
 
     for _ in range(10):
         await probe.reasons()
@@ -60,7 +60,7 @@ async def test_the_store_is_asked_once_a_second_at_most() -> None:
 async def test_many_who_ask_at_once_share_one_question() -> None:
     contract = Contract()
     contract.gate.clear()
-    probe = ReadinessProbe([contract], ManualClock())
+    probe = ReadinessProbe([contract], ManualClock(), RecordedMetrics())
 
     async with asyncio.TaskGroup() as together:
         askers = [together.create_task(probe.reasons()) for _ in range(20)]
@@ -73,7 +73,7 @@ async def test_many_who_ask_at_once_share_one_question() -> None:
 
 async def test_a_draining_process_is_unready_at_once_and_for_good() -> None:
     contract, clock = Contract(), ManualClock()
-    probe = ReadinessProbe([contract], clock)
+    probe = ReadinessProbe([contract], clock, RecordedMetrics())
     assert await probe.reasons() == []
 
     probe.drain()
@@ -87,7 +87,7 @@ async def test_a_draining_process_is_unready_at_once_and_for_good() -> None:
 async def test_draining_does_not_wait_for_a_store_that_does_not_answer() -> None:
     contract = Contract()
     contract.gate.clear()
-    probe = ReadinessProbe([contract], ManualClock())
+    probe = ReadinessProbe([contract], ManualClock(), RecordedMetrics())
     asking = asyncio.create_task(probe.reasons())
     await asyncio.sleep(0)
 
@@ -101,7 +101,7 @@ async def test_draining_does_not_wait_for_a_store_that_does_not_answer() -> None
 async def test_every_change_of_the_reasons_is_logged_once_with_the_details_that_callers_do_not_see() -> None:
     contract, clock, lines = Contract(), ManualClock(), io.StringIO()
     configure("info", lines)
-    probe = ReadinessProbe([contract], clock)
+    probe = ReadinessProbe([contract], clock, RecordedMetrics())
 
     async def asked(*breaches: str, details: tuple[str, ...] = ()) -> list[str]:
         contract.breaches, contract.details = list(breaches), list(details)
@@ -131,7 +131,7 @@ async def test_a_note_does_not_turn_a_server_red_and_is_logged_when_it_changes()
         return list(found)
 
     clock = ManualClock()
-    probe = ReadinessProbe([check], clock)
+    probe = ReadinessProbe([check], clock, RecordedMetrics())
 
     assert (await probe.reasons(), probe.notes) == ([], ["the database is newer"])
     clock.move(timedelta(seconds=1))
@@ -151,4 +151,23 @@ async def test_every_check_is_asked_and_adds_its_reasons() -> None:
     first, second = Contract(), Contract()
     first.breaches, second.breaches = ["one"], ["two", "three"]
 
-    assert await ReadinessProbe([first, second], ManualClock()).reasons() == ["one", "two", "three"]
+    assert await ReadinessProbe([first, second], ManualClock(), RecordedMetrics()).reasons() == ["one", "two", "three"]
+
+
+async def test_readiness_and_the_topics_of_its_faults_are_measured() -> None:
+    contract, clock, metrics = Contract(), ManualClock(), RecordedMetrics()
+    probe = ReadinessProbe([contract], clock, metrics)
+
+    def shown() -> tuple[float, ...]:
+        faults = (metrics.watched["readiness_faults", topic]() for topic in ("server", "shutdown"))
+        return (metrics.watched["ready", ""](), *faults)
+
+    assert shown() == (0, 0, 0)
+    await probe.reasons()
+    assert shown() == (1, 0, 0)
+    contract.breaches = ["the database is read-only"]
+    clock.move(timedelta(seconds=1))
+    await probe.reasons()
+    assert shown() == (0, 1, 0)
+    probe.drain()
+    assert shown() == (0, 1, 1)

@@ -1,5 +1,6 @@
 """Schedules in memory."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from tallystick.adapters.memory.tables import Lease, View
@@ -31,6 +32,10 @@ class MemorySchedules(Schedules):
             return False
         self._view.leases.put(name, Lease(until, before.done_at))
         return True
+
+    async def successes(self, names: Collection[str]) -> dict[str, datetime]:
+        leases = {name: self._view.leases.get(name) for name in names}
+        return {name: lease.done_at for name, lease in leases.items() if lease is not None and lease.done_at}
 
     async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
         self._view.require_writable()

@@ -38,7 +38,3 @@ class MemoryUserSummaries(UserSummaries):
     async def by_email(self, email: str) -> UserSummary | None:
         holder = self._view.emails.get(email_key(email))
         return (await self.of([holder])).get(holder) if holder is not None else None
-
-    async def missing_codes(self) -> int:
-        living = {user.user_id for user in self._view.users.values() if user.deleted_at is None}
-        return len(living) - len(await MemoryReferralCodes(self._view).canonical(living))

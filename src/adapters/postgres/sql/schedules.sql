@@ -26,3 +26,6 @@ UPDATE tallystick.schedules
 SET leased_until = $3::timestamptz, last_done_at = $3::timestamptz
 WHERE name = $1::text AND leased_until = $2::timestamptz
 RETURNING name;
+
+-- successes(names) -> (name, last_done_at)
+SELECT name, last_done_at FROM tallystick.schedules WHERE name = ANY($1::text[]) AND last_done_at IS NOT NULL;

@@ -33,10 +33,3 @@ LEFT JOIN tallystick.referral_edges AS e ON e.invitee_id = u.user_id
 LEFT JOIN tallystick.ledger_accounts AS spent ON spent.user_id = u.user_id AND spent.unit = 'credits'
 LEFT JOIN tallystick.ledger_accounts AS earned ON earned.user_id = u.user_id AND earned.unit = 'points'
 WHERE u.email_key = $1::text;
-
--- missing_codes() -> int
-SELECT count(*)
-FROM tallystick.users AS u
-WHERE u.deleted_at IS NULL AND NOT EXISTS (
-    SELECT FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id AND c.is_canonical
-);

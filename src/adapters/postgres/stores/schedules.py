@@ -1,5 +1,6 @@
 """Schedules on PostgreSQL."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
@@ -20,6 +21,10 @@ class PostgresSchedules(Schedules):
 
     async def renew(self, name: str, *, held_until: datetime, until: datetime) -> bool:
         return bool(await self._connection.fetch(_SQL.renew, name, held_until, until))
+
+    async def successes(self, names: Collection[str]) -> dict[str, datetime]:
+        rows = await self._connection.fetch(_SQL.successes, list(names))
+        return {row["name"]: row["last_done_at"] for row in rows}
 
     async def done(self, name: str, *, held_until: datetime, at: datetime) -> bool:
         return bool(await self._connection.fetch(_SQL.done, name, held_until, at))

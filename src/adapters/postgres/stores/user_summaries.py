@@ -26,10 +26,6 @@ class PostgresUserSummaries(UserSummaries):
         row = await self._connection.fetchrow(_SQL.by_email, email_key(email))
         return _summary(row) if row is not None else None
 
-    async def missing_codes(self) -> int:
-        missing: int = await self._connection.fetchval(_SQL.missing_codes)
-        return missing
-
 
 def _summary(row: asyncpg.Record) -> UserSummary:
     return UserSummary(

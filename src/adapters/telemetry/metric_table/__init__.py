@@ -6,12 +6,13 @@ from tallystick.adapters.telemetry.metric import Alias, Metric
 from tallystick.adapters.telemetry.metric_table.database import DATABASE
 from tallystick.adapters.telemetry.metric_table.money import MONEY
 from tallystick.adapters.telemetry.metric_table.moving_in import MOVING_IN
+from tallystick.adapters.telemetry.metric_table.process import PROCESS
 from tallystick.adapters.telemetry.metric_table.referrals import REFERRALS
 from tallystick.adapters.telemetry.metric_table.requests import REQUESTS
 from tallystick.adapters.telemetry.metric_table.rooms import ROOMS
 
 METRICS: Mapping[str, Metric] = {
-    metric.name: metric for metric in (*REQUESTS, *MONEY, *REFERRALS, *ROOMS, *DATABASE, *MOVING_IN)
+    metric.name: metric for metric in (*REQUESTS, *PROCESS, *MONEY, *REFERRALS, *ROOMS, *DATABASE, *MOVING_IN)
 }
 """Every metric by its name."""
 

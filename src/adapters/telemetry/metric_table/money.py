@@ -1,6 +1,7 @@
 """Metrics of credits, rewards and points."""
 
 from tallystick.adapters.telemetry.metric import Metric
+from tallystick.application.invariants import PROMISES
 
 MONEY = (
     Metric(
@@ -8,6 +9,28 @@ MONEY = (
         kind="counter",
         unit="requests",
         help="Requests answered with the first reply to their key.",
+        panel="money",
+    ),
+    Metric(
+        name="negative_balance_attempts",
+        kind="counter",
+        unit="writes",
+        help="Writes that would have made a balance negative, and were refused by the database: a bug.",
+        panel="money",
+    ),
+    Metric(
+        name="invariant_violations",
+        kind="gauge",
+        unit="rows",
+        help="Rows that break a promise, as the last look found them; no series before the first look.",
+        labels={"promise": tuple(PROMISES)},
+        panel="money",
+    ),
+    Metric(
+        name="invariants_checked_timestamp_seconds",
+        kind="gauge",
+        unit="seconds",
+        help="The time of the last look at the invariants, in seconds since 1970; 0 before the first one.",
         panel="money",
     ),
     Metric(

@@ -18,8 +18,9 @@ REFERRALS = (
         name="missing_codes",
         kind="gauge",
         unit="users",
-        help="Living users without a canonical code.",
+        help="Users who asked for a code, or came by webhook, and have none after 10 seconds.",
         panel="referrals",
+        merge="livesum",
     ),
     Metric(
         name="collision_retries",
@@ -27,6 +28,14 @@ REFERRALS = (
         unit="candidates",
         help="Candidates for a code that belonged to a user already.",
         panel="referrals",
+    ),
+    Metric(
+        name="mint_retries",
+        kind="histogram",
+        unit="candidates",
+        help="Candidates of one mint that belonged to a user already.",
+        panel="referrals",
+        buckets=(0, 1, 2, 3, 5, 8),
     ),
     Metric(
         name="double_mint_attempts",
@@ -53,8 +62,8 @@ REFERRALS = (
         name="resolver_outcomes",
         kind="counter",
         unit="requests",
-        help="Codes asked for, by the kind of code; `legacy` is one that only the legacy metadata knows.",
-        labels={"outcome": ("canonical", "alias", "legacy", "unknown")},
+        help="Codes asked for, by kind; `legacy` is only in the legacy metadata, and `failed` got no answer.",
+        labels={"outcome": ("canonical", "alias", "legacy", "unknown", "failed")},
         panel="referrals",
     ),
     Metric(

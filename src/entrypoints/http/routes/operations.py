@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import msgspec
 from litestar import Response, Router, get
@@ -13,8 +14,8 @@ from tallystick import __version__
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.invariants import Invariant
-from tallystick.application.ports import Clock
-from tallystick.application.readiness import Blocked, Fault, ReadinessCheck
+from tallystick.application.ports import Clock, Metrics
+from tallystick.application.readiness import Blocked, CheckName, Fault, ReadinessCheck
 from tallystick.application.reads import SlowReads
 from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.refusals import Unauthenticated
@@ -71,12 +72,23 @@ class ReadinessProbe:
     Changes of the answer are logged, with details that callers do not see.
     """
 
-    def __init__(self, checks: Sequence[ReadinessCheck], clock: Clock) -> None:
+    def __init__(self, checks: Sequence[ReadinessCheck], clock: Clock, metrics: Metrics) -> None:
         self._checks, self._clock = checks, clock
         self._turn = asyncio.Lock()
         self._answered_at = float("-inf")
         self._faults: list[Fault] = []
         self._draining = False
+        # They are read by sampling, because `drain` runs in a handler of a signal, which must take no lock.
+        metrics.watch("ready", self._is_ready)
+        for topic in get_args(CheckName):
+            metrics.watch("readiness_faults", partial(self._has_fault, topic), label=topic)
+        metrics.watch("readiness_faults", lambda: self._draining, label="shutdown")
+
+    def _is_ready(self) -> bool:
+        return not self._draining and not _reasons(self._faults, "requests") and self._answered_at > float("-inf")
+
+    def _has_fault(self, topic: CheckName) -> bool:
+        return any(fault.topic == topic and fault.blocks == "requests" for fault in self._faults)
 
     def drain(self) -> None:
         """Answer "not ready" from now on: the process is about to end."""
@@ -148,11 +160,16 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
     return Router("", route_handlers=[about, healthz, readyz, scrape], tags=["Operations"])
 
 
-def administration_router(reads: SlowReads, caller_guard: CallerGuard, clock: Clock) -> Router:
+def administration_router(reads: SlowReads, caller_guard: CallerGuard, clock: Clock, metrics: Metrics) -> Router:
     """Return the routes of administrators."""
 
     async def count() -> list[Invariant]:
-        return list(await reads(lambda stores: stores.invariants.count()))
+        began = clock.now()
+        counted = list(await reads(lambda stores: stores.invariants.count()))
+        for invariant in counted:
+            metrics.gauge("invariant_violations", invariant.violations, label=invariant.name)
+        metrics.gauge("invariants_checked_timestamp_seconds", began.timestamp())
+        return counted
 
     # Each request counts again, but one at a time; slow counts run for half of the time at most.
     shared_count = SharedAnswer(count, clock, fresh_seconds=0.0, stale_seconds=0.0)

@@ -88,7 +88,11 @@ def resolver_router(
             raise MethodNotAllowed
         await caller_guard.count("resolver", context_of(scope))
         code = normal_form(_asked(scope["query_string"])) or ""
-        resolution = await resolve(code)
+        try:
+            resolution = await resolve(code)
+        except Exception:
+            metrics.count("resolver_outcomes", label="failed")
+            raise
         metrics.count("resolver_outcomes", label=resolution)
         await send_reply(send, 200, JSON, reply(code, resolution))
 

@@ -14,6 +14,7 @@ from tallystick.adapters.webhooks.signatures import SignatureInvalid, WebhookSec
 from tallystick.application.group_commit import Single
 from tallystick.application.identity_events import DeliveredEvent, Receipt
 from tallystick.application.minting import DrawCandidates
+from tallystick.application.missing_codes import MissingCodes
 from tallystick.application.ports import Clock, Metrics
 from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.refusals import OutcomeUnknown
@@ -48,6 +49,7 @@ def webhooks_router(
     clock: Clock,
     metrics: Metrics,
     draw_candidates: DrawCandidates,
+    missing: MissingCodes,
 ) -> Router:
     """Return the webhook's route."""
 
@@ -88,6 +90,8 @@ def webhooks_router(
             raise InvalidRequest.at("", str(error)) from None
         if event == "ignored":
             return WebhookReceipt("ignored")
+        if event.kind != "deleted":
+            missing.asked(event.user_id)
         return WebhookReceipt(await receive_event(DeliveredEvent(event, draw_candidates())))
 
     return Router("/api/webhooks", route_handlers=[receive], guards=[caller_guard.guard], tags=["Webhooks"])
