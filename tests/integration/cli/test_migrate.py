@@ -27,7 +27,7 @@ async def test_pending_migrations_are_shown_and_then_applied_once(
     again = unmigrated.run("migrate")
     assert (again.returncode, again.stdout) == (0, "the schema is up to date\n")
     pending = unmigrated.run("migrate", "--check", "--json")
-    assert (pending.returncode, json.loads(pending.stdout)) == (0, {"pending": []})
+    assert (pending.returncode, json.loads(pending.stdout)) == (0, {"pending": [], "waiting": []})
 
 
 def test_migrations_take_the_way_past_the_pooler(unmigrated: Installation, unmigrated_dsn: str) -> None:
@@ -36,8 +36,39 @@ def test_migrations_take_the_way_past_the_pooler(unmigrated: Installation, unmig
     pending = unmigrated.run("migrate", "--check", "--json", **past)
     applied = unmigrated.run("migrate", "--json", **past)
 
-    assert (pending.returncode, json.loads(pending.stdout)) == (1, {"pending": ALL})
-    assert (applied.returncode, json.loads(applied.stdout)) == (0, {"applied": ALL})
+    assert (pending.returncode, json.loads(pending.stdout)) == (1, {"pending": ALL, "waiting": []})
+    assert (applied.returncode, json.loads(applied.stdout)) == (0, {"applied": ALL, "waiting": []})
+
+
+async def test_the_plan_names_kinds_locks_and_sizes_and_changes_nothing(
+    unmigrated: Installation, unmigrated_dsn: str
+) -> None:
+    assert unmigrated.run("migrate").returncode == 0
+    assert unmigrated.run("migrate", "--plan").stdout == "nothing is pending\n"
+    connection = await asyncpg.connect(unmigrated_dsn)
+    await connection.execute("DELETE FROM tallystick.schema_migrations WHERE version IN ('0024', '0025')")
+
+    shown, planned = unmigrated.run("migrate", "--plan"), unmigrated.run("migrate", "--plan", "--json")
+
+    first, second = json.loads(planned.stdout)["steps"]
+    assert (first["migration"], first["kind"], first["in_transaction"]) == (
+        "0024_collected_from_others",
+        "before",
+        True,
+    )
+    assert first["locks"] == [
+        {
+            "table": "collected_rewards",
+            "mode": "ACCESS EXCLUSIVE",
+            "stops": "reads and writes",
+            "rows": 0,
+            "size_bytes": first["locks"][0]["size_bytes"],
+        }
+    ]
+    assert [lock["stops"] for lock in second["locks"]] == ["nothing"]
+    assert "collected_rewards: ACCESS EXCLUSIVE" in shown.stdout
+    assert await connection.fetchval("SELECT count(*) FROM tallystick.schema_migrations") == len(ALL) - 2
+    await connection.close()
 
 
 async def test_a_newer_database_is_served_where_the_contract_holds(

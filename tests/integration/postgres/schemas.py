@@ -2,28 +2,48 @@
 
 from datetime import UTC, datetime
 
-from tallystick.adapters.postgres.migrating.migration_files import Migration, parse
+from tallystick.adapters.postgres.migrating.migration_files import Kind, Migration, parse
 from tallystick.adapters.postgres.migrating.migrator import Migrator
+from tallystick.adapters.postgres.migrating.polite_locks import PoliteLocks
 from tests.integration.postgres.sessions import Session
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def a_migration(
-    version: str, up: str, down: str = "SELECT 1;", *, outside: str = "", back_outside: str = ""
+    version: str,
+    up: str,
+    down: str = "SELECT 1;",
+    *,
+    kind: Kind = "before",
+    locks: str = "none",
+    outside: str = "",
+    back_outside: str = "",
 ) -> Migration:
     """Return a migration; `outside` and `back_outside` may say transaction:false."""
-    text = f"-- migrate:up {outside}".rstrip() + f"\n{up}\n\n-- migrate:down {back_outside}".rstrip() + f"\n{down}\n"
+    text = (
+        f"-- kind: {kind}\n-- locks: {locks}\n"
+        + f"-- migrate:up {outside}".rstrip()
+        + f"\n{up}\n\n-- migrate:down {back_outside}".rstrip()
+        + f"\n{down}\n"
+    )
     return parse(f"{version}_words.sql", text)
 
 
-def a_table(version: str, name: str) -> Migration:
+def a_table(version: str, name: str, *, kind: Kind = "before") -> Migration:
     """Return a migration that creates a table of one column."""
-    return a_migration(version, f"CREATE TABLE tallystick.{name} (word text);", f"DROP TABLE tallystick.{name};")
+    up, down = f"CREATE TABLE tallystick.{name} (word text);", f"DROP TABLE tallystick.{name};"
+    return a_migration(version, up, down, kind=kind)
 
 
-def migrator(dsn: str, migrations: list[Migration] | None = None, *, wait_seconds: float = 30) -> Migrator:
-    return Migrator(dsn, now=lambda: NOW, migrations=migrations, wait_seconds=wait_seconds)
+def migrator(
+    dsn: str,
+    migrations: list[Migration] | None = None,
+    *,
+    wait_seconds: float = 30,
+    locks: PoliteLocks | None = None,
+) -> Migrator:
+    return Migrator(dsn, now=lambda: NOW, migrations=migrations, wait_seconds=wait_seconds, locks=locks)
 
 
 async def versions(connection: Session) -> list[str]:

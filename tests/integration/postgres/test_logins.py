@@ -9,7 +9,7 @@ from tallystick.adapters.embedded.provision import OWNER, SERVICE
 from tallystick.adapters.postgres.contract.database_contract import DatabaseContract
 from tallystick.adapters.postgres.database import Database, PoolSettings, session_settings
 from tallystick.adapters.postgres.migrating.migration_files import shipped
-from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Pending
 from tallystick.adapters.system import SystemClock
 from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import a_table, migrator
@@ -146,7 +146,7 @@ class TestReadiness:
 
 class TestMigrations:
     async def test_the_login_of_the_service_is_enough_where_nothing_is_missing(self, dsn: str) -> None:
-        assert await migrator(service_of(dsn)).pending() == []
+        assert await migrator(service_of(dsn)).pending() == Pending(due=[], waiting=[])
         assert await migrator(service_of(dsn)).apply() == []
 
     async def test_it_may_not_migrate_and_the_setting_is_named(self, dsn: str) -> None:

@@ -6,14 +6,18 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 
-from tallystick.adapters.postgres.contract.manifest import Manifest, read_manifest, shipped_manifest
+from tallystick.adapters.postgres.contract.manifest import Found, read_manifest, shipped_manifest
 from tallystick.adapters.postgres.contract.schema import SchemaCheck
 from tallystick.adapters.postgres.database import Connection
-from tests.integration.conftest import service_of
-from tests.integration.postgres.sessions import pool_on, superuser_of
+from tests.integration.conftest import NewDatabase, service_of
+from tests.integration.postgres.sessions import pool_on, session, superuser_of
 from tests.pages.manifest import FILE, render
 
-MANIFEST: Manifest = shipped_manifest()
+MANIFEST: Found = {
+    owner: {item: text for item, text in items.items() if isinstance(text, str)}
+    for owner, items in shipped_manifest().items()
+}
+"""The items that no waiting migration changes."""
 Change = Callable[[str, str, str], str | None]
 """The statements that change an item, by its owner, its name and its definition; None where it cannot change so."""
 
@@ -158,8 +162,12 @@ async def superuser(server: tuple[str, str], owner_dsn: str) -> AsyncIterator[Co
         yield connection
 
 
-async def test_the_file_is_what_a_migrated_database_has(owner_dsn: str) -> None:
-    assert FILE.read_text(encoding="utf-8") == await render(service_of(owner_dsn)), (
+async def test_the_file_is_what_a_migrated_database_has(new_database: NewDatabase) -> None:
+    dsn = await new_database()
+    async with session(dsn) as owner:
+        await owner.execute("DROP SCHEMA tallystick CASCADE")
+
+    assert FILE.read_text(encoding="utf-8") == await render(dsn, service_of(dsn)), (
         "migrations have changed the schema; write the manifest anew: .venv/bin/python -m tests.pages.manifest"
     )
 

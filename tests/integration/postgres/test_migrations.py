@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from tallystick.adapters.postgres.migrating.migration_files import shipped
-from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
+from tallystick.adapters.postgres.migrating.migrator import MigrationRefused, Pending
 from tests.integration.postgres.schemas import NOW, a_migration, a_table, migrator, relations, versions
 from tests.integration.postgres.sessions import session
 
@@ -27,22 +27,57 @@ class TestApply:
         first, second, third = a_table("0001", "one"), a_table("0002", "two"), a_table("0003", "three")
         await migrator(empty_dsn, [first]).apply()
 
-        assert await migrator(empty_dsn, [first, second, third]).pending() == [second, third]
+        assert (await migrator(empty_dsn, [first, second, third]).pending()).due == [second, third]
         assert await migrator(empty_dsn, [first, second, third]).apply() == [second, third]
 
     async def test_a_newer_database_is_left_as_it_is(self, empty_dsn: str) -> None:
         await migrator(empty_dsn, [a_table("0001", "one"), a_table("0002", "two")]).apply()
         older = migrator(empty_dsn, [a_table("0001", "one")])
 
-        assert (await older.pending(), await older.apply()) == ([], [])
+        assert (await older.pending(), await older.apply()) == (Pending([], []), [])
         async with session(empty_dsn) as owner:
             assert await versions(owner) == ["0001", "0002"]
 
     async def test_asking_what_is_pending_changes_nothing(self, empty_dsn: str) -> None:
-        assert await migrator(empty_dsn).pending() == shipped()
+        assert await migrator(empty_dsn).pending() == Pending(due=shipped(), waiting=[])
 
         async with session(empty_dsn) as owner:
             assert await owner.fetchval("SELECT to_regnamespace('tallystick')") is None
+
+
+class TestKinds:
+    """One that waits runs once no server of the previous version is left: only an operator knows when that is."""
+
+    async def test_one_that_waits_runs_when_it_is_asked_for(self, empty_dsn: str) -> None:
+        first, waits, second = a_table("0001", "one"), a_table("0002", "two", kind="after"), a_table("0003", "three")
+        await migrator(empty_dsn, [first]).apply()
+        every = migrator(empty_dsn, [first, waits, second])
+
+        assert await every.pending() == Pending(due=[second], waiting=[waits])
+        assert await every.apply() == [second]
+        assert await every.pending() == Pending(due=[], waiting=[waits])
+        assert await every.apply(with_waiting=True) == [waits]
+        assert await every.pending() == Pending(due=[], waiting=[])
+
+    async def test_asked_for_together_they_run_in_order(self, empty_dsn: str) -> None:
+        first, waits, second = a_table("0001", "one"), a_table("0002", "two", kind="after"), a_table("0003", "three")
+        await migrator(empty_dsn, [first]).apply()
+
+        assert await migrator(empty_dsn, [first, waits, second]).apply(with_waiting=True) == [waits, second]
+
+    async def test_none_waits_on_an_empty_database(self, empty_dsn: str) -> None:
+        both = [a_table("0001", "one"), a_table("0002", "two", kind="after")]
+
+        assert await migrator(empty_dsn, both).apply() == both
+
+    async def test_one_that_waits_is_left_to_a_newer_version(self, empty_dsn: str) -> None:
+        first, waits, newer = a_table("0001", "one"), a_table("0002", "two", kind="after"), a_table("0003", "three")
+        await migrator(empty_dsn, [first]).apply()
+        await migrator(empty_dsn, [first, waits, newer]).apply()
+
+        older = migrator(empty_dsn, [first, waits])
+
+        assert (await older.pending(), await older.apply(with_waiting=True)) == (Pending([], []), [])
 
 
 class TestRefusals:

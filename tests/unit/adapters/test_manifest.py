@@ -3,10 +3,10 @@
 import pytest
 
 from tallystick.adapters.postgres.contract.comparison import LARGEST_LIST, manifest_faults
-from tallystick.adapters.postgres.contract.manifest import Manifest, shipped_manifest
+from tallystick.adapters.postgres.contract.manifest import Found, merged, shipped_manifest
 from tallystick.adapters.postgres.violations import RACES
 
-EXPECTED: Manifest = {
+EXPECTED: Found = {
     "rewards": {
         "column cost": "bigint NOT NULL",
         "column name": "text NOT NULL",
@@ -19,11 +19,11 @@ EXPECTED: Manifest = {
 }
 
 
-def explained(found: Manifest) -> list[str]:
+def explained(found: Found) -> list[str]:
     return [fault.explained for fault in manifest_faults(EXPECTED, found)]
 
 
-def rewards(**changes: str) -> Manifest:
+def rewards(**changes: str) -> Found:
     """Return what is expected, with changed items of rewards."""
     return {
         **EXPECTED,
@@ -91,6 +91,39 @@ class TestComparison:
         assert differs[-1].reason == "the schema has another definition of 3 more"
 
 
+class TestChangedByAWaitingMigration:
+    """A version serves the schema on both sides of such a migration."""
+
+    BEFORE = rewards(column_word="text", column_cost="bigint", grant_DELETE="granted")
+    AFTER = rewards(constraint_few="CHECK ((cost < 9))")
+    MERGED = merged(BEFORE, AFTER)
+
+    @pytest.mark.parametrize("found", [BEFORE, AFTER], ids=["before", "after"])
+    def test_both_sides_are_served(self, found: Found) -> None:
+        assert manifest_faults(self.MERGED, found) == []
+
+    def test_a_third_definition_is_a_fault_that_names_both(self) -> None:
+        (fault,) = manifest_faults(self.MERGED, rewards(column_cost="text"))
+
+        assert fault.explained == (
+            "the schema has another definition of column cost on rewards: "
+            "expected bigint or bigint NOT NULL, found text"
+        )
+
+    def test_an_item_of_both_sides_is_still_needed(self) -> None:
+        found = {**EXPECTED, "rewards": {k: v for k, v in EXPECTED["rewards"].items() if k != "column name"}}
+
+        assert [fault.reason for fault in manifest_faults(self.MERGED, found)] == [
+            "the schema lacks: column name on rewards"
+        ]
+
+    def test_a_table_that_goes_may_be_there_or_not(self) -> None:
+        with_words: Found = {**EXPECTED, "words": {"table": "LOGGED", "column word": "text"}}
+
+        for found in (EXPECTED, with_words):
+            assert manifest_faults(merged(with_words, EXPECTED), found) == []
+
+
 class TestFile:
     def test_every_table_is_logged_and_under_row_level_security(self) -> None:
         tables = {name: items for name, items in shipped_manifest().items() if "table" in items}
@@ -99,7 +132,9 @@ class TestFile:
         assert all(any(item.startswith("policy ") for item in items) for items in tables.values())
 
     def test_nothing_in_it_is_invalid_or_disabled(self) -> None:
-        definitions = [text for items in shipped_manifest().values() for text in items.values()]
+        definitions = [
+            text for items in shipped_manifest().values() for text in items.values() if isinstance(text, str)
+        ]
 
         assert [text for text in definitions if text.endswith(("INVALID", "NOT VALID", "DISABLED"))] == []
 

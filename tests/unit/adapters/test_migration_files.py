@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import tallystick.adapters.postgres
-from tallystick.adapters.postgres.migrating.migration_files import Migration, in_order, parse, shipped
+from tallystick.adapters.postgres.migrating.migration_files import Migration, TableLock, in_order, parse, shipped
 
 FOLDER = Path(str(tallystick.adapters.postgres.__file__)).parent / "migrations"
-TEXT = "-- Why.\n\n-- migrate:up\nCREATE TABLE t ();\n\n-- migrate:down\nDROP TABLE t;\n"
+HEADER = "-- Why.\n\n-- kind: before\n-- locks: users ACCESS EXCLUSIVE, rewards SHARE UPDATE EXCLUSIVE\n"
+TEXT = HEADER + "-- migrate:up\nCREATE TABLE t ();\n\n-- migrate:down\nDROP TABLE t;\n"
 
 
 class TestParse:
@@ -25,6 +26,40 @@ class TestParse:
 
     def test_every_written_letter_counts_for_the_checksum(self) -> None:
         assert parse("0001_words.sql", TEXT).checksum != parse("0001_words.sql", TEXT.replace("Why", "How")).checksum
+
+    def test_kind_and_locks_do_not_count_because_released_files_got_them_later(self) -> None:
+        other = TEXT.replace("kind: before", "kind: after").replace("users ACCESS", "invites ACCESS")
+
+        assert parse("0001_words.sql", TEXT).checksum == parse("0001_words.sql", other).checksum
+
+    @pytest.mark.parametrize("kind", ["before", "after"])
+    def test_it_runs_before_or_after_the_servers_are_replaced(self, kind: str) -> None:
+        assert parse("0001_words.sql", TEXT.replace("kind: before", f"kind: {kind}")).kind == kind
+
+    def test_it_names_the_locks_that_it_takes(self) -> None:
+        locks = (TableLock("users", "ACCESS EXCLUSIVE"), TableLock("rewards", "SHARE UPDATE EXCLUSIVE"))
+
+        assert parse("0001_words.sql", TEXT).locks == locks
+        assert parse("0001_words.sql", re.sub("locks: .*", "locks: none", TEXT)).locks == ()
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "-- Why.\n",
+            "-- kind: before\n",
+            "-- locks: none\n",
+            "-- kind: between\n-- locks: none\n",
+            "-- kind: before\n-- locks:\n",
+        ],
+    )
+    def test_a_file_without_its_kind_and_its_locks_is_refused(self, header: str) -> None:
+        with pytest.raises(ValueError, match=r"0001_words\.sql: '-- kind: before' .* are needed"):
+            parse("0001_words.sql", TEXT.replace(HEADER, header))
+
+    @pytest.mark.parametrize("lock", ["users", "users EXCLUSIVELY", "users ROW EXCLUSIVE"])
+    def test_a_lock_that_is_none_is_refused(self, lock: str) -> None:
+        with pytest.raises(ValueError, match=r"0001_words\.sql: a lock is TABLE MODE"):
+            parse("0001_words.sql", re.sub("locks: .*", f"locks: {lock}", TEXT))
 
     @pytest.mark.parametrize(
         "name",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from tallystick.adapters.postgres.contract.manifest import Manifest
+from tallystick.adapters.postgres.contract.manifest import Found, Manifest, alternatives
 from tallystick.adapters.postgres.contract.obstacles import obstacles
 from tallystick.application.readiness import Fault
 
@@ -23,7 +23,7 @@ _VALUES = re.compile(
 """A constraint that lists the values of a column, as PostgreSQL prints it."""
 
 
-def manifest_faults(expected: Manifest, found: Manifest, *, is_newer: bool = False) -> list[Fault]:
+def manifest_faults(expected: Manifest, found: Found, *, is_newer: bool = False) -> list[Fault]:
     """Return how the database differs from the manifest.
 
     Items that only the database has are faults where they refuse a write of this version, or give the service a right.
@@ -40,18 +40,19 @@ def manifest_faults(expected: Manifest, found: Manifest, *, is_newer: bool = Fal
     ]
 
 
-def _missing(expected: Manifest, found: Manifest) -> Iterator[Item]:
+def _missing(expected: Manifest, found: Found) -> Iterator[Item]:
     """Return the items that the database lacks; of a table that is missing, the table alone."""
     for owner, items in expected.items():
+        needed = [item for item, definition in items.items() if None not in alternatives(definition)]
         if "table" in items and owner not in found:
-            yield owner, "table"
+            yield from ((owner, item) for item in needed if item == "table")
         else:
             of_owner = found.get(owner, {})
             # A grant on the table covers its columns.
-            yield from ((owner, item) for item in items if not {item, item.partition(" (")[0]} & of_owner.keys())
+            yield from ((owner, item) for item in needed if not {item, item.partition(" (")[0]} & of_owner.keys())
 
 
-def _excess(expected: Manifest, found: Manifest) -> Iterator[Item]:
+def _excess(expected: Manifest, found: Found) -> Iterator[Item]:
     """Return the grants and policies of the service that only the database has, on what the manifest lists."""
     for owner, items in expected.items():
         for item in found.get(owner, {}):
@@ -61,28 +62,32 @@ def _excess(expected: Manifest, found: Manifest) -> Iterator[Item]:
                 yield owner, item
 
 
-def _changed(expected: Manifest, found: Manifest) -> Iterator[Item]:
+def _changed(expected: Manifest, found: Found) -> Iterator[Item]:
     for owner, items in expected.items():
         of_owner = found.get(owner, {})
-        yield from ((owner, item) for item in items if of_owner.get(item, items[item]) != items[item])
+        for item, definition in items.items():
+            if item in of_owner and of_owner[item] not in alternatives(definition):
+                yield owner, item
 
 
-def _is_widened(expected: Manifest, found: Manifest, owner: str, item: str) -> bool:
+def _is_widened(expected: Manifest, found: Found, owner: str, item: str) -> bool:
     """Return whether a CHECK lists the values of a column, and lists more of them now."""
-    before, now = _VALUES.fullmatch(expected[owner][item]), _VALUES.fullmatch(found[owner][item])
-    if before is None or now is None or before["column"] != now["column"]:
-        return False
-    return set(_VALUE.findall(before["values"])) <= set(_VALUE.findall(now["values"]))
+    now = _VALUES.fullmatch(found[owner][item])
+    for definition in alternatives(expected[owner][item]):
+        before = _VALUES.fullmatch(definition or "")
+        if before is not None and now is not None and before["column"] == now["column"]:
+            return set(_VALUE.findall(before["values"])) <= set(_VALUE.findall(now["values"]))
+    return False
 
 
-def _is_ordinary(found: Manifest, owner: str, item: str) -> bool:
+def _is_ordinary(found: Found, owner: str, item: str) -> bool:
     """Return whether an item gives the service a right that the code of a version may need."""
     if item.startswith("policy "):
         return found[owner][item].startswith("PERMISSIVE")
     return item.removeprefix("grant ").partition(" ")[0] in _ORDINARY_PRIVILEGES
 
 
-def _obstacle_faults(found: Manifest, items: Sequence[Item]) -> Iterator[Fault]:
+def _obstacle_faults(found: Found, items: Sequence[Item]) -> Iterator[Fault]:
     if items:
         detail = "; ".join(found[owner][item] for owner, item in items[:LARGEST_LIST])
         names = _listed([_name(*one) for one in items])
@@ -95,9 +100,10 @@ def _missing_faults(missing: Sequence[Item]) -> Iterator[Fault]:
         yield Fault("schema", f"the schema lacks: {_listed([_name(*one) for one in whole_first])}")
 
 
-def _definition_faults(expected: Manifest, found: Manifest, changed: Sequence[Item]) -> Iterator[Fault]:
+def _definition_faults(expected: Manifest, found: Found, changed: Sequence[Item]) -> Iterator[Fault]:
     for owner, item in changed[:LARGEST_LIST]:
-        detail = f"expected {expected[owner][item]}, found {found[owner][item]}"
+        wanted = " or ".join(text for text in alternatives(expected[owner][item]) if text is not None)
+        detail = f"expected {wanted}, found {found[owner][item]}"
         yield Fault("schema", f"the schema has another definition of {_name(owner, item)}", detail)
     if (rest := len(changed) - LARGEST_LIST) > 0:
         yield Fault("schema", f"the schema has another definition of {rest} more")

@@ -13,15 +13,19 @@ _SQL = Statements.load("manifest")
 
 FILE_NAME = "manifest.json"
 
-Manifest = Mapping[str, Mapping[str, str]]
+Found = Mapping[str, Mapping[str, str]]
 """Definitions by owner (a table, the schema or a role) and item, as "column email", "grant INSERT" or "table"."""
+Definition = str | tuple[str | None, str | None]
+"""A definition. Of an item that a waiting migration changes: the one before and the one after it; None for no item."""
+Manifest = Mapping[str, Mapping[str, Definition]]
+"""The definitions that a version needs."""
 
 
 @cache
 def shipped_manifest() -> Manifest:
     """Return the manifest of this version."""
     source = files("tallystick.adapters.postgres") / "contract" / FILE_NAME
-    return msgspec.json.decode(source.read_bytes(), type=dict[str, dict[str, str]])
+    return msgspec.json.decode(source.read_bytes(), type=dict[str, dict[str, str | tuple[str | None, str | None]]])
 
 
 async def read_fingerprint(connection: Connection) -> str | None:
@@ -30,11 +34,27 @@ async def read_fingerprint(connection: Connection) -> str | None:
     return fingerprint
 
 
-async def read_manifest(connection: Connection) -> Manifest:
+async def read_manifest(connection: Connection) -> Found:
     """Read what the database has, in the session of the service."""
     manifest: dict[str, dict[str, str]] = {}
     for owner, item, definition in await connection.fetch(_SQL.contents):
         manifest.setdefault(owner, {})[item] = definition
+    return manifest
+
+
+def alternatives(definition: Definition | None) -> tuple[str | None, ...]:
+    """Return the definitions that fulfil one of the manifest; None among them for an item that may be missing."""
+    return definition if isinstance(definition, tuple) else (definition,)
+
+
+def merged(before: Found, after: Found) -> Manifest:
+    """Return the manifest of a version that serves the schema before and after the migrations that wait."""
+    manifest: dict[str, dict[str, Definition]] = {}
+    for owner in {**before, **after}:
+        old, new = before.get(owner, {}), after.get(owner, {})
+        manifest[owner] = {item: text for item, text in new.items() if old.get(item) == text}
+        changed = [item for item in {**old, **new} if item not in manifest[owner]]
+        manifest[owner].update({item: (old.get(item), new.get(item)) for item in changed})
     return manifest
 
 

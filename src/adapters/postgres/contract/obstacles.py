@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from tallystick.adapters.postgres.contract.manifest import Manifest
+from tallystick.adapters.postgres.contract.manifest import Definition, Found, Manifest
 
 _REFERENCE = re.compile(r"FOREIGN KEY .* REFERENCES (\w+)\(")
 _RULES = ("CHECK", "UNIQUE", "EXCLUDE", "FOREIGN KEY", "CREATE UNIQUE INDEX")
 
 
-def obstacles(expected: Manifest, found: Manifest) -> Iterator[tuple[str, str]]:
+def obstacles(expected: Manifest, found: Found) -> Iterator[tuple[str, str]]:
     """Return owners and items: columns that need a value, narrower rules, and references that hinder a deletion.
 
     A rule that names a column of its own is none: the migration that adds both has to accept rows without a value.
@@ -22,7 +22,7 @@ def obstacles(expected: Manifest, found: Manifest) -> Iterator[tuple[str, str]]:
             yield from ((owner, item) for item in _refusing(known, items))
 
 
-def _refusing(known: Mapping[str, str], items: Mapping[str, str]) -> Iterator[str]:
+def _refusing(known: Mapping[str, Definition], items: Mapping[str, str]) -> Iterator[str]:
     inserts, updates = (any(item.startswith(f"grant {right}") for item in known) for right in ("INSERT", "UPDATE"))
     added = [item.removeprefix("column ") for item in items if item.startswith("column ") and item not in known]
     for item, definition in items.items():

@@ -11,6 +11,8 @@ class History(msgspec.Struct, frozen=True):
     """How the migrations that were applied differ from those of this version."""
 
     missing: list[str]
+    waiting: list[str]
+    """Versions that may be missing: they run once no server of the previous version is left."""
     unknown: list[str]
     """Versions that this version should know and does not: the numbers of its own migrations go on behind them."""
     changed: list[str]
@@ -29,7 +31,10 @@ class History(msgspec.Struct, frozen=True):
     @property
     def notes(self) -> list[str]:
         """Sentences for the operator of a server that may serve."""
-        return [f"the database is newer than this version: {', '.join(self.newer)}"] if self.newer else []
+        return [
+            *([f"the database is newer than this version: {', '.join(self.newer)}"] if self.newer else ()),
+            *([f"migrations wait until no older server is left: {', '.join(self.waiting)}"] if self.waiting else ()),
+        ]
 
 
 def compare_history(applied: Mapping[str, str], migrations: Sequence[Migration]) -> History:
@@ -37,8 +42,12 @@ def compare_history(applied: Mapping[str, str], migrations: Sequence[Migration])
     expected = {migration.version: migration.checksum for migration in migrations}
     newest = max(expected, default="")
     unknown = sorted(set(applied) - set(expected))
+    lacking = [migration for migration in migrations if migration.version not in applied]
+    # On an empty database no server can be older.
+    waiting = [migration.version for migration in lacking if migration.kind == "after" and applied]
     return History(
-        missing=sorted(set(expected) - set(applied)),
+        missing=[migration.version for migration in lacking if migration.version not in waiting],
+        waiting=waiting,
         unknown=[version for version in unknown if version < newest],
         changed=sorted(v for v in expected if applied.get(v, expected[v]) != expected[v]),
         newer=[version for version in unknown if version > newest],

@@ -1,17 +1,19 @@
 """The migrator: applies missing migrations, one migrator at a time."""
 
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
+import msgspec
 
 from tallystick.adapters.postgres.advisory_locks import session_lock
 from tallystick.adapters.postgres.connecting import Unreachable, connect
-from tallystick.adapters.postgres.migrating.history import compare_history
-from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
+from tallystick.adapters.postgres.migrating.history import History, compare_history
+from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped, split
+from tallystick.adapters.postgres.migrating.plan import Step, TableSize, plan
+from tallystick.adapters.postgres.migrating.polite_locks import LocksHeld, PoliteLocks
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -20,7 +22,7 @@ else:  # asyncpg's classes take no parameters at run time
 
 LOCK_ID = 0x74616C6C79  # "tally"
 
-_MIGRATIONS_TABLE = """
+MIGRATIONS_TABLE = """
 CREATE SCHEMA IF NOT EXISTS tallystick;
 CREATE TABLE IF NOT EXISTS tallystick.schema_migrations (
     version text NOT NULL,
@@ -30,13 +32,19 @@ CREATE TABLE IF NOT EXISTS tallystick.schema_migrations (
     CONSTRAINT schema_migrations_pkey PRIMARY KEY (version)
 );
 """
-_CONCURRENT_INDEX = re.compile(
-    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", re.IGNORECASE
-)
 
 
 class MigrationRefused(Exception):
     """The migrations of the database do not match this version, or cannot be applied by this login."""
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """Migrations that did not run yet."""
+
+    due: list[Migration]
+    """Those that run at a start and by `migrate`: servers of the previous version go on."""
+    waiting: list[Migration]
+    """Those that run by `migrate --after`, once no server of the previous version is left."""
 
 
 class Migrator:
@@ -49,31 +57,40 @@ class Migrator:
         now: Callable[[], datetime],
         migrations: Sequence[Migration] | None = None,
         wait_seconds: float = 120.0,
+        locks: PoliteLocks | None = None,
     ) -> None:
         self._dsn = dsn
         self._now = now
         self._migrations = list(migrations) if migrations is not None else shipped()
         self._wait_seconds = wait_seconds
+        self._locks = locks or PoliteLocks()
 
-    async def pending(self) -> list[Migration]:
-        """Return the migrations that `apply` would run; MigrationRefused as there."""
+    async def pending(self) -> Pending:
+        """Return the migrations that did not run; MigrationRefused as in `apply`."""
         async with self._connected() as connection:
-            return self._missing(await _applied(connection))
+            return self._pending(await _applied(connection))
+
+    async def plan(self) -> list[Step]:
+        """Return the steps that did not run, with the sizes of their tables; MigrationRefused as in `apply`."""
+        async with self._connected() as connection:
+            pending = self._pending(await _applied(connection))
+            steps = [migration for migration in self._migrations if migration in (*pending.due, *pending.waiting)]
+            return plan(steps, await _sizes(connection))
 
     async def may_migrate(self) -> bool:
         """Return whether the login owns the schema, or may create it; MigrationRefused where it cannot connect."""
         async with self._connected() as connection:
             return await _may_migrate(connection)
 
-    async def apply(self) -> list[Migration]:
-        """Run the missing migrations and return them.
+    async def apply(self, *, with_waiting: bool = False) -> list[Migration]:
+        """Run the migrations that are due, or those that wait as well, and return them.
 
         MigrationRefused where a migration was changed after it ran, where one is missing although newer ones ran,
-        where the login may not migrate, or where another migrator holds the lock for too long. Where none is missing,
-        the login need not be allowed to migrate.
+        where the login may not migrate, where another migrator holds the lock for too long, or where a table stays
+        locked. Where no migration is to run, the login need not be allowed to migrate.
         """
         async with self._connected() as connection:
-            if not self._missing(await _applied(connection)):
+            if not self._to_run(await _applied(connection), with_waiting):
                 return []
             if not await _may_migrate(connection):
                 raise MigrationRefused(
@@ -81,14 +98,14 @@ class Migrator:
                     "of the schema, and run 'tallystick migrate'"
                 )
             async with self._locked(connection):
-                return await self._apply_missing(connection)
-
-    async def _apply_missing(self, connection: Connection) -> list[Migration]:
-        await connection.execute(_MIGRATIONS_TABLE)
-        missing = self._missing(await _applied(connection))
-        for migration in missing:
-            await self._run(connection, migration)
-        return missing
+                await connection.execute(MIGRATIONS_TABLE)
+                migrations = self._to_run(await _applied(connection), with_waiting)
+                try:
+                    for migration in migrations:
+                        await self._run(connection, migration)
+                except LocksHeld as error:
+                    raise MigrationRefused(str(error)) from error
+                return migrations
 
     async def roll_back(self, version: str) -> None:
         """Undo the newest migration, which must have this version."""
@@ -103,18 +120,23 @@ class Migrator:
                     await connection.execute(migration.down)
                     await connection.execute(forget, version)
                 return
-            await _one_by_one(connection, migration.down)
+            for statement in split(migration.down):
+                await connection.execute(statement)
             await connection.execute(forget, version)
 
-    def _missing(self, applied: dict[str, str]) -> list[Migration]:
+    def _to_run(self, applied: dict[str, str], with_waiting: bool) -> list[Migration]:
+        pending = self._pending(applied)
+        chosen = [*pending.due, *(pending.waiting if with_waiting else ())]
+        return [migration for migration in self._migrations if migration in chosen]
+
+    def _pending(self, applied: dict[str, str]) -> Pending:
         history = compare_history(applied, self._migrations)
-        if history.changed:
-            raise MigrationRefused(f"migration {history.changed[0]} was changed after it ran")
-        # A newer version applied its migrations to another schema than this version has.
-        if history.unknown or (history.newer and history.missing):
-            version = [*history.unknown, *history.newer][-1]
-            raise MigrationRefused(f"the database has migration {version}, which this version does not know")
-        return [migration for migration in self._migrations if migration.version in history.missing]
+        _refuse_another(history)
+        return Pending(
+            due=[migration for migration in self._migrations if migration.version in history.missing],
+            # A newer version runs those itself, and its schema is another one.
+            waiting=[m for m in self._migrations if m.version in history.waiting and not history.newer],
+        )
 
     async def _run(self, connection: Connection, migration: Migration) -> None:
         record = (
@@ -122,13 +144,15 @@ class Migrator:
         )
         row = (migration.version, migration.name, migration.checksum, self._now())
         if migration.in_transaction:
-            async with connection.transaction():
+
+            async def run_and_record() -> None:
                 await connection.execute(migration.up)
                 await connection.execute(record, *row)
+
+            await self._locks.in_transaction(connection, migration, run_and_record)
             return
-        for name in _CONCURRENT_INDEX.findall(migration.up):
-            await _drop_invalid_index(connection, name)
-        await _one_by_one(connection, migration.up)
+        for statement in split(migration.up):
+            await self._locks.statement(connection, migration, statement)
         await connection.execute(record, *row)
 
     @asynccontextmanager
@@ -152,6 +176,16 @@ class Migrator:
             yield
 
 
+def _refuse_another(history: History) -> None:
+    """Refuse a database whose migrations are neither those of this version nor of a newer one."""
+    if history.changed:
+        raise MigrationRefused(f"migration {history.changed[0]} was changed after it ran")
+    # A newer version applied its migrations to another schema than this version has.
+    if history.unknown or (history.newer and history.missing):
+        version = [*history.unknown, *history.newer][-1]
+        raise MigrationRefused(f"the database has migration {version}, which this version does not know")
+
+
 async def _applied(connection: Connection) -> dict[str, str]:
     try:
         if await connection.fetchval("SELECT to_regclass('tallystick.schema_migrations')") is None:
@@ -162,6 +196,14 @@ async def _applied(connection: Connection) -> dict[str, str]:
     return {row["version"]: row["checksum"] for row in rows}
 
 
+async def _sizes(connection: Connection) -> dict[str, TableSize]:
+    rows = await connection.fetch(
+        "SELECT relname::text, greatest(reltuples, 0)::bigint AS row_count, pg_table_size(oid) AS size_bytes "
+        "FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace('tallystick')"
+    )
+    return {row["relname"]: TableSize(row["row_count"], row["size_bytes"]) for row in rows}
+
+
 async def _may_migrate(connection: Connection) -> bool:
     """Return whether this login owns the schema, or may create it."""
     return bool(
@@ -170,31 +212,3 @@ async def _may_migrate(connection: Connection) -> bool:
             "has_database_privilege(current_database(), 'CREATE'))"
         )
     )
-
-
-async def _one_by_one(connection: Connection, statements: str) -> None:
-    """Run statements outside a transaction: several in one message would share an implicit transaction."""
-    for statement in _split(statements):
-        await connection.execute(statement)
-
-
-def _split(text: str) -> list[str]:
-    """Split a text into statements; a semicolon between dollar quotes does not end a statement."""
-    statements = [""]
-    for number, part in enumerate(text.split("$$")):
-        if number % 2:
-            statements[-1] += f"$${part}$$"
-        else:
-            first, *others = part.split(";\n")
-            statements[-1] += first
-            statements += others
-    return [statement.strip() for statement in statements if statement.strip()]
-
-
-async def _drop_invalid_index(connection: Connection, name: str) -> None:
-    """Drop an invalid index, which a cancelled CREATE INDEX CONCURRENTLY left: it slows writes and no query uses it."""
-    invalid = await connection.fetchval(
-        "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", f"tallystick.{name}"
-    )
-    if invalid:
-        await connection.execute(f'DROP INDEX CONCURRENTLY tallystick."{name}"')

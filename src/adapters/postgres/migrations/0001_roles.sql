@@ -1,5 +1,7 @@
 -- Who may do what: the owner migrates, tallystick_app serves, anon and authenticated see nothing.
 
+-- kind: before
+-- locks: schema_migrations ACCESS EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- Users are never removed: deletion empties what names a person and keeps id, times and history.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- The code book and the edges: a code is one user's for ever, an invitee has one inviter for ever.
 
+-- kind: before
+-- locks: users SHARE ROW EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- What was taken or answered once: webhook deliveries and idempotent replies. Both are forgotten after their time.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- The ledger: balances, and every change of them for ever.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- Rewards, and who collected them: each once for each collector, at the price of that moment.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

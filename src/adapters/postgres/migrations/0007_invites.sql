@@ -1,5 +1,7 @@
 -- Invites with their seats, and what users sign in with.
 
+-- kind: before
+-- locks: users SHARE ROW EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- Points: what was ever earned, the tiers that it led through, and accounts that staff can stop.
 
+-- kind: before
+-- locks: ledger_accounts ACCESS EXCLUSIVE, ledger_entries ACCESS EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

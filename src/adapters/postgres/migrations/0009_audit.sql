@@ -1,6 +1,8 @@
 -- Audit of points: whoever asks by player, staff, request or kind of event reads a range of one index.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction
 
+-- kind: before
+-- locks: ledger_accounts SHARE UPDATE EXCLUSIVE, ledger_entries SHARE UPDATE EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- Rating slips, and the points of slips and referrals that wait for being credited.
 
+-- kind: before
+-- locks: users SHARE ROW EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

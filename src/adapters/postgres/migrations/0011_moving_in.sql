@@ -1,5 +1,7 @@
 -- Moving in: what users had elsewhere, as it was planned, and how far it has come.
 
+-- kind: before
+-- locks: phone_verifications ACCESS EXCLUSIVE, referral_codes ACCESS EXCLUSIVE, referral_edges ACCESS EXCLUSIVE, users ACCESS EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,6 +1,8 @@
 -- Guards that hold from now on hold for what was there too, and indexes that each new code and user paid for go.
 
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction
+-- kind: before
+-- locks: phone_verifications SHARE UPDATE EXCLUSIVE, referral_codes SHARE UPDATE EXCLUSIVE, users SHARE UPDATE EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

@@ -1,6 +1,8 @@
 -- Leaving: whoever is deleted takes their rewards along.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction
 
+-- kind: before
+-- locks: rewards SHARE UPDATE EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- Flags: what was ever switched, by whom and when; a flag without a row stands at its default.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

@@ -1,6 +1,8 @@
 -- Deletions: what a request stored behind its caller's deletion is looked for by who was deleted a moment ago.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction
 
+-- kind: before
+-- locks: users SHARE UPDATE EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

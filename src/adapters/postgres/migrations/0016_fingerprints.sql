@@ -1,5 +1,7 @@
 -- The key of request fingerprints is kept beside the replies, so that no other secret changes what counts as a repeat.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

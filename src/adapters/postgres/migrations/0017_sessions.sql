@@ -1,5 +1,7 @@
 -- Sessions: who is signed in, and until when. A session without a row has ended, on every instance.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

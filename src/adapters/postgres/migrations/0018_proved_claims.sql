@@ -1,5 +1,7 @@
 -- Proved claims: when the identity provider proved an address or a name orders who holds it.
 
+-- kind: before
+-- locks: users ACCESS EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

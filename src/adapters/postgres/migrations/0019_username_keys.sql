@@ -1,6 +1,8 @@
 -- Names that look the same are one name: usernames are compared by a key, as e-mail addresses are.
 
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction, constraint-missing-not-valid
+-- kind: before
+-- locks: legacy_users ACCESS EXCLUSIVE, users ACCESS EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- Referral codes that came with a sign-up and attributed nothing: so that support can say why.
 
+-- kind: before
+-- locks: users SHARE ROW EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

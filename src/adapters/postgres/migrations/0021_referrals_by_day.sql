@@ -1,6 +1,8 @@
 -- The daily cap of referral points: how many referrals an inviter was credited on a day is read by an index of its own.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction
 
+-- kind: before
+-- locks: ledger_entries SHARE UPDATE EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

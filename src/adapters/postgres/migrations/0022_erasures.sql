@@ -1,6 +1,8 @@
 -- Erasures: a user is deleted in one small transaction, and what they held is erased in steps behind it.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction, constraint-missing-not-valid
 
+-- kind: before
+-- locks: users ACCESS EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

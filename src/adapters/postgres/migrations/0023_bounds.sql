@@ -1,6 +1,8 @@
 -- Bounds: what one user holds is counted before more is stored, by a range of an index or by a counter.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction, constraint-missing-not-valid
 
+-- kind: before
+-- locks: idempotency_keys ACCESS EXCLUSIVE, invites SHARE UPDATE EXCLUSIVE, rating_slips SHARE UPDATE EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

@@ -1,5 +1,7 @@
 -- Nobody collects their own reward: its owner is copied beside the collector, and a constraint compares them.
 
+-- kind: before
+-- locks: collected_rewards ACCESS EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

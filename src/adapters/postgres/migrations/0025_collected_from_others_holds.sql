@@ -1,5 +1,7 @@
 -- The constraint that keeps collector and owner apart holds for every row, so that readiness can ask for it.
 
+-- kind: before
+-- locks: collected_rewards SHARE UPDATE EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

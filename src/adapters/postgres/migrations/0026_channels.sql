@@ -1,5 +1,7 @@
 -- Channels: topics with numbered events, members, and messages.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

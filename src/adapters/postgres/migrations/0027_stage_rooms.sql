@@ -1,5 +1,7 @@
 -- Stage rooms: rosters with a version, and the players in their slots.
 
+-- kind: before
+-- locks: none
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';

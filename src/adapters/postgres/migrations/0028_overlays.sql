@@ -1,6 +1,8 @@
 -- Overlays: one row a session, and events that end each version once.
 -- squawk-ignore-file ban-concurrent-index-creation-in-transaction, constraint-missing-not-valid
 
+-- kind: before
+-- locks: topic_events ACCESS EXCLUSIVE, topics ACCESS EXCLUSIVE
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';

@@ -1,6 +1,8 @@
 -- The log of a topic is trimmed from its start: a topic says up to which number, and how its last trimmed event ended.
 -- squawk-ignore-file constraint-missing-not-valid
 
+-- kind: before
+-- locks: topics ACCESS EXCLUSIVE
 -- migrate:up
 SET LOCAL lock_timeout = '3s';
 SET LOCAL statement_timeout = '15min';
