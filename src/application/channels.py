@@ -26,6 +26,9 @@ from tallystick.domain.refusals import Failure
 from tallystick.domain.topics import TopicEvent, TopicId
 from tallystick.domain.users import UserDeleted, UserId
 
+RECENT_EVENTS = 1000
+"""A retry looks for its own step down among so many events of the channel."""
+
 
 class NewChannel(msgspec.Struct, frozen=True):
     """Make a channel; the same id again is the same channel."""
@@ -40,6 +43,8 @@ class PlaceMember(msgspec.Struct, frozen=True):
     actor_id: UserId
     user_id: UserId
     role: Role
+    event_id: str
+    """The id of the event. It is made before the transaction: a retry after a lost commit finds its own step down."""
 
 
 class RemoveMember(msgspec.Struct, frozen=True):
@@ -152,8 +157,10 @@ class MemberBatch:
         members: dict[MemberKey, Member],
         owners: dict[ChannelId, set[UserId]],
         removals: dict[MemberKey, str],
+        recent: dict[ChannelId, set[str]],
     ) -> None:
-        self._topics, self._members, self._owners, self._removals = topics, members, owners, removals
+        self._topics, self._members, self._owners = topics, members, owners
+        self._removals, self._recent = removals, recent
         self._changed: dict[MemberKey, Member] = {}
         self._events: list[TopicEvent] = []
 
@@ -172,7 +179,9 @@ class MemberBatch:
         removed = {
             MemberKey(command.channel_id, command.user_id) for command in commands if isinstance(command, RemoveMember)
         }
-        return cls(topics, members, owners, await _removals(stores, members, removed))
+        stepped_down = {command.channel_id for command in commands if _may_have_stepped_down(command, members)}
+        recent = {channel_id: await _recent_events(stores, topics, channel_id) for channel_id in sorted(stepped_down)}
+        return cls(topics, members, owners, await _removals(stores, members, removed), recent)
 
     def decide(self, command: PlaceMember | RemoveMember, capacity: Capacity) -> Member | Failure:
         """Decide one command, and keep what it changes."""
@@ -185,8 +194,8 @@ class MemberBatch:
                 if held is not None and self._removals.get(key) == command.event_id:
                     return held
                 return self._remove(command, may_remove(actor, held, command.user_id, owners))
-            if held is not None and held is actor and held.is_present and held.role == command.role:
-                return held  # an owner who stepped down may do so again, after an answer that was lost
+            if held is not None and command.event_id in self._recent.get(command.channel_id, ()):
+                return held  # stored by the try before: the actor is no owner any more
             may_place(actor, command.user_id, command.role, owners)
             return self._place(command, capacity)
         except Failure as failure:
@@ -200,7 +209,9 @@ class MemberBatch:
             return held
         if not is_present and not capacity.take(command.user_id):
             raise capacity.refusal
-        event = _joined(self._topics, command.channel_id, command.user_id, command.actor_id, command.role)
+        event = _joined(
+            self._topics, command.channel_id, command.user_id, command.actor_id, command.role, command.event_id
+        )
         member = _member(event, command.role)
         if held is not None:
             joined_seq = held.joined_seq if is_present else event.seq
@@ -271,9 +282,33 @@ async def _removals(
     return found
 
 
-def _joined(topics: TopicBatch, channel_id: ChannelId, user_id: UserId, actor_id: UserId, role: Role) -> TopicEvent:
+def _may_have_stepped_down(command: PlaceMember | RemoveMember, members: Mapping[MemberKey, Member]) -> bool:
+    """Return True for a member who asks to be a member: an earlier try may have stored that the owner stepped down."""
+    if isinstance(command, RemoveMember) or command.actor_id != command.user_id or command.role != "member":
+        return False
+    held = members.get(MemberKey(command.channel_id, command.user_id))
+    return held is not None and held.is_present and held.role == "member"
+
+
+async def _recent_events(stores: Stores, topics: TopicBatch, channel_id: ChannelId) -> set[str]:
+    """Return the ids of the last events of a channel: a retry follows its lost commit within seconds."""
+    topic_id = TopicId(channel_id)
+    after = max(topics.head(topic_id) - RECENT_EVENTS, 0)
+    return {event.event_id for event in await stores.topics.events(topic_id, after=after, limit=RECENT_EVENTS)}
+
+
+def _joined(
+    topics: TopicBatch,
+    channel_id: ChannelId,
+    user_id: UserId,
+    actor_id: UserId,
+    role: Role,
+    event_id: str | None = None,
+) -> TopicEvent:
     payload = msgspec.json.encode({"role": role}).decode()
-    return topics.next_event(TopicId(channel_id), "member_added", user_id, actor_id=actor_id, payload=payload)
+    return topics.next_event(
+        TopicId(channel_id), "member_added", user_id, actor_id=actor_id, payload=payload, event_id=event_id
+    )
 
 
 def _member(event: TopicEvent, role: Role) -> Member:

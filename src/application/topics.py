@@ -37,6 +37,10 @@ class TopicBatch:
         """Return the time of the next events of a locked topic, by the clock of the store."""
         return self._topics[topic_id].at
 
+    def head(self, topic_id: TopicId) -> int:
+        """Return the number of the last event of a locked topic."""
+        return self._topics[topic_id].head
+
     def next_event(
         self,
         topic_id: TopicId,

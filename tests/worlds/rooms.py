@@ -54,8 +54,10 @@ class Rooms:
         return channel_id
 
     async def place(self, channel: ChannelId, user: str, *, by: str = "owner", role: Role = "member") -> Member:
-        command = PlaceMember(channel, UserId(by), UserId(user), role)
-        return result((await self.change_members([Keyed(command)]))[0])
+        return result((await self.change_members([Keyed(self.placement(channel, user, by=by, role=role))]))[0])
+
+    def placement(self, channel: ChannelId, user: str, *, by: str = "owner", role: Role = "member") -> PlaceMember:
+        return PlaceMember(channel, UserId(by), UserId(user), role, self.world.new_id())
 
     def removal(self, channel: ChannelId, user: str, *, by: str = "owner") -> RemoveMember:
         return RemoveMember(channel, UserId(by), UserId(user), self.world.new_id())

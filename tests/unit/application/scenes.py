@@ -164,7 +164,8 @@ async def _sweep(world: World, _key: str | None) -> Attempt:
 
 
 async def _placement(world: World) -> PlaceMember:
-    return PlaceMember(await Rooms(world).a_channel(owner="ada"), ADA, BOB, "member")
+    rooms = Rooms(world)
+    return rooms.placement(await rooms.a_channel(owner="ada"), BOB, by=ADA)
 
 
 async def _message(world: World) -> NewMessage:

@@ -87,9 +87,7 @@ class Holder:
             "channels": lambda: self._rooms.new_channel(user),
             "stage_rooms": lambda: Stages(self._world).command(self._world.new_id(), by=user),
             "overlays": lambda: self._screens.command(self._world.new_id(), by=user),
-            "memberships": lambda: PlaceMember(
-                ChannelId(self._world.new_id()), UserId("owner"), UserId(user), "member"
-            ),
+            "memberships": lambda: self._rooms.placement(ChannelId(self._world.new_id()), user),
         }
         return commands[name]()
 

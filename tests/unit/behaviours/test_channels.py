@@ -142,13 +142,16 @@ class TestMembers:
         with pytest.raises(MemberNotFound):
             result((await rooms.change_members([Keyed(first)]))[0])
 
-    async def test_an_owner_who_stepped_down_may_do_so_again(self, world: World) -> None:
+    async def test_a_step_down_whose_answer_was_lost_is_answered_again(self, world: World) -> None:
         rooms = Rooms(world)
         channel = await rooms.a_channel()
         await rooms.place(channel, "ada", role="owner")
-        first = await rooms.place(channel, "ada", by="ada", role="member")
+        step_down = rooms.placement(channel, "ada", by="ada", role="member")
+        first = await rooms.change_members([Keyed(step_down)])
 
-        assert await rooms.place(channel, "ada", by="ada", role="member") == first
+        assert await rooms.change_members([Keyed(step_down)]) == first == [await rooms.member(channel, "ada")]
+        with pytest.raises(NotAnOwner):
+            await rooms.place(channel, "ada", by="ada", role="member")
         with pytest.raises(NotAnOwner):
             await rooms.place(channel, "ada", by="ada", role="owner")
         assert len(await rooms.log(channel)) == 3
@@ -225,9 +228,9 @@ class TestMembers:
 
         outcomes = await rooms.change_members(
             [
-                Keyed(PlaceMember(channel, owner, ada, "owner")),
+                Keyed(rooms.placement(channel, ada, by=owner, role="owner")),
                 Keyed(rooms.removal(channel, owner, by=ada)),
-                Keyed(PlaceMember(channel, owner, UserId("bob"), "member")),
+                Keyed(rooms.placement(channel, "bob", by=owner)),
             ]
         )
 

@@ -143,8 +143,10 @@ def channels_router(
         request: ApiRequest, channel_id: FromPath[str], user_id: FromPath[str], data: JSONBody[RoleBody]
     ) -> MemberView:
         """Add a member to a channel that the caller owns, or change the role of a member."""
-        command = PlaceMember(ChannelId(channel_id), request.user.user_id, UserId(user_id), data.role)
-        return wire_member(await change(Keyed(command, await request.idempotency_key(clock.now()))))
+        now = clock.now()
+        event_id = uuid_v7(now, randomness.bytes(RANDOM_BYTES))
+        command = PlaceMember(ChannelId(channel_id), request.user.user_id, UserId(user_id), data.role, event_id)
+        return wire_member(await change(Keyed(command, await request.idempotency_key(now))))
 
     @delete(
         "/{channel_id:str}/members/{user_id:str}",
