@@ -21,10 +21,11 @@ LISTENERS = (
 NEVER = 3600.0
 
 
-def news(*, look_seconds: float, signal: type[TopicSignal] | None = None) -> Provider:
+def news(*, look_seconds: float | None = None, signal: type[TopicSignal] | None = None) -> Provider:
     """Look for new events as seldom as it is said, and by another signal where one is named."""
     replacement = Provider(scope=Scope.APP)
-    replacement.provide(lambda: StreamLimits(look_seconds=look_seconds), provides=StreamLimits)
+    if look_seconds is not None:
+        replacement.provide(lambda: StreamLimits(look_seconds=look_seconds), provides=StreamLimits)
     if signal is not None:
         replacement.provide(signal, provides=TopicSignal)
     return replacement

@@ -1,6 +1,7 @@
 """Streams of two instances on one database: what one instance commits, the readers of the other receive once."""
 
 import asyncio
+import os
 import random
 
 import pytest
@@ -14,25 +15,37 @@ from tests.worlds.rooms import Rooms
 from tests.worlds.world import World
 
 WRITERS = 8
+FOLLOWERS = 3
+LANES = 10
+# `make storm` takes more of each.
+SENDS = int(os.environ.get("TALLYSTICK_TEST_SENDS", "40"))
+CUTS = int(os.environ.get("TALLYSTICK_TEST_STREAM_CUTS", "12"))
+EACH = CUTS * 25 // WRITERS
+"""How many messages each writer sends while every follower is cut: 25 messages a cut."""
 
 
 @pytest.mark.parametrize("is_heard", [True, False], ids=["by notifications alone", "by looking alone"])
 async def test_what_is_sent_at_ready_through_the_other_instance_arrives(
     owner_dsn: str, world: World, superuser: Session, *, is_heard: bool
 ) -> None:
-    replacement = news(look_seconds=NEVER) if is_heard else news(look_seconds=0.02, signal=SilentSignal)
-    channel = await Rooms(world).a_channel("ada")
-    async with following(owner_dsn, replacement) as (here, there):
+    replacement = news(look_seconds=NEVER) if is_heard else news(signal=SilentSignal)
+    channels = [await Rooms(world).a_channel("ada") for _ in range(LANES)]
+    async with following(owner_dsn, replacement) as instances:
         if is_heard:
             await until_both_listen(superuser)
-        for number in range(40):
-            reader, writer = (here, there) if number % 2 else (there, here)
-            async with streaming(reader.named("ada"), f"/api/channels/{channel}/stream") as stream:
-                await stream.until("ready")
-                message = await sent(writer.named("owner"), channel, f"{number}")
-                # Maybe behind those of the turn before, where this instance had not looked yet.
-                received = await stream.up_to(message["seq"])
-                assert received[-1].data == message
+
+        async def send_and_receive(channel: str) -> None:
+            for number in range(SENDS // LANES):
+                reader, writer = instances[number % 2], instances[1 - number % 2]
+                async with streaming(reader.named("ada"), f"/api/channels/{channel}/stream") as stream:
+                    await stream.until("ready")
+                    message = await sent(writer.named("owner"), channel, f"{number}")
+                    # Maybe behind that of the turn before, where this instance had not looked yet.
+                    assert (await stream.up_to(message["seq"]))[-1].data == message
+
+        async with asyncio.TaskGroup() as tasks:
+            for channel in channels:
+                tasks.create_task(send_and_receive(channel))
 
 
 async def test_a_database_of_another_past_is_noticed_and_reset(
@@ -94,35 +107,36 @@ async def test_streams_that_are_cut_at_random_receive_the_log_in_order_and_once(
     writers = [f"writer-{number}" for number in range(WRITERS)]
     rooms = Rooms(world)
     channel = await rooms.a_channel("ada", *writers)
-    last = WRITERS + 2 + WRITERS * 20
+    last = WRITERS + 2 + WRITERS * EACH
     chance = random.Random(11)
 
     async with following(owner_dsn, news(look_seconds=0.05)) as instances:
 
         async def write(number: int) -> None:
-            for turn in range(20):
+            for turn in range(EACH):
                 await sent(instances[(number + turn) % 2].named(writers[number]), channel)
 
-        async def follow() -> list[int]:
-            received: list[int] = []
-            last_id, turn = "0", 0
-            while len(received) < last:
-                turn += 1
-                path = f"/api/channels/{channel}/stream"
+        async def follow() -> list[tuple[int, str]]:
+            received: list[tuple[int, str]] = []
+            last_id = "0"
+            for turn, end in enumerate([*sorted(chance.sample(range(last), CUTS)), last]):
                 ada = instances[turn % 2].named("ada")
+                path = f"/api/channels/{channel}/stream"
                 async with streaming(ada, path, {"last-event-id": last_id}) as stream:
-                    for _ in range(chance.randint(1, 12)):
+                    while len(received) < end:
                         event = await stream.next()
-                        assert event.name != "reset", event
-                        received += [event.data["seq"]] if "seq" in event.data else []
-                        if len(received) == last:
-                            break
+                        assert event.name not in ("reset", "bye"), event
+                        if "seq" in event.data:
+                            received.append((event.data["seq"], event.data.get("message_id") or event.data["user_id"]))
                     last_id = stream.last_id or last_id
             return received
 
-        writing = asyncio.gather(*(write(number) for number in range(WRITERS)))
-        received = await asyncio.gather(*(follow() for _ in range(3)))
-        await writing
+        async with asyncio.TaskGroup() as tasks:
+            followers = [tasks.create_task(follow()) for _ in range(FOLLOWERS)]
+            for number in range(WRITERS):
+                tasks.create_task(write(number))
 
-    assert received == [[event.seq for event in await rooms.events(channel)]] * 3
-    assert len(received[0]) == last
+    log = [(event.seq, event.ref) for event in await rooms.events(channel, limit=last + 1)]
+    assert [seq for seq, _ in log] == [*range(1, last + 1)]
+    assert [follower.result() for follower in followers] == [log] * FOLLOWERS
+    assert await world.broken_promises() == []
