@@ -9,14 +9,12 @@ from tallystick.application.group_commit import Single
 from tallystick.application.ports import Clock, Metrics, Randomness
 from tallystick.application.reads import CallerState, Reads
 from tallystick.application.stream_frames import FramePages
-from tallystick.application.streams import Feed, Start, Stream
-from tallystick.application.transactions import Stores
-from tallystick.domain.channels import ChannelId, MemberKey, may_read
+from tallystick.application.stream_placements import Placement, Start
+from tallystick.application.streams import Feed, Stream
 from tallystick.domain.identity import Principal
-from tallystick.domain.overlays import OVERLAYS
 from tallystick.domain.refusals import Failure
-from tallystick.domain.streams import EndReason, Position, read_positions, reset_reason, tag_of
-from tallystick.domain.topics import LogExtent, TopicId
+from tallystick.domain.streams import EndReason
+from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 
 
@@ -52,6 +50,7 @@ class Hub:
         self,
         reads: Reads,
         pages: FramePages,
+        place_stream: Single[Placement, list[Start]],
         check_caller: Single[Principal, CallerState],
         clock: Clock,
         randomness: Randomness,
@@ -59,7 +58,8 @@ class Hub:
         limits: StreamLimits,
     ) -> None:
         self._reads, self._clock, self._randomness, self._limits = reads, clock, randomness, limits
-        self._pages, self._check_caller, self._metrics = pages, check_caller, metrics
+        self._pages, self._place_stream = pages, place_stream
+        self._check_caller, self._metrics = check_caller, metrics
         self._feeds: dict[TopicId, Feed] = {}
         self._streams: dict[UserId, dict[Stream, None]] = {}
         self._count = 0
@@ -77,7 +77,7 @@ class Hub:
             raise StreamRefused("busy")
         stream = self._register(caller, topic_ids)
         try:
-            await self._place(stream, topic_ids, resume)
+            await self._place(stream, resume)
         except BaseException:
             self.close(stream)
             raise
@@ -158,36 +158,18 @@ class Hub:
         self._count += change
         self._metrics.gauge("open_streams", self._count)
 
-    async def _place(self, stream: Stream, topic_ids: Sequence[TopicId], resume: str | None) -> None:
-        for index, start in enumerate(await self._starts(stream.caller, topic_ids, resume)):
+    async def _place(self, stream: Stream, resume: str | None) -> None:
+        topic_ids = tuple(feed.topic_id for feed in stream.feeds)
+        starts = await self._place_stream(Placement(stream.caller.user_id, topic_ids, resume))
+        for index, start in enumerate(starts):
             stream.start(index, start)
             self._learn(stream.feeds[index], start.head)
 
     async def _start_again(self, caller: Principal, feed: Feed, position: str) -> Start:
         """Return where a stream goes on whose position is not followed by the events that its topic has."""
-        (start,) = await self._starts(caller, [feed.topic_id], position)
+        (start,) = await self._place_stream(Placement(caller.user_id, (feed.topic_id,), position))
         self._learn(feed, start.head)
         return start
-
-    async def _starts(self, caller: Principal, topic_ids: Sequence[TopicId], resume: str | None) -> list[Start]:
-        asked = [None] * len(topic_ids) if resume is None else read_positions(resume, len(topic_ids))
-
-        async def ask(stores: Stores) -> list[Start]:
-            logs = await stores.topics.extents(topic_ids)
-            # Behind the heads: a removal up to a head is seen here, and one above it is an event of the stream.
-            channels = [ChannelId(topic_id) for topic_id in topic_ids if topic_id != OVERLAYS]
-            keys = [MemberKey(channel_id, caller.user_id) for channel_id in channels]
-            members = await stores.channels.members(keys)
-            for key in keys:
-                may_read(members.get(key))
-            return [
-                await _start(
-                    stores, logs.get(topic_id, LogExtent(topic_id, 0, 0, None)), position, is_new=resume is None
-                )
-                for topic_id, position in zip(topic_ids, asked, strict=True)
-            ]
-
-        return await self._reads(ask)
 
     def _learn(self, feed: Feed, head: int) -> None:
         if feed.head is None:
@@ -215,20 +197,3 @@ class Hub:
             pass
         finally:
             feed.reading = None
-
-
-async def _start(stores: Stores, log: LogExtent, position: Position | None, *, is_new: bool) -> Start:
-    seq = log.head if position is None else position.seq
-    tag = await _tag(stores, log, seq)
-    reason = None if is_new else reset_reason(position, log, tag)
-    if reason is not None and seq != log.head:
-        seq, tag = log.head, await _tag(stores, log, log.head)
-    return Start(seq, tag, log.head, reason)
-
-
-async def _tag(stores: Stores, log: LogExtent, seq: int) -> str | None:
-    """Return the tag of a number, if the log knows it."""
-    if seq <= log.trimmed:
-        return log.trimmed_tag if seq == log.trimmed else None
-    found = await stores.topics.events(log.topic_id, after=seq - 1, limit=1)
-    return tag_of(found[0].event_id) if found and found[0].seq == seq else None

@@ -12,6 +12,7 @@ from tallystick.application.group_commit import Single
 from tallystick.application.ports import Metrics
 from tallystick.application.reads import CallerState
 from tallystick.application.stream_frames import Frame, FramePages, FrameRing
+from tallystick.application.stream_placements import Start
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Failure
@@ -48,15 +49,6 @@ class End(NamedTuple):
     """The last part of a stream."""
 
     reason: EndReason
-
-
-class Start(NamedTuple):
-    """Where a stream begins in one topic, of which the caller was a member when `head` was its head."""
-
-    seq: int
-    tag: str | None
-    head: int
-    reset: ResetReason | None
 
 
 Part = Reset | Heads | Events | End

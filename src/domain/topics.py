@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Literal, NewType, Protocol
+from typing import Literal, NamedTuple, NewType, Protocol
 
 import msgspec
 
@@ -58,6 +58,13 @@ class TopicEvent(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+class TopicEventKey(NamedTuple):
+    """One event by its topic and its number."""
+
+    topic_id: TopicId
+    seq: int
+
+
 class Topics(Protocol):
     """Topics by id, and their events by number.
 
@@ -79,6 +86,9 @@ class Topics(Protocol):
 
     async def events(self, topic_id: TopicId, *, after: int, limit: int) -> list[TopicEvent]:
         """Return the first events whose number is above `after`, by number."""
+
+    async def event_ids(self, keys: Collection[TopicEventKey]) -> dict[TopicEventKey, str]:
+        """Return the ids of those of these events that the logs have."""
 
     async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
         """Return which events the log of each topic that exists has."""

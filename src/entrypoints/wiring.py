@@ -43,6 +43,7 @@ from tallystick.application.sessions import (
 )
 from tallystick.application.sign_up import CompleteSignUps
 from tallystick.application.stage_rooms import SyncRosters
+from tallystick.application.stream_placements import PlaceStreams
 from tallystick.domain.exports import EntryView
 from tallystick.domain.loyalty import Accrual
 from tallystick.domain.rewards import RewardId
@@ -164,6 +165,7 @@ def batch_use_cases(addresses: Addresses) -> tuple[BatchUseCase, ...]:
         BatchUseCase(SendMessages, "send_messages", key=lambda keyed: keyed.command.channel_id, reply=wire_message),
         BatchUseCase(DeleteMessages, "delete_messages", key=lambda command: command.channel_id),
         BatchUseCase(ReadMessages, "read_messages", key=lambda command: command.key.channel_id),
+        BatchUseCase(PlaceStreams, "place_streams", key=lambda _: 0, bounds=_READS),
         # overlays, which share one log
         BatchUseCase(PutOverlays, "put_overlays", key=lambda _: 0, bounds=_HOT),
         BatchUseCase(RemoveOverlays, "remove_overlays", key=lambda _: 0, bounds=_HOT),

@@ -5,9 +5,11 @@ from typing import Any
 
 import msgspec
 
+from tallystick.application.group_commit import Bounds, GroupCommit
 from tallystick.application.reads import CallerState
 from tallystick.application.stream_frames import FramePages
 from tallystick.application.stream_hub import Hub, StreamLimits
+from tallystick.application.stream_placements import Placement, PlaceStreams, Start
 from tallystick.application.streams import End, Events, Heads, Reset, Stream
 from tallystick.domain.identity import Principal
 from tallystick.domain.streams import EndReason
@@ -79,13 +81,32 @@ class Reader:
 class Streams(Rooms):
     """Channels of a world whose commits are announced to one hub."""
 
-    def __init__(self, world: World, limits: StreamLimits = UNSEEN, *, is_announced: bool = True) -> None:
+    def __init__(
+        self,
+        world: World,
+        limits: StreamLimits = UNSEEN,
+        *,
+        is_announced: bool = True,
+        place_streams: PlaceStreams | None = None,
+    ) -> None:
         self.pages = FramePages(world.reads, encode_frame, world.metrics)
 
         async def check_caller(caller: Principal) -> CallerState:
             return (await world.check_callers([caller]))[0]
 
-        self.hub = Hub(world.reads, self.pages, check_caller, world.clock, world.randomness, world.metrics, limits)
+        placing: GroupCommit[Placement, list[Start]] = GroupCommit(
+            place_streams or PlaceStreams(world.transactions),
+            key=lambda _: 0,
+            clock=world.clock,
+            randomness=world.randomness,
+            metrics=world.metrics,
+            name="place_streams",
+            bounds=Bounds(lanes=1),
+        )
+        self.hub = Hub(
+            *(world.reads, self.pages, placing, check_caller),
+            *(world.clock, world.randomness, world.metrics, limits),
+        )
         super().__init__(world, announce=self.hub.changed if is_announced else lambda _: None)
 
     async def open(

@@ -24,6 +24,7 @@ from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.retention import TrimLogs
 from tallystick.application.stream_frames import FramePages
 from tallystick.application.stream_hub import Hub, StreamLimits
+from tallystick.application.stream_placements import Placement, Start
 from tallystick.application.topic_news import TopicNews
 from tallystick.application.topics import AnnounceTopics
 from tallystick.application.tracing import SILENT, Tracer
@@ -111,6 +112,7 @@ class Process(Provider):
     def hub(
         self,
         reads: Reads,
+        place_stream: Single[Placement, list[Start]],
         check_caller: Single[Principal, CallerState],
         clock: Clock,
         randomness: Randomness,
@@ -118,7 +120,7 @@ class Process(Provider):
         limits: StreamLimits,
     ) -> Hub:
         pages = FramePages(reads, encode_frame, metrics)
-        return Hub(reads, pages, check_caller, clock, randomness, metrics, limits)
+        return Hub(reads, pages, place_stream, check_caller, clock, randomness, metrics, limits)
 
     @provide
     def pins(self, settings: Settings) -> Pins:

@@ -320,7 +320,7 @@ class TestEnds:
         channel = await rooms.a_channel("ada")
         ends_at = (world.clock.now() + timedelta(milliseconds=5)).timestamp()
 
-        aged = await rooms.ready("ada", channel)
+        aged = await rooms.open("ada", channel)
         by_token = await rooms.open("ada", channel, caller=Principal(UserId("ada"), token_ends_at=ends_at))
 
         assert (await aged.until_end(), await by_token.until_end()) == ("aged", "token_ended")

@@ -8,7 +8,7 @@ import msgspec
 from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.overlays import ENDS
 from tallystick.domain.streams import tag_of
-from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicId, TopicKind, Topics
+from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicEventKey, TopicId, TopicKind, Topics
 
 _ONCE = frozenset({"message", "message_deleted", "overlay_expired"})
 
@@ -59,6 +59,10 @@ class MemoryTopics(Topics):
         numbers = range(first, min(first + limit - 1, topic.head if topic else 0) + 1)
         found = (self._view.topic_events.get((topic_id, seq)) for seq in numbers)
         return [event for event in found if event]
+
+    async def event_ids(self, keys: Collection[TopicEventKey]) -> dict[TopicEventKey, str]:
+        found = ((key, self._view.topic_events.get(key)) for key in keys)
+        return {key: event.event_id for key, event in found if event}
 
     async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
         found = (self._view.topics.get(topic_id) for topic_id in topic_ids)

@@ -43,6 +43,17 @@ WHERE topic_id = $1::text AND seq > $2::bigint
 ORDER BY seq
 LIMIT $3::bigint;
 
+-- event_ids(topic_ids, seqs) -> (topic_id, seq, event_id)
+-- OFFSET 0 makes it one look-up by key for each.
+SELECT held.topic_id, held.seq, held.event_id
+FROM unnest($1::text[], $2::bigint[]) AS requested (topic_id, seq)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM tallystick.topic_events AS e
+    WHERE e.topic_id = requested.topic_id AND e.seq = requested.seq
+    OFFSET 0
+) AS held;
+
 -- extents(topic_ids) -> LogExtent
 SELECT topic_id, head, trimmed, trimmed_tag
 FROM tallystick.topics

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicId, TopicKind, Topics
+from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicEventKey, TopicId, TopicKind, Topics
 
 _SQL = Statements.load("topics")
 
@@ -45,6 +45,10 @@ class PostgresTopics(Topics):
 
     async def events(self, topic_id: TopicId, *, after: int, limit: int) -> list[TopicEvent]:
         return [TopicEvent(*row) for row in await self._connection.fetch(_SQL.events, topic_id, after, limit)]
+
+    async def event_ids(self, keys: Collection[TopicEventKey]) -> dict[TopicEventKey, str]:
+        rows = await self._connection.fetch(_SQL.event_ids, [key.topic_id for key in keys], [key.seq for key in keys])
+        return {TopicEventKey(row["topic_id"], row["seq"]): row["event_id"] for row in rows}
 
     async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
         rows = await self._connection.fetch(_SQL.extents, list(topic_ids))
