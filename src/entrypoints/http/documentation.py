@@ -160,12 +160,12 @@ def _raw_operation(route: ASGIRoute, raw: RawOperation, schemas: dict[str, Any])
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in route.path_parameters
     )
     if raw.answer is not None:
-        operation["responses"]["200"]["content"] = _content(raw.answer, schemas)
+        operation["responses"][str(raw.success_status)]["content"] = _content(raw.answer, schemas)
     if raw.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(raw.body, schemas)}
     options = route.route_handler.opt
     group = limit_group(raw.method, options)
-    _complete(operation, raw.method, raw.failures, group=group, options=options, declared=[200])
+    _complete(operation, raw.method, raw.failures, group=group, options=options, declared=[raw.success_status])
     return operation
 
 

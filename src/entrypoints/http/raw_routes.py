@@ -35,6 +35,7 @@ class RawOperation(msgspec.Struct, frozen=True):
     """The type of the body; None if there is no body, or if it is optional."""
     answer: type[msgspec.Struct] | None = None
     """The type of the reply; None if the operation describes the reply itself."""
+    success_status: int = 200
 
 
 def raw_method(options: Mapping[str, Any]) -> str | None:
@@ -83,9 +84,9 @@ class RawRequest:
             raise InvalidRequest(faults)
         return expected()
 
-    async def idempotency_key(self, at: datetime) -> RequestKey | None:
+    async def idempotency_key(self, at: datetime, *, success_status: int = 200) -> RequestKey | None:
         """Return the idempotency key of the request; None if the client sent none."""
-        return await request_key(self._scope, self.body, at=at, success_status=200)
+        return await request_key(self._scope, self.body, at=at, success_status=success_status)
 
 
 def raw_post(
@@ -99,8 +100,9 @@ def raw_post(
     answer: type[msgspec.Struct],
     failures: Sequence[type[Failure]],
     may_be_absent: bool = False,
+    success_status: int = 200,
 ) -> ASGIRouteHandler:
-    """Return a handler that answers POST with 200 and what `work` returns of a request and its body, as JSON.
+    """Return a handler that answers POST with what `work` returns of a request and its body, as JSON.
 
     The caller guard reads `options`, as it reads those of other handlers. Where a body `may_be_absent`, no body is an
     empty object.
@@ -110,9 +112,9 @@ def raw_post(
         "summary": work.__name__.replace("_", " ").title().replace(" ", ""),
         "description": work.__doc__,
         "operationId": work.__name__,
-        "responses": {"200": {"description": (answer.__doc__ or "").partition("\n")[0]}},
+        "responses": {str(success_status): {"description": (answer.__doc__ or "").partition("\n")[0]}},
     }
-    documented = RawOperation("POST", operation, failures, None if may_be_absent else body, answer)
+    documented = RawOperation("POST", operation, failures, None if may_be_absent else body, answer, success_status)
     shape = RequestShape(path=frozenset(_PARAMETER.findall(path)), has_body=True, takes_key=True)
     checked = {**options, SHAPE: shape}
 
@@ -123,6 +125,6 @@ def raw_post(
         await caller_guard.check(scope, checked)
         request = RawRequest(scope, receive)
         answered = await work(request, await request.decoded(body, may_be_absent=may_be_absent))
-        await send_reply(send, 200, JSON, msgspec.json.encode(answered))
+        await send_reply(send, success_status, JSON, msgspec.json.encode(answered))
 
     return handle

@@ -55,6 +55,11 @@ def _stable(headers: Mapping[str, str]) -> dict[str, str]:
         ("POST", "/api/invites/redeem", {"code": 7}),
         ("POST", "/api/invites/redeem", None),
         ("PUT", "/api/invites/redeem", {"code": "NONESUCH"}),
+        ("POST", "/api/messages/send", {"channel_id": "01990000-0000-7000-8000-000000000001", "body": "hello"}),
+        ("POST", "/api/messages/send", {"channel_id": "none", "body": ""}),
+        ("POST", "/api/messages/send/", {"channel_id": "none", "body": "hello"}),
+        ("POST", "/api/messages/send", None),
+        ("DELETE", "/api/messages/send", None),
         ("GET", "/api/referral/resolve?code=NONESUCH", None),
         ("HEAD", "/api/referral/resolve?code=NONESUCH", None),
         ("POST", "/api/referral/resolve", None),
@@ -67,7 +72,7 @@ async def test_both_ways_answer_alike(anyone: Caller, method: str, path: str, bo
     assert short[0] < 500
 
 
-@pytest.mark.parametrize("path", ["/api/rewards/unknown/purchase", "/api/invites/redeem"])
+@pytest.mark.parametrize("path", ["/api/rewards/unknown/purchase", "/api/invites/redeem", "/api/messages/send"])
 async def test_nobody_comes_along_without_a_token(anyone: Caller, path: str) -> None:
     short, long = await both(anyone, "POST", path)
 
@@ -98,11 +103,24 @@ async def test_a_first_answer_is_repeated_along_both(anyone: Caller, staff: Call
     assert {answer.headers["content-type"] for answer in again} == {"application/json"}
 
 
+async def test_a_message_is_sent_along_both(anyone: Caller) -> None:
+    ada = anyone.named("ada")
+    channel_id = (await ada.post("/api/channels", {"name": "Table talk"})).json()["channel_id"]
+    body = {"channel_id": channel_id, "body": "hello", "client_message_id": "once"}
+
+    short, long = await both(ada, "POST", "/api/messages/send", body=body)
+
+    assert short == long
+    assert short[0] == 201
+
+
 async def test_both_are_measured_by_one_route_template(anyone: Caller) -> None:
     await both(anyone.named("ada"), "POST", "/api/rewards/unknown/purchase")
 
     lines = (await anyone.get("/metrics")).text.splitlines()
-    counted = [line for line in lines if line.startswith("http_request_seconds_count") and "purchase" in line]
+    counted = [
+        line for line in lines if line.startswith("tallystick_http_request_seconds_count") and "purchase" in line
+    ]
     assert [line.rpartition(" ")[2] for line in counted] == ["2.0"]
     assert 'route="/api/rewards/{reward_id}/purchase"' in counted[0]
 

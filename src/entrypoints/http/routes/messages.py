@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Router, delete, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar import Router, delete, get
+from litestar.params import FromPath, QueryParameter
 
 from tallystick.application.group_commit import Single
 from tallystick.application.idempotency import Keyed
@@ -22,6 +22,7 @@ from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.fields import ChannelIdText, ClientMessageId, time_of
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import FAILURES
+from tallystick.entrypoints.http.raw_routes import RawRequest, raw_post
 from tallystick.entrypoints.http.requests import ApiRequest
 from tallystick.entrypoints.http.routes.channels import LARGEST_SEQ
 
@@ -108,15 +109,14 @@ def messages_router(
         more = cursors.seal(listing, _Position(page[-1].seq, position.is_ascending)) if len(found) > wanted else None
         return MessagePage(page, more, head)
 
-    @post("/send", status_code=201, opt={LIMIT: "send", FAILURES: (ChannelNotFound, NotAMember, MessageLength)})
-    async def send_message(request: ApiRequest, data: JSONBody[MessageBody]) -> MessageView:
+    async def send_message(request: RawRequest, data: MessageBody) -> MessageView:
         """Send a message to a channel of the caller: a text of 1 to 4,000 characters."""
         now = clock.now()
         message_id = MessageId(uuid_v7(now, randomness.bytes(RANDOM_BYTES)))
         command = NewMessage(
             message_id,
             ChannelId(data.channel_id),
-            request.user.user_id,
+            request.principal.user_id,
             data.client_message_id or message_id,
             data.body,
         )
@@ -138,12 +138,19 @@ def messages_router(
             raise MessageNotFound
         return wire_message(await delete_one(DeleteMessage(wanted, found.channel_id, request.user.user_id)))
 
-    return Router(
-        "/api/messages",
-        route_handlers=[messages, send_message, delete_message],
-        guards=[caller_guard.guard],
-        tags=["Channels"],
+    sending = raw_post(
+        "/send",
+        send_message,
+        caller_guard=caller_guard,
+        options={LIMIT: "send"},
+        tag="Channels",
+        body=MessageBody,
+        answer=MessageView,
+        failures=(ChannelNotFound, NotAMember, MessageLength),
+        success_status=201,
     )
+    guarded = Router("/", route_handlers=[messages, delete_message], guards=[caller_guard.guard])
+    return Router("/api/messages", route_handlers=[guarded, sending], tags=["Channels"])
 
 
 def wire_message(message: Message) -> MessageView:
