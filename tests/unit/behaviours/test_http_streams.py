@@ -119,9 +119,10 @@ class TestStreamRoutes:
         ada = anyone.named("ada")
         channel = await a_channel(ada)
 
-        answer = await ada.call("HEAD", f"/api/channels/{channel}/stream")
+        for path in (f"/api/channels/{channel}/stream", f"/api/streams?topic={channel}", "/api/overlays/stream"):
+            answer = await ada.call("HEAD", path)
 
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
 
     async def test_one_request_too_many_is_a_stream_that_ends(self, serve: Serve) -> None:
         anyone = await serve(rate_limits="stream=1/hour")
