@@ -13,4 +13,8 @@ if settings.is_embedded:
     raise SettingsError("DATABASE_URL is needed: only `tallystick serve` runs a database of its own")
 require_secrets(settings)
 configure(settings.log_level)
-app = Server(partial(build, settings, "postgres"), listen_for_metrics(settings))
+app = Server(
+    partial(build, settings, "postgres"),
+    listen_for_metrics(settings),
+    drain_delay_seconds=settings.drain_delay_seconds,
+)

@@ -42,8 +42,15 @@ _Handler = Callable[[int, FrameType | None], object] | int | None
 class Server:
     """An ASGI application that builds its graph at the start of the lifespan and closes it at the end."""
 
-    def __init__(self, build: Callable[[], AsyncContainer], metrics_listener: socket.socket | None = None) -> None:
+    def __init__(
+        self,
+        build: Callable[[], AsyncContainer],
+        metrics_listener: socket.socket | None = None,
+        *,
+        drain_delay_seconds: int = 0,
+    ) -> None:
         self._build, self._metrics_listener = build, metrics_listener
+        self._drain_delay_seconds = drain_delay_seconds
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,11 +93,7 @@ class Server:
                 background.append(asyncio.create_task(published.run(), name="keep published keys fresh"))
             probe, hub, loop = await container.get(ReadinessProbe), await container.get(Hub), asyncio.get_running_loop()
 
-            def drain() -> None:
-                probe.drain()
-                loop.call_soon_threadsafe(hub.drain)
-
-            _drain_at_sigterm(drain)
+            _Drain(loop, self._drain_delay_seconds, probe.drain, hub.drain).handle_signals()
             _end_with_parent()
             async with AsyncExitStack() as listeners:
                 if self._metrics_listener is not None:
@@ -115,12 +118,48 @@ def _report_streams(limits: StreamLimits, open_files: int) -> None:
     log("limit of open files", open_files=open_files, streams=limits.of_a_process)
 
 
-def _drain_at_sigterm(drain: Callable[[], None]) -> None:
-    """Drain from the signal on, and call the handler of the ASGI server."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _drain_first(drain, signal.getsignal(number)))
+class _Drain:
+    """The end of a process: not ready from the first signal on, and ended after the delay, or by a second signal."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        delay_seconds: int,
+        turn_red: Callable[[], None],
+        end_streams: Callable[[], None],
+    ) -> None:
+        self._loop, self._delay_seconds = loop, delay_seconds
+        self._turn_red, self._end_streams = turn_red, end_streams
+        self._timer: asyncio.TimerHandle | None = None
+
+    def handle_signals(self) -> None:
+        """Drain at SIGTERM and SIGINT, and then call the handler of the ASGI server."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._before(signal.getsignal(number)))
+
+    def _before(self, then: _Handler) -> Callable[[int, FrameType | None], None]:
+        def handle(received: int, frame: FrameType | None) -> None:
+            def end() -> None:
+                self._loop.call_soon_threadsafe(self._end_streams)
+                if callable(then):
+                    then(received, frame)
+
+            self._turn_red()
+            if self._delay_seconds:
+                self._loop.call_soon_threadsafe(self._delay, end)
+            else:
+                end()
+
+        return handle
+
+    def _delay(self, end: Callable[[], None]) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._delay_seconds, end)
+        else:
+            self._timer.cancel()
+            end()
 
 
 def _end_with_parent() -> None:
@@ -134,12 +173,3 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
-
-
-def _drain_first(drain: Callable[[], None], then: _Handler) -> Callable[[int, FrameType | None], None]:
-    def handle(received: int, frame: FrameType | None) -> None:
-        drain()
-        if callable(then):
-            then(received, frame)
-
-    return handle

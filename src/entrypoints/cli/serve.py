@@ -95,7 +95,7 @@ def _run(
     from tallystick.entrypoints.server import Server  # noqa: PLC0415  as above
 
     config = uvicorn.Config(
-        Server(partial(graph, settings, store), metrics_listener),
+        Server(partial(graph, settings, store), metrics_listener, drain_delay_seconds=settings.drain_delay_seconds),
         interface="asgi3",
         workers=workers,
         loop="uvloop",

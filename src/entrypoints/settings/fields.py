@@ -208,8 +208,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The hour, in UTC, at which one instance reconciles the legacy metadata each night, while
     `legacy_fallback_enabled` is on.
     """
+    drain_delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=600), Setting("Running")] = 0
+    """How long the server still serves after SIGTERM, while `/readyz` is 503, so that a balancer stops sending requests
+    to it. 10 suits HAProxy's default health check. A second signal ends the delay.
+    """
     drain_seconds: Annotated[int, msgspec.Meta(ge=0, le=600), Setting("Running")] = 20
-    """How long requests may take to finish after SIGTERM."""
+    """How long requests may take to finish after SIGTERM and the delay."""
     log_level: Annotated[LogLevel, Setting("Running")] = "info"
     """`debug` logs successful requests too."""
     slow_request_ms: Annotated[int, msgspec.Meta(ge=1, le=600000), Setting("Running")] = 1000

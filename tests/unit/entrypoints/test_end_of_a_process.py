@@ -79,6 +79,37 @@ async def test_it_is_unready_from_the_signal_on_and_the_server_ends_it(how: sign
         assert handled == [how]
 
 
+async def test_with_a_delay_it_is_unready_at_once_and_a_second_signal_ends_it(handled: Handled) -> None:
+    server = Server(partial(build, settings(), "memory"), drain_delay_seconds=600)
+    async with alive(server):
+        assert await readiness(server) == (200, [])
+
+        signal.raise_signal(signal.SIGTERM)
+        assert await readiness(server) == (503, ["the process is shutting down"])
+        assert handled == []
+
+        signal.raise_signal(signal.SIGINT)
+        await until_handled(handled)
+
+    assert handled == [signal.SIGINT]
+
+
+async def test_the_delay_ends_by_itself(handled: Handled) -> None:
+    server = Server(partial(build, settings(), "memory"), drain_delay_seconds=1)
+    async with alive(server):
+        signal.raise_signal(signal.SIGTERM)
+        await until_handled(handled)
+
+    assert handled == [signal.SIGTERM]
+
+
+async def until_handled(handled: Handled) -> None:
+    """Wait until the handler of the ASGI server was called."""
+    async with asyncio.timeout(30):
+        while not handled:  # noqa: ASYNC110  the handler of a signal has no event
+            await asyncio.sleep(0.01)
+
+
 class Closings(Provider):
     """Parts of the graph that note when each is closed, in order."""
 
