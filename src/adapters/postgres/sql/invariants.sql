@@ -170,19 +170,25 @@ FROM (
 -- senders_were_members() -> int
 -- The last event before the message that added or removed its sender added them. Where the log was trimmed and has no
 -- such event, the row of the member says when they were added last, and whether they were removed since.
+-- One sorted pass: a search of the log for each message would read a long channel again and again.
+WITH sent AS (
+    SELECT
+        channel_id, sender_id, seq, is_message,
+        max(seq) FILTER (WHERE NOT is_message) OVER (PARTITION BY channel_id, sender_id ORDER BY seq) AS changed_seq
+    FROM (
+        SELECT channel_id, sender_id, seq, TRUE AS is_message FROM tallystick.messages
+        UNION ALL
+        SELECT topic_id, ref, seq, FALSE FROM tallystick.topic_events
+        WHERE kind IN ('member_added', 'member_removed')
+    ) AS placed
+)
+
 SELECT count(*)
-FROM tallystick.messages AS m
+FROM sent AS m
+LEFT JOIN tallystick.topic_events AS change ON change.topic_id = m.channel_id AND change.seq = m.changed_seq
 LEFT JOIN tallystick.topics AS t ON t.topic_id = m.channel_id
 LEFT JOIN tallystick.channel_members AS sender ON sender.channel_id = m.channel_id AND sender.user_id = m.sender_id
-WHERE 'member_added' IS DISTINCT FROM coalesce((
-    SELECT e.kind
-    FROM tallystick.topic_events AS e
-    WHERE
-        e.topic_id = m.channel_id AND e.ref = m.sender_id AND e.kind IN ('member_added', 'member_removed')
-        AND e.seq < m.seq
-    ORDER BY e.seq DESC
-    LIMIT 1
-), CASE
+WHERE m.is_message AND 'member_added' IS DISTINCT FROM coalesce(change.kind, CASE
     WHEN sender.joined_seq > m.seq AND t.trimmed > 0 THEN 'member_added'
     WHEN sender.joined_seq <= t.trimmed AND coalesce(sender.left_seq > m.seq, TRUE) THEN 'member_added'
 END);
