@@ -13,7 +13,7 @@ from tallystick.application.stream_placements import Placement, Start
 from tallystick.application.streams import Feed, Stream
 from tallystick.domain.identity import Principal
 from tallystick.domain.refusals import Failure
-from tallystick.domain.streams import EndReason
+from tallystick.domain.streams import EndReason, lifetime, spread
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 
@@ -131,7 +131,7 @@ class Hub:
     def _register(self, caller: Principal, topic_ids: Sequence[TopicId]) -> Stream:
         """Let a stream hear of its topics before anything is read, so that no event falls in between."""
         feeds = [self._feeds.setdefault(topic_id, Feed(topic_id)) for topic_id in topic_ids]
-        heartbeat = self._limits.heartbeat_seconds * (0.9 + 0.2 * self._randomness.fraction())
+        heartbeat = spread(self._limits.heartbeat_seconds, self._randomness.fraction())
         stream = Stream(
             caller,
             feeds,
@@ -141,9 +141,9 @@ class Hub:
             start_again=self._start_again,
             metrics=self._metrics,
         )
-        age = self._limits.age_seconds * (0.9 + 0.2 * self._randomness.fraction())
-        token = age if caller.token_ends_at is None else caller.token_ends_at - self._clock.now().timestamp()
-        stream.end_after(min(age, token), "token_ended" if token < age else "aged")
+        age = spread(self._limits.age_seconds, self._randomness.fraction())
+        ends_at = caller.token_ends_at
+        stream.end_after(*lifetime(age, ends_at - self._clock.now().timestamp() if ends_at is not None else None))
         own = self._streams.setdefault(caller.user_id, {})
         own[stream] = None
         self._count_streams(1)

@@ -26,11 +26,26 @@ _POSITION = re.compile(r"([0-9]{1,18})(?:-([0-9a-f]{8}))?\Z", re.ASCII)
 _TAG_LENGTH = 8
 
 
+_SPREAD = 0.1
+
+
 class Position(NamedTuple):
     """The last event that a reader has: its number, and its tag where the reader knows it."""
 
     seq: int
     tag: str | None
+
+
+def spread(seconds: float, fraction: float) -> float:
+    """Return a time that is up to a tenth shorter or longer, by a random fraction: streams do not act all at once."""
+    return seconds * (1 - _SPREAD + 2 * _SPREAD * fraction)
+
+
+def lifetime(age_seconds: float, token_seconds: float | None) -> tuple[float, EndReason]:
+    """Return after how many seconds a stream ends, and why: by its age, or with the token that opened it."""
+    if token_seconds is not None and token_seconds < age_seconds:
+        return token_seconds, "token_ended"
+    return age_seconds, "aged"
 
 
 def tag_of(event_id: str) -> str:

@@ -53,12 +53,14 @@ def build_app(
     )
     give_parameters(litestar)
     give_shapes(litestar)
+    shortcut = Shortcut(litestar, authentication, metrics, randomness)
     boundary = RequestBoundary(
-        Shortcut(litestar, authentication, metrics, randomness),
+        shortcut,
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,
         cors=cors,
         methods=RouteTable(litestar, raw_method).methods,
+        is_stream=shortcut.is_stream,
         tracer=tracer,
     )
     metrics.watch("requests_in_flight", lambda: boundary.in_flight)

@@ -7,7 +7,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tallystick.adapters.telemetry.logs import logger
-from tallystick.application.ports import Metrics
+from tallystick.application.ports import Clock, Metrics
 from tallystick.domain.identity import Principal, TokenVerifier
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.domain.tokens import TokenRefused
@@ -39,10 +39,12 @@ class Authentication(ASGIMiddleware):
         sessions: TokenVerifier | None,
         streams: TokenVerifier,
         own_origins: Collection[str],
+        clock: Clock,
         metrics: Metrics,
     ) -> None:
         """Without `sessions`, session cookies are ignored: the identity provider alone signs users in."""
         self._bearers, self._sessions, self._streams, self._metrics = bearers, sessions, streams, metrics
+        self._clock = clock
         self._origins = frozenset(filter(None, map(origin_of, own_origins)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -75,11 +77,19 @@ class Authentication(ASGIMiddleware):
     async def reader(self, context: RequestContext) -> Principal:
         """Return the caller of a stream: by the cookie of streams where the request has no Authorization header.
 
-        The failures are those of `principal`.
+        The failures are those of `principal`. A stream ends with its token, without the leeway of other requests: a
+        token in its leeway would open streams that end at once.
         """
         token = cookie(context.headers, STREAM_COOKIE)
-        if b"authorization" in context.headers or not token:
-            return await self.principal(context, "GET")
+        is_by_cookie = token and b"authorization" not in context.headers
+        principal = await (self._by_stream_cookie(token, context) if is_by_cookie else self.principal(context, "GET"))
+        if principal.token_ends_at is not None and principal.token_ends_at <= self._clock.now().timestamp():
+            refusal = TokenRefused("expired", "exp has not passed: a stream has no leeway")
+            report(refusal, context, self._metrics)
+            raise refusal
+        return principal
+
+    async def _by_stream_cookie(self, token: str, context: RequestContext) -> Principal:
         try:
             return await self._streams.verify(token)
         except TokenRefused as refusal:

@@ -52,6 +52,7 @@ def metrics_app(
         randomness=randomness,
         cors=Cors((), ()),
         methods=lambda path: ("GET", "HEAD", "OPTIONS") if path == PATH else (),
+        is_stream=lambda _path: False,
     )
 
 

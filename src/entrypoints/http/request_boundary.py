@@ -15,8 +15,9 @@ from tallystick.domain.refusals import Failure, Overloaded
 from tallystick.entrypoints.http.bodies import ClientGone
 from tallystick.entrypoints.http.caching import NO_STORE, cached_for_five_minutes
 from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.event_streams import BUSY_STATUSES, send_end
 from tallystick.entrypoints.http.framing import framing_fault, whole_body
-from tallystick.entrypoints.http.problems import send_problem
+from tallystick.entrypoints.http.problems import send_problem, status_of
 from tallystick.entrypoints.http.refusals import (
     HeadersTooLarge,
     InternalError,
@@ -51,10 +52,11 @@ class RequestBoundary:
         randomness: Randomness,
         cors: Cors,
         methods: Callable[[str], Collection[str]],
+        is_stream: Callable[[str], bool],
         tracer: Tracer = SILENT,
     ) -> None:
         self._app, self._log, self._randomness, self._cors, self._methods = app, log, randomness, cors, methods
-        self._tracer = tracer
+        self._tracer, self._is_stream = tracer, is_stream
         self._in_flight = 0
 
     @property
@@ -86,7 +88,7 @@ class RequestBoundary:
         try:
             failure = self._failure(scope, headers, header_bytes)
             if failure is not None:
-                await send_problem(failure, context, send_with_headers)
+                await self._refuse(failure, scope, send_with_headers)
             else:
                 await self._serve(scope, receive, send_with_headers)
         except ClientGone:
@@ -101,6 +103,14 @@ class RequestBoundary:
         finally:
             self._in_flight -= not (context.is_stream and status)
             self._log.record(scope, context, status, perf_counter() - started)
+
+    async def _refuse(self, failure: Failure, scope: HTTPScope, send: Send) -> None:
+        context = context_of(scope)
+        if status_of(failure) in BUSY_STATUSES and self._is_stream(scope["path"]):
+            context.record_failure(failure)
+            await send_end(context, send, "busy", self._randomness)
+        else:
+            await send_problem(failure, context, send)
 
     def _begin_stream(self, scope: HTTPScope, context: RequestContext, status: int) -> None:
         """Take a stream out of the requests in flight, and end its span: it stays open for hours."""

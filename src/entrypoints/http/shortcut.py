@@ -72,6 +72,11 @@ class Shortcut:
         except Replayed as replay:
             await send_replay(replay, self._metrics, context, send)
 
+    def is_stream(self, path: str) -> bool:
+        """Return whether a path is one of a stream."""
+        found = self._at(path)
+        return found is not None and found[0].is_stream
+
     def _at(self, path: str) -> tuple[_Raw, dict[str, str]] | None:
         plain = self._plain.get(path)
         if plain is not None:

@@ -79,12 +79,13 @@ class Identity(Provider):
         streams: StreamTokens,
         addresses: Addresses,
         settings: Settings,
+        clock: Clock,
         metrics: Metrics,
     ) -> Authentication:
         own = [addresses.public_base_url, addresses.app_url, *settings.allowed_origins]
         if settings.identity == "external":
-            return Authentication([tokens], None, streams, own, metrics)
-        return Authentication([tokens, bearers], sessions, streams, own, metrics)
+            return Authentication([tokens], None, streams, own, clock, metrics)
+        return Authentication([tokens, bearers], sessions, streams, own, clock, metrics)
 
     @provide
     def webhook_keys(self, settings: Settings) -> WebhookKeys:

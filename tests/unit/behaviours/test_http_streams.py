@@ -138,13 +138,33 @@ class TestStreamRoutes:
         assert [(event.name, event.data) for event in events] == [("bye", {"reason": "busy"}), ("closed", {})]
         assert refused.retry_ms >= 2000
 
-    async def test_a_token_that_ends_ends_the_stream(self, anyone: Caller) -> None:
+    async def test_a_token_that_ends_ends_the_stream_and_opens_none_in_its_leeway(self, anyone: Caller) -> None:
         channel = await a_channel(anyone.named("ada"))
+        path = f"/api/channels/{channel}/stream"
 
-        async with streaming(anyone.named("ada", lifetime_seconds=-1), f"/api/channels/{channel}/stream") as stream:
-            bye, _ = await stream.until("closed")
+        async with streaming(anyone.named("ada", lifetime_seconds=2), path) as stream:
+            *_, bye, _ = await stream.until("closed")
+        stale = anyone.named("ada", lifetime_seconds=-1)
+        refused = await stale.get(path)
 
         assert (bye.name, bye.data) == ("bye", {"reason": "token_ended"})
+        assert said(refused, await stale.get("/api/streams?topic=nothing")) == [(401, "UNAUTHENTICATED")] * 2
+        assert refused.headers["www-authenticate"].startswith('Bearer error="invalid_token"')
+        assert (await stale.get("/api/channels")).status_code == 200
+
+    async def test_a_server_with_too_many_requests_answers_with_a_stream_that_ends(
+        self, anyone: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ada = anyone.named("ada")
+        channel = await a_channel(ada)
+        monkeypatch.setattr("tallystick.entrypoints.http.request_boundary.MAX_IN_FLIGHT", 0)
+
+        async with streaming(ada, f"/api/channels/{channel}/stream") as stream:
+            events = await stream.until("closed")
+
+        assert (stream.status, stream.retry_ms >= 2000) == (200, True)
+        assert [event.data for event in events] == [{"reason": "busy"}, {}]
+        assert (await ada.get("/api/channels")).status_code == 503
 
     async def test_open_streams_are_neither_in_flight_nor_timed(
         self, anyone: Caller, monkeypatch: pytest.MonkeyPatch

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from tallystick.application.sessions import NewSession
 from tallystick.application.stream_frames import MOST_BYTES, Frame
 from tallystick.application.stream_hub import StreamLimits, StreamRefused
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
+from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 from tests.worlds.streams import Streams, together
@@ -206,6 +208,38 @@ class TestReading:
         assert (watching.seqs, behind.seqs) == ([*range(3, 23)], [*range(1, 23)])
         assert max(*watching.sizes, *behind.sizes) <= MOST_BYTES
 
+    async def test_four_pages_are_read_at_once_for_readers_who_are_behind(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rooms = Streams(world)
+        channels = [await rooms.a_channel() for _ in range(7)]
+        reading, most = 0, 0
+        four, go_on = asyncio.Event(), asyncio.Event()
+        read = rooms.pages._read
+
+        async def counted(topic_id: TopicId, after: int) -> object:
+            nonlocal reading, most
+            reading += 1
+            most = max(most, reading)
+            if reading == 4:
+                four.set()
+            await go_on.wait()
+            reading -= 1
+            return await read(topic_id, after)
+
+        monkeypatch.setattr(rooms.pages, "_read", counted)
+        readers = [await rooms.open("owner", channel, resume="0") for channel in channels]
+        together_read = asyncio.create_task(together(*readers, seq=1))
+        await four.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (reading, most) == (4, 4)
+        go_on.set()
+        await together_read
+
+        assert most == 4
+        assert [reader.seqs for reader in readers] == [[1]] * 7
+
     async def test_clients_that_are_cut_off_at_random_receive_the_whole_log_once(self, world: World) -> None:
         rooms = Streams(world)
         channel = await rooms.a_channel("ada")
@@ -324,6 +358,21 @@ class TestEnds:
         by_token = await rooms.open("ada", channel, caller=Principal(UserId("ada"), token_ends_at=ends_at))
 
         assert (await aged.until_end(), await by_token.until_end()) == ("aged", "token_ended")
+
+    @pytest.mark.parametrize("everywhere", [True, False])
+    async def test_a_session_that_ended_is_noticed_by_a_heartbeat(self, world: World, *, everywhere: bool) -> None:
+        rooms = Streams(world, StreamLimits(heartbeat_seconds=0.01))
+        channel = await rooms.a_channel("ada")
+        await world.sign_up(world.sign_up_command("ada", (await world.an_invite()).code))
+        now = world.clock.now()
+        given = Session(UserId("ada"), SessionId("ab" * 16), now, now + LIFETIME)
+        session = await world.start_session(NewSession(given, "hash of a good password"))
+        reader = await rooms.open("ada", channel, caller=Principal(UserId("ada"), session=session.key))
+        await reader.until_ready()
+
+        await world.sign_out(session, everywhere=everywhere)
+
+        assert await reader.until_end() == "signed_out"
 
     async def test_a_deleted_user_is_noticed_by_a_heartbeat(self, world: World) -> None:
         rooms = Streams(world, StreamLimits(heartbeat_seconds=0.01))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.domain.streams import Position, read_positions, reset_reason, tag_of
+from tallystick.domain.streams import Position, lifetime, read_positions, reset_reason, spread, tag_of
 from tallystick.domain.topics import LogExtent, TopicId
 
 WHOLE = LogExtent(TopicId("t"), 6, 0, None)
@@ -41,3 +41,12 @@ def test_an_id_has_a_position_for_each_topic() -> None:
     assert read_positions("5-abcdef01,0", 2) == [Position(5, "abcdef01"), Position(0, None)]
     assert read_positions("5-abcdef01", 2) == [None, None]
     assert read_positions("5-abcdef01,x", 2) == [Position(5, "abcdef01"), None]
+
+
+def test_an_hour_of_age_is_a_tenth_shorter_or_longer() -> None:
+    assert [round(spread(3600, fraction)) for fraction in (0, 0.5, 1)] == [3240, 3600, 3960]
+
+
+def test_a_stream_ends_with_its_token_or_by_its_age() -> None:
+    assert lifetime(3600, None) == lifetime(3600, 3600.0) == (3600, "aged")
+    assert lifetime(3600, 3599.5) == (3599.5, "token_ended")
