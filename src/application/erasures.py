@@ -7,6 +7,7 @@ from tallystick.application.channel_erasures import leave_channels
 from tallystick.application.overlays import leave_overlays
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.stage_rooms import leave_rosters
+from tallystick.application.topics import AnnounceTopics, Appending, announce_nothing
 from tallystick.application.transactions import StoreFailure, Stores, Transactions
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.rewards import RewardId
@@ -22,21 +23,19 @@ MAX_STEPS = 2000
 IMMEDIATE_USERS = 16
 """For how many users a batch of deletions makes the first step; the next round makes it for the others."""
 
-_Eraser = Callable[[Stores, UserId, datetime, str, int, Randomness], Awaitable[str | None]]
+_Eraser = Callable[[Stores, UserId, datetime, str, int, Appending], Awaitable[str | None]]
 """Erases the first rows of a user after a key; returns the last key, or None where no rows are left."""
 
 
-async def _retire(stores: Stores, user_id: UserId, at: datetime, after: str, limit: int, _: Randomness) -> str | None:
+async def _retire(stores: Stores, user_id: UserId, at: datetime, after: str, limit: int, _: Appending) -> str | None:
     return await stores.codes.retire_aliases(user_id, at, after=after, limit=limit)
 
 
-async def _withdraw(
-    stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int, _: Randomness
-) -> str | None:
+async def _withdraw(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int, _: Appending) -> str | None:
     return await stores.rewards.withdraw(user_id, after=after, limit=limit)
 
 
-async def _drop(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int, _: Randomness) -> str | None:
+async def _drop(stores: Stores, user_id: UserId, _at: datetime, after: str, limit: int, _: Appending) -> str | None:
     return await stores.idempotency.drop(user_id, after=after, limit=limit)
 
 
@@ -65,8 +64,10 @@ async def erase_single_rows(stores: Stores, user_ids: Collection[UserId], at: da
 class EraseTraces:
     """Erase rows of deleted users in steps; any instance can continue where another one stopped."""
 
-    def __init__(self, transactions: Transactions, randomness: Randomness) -> None:
-        self._transactions, self._randomness = transactions, randomness
+    def __init__(
+        self, transactions: Transactions, randomness: Randomness, announce: AnnounceTopics = announce_nothing
+    ) -> None:
+        self._transactions, self._randomness, self._announce = transactions, randomness, announce
 
     async def begin(self, user_ids: Collection[UserId], at: datetime) -> None:
         """Make the first step for a few of these users; most users need no other.
@@ -84,6 +85,7 @@ class EraseTraces:
         after: list[str | None] = [""] * len(ERASERS)
         made = 0
         while max_steps is None or made < max_steps:
+            appending = Appending(self._randomness, set())
             async with self._transactions.begin() as stores:
                 # Another instance that erases the same user waits here, and finds that the mark is removed.
                 if not await stores.erasures.lock(user_id):
@@ -91,10 +93,11 @@ class EraseTraces:
                 for number, erase in enumerate(ERASERS):
                     key = after[number]
                     if key is not None:
-                        after[number] = await erase(stores, user_id, at, key, STEP_ROWS, self._randomness)
+                        after[number] = await erase(stores, user_id, at, key, STEP_ROWS, appending)
                 is_last = not any(key is not None for key in after)
                 if is_last:
                     await stores.erasures.end(user_id)
+            self._announce(appending.changed)
             made += 1
             if is_last:
                 break

@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick.application.bounds import Capacity
 from tallystick.application.ports import Randomness
-from tallystick.application.topics import AnnounceTopics, TopicBatch, announce_nothing
+from tallystick.application.topics import AnnounceTopics, Appending, TopicBatch, announce_nothing
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.overlays import (
@@ -250,12 +250,14 @@ async def lock_log(stores: Stores, randomness: Randomness) -> TopicBatch:
 
 
 async def leave_overlays(
-    stores: Stores, user_id: UserId, _at: datetime, after: str, _limit: int, randomness: Randomness
+    stores: Stores, user_id: UserId, _at: datetime, after: str, _limit: int, appending: Appending
 ) -> str | None:
     """End the first overlays of a deleted user behind a session; return the last session, None where that was all."""
     sessions = await stores.overlays.of_owner(user_id, after=after, limit=_STEP_OVERLAYS)
     if sessions:
-        batch = await OverlayBatch.lock(stores, sessions, randomness)
+        batch = await OverlayBatch.lock(stores, sessions, appending.randomness)
         batch.disown(user_id)
         await batch.record(stores)
+        if batch.has_events:
+            appending.changed.add(OVERLAYS)
     return sessions[-1] if len(sessions) == _STEP_OVERLAYS else None

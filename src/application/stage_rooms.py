@@ -7,8 +7,8 @@ import msgspec
 
 from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
-from tallystick.application.ports import Randomness
 from tallystick.application.schema_contract import ContractMissing
+from tallystick.application.topics import Appending
 from tallystick.application.tracing import SILENT, Tracer
 from tallystick.application.transactions import Stores, Transactions
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
@@ -117,7 +117,7 @@ class RosterBatch:
 
 
 async def leave_rosters(
-    stores: Stores, user_id: UserId, _at: datetime, after: str, _limit: int, _: Randomness
+    stores: Stores, user_id: UserId, _at: datetime, after: str, _limit: int, _: Appending
 ) -> str | None:
     """Remove a deleted player from the first rosters behind a room; return the last room, None where that was all."""
     rooms = await stores.stage_rooms.rooms_of(user_id, after=after, limit=_STEP_ROOMS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,6 +14,13 @@ from tallystick.domain.users import UserId
 
 AnnounceTopics = Callable[[Collection[TopicId]], None]
 """Says which topics have new events, once these are committed."""
+
+
+class Appending(NamedTuple):
+    """How the erasers of one step append events: with this randomness, and they add the topics that they changed."""
+
+    randomness: Randomness
+    changed: set[TopicId]
 
 
 def announce_nothing(_topic_ids: Collection[TopicId]) -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from tallystick.application.deletion import DeleteUsers, Deletion
+from tallystick.application.erasures import EraseTraces
 from tallystick.application.sessions import NewSession
 from tallystick.application.stream_frames import MOST_BYTES, Frame
 from tallystick.application.stream_hub import StreamLimits, StreamRefused
@@ -194,6 +196,21 @@ class TestReading:
         replayed = await (await rooms.open("ada", channel, resume="0")).until(4)
 
         assert (replayed.seqs, replayed.bodies) == ([1, 2, 3, 4], [None])
+
+    async def test_the_erasure_of_a_user_is_pushed_and_no_later_replay_has_their_texts(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        watching = await rooms.ready("owner", channel)
+        await rooms.send(channel, "ada", "secret")
+        await watching.until(3)
+        erase = EraseTraces(world.transactions, world.randomness, rooms.hub.changed)
+
+        await DeleteUsers(world.transactions, erase)([Deletion(UserId("ada"), world.clock.now())])
+        await watching.until(5)
+        replayed = await (await rooms.open("owner", channel, resume="0")).until(5)
+
+        assert (watching.seqs, watching.bodies) == ([3, 4, 5], ["secret"])
+        assert (replayed.seqs, replayed.bodies) == ([1, 2, 3, 4, 5], [None])
 
     async def test_what_is_sent_at_a_time_is_bounded_in_bytes(self, world: World) -> None:
         rooms = Streams(world)
