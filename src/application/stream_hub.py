@@ -114,12 +114,12 @@ class Hub:
             feed, log = self._feeds.get(topic_id), stored.get(topic_id)
             if feed is None:
                 continue
-            if log is None or log.head < head:  # the database is an older one than before
+            if (log.head if log is not None else 0) < head:  # the database is an older one than before
                 feed.end("restored")
-                continue
-            feed.trim(log.trimmed)
-            if feed.head is None or log.head > feed.head:
-                self._read_on(feed)
+            elif log is not None:  # the log of overlays begins with the first of them
+                feed.trim(log.trimmed)
+                if feed.head is None or log.head > feed.head:
+                    self._read_on(feed)
 
     def drain(self) -> None:
         """End every stream, and open none any more."""

@@ -13,9 +13,11 @@ from tallystick.application.stream_frames import MOST_BYTES, Frame
 from tallystick.application.stream_hub import StreamLimits, StreamRefused
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
+from tallystick.domain.overlays import OVERLAYS
 from tallystick.domain.sessions import LIFETIME, Session, SessionId
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
+from tests.worlds.overlays import Screens
 from tests.worlds.streams import Streams, together
 from tests.worlds.world import World
 
@@ -55,6 +57,17 @@ class TestReading:
         await rooms.hub.look()
 
         assert (await reader.until(message.seq)).seqs == [message.seq]
+
+    async def test_a_stream_of_a_log_that_nobody_has_begun_waits_for_its_first_event(self, world: World) -> None:
+        rooms = Streams(world)
+        screens = Screens(world, announce=rooms.hub.changed)
+        reader = await rooms.ready("ada", OVERLAYS)
+
+        await rooms.hub.look()
+        await screens.put()
+        await reader.until(1)
+
+        assert reader.seqs == [1]
 
     async def test_a_stream_goes_on_behind_the_id_that_it_is_given(self, world: World) -> None:
         rooms = Streams(world)
