@@ -125,7 +125,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         "messages": {
             **_deleted("body"),
             **_kept("a tombstone: numbers have no gaps", "channel_id", "seq", "message_id", "sender_id"),
-            **_kept("a random id: the same message sent again is found by it", "client_message_id"),
+            **_kept("chosen by the client: the same message sent again is found by it", "client_message_id"),
             **_kept("the times of the message and of its deletion", "created_at", "deleted_at"),
         },
         "stage_rosters": _kept(
