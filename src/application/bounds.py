@@ -32,12 +32,15 @@ class Capacity:
         # After the lock, in a separate statement: it sees what the previous holder of the lock committed.
         return cls(name, limit, await stores.holdings.count(name, user_ids, up_to=limit))
 
+    def has_room(self, user_id: UserId) -> bool:
+        """True where the user may hold one more."""
+        return self._held.get(user_id, 0) < self._limit
+
     def take(self, user_id: UserId) -> bool:
         """Count one more; False where the user holds as much as one user may."""
-        held = self._held.get(user_id, 0)
-        if held >= self._limit:
+        if not self.has_room(user_id):
             return False
-        self._held[user_id] = held + 1
+        self._held[user_id] = self._held.get(user_id, 0) + 1
         return True
 
     @property

@@ -87,10 +87,12 @@ class PutOverlays:
         actors = {command.actor_id for command in commands}
         async with self._transactions.begin() as stores:
             deleted = await stores.users.deleted(actors)
-            capacity = await Capacity.open(stores, "overlays", actors - deleted, self._bounds)
+            shown = await Capacity.open(stores, "overlays", actors - deleted, self._bounds)
+            sessions = await Capacity.open(stores, "overlay_sessions", actors - deleted, self._bounds, locked=True)
             batch = await OverlayBatch.lock(stores, {each.session_id for each in commands}, self._randomness)
             outcomes = [
-                UserDeleted() if command.actor_id in deleted else batch.put(command, capacity) for command in commands
+                UserDeleted() if command.actor_id in deleted else batch.put(command, shown, sessions)
+                for command in commands
             ]
             await batch.record(stores)
         if batch.has_events:
@@ -164,17 +166,21 @@ class OverlayBatch:
         """True once something has changed."""
         return bool(self._events)
 
-    def put(self, command: PutOverlay, capacity: Capacity) -> ShownOverlay | Failure:
+    def put(self, command: PutOverlay, shown: Capacity, sessions: Capacity) -> ShownOverlay | Failure:
         """Decide one command, and keep what it changes. NotYourOverlay, BoundReached."""
         expires_at = end_of(self._at, command.ttl_seconds)
         wanted = Overlay(command.session_id, command.actor_id, 0, command.change_id, command.payload, expires_at)
+        held = self._held(command.session_id)
         try:
-            overlay, events = put_overlay(
-                self._held(command.session_id), wanted, at=self._at, is_manager=command.is_manager
-            )
+            overlay, events = put_overlay(held, wanted, at=self._at, is_manager=command.is_manager)
+            is_new = held is None or held.owner_id is None
+            if is_new and not sessions.has_room(command.actor_id):
+                raise sessions.refusal
             is_another = any(event.kind == "overlay_shown" for event in events)
-            if is_another and not capacity.take(command.actor_id):
-                raise capacity.refusal
+            if is_another and not shown.take(command.actor_id):
+                raise shown.refusal
+            if is_new:
+                sessions.take(command.actor_id)
         except Failure as failure:
             return failure
         self._keep(overlay, events, command.actor_id)

@@ -9,7 +9,17 @@ import msgspec
 from tallystick.domain.refusals import Refusal
 from tallystick.domain.users import UserId
 
-CountedName = Literal["rewards", "aliases", "invites", "slips", "channels", "memberships", "stage_rooms", "overlays"]
+CountedName = Literal[
+    "rewards",
+    "aliases",
+    "invites",
+    "slips",
+    "channels",
+    "memberships",
+    "stage_rooms",
+    "overlays",
+    "overlay_sessions",
+]
 """Resources that are counted in their table, up to the bound."""
 BoundName = Literal[CountedName, "replies", "reply_bytes"]
 
@@ -60,6 +70,12 @@ BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
         "overlays": Bound(
             100, 100_000, "overlays of a user that are shown", "remove one of them first, or wait for its end"
         ),
+        "overlay_sessions": Bound(
+            10_000,
+            100_000,
+            "sessions of a user, shown or ended",
+            "put the overlay in one of them",
+        ),
         "replies": Bound(
             2_000_000,
             1_000_000_000_000,
@@ -98,6 +114,7 @@ class UserBounds(msgspec.Struct, frozen=True):
     memberships: int = BOUNDS["memberships"].default
     stage_rooms: int = BOUNDS["stage_rooms"].default
     overlays: int = BOUNDS["overlays"].default
+    overlay_sessions: int = BOUNDS["overlay_sessions"].default
     replies: int = BOUNDS["replies"].default
     reply_bytes: int = BOUNDS["reply_bytes"].default
 

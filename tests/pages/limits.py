@@ -98,7 +98,7 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
             "the rooms of the caller, up to the bound, 100 slots and every migration", "1 roster, 100 slots", "32 KiB"
         ),
         ("PUT", "/api/overlays/{session_id}"): Cost(
-            "the overlays of the caller that are shown, up to the bound, and 2 rows",
+            "the shown overlays and the sessions of the caller, up to the bounds, and 2 rows",
             "1 overlay of 16 KiB, 2 events",
             "17 KiB",
         ),

@@ -136,6 +136,34 @@ class TestPutOverlays:
             *("shown a 1", "updated a 1 2", "expired a 2", "shown a 3"),
         ]
 
+    async def test_a_session_counts_towards_the_bound_for_ever_and_takes_further_versions(self, world: World) -> None:
+        screens = Screens(world, UserBounds(overlays=1, overlay_sessions=2))
+        await screens.put("a")
+        await screens.remove("a")
+        await screens.put("b")
+        await world.backend.reach_end("b")
+
+        with pytest.raises(BoundReached) as refused:
+            await screens.put("c")
+        await screens.put("a")
+        await screens.put("c", by="bob")
+
+        assert (refused.value.bound, refused.value.limit) == ("overlay_sessions", 2)
+        assert await screens.log(lambda session: session != "b") == [
+            "shown a 1",
+            "removed a 1",
+            "shown a 2",
+            "shown c 1",
+        ]
+
+    async def test_an_overlay_that_is_refused_takes_no_session(self, world: World) -> None:
+        screens = Screens(world, UserBounds(overlays=1, overlay_sessions=2))
+
+        outcomes = await screens.put_overlays([screens.command(session) for session in ("a", "b", "c")])
+
+        bounds = [each.bound if isinstance(each, BoundReached) else None for each in outcomes]
+        assert bounds == [None, "overlays", "overlays"]
+
 
 class TestRemoveOverlays:
     async def test_a_removed_overlay_is_gone_and_its_session_goes_on_with_the_next_version(self, world: World) -> None:
@@ -230,6 +258,17 @@ class TestDeletedOwners:
         assert await screens.shown("other") is not None
         assert (await screens.put("s0", by="bob")).version == 2
         assert await world.broken_promises() == []
+
+    async def test_a_free_session_counts_for_the_user_who_takes_it(self, world: World) -> None:
+        screens = Screens(world, UserBounds(overlay_sessions=1))
+        await world.arrive("ada")
+        await screens.put("free")
+        await world.delete("ada")
+        await world.finish_erasures()
+        await screens.put("own", by="bob")
+
+        with pytest.raises(BoundReached):
+            await screens.put("free", by="bob")
 
     async def test_an_overlay_that_was_stored_behind_the_deletion_of_its_user_ends_later(self, world: World) -> None:
         screens = Screens(world)

@@ -90,6 +90,7 @@ ONE_MORE: Mapping[BoundName, Callable[[], Callable[[Caller], Awaitable[Response]
     "slips": lambda: _open,
     "stage_rooms": Rooms,
     "overlays": Screens,
+    "overlay_sessions": Screens,
     "channels": lambda: _make_channel,
     "memberships": lambda: _add_to_a_channel,
     "replies": Keyed,

@@ -29,6 +29,7 @@ class MemoryHoldings(Holdings):
             "channels": lambda: (channel.owner_id for channel in view.channels.values()),
             "stage_rooms": lambda: (roster.owner_id for roster in view.rosters.values()),
             "overlays": lambda: (o.owner_id for o in view.overlays.values() if o.owner_id and _is_shown(o, view.now())),
+            "overlay_sessions": lambda: (each.owner_id for each in view.overlays.values() if each.owner_id),
             "memberships": lambda: (member.user_id for member in view.members.values() if member.is_present),
         }
         held = Counter(holders[name]())

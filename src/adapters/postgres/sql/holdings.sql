@@ -80,3 +80,11 @@ CROSS JOIN LATERAL (
         AND o.expires_at > clock_timestamp() LIMIT $2::bigint
     ) AS bounded
 ) AS held;
+
+-- overlay_sessions(user_ids, up_to) -> (user_id, count)
+SELECT requested.user_id, held.count
+FROM unnest($1::text[]) AS requested (user_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM (SELECT FROM tallystick.session_overlays AS o WHERE o.owner_id = requested.user_id LIMIT $2::bigint) AS bounded
+) AS held;
