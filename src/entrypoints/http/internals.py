@@ -6,6 +6,7 @@ used changes, and tests/unit/test_internals_of_others.py when another file uses 
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from litestar.utils import normalize_path
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 _NO_METHOD: Any = "NONE"
 """A method that no route has: the router then answers with the methods that it has."""
@@ -231,19 +233,41 @@ async def accepting(
             open_connection.shutdown()
 
 
-class _Workers(Multiprocess):
-    """The workers of a server; `ended` is called with the id of each that was replaced."""
+STARTING_SECONDS = 60.0
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, ended: Callable[[int], None]) -> None:
+
+class Workers(Multiprocess):
+    """The workers of a server; `ended` is called with the id of each that was replaced.
+
+    uvicorn 0.54 kills a worker that does not answer a ping within five seconds. A worker that still imports its modules
+    answers none: on a busy machine each one would be replaced before it has started.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        ended: Callable[[int], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(config, sockets=[listener])
-        self._ended = ended
-        self._running: set[int] = set()
+        self._ended, self._now = ended, now
+        self._seen_at: dict[int | None, float] = {}
 
     def keep_subprocess_alive(self) -> None:
+        before = self._seen_at
+        self._seen_at = {worker.pid: before.get(worker.pid, self._now()) for worker in self.processes}
+        starting = [worker for worker in self.processes if self._is_starting(worker)]
+        self.processes = [worker for worker in self.processes if worker not in starting]
         super().keep_subprocess_alive()
-        before, self._running = self._running, {worker.pid for worker in self.processes if worker.pid is not None}
-        for process_id in before - self._running:
-            self._ended(process_id)
+        self.processes = [*starting, *self.processes]
+        running = {worker.pid for worker in self.processes}
+        for process_id in (before.keys() | self._seen_at.keys()) - running:
+            if process_id is not None:
+                self._ended(process_id)
+
+    def _is_starting(self, worker: Process) -> bool:
+        return worker.process.is_alive() and self._now() - self._seen_at[worker.pid] < STARTING_SECONDS
 
 
 def run_workers(config: uvicorn.Config, listener: socket.socket, *, ended: Callable[[int], None]) -> None:
@@ -251,4 +275,4 @@ def run_workers(config: uvicorn.Config, listener: socket.socket, *, ended: Calla
 
     `ended` is called with the process id of each worker that was replaced.
     """
-    _Workers(config, listener, ended).run()
+    Workers(config, listener, ended).run()

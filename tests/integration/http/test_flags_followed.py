@@ -32,7 +32,7 @@ LISTENERS = (
 
 @pytest.fixture(autouse=True)
 def _signals_are_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_drain_at_sigterm", lambda _probe: None)
+    monkeypatch.setattr(module._Drain, "handle_signals", lambda _drain: None)
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ class Stubborn(Upkeep):
 
 
 async def test_it_ends_without_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_drain_at_sigterm", lambda _probe: None)
+    monkeypatch.setattr(module._Drain, "handle_signals", lambda _drain: None)
     monkeypatch.setattr(module, "_ENDING_SECONDS", 0.01)
     stubborn = Stubborn()
     provider = Provider(scope=Scope.APP)
@@ -54,7 +54,7 @@ async def test_it_ends_without_what_does_not_end(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_it_starts_without_the_provider_and_asks_for_its_keys_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_drain_at_sigterm", lambda _probe: None)
+    monkeypatch.setattr(module._Drain, "handle_signals", lambda _drain: None)
     asked = asyncio.Event()
 
     def document() -> bytes:

@@ -42,13 +42,16 @@ def test_every_setting_limit_and_flag_is_on_the_page_with_its_default(document: 
     for flag in Flag:
         assert f"| `{'on' if flag.default else 'off'}` |" in rows[flag]
     assert (
-        "| `20` | How long requests may take to finish after SIGTERM. 0 to 600. |" in rows["TALLYSTICK_DRAIN_SECONDS"]
+        "| `20` | How long requests may take to finish after SIGTERM and the delay. 0 to 600. |"
+        in rows["TALLYSTICK_DRAIN_SECONDS"]
     )
     assert rows["TALLYSTICK_LOG_LEVEL"].endswith("One of `debug`, `info`, `warning`, `error`. |")
 
 
 def test_a_setting_that_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch, document: dict[str, Any]) -> None:
-    source = inspect.getsource(Settings).replace('"""How long requests may take to finish after SIGTERM."""', "")
+    source = inspect.getsource(Settings).replace(
+        '"""How long requests may take to finish after SIGTERM and the delay."""', ""
+    )
     monkeypatch.setattr("inspect.getsource", lambda _: source)
 
     with pytest.raises(LookupError, match="drain_seconds"):

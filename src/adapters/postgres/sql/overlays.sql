@@ -42,7 +42,7 @@ FROM clock
 INNER JOIN tallystick.session_overlays AS held ON held.expires_at > clock.at
 WHERE held.session_id = ANY($1::text[]);
 
--- to_next_end() -> milliseconds
+-- to_next_end() -> int
 -- Rounded up: a sweep that begins after this time finds the end reached.
 SELECT ceil(extract(EPOCH FROM min(expires_at) - clock_timestamp()) * 1000)::bigint AS milliseconds
 FROM tallystick.session_overlays
