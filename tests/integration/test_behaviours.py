@@ -29,6 +29,7 @@ from tests.unit.behaviours.test_http_exports import TestExportRoutes
 from tests.unit.behaviours.test_http_flags import TestFlagRoutes
 from tests.unit.behaviours.test_http_invites import TestInviteRoutes, TestRedeemRoute, TestValidateRoute
 from tests.unit.behaviours.test_http_loyalty import TestAccrualRoute, TestAwardRoute, TestLoyaltyRoute
+from tests.unit.behaviours.test_http_membership import TestMembersOnly
 from tests.unit.behaviours.test_http_order_batches import TestPurchaseBatchRoute
 from tests.unit.behaviours.test_http_overlays import TestOverlayRoutes, TestOverlayStream
 from tests.unit.behaviours.test_http_pages import TestPages
