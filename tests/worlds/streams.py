@@ -10,12 +10,13 @@ from tallystick.application.reads import CallerState
 from tallystick.application.stream_frames import FramePages
 from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.stream_placements import Placement, PlaceStreams, Start
-from tallystick.application.streams import End, Events, Heads, Reset, Stream
+from tallystick.application.streams import End, Events, Heads, Part, Reset, Stream
 from tallystick.domain.identity import Principal
 from tallystick.domain.streams import EndReason
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.routes.frames import encode_frame
+from tests.http.event_streams import PATIENCE_SECONDS
 from tests.worlds.rooms import Rooms
 from tests.worlds.world import World
 
@@ -39,8 +40,8 @@ class Reader:
         self.end: EndReason | None = None
 
     async def read(self) -> None:
-        """Receive the next part."""
-        match await anext(self._parts):
+        """Receive the next part. AssertionError where none comes."""
+        match await self._next():
             case Events(frames):
                 self.sizes.append(sum(len(encoded) for _, encoded in frames))
                 for position, encoded in frames:
@@ -57,6 +58,13 @@ class Reader:
             case End(reason):
                 self.end = reason
                 self.close()
+
+    async def _next(self) -> Part:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await anext(self._parts)
+        except TimeoutError:
+            raise AssertionError(f"nothing came behind {self.seqs[-5:]} at {self.last_id!r}") from None
 
     async def until_ready(self) -> "Reader":
         while not self.heads:

@@ -1,4 +1,4 @@
-"""Who reaches a channel over HTTP: every route of a channel refuses strangers, former members and the nameless."""
+"""Every route of a channel refuses strangers, former members and callers without a token."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ NO_CHANNEL, NO_MESSAGE = (404, "CHANNEL_NOT_FOUND"), (404, "MESSAGE_NOT_FOUND")
 
 
 class Route(NamedTuple):
-    """A route of a channel, and what it is given beside the ids in its path."""
+    """A route of a channel, and the query and body of a request to it."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class Route(NamedTuple):
     unknown: tuple[int, str] = NO_CHANNEL
 
     async def asked(self, caller: Caller, channel_id: str, message_id: str) -> tuple[int, str]:
-        """Return what a caller is told about a channel and a message in it."""
+        """Return the answer that a caller gets about a channel and a message in it."""
         ids = {"channel_id": channel_id, "message_id": message_id, "user_id": "bob"}
         body = None if self.body is None else {name: ids.get(name, value) for name, value in self.body.items()}
         (answer,) = said(await caller.call(self.method, f"{self.path}{self.query}".format(**ids), body=body))
