@@ -45,10 +45,12 @@ mutate: install ## change the core a little, again and again, and list what no t
 storm: install ## what depends on chance, many times: flags, backfills, cut commits, streams; the tests do it fewer times
 	TALLYSTICK_TEST_FLIP_SECONDS=60 TALLYSTICK_TEST_BACKFILLS=100 TALLYSTICK_TEST_CUTS=200 \
 	TALLYSTICK_TEST_REMOVALS=100 TALLYSTICK_TEST_SENDS=500 TALLYSTICK_TEST_STREAM_CUTS=200 TALLYSTICK_TEST_STREAMS=1000 \
+	TALLYSTICK_TEST_ROOMS=60 TALLYSTICK_TEST_OVERLAYS=60 \
 		$(BIN)/pytest --timeout=1800 tests/integration/races/test_flag_storm.py tests/integration/backfill/test_model.py \
 		tests/integration/crashes/test_lost_commits.py tests/integration/http/test_many_streams.py \
 		tests/integration/races/test_removals.py \
-		tests/integration/races/test_streams.py
+		tests/integration/races/test_streams.py tests/integration/postgres/test_memory_as_model_of_rooms.py \
+		tests/integration/postgres/test_memory_as_model_of_overlays.py
 
 faults: install ## run clients who try to slow down the others against a started server, for a few minutes
 	$(BIN)/python -m bench.faults

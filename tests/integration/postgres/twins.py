@@ -77,6 +77,15 @@ class Twins:
         in_memory, on_postgres = (self._runner.run(world.reads(ask)) for world in self._worlds)
         assert on_postgres == in_memory
 
+    def changes(self, change: Callable[[Stores], Awaitable[Any]]) -> None:
+        """Change something in one transaction of each, and compare what comes out."""
+
+        async def changed(world: World) -> Any:
+            async with world.transactions.begin() as stores:
+                return await change(stores)
+
+        self.run(changed)
+
     def each(self, change: Callable[[World], object]) -> None:
         """Change something about both."""
         for world in self._worlds:
@@ -104,14 +113,21 @@ def _comparable(outcome: Any) -> Any:
     return outcome.reply if isinstance(outcome, Replayed) else outcome
 
 
-def run(machine: Callable[["Twins"], RuleBasedStateMachine], twins: "Twins", *, examples: int) -> None:
+def run(
+    machine: Callable[["Twins"], RuleBasedStateMachine],
+    twins: "Twins",
+    *,
+    examples: int,
+    steps: int = 50,
+    shrinks: bool = True,
+) -> None:
     """Let a state machine run random commands on the twins: the same commands in every run."""
     run_state_machine_as_test(
         lambda: machine(twins),  # type: ignore[arg-type]  # a factory will do, says its documentation
         settings=settings(
             max_examples=examples,
-            stateful_step_count=50,
-            phases=[Phase.generate, Phase.shrink],
+            stateful_step_count=steps,
+            phases=[Phase.generate, Phase.shrink] if shrinks else [Phase.generate],
             derandomize=True,
             database=None,
             deadline=None,
