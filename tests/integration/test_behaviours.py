@@ -48,6 +48,7 @@ from tests.unit.behaviours.test_http_sign_in import TestSignInRoute
 from tests.unit.behaviours.test_http_sign_up import TestSignUpRoute
 from tests.unit.behaviours.test_http_stage_rooms import TestStageRoomRoute
 from tests.unit.behaviours.test_http_store_calls import TestStoreCalls
+from tests.unit.behaviours.test_http_stream_ends import TestEndedSessions, TestFailingDatabase
 from tests.unit.behaviours.test_http_streams import TestStreamRoutes, TestStreamSession
 from tests.unit.behaviours.test_http_usernames import TestUsernames
 from tests.unit.behaviours.test_http_webhooks import TestProviders, TestWebhookRoute
