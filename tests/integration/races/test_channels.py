@@ -13,7 +13,7 @@ from tallystick.domain.channels import ChannelId, NotAMember
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 from tests.http.services import Caller
-from tests.integration.postgres.sessions import Session
+from tests.integration.postgres.sessions import Session, session, superuser_of
 from tests.integration.races.purses import in_waves
 from tests.integration.races.waiting import until_waiting_or_done
 from tests.worlds.rooms import Rooms
@@ -135,3 +135,18 @@ async def test_a_send_that_waited_for_a_removal_sees_it(world: World, superuser:
     with pytest.raises(NotAMember):
         await sending
     assert await world.broken_promises() == []
+
+
+async def test_a_page_that_waited_for_a_removal_is_refused(
+    instances: tuple[Caller, Caller], world: World, server: tuple[str, str], owner_dsn: str, superuser: Session
+) -> None:
+    channel = await Rooms(world).a_channel("ada")
+    async with session(superuser_of(server, owner_dsn)) as other, other.transaction():
+        await other.execute("UPDATE tallystick.channel_members SET left_seq = 9 WHERE user_id = 'ada'")
+        await other.execute("LOCK TABLE tallystick.messages IN ACCESS EXCLUSIVE MODE")
+        reading = asyncio.create_task(instances[0].named("ada").get(f"/api/messages/list?channel_id={channel}"))
+        await until_waiting_or_done(superuser, reading)
+        assert not reading.done()
+
+    answer = await reading
+    assert (answer.status_code, answer.json().get("code")) == (403, "NOT_A_MEMBER")

@@ -94,15 +94,16 @@ def messages_router(
         start = time_of(since) if since is not None else None
 
         async def ask(stores: Stores) -> tuple[int, list[Message]]:
-            may_read((await stores.channels.members([key])).get(key))
             # Before the page: what is above the head may be left out, and what is below it may not.
-            head = (await stores.topics.heads([TopicId(channel_id)]))[TopicId(channel_id)]
-            messages = stores.messages
+            head = (await stores.topics.heads([TopicId(channel_id)])).get(TopicId(channel_id), 0)
+            in_channel, seq, most = key.channel_id, position.seq, wanted + 1
             if position.is_ascending:
-                return head, await messages.page_after(
-                    key.channel_id, after=position.seq, since=start, limit=wanted + 1
-                )
-            return head, await messages.page(key.channel_id, before=position.seq, since=start, limit=wanted + 1)
+                page = await stores.messages.page_after(in_channel, after=seq, since=start, limit=most)
+            else:
+                page = await stores.messages.page(in_channel, before=seq, since=start, limit=most)
+            # Behind the page: a member who was removed meanwhile gets nothing that was sent since.
+            may_read((await stores.channels.members([key])).get(key))
+            return head, page
 
         head, found = await reads(ask)
         page = [wire_message(message) for message in found[:wanted]]
