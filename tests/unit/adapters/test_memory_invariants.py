@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tallystick.adapters.memory.tables import Tables
 from tallystick.adapters.memory.transactions import MemoryTransactions
+from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.invariants import PROMISES
 from tallystick.application.transactions import Transactions
 from tallystick.domain.identity import Verification
@@ -177,7 +178,9 @@ async def test_administrators_read_which_promise_is_broken() -> None:
     async with running(settings(), "memory") as (anyone, container):
         staff = anyone.named("staff", "admin:read")
         whole = (await staff.get("/api/admin/invariants")).json()
-        transactions = await container.get(Transactions)
+        measured = await container.get(Transactions)
+        assert isinstance(measured, MeasuredTransactions)
+        transactions = measured._inner
         assert isinstance(transactions, MemoryTransactions)
         _verified_nobody(transactions._tables)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +9,7 @@ from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import Stores, StoreUnavailable, TransactionAborted
 from tallystick.domain.refusals import Overloaded
+from tallystick.domain.users import UserId
 
 
 class Half:
@@ -51,14 +51,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waited
 
 
-async def ask(transactions: Failing) -> int:
-    return await Reads(transactions, Half())(lambda stores: stores.sessions.forget(before=datetime.now(UTC), limit=1))
+async def ask(transactions: Failing) -> set[UserId]:
+    return await Reads(transactions, Half())(lambda stores: stores.users.deleted([]))
 
 
 async def test_a_lost_connection_is_asked_again_with_ever_longer_pauses(pauses: list[float]) -> None:
     transactions = Failing(*[TransactionAborted("08006")] * 4)
 
-    assert await ask(transactions) == 0
+    assert await ask(transactions) == set()
     assert transactions.tries == 5
     assert pauses == [0.025, 0.05, 0.1, 0.2]
 

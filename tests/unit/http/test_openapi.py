@@ -19,6 +19,10 @@ NOT_ON_A_ROUTE = {
     "REFERRAL_CAP_REACHED": "why the points of a referral wait",
 }
 """Failures that no operation answers with, and why."""
+ENDLESS = "/api/overlays/stream"
+"""A path whose GET never ends for every user; its HEAD asks for the same."""
+ENDED_BY_ITS_OWNER = {("DELETE", "/api/overlays/{session_id}")}
+"""Routes where the matrix has no success of staff, because the owner, who comes first, left nothing."""
 
 
 @pytest.fixture
@@ -62,7 +66,8 @@ async def test_every_operation_names_the_limit_group_that_counts_it(document: di
     async with running(settings(rate_limits=""), "memory") as (anyone, _):
         for method, path, operation in operations(document):
             asked = re.sub(r"\{\w+\}", "ABCD2345", path)
-            reply = await anyone.named("ada").call(method, asked, raw=None if method == "GET" else b"{}")
+            sent = "HEAD" if path == ENDLESS else method
+            reply = await anyone.named("ada").call(sent, asked, raw=None if method == "GET" else b"{}")
 
             group = reply.headers.get("ratelimit-policy", "").partition(";")[0].strip('"')
             assert group == operation.get("x-limit-group", ""), path
@@ -75,7 +80,8 @@ async def test_every_operation_names_the_permission_that_its_guard_asks_for(
 ) -> None:
     for method, path, operation in operations(document):
         asked = re.sub(r"\{\w+\}", "ABCD2345", path)
-        reply = await anyone.named("ada").call(method, asked, raw=None if method == "GET" else b"{}")
+        sent = "HEAD" if path == ENDLESS else method
+        reply = await anyone.named("ada").call(sent, asked, raw=None if method == "GET" else b"{}")
         missing = reply.json().get("permission", "") if reply.status_code == 403 else ""
 
         if "x-permission" in operation or missing != operation.get("x-permission-for-others"):
@@ -98,7 +104,7 @@ async def test_routes_that_ask_for_a_permission_for_what_belongs_to_others_let_o
     named = {
         (method, path) for method, path, operation in operations(document) if "x-permission-for-others" in operation
     }
-    assert named == by_owner_or_staff
+    assert named == by_owner_or_staff | ENDED_BY_ITS_OWNER
 
 
 async def test_every_unsafe_operation_of_a_caller_that_is_not_repeatable_takes_an_idempotency_key(

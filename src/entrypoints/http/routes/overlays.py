@@ -92,7 +92,7 @@ def overlays_router(
         opt={PERMISSION_FOR_OTHERS: "overlays:manage", FAILURES: (OverlayNotFound, NotYourOverlay)},
     )
     async def remove_overlay(request: ApiRequest, session_id: FromPath[str]) -> RemovedOverlayView:
-        """End the overlay of a session now."""
+        """End the overlay of a session now. Users whose session it is not need `overlays:manage`."""
         command = RemoveOverlay(
             OverlaySessionId(session_id),
             request.user.user_id,
