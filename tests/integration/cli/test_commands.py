@@ -96,7 +96,7 @@ def test_commands_share_the_database_of_a_server_that_runs(installation: Install
     counted = installation.run("invariants", "--json")
     reconciled = installation.run("reconcile", "invites", "--json")
 
-    assert json.loads(migrated.stdout) == {"applied": []}
+    assert json.loads(migrated.stdout) == {"applied": [], "waiting": []}
     assert json.loads(checked.stdout)["ok"] is True
     assert json.loads(counted.stdout)["kept"] is True
     assert json.loads(reconciled.stdout) == {"repaired": False, "has_key": True, "items": []}

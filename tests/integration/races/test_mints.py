@@ -76,7 +76,7 @@ async def test_with_an_alphabet_so_small_that_collisions_are_certain_no_code_is_
     assert max(Counter(codes).values()) == 1
     assert len(codes) > users / 2
     assert {link.json()["code"] for link in exhausted} <= {"CODES_EXHAUSTED"}
-    assert sum(measured(scrape, "collision_retries_total") for scrape in scrapes) > 0
+    assert sum(measured(scrape, "tallystick_collision_retries_total") for scrape in scrapes) > 0
     assert await world.broken_promises() == []
 
 
@@ -97,7 +97,7 @@ async def test_webhook_and_first_read_race_to_one_code_for_each_of_200_users(
     assert {webhook.json()["status"] for webhook, _ in answers} == {"processed"}
     for number, (_, link) in enumerate(answers):
         assert code(link) == await world.code_of(f"user-{number}")
-    attempts = [measured((await i.get("/metrics")).text, "double_mint_attempts_total") for i in instances]
+    attempts = [measured((await i.get("/metrics")).text, "tallystick_double_mint_attempts_total") for i in instances]
     assert sum(attempts) > 0
     assert await world.broken_promises() == []
 

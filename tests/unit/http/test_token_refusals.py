@@ -126,7 +126,7 @@ async def service() -> AsyncIterator[Service]:
 async def refused_for(container: AsyncContainer, fault: TokenFault) -> float:
     """Return how many tokens were refused for a fault."""
     exposition, _ = (await container.get(PrometheusMetrics)).exposition()
-    line = f'token_refusals_total{{reason="{fault}"}} '
+    line = f'tallystick_token_refusals_total{{reason="{fault}"}} '
     return float(next(text for text in exposition.decode().splitlines() if text.startswith(line)).split()[-1])
 
 
