@@ -175,8 +175,8 @@ class TestBugs:
             async with transactions.begin() as stores:
                 await connection_of(stores).execute("SELEKT")
 
-    async def test_a_missing_right_stays_what_it_is(self, transactions: PostgresTransactions) -> None:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+    async def test_a_missing_right_is_a_store_that_cannot_serve(self, transactions: PostgresTransactions) -> None:
+        with pytest.raises(StoreUnavailable):
             async with transactions.begin() as stores:
                 await connection_of(stores).execute("DELETE FROM users")
 
