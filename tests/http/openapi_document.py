@@ -13,6 +13,10 @@ async def served_document() -> dict[str, Any]:
     return served
 
 
+ENDLESS = "/api/overlays/stream"
+"""A path whose GET never ends for every user; its HEAD asks for the same."""
+
+
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield method, path and operation."""
     for path, methods in document["paths"].items():

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tallystick.adapters.telemetry.logs import configure
+from tests.http.openapi_document import ENDLESS
 from tests.http.requests import IDS, Operation, almighty, operations
 from tests.http.services import Caller, Serve
 
@@ -13,9 +14,6 @@ MARK, NUMBER = "canarymark7", "99887766"
 FEWEST_TAKEN = 60
 TEXTS = {"email": f"{MARK}@tagged.example", "phone": f"+45{NUMBER}", "game": "slots", "event_type": "promotion"}
 """Fields that take only texts of some form; the names of games and of kinds of events are the operator's."""
-
-ENDLESS = "/api/overlays/stream"
-"""A path whose GET never ends for this caller; its HEAD passes the same log."""
 
 
 def marked(operation: Operation, name: str, schema: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from tallystick.application.limit_groups import LIMIT_GROUPS
 from tests.failures import every_failure
-from tests.http.openapi_document import operations
+from tests.http.openapi_document import ENDLESS, operations
 from tests.http.services import Caller, running, settings
 from tests.unit.http.test_authorisation import MATRIX
 
@@ -19,8 +19,6 @@ NOT_ON_A_ROUTE = {
     "REFERRAL_CAP_REACHED": "why the points of a referral wait",
 }
 """Failures that no operation answers with, and why."""
-ENDLESS = "/api/overlays/stream"
-"""A path whose GET never ends for every user; its HEAD asks for the same."""
 ENDED_BY_ITS_OWNER = {("DELETE", "/api/overlays/{session_id}")}
 """Routes where the matrix has no success of staff, because the owner, who comes first, left nothing."""
 
