@@ -42,7 +42,8 @@ async def test_a_server_is_ready_until_its_database_is_spoilt_and_then_says_why(
     address = connected.serve().address
     ready = connected.run("probe", address)
     assert (ready.returncode, ready.stdout) == (0, "ready\n")
-    assert json.loads(connected.run("probe", f"{address}/", "--json").stdout) == {"status": "ready", "reasons": []}
+    printed = json.loads(connected.run("probe", f"{address}/", "--json").stdout)
+    assert printed == {"status": "ready", "reasons": [], "notes": []}
 
     await spoil("ALTER TABLE tallystick.users NO FORCE ROW LEVEL SECURITY")
     until_true(lambda: answer(address, "/readyz") is None)
@@ -51,7 +52,10 @@ async def test_a_server_is_ready_until_its_database_is_spoilt_and_then_says_why(
     unready = connected.run("probe", address)
     assert (unready.returncode, unready.stderr) == (1, f"tallystick: not ready: {reason}\n")
     finished = connected.run("probe", address, "--json")
-    assert (finished.returncode, json.loads(finished.stdout)) == (1, {"status": "not ready", "reasons": [reason]})
+    assert (finished.returncode, json.loads(finished.stdout)) == (
+        1,
+        {"status": "not ready", "reasons": [reason], "notes": []},
+    )
 
 
 def test_where_nobody_listens_the_answer_is_no() -> None:

@@ -20,7 +20,7 @@ def test_it_starts_in_an_empty_folder_and_is_ready_where_it_says_that_it_listens
     assert server.address.startswith("http://127.0.0.1:")
     ready = answer(server.address, "/readyz")
     assert ready is not None
-    assert ready.json() == {"status": "ready", "reasons": []}
+    assert ready.json() == {"status": "ready", "reasons": [], "notes": []}
     link = installation.link_of("ada", server)
     assert link["referral_url"] == f"{server.address}/r/{link['referral_code']}"
 

@@ -121,7 +121,7 @@ async def test_nothing_acknowledged_is_lost_and_the_service_heals(cluster: Clust
         ready = [(await instance.get("/readyz")).json() for instance in (first, second)]
         after = await code_of(first, "somebody-new")
 
-    assert ready == [{"status": "ready", "reasons": []}] * 2
+    assert ready == [{"status": "ready", "reasons": [], "notes": []}] * 2
     assert await world.owner(after) == "somebody-new"
     assert load.failures <= HONEST_FAILURES
     for code, user in load.aliases.items():

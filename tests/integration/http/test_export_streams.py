@@ -132,7 +132,7 @@ async def test_an_export_that_cannot_begin_is_refused_as_everything_else(
     finally:
         await superuser.execute("GRANT SELECT ON referral_edges TO tallystick_app")
 
-    assert (refused.status_code, refused.json()["code"]) == (500, "INTERNAL_ERROR")
+    assert (refused.status_code, refused.json()["code"]) == (503, "OVERLOADED")
 
 
 async def test_a_client_that_hangs_up_ends_the_export(http: httpx2.AsyncClient, process: Process) -> None:

@@ -36,7 +36,7 @@ WHAT_IS_ADDED = {
     "a grant": "GRANT UPDATE (created_at) ON users TO tallystick_app; GRANT DELETE ON users TO tallystick_app",
     "a value that a column may have": (
         "ALTER TABLE topics DROP CONSTRAINT topics_kind_known; "
-        "ALTER TABLE topics ADD CONSTRAINT topics_kind_known CHECK (kind IN ('channel', 'word'))"
+        "ALTER TABLE topics ADD CONSTRAINT topics_kind_known CHECK (kind IN ('channel', 'overlays', 'word'))"
     ),
 }
 WHAT_BREAKS = {

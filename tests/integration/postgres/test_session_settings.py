@@ -11,6 +11,7 @@ import pytest
 from tallystick.adapters.postgres.database import Connection, Database
 from tallystick.adapters.postgres.maintenance import owner_session
 from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.reads import SlowReads
 from tallystick.entrypoints.cli.session import pool_of
 from tests.http.services import running, settings
@@ -42,7 +43,9 @@ async def pools(migrated_dsn: str) -> AsyncIterator[Mapping[str, Database]]:
     given = settings(database_url=migrated_dsn)
     async with AsyncExitStack() as stack:
         _, container = await stack.enter_async_context(running(given, "postgres"))
-        slow = (await container.get(SlowReads))._transactions
+        measured = (await container.get(SlowReads))._transactions
+        assert isinstance(measured, MeasuredTransactions)
+        slow = measured._inner
         assert isinstance(slow, PostgresTransactions)
         commands = Database(migrated_dsn, pool_of(given))
         await commands.open()

@@ -75,7 +75,7 @@ REFUSED: dict[str, tuple[TokenFault, str, Callable[[], str]]] = {
     "alg none": ("algorithm", "ES256 or HS256 or RS256", lambda: token({"alg": "none"}, claims(), lambda _: b"")),
     "HS512": ("algorithm", "HS256", lambda: token({"alg": "HS512"}, claims(), by_secret(digest="sha512"))),
     "no fitting key": ("unknown_kid", "RS256", lambda: provider().token("RS256", {"kid": provider().ec.kid}, **GOOD)),
-    "no JWT": ("malformed", "base64url", lambda: "ada"),
+    "no JWT": ("malformed", "base64url", lambda: "not-a.jwt"),
     "no signature": ("malformed", "base64url", lambda: signed().rpartition(".")[0]),
     "exp a text": ("malformed", "exp", lambda: signed(exp="tomorrow")),
     "nbf beyond all years": ("malformed", "nbf", lambda: signed(nbf=10**18)),
@@ -100,7 +100,7 @@ SESSIONS: dict[str, tuple[TokenFault, Callable[[], str]]] = {
     "no exp": ("no_exp", lambda: of_ours("sessions", exp=...)),
     "of tomorrow": ("not_yet", lambda: of_ours("sessions", iat=seconds_from_now(86_400))),
     "alg none": ("algorithm", lambda: token({"alg": "none"}, claims(), lambda _: b"")),
-    "no JWT": ("malformed", lambda: "ada"),
+    "no JWT": ("malformed", lambda: "not-a.jwt"),
     "no sub": ("subject", lambda: of_ours("sessions", sub=...)),
     "one that has ended": ("session_ended", lambda: of_ours("sessions")),
 }
