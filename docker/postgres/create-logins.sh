@@ -2,8 +2,8 @@
 # Runs once, on an empty volume: an owner who migrates, the login of the service, the roles and the database.
 # Neither login is a superuser, and the login of the service can become nothing but tallystick_app.
 set -eu
-psql --set ON_ERROR_STOP=1 --set owner="$OWNER_PASSWORD" --set service="$SERVICE_PASSWORD" \
-    --username postgres --dbname postgres <<'SQL'
+psql --set ON_ERROR_STOP=1 --set owner="$(cat /run/secrets/owner_password)" \
+    --set service="$(cat /run/secrets/service_password)" --username postgres --dbname postgres <<'SQL'
 CREATE ROLE tallystick LOGIN NOINHERIT PASSWORD :'owner';
 CREATE ROLE tallystick_service LOGIN PASSWORD :'service';
 CREATE ROLE tallystick_app NOLOGIN;

@@ -22,21 +22,33 @@ class _Readiness(msgspec.Struct):
 
 
 @click.command()
-@click.argument("url", default="http://127.0.0.1:8000")
-@click.option("--port", type=click.IntRange(1, 65535), help="Ask this port of this machine instead of URL.")
+@click.argument("url", required=False)
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    envvar="PORT",
+    show_envvar=True,
+    type=click.IntRange(1, 65535),
+    help="Without URL: the port of this machine to ask.",
+)
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 60), help="How long to wait.")
 @click.option("--json", "as_json", is_flag=True, help="Print the server's answer.")
-def probe(url: str, port: int | None, seconds: float, as_json: bool) -> None:
+@click.pass_context
+def probe(context: click.Context, url: str | None, port: int, seconds: float, as_json: bool) -> None:
     """Ask the server at URL whether it is ready; exits with 1 and the reasons where it is not."""
+    source = context.get_parameter_source("port")
+    if url is not None and source is not None and source.name == "COMMANDLINE":
+        refuse("URL or --port can be given, and not both", ExitStatus.WRONG)
     try:
-        parts = urlsplit(f"http://127.0.0.1:{port}" if port is not None else url)
-        host, port = parts.hostname, parts.port
+        parts = urlsplit(url if url is not None else f"http://127.0.0.1:{port}")
+        host, port_of_url = parts.hostname, parts.port
     except ValueError:
         refuse("URL needs a host, and a port from 1 to 65535 where it names one", ExitStatus.WRONG)
     if parts.scheme not in {"http", "https"} or host is None:
         refuse("URL has to start with http:// or https:// and a host", ExitStatus.WRONG)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(host, port, timeout=seconds)
+    connection = kind(host, port_of_url, timeout=seconds)
     try:
         connection.request("GET", f"{parts.path.rstrip('/')}/readyz")
         response = connection.getresponse()

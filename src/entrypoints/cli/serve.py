@@ -30,7 +30,13 @@ _KEEP_ALIVE_SECONDS = 75
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+    "--port",
+    default=8000,
+    show_default=True,
+    envvar="PORT",
+    show_envvar=True,
+    type=click.IntRange(0, 65535),
+    help="Port; 0 takes a free one. Platforms that choose the port name it in PORT.",
 )
 @click.option(
     "--store",

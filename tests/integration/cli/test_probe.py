@@ -96,3 +96,18 @@ def test_a_text_that_is_no_address_is_refused(url: str) -> None:
 
     assert refused.exit_code == 2
     assert refused.stderr.startswith("tallystick: URL ")
+
+
+def test_a_port_of_the_environment_is_asked_unless_an_address_is_named(installation: Installation) -> None:
+    server = installation.serve("--store", "memory")
+    port = server.address.rpartition(":")[2]
+
+    assert installation.run("probe", PORT=port).stdout == "ready\n"
+    assert installation.run("probe", server.address, PORT="1").stdout == "ready\n"
+    assert "no answer from 127.0.0.1" in installation.run("probe", PORT="1").stderr
+
+
+def test_an_address_and_a_port_are_refused() -> None:
+    refused = CliRunner().invoke(main, ["probe", "http://127.0.0.1:8000", "--port", "8000"])
+
+    assert (refused.exit_code, refused.stderr) == (2, "tallystick: URL or --port can be given, and not both\n")

@@ -35,6 +35,16 @@ def test_a_caller_who_reads_the_address_finds_it_open(installation: Installation
     assert answer(server.wait_until_listening(), "/healthz") is not None
 
 
+def test_a_platform_may_choose_the_port(installation: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        refused = installation.run("serve", "--store", "memory", PORT=port)
+
+    assert refused.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in refused.stderr
+
+
 def test_it_ends_with_success_on_a_signal_and_keeps_its_data(installation: Installation) -> None:
     first = installation.serve()
     code = installation.code_of("ada", first)
