@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from tallystick.application.channel_erasures import leave_channels
-from tallystick.application.overlays import leave_overlays
+from tallystick.application.overlay_erasures import leave_overlays
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.stage_rooms import leave_rosters
 from tallystick.application.topics import AnnounceTopics, Appending, announce_nothing

@@ -19,7 +19,7 @@ from tallystick.domain.messages import (
     may_delete,
 )
 from tallystick.domain.refusals import Failure
-from tallystick.domain.topics import TopicEvent, TopicId
+from tallystick.domain.topics import TopicEvent, TopicEventId, TopicId
 from tallystick.domain.users import UserDeleted, UserId
 
 
@@ -45,6 +45,13 @@ class DeleteMessage(msgspec.Struct, frozen=True):
     channel_id: ChannelId
     """Where the message is: its topic is locked before the message is read."""
     actor_id: UserId
+    event_id: str
+    """The id of the event. It is made before the transaction: a retry after a lost commit finds its own event."""
+
+    @property
+    def stored_as(self) -> TopicEventId:
+        """The event by which an earlier try is found."""
+        return TopicEventId(TopicId(self.channel_id), self.event_id)
 
 
 class SendMessages:
@@ -135,8 +142,14 @@ class DeleteMessages:
             members = await stores.channels.members(
                 {MemberKey(command.channel_id, command.actor_id) for command in commands}
             )
+            stored = await stores.topics.find({command.stored_as for command in commands})
             gone: list[tuple[Message, TopicEvent]] = []
-            outcomes = [self._decide(command, topics, messages, members, gone) for command in commands]
+            outcomes = [
+                messages[command.message_id]  # before every refusal, as above
+                if command.stored_as in stored and command.message_id in messages
+                else self._decide(command, topics, messages, members, gone)
+                for command in commands
+            ]
             if gone:
                 await stores.messages.delete(gone)
         self._announce({event.topic_id for _, event in gone})
@@ -159,13 +172,17 @@ class DeleteMessages:
             return failure
         if message.deleted_at is not None:
             return message
-        tombstone, event = deletion_of(message, topics, command.actor_id)
+        tombstone, event = deletion_of(message, topics, command.actor_id, command.event_id)
         messages[message.message_id] = tombstone
         gone.append((tombstone, event))
         return tombstone
 
 
-def deletion_of(message: Message, topics: TopicBatch, actor_id: UserId) -> tuple[Message, TopicEvent]:
+def deletion_of(
+    message: Message, topics: TopicBatch, actor_id: UserId, event_id: str | None = None
+) -> tuple[Message, TopicEvent]:
     """Return what is left of a message, and the event that says so."""
-    event = topics.next_event(TopicId(message.channel_id), "message_deleted", message.message_id, actor_id=actor_id)
+    event = topics.next_event(
+        TopicId(message.channel_id), "message_deleted", message.message_id, actor_id=actor_id, event_id=event_id
+    )
     return msgspec.structs.replace(message, body=None, deleted_at=event.created_at), event

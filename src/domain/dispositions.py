@@ -135,9 +135,7 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         "roster_slots": _deleted("room_id", "role", "slot", "player_id"),
         "session_overlays": {
             **_deleted("owner_id", "payload", "expires_at"),
-            **_kept(
-                "an empty row: versions of the session are never numbered twice", "session_id", "version", "change_id"
-            ),
+            **_kept("an empty row: versions of the session are never numbered twice", "session_id", "version"),
         },
         "legacy_users": {
             **_deleted("email", "email_key", "username", "username_key", "display_name", "phone"),

@@ -52,8 +52,6 @@ class Overlay(msgspec.Struct, frozen=True):
     """The user who put the first overlay of the session; None once that user was deleted."""
     version: int
     """One more with each overlay that is put; it goes on after an end."""
-    change_id: str
-    """The id of the command that made the last change: the same command again changes nothing."""
     payload: str | None
     """A JSON value; None once the version has ended."""
     expires_at: datetime | None
@@ -126,14 +124,11 @@ def put_overlay(
 ) -> tuple[Overlay, list[OverlayEvent]]:
     """Return the next version of an overlay and its events; NotYourOverlay.
 
-    `wanted` names the caller as the owner. A version whose end is reached expires before the next one begins. The
-    stored overlay is returned without an event where the same command stored it before.
+    `wanted` names the caller as the owner. A version whose end is reached expires before the next one begins.
     """
     if held is None:
         begun = msgspec.structs.replace(wanted, version=1)
         return begun, [OverlayEvent("overlay_shown", None, begun)]
-    if held.change_id == wanted.change_id and held.expires_at is not None:
-        return held, []
     _require_owner(held, wanted.owner_id, is_manager=is_manager)
     begun = msgspec.structs.replace(wanted, version=held.version + 1, owner_id=held.owner_id or wanted.owner_id)
     if held.expires_at is None:
@@ -147,25 +142,20 @@ def put_overlay(
 
 
 def remove_overlay(
-    held: Overlay | None, *, actor_id: UserId, change_id: str, at: datetime, is_manager: bool
+    held: Overlay | None, *, actor_id: UserId, at: datetime, is_manager: bool
 ) -> tuple[Overlay, list[OverlayEvent]]:
-    """Return the overlay without its version that is shown, and its event; OverlayNotFound, NotYourOverlay.
-
-    The stored overlay is returned without an event where the same command removed it before.
-    """
+    """Return the overlay without its version that is shown, and its event; OverlayNotFound, NotYourOverlay."""
     if held is None:
         raise OverlayNotFound
-    if held.change_id == change_id:
-        return held, []
     _require_owner(held, actor_id, is_manager=is_manager)
     if held.expires_at is None or at >= held.expires_at:
         raise OverlayNotFound
-    return ended(held, change_id), [OverlayEvent("overlay_removed", held.version, None)]
+    return ended(held), [OverlayEvent("overlay_removed", held.version, None)]
 
 
-def ended(held: Overlay, change_id: str) -> Overlay:
+def ended(held: Overlay) -> Overlay:
     """Return what is left of an overlay whose version has ended: its number and its owner, without the payload."""
-    return msgspec.structs.replace(held, change_id=change_id, payload=None, expires_at=None)
+    return msgspec.structs.replace(held, payload=None, expires_at=None)
 
 
 def _require_owner(held: Overlay, actor_id: UserId | None, *, is_manager: bool) -> None:

@@ -65,6 +65,13 @@ class TopicEventKey(NamedTuple):
     seq: int
 
 
+class TopicEventId(NamedTuple):
+    """One event by its topic and its id."""
+
+    topic_id: TopicId
+    event_id: str
+
+
 class Topics(Protocol):
     """Topics by id, and their events by number.
 
@@ -89,6 +96,9 @@ class Topics(Protocol):
 
     async def event_ids(self, keys: Collection[TopicEventKey]) -> dict[TopicEventKey, str]:
         """Return the ids of those of these events that the logs have."""
+
+    async def find(self, event_ids: Collection[TopicEventId]) -> dict[TopicEventId, TopicEvent]:
+        """Return those of these events that the logs have; events of messages are not found by their ids."""
 
     async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
         """Return which events the log of each topic that exists has."""

@@ -3,7 +3,7 @@
 from dishka import AsyncContainer, Provider, Scope, make_async_container
 
 from tallystick.adapters.telemetry.metrics import KnownLabels
-from tallystick.application.channels import ChangeMembers, MakeChannels, ReadMessages
+from tallystick.application.channels import MakeChannels, ReadMessages
 from tallystick.application.codes import MintCodes, RemintCodes
 from tallystick.application.credits import GrantCredits
 from tallystick.application.deletion import DeleteUsers
@@ -15,6 +15,7 @@ from tallystick.application.identity_events import ReceiveIdentityEvents
 from tallystick.application.invites import MakeInvites, RedeemInvites
 from tallystick.application.legacy_metadata import AdoptCodes, AdoptLegacyUsers, MirrorMetadata
 from tallystick.application.loyalty import AccruePoints, AwardPoints
+from tallystick.application.members import ChangeMembers
 from tallystick.application.messages import DeleteMessages, SendMessages
 from tallystick.application.missing_codes import MissingCodes
 from tallystick.application.overlays import ExpireOverlays, PutOverlays, RemoveOverlays

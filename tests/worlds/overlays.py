@@ -2,16 +2,8 @@
 
 from collections.abc import Callable
 
-from tallystick.application.overlays import (
-    ExpireOverlays,
-    NoteOverlay,
-    PutOverlay,
-    PutOverlays,
-    RemovedOverlay,
-    RemoveOverlay,
-    RemoveOverlays,
-    note_nothing,
-)
+from tallystick.application.overlay_batch import PutOverlay, RemovedOverlay, RemoveOverlay
+from tallystick.application.overlays import ExpireOverlays, NoteOverlay, PutOverlays, RemoveOverlays, note_nothing
 from tallystick.application.topics import AnnounceTopics, announce_nothing
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
 from tallystick.domain.overlays import OVERLAYS, Overlay, OverlaySessionId, ShownOverlay, overlay_facts

@@ -3,16 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from tallystick.application.channels import (
-    ChangeMembers,
-    MakeChannels,
-    NewChannel,
-    PlaceMember,
-    ReadMessages,
-    ReadUpTo,
-    RemoveMember,
-)
+from tallystick.application.channels import MakeChannels, NewChannel, ReadMessages, ReadUpTo
 from tallystick.application.idempotency import Keyed
+from tallystick.application.members import ChangeMembers, PlaceMember, RemoveMember
 from tallystick.application.messages import DeleteMessage, DeleteMessages, NewMessage, SendMessages
 from tallystick.application.topics import AnnounceTopics, announce_nothing
 from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
@@ -81,8 +74,10 @@ class Rooms:
         return result((await self.send_messages([Keyed(command)]))[0])
 
     async def delete(self, message: Message, *, by: str) -> Message:
-        command = DeleteMessage(message.message_id, message.channel_id, UserId(by))
-        return result((await self.delete_messages([command]))[0])
+        return result((await self.delete_messages([self.deletion(message, by=by)]))[0])
+
+    def deletion(self, message: Message, *, by: str) -> DeleteMessage:
+        return DeleteMessage(message.message_id, message.channel_id, UserId(by), self.world.new_id())
 
     async def read(self, channel: ChannelId, user: str, seq: int) -> int:
         return result((await self.read_messages([ReadUpTo(MemberKey(channel, UserId(user)), seq)]))[0]).read_seq

@@ -24,6 +24,7 @@ from tallystick.domain.tokens import IdentityKeysUnavailable
 from tallystick.domain.users import UserDeleted
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE, STREAM, STREAM_COOKIE
 from tallystick.entrypoints.http.caller_guard import LIMIT, PERMISSION, PERMISSION_FOR_OTHERS, limit_group
+from tallystick.entrypoints.http.parameters import KEYLESS
 from tallystick.entrypoints.http.problems import FAILURES, PROBLEM_JSON, STATUS, Problem
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import (
@@ -215,7 +216,7 @@ def _complete(
         is_repeatable = method in _REPEATABLE
         failures += () if is_repeatable else _WITH_BODY
         failures += () if is_public else _WITH_EFFECT
-        if not is_public and not is_repeatable:
+        if not (is_public or is_repeatable or KEYLESS in options):
             failures += _WITH_KEY
             operation.setdefault("parameters", []).append(_KEY_PARAMETER)
     if STREAM in options:  # a stream that ends at once, which a browser opens again

@@ -25,6 +25,9 @@ from tallystick.entrypoints.renderings import Format
 SHAPE = "shape"
 """The option of handlers that holds the shape of their requests; the application sets it for every handler."""
 
+KEYLESS = "keyless"
+"""The option of handlers that store no answer, and so take no Idempotency-Key: a request sent again is a new one."""
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_PARAMETERS = 32
 _INTEGER = re.compile(r"-?[0-9]{1,64}\Z")
@@ -109,7 +112,7 @@ def _shape(handler: HTTPRouteHandler, path: Collection[str]) -> RequestShape:
         query=_known(query),
         required=frozenset(name for name, is_required in query.items() if is_required),
         has_body=handler.parsed_data_field is not None,
-        takes_key=PUBLIC not in handler.opt and not handler.http_methods <= _SAFE_METHODS,
+        takes_key=not ({PUBLIC, KEYLESS} & handler.opt.keys() or handler.http_methods <= _SAFE_METHODS),
     )
 
 

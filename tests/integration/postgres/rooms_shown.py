@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tallystick.application.channels import NewChannel, PlaceMember, ReadUpTo, RemoveMember
+from tallystick.application.channels import NewChannel, ReadUpTo
 from tallystick.application.idempotency import Keyed, Replayed
+from tallystick.application.members import PlaceMember, RemoveMember
 from tallystick.application.messages import DeleteMessage, NewMessage
 from tallystick.application.stage_rooms import SyncRoster
 from tallystick.application.transactions import Stores

@@ -103,8 +103,8 @@ BREAKING: Mapping[str, str] = {
     "('overlays', 5, 'e', 'overlay_expired', 'early#1', 'a', '{}', now()), "
     "('overlays', 6, 'f', 'overlay_shown', 'never#1', 'a', '{\"session_id\": \"never\", \"version\": 1}', now()), "
     "('overlays', 7, 'g', 'overlay_shown', 'lost#1', 'a', '{\"session_id\": \"lost\", \"version\": 1}', now()); "
-    "INSERT INTO session_overlays (session_id, owner_id, version, change_id, payload, expires_at) VALUES "
-    "('twice', 'a', 1, 'c', NULL, NULL), ('early', 'a', 1, 'c', '1', now()), ('never', 'a', 1, 'c', NULL, NULL)",
+    "INSERT INTO session_overlays (session_id, owner_id, version, payload, expires_at) VALUES "
+    "('twice', 'a', 1, NULL, NULL), ('early', 'a', 1, '1', now()), ('never', 'a', 1, NULL, NULL)",
     "seats_are_uses": f"{INVITE} ('FIRST', 'first', 'a', 2, 1, now())",
     "balances_are_entries": f"{ACCOUNT} ('a', 'credits', 7, 0), ('b', 'credits', 3, 2), ('c', 'credits', 5, 2); "
     # The sum is right, and a link of the chain is not; the last entry is not the balance.

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from tallystick.adapters.memory.ports import ManualClock, SeededRandomness
-from tallystick.application.overlays import PutOverlay, RemoveOverlay
+from tallystick.application.overlay_batch import PutOverlay, RemoveOverlay
 from tallystick.application.transactions import Stores
 from tallystick.domain.bounds import UserBounds
 from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
@@ -52,7 +52,7 @@ class OverlayCommands(RuleBasedStateMachine):
         self._clock, self._randomness = ManualClock(), SeededRandomness()
         self._done: list[Sequence[PutOverlay | RemoveOverlay]] = []
 
-    def _change_id(self) -> str:
+    def _event_id(self) -> str:
         return uuid_v7(self._clock.now(), self._randomness.bytes(RANDOM_BYTES))
 
     def _do(self, commands: Sequence[PutOverlay | RemoveOverlay]) -> None:
@@ -66,7 +66,7 @@ class OverlayCommands(RuleBasedStateMachine):
     def put(self, shown: list[tuple[OverlaySessionId, UserId, str, int]], is_manager: bool) -> None:
         self._do(
             [
-                PutOverlay(session, actor, self._change_id(), payload, hours * 3600, is_manager)
+                PutOverlay(session, actor, self._event_id(), payload, hours * 3600, is_manager)
                 for session, actor, payload, hours in shown
             ]
         )
@@ -76,7 +76,7 @@ class OverlayCommands(RuleBasedStateMachine):
         is_manager=st.sampled_from([False, False, True]),
     )
     def remove(self, gone: list[tuple[OverlaySessionId, UserId]], is_manager: bool) -> None:
-        self._do([RemoveOverlay(session, actor, self._change_id(), is_manager) for session, actor in gone])
+        self._do([RemoveOverlay(session, actor, self._event_id(), is_manager) for session, actor in gone])
 
     @rule(session=SHOWN_IN, owner=NAMES, other=NAMES)
     def put_and_remove_of_another(self, session: OverlaySessionId, owner: UserId, other: UserId) -> None:

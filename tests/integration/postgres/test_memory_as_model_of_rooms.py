@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, multiple, rule
 
-from tallystick.application.channels import NewChannel, PlaceMember, ReadUpTo, RemoveMember
+from tallystick.application.channels import NewChannel, ReadUpTo
+from tallystick.application.members import PlaceMember, RemoveMember
 from tallystick.application.messages import DeleteMessage, NewMessage
 from tallystick.application.stage_rooms import SyncRoster
 from tallystick.application.transactions import Stores
@@ -100,7 +101,9 @@ class RoomCommands(RoomsOnBoth):
 
     @rule(gone=st.lists(st.tuples(messages, NAMES), min_size=1, max_size=3), other=st.none() | channels)
     def delete_messages(self, gone: list[tuple[Message, str]], other: ChannelId | None) -> None:
-        self.do(*(DeleteMessage(each.message_id, other or each.channel_id, UserId(by)) for each, by in gone))
+        self.do(
+            *(DeleteMessage(each.message_id, other or each.channel_id, UserId(by), self.new_id()) for each, by in gone)
+        )
 
     @rule(markers=st.lists(st.tuples(channels, NAMES, SEQS), min_size=1, max_size=4))
     def read(self, markers: list[tuple[ChannelId, str, int]]) -> None:

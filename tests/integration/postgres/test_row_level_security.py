@@ -69,7 +69,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "stage_rosters": frozenset({"SELECT", "INSERT"})
     | {f"UPDATE {column}" for column in ("roster_version", "contract_version", "roles")},
     "session_overlays": frozenset({"SELECT", "INSERT"})
-    | {f"UPDATE {column}" for column in ("owner_id", "version", "change_id", "payload", "expires_at")},
+    | {f"UPDATE {column}" for column in ("owner_id", "version", "payload", "expires_at")},
     "roster_slots": frozenset({"SELECT", "INSERT", "DELETE"}),
     "users": frozenset({"SELECT", "INSERT"})
     | {
@@ -127,8 +127,8 @@ ROWS: Mapping[str, str] = {
     "VALUES ('room1', {n}, 'message{n}', 'user{n}', 'mark{n}', 'A text', now())",
     "stage_rosters": "(room_id, owner_id, roster_version, contract_version, roles) "
     "VALUES ('room{n}', 'user{n}', 1, '0001', '{{}}'), ('spare{n}', 'user{n}', 1, '0001', '{{}}')",
-    "session_overlays": "(session_id, owner_id, version, change_id, payload, expires_at) "
-    "VALUES ('session{n}', 'user{n}', 1, 'change{n}', '1', now())",
+    "session_overlays": "(session_id, owner_id, version, payload, expires_at) "
+    "VALUES ('session{n}', 'user{n}', 1, '1', now())",
     "roster_slots": "(room_id, role, slot, player_id) VALUES ('room1', 'player', {n}, 'user{n}')",
     "credentials": "(user_id, password_hash, created_at) VALUES ('user{n}', 'hash', now())",
     "fingerprint_keys": "(purpose, key) VALUES ('purpose{n}', decode(repeat('00', 32), 'hex'))",

@@ -59,7 +59,7 @@ MESSAGE = (
     "VALUES"
 )
 ROSTER = "INSERT INTO stage_rosters (room_id, owner_id, roster_version, contract_version, roles) VALUES"
-OVERLAY = "INSERT INTO session_overlays (session_id, owner_id, version, change_id, payload, expires_at) VALUES"
+OVERLAY = "INSERT INTO session_overlays (session_id, owner_id, version, payload, expires_at) VALUES"
 SLOT = "INSERT INTO roster_slots (room_id, role, slot, player_id) VALUES"
 WALLETS = (
     f"{ACCOUNT} ('ada', 'credits', 5, 0), ('bob', 'credits', 5, 0); "
@@ -194,11 +194,11 @@ BREAKING: Mapping[str, str] = {
     "topic_events_end_once": f"{TOPIC} ('overlays', 'overlays'); {EVENT} "
     "('overlays', 1, 'e', 'overlay_expired', 's#1', 'ada', now()), "
     "('overlays', 2, 'f', 'overlay_removed', 's#1', 'ada', now())",
-    "session_overlays_pkey": f"{OVERLAY} ('s', 'ada', 1, 'c', '1', now()), ('s', 'bob', 1, 'd', '1', now())",
-    "session_overlays_version_counts": f"{OVERLAY} ('s', 'ada', 0, 'c', '1', now())",
-    "session_overlays_payload_bounded": f"{OVERLAY} ('s', 'ada', 1, 'c', repeat('x', 16385), now())",
-    "session_overlays_ended_are_empty": f"{OVERLAY} ('s', 'ada', 1, 'c', '1', NULL)",
-    "session_overlays_shown_have_owners": f"{OVERLAY} ('s', NULL, 1, 'c', '1', now())",
+    "session_overlays_pkey": f"{OVERLAY} ('s', 'ada', 1, '1', now()), ('s', 'bob', 1, '1', now())",
+    "session_overlays_version_counts": f"{OVERLAY} ('s', 'ada', 0, '1', now())",
+    "session_overlays_payload_bounded": f"{OVERLAY} ('s', 'ada', 1, repeat('x', 16385), now())",
+    "session_overlays_ended_are_empty": f"{OVERLAY} ('s', 'ada', 1, '1', NULL)",
+    "session_overlays_shown_have_owners": f"{OVERLAY} ('s', NULL, 1, '1', now())",
     "credentials_pkey": f"{CREDENTIALS} ('ada', 'hash', now()), ('ada', 'hash', now())",
     "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
     "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",

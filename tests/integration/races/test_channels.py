@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from tallystick.application.bounds import Capacity
-from tallystick.application.channels import MemberBatch
+from tallystick.application.members import MemberBatch
 from tallystick.application.topics import TopicBatch
 from tallystick.domain.bounds import DEFAULT_BOUNDS
 from tallystick.domain.channels import ChannelId, NotAMember
@@ -119,7 +119,7 @@ async def test_a_send_that_waited_for_a_removal_sees_it(world: World, superuser:
         async with world.transactions.begin() as stores:
             topics = await TopicBatch.lock(stores, [TopicId(channel)], world.randomness)
             command = rooms.removal(channel, "ada")
-            batch = await MemberBatch.open(stores, [command], topics)
+            batch = await MemberBatch.open(stores, [command], topics, deleted=())
             batch.decide(command, await Capacity.open(stores, "memberships", [], DEFAULT_BOUNDS))
             await batch.record(stores)
             is_removed.set()

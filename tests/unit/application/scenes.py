@@ -10,15 +10,16 @@ from tallystick.adapters.memory.ports import ManualClock, SeededRandomness
 from tallystick.adapters.memory.tables import Tables
 from tallystick.adapters.memory.transactions import MemoryTransactions
 from tallystick.application import erasures
-from tallystick.application.channels import PlaceMember, ReadUpTo
+from tallystick.application.channels import ReadUpTo
 from tallystick.application.clicks import Clicks
 from tallystick.application.deletion import Deletion
 from tallystick.application.fingerprints import Fingerprints
 from tallystick.application.flags import FollowedFlags, SwitchFlags
 from tallystick.application.legacy_metadata import MirrorMetadata
 from tallystick.application.loyalty import Earnings
+from tallystick.application.members import PlaceMember
 from tallystick.application.messages import DeleteMessage, NewMessage
-from tallystick.application.overlays import RemoveOverlay
+from tallystick.application.overlay_batch import RemoveOverlay
 from tallystick.application.pending_accruals import Recovery
 from tallystick.application.rating_slips import RecoverSlip
 from tallystick.application.retention import TrimLogs
@@ -176,7 +177,7 @@ async def _message(world: World) -> NewMessage:
 async def _message_deletion(world: World) -> DeleteMessage:
     rooms = Rooms(world)
     message = await rooms.send(await rooms.a_channel(owner="ada"), "ada")
-    return DeleteMessage(message.message_id, message.channel_id, ADA)
+    return rooms.deletion(message, by=ADA)
 
 
 async def _marker(world: World) -> ReadUpTo:

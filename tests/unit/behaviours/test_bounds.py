@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from tallystick.application.channels import ChangeMembers, MakeChannels, PlaceMember, RemoveMember
+from tallystick.application.channels import MakeChannels
 from tallystick.application.codes import RemintCodes
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.invites import MakeInvites
-from tallystick.application.overlays import PutOverlay
+from tallystick.application.members import ChangeMembers, PlaceMember, RemoveMember
+from tallystick.application.overlay_batch import PutOverlay
 from tallystick.application.rating_slips import OpenSlips
 from tallystick.application.rewards import OfferReward, OfferRewards
 from tallystick.application.stage_rooms import SyncRosters

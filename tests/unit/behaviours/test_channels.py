@@ -2,8 +2,8 @@
 
 import pytest
 
-from tallystick.application.channels import PlaceMember, RemoveMember
 from tallystick.application.idempotency import Keyed
+from tallystick.application.members import PlaceMember, RemoveMember
 from tallystick.domain.bounds import BoundReached, UserBounds
 from tallystick.domain.channels import (
     ChannelId,
@@ -16,7 +16,6 @@ from tallystick.domain.channels import (
 )
 from tallystick.domain.users import UserDeleted, UserId
 from tests.worlds.rooms import Rooms
-from tests.worlds.wallets import result
 from tests.worlds.world import World
 
 
@@ -131,16 +130,51 @@ class TestMembers:
         assert again == first == [await rooms.member(channel, "ada")]
         assert [kind for _, kind, _ in await rooms.log(channel)].count("member_removed") == 1
 
-    async def test_an_old_removal_is_not_repeated_by_the_lost_answer_of_another(self, world: World) -> None:
+    async def test_a_removal_that_is_run_again_removes_no_member_who_came_back(self, world: World) -> None:
         rooms = Rooms(world)
         channel = await rooms.a_channel("ada")
-        first = rooms.removal(channel, "ada")
-        await rooms.change_members([Keyed(first)])
-        await rooms.place(channel, "ada")
-        await rooms.remove(channel, "ada")
+        removal = rooms.removal(channel, "ada")
+        await rooms.change_members([Keyed(removal)])
+        back = await rooms.place(channel, "ada")
 
-        with pytest.raises(MemberNotFound):
-            result((await rooms.change_members([Keyed(first)]))[0])
+        assert await rooms.change_members([Keyed(removal)]) == [back]
+        assert await rooms.members(channel) == ["ada", "owner"]
+
+    @pytest.mark.parametrize("since", ["demoted", "removed", "deleted"])
+    async def test_what_an_owner_stored_is_answered_again_whatever_became_of_the_owner(
+        self, since: str, world: World
+    ) -> None:
+        rooms = Rooms(world)
+        channel = await rooms.a_channel("ada", "bob")
+        await rooms.place(channel, "cid", role="owner")
+        changes: list[Keyed[PlaceMember | RemoveMember]] = [
+            Keyed(rooms.placement(channel, "dan", by="cid")),
+            Keyed(rooms.placement(channel, "ada", by="cid", role="owner")),
+            Keyed(rooms.removal(channel, "bob", by="cid")),
+        ]
+        first = await rooms.change_members(changes)
+        if since == "demoted":
+            await rooms.place(channel, "cid", role="member")
+        elif since == "removed":
+            await rooms.remove(channel, "cid")
+        else:
+            await world.arrive("cid")
+            await world.delete("cid")
+        log = await rooms.log(channel)
+
+        assert await rooms.change_members(changes) == first
+        assert await rooms.log(channel) == log
+        with pytest.raises((NotAnOwner, NotAMember, UserDeleted)):
+            await rooms.place(channel, "eve", by="cid")
+
+    async def test_a_channel_is_answered_again_also_behind_the_deletion_of_its_maker(self, world: World) -> None:
+        rooms = Rooms(world)
+        await world.arrive("ada")
+        command = rooms.new_channel("ada")
+        made = await rooms.make(command)
+        await world.delete("ada")
+
+        assert await rooms.make(command) == made
 
     async def test_a_step_down_whose_answer_was_lost_is_answered_again(self, world: World) -> None:
         rooms = Rooms(world)

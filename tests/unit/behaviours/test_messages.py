@@ -194,13 +194,30 @@ class TestDeleteMessages:
         channel = await rooms.a_channel()
         message = await rooms.send(channel, "owner")
         gone = await rooms.delete(message, by="owner")
-        twice = DeleteMessage((await rooms.send(channel, "owner")).message_id, channel, UserId("owner"))
+        twice = rooms.deletion(await rooms.send(channel, "owner"), by="owner")
 
         outcomes = await rooms.delete_messages([twice, twice])
 
         assert await rooms.delete(message, by="owner") == gone
         assert outcomes[0] == outcomes[1]
         assert [kind for _, kind, _ in await rooms.log(channel)].count("message_deleted") == 2
+
+    async def test_a_deletion_whose_answer_was_lost_is_answered_again(self, world: World) -> None:
+        """Its sender was removed since, and the owner who asked for the other one is an owner no more."""
+        rooms = Rooms(world)
+        channel = await rooms.a_channel("ada")
+        await rooms.place(channel, "bob", role="owner")
+        own, foreign = await rooms.send(channel, "ada"), await rooms.send(channel, "owner")
+        deletions = [rooms.deletion(own, by="ada"), rooms.deletion(foreign, by="bob")]
+        first = await rooms.delete_messages(deletions)
+        await rooms.remove(channel, "ada")
+        await rooms.place(channel, "bob", role="member")
+
+        assert await rooms.delete_messages(deletions) == first
+        assert [kind for _, kind, _ in await rooms.log(channel)].count("message_deleted") == 2
+        for message, user, refusal in ((own, "ada", NotAMember), (foreign, "bob", NotYourMessage)):
+            with pytest.raises(refusal):
+                await rooms.delete(message, by=user)
 
     async def test_other_members_strangers_and_former_members_delete_nothing(self, world: World) -> None:
         rooms = Rooms(world)
@@ -214,7 +231,7 @@ class TestDeleteMessages:
         for user, refusal in (("ada", NotAMember), ("eve", MessageNotFound)):
             with pytest.raises(refusal):
                 await rooms.delete(message, by=user)
-        nothing = DeleteMessage(MessageId("nothing"), channel, UserId("owner"))
+        nothing = DeleteMessage(MessageId("nothing"), channel, UserId("owner"), world.new_id())
         assert [type(outcome) for outcome in await rooms.delete_messages([nothing])] == [MessageNotFound]
         assert (await rooms.bodies(channel))[0] == "stays"
 

@@ -1,17 +1,25 @@
 """Overlays: shown to everyone until their end, and each version ended by exactly one event."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tallystick.domain.bounds import BoundReached, UserBounds
-from tallystick.domain.overlays import MAX_PAYLOAD_BYTES, NotYourOverlay, OverlayNotFound
+from tallystick.domain.overlays import MAX_PAYLOAD_BYTES, NotYourOverlay, OverlayNotFound, ShownOverlay
+from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserDeleted
 from tests.worlds.overlays import Screens
 from tests.worlds.world import World
 
 MILLISECOND = timedelta(milliseconds=1)
+
+
+def timeless(outcomes: Sequence[ShownOverlay | Failure]) -> list[object]:
+    """Return outcomes without the time of each answer."""
+    return [replace(each, server_time=each.expires_at) if isinstance(each, ShownOverlay) else each for each in outcomes]
 
 
 class TestPutOverlays:
@@ -55,18 +63,45 @@ class TestPutOverlays:
     async def test_the_same_command_again_changes_nothing(self, world: World) -> None:
         """A batch is run again when the outcome of its commit is unknown."""
         screens = Screens(world)
-        command, removal = screens.command(), screens.removal()
+        puts = [screens.command(payload=payload) for payload in ("1", "2")] + [screens.command("t")]
+        removals = [screens.removal(), screens.removal()]
 
-        (first,) = await screens.put_overlays([command])
-        (again,) = await screens.put_overlays([command])
-        (removed,) = await screens.remove_overlays([removal])
-        (removed_again,) = await screens.remove_overlays([removal])
+        first = await screens.put_overlays(puts)
+        again = await screens.put_overlays(puts)
+        removed = await screens.remove_overlays(removals)
+        removed_again = await screens.remove_overlays(removals)
 
-        assert not isinstance(first, Exception)
-        assert not isinstance(again, Exception)
-        assert (again.version, again.expires_at) == (first.version, first.expires_at)
-        assert removed == removed_again
-        assert await screens.log() == ["shown s 1", "removed s 1"]
+        assert timeless(again) == timeless(first)
+        assert [each.version for each in first if isinstance(each, ShownOverlay)] == [1, 2, 1]
+        assert removed_again[0] == removed[0]
+        assert isinstance(removed_again[1], OverlayNotFound)
+        assert await screens.log() == ["shown s 1", "updated s 1 2", "shown t 1", "removed s 2"]
+
+    @pytest.mark.parametrize("since", ["replaced", "ended", "removed", "deleted"])
+    async def test_a_stored_version_is_answered_again_whatever_became_of_it(self, since: str, world: World) -> None:
+        screens = Screens(world)
+        await screens.put()
+        await world.backend.reach_end("s")
+        await world.arrive("ada")
+        command = screens.command()
+        first = await screens.put_overlays([command])
+        if since == "replaced":
+            await screens.put(by="staff", is_manager=True)
+        elif since == "ended":
+            await world.backend.reach_end("s")
+            await screens.expire()
+        elif since == "removed":
+            removal = screens.removal()
+            removed = await screens.remove_overlays([removal])
+            await screens.put(by="staff", is_manager=True)
+            assert await screens.remove_overlays([removal]) == removed
+        else:
+            await world.delete("ada")
+        log = await screens.log()
+
+        assert timeless(await screens.put_overlays([command])) == timeless(first)
+        assert log[:3] == ["shown s 1", "expired s 1", "shown s 2"]
+        assert await screens.log() == log
 
     async def test_a_batch_decides_its_commands_in_order(self, world: World) -> None:
         screens = Screens(world)
@@ -241,7 +276,7 @@ class TestDeletedOwners:
     async def test_the_overlays_of_a_deleted_user_end_and_their_sessions_are_free(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tallystick.application.overlays._STEP_OVERLAYS", 2)
+        monkeypatch.setattr("tallystick.application.overlay_erasures._STEP_OVERLAYS", 2)
         screens = Screens(world)
         await world.arrive("ada")
         for number in range(4):

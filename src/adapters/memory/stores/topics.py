@@ -8,7 +8,16 @@ import msgspec
 from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.overlays import ENDS
 from tallystick.domain.streams import tag_of
-from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicEventKey, TopicId, TopicKind, Topics
+from tallystick.domain.topics import (
+    LogExtent,
+    Topic,
+    TopicEvent,
+    TopicEventId,
+    TopicEventKey,
+    TopicId,
+    TopicKind,
+    Topics,
+)
 
 _ONCE = frozenset({"message", "message_deleted", "overlay_expired"})
 
@@ -63,6 +72,11 @@ class MemoryTopics(Topics):
     async def event_ids(self, keys: Collection[TopicEventKey]) -> dict[TopicEventKey, str]:
         found = ((key, self._view.topic_events.get(key)) for key in keys)
         return {key: event.event_id for key, event in found if event}
+
+    async def find(self, event_ids: Collection[TopicEventId]) -> dict[TopicEventId, TopicEvent]:
+        wanted = set(event_ids)
+        kept = ((TopicEventId(event.topic_id, event.event_id), event) for event in self._view.topic_events.values())
+        return {key: event for key, event in kept if key in wanted and event.kind != "message"}
 
     async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
         found = (self._view.topics.get(topic_id) for topic_id in topic_ids)

@@ -28,7 +28,6 @@ CREATE TABLE IF NOT EXISTS tallystick.session_overlays (
     session_id text COLLATE "C" NOT NULL,
     owner_id text COLLATE "C",
     version bigint NOT NULL,
-    change_id text COLLATE "C" NOT NULL,
     payload text,
     expires_at timestamptz,
     CONSTRAINT session_overlays_pkey PRIMARY KEY (session_id),
@@ -49,7 +48,7 @@ DROP POLICY IF EXISTS session_overlays_service ON tallystick.session_overlays;
 CREATE POLICY session_overlays_service ON tallystick.session_overlays
 FOR ALL TO tallystick_app USING (true) WITH CHECK (true);
 REVOKE ALL ON tallystick.session_overlays FROM public, anon, authenticated;
-GRANT SELECT, INSERT, UPDATE (owner_id, version, change_id, payload, expires_at)
+GRANT SELECT, INSERT, UPDATE (owner_id, version, payload, expires_at)
 ON tallystick.session_overlays TO tallystick_app;
 
 -- migrate:down transaction:false

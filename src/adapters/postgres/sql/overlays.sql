@@ -1,6 +1,6 @@
 -- lock(session_ids) -> Overlay
 -- In key order, so that two batches queue instead of deadlocking.
-SELECT session_id, owner_id, version, change_id, payload, expires_at
+SELECT session_id, owner_id, version, payload, expires_at
 FROM tallystick.session_overlays
 WHERE session_id = ANY($1::text[])
 ORDER BY session_id
@@ -8,27 +8,27 @@ FOR NO KEY UPDATE;
 
 -- claim_ended(limit) -> Overlay
 -- A subquery, which is evaluated once: the index cannot be searched for a value that changes from row to row.
-SELECT session_id, owner_id, version, change_id, payload, expires_at
+SELECT session_id, owner_id, version, payload, expires_at
 FROM tallystick.session_overlays
 WHERE expires_at <= (SELECT clock_timestamp())
 ORDER BY expires_at
 LIMIT $1::bigint
 FOR NO KEY UPDATE SKIP LOCKED;
 
--- add(session_ids, owner_ids, versions, change_ids, payloads, ends) -> nothing
-INSERT INTO tallystick.session_overlays (session_id, owner_id, version, change_id, payload, expires_at)
-SELECT session_id, owner_id, version, change_id, payload, expires_at
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[]) AS new (
-    session_id, owner_id, version, change_id, payload, expires_at
+-- add(session_ids, owner_ids, versions, payloads, ends) -> nothing
+INSERT INTO tallystick.session_overlays (session_id, owner_id, version, payload, expires_at)
+SELECT session_id, owner_id, version, payload, expires_at
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[]) AS new (
+    session_id, owner_id, version, payload, expires_at
 );
 
--- replace(session_ids, owner_ids, versions, change_ids, payloads, ends) -> nothing
+-- replace(session_ids, owner_ids, versions, payloads, ends) -> nothing
 UPDATE tallystick.session_overlays AS held
 SET
-    owner_id = new.owner_id, version = new.version, change_id = new.change_id, payload = new.payload,
+    owner_id = new.owner_id, version = new.version, payload = new.payload,
     expires_at = new.expires_at
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[]) AS new (
-    session_id, owner_id, version, change_id, payload, expires_at
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[]) AS new (
+    session_id, owner_id, version, payload, expires_at
 )
 WHERE held.session_id = new.session_id;
 

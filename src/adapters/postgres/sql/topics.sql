@@ -54,6 +54,18 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS held;
 
+-- find(topic_ids, event_ids) -> TopicEvent
+-- Events of messages are not in the index, so that no message has to be added to it. OFFSET 0 makes it one look-up for
+-- each.
+SELECT held.topic_id, held.seq, held.event_id, held.kind, held.ref, held.actor_id, held.payload, held.created_at
+FROM unnest($1::text[], $2::text[]) AS requested (topic_id, event_id)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM tallystick.topic_events AS e
+    WHERE e.topic_id = requested.topic_id AND e.event_id = requested.event_id AND e.kind <> 'message'
+    OFFSET 0
+) AS held;
+
 -- extents(topic_ids) -> LogExtent
 SELECT topic_id, head, trimmed, trimmed_tag
 FROM tallystick.topics

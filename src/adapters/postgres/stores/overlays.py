@@ -47,7 +47,6 @@ def _columns(overlays: Sequence[Overlay]) -> list[list[object]]:
         [each.session_id for each in overlays],
         [each.owner_id for each in overlays],
         [each.version for each in overlays],
-        [each.change_id for each in overlays],
         [each.payload for each in overlays],
         [each.expires_at for each in overlays],
     ]

@@ -5,7 +5,16 @@ from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
-from tallystick.domain.topics import LogExtent, Topic, TopicEvent, TopicEventKey, TopicId, TopicKind, Topics
+from tallystick.domain.topics import (
+    LogExtent,
+    Topic,
+    TopicEvent,
+    TopicEventId,
+    TopicEventKey,
+    TopicId,
+    TopicKind,
+    Topics,
+)
 
 _SQL = Statements.load("topics")
 
@@ -49,6 +58,12 @@ class PostgresTopics(Topics):
     async def event_ids(self, keys: Collection[TopicEventKey]) -> dict[TopicEventKey, str]:
         rows = await self._connection.fetch(_SQL.event_ids, [key.topic_id for key in keys], [key.seq for key in keys])
         return {TopicEventKey(row["topic_id"], row["seq"]): row["event_id"] for row in rows}
+
+    async def find(self, event_ids: Collection[TopicEventId]) -> dict[TopicEventId, TopicEvent]:
+        rows = await self._connection.fetch(
+            _SQL.find, [each.topic_id for each in event_ids], [each.event_id for each in event_ids]
+        )
+        return {TopicEventId(row["topic_id"], row["event_id"]): TopicEvent(*row) for row in rows}
 
     async def extents(self, topic_ids: Collection[TopicId]) -> dict[TopicId, LogExtent]:
         rows = await self._connection.fetch(_SQL.extents, list(topic_ids))

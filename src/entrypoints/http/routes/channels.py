@@ -7,9 +7,10 @@ import msgspec
 from litestar import Router, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
-from tallystick.application.channels import NewChannel, PlaceMember, ReadUpTo, RemoveMember
+from tallystick.application.channels import NewChannel, ReadUpTo
 from tallystick.application.group_commit import Single
 from tallystick.application.idempotency import Keyed
+from tallystick.application.members import PlaceMember, RemoveMember
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.reads import Reads
 from tallystick.application.transactions import Stores
@@ -32,6 +33,7 @@ from tallystick.domain.users import UserId
 from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.fields import ChannelName
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
+from tallystick.entrypoints.http.parameters import KEYLESS
 from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.requests import ApiRequest
 
@@ -163,7 +165,7 @@ def channels_router(
         command = RemoveMember(ChannelId(channel_id), request.user.user_id, UserId(user_id), event_id)
         return wire_member(await change(Keyed(command, await request.idempotency_key(now))))
 
-    @put("/{channel_id:str}/read", opt={FAILURES: (ChannelNotFound, NotAMember)})
+    @put("/{channel_id:str}/read", opt={KEYLESS: True, FAILURES: (ChannelNotFound, NotAMember)})
     async def mark_read(request: ApiRequest, channel_id: FromPath[str], data: JSONBody[MarkerBody]) -> MarkerView:
         """Advance the caller's read marker. It never goes back, so that a late request changes nothing."""
         key = MemberKey(ChannelId(channel_id), request.user.user_id)

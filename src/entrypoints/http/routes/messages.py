@@ -137,7 +137,9 @@ def messages_router(
         found = (await reads(lambda stores: stores.messages.find([wanted]))).get(wanted)
         if found is None:
             raise MessageNotFound
-        return wire_message(await delete_one(DeleteMessage(wanted, found.channel_id, request.user.user_id)))
+        event_id = uuid_v7(clock.now(), randomness.bytes(RANDOM_BYTES))
+        command = DeleteMessage(wanted, found.channel_id, request.user.user_id, event_id)
+        return wire_message(await delete_one(command))
 
     sending = raw_post(
         "/send",

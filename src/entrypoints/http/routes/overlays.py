@@ -8,7 +8,7 @@ from litestar import Router, delete, get, put
 from litestar.params import FromPath, JSONBody
 
 from tallystick.application.group_commit import Single
-from tallystick.application.overlays import PutOverlay, RemovedOverlay, RemoveOverlay
+from tallystick.application.overlay_batch import PutOverlay, RemovedOverlay, RemoveOverlay
 from tallystick.application.ports import Clock, Randomness
 from tallystick.application.reads import Reads
 from tallystick.domain.bounds import BoundReached
@@ -23,6 +23,7 @@ from tallystick.domain.overlays import (
 )
 from tallystick.entrypoints.http.caller_guard import PERMISSION_FOR_OTHERS, CallerGuard
 from tallystick.entrypoints.http.fields import OverlayPayload
+from tallystick.entrypoints.http.parameters import KEYLESS
 from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.requests import ApiRequest
 
@@ -61,7 +62,10 @@ def overlays_router(
 ) -> Router:
     """Return the routes of overlays."""
 
-    @put("/{session_id:str}", opt={PERMISSION_FOR_OTHERS: "overlays:manage", FAILURES: (NotYourOverlay, BoundReached)})
+    @put(
+        "/{session_id:str}",
+        opt={KEYLESS: True, PERMISSION_FOR_OTHERS: "overlays:manage", FAILURES: (NotYourOverlay, BoundReached)},
+    )
     async def put_overlay(request: ApiRequest, session_id: FromPath[str], data: JSONBody[OverlayBody]) -> OverlayView:
         """Show an overlay in a session, instead of the one that is shown. It ends by itself.
 

@@ -25,7 +25,7 @@ from tallystick.entrypoints.http.authentication import STREAM, STREAM_COOKIE
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
 from tallystick.entrypoints.http.event_streams import end_with_client, send_end, send_stream
 from tallystick.entrypoints.http.links import Addresses
-from tallystick.entrypoints.http.parameters import SHAPE, RequestShape
+from tallystick.entrypoints.http.parameters import KEYLESS, SHAPE, RequestShape
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import MethodNotAllowed
 from tallystick.entrypoints.http.request_context import context_of
@@ -124,7 +124,7 @@ def streams_router(
     async def stream_overlays(scope: Scope, receive: Receive, send: Send) -> None:
         await _serve(await _checked(caller_guard, scope, of_overlays), [OVERLAYS], receive, send)
 
-    @post("/api/streams/session", status_code=200, guards=[caller_guard.guard])
+    @post("/api/streams/session", status_code=200, guards=[caller_guard.guard], opt={KEYLESS: True})
     async def start_stream_session(
         request: ApiRequest,
         data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
