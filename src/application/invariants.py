@@ -1,9 +1,18 @@
 """Invariants: promises about stored rows, each with the number of its violations."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
+
+InvariantState = Literal["holds", "broken", "empty", "hidden", "unfinished"]
+"""The state of a promise. `empty` means that the tables of the promise have no rows.
+
+`hidden` means that a policy of row level security can hide rows from the role that counts. `unfinished` means that the
+count took longer than it may.
+"""
+LARGEST_LIST = 20
+"""How many rows of one promise are named."""
 
 
 class Invariant(msgspec.Struct, frozen=True):
@@ -12,13 +21,42 @@ class Invariant(msgspec.Struct, frozen=True):
     name: str
     promise: str
     violations: int
+    state: InvariantState
+
+    @classmethod
+    def judged(cls, name: str, violations: int | None, *, has_rows: bool, is_hidden: bool) -> "Invariant":
+        """Return a promise with its state; None for violations of a count that was not finished."""
+        state: InvariantState = "holds"
+        if violations is None:
+            state = "unfinished"
+        elif violations:
+            state = "broken"
+        elif is_hidden:
+            state = "hidden"
+        elif not has_rows:
+            state = "empty"
+        return cls(name, PROMISES[name], violations or 0, state)
+
+    @property
+    def is_kept(self) -> bool:
+        """Return whether the promise holds for every row that there is."""
+        return self.state in {"holds", "empty"}
 
 
 class Invariants(Protocol):
     """Counts violations in the stored rows; slow on large tables."""
 
-    async def count(self) -> Sequence[Invariant]:
-        """Return every promise with its violations."""
+    async def count(self, *, seconds_each: float | None = None) -> Sequence[Invariant]:
+        """Return every promise with its violations.
+
+        With `seconds_each`, which needs a snapshot, a promise that takes longer is `unfinished`.
+        """
+
+    async def broken_rows(self, name: str, *, limit: int) -> list[str]:
+        """Return the first rows that break a promise, in their order: each as its key, with spaces between its parts.
+
+        Keys hold ids, and neither codes nor profiles.
+        """
 
 
 PROMISES: Mapping[str, str] = {

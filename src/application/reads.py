@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
 import msgspec
@@ -36,14 +37,20 @@ class Reads:
 
     async def __call__(self, ask: Callable[[Stores], Awaitable[T]]) -> T:
         async def read() -> T:
-            async with self._transactions.reading() as stores:
+            async with self._open() as stores:
                 return await ask(stores)
 
         return await run_with_retries(read, self._randomness)
 
+    def _open(self) -> AbstractAsyncContextManager[Stores]:
+        return self._transactions.reading()
+
 
 class SlowReads(Reads):
-    """Reads of whole tables, on separate connections, so that other requests do not wait for them."""
+    """Reads of whole tables, each in one snapshot, on separate connections, so that requests do not wait for them."""
+
+    def _open(self) -> AbstractAsyncContextManager[Stores]:
+        return self._transactions.snapshot()
 
 
 async def run_with_retries(run: Callable[[], Awaitable[T]], randomness: Randomness) -> T:

@@ -89,6 +89,9 @@ class Transactions(Protocol):
     def reading(self) -> AbstractAsyncContextManager[Stores]:
         """Open the stores for reads that need no common snapshot. Raises TransactionAborted or StoreUnavailable."""
 
+    def snapshot(self) -> AbstractAsyncContextManager[Stores]:
+        """Open the stores for reads of one moment, without writes. Raises TransactionAborted or StoreUnavailable."""
+
 
 class StoreFailure(Exception):
     """A failure of the store. The cause and the SQLSTATE, where there is one, are for operators."""

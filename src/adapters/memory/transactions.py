@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
 
@@ -70,6 +70,9 @@ class MemoryTransactions(Transactions):
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Stores]:
         yield _stores(View(self._tables, self._now, writable=False))
+
+    def snapshot(self) -> AbstractAsyncContextManager[Stores]:
+        return self.reading()
 
 
 def _stores(view: View) -> Stores:

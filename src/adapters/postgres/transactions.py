@@ -85,6 +85,20 @@ class PostgresTransactions(Transactions):
                     raise
                 raise meaning from error
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Stores]:
+        async with self._database.connection() as connection:
+            try:
+                await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                yield stores_on(connection)
+            except Exception as error:
+                meaning = translated(error, connection_lost=is_lost(connection))
+                if meaning is error:
+                    raise
+                raise meaning from error
+            finally:
+                await _roll_back(connection)  # nothing was written
+
 
 def stores_on(connection: Connection) -> Stores:
     """Return stores on this connection, within its transaction if it has one."""

@@ -34,6 +34,9 @@ class MeasuredTransactions(Transactions):
     def reading(self) -> AbstractAsyncContextManager[Stores]:
         return _Unit(self, self._inner.reading(), "transactions.reading", "transactions.release")
 
+    def snapshot(self) -> AbstractAsyncContextManager[Stores]:
+        return _Unit(self, self._inner.snapshot(), "transactions.reading", "transactions.release")
+
 
 class _Unit(AbstractAsyncContextManager[Stores]):
     """One transaction or read. Written out, because a generator costs twice as much."""

@@ -31,7 +31,7 @@ from tallystick.application.exports import ReadExport
 from tallystick.application.flags import FollowedFlags, SwitchFlags
 from tallystick.application.group_commit import Batch, C, GroupCommit, R
 from tallystick.application.idempotency import AnswerOnce, Keyed
-from tallystick.application.reads import Reads, run_with_retries
+from tallystick.application.reads import Reads, SlowReads, run_with_retries
 from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.transactions import StoreFailure
 from tallystick.domain.codes import Code, draw_candidates
@@ -119,6 +119,7 @@ class ServiceUseCases:
         self._transactions = transactions
         self.pins = settings.flags
         self.reads = Reads(transactions, self._randomness)
+        self.slow_reads = SlowReads(transactions, self._randomness)
         self.read_export = ReadExport(self.reads)
         self.reconcile_metadata = ReconcileMetadata(
             transactions, self._clock, self._randomness, self._metrics, draw_code_candidates

@@ -16,6 +16,8 @@ CHECKS = get_args(CheckName)
 UNGUARDED = "ALTER TABLE tallystick.users NO FORCE ROW LEVEL SECURITY"
 MISCOUNTED = "INSERT INTO tallystick.users (user_id, referrals, created_at) VALUES ('ada', 3, now())"
 BROKEN = "referrals_are_edges"
+OF_USERS = {"one_code_each", "living_codes_resolve", "verified_users_exist"}
+"""Other promises about tables that have a row then."""
 
 
 def states(output: str) -> dict[str, str]:
@@ -115,9 +117,19 @@ def test_a_check_says_which_proxies_are_believed(connected: Installation) -> Non
     assert states(checked.stdout)["proxies"] == "ok"
 
 
+def found(output: str) -> dict[str, str]:
+    """Return what the table says of each promise, by its name."""
+    return {
+        name: line.partition(promise)[2].strip()
+        for name, promise in PROMISES.items()
+        for line in output.splitlines()
+        if promise in line
+    }
+
+
 async def test_promises_that_are_kept_and_broken_are_counted(connected: Installation, spoil: Spoil) -> None:
     kept = connected.run("invariants")
-    assert kept.returncode == 0
+    assert (kept.returncode, found(kept.stdout)) == (0, dict.fromkeys(PROMISES, "no rows"))
     for promise in PROMISES.values():
         assert promise in kept.stdout
 
@@ -125,8 +137,10 @@ async def test_promises_that_are_kept_and_broken_are_counted(connected: Installa
 
     broken = connected.run("invariants")
     assert broken.returncode == 1
-    rows = {line.strip().rpartition(" ")[0].strip(): line.split()[-1] for line in broken.stdout.splitlines()[1:]}
-    assert rows == {promise: "1" if name == BROKEN else "0" for name, promise in PROMISES.items()}
+    assert found(broken.stdout) == {
+        name: "1" if name == BROKEN else "0" if name in OF_USERS else "no rows" for name in PROMISES
+    }
+    assert "ada" not in broken.stdout
 
 
 async def test_machines_get_the_promises_in_json(connected: Installation, spoil: Spoil) -> None:
@@ -138,9 +152,44 @@ async def test_machines_get_the_promises_in_json(connected: Installation, spoil:
     assert json.loads(broken.stdout) == {
         "kept": False,
         "items": [
-            {"name": name, "promise": promise, "violations": int(name == BROKEN)} for name, promise in PROMISES.items()
+            {
+                "name": name,
+                "promise": promise,
+                "violations": int(name == BROKEN),
+                "state": "broken" if name == BROKEN else "holds" if name in OF_USERS else "empty",
+            }
+            for name, promise in PROMISES.items()
         ],
     }
+
+
+async def test_broken_rows_are_named_when_asked_for_and_only_the_first_of_them(
+    connected: Installation, spoil: Spoil
+) -> None:
+    await spoil(
+        "INSERT INTO tallystick.users (user_id, referrals, created_at) "
+        "SELECT 'user' || lpad(n::text, 2, '0'), 3, now() FROM generate_series(1, 23) AS n"
+    )
+    first = [f"user{number:02}" for number in range(1, 21)]
+
+    named = connected.run("invariants", "--ids")
+    in_json = connected.run("invariants", "--ids", "--json")
+
+    assert named.returncode == in_json.returncode == 1
+    assert f"{BROKEN}: {', '.join(first)} and 3 more" in named.stdout
+    (item,) = [item for item in json.loads(in_json.stdout)["items"] if "rows" in item]
+    assert (item["name"], item["rows"], item["more"]) == (BROKEN, first, 3)
+
+
+async def test_rows_that_a_policy_hides_are_not_taken_for_kept_promises(connected: Installation, spoil: Spoil) -> None:
+    await spoil(f"{MISCOUNTED}; DROP POLICY users_service ON tallystick.users")
+
+    hidden = connected.run("invariants")
+
+    assert hidden.returncode == 1
+    assert found(hidden.stdout)[BROKEN] == "hidden"
+    assert found(hidden.stdout)["overlays_end_once"] == "no rows"
+    assert "a policy of row level security can hide rows from this role" in hidden.stdout
 
 
 @pytest.mark.parametrize("arguments", [["invariants"], ["invariants", "--json"]])

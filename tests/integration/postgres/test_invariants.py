@@ -6,6 +6,8 @@ import asyncpg
 import pytest
 
 from tallystick.application.invariants import PROMISES
+from tallystick.application.transactions import StoreUnavailable
+from tallystick.domain.topics import TopicId
 from tests.integration.postgres.sessions import Session, session, superuser_of, transactions_on
 
 USER = "INSERT INTO users (user_id, created_at, deleted_at, referrals) VALUES"
@@ -156,6 +158,28 @@ COUNTED: Mapping[str, int] = {
 }
 
 
+KEYS: Mapping[str, list[str]] = {
+    "one_code_each": ["a"],
+    "living_codes_resolve": ["a", "b"],
+    "verified_users_exist": ["nobody"],
+    "one_inviter_no_cycle": ["a", "b"],
+    "events_have_no_gaps": ["ahead", "gap", "long", "short"],
+    "messages_are_events": ["room m2", "room m3", "trimmed t4", "trimmed t6"],
+    "senders_were_members": ["room 3", "room 4", "trimmed 4", "trimmed 5"],
+    "rosters_keep_their_rules": ["number", "player", "role", "slot"],
+    "overlays_end_once": ["early#1", "lost#1", "never#1", "twice#1"],
+    "seats_are_uses": ["first"],
+    "balances_are_entries": ["a credits", "b credits", "c credits"],
+    "lifetime_is_earned": ["a points", "b points"],
+    "events_count_once": ["a credits grant k"],
+    "slips_accrue_once": ["c", "none", "s1", "s2", "s3", "x", "y", "z"],
+    "waiting_is_not_credited": ["a referral_signup s1"],
+    "collected_once_and_paid": ["a r1", "b r2", "c r3"],
+    "referrals_are_edges": ["a"],
+}
+"""The rows that break each promise, as they are named."""
+
+
 @pytest.fixture
 async def spoiler(server: tuple[str, str], migrated_dsn: str) -> AsyncIterator[Session]:
     """Return a superuser to whom foreign keys do not apply."""
@@ -178,6 +202,65 @@ async def test_a_broken_promise_is_counted_and_no_other(name: str, migrated_dsn:
     await spoiler.execute(BREAKING[name])
 
     assert await violations(migrated_dsn) == dict.fromkeys(PROMISES, 0) | {name: COUNTED.get(name, 1)}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+async def test_the_rows_that_break_a_promise_are_named(name: str, migrated_dsn: str, spoiler: Session) -> None:
+    await spoiler.execute(BREAKING[name])
+
+    async with transactions_on(migrated_dsn) as transactions, transactions.snapshot() as stores:
+        assert await stores.invariants.broken_rows(name, limit=20) == KEYS[name]
+        assert await stores.invariants.broken_rows(name, limit=1) == KEYS[name][:1]
+
+
+async def states(dsn: str, *, seconds_each: float | None = None) -> dict[str, str]:
+    async with transactions_on(dsn) as transactions, transactions.snapshot() as stores:
+        return {each.name: each.state for each in await stores.invariants.count(seconds_each=seconds_each)}
+
+
+async def test_nothing_is_said_of_tables_without_rows_or_with_hidden_ones(migrated_dsn: str, spoiler: Session) -> None:
+    assert await states(migrated_dsn) == dict.fromkeys(PROMISES, "empty")
+
+    await spoiler.execute(f"{USER} ('a', now(), NULL, 0); {ACCOUNT} ('a', 'credits', 0, 0)")
+    await spoiler.execute("CREATE POLICY ours ON ledger_accounts AS RESTRICTIVE USING (user_id = 'b')")
+    await spoiler.execute("ALTER POLICY referral_edges_service ON referral_edges USING (inviter_id = 'b')")
+    found = await states(migrated_dsn)
+
+    assert {name for name, state in found.items() if state == "holds"} == {
+        *("one_code_each", "living_codes_resolve", "verified_users_exist"),
+    }
+    assert {name for name, state in found.items() if state == "hidden"} == {
+        *("balances_are_entries", "lifetime_is_earned", "one_inviter_no_cycle", "referrals_are_edges"),
+    }
+
+
+async def test_a_promise_that_takes_too_long_is_unfinished_and_the_others_are_counted(
+    migrated_dsn: str, spoiler: Session
+) -> None:
+    await spoiler.execute(f"{USER} ('a', now(), NULL, 1)")
+    # Slow, and with the same columns: a view that waits in place of the table.
+    await spoiler.execute("ALTER TABLE invites RENAME TO invites_behind")
+    await spoiler.execute(
+        "CREATE VIEW invites AS SELECT held.* FROM invites_behind AS held, pg_sleep(60); "
+        "GRANT SELECT ON invites TO tallystick_app; GRANT SELECT ON invites_behind TO tallystick_app"
+    )
+
+    found = await states(migrated_dsn, seconds_each=0.2)
+
+    assert found["seats_are_uses"] == "unfinished"
+    assert found["referrals_are_edges"] == "broken"
+    assert "unfinished" not in {state for name, state in found.items() if name != "seats_are_uses"}
+
+
+async def test_a_snapshot_sees_one_moment_and_refuses_writes(migrated_dsn: str, spoiler: Session) -> None:
+    async with transactions_on(migrated_dsn) as transactions:
+        async with transactions.snapshot() as stores:
+            before = await stores.invariants.count()
+            await spoiler.execute(f"{USER} ('a', now(), NULL, 1)")
+            assert await stores.invariants.count() == before
+        with pytest.raises(StoreUnavailable, match="25006"):
+            async with transactions.snapshot() as stores:
+                await stores.topics.add(TopicId("t"), "channel")
 
 
 async def test_the_service_itself_could_break_none_of_them_this_way(migrated_dsn: str) -> None:

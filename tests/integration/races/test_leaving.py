@@ -38,7 +38,7 @@ class Lingering:
     """Transactions that have done all their work and commit when they are let go."""
 
     def __init__(self, transactions: Transactions) -> None:
-        self._transactions = transactions
+        self._transactions, self.snapshot = transactions, transactions.snapshot
         self.is_done, self.let_go = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager

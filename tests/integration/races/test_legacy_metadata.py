@@ -26,7 +26,7 @@ class AdoptsBetween:
 
     def __init__(self, transactions: Transactions, adopt: AdoptCodes) -> None:
         self._transactions, self._adopt = transactions, adopt
-        self.begin = transactions.begin
+        self.begin, self.snapshot = transactions.begin, transactions.snapshot
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Stores]:
@@ -55,7 +55,7 @@ class Overtaking:
 
     def __init__(self, world: World, store: str, call: str, rival: Coroutine[Any, Any, object]) -> None:
         self._world, self._store, self._call, self._rival = world, store, call, rival
-        self.reading = world.transactions.reading
+        self.reading, self.snapshot = world.transactions.reading, world.transactions.snapshot
         self.had_to_wait = False
         self.rival: asyncio.Task[object]
 

@@ -171,7 +171,20 @@ BREAKING: Mapping[str, Callable[[Tables], None]] = {
 async def test_a_broken_promise_is_counted_and_no_other(name: str, world: World) -> None:
     BREAKING[name](await furnish(world))
 
-    assert [broken.name for broken in await world.broken_promises()] == [name]
+    broken = await world.broken_promises()
+    assert [(each.name, each.state) for each in broken] == [(name, "broken")]
+    rows = await world.reads(lambda stores: stores.invariants.broken_rows(name, limit=20))
+    assert len(rows) == broken[0].violations
+    assert rows == sorted(rows)
+
+
+async def test_promises_about_nothing_are_empty(world: World) -> None:
+    counted = await world.reads(lambda stores: stores.invariants.count())
+    assert {each.state for each in counted} == {"empty"}
+
+    await furnish(world)
+    counted = await world.reads(lambda stores: stores.invariants.count())
+    assert {each.state for each in counted} == {"holds"}
 
 
 async def test_administrators_read_which_promise_is_broken() -> None:

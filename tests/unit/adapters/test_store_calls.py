@@ -47,6 +47,7 @@ class Answering(Transactions):
         yield self._stores
 
     reading = begin
+    snapshot = begin
 
 
 @pytest.mark.parametrize(("field", "name"), METHODS, ids=[f"{field}.{name}" for field, name in METHODS])

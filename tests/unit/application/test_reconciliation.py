@@ -21,7 +21,7 @@ class Poisoned:
 
     def __init__(self, transactions: MemoryTransactions, user: str, failure: Exception) -> None:
         self._transactions, self._user, self._failure = transactions, UserId(user), failure
-        self.reading = transactions.reading
+        self.reading, self.snapshot = transactions.reading, transactions.snapshot
         self.tries = 0
 
     @asynccontextmanager

@@ -32,7 +32,7 @@ class Hanging:
     """Transactions on a database that never answers."""
 
     def __init__(self, transactions: MemoryTransactions) -> None:
-        self.reading = transactions.reading
+        self.reading, self.snapshot = transactions.reading, transactions.snapshot
         self.begun = 0
         self.has_begun = asyncio.Event()
 

@@ -41,6 +41,7 @@ class Failing:
 
     def __init__(self, transactions: MemoryTransactions, failures: list[Exception]) -> None:
         self._transactions, self.failures = transactions, failures
+        self.snapshot = transactions.snapshot
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Stores]:

@@ -78,7 +78,7 @@ async def test_promises_are_counted_once_for_everybody_who_asks_meanwhile(
 
 async def test_a_count_is_new_for_each_caller_who_comes_alone(anyone: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     staff = anyone.named("staff", "admin:read")
-    broken: Sequence[Invariant] = [Invariant("one", "a promise", 1)]
+    broken: Sequence[Invariant] = [Invariant("one", "a promise", 1, "broken")]
 
     async def count(_self: MemoryInvariants) -> Sequence[Invariant]:
         return broken

@@ -1,162 +1,111 @@
-"""The invariants in memory: counts of the values that break them."""
+"""The invariants in memory: the values that break them, counted and named."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from tallystick.adapters.memory.drafts import Draft
+from tallystick.adapters.memory.room_invariants import RoomInvariants
 from tallystick.adapters.memory.tables import View
 from tallystick.application.invariants import PROMISES, Invariant, Invariants
-from tallystick.domain.channels import MemberKey
 from tallystick.domain.ledger import Account, AccountKey, Entry
-from tallystick.domain.messages import Message
-from tallystick.domain.overlays import BEGINNINGS, ENDS, OverlayFacts, overlay_facts, version_ref
 from tallystick.domain.rating_slips import Slip
-from tallystick.domain.refusals import Refusal
-from tallystick.domain.stage_rooms import Roster, verify_roles_and_slots
-from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
 
 
+class _Check(NamedTuple):
+    broken: Callable[[], Iterable[str]]
+    tables: tuple[Draft[Any, Any], ...]
+    """The tables that the promise is about."""
+
+
 class MemoryInvariants(Invariants):
-    """The same counts as the SQL statements, over the values of a view."""
+    """The same keys as the SQL statements return, over the values of a view."""
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self._view, self._rooms = view, RoomInvariants(view)
 
-    async def count(self) -> Sequence[Invariant]:
-        counts: Mapping[str, Callable[[], int]] = {
-            "one_code_each": self._without_one_code,
-            "living_codes_resolve": self._wrongly_retired,
-            "verified_users_exist": self._verified_without_user,
-            "one_inviter_no_cycle": self._cycles,
-            "seats_are_uses": self._wrong_seats,
-            "balances_are_entries": self._wrong_balances,
-            "lifetime_is_earned": self._unearned,
-            "events_count_once": self._repeated_events,
-            "slips_accrue_once": self._wrong_slips,
-            "waiting_is_not_credited": self._credited_and_pending,
-            "collected_once_and_paid": self._unpaid,
-            "events_have_no_gaps": self._topics_with_gaps,
-            "messages_are_events": self._unpaired_messages,
-            "senders_were_members": self._strangers_messages,
-            "rosters_keep_their_rules": self._broken_rosters,
-            "overlays_end_once": self._wrong_ends,
-            "referrals_are_edges": self._miscounted,
+    async def count(self, *, seconds_each: float | None = None) -> Sequence[Invariant]:  # noqa: ARG002  it is fast
+        counts = {name: len(list(check.broken())) for name, check in self._checks().items()}
+        return [
+            Invariant.judged(name, counts[name], has_rows=self._has_rows(check), is_hidden=False)
+            for name, check in self._checks().items()
+        ]
+
+    async def broken_rows(self, name: str, *, limit: int) -> list[str]:
+        return sorted(self._checks()[name].broken())[:limit]
+
+    def _has_rows(self, check: "_Check") -> bool:
+        return any(next(table.values(), None) is not None for table in check.tables)
+
+    def _checks(self) -> Mapping[str, "_Check"]:
+        view, rooms = self._view, self._rooms
+        codes, edges, chains = (view.codes, view.users), (view.edges,), (view.accounts, view.entries)
+        messages = (view.messages, view.topic_events)
+        checks = {
+            "one_code_each": _Check(self._without_one_code, codes),
+            "living_codes_resolve": _Check(self._wrongly_retired, codes),
+            "verified_users_exist": _Check(self._verified_without_user, (view.verifications, view.users)),
+            "one_inviter_no_cycle": _Check(self._cycles, edges),
+            "seats_are_uses": _Check(self._wrong_seats, (view.invites, view.invite_uses)),
+            "balances_are_entries": _Check(self._wrong_balances, chains),
+            "lifetime_is_earned": _Check(self._unearned, chains),
+            "events_count_once": _Check(self._repeated_events, (view.entries,)),
+            "slips_accrue_once": _Check(self._wrong_slips, (view.slips, view.entries, view.pending)),
+            "waiting_is_not_credited": _Check(self._credited_and_pending, (view.pending, view.entries)),
+            "collected_once_and_paid": _Check(self._unpaid, (view.collected, view.entries, view.rewards)),
+            "events_have_no_gaps": _Check(rooms.topics_with_gaps, (view.topics, view.topic_events)),
+            "messages_are_events": _Check(rooms.unpaired_messages, (*messages, view.topics)),
+            "senders_were_members": _Check(rooms.strangers_messages, (*messages, view.topics, view.members)),
+            "rosters_keep_their_rules": _Check(rooms.broken_rosters, (view.rosters,)),
+            "overlays_end_once": _Check(rooms.wrong_ends, (view.topic_events, view.overlays)),
+            "referrals_are_edges": _Check(self._miscounted, (view.users, view.edges)),
         }
-        return [Invariant(name, promise, counts[name]()) for name, promise in PROMISES.items()]
+        return {name: checks[name] for name in PROMISES}
 
     def _is_living(self, user_id: UserId) -> bool:
         user = self._view.users.get(user_id)
         return user is not None and user.deleted_at is None
 
-    def _without_one_code(self) -> int:
+    def _without_one_code(self) -> Iterable[str]:
         canonical: Counter[UserId] = Counter()
         for entry in self._view.codes.values():
             canonical[entry.user_id] += entry.is_canonical
-        return sum(1 for user_id, count in canonical.items() if count != 1 and self._is_living(user_id))
+        return (user_id for user_id, count in canonical.items() if count != 1 and self._is_living(user_id))
 
-    def _wrongly_retired(self) -> int:
-        return sum(
-            (entry.retired_at is None) != self._is_living(entry.user_id)
-            and (entry.retired_at is not None or entry.user_id not in self._view.erasing)
+    def _wrongly_retired(self) -> Iterable[str]:
+        return (
+            entry.user_id
             for entry in self._view.codes.values()
+            if (entry.retired_at is None) != self._is_living(entry.user_id)
+            and (entry.retired_at is not None or entry.user_id not in self._view.erasing)
         )
 
-    def _verified_without_user(self) -> int:
-        return sum(verified.user_id not in self._view.users for verified in self._view.verifications.values())
+    def _verified_without_user(self) -> Iterable[str]:
+        return (each.user_id for each in self._view.verifications.values() if each.user_id not in self._view.users)
 
-    def _cycles(self) -> int:
+    def _cycles(self) -> Iterable[str]:
         pairs = {(edge.invitee_id, edge.inviter_id) for edge in self._view.edges.values()}
-        return sum((inviter_id, invitee_id) in pairs for invitee_id, inviter_id in pairs)
+        return (invitee_id for invitee_id, inviter_id in pairs if (inviter_id, invitee_id) in pairs)
 
-    def _miscounted(self) -> int:
+    def _miscounted(self) -> Iterable[str]:
         edges = Counter(edge.inviter_id for edge in self._view.edges.values())
-        return sum(user.referrals != edges[user.user_id] for user in self._view.users.values())
+        return (user.user_id for user in self._view.users.values() if user.referrals != edges[user.user_id])
 
-    def _topics_with_gaps(self) -> int:
-        numbers: dict[TopicId, set[int]] = {}
-        for event in self._view.topic_events.values():
-            numbers.setdefault(event.topic_id, set()).add(event.seq)
-        return sum(
-            numbers.get(topic.topic_id, set()) != set(range(self._trimmed(topic.topic_id) + 1, topic.head + 1))
-            for topic in self._view.topics.values()
-        )
-
-    def _trimmed(self, topic_id: str) -> int:
-        return (self._view.trimmed.get(TopicId(topic_id)) or (0, ""))[0]
-
-    def _unpaired_messages(self) -> int:
-        events = {(e.kind, e.topic_id, e.ref): e for e in self._view.topic_events.values()}
-        sent = {(key[1], e.seq, key[2], e.actor_id) for key, e in events.items() if key[0] == "message"}
-        deleted = {key[1:] for key in events if key[0] == "message_deleted"}
-        messages = list(self._view.messages.values())
-        stored = {
-            (m.channel_id, m.seq, m.message_id, m.sender_id) for m in messages if m.seq > self._trimmed(m.channel_id)
-        }
-        gone = {(m.channel_id, m.message_id) for m in messages if self._is_deleted_in_the_log(m)}
-        known = {(m.channel_id, m.message_id) for m in messages if m.deleted_at is not None}
-        unknown = {key for key in deleted - known if self._trimmed(key[0]) == 0}
-        return len(sent ^ stored) + len(gone - deleted) + len(unknown)
-
-    def _is_deleted_in_the_log(self, message: Message) -> bool:
-        """Return whether the log goes back to the deletion of a message."""
-        trimmed = self._trimmed(message.channel_id)
-        first = self._view.topic_events.get((TopicId(message.channel_id), trimmed + 1))
-        if message.deleted_at is None:
-            return False
-        return trimmed == 0 or (first is not None and message.deleted_at > first.created_at)
-
-    def _strangers_messages(self) -> int:
-        changes: dict[tuple[str, str], list[tuple[int, bool]]] = {}
-        for event in self._view.topic_events.values():
-            if event.kind in {"member_added", "member_removed"}:
-                change = (event.seq, event.kind == "member_added")
-                changes.setdefault((event.topic_id, event.ref), []).append(change)
-        return sum(
-            not max(
-                (c for c in changes.get((m.channel_id, m.sender_id), []) if c[0] < m.seq),
-                default=(0, self._was_member_before_the_log(m)),
-            )[1]
-            for m in self._view.messages.values()
-        )
-
-    def _was_member_before_the_log(self, message: Message) -> bool:
-        """Return whether the row of the sender allows that a trimmed event made them a member."""
-        trimmed = self._trimmed(message.channel_id)
-        sender = self._view.members.get(MemberKey(message.channel_id, message.sender_id))
-        if sender is None:
-            return False
-        if sender.joined_seq > message.seq:
-            return trimmed > 0
-        return sender.joined_seq <= trimmed and (sender.left_seq is None or sender.left_seq > message.seq)
-
-    def _broken_rosters(self) -> int:
-        return sum(not _keeps_its_rules(roster) for roster in self._view.rosters.values())
-
-    def _wrong_ends(self) -> int:
-        events = list(self._view.topic_events.values())
-        ends = Counter(event.ref for event in events if event.kind in ENDS)
-        begun = (overlay_facts(event) for event in events if event.kind in BEGINNINGS)
-        return sum(times > 1 for times in ends.values()) + sum(not self._ends_once(facts, ends) for facts in begun)
-
-    def _ends_once(self, facts: OverlayFacts, ends: Mapping[str, int]) -> bool:
-        held, version = self._view.overlays.get(facts.session_id), facts.version or 0
-        if held is None or version > held.version:
-            return False
-        is_over = version < held.version or held.expires_at is None
-        return is_over == (version_ref(facts.session_id, version) in ends)
-
-    def _wrong_seats(self) -> int:
+    def _wrong_seats(self) -> Iterable[str]:
         uses = Counter(use.invite_id for use in self._view.invite_uses.values())
-        return sum(
-            invite.current_uses > invite.max_uses or invite.current_uses != uses[invite.invite_id]
+        return (
+            invite.invite_id
             for invite in self._view.invites.values()
+            if invite.current_uses > invite.max_uses or invite.current_uses != uses[invite.invite_id]
         )
 
-    def _wrong_balances(self) -> int:
-        return sum(not _adds_up(account, chain) for account, chain in self._chains())
+    def _wrong_balances(self) -> Iterable[str]:
+        return (f"{a.user_id} {a.unit}" for a, chain in self._chains() if not _adds_up(a, chain))
 
-    def _unearned(self) -> int:
-        return sum(not _is_earned(account, chain) for account, chain in self._chains() if account.unit == "points")
+    def _unearned(self) -> Iterable[str]:
+        points = ((account, chain) for account, chain in self._chains() if account.unit == "points")
+        return (f"{a.user_id} {a.unit}" for a, chain in points if not _is_earned(a, chain))
 
     def _chains(self) -> list[tuple[Account, list[Entry]]]:
         """Return the accounts, each with its entries."""
@@ -168,16 +117,17 @@ class MemoryInvariants(Invariants):
             for account in self._view.accounts.values()
         ]
 
-    def _repeated_events(self) -> int:
+    def _repeated_events(self) -> Iterable[str]:
         events = Counter((e.user_id, e.unit, e.event_type, e.event_key) for e in self._view.entries.values())
-        return sum(count > 1 for count in events.values())
+        return (" ".join(event) for event, count in events.items() if count > 1)
 
-    def _wrong_slips(self) -> int:
+    def _wrong_slips(self) -> Iterable[str]:
         existing = {slip.event for slip in self._view.slips.values()}
         credited = {entry.event for entry in self._view.entries.values() if entry.event_type == "rating_slip"}
         waiting = {pending.event for pending in self._view.pending.values() if pending.event_type == "rating_slip"}
         orphaned = (credited | waiting) - existing
-        return len(orphaned) + sum(not self._has_accrued(slip) for slip in self._view.slips.values())
+        wrong = [slip.slip_id for slip in self._view.slips.values() if not self._has_accrued(slip)]
+        return [*(event.key for event in orphaned), *wrong]
 
     def _has_accrued(self, slip: Slip) -> bool:
         """Return whether a slip has the entry or the pending accrual that its state requires."""
@@ -193,31 +143,25 @@ class MemoryInvariants(Invariants):
             case "accrual_pending":
                 return (earned, waiting) == (None, slip.points)
 
-    def _credited_and_pending(self) -> int:
-        return sum(pending.event in self._view.events for pending in self._view.pending.values())
+    def _credited_and_pending(self) -> Iterable[str]:
+        waiting = (pending.event for pending in self._view.pending.values())
+        return (f"{event.user_id} {event.type} {event.key}" for event in waiting if event in self._view.events)
 
-    def _unpaid(self) -> int:
+    def _unpaid(self) -> Iterable[str]:
         paid = {
             (entry.user_id, entry.event_key): entry
             for entry in self._view.entries.values()
             if entry.event_type == "purchase" and entry.unit == "credits"
         }
         collected = {(each.user_id, str(each.reward_id)): each for each in self._view.collected.values()}
-        broken = len(paid.keys() ^ collected.keys())
+        broken = [" ".join(key) for key in paid.keys() ^ collected.keys()]
         for key in paid.keys() & collected.keys():
             entry, each = paid[key], collected[key]
             reward = self._view.rewards.get(each.reward_id)
             is_own = reward is not None and reward.owner_id == each.user_id
-            broken += is_own or (entry.amount, entry.balance_after) != (-each.cost, each.balance_after)
+            if is_own or (entry.amount, entry.balance_after) != (-each.cost, each.balance_after):
+                broken.append(" ".join(key))
         return broken
-
-
-def _keeps_its_rules(roster: Roster) -> bool:
-    try:
-        verify_roles_and_slots(roster.slots, roster.roles)
-    except Refusal:
-        return False
-    return True
 
 
 def _seq(entry: Entry) -> int:

@@ -1,5 +1,5 @@
--- one_code_each() -> int
-SELECT count(*)
+-- one_code_each() -> str
+SELECT u.user_id AS key
 FROM tallystick.users AS u
 WHERE u.deleted_at IS NULL AND EXISTS (
     SELECT FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id AND (c.is_canonical OR NOT c.is_canonical)
@@ -7,40 +7,40 @@ WHERE u.deleted_at IS NULL AND EXISTS (
     SELECT count(*) FROM tallystick.referral_codes AS c WHERE c.user_id = u.user_id AND c.is_canonical
 );
 
--- living_codes_resolve() -> int
-SELECT count(*)
+-- living_codes_resolve() -> str
+SELECT c.user_id AS key
 FROM tallystick.referral_codes AS c
 INNER JOIN tallystick.users AS u ON u.user_id = c.user_id
 WHERE (c.retired_at IS NULL) <> (u.deleted_at IS NULL) AND (c.retired_at IS NOT NULL OR u.erasing_since IS NULL);
 
--- verified_users_exist() -> int
-SELECT count(*)
+-- verified_users_exist() -> str
+SELECT v.user_id AS key
 FROM tallystick.phone_verifications AS v
 LEFT JOIN tallystick.users AS u ON u.user_id = v.user_id
 WHERE u.user_id IS NULL;
 
--- one_inviter_no_cycle() -> int
-SELECT count(*)
+-- one_inviter_no_cycle() -> str
+SELECT e.invitee_id AS key
 FROM tallystick.referral_edges AS e
 LEFT JOIN tallystick.referral_edges AS back ON back.invitee_id = e.inviter_id AND back.inviter_id = e.invitee_id
 WHERE e.invitee_id = e.inviter_id OR back.invitee_id IS NOT NULL;
 
--- referrals_are_edges() -> int
-SELECT count(*)
+-- referrals_are_edges() -> str
+SELECT u.user_id AS key
 FROM tallystick.users AS u
 WHERE u.referrals <> (SELECT count(*) FROM tallystick.referral_edges AS e WHERE e.inviter_id = u.user_id);
 
--- seats_are_uses() -> int
-SELECT count(*)
+-- seats_are_uses() -> str
+SELECT i.invite_id AS key
 FROM tallystick.invites AS i
 WHERE
     i.current_uses > i.max_uses
     OR i.current_uses <> (SELECT count(*) FROM tallystick.invite_uses AS u WHERE u.invite_id = i.invite_id);
 
--- balances_are_entries() -> int
+-- balances_are_entries() -> str
 -- The balance equals the sum of the entries and the balance after the last one. Every entry starts with the balance
 -- that the entry before it left.
-SELECT count(*)
+SELECT a.user_id || ' ' || a.unit AS key
 FROM tallystick.ledger_accounts AS a
 LEFT JOIN (
     SELECT
@@ -61,8 +61,8 @@ WHERE
     a.balance < 0 OR a.balance <> coalesce(e.total, 0) OR a.version <> coalesce(e.last_seq, 0)
     OR coalesce(e.entries, 0) <> coalesce(e.last_seq, 0) OR coalesce(e.is_broken, false);
 
--- lifetime_is_earned() -> int
-SELECT count(*)
+-- lifetime_is_earned() -> str
+SELECT a.user_id || ' ' || a.unit AS key
 FROM tallystick.ledger_accounts AS a
 LEFT JOIN (
     SELECT user_id, sum(credited) AS total, bool_or(lifetime_after <> come_to) AS is_broken
@@ -77,8 +77,8 @@ LEFT JOIN (
 ) AS e ON e.user_id = a.user_id
 WHERE a.unit = 'points' AND (a.lifetime <> coalesce(e.total, 0) OR coalesce(e.is_broken, false));
 
--- events_count_once() -> int
-SELECT count(*)
+-- events_count_once() -> str
+SELECT twice.user_id || ' ' || twice.unit || ' ' || twice.event_type || ' ' || twice.event_key AS key
 FROM (
     SELECT user_id, unit, event_type, event_key
     FROM tallystick.ledger_entries
@@ -86,10 +86,10 @@ FROM (
     HAVING count(*) > 1
 ) AS twice;
 
--- slips_accrue_once() -> int
+-- slips_accrue_once() -> str
 -- Every slip has the entry or the pending accrual that its state requires, and no entry or pending accrual names a slip
 -- that does not exist.
-SELECT count(*)
+SELECT coalesce(s.slip_id, e.event_key, p.event_key) AS key
 FROM tallystick.rating_slips AS s
 FULL JOIN (
     SELECT user_id, event_key, amount FROM tallystick.ledger_entries
@@ -106,17 +106,17 @@ WHERE s.slip_id IS NULL OR CASE s.state
     ELSE e.user_id IS NOT NULL OR p.points IS DISTINCT FROM s.points
 END;
 
--- waiting_is_not_credited() -> int
-SELECT count(*)
+-- waiting_is_not_credited() -> str
+SELECT p.player_id || ' ' || p.event_type || ' ' || p.event_key AS key
 FROM tallystick.pending_accruals AS p
 INNER JOIN tallystick.ledger_entries AS e
     ON
         e.user_id = p.player_id AND e.unit = 'points' AND e.event_type = p.event_type AND e.event_key = p.event_key;
 
--- collected_once_and_paid() -> int
+-- collected_once_and_paid() -> str
 -- Every collected reward has exactly one entry that paid for it, every purchase entry has its collected reward, and no
 -- user bought their own reward.
-SELECT count(*)
+SELECT coalesce(c.user_id || ' ' || c.reward_id, e.user_id || ' ' || e.event_key) AS key
 FROM tallystick.collected_rewards AS c
 FULL JOIN (
     SELECT user_id, event_key, amount, balance_after FROM tallystick.ledger_entries
@@ -127,9 +127,9 @@ WHERE
     c.user_id IS NULL OR e.user_id IS NULL OR r.owner_id = c.user_id
     OR e.amount <> -c.cost OR e.balance_after <> c.balance_after;
 
--- events_have_no_gaps() -> int
+-- events_have_no_gaps() -> str
 -- Numbers are unique by key: where there are as many as the first and the last one say, none is missing.
-SELECT count(*)
+SELECT t.topic_id AS key
 FROM tallystick.topics AS t
 LEFT JOIN (
     SELECT topic_id, count(*) AS events, min(seq) AS first_seq, max(seq) AS last_seq
@@ -140,12 +140,12 @@ WHERE
     t.head - t.trimmed <> coalesce(e.events, 0) OR t.head <> coalesce(e.last_seq, t.trimmed)
     OR t.trimmed + 1 <> coalesce(e.first_seq, t.head + 1);
 
--- messages_are_events() -> int
+-- messages_are_events() -> str
 -- A message below the start of the log has no event any more. Its deletion has one, where it happened later than the
 -- first event of the log. A deletion may have outlived its message only where the log was trimmed.
-SELECT count(*)
+SELECT alone.key
 FROM (
-    SELECT m.message_id
+    SELECT coalesce(m.channel_id || ' ' || m.message_id, e.topic_id || ' ' || e.ref) AS key
     FROM (
         SELECT text.*
         FROM tallystick.messages AS text
@@ -156,7 +156,7 @@ FROM (
         ON e.topic_id = m.channel_id AND e.seq = m.seq AND e.ref = m.message_id AND e.actor_id = m.sender_id
     WHERE m.message_id IS NULL OR e.ref IS NULL
     UNION ALL
-    SELECT m.message_id
+    SELECT coalesce(m.channel_id || ' ' || m.message_id, e.topic_id || ' ' || e.ref) AS key
     FROM (SELECT * FROM tallystick.messages WHERE deleted_at IS NOT NULL) AS m
     FULL JOIN (SELECT * FROM tallystick.topic_events WHERE kind = 'message_deleted') AS e
         ON e.topic_id = m.channel_id AND e.ref = m.message_id
@@ -167,7 +167,7 @@ FROM (
         OR (e.ref IS NULL AND (coalesce(t.trimmed, 0) = 0 OR m.deleted_at > first.created_at))
 ) AS alone;
 
--- senders_were_members() -> int
+-- senders_were_members() -> str
 -- The last event before the message that added or removed its sender added them. Where the log was trimmed and has no
 -- such event, the row of the member says when they were added last, and whether they were removed since.
 -- One sorted pass: a search of the log for each message would read a long channel again and again.
@@ -183,7 +183,7 @@ WITH sent AS (
     ) AS placed
 )
 
-SELECT count(*)
+SELECT m.channel_id || ' ' || m.seq AS key
 FROM sent AS m
 LEFT JOIN tallystick.topic_events AS change ON change.topic_id = m.channel_id AND change.seq = m.changed_seq
 LEFT JOIN tallystick.topics AS t ON t.topic_id = m.channel_id
@@ -193,8 +193,8 @@ WHERE m.is_message AND 'member_added' IS DISTINCT FROM coalesce(change.kind, CAS
     WHEN sender.joined_seq <= t.trimmed AND coalesce(sender.left_seq > m.seq, TRUE) THEN 'member_added'
 END);
 
--- rosters_keep_their_rules() -> int
-SELECT count(*)
+-- rosters_keep_their_rules() -> str
+SELECT r.room_id AS key
 FROM tallystick.stage_rosters AS r
 WHERE EXISTS (
     SELECT FROM tallystick.roster_slots AS s
@@ -205,7 +205,7 @@ WHERE EXISTS (
     HAVING count(*) > count(DISTINCT s.player_id) OR count(*) > count(DISTINCT (s.role, s.slot))
 );
 
--- overlays_end_once() -> int
+-- overlays_end_once() -> str
 -- A version is begun before it ends: where the log still has the beginning, it has the end too.
 WITH ends AS (
     SELECT ref, count(*) AS times
@@ -220,12 +220,14 @@ begun AS (
     WHERE kind IN ('overlay_shown', 'overlay_updated')
 )
 
-SELECT (SELECT count(*) FROM ends WHERE times > 1) + (
-    SELECT count(*)
-    FROM begun AS b
-    LEFT JOIN tallystick.session_overlays AS o ON o.session_id = b.session_id
-    LEFT JOIN ends AS e ON e.ref = b.session_id || '#' || b.version
-    WHERE
-        o.session_id IS NULL OR b.version > o.version
-        OR (b.version < o.version OR o.expires_at IS NULL) <> (e.ref IS NOT NULL)
-) AS count;
+SELECT ends.ref AS key
+FROM ends
+WHERE ends.times > 1
+UNION ALL
+SELECT b.session_id || '#' || b.version AS key
+FROM begun AS b
+LEFT JOIN tallystick.session_overlays AS o ON o.session_id = b.session_id
+LEFT JOIN ends AS e ON e.ref = b.session_id || '#' || b.version
+WHERE
+    o.session_id IS NULL OR b.version > o.version
+    OR (b.version < o.version OR o.expires_at IS NULL) <> (e.ref IS NOT NULL);

@@ -182,7 +182,7 @@ def administration_router(reads: SlowReads, caller_guard: CallerGuard, clock: Cl
         `age_seconds`.
         """
         counted = await shared_count()
-        kept = not any(invariant.violations for invariant in counted.value)
+        kept = all(invariant.is_kept for invariant in counted.value)
         return PromiseReport(kept, counted.value, counted.computed_at, round(counted.age_seconds, 3))
 
     return Router("/api/admin", route_handlers=[invariants], guards=[caller_guard.guard], tags=["Administration"])
