@@ -38,14 +38,42 @@ class Frame(msgspec.Struct, frozen=True):
     """True where the frame holds what ends by itself: it is read again for each delivery, and not kept."""
 
 
+class Events(msgspec.Struct):
+    """Frames of one topic, each with the id of the stream behind it."""
+
+    frames: list[tuple[bytes, bytes]]
+    encoded: bytes | None = None
+    """All of them as they are sent, kept by the first stream that sends them."""
+
+
+class FrameRun:
+    """Frames that follow each other. Streams that are at one position share a run, and what they send of it."""
+
+    __slots__ = ("_events", "frames", "removed")
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self.frames = frames
+        self.removed = frozenset(frame.ref for frame in frames if frame.kind == "member_removed")
+        self._events: Events | None = None
+
+    def events(self) -> Events:
+        """Return the frames as streams of this topic alone send them."""
+        if self._events is None:
+            self._events = Events([(frame.position, frame.encoded) for frame in self.frames])
+        return self._events
+
+
 class FrameRing:
     """The newest frames of a topic, without gaps."""
 
     def __init__(self) -> None:
         self._frames: deque[Frame] = deque(maxlen=RING_FRAMES)
+        self._last_run: tuple[int, FrameRun] | None = None
+        """The run that was returned last, and the number that it is above."""
 
     def extend(self, frames: Sequence[Frame]) -> None:
         """Add the frames that follow. Frames of messages that these delete are dropped with all before them."""
+        self._last_run = None
         for frame in frames:
             if self._frames and frame.seq != self._frames[-1].seq + 1:
                 self._frames.clear()
@@ -56,12 +84,17 @@ class FrameRing:
             else:
                 self._frames.append(frame)
 
-    def after(self, seq: int) -> list[Frame] | None:
+    def after(self, seq: int) -> FrameRun | None:
         """Return the first frames above a number; None where the ring does not reach back to it."""
+        if self._last_run is not None and self._last_run[0] == seq:
+            return self._last_run[1]
         if not self._frames or seq + 1 < self._frames[0].seq:
             return None
         first = seq + 1 - self._frames[0].seq
-        return _bounded(self._frames[index] for index in range(first, min(first + PAGE_FRAMES, len(self._frames))))
+        last = min(first + PAGE_FRAMES, len(self._frames))
+        run = FrameRun(_bounded(self._frames[index] for index in range(first, last)))
+        self._last_run = seq, run
+        return run
 
     def reach_back(self, frames: Sequence[Frame], head: int) -> None:
         """Add frames that come before the oldest; those up to the head where there are none.
@@ -79,6 +112,7 @@ class FrameRing:
 
     def drop(self, seq: int) -> None:
         """Drop the frames up to a number."""
+        self._last_run = None
         while self._frames and self._frames[0].seq <= seq:
             self._frames.popleft()
 

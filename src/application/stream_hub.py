@@ -35,6 +35,9 @@ class StreamLimits(msgspec.Struct, frozen=True):
         return cls(of_a_process=min(cls().of_a_process, open_files * 3 // 4))
 
 
+_SHORTEST_REST_SECONDS, _LONGEST_REST_SECONDS = 0.001, 0.05
+
+
 class StreamRefused(Exception):
     """No stream is opened now; the client may try again."""
 
@@ -89,6 +92,7 @@ class Hub:
         if stream not in own:
             return
         del own[stream]
+        stream.close()
         self._count_streams(-1)
         if not own:
             del self._streams[stream.caller.user_id]
@@ -179,6 +183,20 @@ class Hub:
         elif head > feed.head:
             self._read_on(feed)
 
+    async def _deliver(self, feed: Feed) -> None:
+        """Wake the streams of a topic, and rest for as long as that took: all else gets half of the time.
+
+        Events that are stored meanwhile are delivered together, which costs a stream no more than one of them.
+        """
+        began = self._clock.monotonic()
+        for stream in feed.streams:
+            stream.wake()
+        for _ in range(2):  # in the first iteration of the event loop the streams run, in the second their writes
+            await asyncio.sleep(0)
+        took = self._clock.monotonic() - began
+        if took >= _SHORTEST_REST_SECONDS:
+            await asyncio.sleep(min(took, _LONGEST_REST_SECONDS))
+
     def _read_on(self, feed: Feed) -> None:
         feed.has_news = True
         if feed.reading is None and feed.head is not None:
@@ -191,8 +209,7 @@ class Hub:
                 while frames := await self._pages.fresh(feed.topic_id, feed.head):
                     feed.ring.extend(frames)
                     feed.head = frames[-1].seq
-                    for stream in feed.streams:
-                        stream.wake()
+                    await self._deliver(feed)
         except Failure:  # the next look finds the head
             pass
         finally:

@@ -4,14 +4,13 @@ A stream holds a position and no queue: what is above the position comes from th
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tallystick.application.group_commit import Single
 from tallystick.application.ports import Metrics
 from tallystick.application.reads import CallerState
-from tallystick.application.stream_frames import Frame, FramePages, FrameRing
+from tallystick.application.stream_frames import Events, FramePages, FrameRing, FrameRun
 from tallystick.application.stream_placements import Start
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
@@ -37,12 +36,6 @@ class Heads(NamedTuple):
     by_topic: dict[TopicId, int]
     is_ready: bool
     """True where this says that everything above the heads will arrive; False where it is a heartbeat."""
-
-
-class Events(NamedTuple):
-    """Frames of one topic, each with the id of the stream behind it."""
-
-    frames: list[tuple[bytes, bytes]]
 
 
 class End(NamedTuple):
@@ -107,6 +100,7 @@ class Stream:
         self._time_reason: EndReason = "aged"
         self._ends_at = float("inf")
         self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
     def start(self, index: int, start: Start) -> None:
         """Place the stream behind an event of one topic."""
@@ -123,6 +117,11 @@ class Stream:
         """End the stream before anything else is sent; the first reason stays."""
         self._end = self._end or reason
         self._wake.set()
+
+    def close(self) -> None:
+        """Wake up no more: nobody reads the parts."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     @property
     def is_ending(self) -> bool:
@@ -150,10 +149,10 @@ class Stream:
                 await self._check_caller()
             sent = False
             for index in range(len(self.feeds)):
-                frames = await self._above(index)
-                if frames and self._end is None:
+                run = await self._above(index)
+                if run is not None and self._end is None:
                     sent = True
-                    yield self._events(index, frames)
+                    yield self._events(index, run)
             if self._end is not None:
                 self._metrics.count("stream_ends", label=self._end)
                 yield End(self._end)
@@ -165,23 +164,24 @@ class Stream:
                 is_ready = True
             await self._sleep()
 
-    async def _above(self, index: int) -> list[Frame]:
+    async def _above(self, index: int) -> FrameRun | None:
         feed, seq = self.feeds[index], self._seqs[index]
         if feed.head is None or seq >= feed.head or self._end is not None:
-            return []
-        frames = feed.ring.after(seq)
-        if frames is None:
+            return None
+        run = feed.ring.after(seq)
+        if run is None:
             try:
                 frames = await self._pages.shared(feed.topic_id, seq)
             except Failure:
                 self.end("busy")
-                return []
+                return None
             if frames:  # those who come back after this one find them in the ring
                 feed.ring.reach_back(frames, feed.head)
-        if not frames or frames[0].seq != seq + 1:
+            run = FrameRun(frames)
+        if not run.frames or run.frames[0].seq != seq + 1:
             await self._skip(index)
-            return []
-        return frames
+            return None
+        return run
 
     async def _skip(self, index: int) -> None:
         """Go on at the head of a topic whose log was trimmed beyond the position, if the caller may still read it."""
@@ -197,10 +197,13 @@ class Stream:
             else:
                 self.end("restored")
 
-    def _events(self, index: int, frames: Sequence[Frame]) -> Events:
+    def _events(self, index: int, run: FrameRun) -> Events:
         """Go on behind these frames, at most to the removal of the caller."""
+        if len(self.feeds) == 1 and self.caller.user_id not in run.removed:
+            self._seqs[index], self._positions[index] = run.frames[-1].seq, run.frames[-1].position
+            return run.events()
         sent: list[tuple[bytes, bytes]] = []
-        for frame in frames:
+        for frame in run.frames:
             self._seqs[index], self._positions[index] = frame.seq, frame.position
             sent.append((self._id(), frame.encoded))
             is_removal = frame.kind == "member_removed" and frame.ref == self.caller.user_id
@@ -225,6 +228,14 @@ class Stream:
             self.end(_ENDED_BY[state])
 
     async def _sleep(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(min(self._beats_at, self._ends_at)):
-                await self._wake.wait()
+        """Wait for news, and for the time of the next heartbeat or of the end.
+
+        The timer outlives a wake: a time-out around each wait would cost more than sending a message does.
+        """
+        if self._timer is None:
+            self._timer = self._loop.call_at(min(self._beats_at, self._ends_at), self._look_at_clock)
+        await self._wake.wait()
+
+    def _look_at_clock(self) -> None:
+        self._timer = None
+        self.wake()

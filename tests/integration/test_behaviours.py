@@ -96,6 +96,7 @@ from tests.unit.behaviours.test_schedules import TestSchedules
 from tests.unit.behaviours.test_sessions import TestChangePasswords, TestSessions
 from tests.unit.behaviours.test_sign_up import TestCompleteSignUps, TestSignIn, TestSignUpBatches
 from tests.unit.behaviours.test_stage_rooms import TestDeletedPlayers, TestSyncRosters
+from tests.unit.behaviours.test_stream_deliveries import TestDeliveries
 from tests.unit.behaviours.test_stream_placements import TestPlacements
 from tests.unit.behaviours.test_streams import TestEnds, TestMembership, TestReading
 from tests.unit.behaviours.test_transactions import TestTransactions, TestUnstorableValues

@@ -7,10 +7,10 @@ import msgspec
 
 from tallystick.application.group_commit import Bounds, GroupCommit
 from tallystick.application.reads import CallerState
-from tallystick.application.stream_frames import FramePages
+from tallystick.application.stream_frames import Events, FramePages
 from tallystick.application.stream_hub import Hub, StreamLimits
 from tallystick.application.stream_placements import Placement, PlaceStreams, Start
-from tallystick.application.streams import End, Events, Heads, Part, Reset, Stream
+from tallystick.application.streams import End, Heads, Part, Reset, Stream
 from tallystick.domain.identity import Principal
 from tallystick.domain.streams import EndReason
 from tallystick.domain.topics import TopicId
@@ -42,7 +42,7 @@ class Reader:
     async def read(self) -> None:
         """Receive the next part. AssertionError where none comes."""
         match await self._next():
-            case Events(frames):
+            case Events(frames=frames):
                 self.sizes.append(sum(len(encoded) for _, encoded in frames))
                 for position, encoded in frames:
                     data: dict[str, Any] = msgspec.json.decode(encoded.partition(b"data: ")[2])

@@ -10,7 +10,8 @@ import msgspec
 from litestar.types import Receive, Send
 
 from tallystick.application.ports import Clock, Randomness
-from tallystick.application.streams import End, Events, Heads, Part, Reset, Stream
+from tallystick.application.stream_frames import Events
+from tallystick.application.streams import End, Heads, Part, Reset, Stream
 from tallystick.domain.streams import EndReason
 from tallystick.domain.topics import TopicEventKind, TopicId
 from tallystick.entrypoints.http.bodies import ClientGone
@@ -91,8 +92,10 @@ async def _begin(context: RequestContext, send: Send, randomness: Randomness) ->
 
 def _encoded(part: Part, clock: Clock) -> bytes:
     match part:
-        case Events(frames):
-            return b"".join(b"id: %b\n%b" % frame for frame in frames)
+        case Events():
+            if part.encoded is None:
+                part.encoded = b"".join(b"id: %b\n%b" % frame for frame in part.frames)
+            return part.encoded
         case Heads(position, by_topic, is_ready):
             head = next(iter(by_topic.values())) if len(by_topic) == 1 else None
             event = server_sent("ready" if is_ready else "head", HeadData(by_topic, clock.now(), head))
