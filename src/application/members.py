@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from tallystick.application.bounds import Capacity
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.ports import Randomness
 from tallystick.application.topics import AnnounceTopics, TopicBatch, announce_nothing
 from tallystick.application.transactions import Stores, Transactions
-from tallystick.domain.bounds import DEFAULT_BOUNDS, UserBounds
+from tallystick.domain.bounds import DEFAULT_BOUNDS, BoundReached, UserBounds
 from tallystick.domain.channels import ChannelId, Member, MemberKey, Role, may_place, may_remove
 from tallystick.domain.refusals import Failure
 from tallystick.domain.topics import TopicEvent, TopicEventId, TopicId
@@ -82,10 +81,9 @@ class ChangeMembers:
     async def _decide(self, stores: Stores, commands: Sequence[PlaceMember | RemoveMember]) -> list[Member | Failure]:
         placed = {command.user_id for command in commands if isinstance(command, PlaceMember)}
         deleted = await stores.users.deleted({command.actor_id for command in commands} | placed)
-        capacity = await Capacity.open(stores, "memberships", placed - deleted, self._bounds)
         topics = await TopicBatch.lock(stores, {TopicId(command.channel_id) for command in commands}, self._randomness)
-        batch = await MemberBatch.open(stores, commands, topics, deleted)
-        outcomes = [batch.decide(command, capacity) for command in commands]
+        batch = await MemberBatch.open(stores, commands, topics, deleted, self._bounds.channel_members)
+        outcomes = [batch.decide(command) for command in commands]
         await batch.record(stores)
         return outcomes
 
@@ -100,9 +98,11 @@ class MemberBatch:
         owners: dict[ChannelId, set[UserId]],
         stored: Mapping[TopicEventId, TopicEvent],
         deleted: Collection[UserId],
+        counts: dict[ChannelId, int],
+        most: int,
     ) -> None:
         self._topics, self._members, self._owners = topics, members, owners
-        self._stored, self._deleted = stored, deleted
+        self._stored, self._deleted, self._counts, self._most = stored, deleted, counts, most
         self._changed: dict[MemberKey, Member] = {}
         self._events: list[TopicEvent] = []
 
@@ -113,16 +113,26 @@ class MemberBatch:
         commands: Sequence[PlaceMember | RemoveMember],
         topics: TopicBatch,
         deleted: Collection[UserId],
+        most: int = DEFAULT_BOUNDS.channel_members,
     ) -> "MemberBatch":
-        """Load the members behind the locks of the topics: a statement that locks would still see the old ones."""
+        """Load the members behind the locks of the topics: a statement that locks would still see the old ones.
+
+        A channel has at most `most` members, former members included.
+        """
         keys = {command.key for command in commands}
         actors = {MemberKey(command.channel_id, command.actor_id) for command in commands}
         members = await stores.channels.members(keys | actors)
         owners = await stores.channels.owners({command.channel_id for command in commands})
         stored = await stores.topics.find({command.stored_as for command in commands})
-        return cls(topics, members, owners, stored, deleted)
+        growing = {
+            command.channel_id
+            for command in commands
+            if isinstance(command, PlaceMember) and command.key not in members
+        }
+        counts = await stores.channels.member_counts(growing, up_to=most) if growing else {}
+        return cls(topics, members, owners, stored, deleted, counts, most)
 
-    def decide(self, command: PlaceMember | RemoveMember, capacity: Capacity) -> Member | Failure:
+    def decide(self, command: PlaceMember | RemoveMember) -> Member | Failure:
         """Decide one command, and keep what it changes."""
         held = self._members.get(command.key)
         if held is not None and command.stored_as in self._stored:
@@ -136,22 +146,27 @@ class MemberBatch:
             if isinstance(command, RemoveMember):
                 return self._remove(command, may_remove(actor, held, command.user_id, owners))
             may_place(actor, command.user_id, command.role, owners)
-            return self._place(command, held, capacity)
+            return self._place(command, held)
         except Failure as failure:
             return failure
 
-    def _place(self, command: PlaceMember, held: Member | None, capacity: Capacity) -> Member:
+    def _place(self, command: PlaceMember, held: Member | None) -> Member:
         is_present = held is not None and held.is_present
         if held is not None and is_present and held.role == command.role:
             return held
-        if not is_present and not capacity.take(command.user_id):
-            raise capacity.refusal
+        if held is None:
+            self._take_place(command.channel_id)
         event = joining(self._topics, command.key, command.role, actor_id=command.actor_id, event_id=command.event_id)
         member = joined(event, command.role)
         if held is not None:
             joined_seq = held.joined_seq if is_present else event.seq
             member = msgspec.structs.replace(held, role=command.role, joined_seq=joined_seq, left_seq=None)
         return self._keep(member, event)
+
+    def _take_place(self, channel_id: ChannelId) -> None:
+        if self._counts[channel_id] >= self._most:
+            raise BoundReached("channel_members", limit=self._most)
+        self._counts[channel_id] += 1
 
     def _remove(self, command: RemoveMember, member: Member) -> Member:
         event = self._topics.next_event(

@@ -15,13 +15,12 @@ CountedName = Literal[
     "invites",
     "slips",
     "channels",
-    "memberships",
     "stage_rooms",
     "overlays",
     "overlay_sessions",
 ]
 """Resources that are counted in their table, up to the bound."""
-BoundName = Literal[CountedName, "replies", "reply_bytes"]
+BoundName = Literal[CountedName, "channel_members", "replies", "reply_bytes"]
 
 MAX_REPLY_BYTES = 1024 * 1024
 """The most bytes of one stored reply."""
@@ -63,8 +62,8 @@ BOUNDS: Mapping[BoundName, Bound] = MappingProxyType(
             "complete or recover one of them first",
         ),
         "channels": Bound(1000, 100_000, "channels that a user made", "use one of them"),
-        "memberships": Bound(
-            1000, 100_000, "channels that a user is a member of", "remove the user from one of them first"
+        "channel_members": Bound(
+            10_000, 100_000, "members of one channel, former members included", "make another channel"
         ),
         "stage_rooms": Bound(1000, 100_000, "stage rooms that a user made", "use one of them"),
         "overlays": Bound(
@@ -111,7 +110,7 @@ class UserBounds(msgspec.Struct, frozen=True):
     invites: int = BOUNDS["invites"].default
     slips: int = BOUNDS["slips"].default
     channels: int = BOUNDS["channels"].default
-    memberships: int = BOUNDS["memberships"].default
+    channel_members: int = BOUNDS["channel_members"].default
     stage_rooms: int = BOUNDS["stage_rooms"].default
     overlays: int = BOUNDS["overlays"].default
     overlay_sessions: int = BOUNDS["overlay_sessions"].default

@@ -1,5 +1,6 @@
 """Channels: rooms with members, who read and send messages."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, NewType, Protocol
@@ -7,6 +8,7 @@ from typing import Literal, NamedTuple, NewType, Protocol
 import msgspec
 
 from tallystick.domain.refusals import Refusal
+from tallystick.domain.usernames import is_visible
 from tallystick.domain.users import UserId
 
 ChannelId = NewType("ChannelId", str)
@@ -15,6 +17,15 @@ ChannelId = NewType("ChannelId", str)
 MAX_CHANNEL_NAME_LENGTH = 200
 MOST_UNREAD = 100
 """Unread messages are counted up to this number."""
+UNREAD_RANGE = 200
+"""Unread messages are counted among so many messages above the marker, deleted ones included."""
+
+CHANNEL_NAME_RULE = (
+    f"a name of 1 to {MAX_CHANNEL_NAME_LENGTH} characters, more than spaces, without control, invisible or unassigned "
+    "characters"
+)
+_JOINERS = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
+"""Invisible characters that change how their neighbours look, as in Persian words and in emoji."""
 
 Role = Literal["owner", "member"]
 
@@ -128,6 +139,9 @@ class Channels(Protocol):
     async def owners(self, channel_ids: Collection[ChannelId]) -> dict[ChannelId, set[UserId]]:
         """Return the present owners of channels."""
 
+    async def member_counts(self, channel_ids: Collection[ChannelId], *, up_to: int) -> dict[ChannelId, int]:
+        """Return how many members each of these channels has or had, at most `up_to`."""
+
     async def store_members(self, members: Sequence[Member]) -> None:
         """Add members, or replace what is stored of them."""
 
@@ -145,6 +159,12 @@ class Channels(Protocol):
 
     async def channels_of(self, user_id: UserId, *, after: str, limit: int) -> list[ChannelId]:
         """Return the first channels behind `after` that the user is or was a member of, by id."""
+
+
+def is_channel_name(text: str) -> bool:
+    """Return whether a text is shown as it is written: `CHANNEL_NAME_RULE` says when."""
+    shown = _JOINERS.sub("", text)
+    return len(text) <= MAX_CHANNEL_NAME_LENGTH and bool(shown.strip()) and is_visible(shown)
 
 
 def may_read(member: Member | None) -> Member:

@@ -73,10 +73,12 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("POST", "/api/channels"): Cost(
             "the channels of the caller, up to the bound", "1 channel, 1 member, 1 event", "1 KiB"
         ),
-        ("GET", "/api/channels"): Cost("201 channels, up to 1,000 messages of each", "nothing", _PAGE),
+        ("GET", "/api/channels"): Cost(
+            "201 channels, and 100 messages of each, 200 where messages were deleted", "nothing", _PAGE
+        ),
         ("GET", "/api/channels/{channel_id}/members"): Cost("202 rows", "nothing", _PAGE),
         ("PUT", "/api/channels/{channel_id}/members/{user_id}"): Cost(
-            "the channels of the user, up to the bound, and the owners of the channel", "1 member, 1 event", "1 KiB"
+            "the members of the channel, up to the bound", "1 member, 1 event", "1 KiB"
         ),
         ("DELETE", "/api/channels/{channel_id}/members/{user_id}"): Cost(
             "2 members and the owners of the channel", "1 member, 1 event", "1 KiB"
@@ -152,7 +154,11 @@ before or because a backfill imported it, keeps all of it and is given no more.
 """
 
 AFTER_BOUNDS = f"""\
-The count is exact with several instances: it is taken under a lock of the user, or in a counter of the caller.
+The count is exact with several instances: it is taken under a lock of the user or of the channel, or in a counter of
+the caller.
+
+**Members of channels** are counted for the channel, and not for the user who is added: owners add users without asking
+them, and would fill a bound of the user. A former member keeps a place, and can be added again also at the bound.
 
 **Aliases** are never dropped, since a code that once resolved keeps resolving: a remint at the bound is refused, and
 the present code stays. Codes that a backfill imports are not refused.

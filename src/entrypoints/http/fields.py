@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from tallystick.domain.channels import MAX_CHANNEL_NAME_LENGTH
+from tallystick.domain.channels import CHANNEL_NAME_RULE, MAX_CHANNEL_NAME_LENGTH, is_channel_name
 from tallystick.domain.codes import normal_form
 from tallystick.domain.ledger import MAX_AMOUNT, OWN_EVENTS
 from tallystick.domain.overlays import MAX_PAYLOAD_BYTES
@@ -31,7 +31,8 @@ MAX_EVENT_TYPE_LENGTH = 64
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 
-_ROOM_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
+_ROOM_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:-]{1,128}\Z")
+"""Clients replace the parts `.` and `..` of a path before they send it."""
 _ROLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _TIME_NEEDS = f"a time with its zone, such as 2030-01-31T12:00:00Z, {BOUNDS},"
 _VISIBLE = re.compile(r"[!-~]{1,128}\Z")
@@ -155,7 +156,10 @@ TimeText = Annotated[
 """A time as a parameter of a query holds it."""
 ChannelIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 ChannelName = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=MAX_CHANNEL_NAME_LENGTH, extra=_plain(MAX_CHANNEL_NAME_LENGTH))
+    str,
+    msgspec.Meta(
+        min_length=1, max_length=MAX_CHANNEL_NAME_LENGTH, extra=rule(is_channel_name, f"{CHANNEL_NAME_RULE},")
+    ),
 ]
 ClientMessageId = Annotated[
     str,
@@ -172,7 +176,7 @@ RoomIdText = Annotated[
         max_length=128,
         extra=rule(
             lambda text: _ROOM_ID.match(text) is not None,
-            "a room id of 1 to 128 letters (A to Z), digits and _ . : -",
+            "an id of 1 to 128 letters (A to Z), digits and _ . : -, other than . and ..,",
         ),
     ),
 ]

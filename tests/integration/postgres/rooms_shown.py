@@ -25,7 +25,7 @@ from tests.worlds.world import World
 
 Command = NewChannel | PlaceMember | RemoveMember | ReadUpTo | NewMessage | DeleteMessage | SyncRoster
 
-BOUNDS = UserBounds(channels=2, memberships=4, stage_rooms=2)
+BOUNDS = UserBounds(channels=2, channel_members=4, stage_rooms=2)
 """So small that they are reached."""
 ALL = 10_000
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -83,6 +83,7 @@ async def channels_shown(stores: Stores, channels: Collection[ChannelId], users:
         await stores.channels.owners(channels),
         await stores.topics.heads([TopicId(channel) for channel in channels]),
         await stores.topics.extents([TopicId(channel) for channel in channels]),
+        await stores.channels.member_counts(channels, up_to=3),
         [await stores.channels.members_page(channel, after=None, limit=ALL) for channel in channels],
         [await _log(stores, channel) for channel in channels],
     ]
@@ -94,7 +95,7 @@ async def users_shown(stores: Stores, users: Collection[UserId]) -> list[object]
         [await stores.channels.page(user, before=None, limit=ALL) for user in users],
         [await stores.channels.channels_of(user, after=ChannelId(""), limit=ALL) for user in users],
         [await stores.stage_rooms.rooms_of(user, after="", limit=ALL) for user in users],
-        [await stores.holdings.count(name, users, up_to=ALL) for name in ("channels", "memberships", "stage_rooms")],
+        [await stores.holdings.count(name, users, up_to=ALL) for name in ("channels", "stage_rooms")],
         await stores.users.deleted(users),
         await stores.erasures.waiting(after=UserId(""), limit=ALL),
         await stores.topics.page(after="", limit=ALL),

@@ -10,6 +10,7 @@ from tallystick.application.group_commit import GroupCommit
 from tallystick.application.idempotency import AnswerOnce, Keyed
 from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
 from tests.unit.behaviours.test_bounds import Holder, a_user, held
+from tests.worlds.rooms import Rooms
 from tests.worlds.wallets import encode_for_test
 from tests.worlds.world import World
 
@@ -23,6 +24,19 @@ async def test_many_instances_at_the_line_never_pass_it(world: World, name: Coun
 
     assert Counter(isinstance(each, BoundReached) for some in outcomes for each in some) == {False: 5, True: 11}
     assert await held(world, name, "ada") == 5
+
+
+async def test_many_instances_add_no_more_members_than_a_channel_may_have(world: World) -> None:
+    channel = await Rooms(world).a_channel()
+    instances = [Rooms(world, UserBounds(channel_members=5)) for _ in range(12)]
+    adding = (
+        each.change_members([Keyed(each.placement(channel, f"user{number}"))]) for number, each in enumerate(instances)
+    )
+
+    outcomes = await asyncio.gather(*adding)
+
+    assert Counter(isinstance(each, BoundReached) for some in outcomes for each in some) == {False: 4, True: 8}
+    assert len(await Rooms(world).members(channel)) == 5
 
 
 async def test_many_instances_never_store_more_replies_than_a_caller_may_have(world: World) -> None:

@@ -5,10 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tallystick.application.bounds import Capacity
 from tallystick.application.members import MemberBatch
 from tallystick.application.topics import TopicBatch
-from tallystick.domain.bounds import DEFAULT_BOUNDS
 from tallystick.domain.channels import ChannelId, NotAMember
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
@@ -120,7 +118,7 @@ async def test_a_send_that_waited_for_a_removal_sees_it(world: World, superuser:
             topics = await TopicBatch.lock(stores, [TopicId(channel)], world.randomness)
             command = rooms.removal(channel, "ada")
             batch = await MemberBatch.open(stores, [command], topics, deleted=())
-            batch.decide(command, await Capacity.open(stores, "memberships", [], DEFAULT_BOUNDS))
+            batch.decide(command)
             await batch.record(stores)
             is_removed.set()
             await may_commit.wait()

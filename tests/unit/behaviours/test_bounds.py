@@ -11,13 +11,11 @@ from tallystick.application.channels import MakeChannels
 from tallystick.application.codes import RemintCodes
 from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
 from tallystick.application.invites import MakeInvites
-from tallystick.application.members import ChangeMembers, PlaceMember, RemoveMember
 from tallystick.application.overlay_batch import PutOverlay
 from tallystick.application.rating_slips import OpenSlips
 from tallystick.application.rewards import OfferReward, OfferRewards
 from tallystick.application.stage_rooms import SyncRosters
 from tallystick.domain.bounds import COUNTED, BoundReached, CountedName, UserBounds
-from tallystick.domain.channels import ChannelId
 from tallystick.domain.overlays import ShownOverlay
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
@@ -53,21 +51,13 @@ class Holder:
                 given,
             ),
             "channels": MakeChannels(world.transactions, self.once, world.randomness, given),
-            "memberships": self._place,
             "overlays": self._show,
             "overlay_sessions": self._show,
             "stage_rooms": SyncRosters(world.transactions, self.once, given),
         }
         self.batches = batches
         self._screens = Screens(world, given)
-        self._change_members = ChangeMembers(world.transactions, self.once, world.randomness, given)
         self._rooms = Rooms(world)
-
-    async def _place(self, commands: Sequence[Keyed[PlaceMember | RemoveMember]]) -> Sequence[object]:
-        """Add users to channels, which others make first."""
-        for keyed in commands:
-            await self._rooms.make(self._rooms.new_channel(channel_id=keyed.command.channel_id))
-        return await self._change_members(commands)
 
     async def _show(self, commands: Sequence[Keyed[PutOverlay]]) -> Sequence[object]:
         """Show overlays; two answers to one command differ in the time of the server."""
@@ -90,7 +80,6 @@ class Holder:
             "stage_rooms": lambda: Stages(self._world).command(self._world.new_id(), by=user),
             "overlays": lambda: self._screens.command(self._world.new_id(), by=user),
             "overlay_sessions": lambda: self._screens.command(self._world.new_id(), by=user),
-            "memberships": lambda: self._rooms.placement(ChannelId(self._world.new_id()), user),
         }
         return commands[name]()
 

@@ -242,18 +242,39 @@ class TestMembers:
         with pytest.raises(UserDeleted):
             await rooms.place(channel, "cid")
 
-    async def test_a_user_at_the_bound_is_added_to_no_more_channels(self, world: World) -> None:
-        rooms = Rooms(world, UserBounds(memberships=2))
-        first, second, third = [await rooms.a_channel(owner=owner) for owner in ("bob", "cid", "dan")]
-        await rooms.place(first, "ada", by="bob")
-        await rooms.place(second, "ada", by="cid")
+    async def test_a_channel_at_its_bound_takes_no_one_new_and_takes_former_members_back(self, world: World) -> None:
+        rooms = Rooms(world, UserBounds(channel_members=3))
+        channel = await rooms.a_channel("ada", "bob")
+        await rooms.remove(channel, "bob")
 
-        with pytest.raises(BoundReached):
-            await rooms.place(third, "ada", by="dan")
-        assert (await rooms.place(first, "ada", by="bob", role="owner")).role == "owner"
+        with pytest.raises(BoundReached) as refused:
+            await rooms.place(channel, "cid")
+        assert (await rooms.place(channel, "ada", role="owner")).role == "owner"
+        assert (await rooms.place(channel, "bob")).is_present
 
-        await rooms.remove(first, "ada", by="ada")
-        assert (await rooms.place(third, "ada", by="dan")).is_present
+        assert (refused.value.bound, refused.value.limit) == ("channel_members", 3)
+        assert await rooms.members(await rooms.a_channel("cid", "dan")) == ["cid", "dan", "owner"]
+
+    async def test_a_batch_of_additions_is_counted_one_by_one(self, world: World) -> None:
+        rooms = Rooms(world, UserBounds(channel_members=3))
+        channels = [await rooms.a_channel("ada"), await rooms.a_channel()]
+        additions: list[Keyed[PlaceMember | RemoveMember]] = [
+            Keyed(rooms.placement(channel, user)) for user in ("bob", "ada", "cid", "bob") for channel in channels
+        ]
+
+        outcomes = await rooms.change_members(additions)
+
+        assert [type(outcome) for outcome in outcomes[::2]] == [Member, Member, BoundReached, Member]
+        assert [type(outcome) for outcome in outcomes[1::2]] == [Member, Member, BoundReached, Member]
+
+    async def test_others_fill_no_bound_of_a_user(self, world: World) -> None:
+        """The owner of a channel adds users without asking them."""
+        rooms = Rooms(world, UserBounds(channels=1, channel_members=2))
+        for stranger in ("bob", "cid", "dan"):
+            await rooms.a_channel("ada", owner=stranger)
+
+        assert len(await rooms.channels_of("ada")) == 3
+        assert (await rooms.make(rooms.new_channel("ada"))).role == "owner"
 
     async def test_commands_of_one_batch_see_each_other(self, world: World) -> None:
         rooms = Rooms(world)

@@ -183,6 +183,18 @@ class TestMessageRoutes:
             assert said(answer) == [(400, "INVALID_REQUEST")]
             assert "2030-01-31T12:00:00Z" in answer.json()["errors"][0]["message"]
 
+    @pytest.mark.parametrize("name", ["", "   ", "\u3000", "a\u202egnp.b", "a\u2066b", "a\x07b", "\u200d"])
+    async def test_a_name_that_cannot_be_seen_makes_no_channel(self, anyone: Caller, name: str) -> None:
+        ada = anyone.named("ada")
+
+        answer = await ada.post("/api/channels", {"name": name})
+
+        assert said(answer) == [(400, "INVALID_REQUEST")]
+        (fault,) = answer.json()["errors"]
+        assert fault["pointer"] == "/name"
+        assert "a name of 1 to 200 characters, more than spaces" in fault["message"]
+        assert (await ada.get("/api/channels")).json()["items"] == []
+
     @pytest.mark.parametrize(
         ("body", "refusal"),
         [

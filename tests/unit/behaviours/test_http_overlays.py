@@ -90,11 +90,14 @@ class TestOverlayRoutes:
 
     async def test_an_id_that_is_none_is_refused(self, anyone: Caller) -> None:
         ada = anyone.named("ada")
-        paths = [f"/api/overlays/{text}" for text in ("a%20b", "s" * 129, "%00", "%23", "a%2Fb")]
+        paths = [f"/api/overlays/{text}" for text in ("a%20b", "s" * 129, "%00", "%23", "a%2Fb", "%2E", "%2e%2E")]
 
         answers = [answer for path in paths for answer in (await put(ada, path=path), await ada.get(path))]
 
         assert {answer.status_code for answer in answers} <= {400, 404}
+        assert said(*answers[-4:]) == [(400, "INVALID_REQUEST")] * 4
+        assert "other than . and .." in answers[-1].json()["errors"][0]["message"]
+        assert (await put(ada, path="/api/overlays/...")).status_code == 200
         assert said(await put(ada, path="/api/overlays/stream")) == [(405, "METHOD_NOT_ALLOWED")]
         assert said(await anyone.get(PATH), await put(anyone)) == [(401, "UNAUTHENTICATED")] * 2
 

@@ -155,6 +155,18 @@ class TestReadMessages:
         assert await rooms.read(channel, "ada", last.seq) == last.seq
         assert await rooms.unread(channel, "ada") == 1
 
+    async def test_unread_messages_are_looked_for_among_two_hundred(self, world: World) -> None:
+        rooms = Rooms(world)
+        channel = await rooms.a_channel("ada")
+        sent = await rooms.send_together(*(rooms.message(channel, "owner", f"{n}") for n in range(201)))
+        messages = [each for each in sent if isinstance(each, Message)]
+
+        await rooms.delete_messages([rooms.deletion(each, by="owner") for each in messages[:199]])
+        assert await rooms.unread(channel, "ada") == 1
+
+        await rooms.delete(messages[199], by="owner")
+        assert await rooms.unread(channel, "ada") == 0
+
     async def test_the_marker_never_goes_back_nor_beyond_the_head(self, world: World) -> None:
         rooms = Rooms(world)
         channel = await rooms.a_channel("ada")

@@ -18,7 +18,6 @@ from tallystick.entrypoints.settings.pairs import read_bounds
 from tests.http.services import Caller, Serve
 from tests.http.wallets import said
 from tests.pages.limits import COSTS, PAGE, render
-from tests.unit.behaviours.test_http_channels import a_channel
 from tests.unit.behaviours.test_http_referrals import code_of
 
 
@@ -43,9 +42,21 @@ async def _make_channel(anyone: Caller) -> Response:
     return await anyone.named("ada").post("/api/channels", {"name": "a name"})
 
 
-async def _add_to_a_channel(anyone: Caller) -> Response:
-    owner = anyone.named("owner")
-    return await owner.call("PUT", f"/api/channels/{await a_channel(owner)}/members/ada", body={"role": "member"})
+class Members:
+    """Adds another user to a channel each time, which begins with its maker."""
+
+    def __init__(self) -> None:
+        self._channel, self._added = "", 0
+
+    async def __call__(self, anyone: Caller) -> Response:
+        owner = anyone.named("owner")
+        if not self._channel:
+            made = await owner.post("/api/channels", {"name": "a name"})
+            self._channel = made.json()["channel_id"]
+            return made
+        self._added += 1
+        path = f"/api/channels/{self._channel}/members/user{self._added}"
+        return await owner.call("PUT", path, body={"role": "member"})
 
 
 class Rooms:
@@ -92,7 +103,7 @@ ONE_MORE: Mapping[BoundName, Callable[[], Callable[[Caller], Awaitable[Response]
     "overlays": Screens,
     "overlay_sessions": Screens,
     "channels": lambda: _make_channel,
-    "memberships": lambda: _add_to_a_channel,
+    "channel_members": Members,
     "replies": Keyed,
     "reply_bytes": Keyed,
 }
@@ -128,7 +139,7 @@ def test_a_bad_bound_is_refused_with_a_right_form(text: str) -> None:
 
 def test_every_bound_has_one_row() -> None:
     assert list(BOUNDS) == list(UserBounds.__struct_fields__)
-    assert set(BOUNDS) == {*COUNTED, "replies", "reply_bytes"}
+    assert set(BOUNDS) == {*COUNTED, "channel_members", "replies", "reply_bytes"}
     assert msgspec.structs.asdict(UserBounds()) == {name: bound.default for name, bound in BOUNDS.items()}
 
 

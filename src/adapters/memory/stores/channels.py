@@ -1,5 +1,6 @@
 """Channels and their members in memory."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from tallystick.adapters.memory.tables import ConstraintViolated, View
 from tallystick.domain.channels import (
     MOST_UNREAD,
+    UNREAD_RANGE,
     Channel,
     ChannelId,
     Channels,
@@ -16,8 +18,6 @@ from tallystick.domain.channels import (
 )
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
-
-_MOST_READ = 1000
 
 
 class MemoryChannels(Channels):
@@ -47,6 +47,10 @@ class MemoryChannels(Channels):
             if member.channel_id in channel_ids and member.is_present and member.role == "owner":
                 owners.setdefault(member.channel_id, set()).add(member.user_id)
         return owners
+
+    async def member_counts(self, channel_ids: Collection[ChannelId], *, up_to: int) -> dict[ChannelId, int]:
+        held = Counter(member.channel_id for member in self._view.members.values())
+        return {channel_id: min(held[channel_id], up_to) for channel_id in channel_ids}
 
     async def store_members(self, members: Sequence[Member]) -> None:
         self._view.require_writable()
@@ -87,7 +91,7 @@ class MemoryChannels(Channels):
             if message.channel_id == member.channel_id and message.seq > member.read_seq
         ]
         above.sort(key=lambda message: message.seq)
-        unread = sum(message.deleted_at is None for message in above[:_MOST_READ])
+        unread = sum(message.deleted_at is None for message in above[:UNREAD_RANGE])
         return ChannelState(
             channel.channel_id,
             channel.name,

@@ -30,7 +30,6 @@ class MemoryHoldings(Holdings):
             "stage_rooms": lambda: (roster.owner_id for roster in view.rosters.values()),
             "overlays": lambda: (o.owner_id for o in view.overlays.values() if o.owner_id and _is_shown(o, view.now())),
             "overlay_sessions": lambda: (each.owner_id for each in view.overlays.values() if each.owner_id),
-            "memberships": lambda: (member.user_id for member in view.members.values() if member.is_present),
         }
         held = Counter(holders[name]())
         return {user_id: min(held[user_id], up_to) for user_id in user_ids}

@@ -24,6 +24,17 @@ SELECT channel_id, user_id
 FROM tallystick.channel_members
 WHERE channel_id = ANY($1::text[]) AND role = 'owner' AND left_seq IS NULL;
 
+-- member_counts(channel_ids, up_to) -> (channel_id, count)
+-- For each channel, one range of the primary key is read up to the bound.
+SELECT requested.channel_id, held.count
+FROM unnest($1::text[]) AS requested (channel_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM (
+        SELECT FROM tallystick.channel_members AS m WHERE m.channel_id = requested.channel_id LIMIT $2::bigint
+    ) AS bounded
+) AS held;
+
 -- store_members(channel_ids, user_ids, roles, joined_seqs, left_seqs, read_seqs) -> nothing
 INSERT INTO tallystick.channel_members AS held (channel_id, user_id, role, joined_seq, left_seq, read_seq)
 SELECT channel_id, user_id, role, joined_seq, left_seq, read_seq
@@ -60,19 +71,24 @@ WHERE held.channel_id = wanted.channel_id AND held.user_id = wanted.user_id AND 
 RETURNING held.channel_id, held.user_id, held.role, held.joined_seq, held.left_seq, held.read_seq;
 
 -- page(user_id, before, limit) -> ChannelState
--- Unread messages are counted up to 100, among the first thousand above the marker: one range of the primary key each.
+-- Unread messages are counted up to 100, among the first 200 above the marker: the scan of the primary key ends at the
+-- hundredth, and skips few deleted ones.
 SELECT
     c.channel_id, c.name, c.owner_id, t.head, c.created_at, m.role, m.read_seq,
     (
-        SELECT least(count(*), 100)
+        SELECT count(*)
         FROM (
-            SELECT text.deleted_at
-            FROM tallystick.messages AS text
-            WHERE text.channel_id = m.channel_id AND text.seq > m.read_seq
-            ORDER BY text.seq
-            LIMIT 1000
-        ) AS above
-        WHERE above.deleted_at IS NULL
+            SELECT
+            FROM (
+                SELECT text.deleted_at
+                FROM tallystick.messages AS text
+                WHERE text.channel_id = m.channel_id AND text.seq > m.read_seq
+                ORDER BY text.seq
+                LIMIT 200
+            ) AS above
+            WHERE above.deleted_at IS NULL
+            LIMIT 100
+        ) AS kept
     ) AS unread
 FROM (
     SELECT *

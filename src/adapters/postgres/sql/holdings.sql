@@ -51,17 +51,6 @@ CROSS JOIN LATERAL (
     FROM (SELECT FROM tallystick.channels AS c WHERE c.owner_id = requested.user_id LIMIT $2::bigint) AS bounded
 ) AS held;
 
--- memberships(user_ids, up_to) -> (user_id, count)
-SELECT requested.user_id, held.count
-FROM unnest($1::text[]) AS requested (user_id)
-CROSS JOIN LATERAL (
-    SELECT count(*) AS count
-    FROM (
-        SELECT FROM tallystick.channel_members AS m WHERE m.user_id = requested.user_id
-        AND m.left_seq IS NULL LIMIT $2::bigint
-    ) AS bounded
-) AS held;
-
 -- stage_rooms(user_ids, up_to) -> (user_id, count)
 SELECT requested.user_id, held.count
 FROM unnest($1::text[]) AS requested (user_id)

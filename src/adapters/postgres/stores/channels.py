@@ -36,6 +36,10 @@ class PostgresChannels(Channels):
             owners[channel_id].add(user_id)
         return owners
 
+    async def member_counts(self, channel_ids: Collection[ChannelId], *, up_to: int) -> dict[ChannelId, int]:
+        rows = await self._connection.fetch(_SQL.member_counts, list(channel_ids), up_to)
+        return {row["channel_id"]: row["count"] for row in rows}
+
     async def store_members(self, members: Sequence[Member]) -> None:
         rows = [
             (each.channel_id, each.user_id, each.role, each.joined_seq, each.left_seq, each.read_seq)
