@@ -15,6 +15,7 @@ from dishka import AsyncContainer
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
+from tallystick import __version__
 from tallystick.adapters.identity.jwks import JwksCache
 from tallystick.adapters.open_files import raise_open_files
 from tallystick.adapters.telemetry.logs import logger
@@ -101,6 +102,7 @@ class Server:
                         serving(await container.get(MetricsApp), self._metrics_listener)
                     )
                 await send({"type": "lifespan.startup.complete"})
+                logger().info("started", version=__version__, process=os.getpid())
                 await receive()
             for task in background:
                 task.cancel()
@@ -109,6 +111,7 @@ class Server:
             )
         finally:
             await container.close()
+        logger().info("ended", process=os.getpid())
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -146,7 +149,11 @@ class _Drain:
                 if callable(then):
                     then(received, frame)
 
+            def log() -> None:
+                logger().info("ending", signal=signal.Signals(received).name, delay_seconds=self._delay_seconds)
+
             self._turn_red()
+            self._loop.call_soon_threadsafe(log)  # a handler of a signal may have interrupted a line of the log
             if self._delay_seconds:
                 self._loop.call_soon_threadsafe(self._delay, end)
             else:

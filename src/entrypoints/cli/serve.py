@@ -14,7 +14,7 @@ import rich_click as click
 import uvicorn
 from dishka import AsyncContainer
 
-from tallystick.adapters.telemetry.logs import configure
+from tallystick.adapters.telemetry.logs import configure, logger
 from tallystick.entrypoints.cli.data_directory import with_secrets
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.notes import notes
@@ -129,7 +129,12 @@ def _run(
     else:
         with tempfile.TemporaryDirectory(prefix="tallystick-metrics-") as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            run_workers(config, listener, ended=forget_worker)
+
+            def replaced(process_id: int) -> None:
+                logger().warning("worker replaced", process=process_id)
+                forget_worker(process_id)
+
+            run_workers(config, listener, ended=replaced)
 
 
 def _address(host: str, listener: socket.socket) -> str:

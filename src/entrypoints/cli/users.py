@@ -8,18 +8,60 @@ from rich.table import Table
 
 from tallystick.adapters.identity.code_digests import CodeDigests
 from tallystick.adapters.identity.keys import KeyRing
+from tallystick.adapters.telemetry.logs import Pseudonyms
 from tallystick.application.deletion import Deleted
 from tallystick.domain.referrals import AttributionAttempt, AttributionReason
 from tallystick.domain.users import UserId, is_user_id
 from tallystick.entrypoints.cli.data_directory import with_secrets
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.session import Session, run
-from tallystick.entrypoints.cli.terminal import OUT, confirm, refuse, say_json
+from tallystick.entrypoints.cli.terminal import OUT, confirm, refuse, say_json, say_table
 
 
 @click.group()
 def users() -> None:
-    """Delete one user, or show their referral attempts."""
+    """Show or delete one user, or show their referral attempts."""
+
+
+@users.command()
+@click.argument("user")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def show(user: str, as_json: bool) -> None:
+    """Show USER: balances, times, and the hash by which the log names them.
+
+    The hash needs the session or JWT secret of the server. After a rotation, a user has one more for each earlier
+    secret, the current one first. A user who was never seen has a hash, too.
+
+    tallystick users show ada
+    """
+    user_id = _user_id(user)
+
+    async def read(session: Session) -> _Shown:
+        keys = KeyRing(with_secrets(session.settings).root_secrets).keys("pseudonyms")
+        service = await session.as_service()
+        found = (await service.reads(lambda stores: stores.user_summaries.of([user_id]))).get(user_id)
+        in_logs = [Pseudonyms(key).of(user_id) for key in keys]
+        if found is None:
+            return _Shown(user_id, in_logs)
+        times = found.user.created_at, found.user.deleted_at
+        return _Shown(user_id, in_logs, *times, found.credits, found.points, found.referred)
+
+    shown = run(read)
+    if as_json:
+        say_json(shown)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("user", shown.user_id)
+    table.add_row("in logs", " ".join(shown.in_logs))
+    if shown.created_at is None:
+        table.add_row("seen", "never")
+    else:
+        table.add_row("created", shown.created_at.isoformat())
+        table.add_row("deleted", shown.deleted_at.isoformat() if shown.deleted_at is not None else "no")
+        table.add_row("credits", f"{shown.credits}")
+        table.add_row("points", f"{shown.points}")
+        table.add_row("referred", "yes" if shown.is_referred else "no")
+    say_table(table)
 
 
 @users.command()
@@ -87,6 +129,18 @@ def attempts(user: str, code: str | None, as_json: bool) -> None:
     for item in items:
         table.add_row(item.attempted_at.isoformat(), item.reason, {True: "yes", False: "no", None: ""}[item.is_code])
     OUT.print(table)
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    user_id: UserId
+    in_logs: list[str]
+    """The keyed hashes of the user, the current one first."""
+    created_at: datetime | None = None
+    """None for a user who was never seen."""
+    deleted_at: datetime | None = None
+    credits: int | None = None
+    points: int | None = None
+    is_referred: bool | None = None
 
 
 class _Attempt(msgspec.Struct, frozen=True):

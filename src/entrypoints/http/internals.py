@@ -262,7 +262,9 @@ class Workers(Multiprocess):
         super().keep_subprocess_alive()
         self.processes = [*starting, *self.processes]
         running = {worker.pid for worker in self.processes}
-        for process_id in (before.keys() | self._seen_at.keys()) - running:
+        gone = (before.keys() | self._seen_at.keys()) - running
+        self._seen_at = {process_id: at for process_id, at in self._seen_at.items() if process_id in running}
+        for process_id in gone:
             if process_id is not None:
                 self._ended(process_id)
 

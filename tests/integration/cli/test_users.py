@@ -9,6 +9,7 @@ import pytest
 
 from tallystick.adapters.identity.code_digests import CodeDigests
 from tallystick.adapters.identity.keys import KeyRing
+from tallystick.adapters.telemetry.logs import Pseudonyms
 from tallystick.domain.users import Profile
 from tests.http.services import JWT_SECRET
 from tests.integration.postgres.sessions import pool_on
@@ -95,6 +96,21 @@ def test_an_argument_that_names_no_user_is_refused(connected: Installation) -> N
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Traceback" not in refused.stderr
+
+
+async def test_a_user_is_shown_with_the_hash_of_the_log(connected: Installation, there: World) -> None:
+    await there.arrive("ada")
+    in_logs = Pseudonyms(KeyRing([JWT_SECRET]).key("pseudonyms")).of("ada")
+
+    shown = json.loads(connected.run("users", "show", "ada", "--json").stdout)
+    read = connected.run("users", "show", "ada")
+    nobody = json.loads(connected.run("users", "show", "nobody", "--json").stdout)
+
+    assert (shown["in_logs"], shown["deleted_at"], shown["is_referred"]) == ([in_logs], None, False)
+    assert shown["created_at"] is not None
+    assert (read.returncode, read.stderr) == (0, "")
+    assert in_logs in read.stdout
+    assert (nobody["created_at"], len(nobody["in_logs"])) == (None, 1)
 
 
 async def test_codes_that_attributed_nothing_are_shown_and_found_by_the_code(

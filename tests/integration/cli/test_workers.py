@@ -1,5 +1,6 @@
 """`tallystick serve --workers 2`: several processes behind one address."""
 
+import json
 import os
 import re
 import shutil
@@ -92,6 +93,12 @@ def test_a_worker_that_is_killed_is_replaced_and_all_of_them_end_with_the_server
     replaced = workers_of(server)
     assert server.end() == 0
     assert all(has_ended(worker) for worker in replaced)
+    lines = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    pids = [worker.pid for worker in replaced]
+    assert [line["process"] for line in lines if line["event"] == "worker replaced"] == [killed.pid]
+    assert {line["process"] for line in lines if line["event"] == "started"} == {killed.pid, *pids}
+    assert {line["process"] for line in lines if line["event"] == "ended"} == set(pids)
+    assert {line["signal"] for line in lines if line["event"] == "ending"} == {"SIGTERM"}
     assert installation.postmaster is None
 
 

@@ -92,9 +92,12 @@ def test_a_worker_that_hangs_behind_its_start_is_replaced(workers: Workers, cloc
     assert (ids(workers), ended) == ([3], [1])
 
 
-def test_a_worker_that_ends_while_it_starts_is_replaced_at_once(workers: Workers, ended: list[int]) -> None:
+def test_a_worker_that_ends_while_it_starts_is_replaced_at_once_and_named_once(
+    workers: Workers, ended: list[int]
+) -> None:
     cast("Worker", workers.processes[0]).process.lives = False
 
-    workers.keep_subprocess_alive()
+    for _ in range(3):
+        workers.keep_subprocess_alive()
 
     assert (ids(workers), ended) == ([2, 3], [1])
