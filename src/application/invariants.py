@@ -52,10 +52,10 @@ class Invariants(Protocol):
         With `seconds_each`, which needs a snapshot, a promise that takes longer is `unfinished`.
         """
 
-    async def broken_rows(self, name: str, *, limit: int) -> list[str]:
-        """Return the first rows that break a promise, in their order: each as its key, with spaces between its parts.
+    async def broken_rows(self, name: str, *, after: str = "", limit: int) -> list[str]:
+        """Return the keys of the first rows after a key that break a promise, in their order.
 
-        Keys hold ids, and neither codes nor profiles.
+        The parts of a key have spaces between them. They are ids, and neither codes nor profiles.
         """
 
 

@@ -153,6 +153,10 @@ DISPOSITIONS: Mapping[str, Mapping[str, Disposition]] = MappingProxyType(
         ),
         "metadata_mirror": _deleted("user_id", "code", "mirrored_at"),
         "flags": _kept("the administrator who switched the flag", "name", "enabled", "updated_at", "updated_by"),
+        "operator_actions": _kept(
+            "the audit of repairs by operators: it names rows by their ids",
+            *("action_id", "action", "subject", "found", "done", "operator", "acted_at"),
+        ),
         "idempotency_keys": _deleted("caller", "key", "fingerprint", "status", "body", "created_at", "is_counted"),
         "reply_totals": _deleted("caller", "replies", "bytes"),
     }

@@ -13,6 +13,7 @@ Unit = Literal["credits", "points"]
 EventType: TypeAlias = str
 
 OWN_EVENTS = frozenset({"backfill", "grant", "purchase", "rating_slip", "referral_signup", "manual_reward"}) | {
+    "correction",
     "spend",
     "reversal",
     "refund",

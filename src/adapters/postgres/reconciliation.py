@@ -8,6 +8,7 @@ import msgspec
 
 from tallystick.adapters.postgres.database import SERVICE_ROLE
 from tallystick.adapters.postgres.maintenance import owner_session, temporary_grant
+from tallystick.adapters.postgres.operator_actions import Change, Operator, record_actions
 from tallystick.adapters.postgres.statements import Statements
 
 _SQL = Statements.load("reconciliation")
@@ -61,12 +62,18 @@ class InviteSession:
             await self._connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}")
             return [WrongInvite(*row) for row in await self._connection.fetch(_SQL.wrong_invites)]
 
-    async def repair(self, invite: WrongInvite) -> None:
-        """Delete all repeated uses but the earliest, and recount."""
+    async def repair(self, invite: WrongInvite, by: Operator) -> Change:
+        """Delete all repeated uses but the earliest, recount, and store an audit row."""
         async with temporary_grant(self._connection, grant=_GRANT, revoke=_REVOKE):
             await self._connection.execute(_SQL.lock, invite.code)
             await self._connection.execute(_SQL.drop_duplicates, invite.invite_id)
-            await self._connection.execute(_SQL.recount, invite.invite_id)
+            row = await self._connection.fetchrow(_SQL.recount, invite.invite_id)
+            assert row is not None, "invites are never deleted"
+            found = f"counter {invite.current_uses}, seats {invite.max_uses}, uses {invite.rows}"
+            done = f"counter {row['current_uses']}, seats {row['max_uses']}, uses {row['current_uses']}"
+            change = Change(invite.invite_id, found, done)
+            await record_actions(self._connection, "repair seats_are_uses", [change], by)
+        return change
 
     async def has_key(self) -> bool:
         """Return whether the primary key of uses exists, which forbids repeated ones."""

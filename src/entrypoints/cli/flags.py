@@ -1,7 +1,5 @@
 """`tallystick flags`: show the state of flags, and switch them."""
 
-import os
-import pwd
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,6 +8,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 
 from tallystick.domain.flags import Flag, FlagState, Switch, flag_named, state_of
+from tallystick.entrypoints.cli.operator import operator_name
 from tallystick.entrypoints.cli.session import Session, run
 from tallystick.entrypoints.cli.terminal import OUT, say_json
 
@@ -43,7 +42,7 @@ def set_flag(context: click.Context, name: str, state: Literal["on", "off"], as_
     """
 
     async def switch(session: Session) -> Sequence[FlagState]:
-        wanted = Switch(flag_named(name), state == "on", session.clock.now(), _operator())
+        wanted = Switch(flag_named(name), state == "on", session.clock.now(), operator_name())
         return [await (await session.as_service()).switch(wanted)]
 
     # --json may stand before `set` as well as behind it.
@@ -54,15 +53,6 @@ async def _states(session: Session) -> Sequence[FlagState]:
     service = await session.as_service()
     book = await service.reads(lambda stores: stores.flags.all())
     return [state_of(flag, book.get(flag), service.pins) for flag in Flag]
-
-
-def _operator() -> str:
-    """Return the name of the operating system's user, with a suffix that no user id can have."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = str(os.getuid())
-    return f"{name} (command line)"
 
 
 def _show(states: Sequence[FlagState], *, as_json: bool) -> None:

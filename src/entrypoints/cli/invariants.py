@@ -10,12 +10,12 @@ from rich.table import Table
 from tallystick.application.invariants import LARGEST_LIST, PROMISES, Invariant, InvariantState
 from tallystick.application.transactions import Stores
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
+from tallystick.entrypoints.cli.repair import PATIENCE_SECONDS, repair
 from tallystick.entrypoints.cli.session import Session, run
 from tallystick.entrypoints.cli.terminal import OUT, say_json
 
 _WIDTH = max(map(len, PROMISES)) + max(map(len, PROMISES.values())) + len("    ") + len(" unfinished ")
 """Wide enough for every promise, however narrow the terminal is."""
-_PATIENCE_SECONDS = 3600.0
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -35,13 +35,24 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
 @click.option(
     "--ids", "is_to_name", is_flag=True, help=f"Name the broken rows, the first {LARGEST_LIST} of each promise."
 )
+@click.option(
+    "--repair", "repaired", metavar="NAME", type=click.Choice(tuple(PROMISES)), help="Repair what breaks this promise."
+)
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask before a repair; required without a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def invariants(is_to_name: bool, as_json: bool) -> None:
+def invariants(is_to_name: bool, repaired: str | None, is_sure: bool, as_json: bool) -> None:
     """Count broken promises in what is stored. Reads whole tables, in one snapshot.
 
     Exits with 1 where a promise is broken, or where rows can be hidden from the role that counts. A promise about
     tables without rows is shown as `no rows`.
+
+    With --repair, the broken rows of one promise are shown, and repaired after a question that names the database. Rows
+    are locked page by page and judged again, so that traffic may continue, and each change leaves a row in
+    tallystick.operator_actions. Exits with 1 where rows are left that no command can repair.
     """
+    if repaired is not None:
+        run(lambda session: repair(session, repaired, is_sure=is_sure, as_json=as_json))
+        return
     reports = run(lambda session: _reports(session, is_to_name=is_to_name))
     is_kept = all(report.state in {"holds", "empty"} for report in reports)
     if as_json:
@@ -53,7 +64,7 @@ def invariants(is_to_name: bool, as_json: bool) -> None:
 
 
 async def _reports(session: Session, *, is_to_name: bool) -> list[Report]:
-    service = await session.as_service(statement_seconds=_PATIENCE_SECONDS)
+    service = await session.as_service(statement_seconds=PATIENCE_SECONDS)
     counted = await service.slow_reads(lambda stores: stores.invariants.count())
     rows = dict[str, list[str]]()
     if is_to_name:

@@ -78,12 +78,13 @@ def _show_drift(drift: MetadataDrift, *, is_repaired: bool) -> None:
 
 
 async def _reconcile(session: Session, *, is_to_apply: bool) -> tuple[list[WrongInvite], bool]:
+    operator = session.operator()
     async with session.invite_reconciliation.session() as invites:
         wrong, has_key = list(await invites.wrong()), await invites.has_key()
         if is_to_apply:
             shown = track(wrong, "repairing", console=ERR, disable=not ERR.is_terminal, transient=True)
             for invite in shown:
-                await invites.repair(invite)
+                await invites.repair(invite, operator)
             if not has_key:
                 await invites.restore_key()
     return wrong, has_key

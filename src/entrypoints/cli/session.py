@@ -16,7 +16,9 @@ from tallystick.adapters.postgres.connecting import Unreachable
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.freezing import AccountFreezing
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
+from tallystick.adapters.postgres.operator_actions import Operator
 from tallystick.adapters.postgres.reconciliation import InviteReconciliation
+from tallystick.adapters.postgres.repairs import PostgresRepairs
 from tallystick.adapters.postgres.transactions import PostgresTransactions
 from tallystick.adapters.system import SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
@@ -42,6 +44,7 @@ from tallystick.domain.users import UserId
 from tallystick.entrypoints.cli.embedded import running_database
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.migrate import refuse_pending
+from tallystick.entrypoints.cli.operator import operator_name
 from tallystick.entrypoints.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
@@ -160,6 +163,7 @@ class Session:
         self.database_name = database_name(settings)
         self.freezing = AccountFreezing(settings.direct_url)
         self.invite_reconciliation = InviteReconciliation(settings.direct_url)
+        self.repairs = PostgresRepairs(settings.direct_url)
         self.backfills = PostgresBackfillDatabase(settings.direct_url)
         self.plan_backfill = PlanBackfill(self.backfills, self.clock)
         self.apply_backfill = ApplyBackfill(
@@ -167,6 +171,10 @@ class Session:
         )
         self.verify_backfill = VerifyBackfill(self.backfills, self.clock)
         self.roll_back_backfill = RollBackBackfill(self.backfills, self.clock, draw_code_candidates)
+
+    def operator(self) -> Operator:
+        """Return the person who runs this command, for the audit."""
+        return Operator(operator_name(), self.clock.now(), _RANDOMNESS.bytes)
 
     async def as_service(self, *, statement_seconds: float = PoolSettings().statement_seconds) -> ServiceUseCases:
         """Open a pool past any pooler, which may drop the time-out of a statement, and return the use cases on it."""

@@ -77,6 +77,8 @@ VALUES ('LEGACY22', '{USER}', 'friend', 'duplicate', 1, now());
 INSERT INTO clicked_codes (code, clicked_at) VALUES ('LEGACY11', now());
 INSERT INTO metadata_mirror (user_id, code, mirrored_at) VALUES ('{USER}', 'LEGACY11', now());
 INSERT INTO flags (name, enabled, updated_at, updated_by) VALUES ('webhook_enabled', true, now(), '{USER}');
+INSERT INTO operator_actions (action_id, action, subject, found, done, operator, acted_at)
+VALUES ('action', 'repair', '{USER}', 'referrals 1', 'referrals 0', 'ops', now());
 """
 """The rows that a backfill and an administrator leave."""
 

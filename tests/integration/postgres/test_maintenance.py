@@ -1,11 +1,15 @@
 """Maintenance with rights that are granted for one transaction: two at once do not get in each other's way."""
 
 import asyncio
+import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from tallystick.adapters.postgres.operator_actions import Operator
 from tallystick.adapters.postgres.reconciliation import InviteReconciliation, InviteSession, WrongInvite
 from tests.integration.postgres.sessions import session
 
+OPERATOR = Operator("ops (command line)", datetime.now(UTC), os.urandom)
 WRONG = 12
 
 
@@ -29,4 +33,4 @@ async def test_two_repair_the_same_invites_at_once(dsn: str) -> None:
 
 async def repair_all(invites: InviteSession, wrong: Sequence[WrongInvite]) -> None:
     for invite in wrong:
-        await invites.repair(invite)
+        await invites.repair(invite, OPERATOR)

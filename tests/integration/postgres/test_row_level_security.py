@@ -25,6 +25,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "fingerprint_keys": frozenset({"SELECT", "INSERT"}),
     "flags": frozenset({"SELECT", "INSERT", "UPDATE enabled", "UPDATE updated_at", "UPDATE updated_by"}),
     "idempotency_keys": frozenset({"SELECT", "INSERT", "DELETE"}),
+    "operator_actions": frozenset({"SELECT", "INSERT"}),
     "invite_uses": frozenset({"SELECT", "INSERT"}),
     "invites": frozenset({"SELECT", "INSERT", "UPDATE current_uses", "UPDATE revoked_at"}),
     "ledger_accounts": frozenset({"SELECT", "INSERT"})
@@ -134,6 +135,8 @@ ROWS: Mapping[str, str] = {
     "fingerprint_keys": "(purpose, key) VALUES ('purpose{n}', decode(repeat('00', 32), 'hex'))",
     "sessions": "(user_id, session_id, created_at, expires_at) "
     "VALUES ('user{n}', 'session{n}', now(), now() + interval '1 s')",
+    "operator_actions": "(action_id, action, subject, found, done, operator, acted_at) "
+    "VALUES ('action{n}', 'repair', 'ada', 'a', 'b', 'ops', now())",
     "flags": "(name, enabled, updated_at, updated_by) VALUES ('flag{n}', true, now(), 'ada')",
     "backfill_runs": "(run, plan_hash, state, source_hash, plan, planned_at) "
     "VALUES ({n}, 'plan{n}', 'planned', 'source', '{{}}', now())",

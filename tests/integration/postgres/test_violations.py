@@ -200,6 +200,8 @@ BREAKING: Mapping[str, str] = {
     "session_overlays_ended_are_empty": f"{OVERLAY} ('s', 'ada', 1, '1', NULL)",
     "session_overlays_shown_have_owners": f"{OVERLAY} ('s', NULL, 1, '1', now())",
     "credentials_pkey": f"{CREDENTIALS} ('ada', 'hash', now()), ('ada', 'hash', now())",
+    "operator_actions_pkey": "INSERT INTO operator_actions SELECT 'id', 'repair', 'ada', 'a', 'b', 'ops', now() "
+    "FROM generate_series(1, 2)",
     "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
     "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",
     "credentials_user_fkey": f"{CREDENTIALS} ('nobody', 'hash', now())",

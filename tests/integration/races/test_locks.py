@@ -132,6 +132,9 @@ OTHERS: Mapping[str, str] = {
     "messages.send": "the order of the members whose markers move, under the lock of the topic",
     "pending_accruals.take_due": "a row that another sweep holds is left to it",
     "reconciliation.lock": "the owner's repair: tests/integration/cli/test_reconcile_beside_a_server.py",
+    "repairs.lock_accounts": "the owner's repair: tests/integration/postgres/test_repairs.py",
+    "repairs.lock_topics": "the same",
+    "repairs.lock_users": "the same",
     "rewards.withdraw": "the order of the rows that the statement updates",
     "schema_contract.hold": "a running migration is refused: tests/integration/postgres/test_schema_contract.py",
 }

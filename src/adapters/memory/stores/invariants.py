@@ -32,8 +32,8 @@ class MemoryInvariants(Invariants):
             for name, check in self._checks().items()
         ]
 
-    async def broken_rows(self, name: str, *, limit: int) -> list[str]:
-        return sorted(self._checks()[name].broken())[:limit]
+    async def broken_rows(self, name: str, *, after: str = "", limit: int) -> list[str]:
+        return sorted(key for key in self._checks()[name].broken() if key > after)[:limit]
 
     def _has_rows(self, check: "_Check") -> bool:
         return any(next(table.values(), None) is not None for table in check.tables)

@@ -31,12 +31,13 @@ WHERE ctid IN (
     WHERE numbered.number > 1
 );
 
--- recount(invite_id) -> nothing
+-- recount(invite_id) -> (max_uses, current_uses)
 -- The capacity of an oversold invite is raised to its number of users, so that no user loses a use.
 UPDATE tallystick.invites AS i
 SET current_uses = u.users, max_uses = greatest(i.max_uses, u.users)
 FROM (SELECT count(*) AS users FROM tallystick.invite_uses WHERE invite_id = $1::text) AS u
-WHERE i.invite_id = $1::text;
+WHERE i.invite_id = $1::text
+RETURNING i.max_uses, i.current_uses;
 
 -- has_key() -> bool
 SELECT EXISTS (

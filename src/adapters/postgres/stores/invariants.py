@@ -36,9 +36,14 @@ class PostgresInvariants(Invariants):
             for name in PROMISES
         ]
 
-    async def broken_rows(self, name: str, *, limit: int) -> list[str]:
-        statement = f"SELECT key FROM ({dict(_SQL)[name]}) AS broken ORDER BY key LIMIT $1"  # noqa: S608  of the file
-        return [row["key"] for row in await self._connection.fetch(statement, limit)]
+    async def broken_rows(self, name: str, *, after: str = "", limit: int) -> list[str]:
+        broken = f"({dict(_SQL)[name]}) AS broken WHERE key > $1::text"
+        rows = await self._connection.fetch(
+            f"SELECT key FROM {broken} ORDER BY key LIMIT $2",  # noqa: S608  of the file
+            after,
+            limit,
+        )
+        return [row["key"] for row in rows]
 
     async def _violations(self, statement: str, seconds: float | None) -> int | None:
         """Return the number of violations; None where it takes longer than these seconds."""
