@@ -7,6 +7,7 @@ import asyncio
 import json
 import resource
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -79,14 +80,17 @@ class Reading(NamedTuple):
     channel_id: ChannelId
 
 
-async def open_stream(address: str, reading: Reading, resume: str = "") -> SocketStream:
-    """Open a stream of a user, behind an id where one is given."""
+async def open_stream(
+    address: str, reading: Reading, resume: str = "", *, trust: ssl.SSLContext | None = None
+) -> SocketStream:
+    """Open a stream of a user, behind an id where one is given, and over TLS where a trust is given."""
     place = urlsplit(address)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
     connection.setblocking(False)
     await asyncio.get_running_loop().sock_connect(connection, (str(place.hostname), int(place.port or 0)))
-    reader, writer = await asyncio.open_connection(sock=connection)
+    name = place.hostname if trust is not None else None
+    reader, writer = await asyncio.open_connection(sock=connection, ssl=trust, server_hostname=name)
     resumed = f"last-event-id: {resume}\r\n" if resume else ""
     writer.write(
         f"GET /api/channels/{reading.channel_id}/stream HTTP/1.1\r\nhost: x\r\n{resumed}"

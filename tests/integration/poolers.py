@@ -1,12 +1,13 @@
-"""PgBouncer in transaction mode in front of the server under test, as Debian packages it."""
+"""PgBouncer in front of the server under test, as Debian packages it and with the configuration of docker/pgbouncer."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -14,17 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from tallystick.adapters.embedded.provision import OWNER, SERVICE
 from tallystick.adapters.embedded.unprivileged import identity_for
 
-IGNORED = (
-    "role",
-    "search_path",
-    "jit",
-    "enable_seqscan",
-    "statement_timeout",
-    "lock_timeout",
-    "idle_in_transaction_session_timeout",
-    "idle_session_timeout",
-)
-"""The startup parameters that the documentation tells operators to let PgBouncer ignore."""
+EXAMPLE = (Path(__file__).parents[2] / "docker/pgbouncer/pgbouncer.ini").read_text(encoding="utf-8")
 _START_SECONDS = 15.0
 
 
@@ -39,24 +30,30 @@ class Pooler:
         return f"postgresql://{user}:{self._password}@127.0.0.1:{self._port}/{database}"
 
 
+def configured(changes: Mapping[str, str]) -> str:
+    """Return the configuration of docker/pgbouncer with other values."""
+    text = EXAMPLE
+    for name, value in changes.items():
+        text, found = re.subn(rf"^{name} =.*$", f"{name} = {value}", text, flags=re.MULTILINE)
+        assert found == 1, name
+    return text
+
+
 @contextmanager
-def pooling(superuser_dsn: str, password: str, *, ignored: Sequence[str] = IGNORED) -> Iterator[Pooler]:
-    """Run PgBouncer in front of the server of a DSN, with both logins."""
+def pooling(superuser_dsn: str, password: str, **changes: str) -> Iterator[Pooler]:
+    """Run PgBouncer in front of the server of a DSN, with both logins; changes replace values of the configuration."""
     program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     assert Path(program).exists(), "PgBouncer is missing: apt-get install pgbouncer"
     folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
     parts = urlsplit(superuser_dsn)
     place = f"host={parse_qs(parts.query).get('host', [parts.hostname or ''])[0]} port={parts.port or 5432}"
-    port = _free_port()
+    port = free_port()
     users = folder / "users.txt"
     users.write_text("".join(f'"{user}" "{password}"\n' for user in (OWNER, SERVICE)), encoding="ascii")
     configuration = folder / "pgbouncer.ini"
-    configuration.write_text(
-        f"[databases]\n* = {place}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\nserver_login_retry = 1\n"
-        f"ignore_startup_parameters = {', '.join(ignored)}\nlogfile = {folder / 'log'}\n",
-        encoding="ascii",
-    )
+    addresses = {"tallystick": place, "listen_port": str(port), "auth_file": str(users)}
+    text = configured({**addresses, **changes}).replace("tallystick =", "* =")
+    configuration.write_text(f"{text}logfile = {folder / 'log'}\n", encoding="ascii")
     # It refuses root, as PostgreSQL does, and has to reach the socket of the embedded server: it runs as that does.
     identity = identity_for(folder, Path(program).parent)
     if identity.uid is not None:
@@ -72,7 +69,8 @@ def pooling(superuser_dsn: str, password: str, *, ignored: Sequence[str] = IGNOR
         shutil.rmtree(folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -9,7 +9,7 @@ import pytest
 from tallystick.adapters.embedded.provision import SERVICE
 from tests.commands import EVERY
 from tests.integration.cli.conftest import installed, on
-from tests.integration.poolers import IGNORED, Pooler, pooling
+from tests.integration.poolers import Pooler, pooling
 from tests.integration.postgres.sessions import Session, database_name, session, superuser_of
 from tests.processes.installations import Installation
 from tests.worlds.moving import a_user
@@ -150,8 +150,7 @@ def test_cached_statements_that_the_pooler_loses_are_found_by_check_and_stop_the
 def test_a_pooler_that_refuses_a_parameter_is_quoted_and_the_setting_is_named(
     server: tuple[str, str], dsn: str
 ) -> None:
-    strict = [name for name in IGNORED if name != "jit"]
-    with pooling(*server, ignored=strict) as pooler, installed({}) as installation:
+    with pooling(*server, ignore_startup_parameters="role, search_path") as pooler, installed({}) as installation:
         through = {**on(dsn), "DATABASE_URL": pooler.dsn(SERVICE, database_name(dsn))}
 
         refused = [installation.run(*command, **through) for command in (["check"], ["serve", "--port", "0"])]

@@ -1,14 +1,11 @@
 """Messages for operators when the database cannot be reached: the server's own words and advice, without secrets."""
 
-import re
 import ssl
-from pathlib import Path
 
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.connecting import POOLER_ADVICE, explained
-from tallystick.adapters.postgres.database import PoolSettings, session_settings
+from tallystick.adapters.postgres.connecting import explained
 
 DSN = "postgresql://ada:hunter%2F2@db.example.org:5432/app?password=other-secret"
 
@@ -64,15 +61,3 @@ def test_an_error_of_the_network_or_the_driver_is_a_sentence(error: Exception, s
 def test_no_secret_is_repeated_however_it_is_written(secret: str) -> None:
     for error in (server_error("28P01", f"no entry for {secret}"), asyncpg.InterfaceError(f"cannot read {secret}")):
         assert secret not in explained(error, DSN)
-
-
-def test_the_documentation_names_every_setting_that_a_pooler_drops() -> None:
-    page = (Path(__file__).parents[3] / "docs/operations.md").read_text(encoding="utf-8")
-    (ignored,) = re.findall(r"ignore_startup_parameters = (.+)", page)
-    (advised,) = re.findall(r"ignore_startup_parameters = (.+)", POOLER_ADVICE)
-    wanted = session_settings(PoolSettings())
-
-    assert ignored == advised
-    assert set(wanted) <= set(ignored.split(", "))
-    for name, value in wanted.items():
-        assert f"ALTER ROLE tallystick_service SET {name} = '{value}';" in page
