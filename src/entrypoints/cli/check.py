@@ -26,7 +26,7 @@ from tallystick.entrypoints.settings import Settings, load, require_secrets, var
 class Row(msgspec.Struct, frozen=True):
     """The result of a check: right, wrong, or a note for the operator."""
 
-    check: CheckName
+    check: str
     state: Literal["ok", "no", "note"]
     reasons: list[str]
 
@@ -49,7 +49,7 @@ def check(as_json: bool) -> None:
     if as_json:
         say_json({"ok": not reasons, "reasons": reasons, "checks": rows})
     else:
-        _show(rows)
+        show_rows(rows)
     if reasons:
         raise SystemExit(ExitStatus.NO)
 
@@ -136,7 +136,8 @@ def _rows(faults: Sequence[Fault], hints: Sequence[Fault]) -> Iterator[Row]:
             yield Row(topic, "ok", [])
 
 
-def _show(rows: Sequence[Row]) -> None:
+def show_rows(rows: Sequence[Row]) -> None:
+    """Print the rows as a table, a line for each reason."""
     colours = {"ok": "green", "no": "red", "note": "yellow"}
     table = Table(box=None, show_header=False, pad_edge=False)
     for row in rows:

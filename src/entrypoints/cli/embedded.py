@@ -1,14 +1,15 @@
 """The embedded mode: a database that the command starts itself."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from tallystick.adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, has_cluster
+from tallystick.adapters.embedded.cluster import Cluster, ClusterError, ClusterInUse, binaries, has_cluster
 from tallystick.adapters.embedded.logins import Logins, create_logins, stored_logins
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.entrypoints.cli.data_directory import missing
@@ -60,6 +61,14 @@ def own_database(settings: Settings) -> Iterator[Settings]:
         if keeper.is_alive():
             keeper.join()
         cluster.stop()
+
+
+def program_folders() -> list[Path]:
+    """Return the folders that may hold PostgreSQL's client programs: those of the PATH, and the embedded server's."""
+    folders = [Path(folder) for folder in os.get_exec_path()]
+    with suppress(ClusterError):  # without the package, the PATH has to do
+        folders.append(binaries())
+    return folders
 
 
 def _keep_alive(cluster: Cluster, ended: threading.Event) -> None:

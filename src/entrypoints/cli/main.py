@@ -18,6 +18,8 @@ COMMANDS: Mapping[str, str] = {
     "reconcile": "reconcile",
     "flags": "flags",
     "export": "export",
+    "backup": "backup",
+    "restore": "restore",
     "users": "users",
     "freeze": "freeze",
     "thaw": "freeze",

@@ -23,10 +23,7 @@ def target_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
         return None
     # Checked before links are followed: a link to a pipe or a terminal does not resolve to a path.
     if output.exists() and not output.is_file():
-        refuse(
-            f"{output} is not a regular file; without --output rows go to standard output, which can be redirected",
-            ExitStatus.WRONG,
-        )
+        refuse(f"{output} is not a regular file", ExitStatus.WRONG)
     try:
         target = output.resolve()
     except RuntimeError:
@@ -39,32 +36,45 @@ def target_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
 
 
 @contextmanager
-def opened(target: Path | None, *, is_to_replace: bool) -> Iterator[BinaryIO]:
-    """Open standard output, or a draft that becomes the file; FileExistsError if the file was created meanwhile."""
+def opened(target: Path | None, *, is_to_replace: bool, is_secret: bool = False) -> Iterator[BinaryIO]:
+    """Open standard output, or a draft that becomes the file; FileExistsError if the file was created meanwhile.
+
+    A new file that is secret can be read by its owner only.
+    """
     if target is None:
         yield cast("BinaryIO", sys.stdout.buffer)
         return
     draft = target.with_name(f".tallystick-{SystemRandomness().bytes(8).hex()}")
+    mode = 0o600 if is_secret else 0o666
+    with ending_at_sigterm():
+        try:
+            with os.fdopen(_created(draft, target if is_to_replace else None, mode), "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if is_to_replace:
+                draft.replace(target)
+            else:
+                _put(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def ending_at_sigterm() -> Iterator[None]:
+    """End the program at SIGTERM by an exception, so that it ends the programs that it started and leaves no draft."""
     before = signal.signal(signal.SIGTERM, _end)
     try:
-        with os.fdopen(_created(draft, target if is_to_replace else None), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if is_to_replace:
-            draft.replace(target)
-        else:
-            _put(draft, target)
+        yield
     finally:
-        draft.unlink(missing_ok=True)
         signal.signal(signal.SIGTERM, before)
 
 
-def _created(draft: Path, replaced: Path | None) -> int:
-    """Create a file with the mode of the file that it replaces, or with the mode of the umask."""
+def _created(draft: Path, replaced: Path | None, mode: int) -> int:
+    """Create a file with the mode of the file that it replaces, or with this mode and the umask."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
     if replaced is None or not replaced.exists():
-        return os.open(draft, flags, 0o666)
+        return os.open(draft, flags, mode)
     handle = os.open(draft, flags, 0o600)
     os.fchmod(handle, stat.S_IMODE(replaced.stat().st_mode))
     return handle

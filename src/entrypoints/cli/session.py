@@ -12,6 +12,7 @@ from tallystick.adapters.addresses import without_password
 from tallystick.adapters.embedded.cluster import ClusterError
 from tallystick.adapters.embedded.unprivileged import NoUnprivilegedUser
 from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatabase
+from tallystick.adapters.postgres.backups.programs import BackupError
 from tallystick.adapters.postgres.connecting import Unreachable
 from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.freezing import AccountFreezing
@@ -58,6 +59,7 @@ FAILURES: tuple[tuple[type[BaseException], ExitStatus], ...] = (
     (NoUnprivilegedUser, ExitStatus.NO),
     (Unreachable, ExitStatus.NO),
     (MigrationRefused, ExitStatus.NO),
+    (BackupError, ExitStatus.NO),
     (OSError, ExitStatus.NO),
     (asyncpg.PostgresError, ExitStatus.NO),
     (asyncpg.InterfaceError, ExitStatus.NO),

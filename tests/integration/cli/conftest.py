@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import asyncpg
 import pytest
 
-from tallystick.adapters.embedded.provision import provision
+from tallystick.adapters.embedded.provision import OWNER, provision
 from tallystick.adapters.postgres.database import Database
 from tests.http.services import JWT_SECRET, WEBHOOK_SECRET
 from tests.integration.conftest import owner_of, service_of, with_database
@@ -39,6 +39,17 @@ async def unmigrated_dsn(server: tuple[str, str]) -> AsyncIterator[str]:
     await provision(superuser, password=password, service_password=password, database=name)
     yield owner_of(superuser, password, name)
     administrator = await asyncpg.connect(superuser)
+    await administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await administrator.close()
+
+
+@pytest.fixture
+async def empty_dsn(server: tuple[str, str]) -> AsyncIterator[str]:
+    """Return the owner's DSN of a database without the schema, on the server of the tests."""
+    name = f"tallystick_restored_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    administrator = await asyncpg.connect(server[0])
+    await administrator.execute(f'CREATE DATABASE "{name}" OWNER {OWNER}')
+    yield owner_of(server[0], server[1], name)
     await administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await administrator.close()
 

@@ -27,6 +27,8 @@ COMMANDS = {
     "backfill rollback",
     "backfill status",
     "export",
+    "backup",
+    "restore",
     "users delete",
     "users attempts",
     "flags",

@@ -1,4 +1,4 @@
-"""Data directories: `serve` and `migrate` create one; every other command looks for one, and says where it looked."""
+"""Data directories: three commands create one; every other command looks for one, and says where it looked."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ ARGUMENTS = {
     "backfill verify": ["--plan", "0123456789"],
     "backfill rollback": ["--plan", "0123456789", "--yes"],
     "export": ["codes"],
+    "backup": ["a.dump"],
     "flags set": ["points_enabled", "on"],
     "freeze": ["ada"],
     "migrate": ["--check"],
@@ -24,7 +25,7 @@ ARGUMENTS = {
     "users attempts": ["ada"],
     "users delete": ["ada", "--yes"],
 }
-WITHOUT_DATA = {"serve", "probe"}
+WITHOUT_DATA = {"serve", "probe", "restore"}
 LOOKING = sorted(set(EVERY) - set(WITHOUT_DATA))
 
 

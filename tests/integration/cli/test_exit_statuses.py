@@ -34,6 +34,8 @@ ARGUMENTS: Mapping[str, list[str]] = {
     "backfill rollback": ["--plan", PLAN, "--yes"],
     "backfill status": [],
     "export": ["codes"],
+    "backup": ["a.dump"],
+    "restore": [__file__, "--yes"],
     "users delete": ["ada", "--yes"],
     "users attempts": ["ada"],
     "flags": [],
@@ -54,6 +56,7 @@ REFUSED: Mapping[str, list[str]] = {
     "token": ["--explain", "no.token.at-all"],
     "probe": ["http://127.0.0.1:1"],
     "users delete": ["nobody", "--yes"],
+    "restore": [__file__, "--yes"],
 }
 """Every command that can be refused on a sound database, with what it is refused for."""
 IMPLAUSIBLE: Mapping[str, list[str]] = {
@@ -65,6 +68,8 @@ IMPLAUSIBLE: Mapping[str, list[str]] = {
     "users delete": ["no id", "--yes"],
     "users attempts": ["no id"],
     "export": ["codes", "--json"],
+    "backup": ["-"],
+    "restore": [__file__, "--into", "mysql://ada@example.org/tally"],
     "backfill plan": ["--source", "users.jsonl", "--map", "colour=red"],
     "backfill apply": ["--connections", "0"],
     "flags set": ["points", "on"],
@@ -95,7 +100,7 @@ def test_a_database_that_is_out_of_reach_is_1(name: str, connected: Installation
     assert "hunter2" not in refused.stdout + refused.stderr
 
 
-@pytest.mark.parametrize("name", WITH_DATABASE)
+@pytest.mark.parametrize("name", sorted(set(WITH_DATABASE) - {"restore"}))
 def test_a_database_that_is_not_migrated_is_1(name: str, unmigrated: Installation) -> None:
     refused = unmigrated.run(*name.split(), *ARGUMENTS[name], TALLYSTICK_AUTO_MIGRATE="off")
 
@@ -104,9 +109,9 @@ def test_a_database_that_is_not_migrated_is_1(name: str, unmigrated: Installatio
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("name", sorted(set(WITH_DATABASE) - {"serve", "migrate"}))
+@pytest.mark.parametrize("name", sorted(set(WITH_DATABASE) - {"serve", "migrate", "restore"}))
 def test_a_data_directory_that_is_not_there_is_1(name: str, tmp_path: Path) -> None:
-    """Without DATABASE_URL; `serve` and `migrate` create one."""
+    """Without DATABASE_URL; `serve`, `migrate` and `restore` create one."""
     environment = {"TALLYSTICK_DATA_DIR": str(tmp_path / "none")}
     refused = CliRunner().invoke(main, [*name.split(), *ARGUMENTS[name]], env=environment)
 

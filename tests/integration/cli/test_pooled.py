@@ -38,7 +38,7 @@ def test_the_server_serves_and_is_ready(pooled: Installation) -> None:
     assert server.end() == 0
 
 
-def test_every_command_works(pooled: Installation, tmp_path: Path, dsn: str) -> None:
+def test_every_command_works(pooled: Installation, tmp_path: Path, empty_dsn: str) -> None:
     source = tmp_path / "users.jsonl"
     source.write_text("".join(json.dumps(a_user(name, f"CODE{name.upper()}")) + "\n" for name in ("ada", "ben")))
 
@@ -63,6 +63,8 @@ def test_every_command_works(pooled: Installation, tmp_path: Path, dsn: str) -> 
     ran("flags")
     ran("flags", "set", "points_enabled", "on")
     ran("export", "codes", "--output", str(tmp_path / "codes.jsonl"))
+    ran("backup", str(tmp_path / "a.dump"))
+    ran("restore", str(tmp_path / "a.dump"), "--into", empty_dsn, "--yes", "--verify")
     ran("reconcile", "invites")
     ran("reconcile", "metadata")
     server = pooled.serve()
@@ -77,7 +79,7 @@ def test_every_command_works(pooled: Installation, tmp_path: Path, dsn: str) -> 
 
 
 PAST_THE_POOLER = {
-    *("migrate", "freeze", "thaw", "reconcile invites"),
+    *("migrate", "freeze", "thaw", "reconcile invites", "backup", "restore"),
     *(f"backfill {word}" for word in ("plan", "apply", "verify", "rollback", "status")),
 }
 """Commands of the schema's owner, or with locks and temporary tables of a session: they need DATABASE_DIRECT_URL."""

@@ -106,7 +106,7 @@ class TestSchema:
         assert await breaches(migrated_dsn, explained=True) == [
             (
                 "the schema has another definition of constraint users_referrals_not_negative on users: "
-                "expected CHECK ((referrals >= 0)), found CHECK ((referrals >= 0)) NOT VALID"
+                "expected CHECK (referrals >= 0), found CHECK (referrals >= 0) NOT VALID"
             )
         ]
 

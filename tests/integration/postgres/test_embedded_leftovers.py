@@ -51,7 +51,9 @@ def test_a_cluster_of_another_version_is_refused_with_what_to_do(folder: Path) -
     (folder / "postgres" / "PG_VERSION").write_text("17\n")
     cluster = Cluster(folder)
 
-    with pytest.raises(ClusterError, match=r"made by PostgreSQL 17, and this is 18: dump it with the old version"):
+    with pytest.raises(
+        ClusterError, match=r"made by PostgreSQL 17, and this is 18: 'tallystick backup' with the old version"
+    ):
         cluster.start()
     cluster.stop()
 

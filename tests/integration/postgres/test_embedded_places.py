@@ -18,7 +18,7 @@ from tests.integration.postgres.clusters import postmaster, remember, remembered
 from tests.integration.postgres.sessions import session
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
-BINARIES = tallystick.adapters.embedded.cluster._binaries()
+BINARIES = tallystick.adapters.embedded.cluster.binaries()
 
 
 def without_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ class TestAnotherUser:
     @pytest.fixture(autouse=True)
     def forbidden(self, programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         without_namespaces(monkeypatch)
-        monkeypatch.setattr(tallystick.adapters.embedded.cluster, "_binaries", lambda: programs)
+        monkeypatch.setattr(tallystick.adapters.embedded.cluster, "binaries", lambda: programs)
 
     @pytest.mark.usefixtures("umask")
     async def test_the_server_runs_as_nobody_and_owns_its_files(self, open_folder: Path) -> None:

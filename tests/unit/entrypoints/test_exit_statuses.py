@@ -9,6 +9,7 @@ import rich_click as click
 from click.testing import CliRunner, Result
 
 from tallystick.adapters.embedded.cluster import ClusterError
+from tallystick.adapters.postgres.backups.programs import BackupError
 from tallystick.adapters.postgres.connecting import Unreachable
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.application.backfill_chunks import SourceChanged
@@ -29,6 +30,7 @@ FAILURES: tuple[tuple[BaseException, ExitStatus], ...] = (
     (ClusterError("no data directory"), ExitStatus.NO),
     (Unreachable("the database cannot be reached"), ExitStatus.NO),
     (MigrationRefused("migrations are pending"), ExitStatus.NO),
+    (BackupError("pg_dump failed"), ExitStatus.NO),
     (ConnectionResetError(104, "Connection reset by peer"), ExitStatus.NO),
     (asyncpg.DeadlockDetectedError("deadlock detected"), ExitStatus.NO),
     (asyncpg.ConnectionDoesNotExistError("connection was closed"), ExitStatus.NO),

@@ -18,7 +18,7 @@ _WHOLE = frozenset({"table", "role"})
 _ORDINARY_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 _VALUE = re.compile(r"'(?:[^']|'')*'::text")
 _VALUES = re.compile(
-    rf"CHECK \(\((?P<column>\w+) = (?:ANY \(ARRAY\[)?(?P<values>{_VALUE.pattern}(?:, {_VALUE.pattern})*)(?:\]\))?\)\)"
+    rf"CHECK \((?P<column>\w+) = (?:ANY \(ARRAY\[)?(?P<values>{_VALUE.pattern}(?:, {_VALUE.pattern})*)(?:\]\))?\)"
 )
 """A constraint that lists the values of a column, as PostgreSQL prints it."""
 

@@ -37,7 +37,8 @@ SELECT
 
 -- contents() -> (owner, item, definition)
 -- The owner of an item is a table, the schema or a role. The text of a definition does not depend on the version of
--- PostgreSQL, on the search path, on the owner's name or on storage parameters.
+-- PostgreSQL, on the search path, on the owner's name or on storage parameters. A restore by pg_restore changes the
+-- parentheses of conditions: they are printed without those that mean nothing.
 WITH tables AS (
     SELECT oid, relname::text AS name, relpersistence, relrowsecurity, relforcerowsecurity
     FROM pg_class
@@ -90,7 +91,7 @@ SELECT
     t.name, 'constraint ' || c.conname,
     concat_ws(
         ' ',
-        replace(pg_get_constraintdef(c.oid), ' REFERENCES tallystick.', ' REFERENCES '),
+        replace(pg_get_constraintdef(c.oid, c.contype = 'c'), ' REFERENCES tallystick.', ' REFERENCES '),
         CASE WHEN c.conindid <> 0 AND c.contype <> 'f' AND NOT x.indisvalid THEN 'INVALID' END,
         CASE
             WHEN EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgconstraint = c.oid AND g.tgenabled <> 'O')
