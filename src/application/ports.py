@@ -57,6 +57,8 @@ GaugeName = Literal[
     "identity_keys_fetched_timestamp_seconds",
     "invariant_violations",
     "invariants_checked_timestamp_seconds",
+    "invariants_interval_seconds",
+    "invariants_unchecked",
     "legacy_drift",
     "missing_codes",
     "open_streams",

@@ -29,6 +29,7 @@ from tallystick.entrypoints.http.routes.operations import ReadinessProbe
 from tallystick.entrypoints.providers.http import App, MetricsApp
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags
+from tallystick.entrypoints.worker.looking import LookAtInvariants
 from tallystick.entrypoints.worker.nightly import Nightly
 from tallystick.entrypoints.worker.overlays import SweepOverlays
 from tallystick.entrypoints.worker.trimming import Trimming
@@ -73,7 +74,7 @@ class Server:
             upkeep, follow = await container.get(Upkeep), await container.get(FollowFlags)
             nightly, clicks = await container.get(Nightly), await container.get(FlushClicks)
             trimming, news = await container.get(Trimming), await container.get(TopicNews)
-            overlays = await container.get(SweepOverlays)
+            overlays, looks = await container.get(SweepOverlays), await container.get(LookAtInvariants)
             await follow.refresh()
             metrics = await container.get(PrometheusMetrics)
             metrics.watch("flags_age_seconds", follow.age_seconds)
@@ -84,6 +85,7 @@ class Server:
                 asyncio.create_task(follow.run(), name="follow flags"),
                 asyncio.create_task(nightly.run(), name="nightly"),
                 asyncio.create_task(trimming.run(), name="trim logs"),
+                asyncio.create_task(looks.run(), name="look at the invariants"),
                 asyncio.create_task(clicks.run(), name="flush clicks"),
                 asyncio.create_task(news.run(), name="follow topics"),
                 asyncio.create_task(overlays.run(), name="end overlays"),

@@ -11,8 +11,10 @@ from tallystick.adapters.telemetry.alert_table import ALERTS, OBJECTIVES
 from tests.pages.files import DOCS, write
 
 PAGE = DOCS.parent / "docker/prometheus/rules.yml"
-RUNBOOKS = "docs/runbooks/"
-"""The folder in the repository; an operator who serves the docs puts its address here."""
+FOLDER = "docs/runbooks"
+RUNBOOKS = f"{{{{ with $externalLabels.runbooks }}}}{{{{ . }}}}{{{{ else }}}}{FOLDER}{{{{ end }}}}"
+"""The address of the pages, from the external label `runbooks` of Prometheus; without it, the folder in the repository.
+"""
 
 
 def render() -> str:
@@ -69,7 +71,7 @@ def _alert(name: str, condition: str, lasts: str, severity: str, summary: str, r
     yield f"        labels: {{severity: {severity}}}"
     yield "        annotations:"
     yield f"          summary: {json.dumps(summary)}"
-    yield f"          runbook_url: {RUNBOOKS}{runbook}.md"
+    yield f"          runbook_url: {json.dumps(f'{RUNBOOKS}/{runbook}.md')}"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ def _spike(total: str, floor: float) -> str:
 
 _CONFLICTS = 'tallystick_http_request_seconds_count{status="409"}'
 _LIMITED = 'tallystick_http_request_seconds_count{status="429"}'
+_LAST_LOOK = (
+    "(tallystick_invariants_checked_timestamp_seconds == on () group_left () "
+    "max(tallystick_invariants_checked_timestamp_seconds))"
+)
+"""The instance that looked last: an older look of another one may have found what was repaired since."""
 _RESOLVED = "tallystick_resolver_outcomes_total"
 
 OBJECTIVES = (
@@ -127,11 +132,30 @@ ALERTS = (
     ),
     Alert(
         name="InvariantViolated",
-        condition="max by (promise) (tallystick_invariant_violations) > 0",
+        condition=f"max by (promise) (tallystick_invariant_violations and on (instance) {_LAST_LOOK}) > 0",
         lasts="1m",
         severity="page",
         summary="Stored rows break the promise {{ $labels.promise }}.",
         runbook="invariant-violated",
+    ),
+    Alert(
+        name="InvariantsNotChecked",
+        condition=(
+            'max(tallystick_scheduled_job_success_timestamp_seconds{schedule="check_invariants"} > 0) < '
+            "time() - 3 * max(tallystick_invariants_interval_seconds > 0)"
+        ),
+        lasts="10m",
+        severity="ticket",
+        summary="No instance has looked at the invariants for three intervals.",
+        runbook="invariants-not-checked",
+    ),
+    Alert(
+        name="InvariantsUnchecked",
+        condition=f"max(tallystick_invariants_unchecked and on (instance) {_LAST_LOOK}) > 0",
+        lasts="1m",
+        severity="ticket",
+        summary="The last look at the invariants could not judge every promise.",
+        runbook="invariants-not-checked",
     ),
     Alert(
         name="NegativeBalanceAttempted",
@@ -178,7 +202,10 @@ ALERTS = (
     ),
     Alert(
         name="MissedNightlyJob",
-        condition="max by (schedule) (tallystick_scheduled_job_success_timestamp_seconds > 0) < time() - 93600",
+        condition=(
+            "max by (schedule) (tallystick_scheduled_job_success_timestamp_seconds"
+            '{schedule!="check_invariants"} > 0) < time() - 93600'
+        ),
         lasts="10m",
         severity="ticket",
         summary="The scheduled job {{ $labels.schedule }} has not succeeded for 26 hours.",

@@ -18,8 +18,8 @@ from tallystick.application.transactions import Transactions
 from tallystick.entrypoints.http.routes.operations import ReadinessProbe
 from tallystick.entrypoints.settings import Settings
 
-_SLOW_CONNECTIONS = 3
-"""Beside the pool: one for the report of invariants, two for the pages of exports."""
+_SLOW_CONNECTIONS = 4
+"""Beside the pool: for the report of invariants, for the scheduled look at them, and two for the pages of exports."""
 _SLOW_STATEMENT_SECONDS = 60.0
 
 

@@ -15,6 +15,7 @@ from tallystick.application.clicks import Clicks
 from tallystick.application.exports import ReadExport
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.group_commit import Single
+from tallystick.application.invariant_reports import ReportInvariants
 from tallystick.application.legacy_metadata import MirrorMetadata, NoteCodes
 from tallystick.application.minting import DrawCandidates
 from tallystick.application.overlays import NoteOverlay
@@ -43,6 +44,7 @@ from tallystick.entrypoints.http.routes.frames import encode_frame
 from tallystick.entrypoints.settings import Settings
 from tallystick.entrypoints.worker.clicks import FlushClicks
 from tallystick.entrypoints.worker.flags import FollowFlags
+from tallystick.entrypoints.worker.looking import LookAtInvariants
 from tallystick.entrypoints.worker.mirror import MirrorLater
 from tallystick.entrypoints.worker.nightly import Nightly
 from tallystick.entrypoints.worker.overlays import SweepOverlays
@@ -68,6 +70,7 @@ class Process(Provider):
     flags = alias(source=FollowedFlags, provides=Flags)
     flush_clicks = provide(FlushClicks)
     upkeep = provide(Upkeep)
+    report_invariants = provide(ReportInvariants)
     trim_logs = provide(TrimLogs)
     trimming = provide(Trimming)
     vitals = provide(Vitals)
@@ -181,6 +184,19 @@ class Process(Provider):
         settings: Settings,
     ) -> Nightly:
         return Nightly(transactions, reconcile, flags, clock, randomness, settings.reconcile_hour)
+
+    @provide
+    def looks(
+        self,
+        transactions: Transactions,
+        report: ReportInvariants,
+        clock: Clock,
+        randomness: Randomness,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> LookAtInvariants:
+        every = settings.invariants_every_seconds
+        return LookAtInvariants(transactions, report, clock, randomness, metrics, every_seconds=every)
 
     @provide
     def retention(self, settings: Settings) -> Retention:

@@ -12,7 +12,7 @@ import yaml
 from tallystick.adapters.telemetry.alert import BURNS, Burn, Objective, metrics_in
 from tallystick.adapters.telemetry.alert_table import ALERTS, OBJECTIVES
 from tallystick.adapters.telemetry.metric_table import METRICS
-from tests.pages.alerts import PAGE, RUNBOOKS, burn_name, render
+from tests.pages.alerts import FOLDER, PAGE, burn_name, render
 from tests.pages.files import DOCS
 
 
@@ -36,8 +36,11 @@ def buckets(metric: str, *, within: str, of: str, bound: str, labels: str = "") 
 
 TIME_TO_CODE, LAG = "tallystick_time_to_code_seconds", "tallystick_webhook_lag_seconds"
 MINTS, LOOP = "tallystick_mint_retries", "tallystick_event_loop_lag_seconds"
+SUCCESS = 'tallystick_scheduled_job_success_timestamp_seconds{schedule="check_invariants"}'
 REQUESTS = "tallystick_http_request_seconds_count"
 A = 'instance="a"'
+ADDRESS = "https://docs.example.org/tallystick/runbooks"
+"""The address of the runbooks that the groups of thresholds give Prometheus; those of burn rates give none."""
 CASES: Mapping[str, Case] = {
     "SlowTimeToCode": Case(
         buckets(TIME_TO_CODE, within="0+9x30", of="0+10x30", bound="1.0"),
@@ -74,9 +77,36 @@ CASES: Mapping[str, Case] = {
         interval="4m",
     ),
     "InvariantViolated": Case(
-        {'tallystick_invariant_violations{promise="seats_are_uses"}': "1+0x30"},
-        {'tallystick_invariant_violations{promise="seats_are_uses"}': "0+0x30"},
+        {
+            'tallystick_invariant_violations{instance="a",promise="seats_are_uses"}': "1+0x30",
+            'tallystick_invariants_checked_timestamp_seconds{instance="a"}': "60+0x30",
+            'tallystick_invariants_checked_timestamp_seconds{instance="b"}': "0+0x30",
+        },
+        # Rows that another instance found before were repaired.
+        {
+            'tallystick_invariant_violations{instance="a",promise="seats_are_uses"}': "1+0x30",
+            'tallystick_invariants_checked_timestamp_seconds{instance="a"}': "60+0x30",
+            'tallystick_invariant_violations{instance="b",promise="seats_are_uses"}': "0+0x30",
+            'tallystick_invariants_checked_timestamp_seconds{instance="b"}': "90+0x30",
+        },
         labels={"promise": "seats_are_uses"},
+    ),
+    "InvariantsNotChecked": Case(
+        {SUCCESS: "1+0x80", "tallystick_invariants_interval_seconds": "1200+0x80"},
+        {SUCCESS: "900+0x80", "tallystick_invariants_interval_seconds": "1200+0x80"},
+        at="75m",
+    ),
+    "InvariantsUnchecked": Case(
+        {
+            'tallystick_invariants_unchecked{instance="a"}': "1+0x30",
+            'tallystick_invariants_checked_timestamp_seconds{instance="a"}': "60+0x30",
+        },
+        {
+            'tallystick_invariants_unchecked{instance="a"}': "1+0x30",
+            'tallystick_invariants_unchecked{instance="b"}': "0+0x30",
+            'tallystick_invariants_checked_timestamp_seconds{instance="a"}': "60+0x30",
+            'tallystick_invariants_checked_timestamp_seconds{instance="b"}': "90+0x30",
+        },
     ),
     "NegativeBalanceAttempted": Case(
         {"tallystick_negative_balance_attempts_total": "0+0x15 1+0x15"},
@@ -131,12 +161,14 @@ def minutes(text: str) -> int:
     return int(text[:-1]) * {"m": 1, "h": 60, "d": 1440}[text[-1]]
 
 
-def expected(name: str, severity: str, summary: str, runbook: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def expected(
+    severity: str, summary: str, runbook: str, labels: Mapping[str, str], *, address: str = FOLDER
+) -> dict[str, Any]:
     """Return an alert that fires, as promtool compares it."""
     said = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda label: labels[label[1]], summary)
     return {
         "exp_labels": {"severity": severity, **labels},
-        "exp_annotations": {"summary": said, "runbook_url": f"{RUNBOOKS}{runbook}.md"},
+        "exp_annotations": {"summary": said, "runbook_url": f"{address}/{runbook}.md"},
     }
 
 
@@ -146,6 +178,7 @@ class Group(NamedTuple):
     interval: str
     series: dict[str, str]
     checks: list[dict[str, Any]]
+    external_labels: Mapping[str, str] = {}
 
     def add(self, name: str, series: Mapping[str, str], at: str, fires: Sequence[dict[str, Any]]) -> None:
         """Add an alert with its own series."""
@@ -156,7 +189,9 @@ class Group(NamedTuple):
     def written(self) -> dict[str, Any]:
         """Return the group as promtool reads it."""
         series = [{"series": name, "values": values} for name, values in self.series.items()]
-        return {"interval": self.interval, "input_series": series, "alert_rule_test": self.checks}
+        labels = dict(self.external_labels)
+        tests = {"input_series": series, "alert_rule_test": self.checks}
+        return {"interval": self.interval, "external_labels": labels, **tests}
 
 
 def of_thresholds() -> list[Group]:
@@ -164,9 +199,9 @@ def of_thresholds() -> list[Group]:
     groups: dict[tuple[str, bool], Group] = {}
     for alert in ALERTS:
         case = CASES[alert.name]
-        firing = expected(alert.name, alert.severity, alert.summary, alert.runbook, case.labels)
+        firing = expected(alert.severity, alert.summary, alert.runbook, case.labels, address=ADDRESS)
         for is_firing, series in ((True, case.firing), (False, case.quiet)):
-            group = groups.setdefault((case.interval, is_firing), Group(case.interval, {}, []))
+            group = groups.setdefault((case.interval, is_firing), Group(case.interval, {}, [], {"runbooks": ADDRESS}))
             group.add(alert.name, series, case.at, [firing] if is_firing else [])
     return list(groups.values())
 
@@ -195,7 +230,7 @@ def of_burn(burn: Burn) -> list[Group]:
     past, below = Group(interval, {}, []), Group(interval, {}, [])
     for objective in OBJECTIVES:
         limit, name = burn.factor * objective.share, burn_name(objective, burn)
-        firing = expected(name, burn.severity, objective.summary, objective.runbook, {})
+        firing = expected(burn.severity, objective.summary, objective.runbook, {})
         past.add(name, burning(objective, limit * 1.2, long, short), now, [firing])
         # The long window is still past the limit, and the short one says that it is over.
         past.add(name, burning(objective, limit * 1.2, long, short), later, [])

@@ -51,7 +51,11 @@ class PostgresInvariants(Invariants):
         if seconds is None:
             return int(await self._connection.fetchval(counting))
         milliseconds = int(seconds * 1000)
-        await self._connection.execute(f"SAVEPOINT counted; SET LOCAL statement_timeout = {milliseconds}")
+        await self._connection.execute(
+            f"SAVEPOINT counted; SET LOCAL statement_timeout = {milliseconds}; "
+            # One processor at most: requests need the others.
+            "SET LOCAL max_parallel_workers_per_gather = 0"
+        )
         try:
             violations = int(await self._connection.fetchval(counting))
         except asyncpg.QueryCanceledError:

@@ -118,7 +118,7 @@ DATABASE = (
         kind="gauge",
         unit="seconds",
         help="The last success of each scheduled job, in seconds since 1970; 0 for a job that is switched off.",
-        labels={"schedule": ("reconcile_metadata", "trim_logs")},
+        labels={"schedule": ("reconcile_metadata", "trim_logs", "check_invariants")},
         panel="database",
     ),
     Metric(

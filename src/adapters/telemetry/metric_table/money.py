@@ -34,6 +34,20 @@ MONEY = (
         panel="money",
     ),
     Metric(
+        name="invariants_unchecked",
+        kind="gauge",
+        unit="promises",
+        help="Promises that the last look could not judge: rows are hidden, or the count took too long.",
+        panel="money",
+    ),
+    Metric(
+        name="invariants_interval_seconds",
+        kind="gauge",
+        unit="seconds",
+        help="The time between two looks at the invariants; 0 where no look is scheduled.",
+        panel="money",
+    ),
+    Metric(
         name="accrual_outcomes",
         kind="counter",
         unit="accruals",

@@ -13,10 +13,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from tallystick import __version__
 from tallystick.adapters.telemetry.logs import logger
 from tallystick.adapters.telemetry.metrics import PrometheusMetrics
+from tallystick.application.invariant_reports import ReportInvariants
 from tallystick.application.invariants import Invariant
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.readiness import Blocked, CheckName, Fault, ReadinessCheck
-from tallystick.application.reads import SlowReads
 from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.entrypoints.http.authentication import PUBLIC
@@ -160,19 +160,10 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
     return Router("", route_handlers=[about, healthz, readyz, scrape], tags=["Operations"])
 
 
-def administration_router(reads: SlowReads, caller_guard: CallerGuard, clock: Clock, metrics: Metrics) -> Router:
+def administration_router(report: ReportInvariants, caller_guard: CallerGuard, clock: Clock) -> Router:
     """Return the routes of administrators."""
-
-    async def count() -> list[Invariant]:
-        began = clock.now()
-        counted = list(await reads(lambda stores: stores.invariants.count()))
-        for invariant in counted:
-            metrics.gauge("invariant_violations", invariant.violations, label=invariant.name)
-        metrics.gauge("invariants_checked_timestamp_seconds", began.timestamp())
-        return counted
-
     # Each request counts again, but one at a time; slow counts run for half of the time at most.
-    shared_count = SharedAnswer(count, clock, fresh_seconds=0.0, stale_seconds=0.0)
+    shared_count = SharedAnswer(report, clock, fresh_seconds=0.0, stale_seconds=0.0)
 
     @get("/invariants", opt={PERMISSION: "admin:read"})
     async def invariants() -> PromiseReport:
