@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from tallystick.application.topic_news import TopicNews
+from tallystick.domain.users import UserId
 from tallystick.entrypoints.worker.overlays import SweepOverlays
 from tests.http.event_streams import streaming
 from tests.http.replacements import skewed
 from tests.http.services import Caller, running, settings
 from tests.integration.conftest import service_of
 from tests.integration.postgres.sessions import Session
+from tests.integration.races.waiting import until_waiting_or_done
 from tests.worlds.overlays import Screens
 from tests.worlds.world import World
 
@@ -80,6 +82,37 @@ async def test_a_read_that_begins_at_the_end_or_later_never_shows_an_overlay(
                     assert await superuser.fetchval("SELECT clock_timestamp()") >= end
                 assert late == []
     assert shown <= 1000
+
+
+async def test_a_read_in_a_transaction_that_began_before_the_end_does_not_show_it_either(
+    world: World, superuser: Session
+) -> None:
+    """`now()` is the time at which the transaction began."""
+    session = (await Screens(world).put()).session_id
+    async with world.transactions.begin() as stores:
+        before = await stores.overlays.shown([session])
+        held = await stores.holdings.count("overlays", [UserId("ada")], up_to=9)
+        await superuser.fetchval(END_IN, 0)
+
+        assert (list(before), held) == ([session], {"ada": 1})
+        assert await stores.overlays.shown([session]) == {}
+        assert await stores.holdings.count("overlays", [UserId("ada")], up_to=9) == {"ada": 0}
+        assert [each.session_id for each in await stores.overlays.claim_ended(limit=9)] == [session]
+
+
+async def test_a_put_that_waited_past_the_end_does_not_replace_what_has_ended(world: World, superuser: Session) -> None:
+    screens = Screens(world)
+    await screens.put()
+    await superuser.fetchval(END_IN, 500)
+    async with superuser.transaction():
+        await superuser.execute("SELECT FROM tallystick.topics WHERE topic_id = 'overlays' FOR UPDATE")
+        putting = asyncio.create_task(screens.put())
+        await until_waiting_or_done(superuser, putting)
+        await superuser.execute("SELECT pg_sleep(0.6)")  # by the clock that decides
+
+    assert (await putting).version == 2
+    assert await screens.log() == ["shown s 1", "expired s 1", "shown s 2"]
+    assert await world.broken_promises() == []
 
 
 async def test_the_end_of_a_put_is_of_the_clock_of_the_database(

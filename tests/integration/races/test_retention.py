@@ -1,11 +1,16 @@
 """Logs that are trimmed while others write to them and read them: nothing is lost but what is old."""
 
 import asyncio
+import contextvars
+from datetime import timedelta
 
 import pytest
 
 from tallystick.application import retention
+from tallystick.domain.topics import TopicId
+from tests.integration.postgres.sessions import Session
 from tests.integration.races.purses import in_waves
+from tests.integration.races.waiting import until_waiting_or_done
 from tests.worlds.retention import extent, trim
 from tests.worlds.rooms import Rooms
 from tests.worlds.streams import Streams
@@ -34,6 +39,29 @@ async def test_a_log_that_is_trimmed_by_two_while_others_write_keeps_its_promise
     log = await extent(world, channel)
     assert (log.head, log.trimmed) == (old[-1].seq + WRITERS * EACH, old[-1].seq)
     assert [event.seq for event in await rooms.events(channel)] == list(range(log.trimmed + 1, log.head + 1))
+    assert await world.broken_promises() == []
+
+
+async def test_a_step_that_waited_for_another_begins_where_that_ended(
+    world: World, superuser: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the lock, it would delete what is gone, and move the start of the log back."""
+    monkeypatch.setattr(retention, "STEP_ROWS", 3)
+    rooms = Rooms(world)
+    channel = await rooms.a_channel()
+    old = [await rooms.send(channel, "owner", f"old {number}") for number in range(10)]
+    before = old[-1].created_at + timedelta(microseconds=1)
+    outside = contextvars.copy_context()  # of the transaction: none may begin inside another
+
+    async with world.transactions.begin() as stores:
+        await stores.topics.lock([TopicId(channel)])
+        assert await stores.topics.trim(TopicId(channel), before=before, limit=6) == 6
+        trimming = asyncio.create_task(trim(world, channel, to=old[-1].seq), context=outside)
+        await until_waiting_or_done(superuser, trimming)
+
+    assert (await trimming).events == old[-1].seq - 6
+    log = await extent(world, channel)
+    assert (log.head, log.trimmed) == (old[-1].seq, old[-1].seq)
     assert await world.broken_promises() == []
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
 
+from tests.http.event_streams import streaming
 from tests.http.services import Caller, Serve
 
 ROOM = 3
@@ -45,6 +47,33 @@ async def test_one_more_than_there_is_room_for_is_refused_and_the_others_are_ser
         assert "retry-after" in answer.headers
     measured = (await anyone.get("/metrics")).text
     assert f'unavailable_replies_total{{cause="in_flight"}} {len(refused)}.0' in measured
+
+
+async def test_streams_take_no_room_of_requests_and_give_none_back_when_they_end(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallystick.entrypoints.http.request_boundary.MAX_IN_FLIGHT", ROOM)
+    anyone = await serve()
+
+    async with AsyncExitStack() as opened:
+        for _ in range(2 * ROOM):
+            stream = await opened.enter_async_context(streaming(anyone.named("ada"), "/api/overlays/stream"))
+            await stream.until("ready")
+        beside = await anyone.named("bob").get("/api/channels")
+        measured_beside = await _in_flight(anyone)
+
+    assert (beside.status_code, measured_beside) == (200, 1)
+    assert await _in_flight(anyone) == 1
+
+
+async def _in_flight(anyone: Caller) -> float:
+    """Return how many requests there are, the one that asks included."""
+    (line,) = [
+        line
+        for line in (await anyone.get("/metrics")).text.splitlines()
+        if line.startswith("tallystick_requests_in_flight ")
+    ]
+    return float(line.split()[-1])
 
 
 async def _upsert(anyone: Caller, user: str, body: Unfinished) -> httpx2.Response:

@@ -4,13 +4,18 @@ VALUES ($1::text, $2::text)
 ON CONFLICT (topic_id) DO NOTHING;
 
 -- lock(topic_ids) -> Topic
--- In key order, so that two batches queue instead of deadlocking. The clock is read for each row, and a row that had to
--- be waited for is read again: times never go back within a topic.
+-- In key order, so that two batches queue instead of deadlocking. The clock is read behind the lock of each row. In the
+-- statement that locks, it would be read before the wait.
+WITH locked AS MATERIALIZED (
+    SELECT topic_id, head, last_at
+    FROM tallystick.topics
+    WHERE topic_id = ANY($1::text[])
+    ORDER BY topic_id
+    FOR NO KEY UPDATE
+)
+
 SELECT topic_id, head, greatest(clock_timestamp(), last_at) AS at
-FROM tallystick.topics
-WHERE topic_id = ANY($1::text[])
-ORDER BY topic_id
-FOR NO KEY UPDATE;
+FROM locked;
 
 -- append(topic_ids, seqs, event_ids, kinds, refs, actor_ids, payloads, created_ats) -> nothing
 WITH new AS (
