@@ -32,14 +32,35 @@ class Row(msgspec.Struct, frozen=True):
 
 
 @click.command()
+@click.option("--url", help="Check a running server at this address from outside, instead of the database.")
+@click.option(
+    "--users",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(10, 10_000),
+    help="With --url: users who ask for a code in parallel.",
+)
+@click.option("--yes", "is_sure", is_flag=True, help="With --url: do not ask; required without a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def check(as_json: bool) -> None:
+def check(url: str | None, users: int, is_sure: bool, as_json: bool) -> None:
     """Ask everything that the start of a server and its first request would ask, and change nothing.
 
     Settings, connection, durability of the server, roles and logins, time-outs that a pooler drops, clocks, schema, the
     owner's login, the identity provider's keys, and the storage of rate limits. Exits with 1 where one is not right.
+
+    With --url it makes new users at a running server, measures what they get, and deletes them: time to code,
+    collisions, randomness, links, spellings, aliases, phones, forged requests, caches, what strangers can tell apart,
+    and the rate limit of the resolver, which refuses this address for a minute afterwards. It signs tokens with
+    TALLYSTICK_JWT_SECRET:
+
+    tallystick check --url https://api.example.org --yes
     """
     settings = load()
+    if url is not None:
+        from tallystick.entrypoints.cli.acceptance import accept_server  # noqa: PLC0415  an HTTP client
+
+        accept_server(settings, url, users, is_sure=is_sure, as_json=as_json)
+        return
     if not settings.is_embedded:
         require_secrets(settings)
     with running_database(settings) as connected:

@@ -1,5 +1,7 @@
 """`tallystick token`: sign a bearer token for a trial, or explain one."""
 
+from collections.abc import Mapping
+
 import rich_click as click
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -67,11 +69,20 @@ def token(
     if phone is not None:
         about["phone"] = phone
     claims = _claims(settings, subject, seconds) | about
-    signed = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secrets[0]))
+    signed = _signed(settings, claims)
     if as_json:
         say_json({"token": signed, "claims": claims})
     else:
         click.echo(signed)
+
+
+def sign_token(settings: Settings, subject: str, seconds: int, about: Mapping[str, object]) -> str:
+    """Return a token with the claims that the settings require, and with others; the settings have a secret."""
+    return _signed(settings, {**_claims(settings, subject, seconds), **about})
+
+
+def _signed(settings: Settings, claims: dict[str, object]) -> str:
+    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(settings.jwt_secrets[0]))
 
 
 def _named(permissions: tuple[str, ...]) -> tuple[str, ...]:
