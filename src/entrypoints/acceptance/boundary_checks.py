@@ -87,11 +87,12 @@ async def constant_shape(outside: Outside) -> Finding:
     """A stranger cannot tell known from unknown codes by status, headers or length."""
     known = next(iter(outside.codes.values()))
     answers = [await outside.ask("GET", f"{_RESOLVE}{code}") for code in (known, _unknown(1), "x", "")]
-    shapes = {_shape(answer) for answer in answers}
+    shapes = {shape_of(answer) for answer in answers}
     return Finding("ok" if len(shapes) == 1 else "no", f"{len(shapes)} shape of known, unknown and malformed codes")
 
 
-def _shape(answer: Answer) -> tuple[int, int, tuple[tuple[str, str], ...]]:
+def shape_of(answer: Answer) -> tuple[int, int, tuple[tuple[str, str], ...]]:
+    """Return the status, the length and the headers of an answer, which a stranger sees without reading it."""
     own = sorted((name, value) for name, value in answer.headers.items() if name in _OWN_HEADERS)
     return answer.status, len(answer.content), tuple(own)
 

@@ -11,6 +11,7 @@ from tallystick.entrypoints.cli.terminal import OUT, refuse, say_json
 
 _OK = 200
 _LONGEST_ANSWER = 65536
+_MOST_GUESSES = 10_000
 
 
 class _Readiness(msgspec.Struct):
@@ -33,10 +34,25 @@ class _Readiness(msgspec.Struct):
     help="Without URL: the port of this machine to ask.",
 )
 @click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.1, 60), help="How long to wait.")
-@click.option("--json", "as_json", is_flag=True, help="Print the server's answer.")
+@click.option(
+    "--flood",
+    "guesses",
+    metavar="GUESSES",
+    type=click.IntRange(1, _MOST_GUESSES),
+    help="Guess so many codes; afterwards your address is refused for a while.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: the server's answer, or the figures.")
 @click.pass_context
-def probe(context: click.Context, url: str | None, port: int, seconds: float, as_json: bool) -> None:
-    """Ask the server at URL whether it is ready; exits with 1 and the reasons where it is not."""
+def probe(
+    context: click.Context, url: str | None, port: int, seconds: float, guesses: int | None, as_json: bool
+) -> None:
+    """Ask the server at URL whether it is ready; exits with 1 and the reasons where it is not.
+
+    With --flood it guesses codes as fast as the server answers. It exits with 1 where no guess was refused, or where
+    answers differ in status, headers or length:
+
+    tallystick probe https://api.example.org --flood 1000
+    """
     source = context.get_parameter_source("port")
     if url is not None and source is not None and source.name == "COMMANDLINE":
         refuse("URL or --port can be given, and not both", ExitStatus.WRONG)
@@ -47,6 +63,11 @@ def probe(context: click.Context, url: str | None, port: int, seconds: float, as
         refuse("URL needs a host, and a port from 1 to 65535 where it names one", ExitStatus.WRONG)
     if parts.scheme not in {"http", "https"} or host is None:
         refuse("URL has to start with http:// or https:// and a host", ExitStatus.WRONG)
+    if guesses is not None:
+        from tallystick.entrypoints.cli.flood import flood_server  # noqa: PLC0415  an HTTP client
+
+        flood_server(parts.geturl().rstrip("/"), guesses, as_json=as_json)
+        return
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(host, port_of_url, timeout=seconds)
     try:

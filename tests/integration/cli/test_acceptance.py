@@ -12,6 +12,7 @@ async def test_a_sound_server_passes_and_keeps_no_living_user(connected: Install
 
     passed = connected.run("check", "--url", f"{address}/", "--users", "30", "--yes", "--json")
     unsure = connected.run("check", "--url", address)
+    flooded = connected.run("probe", address, "--flood", "130", "--json")
     nowhere = connected.run("check", "--url", "127.0.0.1", "--yes")
 
     report = json.loads(passed.stdout)
@@ -19,6 +20,7 @@ async def test_a_sound_server_passes_and_keeps_no_living_user(connected: Install
     assert [row["check"] for row in report["checks"]] == [*CHECKS, "users deleted"]
     assert (passed.returncode, report["ok"]) == (0, True)
     assert (unsure.returncode, nowhere.returncode) == (2, 2)
+    assert (flooded.returncode, json.loads(flooded.stdout)["shapes"]) == (0, 0)  # all are refused since the check
     async with session(dsn) as owner:
         await owner.execute("SET ROLE tallystick_app")
         assert await owner.fetchval("SELECT count(*) FROM tallystick.users WHERE deleted_at IS NULL") == 0

@@ -8,8 +8,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from tallystick.adapters.memory.ports import SeededRandomness
 from tallystick.entrypoints.acceptance import boundary_checks, referral_checks
 from tallystick.entrypoints.acceptance.checks import CHECKS, accept
+from tallystick.entrypoints.acceptance.flood import flood
 from tallystick.entrypoints.acceptance.outside import MARK, Answer, Outside
 from tallystick.entrypoints.acceptance.statistics import deviation, later_share, percentile, unevenness
 from tests.http.services import BASE_URL, JWT_SECRET, running, settings
@@ -182,6 +184,38 @@ async def test_users_that_cannot_be_deleted_are_counted(outside: Outside, transp
     transport.spoil = at("/api/admin/users", status(403))
 
     assert await outside.remove_users(lambda _: None) == 1
+
+
+async def test_a_flood_is_refused_at_the_limit_and_finds_nothing(outside: Outside) -> None:
+    shown: list[float] = []
+
+    found = await flood(outside, SeededRandomness(), 150, shown.append)
+
+    assert (found.guesses, found.answered, found.refused, found.found, found.shapes) == (150, 120, 30, 0, 1)
+    assert (found.others, found.faults, shown) == ({}, [], [100, 150])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (at(RESOLVE, status(200)), "none of 150 guesses was refused"),
+        (at(RESOLVE, headers(content_type="text/plain"), matching="=[0-9]"), "answers have 2 shapes"),
+        (at(RESOLVE, status(500), matching="=[0-9]"), "guesses got 500"),
+        (at(RESOLVE, lambda _, answer: without(answer, "retry-after")), "30 guesses got 429"),
+    ],
+)
+async def test_a_flood_says_what_is_wrong(outside: Outside, transport: Spoilt, spoil: Spoil, fault: str) -> None:
+    transport.spoil = spoil
+
+    found = await flood(outside, SeededRandomness(), 150, lambda _: None)
+
+    assert any(fault in each for each in found.faults)
+
+
+async def test_a_code_that_is_guessed_is_counted(outside: Outside, transport: Spoilt) -> None:
+    transport.spoil = at(RESOLVE, text("false", "true "), matching="=[0-9]")
+
+    assert (await flood(outside, SeededRandomness(), 50, lambda _: None)).found > 0
 
 
 def test_statistics() -> None:
