@@ -97,6 +97,7 @@ from tests.unit.behaviours.test_sessions import TestChangePasswords, TestSession
 from tests.unit.behaviours.test_sign_up import TestCompleteSignUps, TestSignIn, TestSignUpBatches
 from tests.unit.behaviours.test_stage_rooms import TestDeletedPlayers, TestSyncRosters
 from tests.unit.behaviours.test_stream_deliveries import TestDeliveries
+from tests.unit.behaviours.test_stream_ends import TestEnds, TestMembership
 from tests.unit.behaviours.test_stream_placements import TestPlacements
-from tests.unit.behaviours.test_streams import TestEnds, TestMembership, TestReading
+from tests.unit.behaviours.test_streams import TestReading
 from tests.unit.behaviours.test_transactions import TestTransactions, TestUnstorableValues

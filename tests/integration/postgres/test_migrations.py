@@ -150,6 +150,19 @@ class TestFailures:
             assert (await versions(owner), await relations(owner)) == (["0001"], {"one"})
 
 
+OVERLAYS = """
+ALTER TABLE tallystick.topics NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE tallystick.topic_events NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE tallystick.session_overlays NO FORCE ROW LEVEL SECURITY;
+INSERT INTO tallystick.topics (topic_id, kind, head) VALUES ('overlays', 'overlays', 1), ('room', 'channel', 0);
+INSERT INTO tallystick.topic_events VALUES ('overlays', 1, 'e', 'overlay_shown', 's#1', 'ada', '{}', now());
+INSERT INTO tallystick.session_overlays VALUES ('s', 'ada', 1, '1', now());
+ALTER TABLE tallystick.topics FORCE ROW LEVEL SECURITY;
+ALTER TABLE tallystick.topic_events FORCE ROW LEVEL SECURITY;
+ALTER TABLE tallystick.session_overlays FORCE ROW LEVEL SECURITY;
+"""
+
+
 class TestTakeBack:
     async def test_all_of_them_in_reverse_order_leave_an_empty_schema(self, empty_dsn: str) -> None:
         await migrator(empty_dsn).apply()
@@ -161,6 +174,23 @@ class TestTakeBack:
             assert (await versions(owner), await relations(owner)) == ([], set())
             assert not await owner.fetchval("SELECT has_schema_privilege('tallystick_app', 'tallystick', 'USAGE')")
             assert await owner.fetch("SELECT FROM pg_policies WHERE schemaname = 'tallystick'") == []
+
+    async def test_overlays_are_taken_back_with_their_log_and_can_begin_again(self, empty_dsn: str) -> None:
+        """An event of an overlay is none that the version before knows."""
+        await migrator(empty_dsn).apply()
+        first = next(number for number, each in enumerate(shipped()) if each.version == "0028")
+        async with session(empty_dsn) as owner:
+            await owner.execute(OVERLAYS)
+
+        for _ in range(2):
+            for migration in reversed(shipped()[first:]):
+                await migrator(empty_dsn).roll_back(migration.version)
+            async with session(empty_dsn) as owner:
+                await owner.execute("ALTER TABLE tallystick.topics NO FORCE ROW LEVEL SECURITY")
+                kept = [row["topic_id"] for row in await owner.fetch("SELECT topic_id FROM tallystick.topics")]
+                await owner.execute("ALTER TABLE tallystick.topics FORCE ROW LEVEL SECURITY")
+            assert kept == ["room"]
+            assert await migrator(empty_dsn).apply() == shipped()[first:]
 
     @pytest.mark.parametrize("kept", range(len(shipped())))
     async def test_a_migration_that_was_taken_back_can_be_applied_again(self, kept: int, empty_dsn: str) -> None:

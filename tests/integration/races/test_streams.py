@@ -48,34 +48,6 @@ async def test_what_is_sent_at_ready_through_the_other_instance_arrives(
                 tasks.create_task(send_and_receive(channel))
 
 
-async def test_a_database_of_another_past_is_noticed_and_reset(
-    owner_dsn: str, world: World, superuser: Session
-) -> None:
-    rooms = Rooms(world)
-    channel = await rooms.a_channel()
-    path = f"/api/channels/{channel}/stream"
-    async with following(owner_dsn, news(look_seconds=0.02)) as (here, there):
-        for number in range(10):
-            await rooms.send(channel, "owner", f"{number}")
-        async with streaming(here.named("owner"), f"{path}?after=0") as stream:
-            await stream.until("ready")
-            last = stream.last_id or ""
-            # As a copy from before these messages, which was put in the place of the database.
-            for table in ("messages WHERE channel_id", "topic_events WHERE topic_id"):
-                await superuser.execute(f"DELETE FROM tallystick.{table} = $1 AND seq > 1", channel)
-            await superuser.execute("UPDATE tallystick.topics SET head = 1 WHERE topic_id = $1", channel)
-            assert (await stream.until("bye"))[-1].data == {"reason": "restored"}
-        async with streaming(there.named("owner"), path, {"last-event-id": last}) as ahead:
-            assert (await ahead.next()).data == {"topic_id": channel, "reason": "ahead", "head": 1}
-        for number in range(20):
-            await rooms.send(channel, "owner", f"other {number}")
-        async with streaming(there.named("owner"), path, {"last-event-id": last}) as forked:
-            reset, ready = await forked.until("ready")
-
-    assert reset.data == {"topic_id": channel, "reason": "forked", "head": 21}
-    assert ready.data["head"] == 21
-
-
 async def test_a_member_who_is_removed_among_writers_receives_the_log_up_to_the_removal(
     owner_dsn: str, world: World
 ) -> None:

@@ -44,6 +44,10 @@ async def furnish(world: World) -> Tables:
     await screens.put()
     await screens.put()
     assert await world.broken_promises() == []
+    return tables_of(world)
+
+
+def tables_of(world: World) -> Tables:
     transactions = world.transactions
     assert isinstance(transactions, MemoryTransactions)
     return transactions._tables
@@ -176,6 +180,39 @@ async def test_a_broken_promise_is_counted_and_no_other(name: str, world: World)
     rows = await world.reads(lambda stores: stores.invariants.broken_rows(name, limit=20))
     assert len(rows) == broken[0].violations
     assert rows == sorted(rows)
+
+
+def _trim(tables: Tables, *, to: int) -> None:
+    (channel_id,) = tables.channels
+    topic = TopicId(channel_id)
+    for seq in range(1, to + 1):
+        del tables.topic_events[topic, seq]
+    tables.trimmed[topic] = (to, "00000000")
+
+
+def _start_too_low(tables: Tables) -> None:
+    (topic,) = tables.trimmed
+    tables.trimmed[topic] = (1, "00000000")
+
+
+def _start_too_high(tables: Tables) -> None:
+    (topic,) = tables.trimmed
+    tables.trimmed[topic] = (3, "00000000")
+
+
+@pytest.mark.parametrize("spoil", [_start_too_low, _start_too_high])
+async def test_a_trimmed_log_is_counted_from_its_start(spoil: Callable[[Tables], None], world: World) -> None:
+    rooms = Rooms(world)
+    channel = await rooms.a_channel("ada")
+    for _ in range(3):
+        await rooms.send(channel, "ada")
+    tables = tables_of(world)
+    _trim(tables, to=2)
+    assert await world.broken_promises() == []
+
+    spoil(tables)
+
+    assert "events_have_no_gaps" in {each.name for each in await world.broken_promises()}
 
 
 async def test_promises_about_nothing_are_empty(world: World) -> None:
