@@ -1,9 +1,11 @@
 #!/bin/sh
-# Draws the secrets that are missing into docker/secrets, or into the folder that is named. It replaces none.
+# Draws the secrets that are missing into docker/secrets, or into the folder that is named, for the PostgreSQL of
+# docker/compose.yaml, or at the host that is named: docker/draw-secrets.sh [FOLDER [HOST]]. It replaces none.
 # The folder can be entered by its owner alone. The files in it can be read by the users of the containers.
 set -eu
 umask 022
 folder=${1:-$(dirname "$0")/secrets}
+host=${2:-postgres}
 mkdir -p "$folder"
 chmod 700 "$folder"
 
@@ -15,8 +17,8 @@ for name in postgres_password owner_password service_password jwt session grafan
     secret "$name" "$(openssl rand -hex 32)"
 done
 secret webhooks "whsec_$(openssl rand -base64 32)"
-secret database_url "postgresql://tallystick_service:$(cat "$folder/service_password")@postgres/tallystick"
-secret database_direct_url "postgresql://tallystick:$(cat "$folder/owner_password")@postgres/tallystick"
+secret database_url "postgresql://tallystick_service:$(cat "$folder/service_password")@$host/tallystick"
+secret database_direct_url "postgresql://tallystick:$(cat "$folder/owner_password")@$host/tallystick"
 
 # HAProxy starts with this certificate, and no client trusts it: replace it by the one of your domain.
 if [ ! -e "$folder/tls.pem" ]; then

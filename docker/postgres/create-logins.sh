@@ -1,9 +1,12 @@
 #!/bin/sh
-# Runs once, on an empty volume: an owner who migrates, the login of the service, the roles and the database.
+# Creates an owner who migrates, the login of the service, the roles and the database, as a superuser of PostgreSQL.
+# The container runs it once, on an empty volume. Elsewhere the passwords are in OWNER_PASSWORD and SERVICE_PASSWORD.
 # Neither login is a superuser, and the login of the service can become nothing but tallystick_app.
 set -eu
-psql --set ON_ERROR_STOP=1 --set owner="$(cat /run/secrets/owner_password)" \
-    --set service="$(cat /run/secrets/service_password)" --username postgres --dbname postgres <<'SQL'
+: "${OWNER_PASSWORD:=$(cat /run/secrets/owner_password)}"
+: "${SERVICE_PASSWORD:=$(cat /run/secrets/service_password)}"
+psql --set ON_ERROR_STOP=1 --set owner="$OWNER_PASSWORD" --set service="$SERVICE_PASSWORD" \
+    --username postgres --dbname postgres <<'SQL'
 CREATE ROLE tallystick LOGIN NOINHERIT PASSWORD :'owner';
 CREATE ROLE tallystick_service LOGIN PASSWORD :'service';
 CREATE ROLE tallystick_app NOLOGIN;

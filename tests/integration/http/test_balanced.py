@@ -22,7 +22,7 @@ from tests.processes.service import Process
 CHECK_INTERVAL, DRAIN_DELAY_SECONDS = "500ms", "5"
 """Four times as fast as in the example, and half of the delay that the documents recommend."""
 CLIENTS, STREAMS = 3, 4
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 """Between the requests of a client, so that the machine has time to start a server."""
 
 
