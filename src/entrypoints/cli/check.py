@@ -81,7 +81,7 @@ async def refuse_unsafe(settings: Settings) -> None:
     A login with too many rights, time-outs that a pooler drops and a newer schema are warnings; readiness reports the
     first and the last, too.
     """
-    faults = await _of_the_database(settings)
+    faults = await faults_of_the_database(settings)
     warnings = [fault for fault in faults if fault.topic in {"login", "session"} or fault.blocks == "nothing"]
     if stopping := [fault for fault in faults if fault not in warnings]:
         refuse("; ".join(fault.explained for fault in stopping))
@@ -89,7 +89,8 @@ async def refuse_unsafe(settings: Settings) -> None:
         ERR.print(f"[yellow]warning:[/] {fault.explained}")
 
 
-async def _of_the_database(settings: Settings) -> list[Fault]:
+async def faults_of_the_database(settings: Settings) -> list[Fault]:
+    """Return the faults of the contract with the database, and of the sessions on it."""
     database = Database(settings.database_url or "", pool_of(settings))
     await database.open()
     try:
@@ -131,7 +132,7 @@ async def _of_the_limits(settings: Settings) -> list[Fault]:
 
 
 CHECKS: Sequence[Callable[[Settings], Awaitable[list[Fault]]]] = (
-    _of_the_database,
+    faults_of_the_database,
     _of_the_owner,
     of_the_keys,
     _of_the_limits,

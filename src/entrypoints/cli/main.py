@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "freeze": "freeze",
     "thaw": "freeze",
     "probe": "probe",
+    "runbook": "runbook",
 }
 """Each command by the module that holds it; a command imports only what it needs, when it is called."""
 

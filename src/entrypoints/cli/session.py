@@ -1,8 +1,9 @@
 """The session of a command: settings, database, pool and use cases, opened once for all commands, and how they fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TypeVar
 
 import asyncpg
@@ -15,6 +16,7 @@ from tallystick.adapters.postgres.backfill.sessions import PostgresBackfillDatab
 from tallystick.adapters.postgres.backups.programs import BackupError
 from tallystick.adapters.postgres.connecting import Unreachable
 from tallystick.adapters.postgres.database import Database, PoolSettings
+from tallystick.adapters.postgres.diagnoses import Diagnoses
 from tallystick.adapters.postgres.freezing import AccountFreezing
 from tallystick.adapters.postgres.migrating.migrator import MigrationRefused
 from tallystick.adapters.postgres.operator_actions import Operator
@@ -28,17 +30,22 @@ from tallystick.application.backfill_planning import PlanBackfill
 from tallystick.application.backfill_ports import BackfillRefused
 from tallystick.application.backfill_rollback import RollBackBackfill
 from tallystick.application.backfill_verification import VerifyBackfill
+from tallystick.application.codes import Mint, MintCodes
 from tallystick.application.deletion import Deleted, DeleteUsers, Deletion
 from tallystick.application.erasures import EraseTraces
 from tallystick.application.exports import ReadExport
 from tallystick.application.flags import FollowedFlags, SwitchFlags
 from tallystick.application.group_commit import Batch, C, GroupCommit, R
-from tallystick.application.idempotency import AnswerOnce, Keyed
+from tallystick.application.idempotency import AnswerOnce, Keyed, Replayed
+from tallystick.application.legacy_metadata import AdoptLegacyUsers
+from tallystick.application.pending_accruals import RecoverAccruals, Recovery
+from tallystick.application.points import Accrued, Points
 from tallystick.application.reads import Reads, SlowReads, run_with_retries
 from tallystick.application.reconciliation import ReconcileMetadata
 from tallystick.application.transactions import StoreFailure
 from tallystick.domain.codes import Code, draw_candidates
 from tallystick.domain.flags import FlagState, Switch
+from tallystick.domain.ledger import EventKey
 from tallystick.domain.legacy_sources import SourceError
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
@@ -72,6 +79,7 @@ FAILURES: tuple[tuple[type[BaseException], ExitStatus], ...] = (
 """Every failure that a command foresees, and its exit status. Any other exception is a bug, and shows its traceback."""
 
 _COMMAND_CONNECTIONS = 2
+_BATCH_USERS = 100
 _RANDOMNESS = SystemRandomness()
 
 
@@ -121,7 +129,7 @@ class ServiceUseCases:
 
     def __init__(self, settings: Settings, transactions: PostgresTransactions) -> None:
         self._clock, self._randomness, self._metrics = SystemClock(), _RANDOMNESS, PrometheusMetrics()
-        self._transactions = transactions
+        self._transactions, self._settings = transactions, settings
         self.pins = settings.flags
         self.reads = Reads(transactions, self._randomness)
         self.slow_reads = SlowReads(transactions, self._randomness)
@@ -137,6 +145,28 @@ class ServiceUseCases:
         deleted = await delete_users(Deletion(user_id, self._clock.now()))
         await run_with_retries(lambda: erase_traces(user_id, self._clock.now()), self._randomness)
         return deleted
+
+    async def mint(self, user_ids: Sequence[UserId]) -> None:
+        """Give users their first code. A code that is not mirrored now is mirrored by the nightly reconciliation."""
+        flags = FollowedFlags(self._transactions, self.pins)
+        await flags.refresh()
+        mint_codes = MintCodes(
+            self._transactions, self._clock, self._metrics, AdoptLegacyUsers(flags, self._metrics), lambda _: None
+        )
+        now = self._clock.now()
+        for start in range(0, len(user_ids), _BATCH_USERS):
+            batch = [Mint(user_id, draw_code_candidates(), now) for user_id in user_ids[start : start + _BATCH_USERS]]
+            await run_with_retries(partial(mint_codes, batch), self._randomness)
+
+    async def recover(self, event: EventKey) -> Accrued | Failure | Replayed:
+        """Credit the points of an event that wait."""
+        flags = FollowedFlags(self._transactions, self.pins)
+        await flags.refresh()
+        points = Points(self._settings.tiers, flags, self._settings.referral_rules)
+        recover = RecoverAccruals(self._transactions, points, self._metrics, AnswerOnce(lambda _outcome, _key: None))
+        command = Keyed(Recovery(event, self._clock.now()))
+        (outcome,) = await run_with_retries(lambda: recover([command]), self._randomness)
+        return outcome
 
     async def switch(self, wanted: Switch) -> FlagState:
         """Switch a flag."""
@@ -166,6 +196,7 @@ class Session:
         self.freezing = AccountFreezing(settings.direct_url)
         self.invite_reconciliation = InviteReconciliation(settings.direct_url)
         self.repairs = PostgresRepairs(settings.direct_url)
+        self.diagnoses = Diagnoses(settings.direct_url)
         self.backfills = PostgresBackfillDatabase(settings.direct_url)
         self.plan_backfill = PlanBackfill(self.backfills, self.clock)
         self.apply_backfill = ApplyBackfill(

@@ -18,6 +18,7 @@ COMMANDS = {
     "check",
     "invariants",
     "probe",
+    "runbook",
     "reconcile invites",
     "freeze",
     "thaw",

@@ -20,6 +20,7 @@ ARGUMENTS = {
     "flags set": ["points_enabled", "on"],
     "freeze": ["ada"],
     "migrate": ["--check"],
+    "runbook": ["invite-counter"],
     "thaw": ["ada"],
     "token": ["--sub", "ada"],
     "users attempts": ["ada"],

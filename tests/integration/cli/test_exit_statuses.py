@@ -23,6 +23,7 @@ ARGUMENTS: Mapping[str, list[str]] = {
     "token": ["--sub", "ada"],
     "check": [],
     "invariants": [],
+    "runbook": ["invite-counter"],
     "probe": ["http://127.0.0.1:1"],
     "reconcile invites": [],
     "reconcile metadata": [],

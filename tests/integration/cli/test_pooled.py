@@ -60,6 +60,7 @@ def test_every_command_works(pooled: Installation, tmp_path: Path, empty_dsn: st
         ran("backfill", word, "--plan", plan, *(["--yes"] if word == "apply" else []))
     ran("backfill", "rollback", "--plan", plan, "--yes")
     ran("invariants")
+    ran("runbook", "invite-counter")
     ran("flags")
     ran("flags", "set", "points_enabled", "on")
     ran("export", "codes", "--output", str(tmp_path / "codes.jsonl"))
@@ -79,7 +80,7 @@ def test_every_command_works(pooled: Installation, tmp_path: Path, empty_dsn: st
 
 
 PAST_THE_POOLER = {
-    *("migrate", "freeze", "thaw", "reconcile invites", "backup", "restore"),
+    *("migrate", "freeze", "thaw", "reconcile invites", "backup", "restore", "runbook"),
     *(f"backfill {word}" for word in ("plan", "apply", "verify", "rollback", "status")),
 }
 """Commands of the schema's owner, or with locks and temporary tables of a session: they need DATABASE_DIRECT_URL."""
