@@ -20,8 +20,10 @@ CheckName = Literal[
     "proxies",
 ]
 """The topics of checks, in the order in which `tallystick check` shows them."""
-Blocked = Literal["requests", "nothing"]
+Blocked = Literal["requests", "writes", "nothing"]
 """The requests that a server must not get because of a fault; nothing for a note to the operator."""
+Purpose = Literal["reads"]
+"""The requests that a balancer asks for: those that change nothing. Without a purpose, it asks for all requests."""
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope
 from msgspec import inspect
 
+from tallystick.application.readiness import Purpose
 from tallystick.domain.exports import ExportKind
 from tallystick.domain.rating_slips import SlipState
 from tallystick.entrypoints.http.authentication import PUBLIC
@@ -52,6 +53,7 @@ PARAMETERS: Mapping[str, Any] = {
     "cursor": _text(r"|[A-Za-z0-9_=-]{22,4096}", "a next_cursor of this listing"),
     "email": str,  # a text that is not an address belongs to no user: not found
     "event_type": EventType,
+    "for": Purpose,
     "format": Format,
     "invite_id": _Id,
     "kind": ExportKind,

@@ -83,6 +83,30 @@ async def test_a_database_that_is_read_only(owner_dsn: str, world: World) -> Non
     assert "cause" not in problem
 
 
+async def test_reads_are_answered_while_the_database_is_read_only(owner_dsn: str, world: World) -> None:
+    code = await world.mint("ada")
+    async with session(owner_dsn) as owner:
+        name = database_name(owner_dsn)
+        await owner.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        try:
+            async with logged(service_of(owner_dsn)) as (anyone, _):
+                ada = anyone.named("ada")
+                probes = [await anyone.get(path) for path in ("/readyz", "/readyz?for=reads")]
+                asked = [f"/api/referral/resolve?code={code}", "/r/" + code]
+                read = [await anyone.get(path) for path in asked]
+                own = [await ada.get(path) for path in ("/api/my-referral-link", "/api/me", "/api/credits/entries")]
+                written = await ada.call(*WRITE[:2], body=WRITE[2])
+        finally:
+            await owner.execute("SET default_transaction_read_only = off")
+            await owner.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+
+    assert [probe.status_code for probe in probes] == [503, 200]
+    assert probes[0].json()["reasons"] == ["the database is read-only"]
+    assert [reply.status_code for reply in read] == [200, 302]
+    assert [reply.status_code for reply in own] == [200, 200, 200]
+    assert written.status_code == 503
+
+
 @pytest.mark.parametrize(
     ("place", "cause", "state"),
     [("nowhere", "unreachable", None), ("wrong password", "login", "28P01"), ("no database", "login", "3D000")],

@@ -44,6 +44,27 @@ async def test_a_broken_database_is_reported_and_a_whole_one_is_ready() -> None:
     assert await probe.reasons() == []
 
 
+async def test_a_database_that_is_read_only_keeps_writes_away_and_no_reads() -> None:
+    found = [Fault("server", "the database is read-only", blocks="writes")]
+
+    async def check() -> list[Fault]:
+        return found
+
+    clock, metrics = ManualClock(), RecordedMetrics()
+    probe = ReadinessProbe([check], clock, metrics)
+    assert await probe.reasons("reads") == []
+    assert await probe.reasons() == ["the database is read-only"]
+    assert probe.notes == []
+
+    found.append(Fault("schema", "the schema lacks: table users"))
+    clock.move(timedelta(seconds=1))
+    assert await probe.reasons("reads") == ["the schema lacks: table users"]
+
+    found.clear()
+    probe.drain()
+    assert await probe.reasons("reads") == DRAINING
+
+
 async def test_the_store_is_asked_once_a_second_at_most() -> None:
     contract, clock = Contract(), ManualClock()
     probe = ReadinessProbe([contract], clock, RecordedMetrics())

@@ -72,7 +72,7 @@ class DatabaseContract:
 
     async def _all(self, connection: Connection) -> list[Fault]:
         return [
-            *(Fault("server", reason) for reason in await _server(connection)),
+            *await _server(connection),
             *(Fault("role", reason) for reason in await role_faults(connection)),
             *(Fault("login", reason) for reason in await self._login(connection)),
             *(Fault("clock", reason) for reason in await self._clocks(connection)),
@@ -120,17 +120,17 @@ class DatabaseContract:
         return []
 
 
-async def _server(connection: Connection) -> list[str]:
+async def _server(connection: Connection) -> list[Fault]:
     row = await connection.fetchrow(_SQL.server)
     if row is None:
         raise AssertionError("a SELECT without FROM returns a row")
     faults = []
     if row["is_replica"] or row["is_read_only"]:
-        faults.append("the database is read-only")
+        faults.append(Fault("server", "the database is read-only", blocks="writes"))
     if row["version"] < OLDEST_VERSION:
-        faults.append("PostgreSQL 15 or newer is needed")
+        faults.append(Fault("server", "PostgreSQL 15 or newer is needed"))
     faults += [
-        f"{setting} is off: acknowledged work could be lost"
+        Fault("server", f"{setting} is off: acknowledged work could be lost")
         for setting in ("fsync", "synchronous_commit", "full_page_writes")
         if not row[setting]
     ]

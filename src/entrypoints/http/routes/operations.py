@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from litestar import Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 
 from tallystick import __version__
 from tallystick.adapters.telemetry.logs import logger
@@ -16,7 +17,7 @@ from tallystick.adapters.telemetry.metrics import PrometheusMetrics
 from tallystick.application.invariant_reports import ReportInvariants
 from tallystick.application.invariants import Invariant
 from tallystick.application.ports import Clock, Metrics
-from tallystick.application.readiness import Blocked, CheckName, Fault, ReadinessCheck
+from tallystick.application.readiness import Blocked, CheckName, Fault, Purpose, ReadinessCheck
 from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.entrypoints.http.authentication import PUBLIC
@@ -30,6 +31,7 @@ from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest
 
 _READY_SECONDS = 1.0
+_NOT_READY: Sequence[Blocked] = ("requests", "writes")
 
 
 class About(msgspec.Struct, frozen=True):
@@ -85,17 +87,17 @@ class ReadinessProbe:
         metrics.watch("readiness_faults", lambda: self._draining, label="shutdown")
 
     def _is_ready(self) -> bool:
-        return not self._draining and not _reasons(self._faults, "requests") and self._answered_at > float("-inf")
+        return not self._draining and not _reasons(self._faults) and self._answered_at > float("-inf")
 
     def _has_fault(self, topic: CheckName) -> bool:
-        return any(fault.topic == topic and fault.blocks == "requests" for fault in self._faults)
+        return any(fault.topic == topic and fault.blocks != "nothing" for fault in self._faults)
 
     def drain(self) -> None:
         """Answer "not ready" from now on: the process is about to end."""
         self._draining = True
 
-    async def reasons(self) -> list[str]:
-        """Return the reasons against readiness; none when ready."""
+    async def reasons(self, purpose: Purpose | None = None) -> list[str]:
+        """Return the reasons against readiness, or against requests that only read; none when ready."""
         if self._draining:
             return ["the process is shutting down"]
         async with self._turn:
@@ -103,26 +105,26 @@ class ReadinessProbe:
                 found = [fault for check in self._checks for fault in await check()]
                 self._answered_at = self._clock.monotonic()
                 self._turn_to(found)
-        return _reasons(self._faults, "requests")
+        return _reasons(self._faults, ("requests",) if purpose == "reads" else _NOT_READY)
 
     @property
     def notes(self) -> list[str]:
         """Sentences for the operator, of the last look."""
-        return _reasons(self._faults, "nothing")
+        return _reasons(self._faults, ("nothing",))
 
     def _turn_to(self, faults: list[Fault]) -> None:
         before, self._faults = self._faults, faults
-        reasons, earlier = _reasons(faults, "requests"), _reasons(before, "requests")
+        reasons, earlier = _reasons(faults), _reasons(before)
         if reasons and reasons != earlier:
             logger().warning("not ready", reasons=[fault.explained for fault in faults if fault.blocks != "nothing"])
         elif reasons != earlier:
             logger().info("ready again", reasons=[], after=earlier)
-        if self.notes != _reasons(before, "nothing"):
+        if self.notes != _reasons(before, ("nothing",)):
             logger().info("readiness notes", notes=self.notes)
 
 
-def _reasons(faults: Sequence[Fault], blocked: Blocked) -> list[str]:
-    return [fault.reason for fault in faults if fault.blocks == blocked]
+def _reasons(faults: Sequence[Fault], blocked: Sequence[Blocked] = _NOT_READY) -> list[str]:
+    return [fault.reason for fault in faults if fault.blocks in blocked]
 
 
 def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access: MetricsAccess) -> Router:
@@ -139,9 +141,14 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
         return Health()
 
     @get("/readyz", opt={PUBLIC: True}, responses={503: ResponseSpec(Readiness, description="Not ready, and why")})
-    async def readyz() -> Response[Readiness]:
-        """Return whether this instance takes requests."""
-        reasons = await probe.reasons()
+    async def readyz(
+        purpose: Annotated[Purpose | None, QueryParameter(name="for")] = None,
+    ) -> Response[Readiness]:
+        """Return whether this instance takes requests.
+
+        With `for=reads`, whether it takes requests that change nothing: it does while the database is read-only.
+        """
+        reasons = await probe.reasons(purpose)
         if reasons:
             return Response(Readiness("not ready", reasons, probe.notes), status_code=503)
         return Response(Readiness("ready", [], probe.notes))
