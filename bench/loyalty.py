@@ -1,24 +1,20 @@
 """Loyalty: points compared with `pgbench`, and pages of players with few and with many entries."""
 
-import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.comparisons import DIRECT, GROWTH_AIM, ONE, TWO, Comparison, Turn, best_clients, client_cost, in_turns
+from bench.comparisons import ONE, TWO, History, against_pgbench, few_and_many
 from bench.database import Database, cluster, filled
 from bench.messages import Signer
 from bench.players import Players
-from bench.report import Row, Say, rates
+from bench.report import Row, Say
 from bench.servers import Server, tallystick
 
 USERS = 100_000
 AIMS = {"award points": 1.0, "award one player": 5.0, "accrue by batch": 2.0}
 """The aims: ratios of our rate to the rate of `pgbench`."""
 _FEW = 100_000
-_LOADED_AT_ONCE = 500_000
-_LOADING_SECONDS = 600.0
 _FEW_PLAYER, _MANY_PLAYER = "player_with_few", "player_with_many"
 
 
@@ -54,7 +50,7 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
             players = Players(database, signer, folder)
             rows: list[Row] = []
             for comparison in players.comparisons:
-                rows += _held(comparison, {ONE: one, TWO: two}, plan, say)
+                rows += against_pgbench(say, comparison, {ONE: one, TWO: two}, plan, AIMS[comparison.name])
             say("checking every promise")
             players.check()
             rows.append(_pages(players, database, one, plan, say))
@@ -62,47 +58,20 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
     return rows
 
 
-def _held(comparison: Comparison, servers: Mapping[str, Server], plan: Plan, say: Say) -> list[Row]:
-    """Run one comparison."""
-    say(f"{comparison.name}: warming")
-    comparison.directly(comparison.clients[1], plan.direct_warm_seconds)
-    clients, tried = best_clients(say, comparison, is_tried=plan.tries_clients)
-    turns: dict[str, Turn] = {DIRECT: lambda: comparison.directly(clients, plan.direct_seconds)}
-    for name, server in servers.items():
-        comparison.by_http(server, plan.warm_seconds)
-        turns[name] = partial(comparison.by_http, server, plan.seconds)
-    slots = in_turns(say, comparison.name, turns, plan.rounds)
-    return [
-        rates(
-            f"{comparison.name}, {name}",
-            slots[name],
-            DIRECT,
-            slots[DIRECT],
-            at_least=AIMS[comparison.name],
-            unit=comparison.unit,
-            note=f"{tried}; {client_cost(slots[name])}",
-        )
-        for name in servers
-    ]
-
-
 def _pages(players: Players, database: Database, server: Server, plan: Plan, say: Say) -> Row:
-    """Read pages of a player with few entries and of one with many, in turns."""
-    _load(database, _FEW_PLAYER, 0, _FEW)
-    began, loaded = time.monotonic(), 0
-    while loaded < plan.entries and time.monotonic() - began < _LOADING_SECONDS:
-        say(f"loading entries: {loaded:,} of {plan.entries:,}")
-        _load(database, _MANY_PLAYER, loaded, loaded + _LOADED_AT_ONCE)
-        loaded += _LOADED_AT_ONCE
-    database.run("VACUUM (ANALYZE) tallystick.ledger_entries;\nCHECKPOINT;", "superuser")
-    turns: dict[str, Turn] = {
-        "few": lambda: players.pages(server, plan.seconds, _FEW_PLAYER),
-        "many": lambda: players.pages(server, plan.seconds, _MANY_PLAYER),
-    }
-    in_turns(say, "pages, warming", turns, 1)
-    slots = in_turns(say, "pages", turns, plan.rounds)
-    what, against = f"page of one player's {loaded:,} entries", f"of {_FEW:,} entries"
-    return rates(what, slots["many"], against, slots["few"], at_least=GROWTH_AIM, note="50 entries a page, 1 worker")
+    """Read pages of a player with few entries and of one with many."""
+    few, many = (
+        History(
+            "entries",
+            partial(_load, database, player),
+            partial(players.pages, server, plan.seconds, player),
+        )
+        for player in (_FEW_PLAYER, _MANY_PLAYER)
+    )
+    vacuum = partial(database.run, "VACUUM (ANALYZE) tallystick.ledger_entries;\nCHECKPOINT;", "superuser")
+    return few_and_many(
+        say, "one player's", few, many, fewest=_FEW, most=plan.entries, loaded=vacuum, rounds=plan.rounds
+    )
 
 
 def _load(database: Database, player_id: str, first: int, last: int) -> None:

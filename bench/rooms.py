@@ -1,16 +1,14 @@
 """Rooms: messages compared with `pgbench`, pages of channels with few and with many messages, and streams."""
 
-import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.channels import CHANNELS, Channels, load_messages
-from bench.comparisons import DIRECT, GROWTH_AIM, ONE, TWO, Comparison, Turn, best_clients, client_cost, in_turns
+from bench.comparisons import ONE, TWO, History, against_pgbench, few_and_many
 from bench.database import Database, cluster, filled, with_channels
 from bench.messages import Signer
-from bench.report import Row, Say, rates
+from bench.report import Row, Say
 from bench.servers import Server, tallystick
 from bench.streams import idle, latencies
 
@@ -18,8 +16,6 @@ USERS = 10_000
 AIMS = {"send to one channel": 5.0, "send to 1,000 channels": 1.0}
 """The aims: ratios of our rate to the rate of `pgbench`."""
 _FEW = 50_000
-_LOADED_AT_ONCE = 500_000
-_LOADING_SECONDS = 600.0
 _FEW_CHANNEL, _MANY_CHANNEL = "01990000-0000-7000-8000-300000000001", "01990000-0000-7000-8000-300000000002"
 
 
@@ -83,7 +79,7 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
         say("starting the servers")
         with serve(folder / "one") as one, serve(folder / "two", workers=2) as two:
             for comparison in channels.comparisons:
-                rows += _sent(comparison, {ONE: one, TWO: two}, plan, say)
+                rows += against_pgbench(say, comparison, {ONE: one, TWO: two}, plan, AIMS[comparison.name])
             rows.append(latencies(channels, one, say, seconds=plan.steady_seconds, rounds=plan.rounds))
         for number in plan.idle_streams:
             # A new server each: memory that earlier streams left free would be used again.
@@ -97,44 +93,17 @@ def measure(folder: Path, say: Say, plan: Plan) -> list[Row]:
     return rows
 
 
-def _sent(comparison: Comparison, servers: Mapping[str, Server], plan: Plan, say: Say) -> list[Row]:
-    """Run one comparison."""
-    say(f"{comparison.name}: warming")
-    comparison.directly(comparison.clients[1], plan.direct_warm_seconds)
-    clients, tried = best_clients(say, comparison, is_tried=plan.tries_clients)
-    turns: dict[str, Turn] = {DIRECT: lambda: comparison.directly(clients, plan.direct_seconds)}
-    for name, server in servers.items():
-        comparison.by_http(server, plan.warm_seconds)
-        turns[name] = partial(comparison.by_http, server, plan.seconds)
-    slots = in_turns(say, comparison.name, turns, plan.rounds)
-    return [
-        rates(
-            f"{comparison.name}, {name}",
-            slots[name],
-            DIRECT,
-            slots[DIRECT],
-            at_least=AIMS[comparison.name],
-            unit=comparison.unit,
-            note=f"{tried}; {client_cost(slots[name])}",
-        )
-        for name in servers
-    ]
-
-
 def _pages(channels: Channels, database: Database, server: Server, plan: Plan, say: Say) -> Row:
-    """Read pages of a channel with few messages and of one with many, in turns."""
-    load_messages(database, _FEW_CHANNEL, 0, _FEW)
-    began, loaded = time.monotonic(), 0
-    while loaded < plan.messages and time.monotonic() - began < _LOADING_SECONDS:
-        say(f"loading messages: {loaded:,} of {plan.messages:,}")
-        load_messages(database, _MANY_CHANNEL, loaded, loaded + _LOADED_AT_ONCE)
-        loaded += _LOADED_AT_ONCE
-    database.run("VACUUM (ANALYZE) tallystick.messages;\nCHECKPOINT;", "superuser")
-    turns: dict[str, Turn] = {
-        "few": lambda: channels.pages(server, plan.seconds, _FEW_CHANNEL),
-        "many": lambda: channels.pages(server, plan.seconds, _MANY_CHANNEL),
-    }
-    in_turns(say, "pages, warming", turns, 1)
-    slots = in_turns(say, "pages", turns, plan.rounds)
-    what, against = f"page of a channel's {loaded:,} messages", f"of {_FEW:,} messages"
-    return rates(what, slots["many"], against, slots["few"], at_least=GROWTH_AIM, note="50 messages a page, 1 worker")
+    """Read pages of a channel with few messages and of one with many."""
+    few, many = (
+        History(
+            "messages",
+            partial(load_messages, database, channel),
+            partial(channels.pages, server, plan.seconds, channel),
+        )
+        for channel in (_FEW_CHANNEL, _MANY_CHANNEL)
+    )
+    vacuum = partial(database.run, "VACUUM (ANALYZE) tallystick.messages;\nCHECKPOINT;", "superuser")
+    return few_and_many(
+        say, "a channel's", few, many, fewest=_FEW, most=plan.messages, loaded=vacuum, rounds=plan.rounds
+    )

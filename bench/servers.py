@@ -18,7 +18,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).parent / "tallystick"
 _LIMITED_GROUPS = ("resolver", "sign_up", "webhook", "award", "send", "stream", "read", "write")
-_START_SECONDS = 120.0
+_START_SECONDS = 240.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _LISTENS = re.compile(r"listens on (http://\S+)")
