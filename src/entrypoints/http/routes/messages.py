@@ -18,7 +18,7 @@ from tallystick.domain.ids import RANDOM_BYTES, uuid_v7
 from tallystick.domain.messages import Message, MessageId, MessageLength, MessageNotFound, NotYourMessage
 from tallystick.domain.topics import TopicId
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
+from tallystick.entrypoints.http.caller_guard import LIMIT, REFUSES_DELETED, CallerGuard
 from tallystick.entrypoints.http.fields import ChannelIdText, ClientMessageId, time_of
 from tallystick.entrypoints.http.pages import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, clamp
 from tallystick.entrypoints.http.problems import FAILURES
@@ -145,7 +145,7 @@ def messages_router(
         "/send",
         send_message,
         caller_guard=caller_guard,
-        options={LIMIT: "send"},
+        options={LIMIT: "send", REFUSES_DELETED: True},
         tag="Channels",
         body=MessageBody,
         answer=MessageView,
