@@ -32,6 +32,7 @@ COMMANDS = {
     "restore",
     "users delete",
     "users attempts",
+    "users show",
     "flags",
     "flags set",
     "reconcile metadata",

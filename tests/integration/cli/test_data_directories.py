@@ -24,6 +24,7 @@ ARGUMENTS = {
     "thaw": ["ada"],
     "token": ["--sub", "ada"],
     "users attempts": ["ada"],
+    "users show": ["ada"],
     "users delete": ["ada", "--yes"],
 }
 WITHOUT_DATA = {"serve", "probe", "restore"}

@@ -39,6 +39,7 @@ ARGUMENTS: Mapping[str, list[str]] = {
     "restore": [__file__, "--yes"],
     "users delete": ["ada", "--yes"],
     "users attempts": ["ada"],
+    "users show": ["ada"],
     "flags": [],
     "flags set": ["points_enabled", "on"],
 }

@@ -72,6 +72,7 @@ def test_every_command_works(pooled: Installation, tmp_path: Path, empty_dsn: st
     pooled.code_of("eve", server)
     ran("probe", server.address)
     ran("users", "attempts", "eve", "--code", "AB12-CD34")
+    ran("users", "show", "eve")
     ran("freeze", "eve")
     ran("thaw", "eve")
     ran("users", "delete", "eve", "--yes")
@@ -92,6 +93,7 @@ OF_THE_SERVICE = {
     "export": ["codes"],
     "reconcile metadata": ["--apply"],
     "users attempts": ["ada"],
+    "users show": ["ada"],
     "users delete": ["ada", "--yes"],
 }
 
