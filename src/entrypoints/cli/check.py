@@ -51,7 +51,7 @@ def check(url: str | None, users: int, is_sure: bool, as_json: bool) -> None:
     With --url it makes new users at a running server, measures what they get, and deletes them: time to code,
     collisions, randomness, links, spellings, aliases, phones, forged requests, caches, what strangers can tell apart,
     and the rate limit of the resolver, which refuses this address for a minute afterwards. It signs tokens with
-    TALLYSTICK_JWT_SECRET:
+    TALLYSTICK_JWT_SECRET, or with the generated secret in the data directory of the server:
 
     tallystick check --url https://api.example.org --yes
     """

@@ -24,7 +24,7 @@ _LONGEST_SECONDS = 30 * 24 * 3600
     "permissions",
     multiple=True,
     callback=lambda _context, _option, given: _named(given),
-    help="A permission; may be given several times.",
+    help="A permission, such as rooms:manage; may be given several times.",
 )
 @click.option("--phone-verified", is_flag=True, help="Say that the user's phone was verified.")
 @click.option("--phone", help="The phone number that was verified.")
@@ -39,7 +39,7 @@ def token(
     seconds: int,
     as_json: bool,
 ) -> None:
-    """Sign a token with the configured secret, or with the generated one of the embedded mode.
+    """Sign a token with the configured secret, or with the generated one in the data directory of the server.
 
     curl -H "Authorization: Bearer $(tallystick token --sub ada)" http://127.0.0.1:8000/api/my-referral-link
 

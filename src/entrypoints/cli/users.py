@@ -30,7 +30,8 @@ def show(user: str, as_json: bool) -> None:
     """Show USER: balances, times, and the hash by which the log names them.
 
     The hash needs the session or JWT secret of the server. After a rotation, a user has one more for each earlier
-    secret, the current one first. A user who was never seen has a hash, too.
+    secret, the current one first. A user who was never seen has a hash, too:
+    such a user has no code and no profile, but may have channels, messages and overlays.
 
     tallystick users show ada
     """
