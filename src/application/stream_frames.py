@@ -99,14 +99,16 @@ class FrameRing:
     def reach_back(self, frames: Sequence[Frame], head: int) -> None:
         """Add frames that come before the oldest; those up to the head where there are none.
 
-        A message that a frame of the ring deletes is left out with all before it: it may have been read before.
+        A message that a frame of the ring deletes is left out with all before it: it may have been read before. So is
+        a frame that holds what ends by itself.
         """
         oldest = self._frames[0].seq if self._frames else head + 1
         if not frames[0].seq < oldest <= frames[-1].seq + 1:
             return
         deleted = {frame.ref for frame in self._frames if frame.kind == "message_deleted"}
         for frame in reversed(frames[: oldest - frames[0].seq]):
-            if len(self._frames) == RING_FRAMES or (frame.kind == "message" and frame.ref in deleted):
+            is_deleted = frame.kind == "message" and frame.ref in deleted
+            if is_deleted or frame.is_fleeting or len(self._frames) == RING_FRAMES:
                 return
             self._frames.appendleft(frame)
 

@@ -134,7 +134,7 @@ class Stream:
 
     async def parts(self) -> AsyncIterator[Part]:
         """Yield what is to be sent, in its order, up to the end."""
-        is_ready = False
+        is_ready = is_due = False
         while True:
             while self._resets:
                 is_ready = False
@@ -143,8 +143,8 @@ class Stream:
             now = self._loop.time()
             if now >= self._ends_at:
                 self.end(self._time_reason)
-            is_due = now >= self._beats_at
-            if is_due:
+            if now >= self._beats_at:
+                is_due = True  # until the heads are sent, which follow the events
                 self._beats_at = now + self._heartbeat
                 await self._check_caller()
             sent = False
@@ -161,7 +161,7 @@ class Stream:
                 continue
             if not is_ready or is_due:
                 yield self._heads(is_ready=not is_ready)
-                is_ready = True
+                is_ready, is_due = True, False
             await self._sleep()
 
     async def _above(self, index: int) -> FrameRun | None:

@@ -33,6 +33,7 @@ class Reader:
         self.last_id = ""
         self.seqs: list[int] = []
         self.bodies: list[str | None] = []
+        self.payloads: list[object] = []
         self.sizes: list[int] = []
         """The bytes of the frames that were received at a time."""
         self.resets: list[Reset] = []
@@ -50,6 +51,8 @@ class Reader:
                     self.seqs.append(data["seq"])
                     if "body" in data:
                         self.bodies.append(data["body"])
+                    if "payload" in data:
+                        self.payloads.append(data["payload"])
             case Heads() as heads:
                 self.heads.append(heads)
                 self.last_id = heads.position.decode()

@@ -95,6 +95,20 @@ class TestEnds:
             ({TopicId(channel): 2}, False),
         ]
 
+    async def test_a_heartbeat_that_is_due_when_events_arrive_follows_them(self, world: World) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        reader = await rooms.ready("ada", channel)
+        reader.stream._beats_at = 0.0
+        message = await rooms.send(channel, "owner")
+        await reader.until(message.seq)
+
+        await reader.read()
+
+        assert [(heads.by_topic, heads.is_ready) for heads in reader.heads[1:]] == [
+            ({TopicId(channel): message.seq}, False)
+        ]
+
     async def test_a_stream_ends_with_its_token_and_by_its_age(self, world: World) -> None:
         rooms = Streams(world, StreamLimits(heartbeat_seconds=3600, age_seconds=0.02))
         channel = await rooms.a_channel("ada")

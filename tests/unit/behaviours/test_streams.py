@@ -143,6 +143,19 @@ class TestReading:
         assert watching.bodies == ["secret", "kept"]
         assert (replayed.seqs, replayed.bodies) == ([3, 4, 5], [None, "kept"])
 
+    async def test_an_overlay_that_was_replayed_once_is_in_no_replay_behind_its_end(self, world: World) -> None:
+        rooms = Streams(world)
+        screens = Screens(world, announce=rooms.hub.changed)
+        await screens.put(payload='"secret"')
+        first = await (await rooms.open("ada", OVERLAYS, resume="0")).until(1)
+        await screens.remove()
+        await first.until(2)
+
+        replayed = await (await rooms.open("ada", OVERLAYS, resume="0")).until(2)
+
+        assert first.payloads == ["secret"]
+        assert (replayed.seqs, replayed.payloads) == ([1, 2], [None])
+
     async def test_readers_who_are_behind_share_a_read(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         rooms = Streams(world)
         channel = await rooms.a_channel("ada")
