@@ -98,8 +98,8 @@ class Hub:
             del self._streams[stream.caller.user_id]
         for feed in stream.feeds:
             feed.streams.pop(stream, None)
-            if not feed.streams:
-                self._feeds.pop(feed.topic_id, None)
+            if not feed.streams and self._feeds.get(feed.topic_id) is feed:
+                del self._feeds[feed.topic_id]
 
     def changed(self, topic_ids: Collection[TopicId]) -> None:
         """Look for new events of these topics."""
@@ -119,6 +119,7 @@ class Hub:
             if feed is None:
                 continue
             if (log.head if log is not None else 0) < head:  # the database is an older one than before
+                del self._feeds[topic_id]  # streams that are opened now are sent nothing of the lost log
                 feed.end("restored")
             elif log is not None:  # the log of overlays begins with the first of them
                 feed.trim(log.trimmed)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tallystick.application.sessions import NewSession
+from tallystick.application.stream_frames import Frame
 from tallystick.application.stream_hub import StreamLimits, StreamRefused
 from tallystick.domain.channels import ChannelNotFound, NotAMember
 from tallystick.domain.identity import Principal
@@ -118,6 +119,25 @@ class TestEnds:
         by_token = await rooms.open("ada", channel, caller=Principal(UserId("ada"), token_ends_at=ends_at))
 
         assert (await aged.until_end(), await by_token.until_end()) == ("aged", "token_ended")
+
+    async def test_a_stream_that_is_opened_on_a_restored_log_is_not_sent_the_events_of_the_lost_one(
+        self, world: World
+    ) -> None:
+        rooms = Streams(world)
+        channel = await rooms.a_channel("ada")
+        stuck = await rooms.ready("ada", channel)
+        (feed,) = stuck.stream.feeds
+        feed.ring.extend([Frame(3, b"3-00000000", "message", "lost", b'event: message\ndata: {"seq":3,"body":"lost"}')])
+        feed.head = 3
+
+        await rooms.hub.look()
+        again = await rooms.ready("ada", channel, resume="3-00000000")
+        assert await stuck.until_end() == "restored"
+        message = await rooms.send(channel, "owner", "other")
+        await again.until(message.seq)
+
+        assert [reset.reason for reset in again.resets] == ["ahead"]
+        assert (again.seqs, again.bodies) == ([3], ["other"])
 
     @pytest.mark.parametrize("everywhere", [True, False])
     async def test_a_session_that_ended_is_noticed_by_a_heartbeat(self, world: World, *, everywhere: bool) -> None:
