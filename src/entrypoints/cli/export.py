@@ -21,6 +21,9 @@ _LINE_EVERY_ROWS = 100_000
 _PATIENCE_SECONDS = 60.0
 
 
+_INSTEAD = "without --output rows go to standard output, which can be redirected"
+
+
 @click.command()
 @click.argument("kind", type=click.Choice(get_args(ExportKind)))
 @click.option(
@@ -46,7 +49,7 @@ def export(kind: ExportKind, form: Format, output: Path | None, force: bool, as_
     a spreadsheet takes codes such as 0012E34 for numbers, and reasons that begin with = for formulas, unless it is set
     to import text.
     """
-    target = target_of(output, is_to_replace=force)
+    target = target_of(output, is_to_replace=force, instead=_INSTEAD)
     if target is None and as_json:
         refuse("--json needs --output with a file: standard output is where the rows go", ExitStatus.WRONG)
 

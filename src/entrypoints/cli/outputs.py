@@ -14,16 +14,17 @@ from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.terminal import refuse
 
 
-def target_of(output: Path | None, *, is_to_replace: bool) -> Path | None:
+def target_of(output: Path | None, *, is_to_replace: bool, instead: str = "name a file") -> Path | None:
     """Return the file that a path means, behind every link; None is standard output.
 
-    Ends the program if the file cannot be created, or exists and must not be replaced.
+    Ends the program if the file cannot be created, or exists and must not be replaced; where the path is no file, it
+    says what to do `instead`.
     """
     if output is None or str(output) == "-":
         return None
     # Checked before links are followed: a link to a pipe or a terminal does not resolve to a path.
     if output.exists() and not output.is_file():
-        refuse(f"{output} is not a regular file", ExitStatus.WRONG)
+        refuse(f"{output} is not a regular file; {instead}", ExitStatus.WRONG)
     try:
         target = output.resolve()
     except RuntimeError:

@@ -16,6 +16,7 @@ from tallystick.entrypoints.cli.data_directory import with_secrets
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.session import Session, run
 from tallystick.entrypoints.cli.terminal import OUT, confirm, refuse, say_json, say_table
+from tallystick.entrypoints.settings import load
 
 
 @click.group()
@@ -36,9 +37,9 @@ def show(user: str, as_json: bool) -> None:
     tallystick users show ada
     """
     user_id = _user_id(user)
+    keys = KeyRing(with_secrets(load()).root_secrets).keys("pseudonyms")
 
     async def read(session: Session) -> _Shown:
-        keys = KeyRing(with_secrets(session.settings).root_secrets).keys("pseudonyms")
         service = await session.as_service()
         found = (await service.reads(lambda stores: stores.user_summaries.of([user_id]))).get(user_id)
         in_logs = [Pseudonyms(key).of(user_id) for key in keys]
@@ -104,17 +105,16 @@ def attempts(user: str, code: str | None, as_json: bool) -> None:
     tallystick users attempts ada --code AB12-CD34
     """
     user_id = _user_id(user)
+    hashes = frozenset[str]()
+    if code is not None:  # without it, no secret is needed
+        keys = KeyRing(with_secrets(load()).root_secrets)
+        hashes = frozenset(CodeDigests(keys.keys("attempts")).candidates(code))
 
-    async def read(session: Session) -> tuple[list[AttributionAttempt], frozenset[str]]:
-        # The secrets are missing from the settings of an embedded database, and needed for --code alone.
-        hashes = frozenset[str]()
-        if code is not None:
-            keys = KeyRing(with_secrets(session.settings).root_secrets)
-            hashes = frozenset(CodeDigests(keys.keys("attempts")).candidates(code))
+    async def read(session: Session) -> list[AttributionAttempt]:
         service = await session.as_service()
-        return await service.reads(lambda stores: stores.attempts.of(user_id)), hashes
+        return await service.reads(lambda stores: stores.attempts.of(user_id))
 
-    found, hashes = run(read)
+    found = run(read)
     items = [_Attempt(each.attempted_at, each.reason, each.code_digest in hashes if hashes else None) for each in found]
     if as_json:
         say_json({"items": items})

@@ -113,6 +113,16 @@ async def test_a_user_is_shown_with_the_hash_of_the_log(connected: Installation,
     assert (nobody["created_at"], len(nobody["in_logs"])) == (None, 1)
 
 
+def test_the_secrets_of_an_embedded_database_are_found(installation: Installation) -> None:
+    installation.serve()
+
+    shown = installation.run("users", "show", "ada")
+    marked = installation.run("users", "attempts", "ada", "--code", "AB12-CD34")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert (marked.returncode, marked.stderr) == (0, "")
+
+
 async def test_codes_that_attributed_nothing_are_shown_and_found_by_the_code(
     connected: Installation, there: World
 ) -> None:
