@@ -16,6 +16,8 @@ from tallystick.domain.topics import TopicEvent, TopicEventKind, TopicId
 
 PAGE_FRAMES = 200
 RING_FRAMES = 256
+RING_BYTES = 1024 * 1024
+"""The most that a topic keeps in memory, where its frames are large."""
 MOST_BYTES = 128 * 1024
 """The most that a stream sends at a time, unless one frame is larger: a client who does not read holds no more."""
 _READS_AT_ONCE = 4
@@ -67,7 +69,8 @@ class FrameRing:
     """The newest frames of a topic, without gaps."""
 
     def __init__(self) -> None:
-        self._frames: deque[Frame] = deque(maxlen=RING_FRAMES)
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
         self._last_run: tuple[int, FrameRun] | None = None
         """The run that was returned last, and the number that it is above."""
 
@@ -76,13 +79,16 @@ class FrameRing:
         self._last_run = None
         for frame in frames:
             if self._frames and frame.seq != self._frames[-1].seq + 1:
-                self._frames.clear()
+                self._clear()
             if frame.kind == "message_deleted":
                 self._forget(frame.ref)
             if frame.is_fleeting:
-                self._frames.clear()
-            else:
-                self._frames.append(frame)
+                self._clear()
+                continue
+            self._frames.append(frame)
+            self._bytes += len(frame.encoded)
+            while len(self._frames) > RING_FRAMES or self._bytes > RING_BYTES:
+                self._drop_oldest()
 
     def after(self, seq: int) -> FrameRun | None:
         """Return the first frames above a number; None where the ring does not reach back to it."""
@@ -108,15 +114,24 @@ class FrameRing:
         deleted = {frame.ref for frame in self._frames if frame.kind == "message_deleted"}
         for frame in reversed(frames[: oldest - frames[0].seq]):
             is_deleted = frame.kind == "message" and frame.ref in deleted
-            if is_deleted or frame.is_fleeting or len(self._frames) == RING_FRAMES:
+            is_full = len(self._frames) == RING_FRAMES or self._bytes + len(frame.encoded) > RING_BYTES
+            if is_deleted or frame.is_fleeting or is_full:
                 return
             self._frames.appendleft(frame)
+            self._bytes += len(frame.encoded)
 
     def drop(self, seq: int) -> None:
         """Drop the frames up to a number."""
         self._last_run = None
         while self._frames and self._frames[0].seq <= seq:
-            self._frames.popleft()
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._bytes -= len(self._frames.popleft().encoded)
+
+    def _clear(self) -> None:
+        self._frames.clear()
+        self._bytes = 0
 
     def _forget(self, message_id: str) -> None:
         seqs = [frame.seq for frame in self._frames if frame.kind == "message" and frame.ref == message_id]
