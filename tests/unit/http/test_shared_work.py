@@ -80,7 +80,7 @@ async def test_a_count_is_new_for_each_caller_who_comes_alone(anyone: Caller, mo
     staff = anyone.named("staff", "admin:read")
     broken: Sequence[Invariant] = [Invariant("one", "a promise", 1, "broken")]
 
-    async def count(_self: MemoryInvariants) -> Sequence[Invariant]:
+    async def count(_self: MemoryInvariants, **_names: object) -> Sequence[Invariant]:
         return broken
 
     first = await staff.get("/api/admin/invariants")
