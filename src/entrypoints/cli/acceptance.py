@@ -10,11 +10,10 @@ from rich.table import Table
 from tallystick.adapters.system import SystemRandomness
 from tallystick.entrypoints.acceptance.checks import CHECKS, accept
 from tallystick.entrypoints.acceptance.outside import MARK, Finding, Outside, Unusable
-from tallystick.entrypoints.cli.data_directory import with_secrets
 from tallystick.entrypoints.cli.exit_statuses import ExitStatus
 from tallystick.entrypoints.cli.progress import shown
 from tallystick.entrypoints.cli.terminal import ERR, confirm, refuse, say_json, say_table
-from tallystick.entrypoints.cli.token import sign_token
+from tallystick.entrypoints.cli.token import sign_token, with_signing_secret
 from tallystick.entrypoints.settings import Settings
 
 _TOKEN_SECONDS = 600
@@ -32,8 +31,7 @@ def accept_server(settings: Settings, url: str, users: int, *, is_sure: bool, as
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         refuse("--url has to start with http:// or https:// and a host", ExitStatus.WRONG)
-    if settings.is_embedded and not settings.jwt_secrets and settings.jwks_url is None:
-        settings = with_secrets(settings)
+    settings = with_signing_secret(settings)
     if not settings.jwt_secrets:
         refuse("TALLYSTICK_JWT_SECRET of the server is needed: the checks sign tokens of new users", ExitStatus.WRONG)
     run = SystemRandomness().bytes(4).hex()

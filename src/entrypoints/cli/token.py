@@ -55,8 +55,7 @@ def token(
         return
     if subject is None:
         raise click.MissingParameter(param_hint="--sub", param_type="option")
-    if settings.is_embedded and not settings.jwt_secrets and settings.jwks_url is None:
-        settings = with_secrets(settings)
+    settings = with_signing_secret(settings)
     if not settings.jwt_secrets:
         refuse("TALLYSTICK_JWT_SECRET is not set: tokens are signed by the identity provider alone", ExitStatus.WRONG)
     if not is_user_id(subject):
@@ -74,6 +73,12 @@ def token(
         say_json({"token": signed, "claims": claims})
     else:
         click.echo(signed)
+
+
+def with_signing_secret(settings: Settings) -> Settings:
+    """Return the settings with the drawn secret of an embedded database, where tokens are signed by it."""
+    is_drawn = settings.is_embedded and not settings.jwt_secrets and settings.jwks_url is None
+    return with_secrets(settings) if is_drawn else settings
 
 
 def sign_token(settings: Settings, subject: str, seconds: int, about: Mapping[str, object]) -> str:
