@@ -57,8 +57,14 @@ class Collector:
 
     def wait_for(self, is_enough: Callable[[list[ReceivedSpan]], bool]) -> list[ReceivedSpan]:
         """Return the spans as soon as they are enough."""
+        spans = self.received_within(WAIT_SECONDS, is_enough)
+        assert is_enough(spans), spans
+        return spans
+
+    def received_within(self, seconds: float, is_enough: Callable[[list[ReceivedSpan]], bool]) -> list[ReceivedSpan]:
+        """Return the spans as soon as they are enough, or those that came in that time."""
         with self._changed:
-            assert self._changed.wait_for(lambda: is_enough(self._spans), WAIT_SECONDS), self._spans
+            self._changed.wait_for(lambda: is_enough(self._spans), seconds)
             return [*self._spans]
 
 
