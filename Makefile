@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help runtime install run test unit mutate storm faults check format bench lock clean
+.PHONY: help runtime install run test unit mutate storm faults attacks check format bench lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -52,8 +52,11 @@ storm: install ## what depends on chance, many times: flags, backfills, cut comm
 		tests/integration/races/test_streams.py tests/integration/postgres/test_memory_as_model_of_rooms.py \
 		tests/integration/postgres/test_memory_as_model_of_overlays.py
 
-faults: install ## run clients who try to slow down the others against a started server, for a few minutes
-	$(BIN)/python -m bench.faults
+faults: install ## cause incidents under load and check that nothing is lost; under 12 minutes
+	$(BIN)/python -m drills
+
+attacks: install ## run clients who try to slow down the others against a started server, for a few minutes
+	$(BIN)/python -m bench.attacks
 
 check: install ## format, lint, types, layers, dependencies, SQL, the package
 	$(BIN)/ruff format --check --quiet .

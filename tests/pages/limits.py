@@ -193,8 +193,8 @@ Three costs grow with what one user did, and end at the time-out of a statement:
 - `GET /api/loyalty/{player_id}/entries` with `correlation_id` may read all points entries of the player.
 - `DELETE /api/admin/users/{user_id}` of an id without a row looks through the seats of invites.
 
-Work over all rows of one user is done in steps of 1,000 rows: see [privacy](privacy.md). `make faults` runs callers who
-try to cost the others something against a started server.
+Work over all rows of one user is done in steps of 1,000 rows: see [privacy](privacy.md). `make attacks` runs callers
+who try to cost the others something against a started server.
 """
 
 

@@ -1,6 +1,6 @@
 """Callers who try to slow down other callers, against a server that was started for this.
 
-`make faults` runs every attack, and prints the other users' median latency without it and with it. It exits with
+`make attacks` runs every attack, and prints the other users' median latency without it and with it. It exits with
 status 1 if an attack multiplied that median by five. It takes a few minutes and connects to loopback only.
 """
 
@@ -156,7 +156,7 @@ async def delete_and_wait(anyone: Caller, superuser: str, user: str, delete: Cal
 async def started() -> AsyncIterator[tuple[Caller, Installation]]:
     """Start a server with its own database in a folder of its own."""
     environment = {"TALLYSTICK_JWT_SECRET": JWT_SECRET, "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET}
-    installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-faults-")), environment)
+    installation = Installation(Path(tempfile.mkdtemp(prefix="tallystick-attacks-")), environment)
     try:
         server = await asyncio.to_thread(installation.serve)
         async with httpx2.AsyncClient(base_url=server.address, trust_env=False, timeout=120) as http:

@@ -1,0 +1,107 @@
+"""The journal of a drill: each change that a client asked for, and what the client knows about its outcome."""
+
+import time
+from collections import Counter
+from typing import Any, Literal, NamedTuple
+
+Knowledge = Literal["acknowledged", "refused", "unknown"]
+"""What the clients know: it was done, it was not done, or neither."""
+Kind = Literal["grant", "accrual", "purchase", "invite", "seat", "mint", "arrival", "delivery", "message"]
+NOT_DONE = frozenset(
+    {"OVERLOADED", "LIMITER_UNAVAILABLE", "CONTRACT_MISSING", "IDENTITY_KEYS_UNAVAILABLE", "NOBODY_LISTENS"}
+)
+"""The codes of a 503 that promise that nothing was stored, and that of a connection that was refused."""
+UNDECIDED = frozenset({"OUTCOME_UNKNOWN", "IDEMPOTENCY_IN_PROGRESS"})
+"""The codes that say that nobody knows yet: the client asks again."""
+MOST_SURPRISES = 20
+
+
+class Deed(NamedTuple):
+    """One change that a client asks for, in however many requests."""
+
+    kind: Kind
+    user: str
+    key: str
+    """The part that tells it from the user's other deeds of this kind."""
+    amount: int = 0
+
+
+class Reply(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def code(self) -> str | None:
+        """The code of the problem; None for a success."""
+        return self.body.get("code") if self.status >= 400 else None
+
+    @property
+    def name(self) -> str:
+        """The status, with the code of the problem."""
+        return str(self.status) if self.code is None else f"{self.status} {self.code}"
+
+
+class Journal:
+    """What all clients know, the answers that they saw, and the answers that no client should see."""
+
+    def __init__(self) -> None:
+        self.replies: dict[Deed, Reply] = {}
+        """The first success of each deed."""
+        self.surprises: list[str] = []
+        self.seen: Counter[str] = Counter()
+        """The answers since the last `begin`, by status and code."""
+        self.slowest_seconds = 0.0
+        """The longest time from a request to its answer or its loss, since the last `begin`."""
+        self._open: Counter[Deed] = Counter()
+        """The requests whose effect nobody knows."""
+        self._refused: set[Deed] = set()
+
+    def begin(self) -> None:
+        """Count the answers anew. The knowledge stays."""
+        self.seen, self.slowest_seconds = Counter(), 0.0
+
+    def sent(self, deed: Deed) -> None:
+        """Note that a request leaves: from now on it may take effect."""
+        self._open[deed] += 1
+
+    def answered(self, deed: Deed, reply: Reply | None, began: float) -> None:
+        """Note an answer, or None for a request that was lost; `began` is of the monotonic clock."""
+        self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
+        self.seen["no answer" if reply is None else reply.name] += 1
+        if reply is None or reply.code in UNDECIDED:
+            return
+        if reply.status < 300:
+            first = self.replies.setdefault(deed, reply)
+            if first != reply:
+                self.surprise(f"{deed} was answered {first.body}, and later {reply.body}")
+        elif reply.status == 503 and reply.code in NOT_DONE:
+            self._open[deed] -= 1
+        elif reply.status in {402, 409, 410}:
+            # Requests have keys: a refusal is the answer to every request with that key.
+            self._open[deed] = 0
+            self._refused.add(deed)
+            if deed in self.replies:
+                self.surprise(f"{deed} was acknowledged, and later answered {reply.name}")
+        else:
+            self.surprise(f"{deed} was answered {reply.name}")
+
+    def surprise(self, what: str) -> None:
+        """Note an answer that no client should see."""
+        if len(self.surprises) < MOST_SURPRISES:
+            self.surprises.append(what)
+
+    def knowledge(self, deed: Deed) -> Knowledge:
+        """Return what the clients know of a deed that was sent."""
+        if deed in self.replies:
+            return "acknowledged"
+        return "unknown" if self._open[deed] > 0 else "refused"
+
+    def deeds(self) -> list[Deed]:
+        """Return every deed that was sent, in the order of the first requests."""
+        return list(self._open)
+
+    def unsettled(self) -> list[Deed]:
+        """Return the deeds that a client has to send again: nobody knows their outcome, or nothing was done."""
+        return [deed for deed in self._open if deed not in self.replies and deed not in self._refused]
