@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx2
 
@@ -134,10 +135,16 @@ class Traffic:
 
 
 @asynccontextmanager
-async def staged(*, servers: int = 1, folder: Path | None = None, **environment: str) -> AsyncIterator[Stage]:
-    """Make a database, and start that many servers."""
+async def staged(
+    *,
+    servers: int = 1,
+    folder: Path | None = None,
+    options: Mapping[str, str] = MappingProxyType({}),
+    **environment: str,
+) -> AsyncIterator[Stage]:
+    """Make a database, with options of PostgreSQL, and start that many servers."""
     with _place(folder) as place:
-        cluster = Cluster(place)
+        cluster = Cluster(place, options=dict(options))
         await asyncio.to_thread(_copy, await _migrated(), place)
         await asyncio.to_thread(cluster.start)
         stage = Stage(place, cluster, environment)
