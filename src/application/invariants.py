@@ -43,13 +43,27 @@ class Invariant(msgspec.Struct, frozen=True):
         return self.state in {"holds", "empty"}
 
 
+class CountedPart(msgspec.Struct, frozen=True):
+    """The count of a part of the rows of a promise, which ends with a key."""
+
+    up_to: str | None
+    """The last key of the part; None where no row is left after it."""
+    violations: int | None
+    """None where the count took too long."""
+    has_rows: bool
+    is_hidden: bool
+
+
 class Invariants(Protocol):
-    """Counts violations in the stored rows; slow on large tables."""
+    """Counts violations in the stored rows."""
 
-    async def count(self, *, seconds_each: float | None = None) -> Sequence[Invariant]:
-        """Return every promise with its violations.
+    async def count(self) -> Sequence[Invariant]:
+        """Return every promise with its violations; slow on large tables."""
 
-        With `seconds_each`, which needs a snapshot, a promise that takes longer is `unfinished`.
+    async def part(self, name: str, *, after: str, rows: int, seconds: float) -> CountedPart:
+        """Count one promise for the rows after a key, about as many of each of its tables; needs a snapshot.
+
+        Rows with the same key belong to one part. A store may return all rows as one part.
         """
 
     async def broken_rows(self, name: str, *, after: str = "", limit: int) -> list[str]:

@@ -55,6 +55,7 @@ GaugeName = Literal[
     "group_commit_queue_age_seconds",
     "group_commit_queue_length",
     "identity_keys_fetched_timestamp_seconds",
+    "invariant_pass_began_timestamp_seconds",
     "invariant_violations",
     "invariants_checked_timestamp_seconds",
     "invariants_interval_seconds",

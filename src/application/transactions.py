@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tallystick.application.idempotency import FingerprintKeys, IdempotencyKeys
+from tallystick.application.invariant_passes import InvariantPasses
 from tallystick.application.invariants import Invariants
 from tallystick.application.schedules import Schedules
 from tallystick.application.schema_contract import SchemaContract
@@ -51,6 +52,7 @@ class Stores:
     idempotency: IdempotencyKeys
     fingerprint_keys: FingerprintKeys
     invariants: Invariants
+    passes: InvariantPasses
     ledger: Ledger
     players: Players
     slips: RatingSlips

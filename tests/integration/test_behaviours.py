@@ -54,6 +54,7 @@ from tests.unit.behaviours.test_http_usernames import TestUsernames
 from tests.unit.behaviours.test_http_webhooks import TestProviders, TestWebhookRoute
 from tests.unit.behaviours.test_idempotency import TestAnswerOnce
 from tests.unit.behaviours.test_identity_events import TestReceiveIdentityEvents
+from tests.unit.behaviours.test_invariant_passes import TestInvariantPasses
 from tests.unit.behaviours.test_invites import TestMakeInvites, TestRevokeInvites, TestSeatPages
 from tests.unit.behaviours.test_legacy_metadata import (
     TestAdoptCodes,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tallystick.adapters.memory.drafts import Draft
 from tallystick.application.idempotency import ReplyTotals, RequestKey, StoredReply
+from tallystick.application.invariant_passes import Pass
 from tallystick.domain.channels import Channel, ChannelId, Member, MemberKey
 from tallystick.domain.codes import Code, CodeEntry
 from tallystick.domain.flags import Flag, Switch
@@ -88,6 +89,7 @@ class Tables:
     mirrored: dict[UserId, tuple[Code, datetime]] = field(default_factory=dict)
     clicked: dict[str, datetime] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
+    passes: dict[str, Pass] = field(default_factory=dict)
     erasing: dict[UserId, tuple[UserId, datetime]] = field(default_factory=dict)
 
 
@@ -142,6 +144,7 @@ class View:
         self.mirrored = Draft(tables.mirrored)
         self.clicked = Draft(tables.clicked)
         self.leases = Draft(tables.leases)
+        self.passes = Draft(tables.passes)
         self.erasing = Draft(tables.erasing)
         self.locked: set[UserId] = set()
         self.locked_accounts: set[AccountKey] = set()

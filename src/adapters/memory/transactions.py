@@ -19,6 +19,7 @@ from tallystick.adapters.memory.stores.holdings import MemoryHoldings
 from tallystick.adapters.memory.stores.idempotency import MemoryFingerprintKeys, MemoryIdempotencyKeys
 from tallystick.adapters.memory.stores.identity import MemoryVerifications
 from tallystick.adapters.memory.stores.identity_events import MemoryDeliveries
+from tallystick.adapters.memory.stores.invariant_passes import MemoryInvariantPasses
 from tallystick.adapters.memory.stores.invariants import MemoryInvariants
 from tallystick.adapters.memory.stores.invites import MemoryInvites
 from tallystick.adapters.memory.stores.ledger import MemoryLedger
@@ -88,6 +89,7 @@ def _stores(view: View) -> Stores:
         idempotency=MemoryIdempotencyKeys(view),
         fingerprint_keys=MemoryFingerprintKeys(view),
         invariants=MemoryInvariants(view),
+        passes=MemoryInvariantPasses(view),
         ledger=MemoryLedger(view),
         players=MemoryPlayers(view),
         slips=MemoryRatingSlips(view),

@@ -22,6 +22,7 @@ from tallystick.adapters.postgres.stores.holdings import PostgresHoldings
 from tallystick.adapters.postgres.stores.idempotency import PostgresFingerprintKeys, PostgresIdempotencyKeys
 from tallystick.adapters.postgres.stores.identity import PostgresVerifications
 from tallystick.adapters.postgres.stores.identity_events import PostgresDeliveries
+from tallystick.adapters.postgres.stores.invariant_passes import PostgresInvariantPasses
 from tallystick.adapters.postgres.stores.invariants import PostgresInvariants
 from tallystick.adapters.postgres.stores.invites import PostgresInvites
 from tallystick.adapters.postgres.stores.ledger import PostgresLedger
@@ -114,6 +115,7 @@ def stores_on(connection: Connection) -> Stores:
         idempotency=PostgresIdempotencyKeys(connection),
         fingerprint_keys=PostgresFingerprintKeys(connection),
         invariants=PostgresInvariants(connection),
+        passes=PostgresInvariantPasses(connection),
         ledger=PostgresLedger(connection),
         players=PostgresPlayers(connection),
         slips=PostgresRatingSlips(connection),

@@ -158,6 +158,17 @@ ALERTS = (
         runbook="invariants-not-checked",
     ),
     Alert(
+        name="InvariantPassTooLong",
+        condition=(
+            "min(max by (promise) (tallystick_invariant_pass_began_timestamp_seconds)) < time() - 604800 "
+            "and max(tallystick_invariants_interval_seconds) > 0"
+        ),
+        lasts="10m",
+        severity="ticket",
+        summary="For a week, no pass of looks has come through all rows of a promise.",
+        runbook="invariants-not-checked",
+    ),
+    Alert(
         name="NegativeBalanceAttempted",
         condition="sum(increase(tallystick_negative_balance_attempts_total[15m])) > 0",
         lasts="0m",

@@ -15,6 +15,7 @@ from tallystick.application.clicks import Clicks
 from tallystick.application.exports import ReadExport
 from tallystick.application.flags import FollowedFlags
 from tallystick.application.group_commit import Single
+from tallystick.application.invariant_looks import LookAtPromises
 from tallystick.application.invariant_reports import ReportInvariants
 from tallystick.application.legacy_metadata import MirrorMetadata, NoteCodes
 from tallystick.application.minting import DrawCandidates
@@ -71,6 +72,7 @@ class Process(Provider):
     flush_clicks = provide(FlushClicks)
     upkeep = provide(Upkeep)
     report_invariants = provide(ReportInvariants)
+    look_at_promises = provide(LookAtPromises)
     trim_logs = provide(TrimLogs)
     trimming = provide(Trimming)
     vitals = provide(Vitals)
@@ -189,14 +191,14 @@ class Process(Provider):
     def looks(
         self,
         transactions: Transactions,
-        report: ReportInvariants,
+        look: LookAtPromises,
         clock: Clock,
         randomness: Randomness,
         metrics: Metrics,
         settings: Settings,
     ) -> LookAtInvariants:
         every = settings.invariants_every_seconds
-        return LookAtInvariants(transactions, report, clock, randomness, metrics, every_seconds=every)
+        return LookAtInvariants(transactions, look, clock, randomness, metrics, every_seconds=every)
 
     @provide
     def retention(self, settings: Settings) -> Retention:

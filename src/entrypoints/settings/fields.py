@@ -209,8 +209,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `legacy_fallback_enabled` is on.
     """
     invariants_every_seconds: Annotated[int, msgspec.Meta(ge=0, le=86400), Setting("Running")] = 3600
-    """The time between two looks at the invariants, each by one instance; 0 for none. A look reads whole tables in one
-    snapshot, on a connection beside the pool, and counts each promise for 10 seconds at most.
+    """The time between two looks at the invariants, each by one instance; 0 for none. A look counts each
+    promise for 10 seconds at most, on a connection beside the pool, and the next one goes on with the rows after.
     """
     drain_delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=600), Setting("Running")] = 0
     """How long the server still serves after SIGTERM, while `/readyz` is 503, so that a balancer stops sending requests

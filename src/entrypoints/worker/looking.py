@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tallystick.adapters.telemetry.logs import logger
-from tallystick.application.invariant_reports import ReportInvariants
+from tallystick.application.invariant_looks import LookAtPromises
 from tallystick.application.invariants import Invariant
 from tallystick.application.ports import Clock, Metrics, Randomness
 from tallystick.application.transactions import StoreFailure, Transactions
@@ -14,8 +14,6 @@ from tallystick.domain.refusals import Unavailable
 
 NAME = "check_invariants"
 POLL_SECONDS = 60.0
-SECONDS_EACH = 10.0
-"""How long a look may count one promise: the snapshot ends long before the lease, also where all take that long."""
 
 
 class LookAtInvariants:
@@ -24,14 +22,14 @@ class LookAtInvariants:
     def __init__(
         self,
         transactions: Transactions,
-        report: ReportInvariants,
+        look: LookAtPromises,
         clock: Clock,
         randomness: Randomness,
         metrics: Metrics,
         *,
         every_seconds: int,
     ) -> None:
-        self._transactions, self._report, self._clock, self._randomness = transactions, report, clock, randomness
+        self._transactions, self._look, self._clock, self._randomness = transactions, look, clock, randomness
         self._metrics, self._every = metrics, timedelta(seconds=every_seconds)
         self._lease = WorkLease(NAME, transactions, clock, randomness)
 
@@ -50,10 +48,15 @@ class LookAtInvariants:
             await asyncio.sleep(pause * (0.5 + self._randomness.fraction()))
 
     async def look_if_due(self) -> Sequence[Invariant] | None:
-        """Look where the last look is older than the interval and no instance is looking; None where not due."""
+        """Look where the last look is older than the interval and no instance is looking.
+
+        None where it is not due, and where another instance took the lease.
+        """
         if not await self._lease.take(due_at=self._clock.now() - self._every):
             return None
-        counted = await self._report(seconds_each=SECONDS_EACH)
+        counted = await self._look(self._lease.keep)
+        if counted is None:
+            return None
         for invariant in (each for each in counted if not each.is_kept):
             facts = {"promise": invariant.name, "state": invariant.state, "violations": invariant.violations}
             logger().error("a promise is not kept", **facts)

@@ -79,6 +79,8 @@ INSERT INTO metadata_mirror (user_id, code, mirrored_at) VALUES ('{USER}', 'LEGA
 INSERT INTO flags (name, enabled, updated_at, updated_by) VALUES ('webhook_enabled', true, now(), '{USER}');
 INSERT INTO operator_actions (action_id, action, subject, found, done, operator, acted_at)
 VALUES ('action', 'repair', '{USER}', 'referrals 1', 'referrals 0', 'ops', now());
+INSERT INTO invariant_passes (promise, began_at, after, violations, skipped, last_violations, last_skipped)
+VALUES ('balances_are_entries', now(), '{USER}', 0, 0, 0, 0);
 """
 """The rows that a backfill and an administrator leave."""
 

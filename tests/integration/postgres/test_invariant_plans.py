@@ -36,7 +36,7 @@ async def test_a_long_channel_is_not_read_again_for_each_message(
     plan = json.loads(
         (
             await superuser.fetch(
-                f"EXPLAIN (ANALYZE, FORMAT JSON) {dict(Statements.load('invariants'))[promise].rstrip(';')}"
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {dict(Statements.load('invariants'))[promise]}", "", None
             )
         )[0][0]
     )

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 import asyncpg
 import pytest
 
-from tallystick.application.invariants import PROMISES
+from tallystick.adapters.postgres.stores.invariants import LEADS, TABLES
+from tallystick.application.invariants import PROMISES, CountedPart
 from tallystick.application.transactions import StoreUnavailable
 from tallystick.domain.topics import TopicId
 from tests.integration.postgres.sessions import Session, session, superuser_of, transactions_on
@@ -213,9 +214,53 @@ async def test_the_rows_that_break_a_promise_are_named(name: str, migrated_dsn: 
         assert await stores.invariants.broken_rows(name, limit=1) == KEYS[name][:1]
 
 
-async def states(dsn: str, *, seconds_each: float | None = None) -> dict[str, str]:
+async def parts(dsn: str, name: str, *, rows: int) -> AsyncIterator[CountedPart]:
+    """Yield the parts of a promise, each counted in a snapshot of its own."""
+    after: str | None = ""
+    async with transactions_on(dsn) as transactions:
+        while after is not None:
+            async with transactions.snapshot() as stores:
+                part = await stores.invariants.part(name, after=after, rows=rows, seconds=10.0)
+            assert part.up_to is None or part.up_to > after
+            yield part
+            after = part.up_to
+
+
+@pytest.mark.parametrize("name", PROMISES)
+async def test_the_parts_of_a_promise_have_all_rows_that_break_it_and_each_once(
+    name: str, migrated_dsn: str, spoiler: Session
+) -> None:
+    await spoiler.execute(BREAKING[name])
+
+    for other in PROMISES:
+        counted = [part.violations async for part in parts(migrated_dsn, other, rows=1)]
+        assert sum(each or 0 for each in counted) == (COUNTED.get(name, 1) if other == name else 0), other
+
+
+async def test_a_part_ends_with_a_key_and_has_all_its_rows(migrated_dsn: str, spoiler: Session) -> None:
+    await spoiler.execute(
+        f"{ACCOUNT} ('a', 'credits', 9, 1), ('b', 'credits', 6, 3), ('c', 'credits', 1, 1); "
+        f"{ENTRY} ('a', 'credits', 1, 1, 0, 1, 'grant', 'k0', '', now()), "
+        "('b', 'credits', 1, 1, 0, 1, 'grant', 'k1', '', now()), "
+        "('b', 'credits', 2, 2, 1, 3, 'grant', 'k2', '', now()), "
+        "('b', 'credits', 3, 3, 3, 6, 'grant', 'k3', '', now()), "
+        "('c', 'credits', 1, 2, 0, 2, 'grant', 'k4', '', now())"
+    )
+
+    found = [(part.up_to, part.violations) async for part in parts(migrated_dsn, "balances_are_entries", rows=2)]
+
+    assert found == [("b", 1), (None, 1)]
+
+
+def test_every_promise_is_counted_in_parts_by_columns_of_its_tables() -> None:
+    assert {name: {table for table, _ in leads} - TABLES[name] for name, leads in LEADS.items()} == {
+        name: {"topics"} if name == "overlays_end_once" else set[str]() for name in PROMISES
+    }
+
+
+async def states(dsn: str) -> dict[str, str]:
     async with transactions_on(dsn) as transactions, transactions.snapshot() as stores:
-        return {each.name: each.state for each in await stores.invariants.count(seconds_each=seconds_each)}
+        return {each.name: each.state for each in await stores.invariants.count()}
 
 
 async def test_nothing_is_said_of_tables_without_rows_or_with_hidden_ones(migrated_dsn: str, spoiler: Session) -> None:
@@ -234,22 +279,25 @@ async def test_nothing_is_said_of_tables_without_rows_or_with_hidden_ones(migrat
     }
 
 
-async def test_a_promise_that_takes_too_long_is_unfinished_and_the_others_are_counted(
+async def test_a_part_that_takes_too_long_is_not_counted_and_ends_where_it_would(
     migrated_dsn: str, spoiler: Session
 ) -> None:
     await spoiler.execute(f"{USER} ('a', now(), NULL, 1)")
-    # Slow, and with the same columns: a view that waits in place of the table.
-    await spoiler.execute("ALTER TABLE invites RENAME TO invites_behind")
+    await spoiler.execute(f"{REWARD} ('r1', 'z', 'A word', 5, true, now())")
+    await spoiler.execute(f"{COLLECTED} ('a', 'r1', 5, 5, 0, 'o', now()), ('b', 'r1', 5, 5, 0, 'p', now())")
+    # A view in place of the table: slow after its first row.
     await spoiler.execute(
-        "CREATE VIEW invites AS SELECT held.* FROM invites_behind AS held, pg_sleep(60); "
-        "GRANT SELECT ON invites TO tallystick_app; GRANT SELECT ON invites_behind TO tallystick_app"
+        "ALTER TABLE rewards RENAME TO rewards_behind; CREATE VIEW rewards AS SELECT * FROM rewards_behind "
+        "UNION ALL SELECT held.* FROM rewards_behind AS held, pg_sleep(60); "
+        "GRANT SELECT ON rewards, rewards_behind TO tallystick_app"
     )
 
-    found = await states(migrated_dsn, seconds_each=0.2)
+    async with transactions_on(migrated_dsn) as transactions, transactions.snapshot() as stores:
+        slow = await stores.invariants.part("collected_once_and_paid", after="", rows=1, seconds=0.2)
+        other = await stores.invariants.part("referrals_are_edges", after="", rows=1, seconds=10.0)
 
-    assert found["seats_are_uses"] == "unfinished"
-    assert found["referrals_are_edges"] == "broken"
-    assert "unfinished" not in {state for name, state in found.items() if name != "seats_are_uses"}
+    assert (slow.up_to, slow.violations) == ("a", None)
+    assert (other.up_to, other.violations) == ("a", 1)
 
 
 async def test_a_snapshot_sees_one_moment_and_refuses_writes(migrated_dsn: str, spoiler: Session) -> None:

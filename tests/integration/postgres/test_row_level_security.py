@@ -26,6 +26,7 @@ SERVICE_MAY: Mapping[str, frozenset[str]] = {
     "flags": frozenset({"SELECT", "INSERT", "UPDATE enabled", "UPDATE updated_at", "UPDATE updated_by"}),
     "idempotency_keys": frozenset({"SELECT", "INSERT", "DELETE"}),
     "operator_actions": frozenset({"SELECT", "INSERT"}),
+    "invariant_passes": frozenset({"SELECT", "INSERT", "UPDATE"}),
     "invite_uses": frozenset({"SELECT", "INSERT"}),
     "invites": frozenset({"SELECT", "INSERT", "UPDATE current_uses", "UPDATE revoked_at"}),
     "ledger_accounts": frozenset({"SELECT", "INSERT"})
@@ -137,6 +138,8 @@ ROWS: Mapping[str, str] = {
     "VALUES ('user{n}', 'session{n}', now(), now() + interval '1 s')",
     "operator_actions": "(action_id, action, subject, found, done, operator, acted_at) "
     "VALUES ('action{n}', 'repair', 'ada', 'a', 'b', 'ops', now())",
+    "invariant_passes": "(promise, began_at, after, violations, skipped, last_violations, last_skipped) "
+    "VALUES ('promise{n}', now(), '', 0, 0, 0, 0)",
     "flags": "(name, enabled, updated_at, updated_by) VALUES ('flag{n}', true, now(), 'ada')",
     "backfill_runs": "(run, plan_hash, state, source_hash, plan, planned_at) "
     "VALUES ({n}, 'plan{n}', 'planned', 'source', '{{}}', now())",

@@ -202,6 +202,8 @@ BREAKING: Mapping[str, str] = {
     "credentials_pkey": f"{CREDENTIALS} ('ada', 'hash', now()), ('ada', 'hash', now())",
     "operator_actions_pkey": "INSERT INTO operator_actions SELECT 'id', 'repair', 'ada', 'a', 'b', 'ops', now() "
     "FROM generate_series(1, 2)",
+    "invariant_passes_pkey": "INSERT INTO invariant_passes SELECT 'seats_are_uses', now(), '', 0, 0, NULL, 0, 0 "
+    "FROM generate_series(1, 2)",
     "flags_pkey": f"{FLAG} ('points_enabled', true, now(), 'ada'), ('points_enabled', false, now(), 'ada')",
     "flags_mint_in_referral_api_stays_off": f"{FLAG} ('mint_in_referral_api', true, now(), 'ada')",
     "credentials_user_fkey": f"{CREDENTIALS} ('nobody', 'hash', now())",

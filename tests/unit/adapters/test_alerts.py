@@ -109,6 +109,19 @@ CASES: Mapping[str, Case] = {
             'tallystick_invariants_checked_timestamp_seconds{instance="b"}': "90+0x30",
         },
     ),
+    "InvariantPassTooLong": Case(
+        {
+            'tallystick_invariant_pass_began_timestamp_seconds{instance="a",promise="seats_are_uses"}': "-604800+0x30",
+            'tallystick_invariant_pass_began_timestamp_seconds{instance="a",promise="events_count_once"}': "0+0x30",
+            "tallystick_invariants_interval_seconds": "1200+0x80",
+        },
+        # Another instance looked at the last rows since.
+        {
+            'tallystick_invariant_pass_began_timestamp_seconds{instance="a",promise="seats_are_uses"}': "-604800+0x30",
+            'tallystick_invariant_pass_began_timestamp_seconds{instance="b",promise="seats_are_uses"}': "0+0x30",
+            "tallystick_invariants_interval_seconds": "1200+0x80",
+        },
+    ),
     "NegativeBalanceAttempted": Case(
         {"tallystick_negative_balance_attempts_total": "0+0x15 1+0x15"},
         {"tallystick_negative_balance_attempts_total": "1+0x30"},

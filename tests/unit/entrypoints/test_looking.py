@@ -1,16 +1,14 @@
 """Looking: at an interval once, by one instance of all, within a bounded time."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
-from tallystick.adapters.memory.stores.invariants import MemoryInvariants
-from tallystick.application.invariant_reports import ReportInvariants
-from tallystick.application.invariants import PROMISES, Invariant
+from tallystick.application.invariant_looks import SECONDS_EACH, LookAtPromises
+from tallystick.application.invariants import PROMISES
 from tallystick.application.reads import SlowReads
 from tallystick.application.work_lease import LEASE
-from tallystick.entrypoints.worker.looking import NAME, SECONDS_EACH, LookAtInvariants
+from tallystick.entrypoints.worker.looking import NAME, LookAtInvariants
 from tests.unit.adapters.test_memory_invariants import BREAKING, furnish
 from tests.worlds.world import World
 
@@ -18,9 +16,10 @@ HOUR = 3600
 
 
 def looking(world: World, *, every_seconds: int = HOUR) -> LookAtInvariants:
-    report = ReportInvariants(SlowReads(world.transactions, world.randomness), world.clock, world.metrics)
+    reads = SlowReads(world.transactions, world.randomness)
+    look = LookAtPromises(reads, world.transactions, world.clock, world.randomness, world.metrics)
     return LookAtInvariants(
-        world.transactions, report, world.clock, world.randomness, world.metrics, every_seconds=every_seconds
+        world.transactions, look, world.clock, world.randomness, world.metrics, every_seconds=every_seconds
     )
 
 
@@ -54,34 +53,6 @@ async def test_a_look_measures_what_it_found_and_when(world: World) -> None:
     assert world.metrics.gauges["invariants_checked_timestamp_seconds", ""] == now
     assert world.metrics.gauges["invariants_unchecked", ""] == 0
     assert world.metrics.gauges["scheduled_job_success_timestamp_seconds", NAME] == now
-
-
-async def test_a_promise_that_could_not_be_judged_keeps_its_last_count(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    instance = looking(world)
-    BREAKING["seats_are_uses"](await furnish(world))
-    await instance.look_if_due()
-    world.pass_time(hours=1, seconds=1)
-    await instance.look_if_due()
-    count = MemoryInvariants.count
-    given = list[float | None]()
-
-    async def slow(self: MemoryInvariants, *, seconds_each: float | None = None) -> Sequence[Invariant]:
-        given.append(seconds_each)
-        counted = await count(self)
-        return [
-            Invariant.judged(each.name, None, has_rows=True, is_hidden=False) if each.name == "seats_are_uses" else each
-            for each in counted
-        ]
-
-    monkeypatch.setattr(MemoryInvariants, "count", slow)
-    world.pass_time(hours=1, seconds=1)
-    await instance.look_if_due()
-
-    assert given == [SECONDS_EACH]
-    assert measured(world)["seats_are_uses"] == 1
-    assert world.metrics.gauges["invariants_unchecked", ""] == 1
 
 
 def test_a_look_ends_before_its_lease() -> None:

@@ -22,7 +22,18 @@ MONEY = (
         name="invariant_violations",
         kind="gauge",
         unit="rows",
-        help="Rows that break a promise, as the last look found them; no series before the first look.",
+        help="Rows that break a promise, as far as the looks have found them; no series before the first look.",
+        labels={"promise": tuple(PROMISES)},
+        panel="money",
+    ),
+    Metric(
+        name="invariant_pass_began_timestamp_seconds",
+        kind="gauge",
+        unit="seconds",
+        help=(
+            "The time since which every row of a promise was looked at, in seconds since 1970; "
+            "that of the beginning, until the first pass has ended."
+        ),
         labels={"promise": tuple(PROMISES)},
         panel="money",
     ),

@@ -1,0 +1,23 @@
+"""Passes over the promises on PostgreSQL."""
+
+from collections.abc import Mapping
+
+from tallystick.adapters.postgres.database import Connection
+from tallystick.adapters.postgres.statements import Statements
+from tallystick.application.invariant_passes import InvariantPasses, Pass
+
+_SQL = Statements.load("invariant_passes")
+
+
+class PostgresInvariantPasses(InvariantPasses):
+    """Rows of `invariant_passes`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def all(self) -> Mapping[str, Pass]:
+        return {row["promise"]: Pass(*row.values()) for row in await self._connection.fetch(_SQL.all)}
+
+    async def put(self, current: Pass) -> None:
+        values = (getattr(current, name) for name in Pass.__struct_fields__)
+        await self._connection.execute(_SQL.put, *values)
