@@ -11,10 +11,10 @@ import sys
 import time
 from collections import Counter
 
-from drills import crashes, databases
+from drills import crashes, databases, limiters
 from drills.report import Drill, Shown, row
 
-DRILLS: tuple[Drill, ...] = (*crashes.DRILLS, *databases.DRILLS)
+DRILLS: tuple[Drill, ...] = (*crashes.DRILLS, *databases.DRILLS, *limiters.DRILLS)
 TOGETHER = 2
 """How many drills run at once: most of them wait."""
 

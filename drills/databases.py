@@ -48,7 +48,7 @@ async def _database_read_only() -> Shown:
         await _as_superuser(stage, "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
         healthy = await traffic.seconds_until_healthy()
         if watch.for_reads != {200} or watch.reads != {"200"}:
-            traffic.differences.append(f"reads did not go on: {watch.for_reads}, {watch.reads}")
+            watch.differences.append(f"reads did not go on: {watch.for_reads}, {watch.reads}")
         return await watch.shown(
             healthy,
             "/readyz?for=reads stayed green, and reads were answered",

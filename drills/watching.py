@@ -14,6 +14,7 @@ from drills.stage import Stage, Traffic
 from tests.http.services import Caller
 
 EVERY_SECONDS = 0.5
+HEALED_WITHIN_SECONDS = 60.0
 LONGEST_PROMISED_SECONDS = 20.0
 """The longest that a request may wait: the deadline of a command, and one last attempt that meets every time-out."""
 _CAUSE = re.compile(r'^tallystick_unavailable_replies_total\{cause="(\w+)"\} (\S+)$', re.MULTILINE)
@@ -24,6 +25,7 @@ class Watch:
 
     def __init__(self, stage: Stage, traffic: Traffic) -> None:
         self._stage, self._traffic = stage, traffic
+        self.differences = traffic.differences
         self._http = httpx2.AsyncClient(trust_env=False, timeout=30.0)
         self.reasons: dict[str, float] = {}
         """Each reason of `/readyz`, and how many seconds after the beginning it was first seen."""
@@ -54,11 +56,24 @@ class Watch:
         self.for_reads.add(for_reads.status_code)
         self.reads.add("200" if read.is_success else f"{read.status_code} {read.json()['code']}")
 
+    async def metrics(self) -> list[str]:
+        """Return the metrics of each server."""
+        return [(await self._http.get(f"{address}/metrics")).text for address in self._stage.addresses()]
+
+    async def seconds_until_gone(self, line: str) -> float:
+        """Return how long it took from now until no server had this line in its metrics."""
+        began = time.monotonic()
+        async with asyncio.timeout(HEALED_WITHIN_SECONDS):
+            while True:
+                if not any(line in metrics for metrics in await self.metrics()):
+                    return time.monotonic() - began
+                await asyncio.sleep(EVERY_SECONDS)
+
     async def causes(self) -> dict[str, int]:
         """Return how many answers with 503 each cause had, over all servers."""
         found: dict[str, int] = {}
-        for address in self._stage.addresses():
-            for cause, count in _CAUSE.findall((await self._http.get(f"{address}/metrics")).text):
+        for metrics in await self.metrics():
+            for cause, count in _CAUSE.findall(metrics):
                 found[cause] = found.get(cause, 0) + int(float(count))
         return {cause: count for cause, count in found.items() if count}
 
@@ -67,12 +82,15 @@ class Watch:
     ) -> Shown:
         """Return what the drill showed; an operator has to have seen the reason, and only these causes.
 
-        With causes, at least one of them has to have been counted. No request may be lost or wait for too long.
+        Without a reason, readiness has to have stayed green. With causes, at least one of them has to have been
+        counted. No request may be lost or wait for too long.
         """
         traffic, counted = self._traffic, await self.causes()
-        differences = traffic.differences
+        differences = self.differences
         if reason is not None and not any(reason in seen for seen in self.reasons):
             differences.append(f"/readyz never said that {reason}, but {list(self.reasons) or 'nothing'}")
+        if reason is None and self.reasons:
+            differences.append(f"/readyz turned red: {', '.join(self.reasons)}")
         if causes and not counted.keys() & set(causes):
             differences.append(f"no answer with 503 had a cause of {', '.join(causes)}")
         if others := counted.keys() - set(causes):

@@ -61,6 +61,7 @@ GaugeName = Literal[
     "invariants_interval_seconds",
     "invariants_unchecked",
     "legacy_drift",
+    "limit_storage_paused",
     "missing_codes",
     "open_streams",
     "pending_accruals",

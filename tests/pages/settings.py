@@ -78,7 +78,8 @@ answered with 429 and `Retry-After`.
 
 With a `TALLYSTICK_RATE_LIMIT_STORAGE` other than memory, all instances share their counts. The last column says what
 happens while the storage is unavailable: each instance counts by itself, or requests of the group are answered with
-503.
+503. A request waits half a second for an answer of the storage. After three failures in a row none waits: one request
+in two seconds asks whether the storage answers again. `tallystick_limit_storage_paused` is 1 meanwhile.
 """
 
 BOUNDS_OPENING = """\

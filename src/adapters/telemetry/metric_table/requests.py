@@ -52,9 +52,17 @@ REQUESTS = (
         name="limit_storage_failures",
         kind="counter",
         unit="requests",
-        help="Requests for which the shared counters could not be reached.",
+        help="Requests that the shared counters did not count, because they could not be reached.",
         labels={"group": tuple(LIMIT_GROUPS)},
         panel="overview",
+    ),
+    Metric(
+        name="limit_storage_paused",
+        kind="gauge",
+        unit="",
+        help="1 while requests do not wait for the shared counters, because these failed three times in a row.",
+        panel="overview",
+        merge="livemax",
     ),
     Metric(
         name="trace_spans_dropped",
