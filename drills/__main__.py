@@ -11,10 +11,16 @@ import sys
 import time
 from collections import Counter
 
-from drills import crashes, databases, limiters
+from drills import crashes, databases, kills, limiters, restarts
 from drills.report import Drill, Shown, row
 
-DRILLS: tuple[Drill, ...] = (*crashes.DRILLS, *databases.DRILLS, *limiters.DRILLS)
+DRILLS: tuple[Drill, ...] = (
+    *crashes.DRILLS,
+    *databases.DRILLS,
+    *limiters.DRILLS,
+    *restarts.DRILLS,
+    *kills.DRILLS,
+)
 TOGETHER = 2
 """How many drills run at once: most of them wait."""
 

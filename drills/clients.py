@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from tests.http.services import signature_headers
 from tests.http.tokens import good_token
 
 WORKERS = 12
+MOST_CONNECTIONS = 64
 LONGEST_ANSWER_SECONDS = 40.0
 """A client gives up after this time: longer than the service waits for any of its parts."""
 NOBODY_LISTENS = Reply(503, {"code": "NOBODY_LISTENS"})
@@ -56,8 +58,10 @@ class Request:
 class Clients:
     """A fixed number of clients; each runs one script after the other, on any of the addresses."""
 
-    def __init__(self, addresses: Callable[[], Sequence[str]], journal: Journal) -> None:
-        """`addresses` is asked for each request: servers come and go."""
+    def __init__(
+        self, addresses: Callable[[], Sequence[str]], journal: Journal, trust: ssl.SSLContext | None = None
+    ) -> None:
+        """`addresses` is asked for each request: servers come and go. `trust` verifies a balancer's certificate."""
         self.journal = journal
         self._addresses = addresses
         self._turn = itertools.count()
@@ -65,8 +69,10 @@ class Clients:
         self._stopped = False
         self._progress = asyncio.Condition()
         self._successes = 0
-        limits = httpx2.Limits(max_connections=4 * WORKERS, max_keepalive_connections=4 * WORKERS)
-        self._http = httpx2.AsyncClient(trust_env=False, timeout=LONGEST_ANSWER_SECONDS, limits=limits)
+        limits = httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS)
+        self._http = httpx2.AsyncClient(
+            trust_env=False, timeout=LONGEST_ANSWER_SECONDS, limits=limits, verify=trust or True
+        )
 
     async def do(self, deed: Deed, request: Request) -> Reply | None:
         """Send the request of a deed once, and return its answer; None where it was lost."""

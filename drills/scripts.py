@@ -46,7 +46,7 @@ class Scripts:
         """Grant a purse its awards, three at once, and send one of the three twice."""
         user = f"purse-{number}"
         for first in range(0, AWARDS, 3):
-            deeds = [_award("grant", user, exponent) for exponent in range(first, first + 3)]
+            deeds = [award("grant", user, exponent) for exponent in range(first, first + 3)]
             await asyncio.gather(*(self._grant(deed) for deed in (*deeds, deeds[0])))
 
     async def shop(self, number: int) -> None:
@@ -67,7 +67,7 @@ class Scripts:
                 return
         for first in range(0, AWARDS, 4):
             for player in players:
-                deeds = [_award("accrual", player, exponent) for exponent in range(first, first + 4)]
+                deeds = [award("accrual", player, exponent) for exponent in range(first, first + 4)]
                 await asyncio.gather(*(self._accrue(deed) for deed in (*deeds, deeds[0])))
 
     async def seats(self, number: int) -> None:
@@ -108,9 +108,7 @@ class Scripts:
             await self._all[number % len(self._all)](number)
 
     async def _grant(self, deed: Deed) -> bool:
-        body = {"user_id": deed.user, "amount": deed.amount, "reason": "drill", "event_key": deed.key}
-        request = Request("/api/credits/grants", body, sub=STAFF, permissions=["credits:grant"])
-        reply = await self._clients.do(deed, request)
+        reply = await self._clients.do(deed, grant_request(deed))
         return reply is not None and reply.status < 300
 
     async def _accrue(self, deed: Deed) -> None:
@@ -138,8 +136,15 @@ class Scripts:
         await self._clients.do(Deed("message", TALKER, name), Request("/api/messages/send", body, sub=TALKER))
 
 
-def _award(kind: Kind, user: str, exponent: int) -> Deed:
+def award(kind: Kind, user: str, exponent: int) -> Deed:
+    """Return the award of a power of two."""
     return Deed(kind, user, f"{user}.{exponent}", 1 << exponent)
+
+
+def grant_request(deed: Deed) -> Request:
+    """Return the request for a grant."""
+    body = {"user_id": deed.user, "amount": deed.amount, "reason": "drill", "event_key": deed.key}
+    return Request("/api/credits/grants", body, sub=STAFF, permissions=["credits:grant"])
 
 
 def _of_one_event(reply: Reply) -> Reply:

@@ -5,6 +5,7 @@ import atexit
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -18,6 +19,7 @@ import httpx2
 
 from drills.checker import differences
 from drills.clients import Clients
+from drills.forks import Fork
 from drills.journal import Journal
 from drills.report import Shown
 from drills.scripts import INVITER, MERCHANT, ON_OFFER, PRICE, TALKER, Scripts, Stock
@@ -46,7 +48,7 @@ class Stage:
 
     def __init__(self, folder: Path, cluster: Cluster, environment: Mapping[str, str]) -> None:
         self.folder, self.cluster = folder, cluster
-        self.servers: list[Process] = []
+        self.servers: list[Process | Fork] = []
         self.database_url = cluster.dsn(SERVICE, DATABASE)
         """How servers that are started from now on connect; a drill may put a pooler or a wire in between."""
         self._environment = {**SETTINGS, **environment}
@@ -63,26 +65,30 @@ class Stage:
         """Return where the servers listen, or listened."""
         return [server.address for server in self.servers if server.address]
 
-    async def start(self, *arguments: str, place: int | None = None, **environment: str) -> Process:
+    async def start(self, *arguments: str, place: int | None = None, port: int = 0, **environment: str) -> Process:
         """Start a server and wait until it is ready; `place` names the server that it takes the place of.
 
         A server that takes a place listens on the port of the one before it.
         """
-        server = self.launch(*arguments, place=place, **environment)
+        server = self.launch(*arguments, place=place, port=port, **environment)
         await asyncio.to_thread(server.wait_until_listening)
         await asyncio.to_thread(until_ready, server.address)
         return server
 
-    def launch(self, *arguments: str, place: int | None = None, **environment: str) -> Process:
+    def launch(self, *arguments: str, place: int | None = None, port: int = 0, **environment: str) -> Process:
         """Start a server, and do not wait for it."""
-        port = "0" if place is None else self.servers[place].address.rpartition(":")[2]
-        given = {**self._environment, "DATABASE_URL": self.database_url, **environment}
-        server = Process("serve", "--port", port, *arguments, folder=self.folder, environment=given)
+        chosen = str(port) if place is None else self.servers[place].address.rpartition(":")[2]
+        given = self.settings(**environment)
+        server = Process("serve", "--port", chosen, *arguments, folder=self.folder, environment=given)
         if place is None:
             self.servers.append(server)
         else:
             self.servers[place] = server
         return server
+
+    def settings(self, **environment: str) -> dict[str, str]:
+        """Return the environment of a server."""
+        return {**self._environment, "DATABASE_URL": self.database_url, **environment}
 
     async def stock(self) -> Stock:
         """Store what has to be there before the clients begin."""
@@ -128,6 +134,13 @@ class Traffic:
         await self.clients.until_successes(successes)
         return time.monotonic() - began
 
+    def expect_answers(self) -> None:
+        """Note a difference where a client saw anything but successes and refusals by a rule."""
+        expected = ("2", "402", "409", "410")
+        unexpected = {name: count for name, count in self.journal.seen.items() if not name.startswith(expected)}
+        if unexpected:
+            self.differences.append(f"clients saw {unexpected}")
+
     def shown(self, healthy_seconds: float, *notes: str) -> Shown:
         """Return what the clients saw since the journal began; the checker adds its differences at the end."""
         seen, slowest = self.journal.seen.copy(), self.journal.slowest_seconds
@@ -156,12 +169,14 @@ async def staged(
 
 
 @asynccontextmanager
-async def busy(stage: Stage, addresses: Callable[[], Sequence[str]] | None = None) -> AsyncIterator[Traffic]:
+async def busy(
+    stage: Stage, addresses: Callable[[], Sequence[str]] | None = None, trust: ssl.SSLContext | None = None
+) -> AsyncIterator[Traffic]:
     """Let the clients run for as long as it takes; at the end they stop, ask again, and the checker looks twice.
 
     It looks before the clients ask again for what they do not know, and after it, when nothing is unknown.
     """
-    clients = Clients(addresses or stage.addresses, Journal())
+    clients = Clients(addresses or stage.addresses, Journal(), trust)
     running = asyncio.create_task(Scripts(clients, await stage.stock()).run())
     try:
         await clients.until_successes(100)

@@ -72,7 +72,8 @@ def balancing(check_interval: str) -> Iterator[Balancer]:
         assert EXAMPLE.count(" inter 2s ") == 1
         configuration.write_text(EXAMPLE.replace(" inter 2s ", f" inter {check_interval} "), encoding="utf-8")
         log = (folder / "log").open("wb")
-        process = subprocess.Popen([program, "-db", "-f", str(configuration)], env=balancer.environment, stdout=log)
+        command = [program, "-db", "-f", str(configuration)]
+        process = subprocess.Popen(command, env=balancer.environment, stdout=log, stderr=log)
         try:
             yield balancer
         finally:

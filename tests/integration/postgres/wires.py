@@ -30,6 +30,8 @@ class Wire:
         """Set while it holds back a commit."""
         self._is_to_heal = False
         self._may_commit = asyncio.Event()
+        self._may_pass = asyncio.Event()
+        self._may_pass.set()
         self._server = urlsplit(dsn)
         self._folder = folder
         self._closed = False
@@ -53,10 +55,15 @@ class Wire:
         """Hold back the next commit, and no other after it."""
         self.fault = "held before the commit"
 
+    def hold_all(self) -> None:
+        """Hold back everything that both sides say from now on."""
+        self._may_pass.clear()
+
     def heal(self) -> None:
         """Pass everything on again, with what was held back."""
         self.fault, self._is_to_heal = "none", False
         self._may_commit.set()
+        self._may_pass.set()
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Join a caller to the server for as long as both are there."""
@@ -89,6 +96,7 @@ class Wire:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: set[asyncio.StreamWriter], fault: Fault
     ) -> None:
         while data := await _read(reader):
+            await self._may_pass.wait()
             if self._is_to_cut(data, fault, connection=id(ends)):
                 self.cuts += 1
                 if self._is_to_heal:
