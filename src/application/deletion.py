@@ -24,6 +24,7 @@ class Deleted(msgspec.Struct, frozen=True):
 
     user_id: UserId
     deleted_at: datetime
+    """The time of the deletion, of the first one where it was repeated."""
 
 
 class DeleteUsers:

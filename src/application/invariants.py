@@ -19,9 +19,11 @@ class Invariant(msgspec.Struct, frozen=True):
     """One promise and the number of its violations."""
 
     name: str
+    """The lasting name of the promise."""
     promise: str
     violations: int
     state: InvariantState
+    """Whether the promise holds, and why not if it cannot be said."""
 
     @classmethod
     def judged(cls, name: str, violations: int | None, *, has_rows: bool, is_hidden: bool) -> "Invariant":

@@ -61,6 +61,7 @@ class Redeemed(msgspec.Struct, frozen=True):
 
     invite_id: InviteId
     code: Code
+    """The code of the invite in its normal form."""
     redeemed_at: datetime
     remaining: int
 

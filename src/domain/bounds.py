@@ -96,6 +96,9 @@ class BoundReached(Refusal):
     """The user holds as much of a resource as one user may."""
 
     code = "BOUND_REACHED"
+    bound: BoundName
+    limit: int
+    """How much of it one user may have."""
 
     def __init__(self, bound: BoundName, *, limit: int) -> None:
         super().__init__(f"the bound of {limit} {BOUNDS[bound].counts} is reached; {BOUNDS[bound].instead}")

@@ -115,10 +115,12 @@ class ChannelState(msgspec.Struct, frozen=True):
 
     channel_id: ChannelId
     name: str
+    """The name of the channel."""
     owner_id: UserId
     head: int
     created_at: datetime
     role: Role
+    """The role of the caller."""
     read_seq: int
     unread: int
     """Messages above the read marker that were not deleted, at most 100."""

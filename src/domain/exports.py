@@ -72,17 +72,21 @@ class EntryView(ExportRow, frozen=True):
     user_id: UserId
     unit: Unit
     seq: int
+    """The number of the entry in its account, without gaps, from 1."""
     amount: int
     balance_before: int
     balance_after: int
     event_type: EventType
     event_key: str
+    """The key of the event among events of its type."""
     reason: str | None
+    """A sentence about why; null if there is none."""
     staff_id: UserId | None
     tier_before: str | None
     tier_after: str | None
     correlation_id: str
     created_at: datetime
+    """The time of the change."""
 
     @classmethod
     def of(cls, entry: Entry) -> "EntryView":

@@ -86,6 +86,7 @@ class FlagLocked(Refusal):
     """The flag cannot be switched on."""
 
     code = "FLAG_LOCKED"
+    flag: Flag
 
     def __init__(self, flag: Flag) -> None:
         super().__init__(flag.locked or f"{flag} cannot be switched on")
@@ -96,6 +97,7 @@ class FlagPinned(Refusal):
     """The environment sets the flag."""
 
     code = "FLAG_PINNED"
+    flag: Flag
 
     def __init__(self, flag: Flag) -> None:
         super().__init__(f"the environment pins {flag}: it is switched by TALLYSTICK_FLAGS alone")
@@ -116,9 +118,11 @@ class FlagState(msgspec.Struct, frozen=True):
     """The state of a flag, with its last change where there was one."""
 
     name: Flag
+    """The name of the flag."""
     enabled: bool
     pinned: bool
     updated_at: datetime | None
+    """The time of the last switch; null if there was none."""
     updated_by: str | None
 
 

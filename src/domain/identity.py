@@ -69,6 +69,7 @@ class IdentityMismatch(Refusal):
     """The body names another user than the token."""
 
     code = "IDENTITY_MISMATCH"
+    member: str
 
     def __init__(self, member: str) -> None:
         super().__init__(f"{member} differs from the token")

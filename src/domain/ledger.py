@@ -33,6 +33,9 @@ class InsufficientFunds(Refusal):
     """The balance is smaller than the cost."""
 
     code = "INSUFFICIENT_FUNDS"
+    balance: int
+    cost: int
+    """The price or amount that the balance cannot pay."""
 
     def __init__(self, *, balance: int, cost: int) -> None:
         super().__init__(f"{cost} credits are needed, {balance} are available")
@@ -52,6 +55,8 @@ class AccountFrozen(Refusal):
     """Staff froze the account: nothing is credited to it or debited from it."""
 
     code = "ACCOUNT_FROZEN"
+    unit: Unit
+    """The unit of the account."""
 
     def __init__(self, unit: Unit) -> None:
         super().__init__(f"the account of {unit} is frozen")

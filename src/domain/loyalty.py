@@ -34,6 +34,8 @@ class RewardLimitExceeded(Refusal):
     """The award is larger than the limit."""
 
     code = "REWARD_LIMIT_EXCEEDED"
+    limit: int
+    """The most points that one award can give."""
 
     def __init__(self) -> None:
         super().__init__(f"at most {MAX_AWARD} points can be awarded at a time")
@@ -115,10 +117,13 @@ class Accrual(msgspec.Struct, frozen=True):
     balance_before: int
     balance_after: int
     tier_before: str
+    """The tier before the change."""
     tier_after: str
+    """The tier after the change."""
     tier_progress: int
     lifetime_points: int
     updated_at: datetime
+    """The time of the credit."""
     row_locked: bool
     """True where the account was locked for the decision: no other change came between the two balances."""
 

@@ -20,6 +20,7 @@ class MessageLength(Refusal):
     """The text is empty or too long."""
 
     code = "MESSAGE_LENGTH"
+    longest: int
 
     def __init__(self) -> None:
         super().__init__(f"a text of 1 to {MAX_MESSAGE_LENGTH} characters is needed, and not only spaces")

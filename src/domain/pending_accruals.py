@@ -26,6 +26,10 @@ class AccrualPending(Incomplete):
     """The points still cannot be credited."""
 
     code = "ACCRUAL_PENDING"
+    cause: str
+    """The code of the failure of the last attempt."""
+    correlation_id: str
+    """The request that earned the points."""
     _failure_cause = "pending"
 
     def __init__(self, cause: str, correlation_id: str) -> None:
@@ -44,7 +48,9 @@ class PendingAccrual(msgspec.Struct, frozen=True):
     event_type: EventType
     event_key: str
     points: int
+    """The points that wait."""
     reason: str | None
+    """A sentence about why; null if there is none."""
     staff_id: UserId | None
     correlation_id: str
     """The request that earned them. The later entry carries it, not the request that recovers them."""

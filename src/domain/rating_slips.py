@@ -41,6 +41,8 @@ class SlipNotOpen(Refusal):
     """The slip is not in the state that the request needs."""
 
     code = "SLIP_NOT_OPEN"
+    state: SlipState
+    """The present state of the slip."""
 
     def __init__(self, state: SlipState, detail: str = "this slip was completed, with other values") -> None:
         super().__init__(detail)
@@ -60,6 +62,8 @@ class SlipLimitExceeded(Refusal):
     """The slip would earn more points than one event can: the bet or a time is wrong."""
 
     code = "SLIP_LIMIT_EXCEEDED"
+    limit: int
+    """The most points that one slip can earn."""
 
     def __init__(self) -> None:
         super().__init__(f"a slip can earn at most {MAX_BALANCE} points; the bet or a time cannot be right")
@@ -70,6 +74,8 @@ class PartialCompletion(Incomplete):
     """The slip is closed, and its points wait to be credited."""
 
     code = "PARTIAL_COMPLETION"
+    slip_id: SlipId
+    correlation_id: str
     _failure_cause = "pending"
 
     def __init__(self, slip_id: SlipId, correlation_id: str) -> None:

@@ -26,6 +26,7 @@ class ReferralCapReached(Unavailable):
     """The inviter reached the daily cap of credited referrals."""
 
     code = "REFERRAL_CAP_REACHED"
+    cap: int
 
     def __init__(self, cap: int) -> None:
         super().__init__(f"at most {cap} referrals of one inviter are credited on a day")

@@ -119,6 +119,7 @@ class PermissionMissing(Refusal):
     """The caller is known and lacks the permission."""
 
     code = "FORBIDDEN"
+    permission: str
 
     def __init__(self, permission: str) -> None:
         super().__init__(f"the permission {permission} is needed")

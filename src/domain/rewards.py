@@ -58,6 +58,7 @@ class Reward(msgspec.Struct, frozen=True):
     reward_id: RewardId
     owner_id: UserId
     name: str
+    """The name of the reward."""
     description: str | None
     cost: int
     active: bool

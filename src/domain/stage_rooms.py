@@ -20,6 +20,8 @@ class UnknownRole(Refusal):
     """A slot has a role that the rules do not have."""
 
     code = "UNKNOWN_ROLE"
+    index: int
+    role: RoleName
 
     def __init__(self, *, index: int, role: RoleName) -> None:
         super().__init__(f"the rules have no role {role}, which slots[{index}] has")
@@ -30,6 +32,10 @@ class SlotsExceeded(Refusal):
     """A slot has a number above the slots of its role."""
 
     code = "SLOTS_EXCEEDED"
+    index: int
+    role: RoleName
+    slot: int
+    allowed: int
 
     def __init__(self, *, index: int, role: RoleName, slot: int, allowed: int) -> None:
         super().__init__(f"the rules give the role {role} the slots 1 to {allowed}, and slots[{index}] is slot {slot}")
@@ -40,6 +46,9 @@ class PlayerTwice(Refusal):
     """One player has two slots."""
 
     code = "PLAYER_TWICE"
+    index: int
+    first_index: int
+    player_id: UserId
 
     def __init__(self, *, index: int, first_index: int, player_id: UserId) -> None:
         super().__init__(f"slots[{index}] has the same player as slots[{first_index}]")
@@ -50,6 +59,10 @@ class SlotTaken(Refusal):
     """Two players have one slot."""
 
     code = "SLOT_TAKEN"
+    index: int
+    first_index: int
+    role: RoleName
+    slot: int
 
     def __init__(self, *, index: int, first_index: int, role: RoleName, slot: int) -> None:
         super().__init__(f"slots[{index}] is the same slot as slots[{first_index}]: slot {slot} of the role {role}")
@@ -60,6 +73,8 @@ class PlayerDeleted(Refusal):
     """A player of the roster was deleted."""
 
     code = "PLAYER_DELETED"
+    index: int
+    player_id: UserId
 
     def __init__(self, *, index: int, player_id: UserId) -> None:
         super().__init__(f"the player of slots[{index}] was deleted")
@@ -70,6 +85,7 @@ class RosterStale(Refusal):
     """The roster changed since the version that the request states."""
 
     code = "ROSTER_STALE"
+    current_version: int
 
     def __init__(self, *, current_version: int) -> None:
         super().__init__(f"the roster has version {current_version} now; decide again on that version")
@@ -89,6 +105,7 @@ class RosterSlot(msgspec.Struct, frozen=True, order=True):
     """One slot of a role, and its player."""
 
     role: RoleName
+    """The name of a role in the rules."""
     slot: int
     player_id: UserId
 

@@ -69,6 +69,7 @@ class IdentityKeysUnavailable(Unavailable):
     """The keys of the provider cannot be fetched, or must not be fetched again yet: the token cannot be checked."""
 
     code = "IDENTITY_KEYS_UNAVAILABLE"
+    retry_after_seconds: int
     _failure_cause = "identity_keys"
 
     def __init__(self, retry_after_seconds: int) -> None:

@@ -18,10 +18,22 @@ ENDLESS = "/api/overlays/stream"
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield method, path and operation."""
+    """Yield method, path and operation; its parameters and replies are found where they refer to components."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            yield method.upper(), path, operation
+            replies = {status: found(document, reply) for status, reply in operation["responses"].items()}
+            parameters = [found(document, parameter) for parameter in operation["parameters"]]
+            yield method.upper(), path, {**operation, "responses": replies, "parameters": parameters}
+
+
+def found(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of the document, or the component that it refers to."""
+    if "$ref" not in part:
+        return part
+    component: Any = document
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        component = component[name]
+    return found(document, component)
 
 
 def routes_with(document: dict[str, Any], extension: str, value: str) -> list[str]:

@@ -20,8 +20,9 @@ def test_every_program_is_tried() -> None:
     found = {path.stem for path in Path(files.__file__).parent.glob("*.py")}
 
     # The manifest is no page, and needs a database: tests/integration/postgres/test_manifest.py compares it.
+    # The document is compared by tests/unit/http/test_document.py.
     # Alerts and dashboards are compared by tests/unit/adapters/test_alerts.py and test_dashboards.py.
-    assert found - {"files", "manifest", "alerts", "dashboards"} == set(PROGRAMS)
+    assert found - {"files", "manifest", "alerts", "dashboards", "openapi"} == set(PROGRAMS)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "thaw": "freeze",
     "probe": "probe",
     "runbook": "runbook",
+    "openapi": "openapi",
 }
 """Each command by the module that holds it; a command imports only what it needs, when it is called."""
 

@@ -1,6 +1,6 @@
 """The application: the routers, their middleware, and the request boundary around them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -14,7 +14,7 @@ from tallystick.application.tracing import Tracer
 from tallystick.entrypoints.http.authentication import Authentication
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES
 from tallystick.entrypoints.http.cors import Cors
-from tallystick.entrypoints.http.documentation import openapi
+from tallystick.entrypoints.http.document.pages import document_routers
 from tallystick.entrypoints.http.internals import RouteTable, give_parameters
 from tallystick.entrypoints.http.parameters import give_shapes
 from tallystick.entrypoints.http.raw_routes import raw_method
@@ -25,41 +25,51 @@ from tallystick.entrypoints.http.requests import FINGERPRINTS, ApiRequest
 from tallystick.entrypoints.http.shortcut import Shortcut
 
 
-def build_app(
+def build_framework(
     routers: Sequence[Router],
     *,
     authentication: Authentication,
     metrics: PrometheusMetrics,
-    randomness: Randomness,
-    pseudonyms: Pseudonyms,
     fingerprints: Fingerprints,
     version: str,
-    cors: Cors,
-    log_rules: LogRules,
-    tracer: Tracer,
-) -> ASGIApp:
-    """Return the ASGI application."""
-    configuration, assets = openapi(version)
-    litestar = Litestar(
-        [*routers, assets],
+    servers: Sequence[Mapping[str, str]],
+) -> Litestar:
+    """Return the framework's application with all routes; the document of the API is rendered from them."""
+    framework = Litestar(
+        [*routers, *document_routers(version, servers)],
         middleware=[authentication],
         exception_handlers=exception_handlers(metrics),
         request_class=ApiRequest,
         state=State({FINGERPRINTS: fingerprints}),
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=configuration,
+        openapi_config=None,
         logging_config=None,
         debug=False,
     )
-    give_parameters(litestar)
-    give_shapes(litestar)
-    shortcut = Shortcut(litestar, authentication, metrics, randomness)
+    give_parameters(framework)
+    give_shapes(framework)
+    return framework
+
+
+def build_app(
+    framework: Litestar,
+    *,
+    authentication: Authentication,
+    metrics: PrometheusMetrics,
+    randomness: Randomness,
+    pseudonyms: Pseudonyms,
+    cors: Cors,
+    log_rules: LogRules,
+    tracer: Tracer,
+) -> ASGIApp:
+    """Return the ASGI application."""
+    shortcut = Shortcut(framework, authentication, metrics, randomness)
     boundary = RequestBoundary(
         shortcut,
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,
         cors=cors,
-        methods=RouteTable(litestar, raw_method).methods,
+        methods=RouteTable(framework, raw_method).methods,
         is_stream=shortcut.is_stream,
         tracer=tracer,
     )

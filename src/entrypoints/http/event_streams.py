@@ -43,13 +43,16 @@ class ResetData(msgspec.Struct, frozen=True):
 
     topic_id: TopicId
     reason: str
+    """Why the id does not fit."""
     head: int
+    """The number of the last event of the topic."""
 
 
 class ByeData(msgspec.Struct, frozen=True):
     """The data of `bye`, the last event of a stream that the server ends."""
 
     reason: EndReason
+    """Why the server ends the stream."""
 
 
 async def send_stream(

@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 Limit = Annotated[int, QueryParameter(description="How many items at most; clamped to 1 to 200.")]
-Cursor = Annotated[str, QueryParameter(description="The next_cursor of the page before.")]
+Cursor = Annotated[str, QueryParameter(description="Where the page begins; without it, at the beginning.")]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

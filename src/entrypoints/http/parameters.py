@@ -47,6 +47,7 @@ _Id = _text(r"[A-Za-z0-9_-]{1,64}", "an id of 1 to 64 letters (A to Z), digits, 
 PARAMETERS: Mapping[str, Any] = {
     "after": int,
     "channel_id": _Id,
+    "code": str,  # a text that is no code belongs to nobody
     "correlation_id": _text(
         r"[A-Za-z0-9_-]{1,64}", "a correlation id of 1 to 64 letters (A to Z), digits, hyphens and underscores"
     ),
@@ -98,10 +99,10 @@ def give_shapes(app: Litestar) -> None:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 if handler.resolve_guards():
-                    handler.opt[SHAPE] = _shape(handler, route.path_parameters)
+                    handler.opt[SHAPE] = shape_of(handler, route.path_parameters)
 
 
-def _shape(handler: HTTPRouteHandler, path: Collection[str]) -> RequestShape:
+def shape_of(handler: HTTPRouteHandler, path: Collection[str]) -> RequestShape:
     """Return the shape of a handler's requests; AssertionError for a parameter that is missing in the table."""
     parameters = handler.parsed_fn_signature.parameters.items()
     query = {

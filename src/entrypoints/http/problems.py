@@ -182,8 +182,10 @@ class Problem(msgspec.Struct, frozen=True):
     type: str
     title: str
     status: int
+    """The status of the reply."""
     detail: str
     code: str
+    """The lasting name of the failure."""
     error: str
     """The same as `detail`, for older clients."""
     correlation_id: str

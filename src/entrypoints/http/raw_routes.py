@@ -26,15 +26,20 @@ OPERATION = "operation"
 
 
 class RawOperation(msgspec.Struct, frozen=True):
-    """The OpenAPI operation of a raw route, which the framework does not document."""
+    """The operation of a raw route, as the document describes it; the framework does not know it."""
 
     method: str
-    operation: Mapping[str, Any]
-    failures: Sequence[type[Failure]]
+    name: str
+    about: str | None
+    """The docstring of the operation."""
+    tag: str
+    shape: RequestShape
+    failures: Sequence[type[Failure]] = ()
     body: type[msgspec.Struct] | None = None
-    """The type of the body; None if there is no body, or if it is optional."""
+    """The type of the body; None if there is none."""
+    is_body_required: bool = True
     answer: type[msgspec.Struct] | None = None
-    """The type of the reply; None if the operation describes the reply itself."""
+    """The type of a JSON reply; None where an option names the media types of the reply."""
     success_status: int = 200
 
 
@@ -107,15 +112,19 @@ def raw_post(
     The caller guard reads `options`, as it reads those of other handlers. Where a body `may_be_absent`, no body is an
     empty object.
     """
-    operation = {
-        "tags": [tag],
-        "summary": work.__name__.replace("_", " ").title().replace(" ", ""),
-        "description": work.__doc__,
-        "operationId": work.__name__,
-        "responses": {str(success_status): {"description": (answer.__doc__ or "").partition("\n")[0]}},
-    }
-    documented = RawOperation("POST", operation, failures, None if may_be_absent else body, answer, success_status)
     shape = RequestShape(path=frozenset(_PARAMETER.findall(path)), has_body=True, takes_key=True)
+    documented = RawOperation(
+        "POST",
+        work.__name__,
+        work.__doc__,
+        tag,
+        shape,
+        failures,
+        body,
+        is_body_required=not may_be_absent,
+        answer=answer,
+        success_status=success_status,
+    )
     checked = {**options, SHAPE: shape}
 
     @asgi(path, copy_scope=False, opt={OPERATION: documented, **checked})

@@ -64,6 +64,8 @@ class InvalidRequest(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
+    """The body is not sent as JSON."""
+
     code = "UNSUPPORTED_MEDIA_TYPE"
 
     def __init__(self) -> None:
@@ -71,6 +73,8 @@ class UnsupportedMediaType(Refusal):
 
 
 class UnsupportedEncoding(Refusal):
+    """The body is compressed."""
+
     code = "UNSUPPORTED_MEDIA_TYPE"
 
     def __init__(self) -> None:
@@ -78,7 +82,10 @@ class UnsupportedEncoding(Refusal):
 
 
 class BodyTooLarge(Refusal):
+    """The body has too many bytes."""
+
     code = "BODY_TOO_LARGE"
+    limit_bytes: int
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the body may have at most {limit} bytes")
@@ -86,6 +93,8 @@ class BodyTooLarge(Refusal):
 
 
 class BodyTooSlow(Unavailable):
+    """The body did not arrive in time."""
+
     code = "BODY_TOO_SLOW"
 
     def __init__(self) -> None:
@@ -93,7 +102,10 @@ class BodyTooSlow(Unavailable):
 
 
 class UriTooLong(Refusal):
+    """Path and query have too many bytes."""
+
     code = "URI_TOO_LONG"
+    limit_bytes: int
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"path and query may have at most {limit} bytes")
@@ -110,6 +122,8 @@ class MalformedRequest(Refusal):
 
 
 class HeadTooSlow(Unavailable):
+    """The headers did not arrive in time."""
+
     code = "HEAD_TOO_SLOW"
 
     def __init__(self) -> None:
@@ -117,7 +131,10 @@ class HeadTooSlow(Unavailable):
 
 
 class HeadersTooLarge(Refusal):
+    """The headers have too many bytes."""
+
     code = "HEADERS_TOO_LARGE"
+    limit_bytes: int
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the headers may have at most {limit} bytes")
@@ -125,6 +142,8 @@ class HeadersTooLarge(Refusal):
 
 
 class RouteNotFound(Refusal):
+    """There is nothing at this path."""
+
     code = "NOT_FOUND"
 
     def __init__(self) -> None:
@@ -132,6 +151,8 @@ class RouteNotFound(Refusal):
 
 
 class MethodNotAllowed(Refusal):
+    """The path does not take this method."""
+
     code = "METHOD_NOT_ALLOWED"
 
     def __init__(self) -> None:
@@ -139,7 +160,10 @@ class MethodNotAllowed(Refusal):
 
 
 class RateLimited(Unavailable):
+    """The caller sent too many requests."""
+
     code = "RATE_LIMITED"
+    retry_after_seconds: int
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"too many requests; ask again in {retry_after_seconds} s")
@@ -147,6 +171,8 @@ class RateLimited(Unavailable):
 
 
 class MetricsRefused(Refusal):
+    """The metrics are read on the machine of the service alone."""
+
     code = "METRICS_REFUSED"
 
     def __init__(self) -> None:
@@ -170,6 +196,8 @@ class MetricsTokenRefused(Unauthenticated):
 
 
 class CsrfRefused(Refusal):
+    """A request with a session cookie came from another site."""
+
     code = "CSRF_REFUSED"
 
     def __init__(self) -> None:
@@ -177,6 +205,8 @@ class CsrfRefused(Refusal):
 
 
 class SignatureRefused(Refusal):
+    """No known secret signed the delivery, or it is not of now."""
+
     code = "INVALID_SIGNATURE"
 
     def __init__(self, reason: str = "", *, has_token: bool = False) -> None:
@@ -196,6 +226,8 @@ class SignatureRefused(Refusal):
 
 
 class WebhooksDisabled(Unavailable):
+    """Webhooks are switched off at the moment."""
+
     code = "WEBHOOK_DISABLED"
     _failure_cause = "flag"
 

@@ -3,7 +3,7 @@
 from typing import NewType
 
 from dishka import Provider, Scope, collect, provide
-from litestar import Router
+from litestar import Litestar, Router
 from litestar.types import ASGIApp
 
 from tallystick import __version__
@@ -15,11 +15,12 @@ from tallystick.application.ports import Metrics, Randomness, RateLimiter
 from tallystick.application.reads import CallerState
 from tallystick.application.tracing import Tracer
 from tallystick.domain.identity import Principal
-from tallystick.entrypoints.http.app import build_app
+from tallystick.entrypoints.http.app import build_app, build_framework
 from tallystick.entrypoints.http.authentication import Authentication
 from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.clients import TrustedProxies
 from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.metrics_access import MetricsAccess
 from tallystick.entrypoints.http.metrics_listener import metrics_app
 from tallystick.entrypoints.http.request_log import LogRules
@@ -103,27 +104,42 @@ class Http(Provider):
         )
 
     @provide
-    def app(
+    def framework(
         self,
         routers: list[Router],
         authentication: Authentication,
         metrics: PrometheusMetrics,
+        fingerprints: Fingerprints,
+        addresses: Addresses,
+    ) -> Litestar:
+        return build_framework(
+            routers,
+            authentication=authentication,
+            metrics=metrics,
+            fingerprints=fingerprints,
+            version=__version__,
+            servers=[{"url": addresses.public_base_url.rstrip("/"), "description": "This server."}],
+        )
+
+    @provide
+    def app(
+        self,
+        framework: Litestar,
+        authentication: Authentication,
+        metrics: PrometheusMetrics,
         randomness: Randomness,
         pseudonyms: Pseudonyms,
-        fingerprints: Fingerprints,
         settings: Settings,
         log_rules: LogRules,
         tracer: Tracer,
     ) -> App:
         return App(
             build_app(
-                routers,
+                framework,
                 authentication=authentication,
                 metrics=metrics,
                 randomness=randomness,
                 pseudonyms=pseudonyms,
-                fingerprints=fingerprints,
-                version=__version__,
                 cors=Cors(settings.allowed_origins, settings.allowed_headers),
                 log_rules=log_rules,
                 tracer=tracer,

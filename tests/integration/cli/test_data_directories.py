@@ -27,7 +27,7 @@ ARGUMENTS = {
     "users show": ["ada"],
     "users delete": ["ada", "--yes"],
 }
-WITHOUT_DATA = {"serve", "probe", "restore"}
+WITHOUT_DATA = {"serve", "probe", "restore", "openapi"}
 LOOKING = sorted(set(EVERY) - set(WITHOUT_DATA))
 
 

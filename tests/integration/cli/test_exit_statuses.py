@@ -23,6 +23,7 @@ ARGUMENTS: Mapping[str, list[str]] = {
     "token": ["--sub", "ada"],
     "check": [],
     "invariants": [],
+    "openapi": [],
     "runbook": ["invite-counter"],
     "probe": ["http://127.0.0.1:1"],
     "reconcile invites": [],
@@ -44,7 +45,7 @@ ARGUMENTS: Mapping[str, list[str]] = {
     "flags set": ["points_enabled", "on"],
 }
 """Every command with arguments that let it reach its database."""
-WITHOUT_DATABASE = {"token", "probe"}
+WITHOUT_DATABASE = {"token", "probe", "openapi"}
 WITH_DATABASE = sorted(set(ARGUMENTS) - WITHOUT_DATABASE)
 REFUSED: Mapping[str, list[str]] = {
     "freeze": ["nobody"],
@@ -65,6 +66,7 @@ IMPLAUSIBLE: Mapping[str, list[str]] = {
     "serve": ["--store", "memory", "--workers", "2"],
     "token": ["--sub", "no id"],
     "probe": ["ftp://example.com"],
+    "openapi": ["--url", "ftp://example.com"],
     "freeze": ["no id"],
     "thaw": ["no id"],
     "users delete": ["no id", "--yes"],
@@ -83,9 +85,9 @@ def test_every_command_has_a_row() -> None:
     assert set(ARGUMENTS) == set(EVERY)
 
 
-@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {"probe"}))
+@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {"probe", "openapi"}))
 def test_a_wrong_setting_is_2(name: str) -> None:
-    """A probe reads no settings: it asks a server by its address."""
+    """A probe and the document read no settings: one asks a server by its address, the other is the same everywhere."""
     refused = CliRunner().invoke(main, [*name.split(), *ARGUMENTS[name]], env={"TALLYSTICK_POOL_SIZE": "1"})
 
     assert (refused.exit_code, refused.stdout) == (2, "")

@@ -43,13 +43,16 @@ MALFORMED = {
 
 
 async def routes_with_bodies(anyone: Caller) -> list[tuple[str, str]]:
-    """Return method and path of every documented route that takes a JSON body."""
+    """Return method and path of every documented route that takes a JSON body.
+
+    The webhook reads its body once the signature is valid: tests/unit/behaviours/test_http_webhooks.py has its faults.
+    """
     document = (await anyone.get("/schema/openapi.json")).json()
     return [
         (method.upper(), path.replace("{", "").replace("}", ""))
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if "requestBody" in operation
+        if "requestBody" in operation and path != "/api/webhooks/auth"
     ]
 
 

@@ -23,6 +23,7 @@ from tallystick.entrypoints.http.internals import (
     keep_body,
     kept_body,
 )
+from tallystick.entrypoints.http.parameters import RequestShape
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation, raw_method
 from tallystick.entrypoints.http.request_context import send_reply
 
@@ -37,7 +38,7 @@ async def write(thing: FromPath[str]) -> str:
     return thing
 
 
-@asgi("/raw/{thing:str}", copy_scope=False, opt={OPERATION: RawOperation("POST", {}, ())})
+@asgi("/raw/{thing:str}", copy_scope=False, opt={OPERATION: RawOperation("POST", "raw", None, "Raw", RequestShape())})
 async def raw(scope: Scope, receive: Receive, send: Send) -> None:
     await send_reply(send, 200, b"text/plain", scope["path_params"]["thing"].encode())
 

@@ -11,9 +11,9 @@ from httpx2 import Response
 from tallystick.domain.bounds import BOUNDS, COUNTED, MAX_REPLY_BYTES, BoundName, UserBounds
 from tallystick.domain.ledger import MAX_BALANCE
 from tallystick.domain.rewards import RewardId
-from tallystick.domain.users import MAX_USER_ID_LENGTH
-from tallystick.entrypoints.http.routes.loyalty import AccrualOutcome
-from tallystick.entrypoints.http.routes.rewards import MAX_ORDERS, Outcome
+from tallystick.domain.users import MAX_USER_ID_LENGTH, UserId
+from tallystick.entrypoints.http.routes.loyalty import AccruedEvent, RefusedEvent
+from tallystick.entrypoints.http.routes.rewards import MAX_ORDERS, PurchasedOrder, RefusedOrder
 from tallystick.entrypoints.settings.pairs import read_bounds
 from tests.http.services import Caller, Serve
 from tests.http.wallets import said
@@ -157,16 +157,18 @@ LONGEST = "x" * MAX_USER_ID_LENGTH
 NOW = datetime(2026, 1, 1, 1, 1, 1, 111111, tzinfo=UTC)
 NUMBER = MAX_BALANCE
 LARGEST_RESULTS = [
-    Outcome("purchased", RewardId(LONGEST), NUMBER, NUMBER, NUMBER, NOW),
-    Outcome("refused", cost=NUMBER, code=LONGEST, detail=LONGEST * 2, balance=NUMBER),
-    AccrualOutcome("accrued", LONGEST, NUMBER, NUMBER, LONGEST, LONGEST, NUMBER, NUMBER, NOW, False, True),
-    AccrualOutcome("refused", code=LONGEST, detail=LONGEST * 2),
+    PurchasedOrder(RewardId(LONGEST), NUMBER, NUMBER, NUMBER, NOW),
+    RefusedOrder(LONGEST, LONGEST * 2, balance=NUMBER, cost=NUMBER),
+    AccruedEvent(UserId(LONGEST), NUMBER, NUMBER, LONGEST, LONGEST, NUMBER, NUMBER, NOW, False, True),
+    RefusedEvent(LONGEST, LONGEST * 2),
 ]
 """Every text is an id of at most 128 characters, the name of a tier, a code or one sentence."""
 
 
 @pytest.mark.parametrize("largest", LARGEST_RESULTS)
-def test_the_reply_to_the_largest_batch_can_be_stored(largest: Outcome | AccrualOutcome) -> None:
+def test_the_reply_to_the_largest_batch_can_be_stored(
+    largest: PurchasedOrder | RefusedOrder | AccruedEvent | RefusedEvent,
+) -> None:
     assert len(msgspec.json.encode({"results": [largest] * MAX_ORDERS})) <= MAX_REPLY_BYTES
 
 

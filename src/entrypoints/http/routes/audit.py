@@ -57,7 +57,7 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
         "/loyalty/{player_id:str}/entries",
         opt={PERMISSION_FOR_OTHERS: "loyalty:read", FAILURES: (PermissionMissing, UserNotFound)},
     )
-    async def loyalty_entries(
+    async def list_loyalty_entries(
         request: ApiRequest,
         player_id: FromPath[str],
         correlation_id: Request = None,
@@ -71,7 +71,7 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
         return await paged(_question(player_id, correlation_id, staff_id, event_type), limit, cursor)
 
     @get("/point-entries", opt={PERMISSION: "loyalty:read", FAILURES: (UserNotFound,)})
-    async def point_entries(
+    async def list_point_entries(
         player_id: Player = None,
         correlation_id: Request = None,
         staff_id: Staff = None,
@@ -91,7 +91,7 @@ def audit_router(reads: Reads, caller_guard: CallerGuard, cursors: Cursors) -> R
         return await paged(query, limit, cursor)
 
     return Router(
-        "/api", route_handlers=[loyalty_entries, point_entries], guards=[caller_guard.guard], tags=["Loyalty"]
+        "/api", route_handlers=[list_loyalty_entries, list_point_entries], guards=[caller_guard.guard], tags=["Loyalty"]
     )
 
 

@@ -44,6 +44,7 @@ class ChannelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A channel to make; the caller will own it."""
 
     name: ChannelName
+    """The name of the channel."""
 
 
 class ChannelView(msgspec.Struct, frozen=True):
@@ -51,6 +52,7 @@ class ChannelView(msgspec.Struct, frozen=True):
 
     channel_id: ChannelId
     name: str
+    """The name of the channel."""
     owner_id: UserId
     head: int
     created_at: datetime
@@ -64,6 +66,7 @@ class RoleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The role of a member. Owners add and remove members and delete messages of others."""
 
     role: Role
+    """The new role."""
 
 
 class MemberView(msgspec.Struct, frozen=True):
@@ -83,6 +86,7 @@ class MarkerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The number up to which the caller has read a channel."""
 
     seq: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SEQ)]
+    """The number of the last event that the caller has seen."""
 
 
 class MarkerView(msgspec.Struct, frozen=True):
@@ -113,8 +117,8 @@ def channels_router(
         return wire_channel(await make(Keyed(command, await request.idempotency_key(now, success_status=201))))
 
     @get("/")
-    async def channels(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> ChannelPage:
-        """Return the channels that the caller is a member of, newest first, with the number of unread messages."""
+    async def list_channels(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> ChannelPage:
+        """Return the channels of the caller, newest first, with the number of unread messages."""
         user_id, wanted = request.user.user_id, clamp(limit)
         before = ChannelId(cursors.open("channels", cursor, str)) if cursor else None
         found = await reads(lambda stores: stores.channels.page(user_id, before=before, limit=wanted + 1))
@@ -122,7 +126,7 @@ def channels_router(
         return ChannelPage(page, cursors.seal("channels", page[-1].channel_id) if len(found) > wanted else None)
 
     @get("/{channel_id:str}/members", opt={FAILURES: (ChannelNotFound, NotAMember)})
-    async def members(
+    async def list_members(
         request: ApiRequest, channel_id: FromPath[str], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
     ) -> MemberPage:
         """Return the members of a channel of the caller, by user id."""
@@ -174,7 +178,7 @@ def channels_router(
 
     return Router(
         "/api/channels",
-        route_handlers=[make_channel, channels, members, place_member, remove_member, mark_read],
+        route_handlers=[make_channel, list_channels, list_members, place_member, remove_member, mark_read],
         guards=[caller_guard.guard],
         tags=["Channels"],
     )

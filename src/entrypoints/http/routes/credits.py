@@ -27,11 +27,12 @@ class GrantBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user_id: UserIdText
     amount: Amount
+    """The credits to give."""
     reason: Reason
     event_key: EventName
 
 
-class Balance(msgspec.Struct, frozen=True):
+class CreditBalance(msgspec.Struct, frozen=True):
     """The caller's credits; the version counts the entries."""
 
     balance: int
@@ -44,14 +45,14 @@ def credits_router(
     """Return the routes of credits."""
 
     @get("/credits")
-    async def balance(request: ApiRequest) -> Balance:
+    async def get_balance(request: ApiRequest) -> CreditBalance:
         """Return the caller's balance."""
         key = AccountKey(request.user.user_id, "credits")
         account = (await reads(lambda stores: stores.ledger.balances([key]))).get(key)
-        return Balance(account.balance, account.version) if account is not None else Balance(0, 0)
+        return CreditBalance(account.balance, account.version) if account is not None else CreditBalance(0, 0)
 
     @get("/credits/entries")
-    async def entries(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Entries:
+    async def list_credit_entries(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Entries:
         """Return the caller's entries, newest first."""
         key, wanted = AccountKey(request.user.user_id, "credits"), clamp(limit)
         before = cursors.open("credit entries", cursor, int) if cursor else None
@@ -80,5 +81,8 @@ def credits_router(
         return Response(EntryView.of(granted.entry), status_code=200, headers=HIT if granted.is_repeated else None)
 
     return Router(
-        "/api", route_handlers=[balance, entries, grant_credits], guards=[caller_guard.guard], tags=["Credits"]
+        "/api",
+        route_handlers=[get_balance, list_credit_entries, grant_credits],
+        guards=[caller_guard.guard],
+        tags=["Credits"],
     )

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from litestar import Router, get
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
@@ -14,6 +12,7 @@ from tallystick.application.exports import ReadExport
 from tallystick.domain.exports import ExportKind, ExportRow
 from tallystick.domain.refusals import Overloaded
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
+from tallystick.entrypoints.http.document.documented_routes import DOCUMENTED_REPLY, REPLY_HEADERS
 from tallystick.entrypoints.renderings import MEDIA_TYPES, Format, Rendering
 
 MAX_EXPORTS = 8
@@ -22,23 +21,19 @@ MAX_EXPORTS = 8
 AskedFormat = Annotated[Format, QueryParameter(description="JSON Lines, or CSV (RFC 4180).")]
 
 
-@dataclass
-class _Streamed(Operation):
-    """An operation that answers in one of several formats; the framework's own operation has one format."""
-
-    def __post_init__(self) -> None:
-        text = Schema(type=OpenAPIType.STRING)
-        content = {media_type: OpenAPIMediaType(text) for media_type in MEDIA_TYPES.values()}
-        answer = OpenAPIResponse("Every row, on a line of its own", content=content)
-        self.responses = {**(self.responses or {}), "200": answer}
-
-
 def exports_router(read_export: ReadExport, caller_guard: CallerGuard) -> Router:
     """Return the route of exports."""
     slots = asyncio.Semaphore(MAX_EXPORTS)
 
-    @get("/{kind:str}", operation_class=_Streamed, opt={PERMISSION: "admin:export"})
-    async def export(
+    @get(
+        "/{kind:str}",
+        opt={
+            PERMISSION: "admin:export",
+            DOCUMENTED_REPLY: dict.fromkeys(MEDIA_TYPES.values(), str),
+            REPLY_HEADERS: ("Content-Disposition",),
+        },
+    )
+    async def export_rows(
         kind: FromPath[ExportKind],
         format: AskedFormat = "jsonl",  # noqa: A002  as the wire calls it
     ) -> Stream:
@@ -59,7 +54,9 @@ def exports_router(read_export: ReadExport, caller_guard: CallerGuard) -> Router
             headers={"content-disposition": f'attachment; filename="tallystick-{kind}.{format}"'},
         )
 
-    return Router("/api/admin/export", route_handlers=[export], guards=[caller_guard.guard], tags=["Administration"])
+    return Router(
+        "/api/admin/export", route_handlers=[export_rows], guards=[caller_guard.guard], tags=["Administration"]
+    )
 
 
 async def _rendered(

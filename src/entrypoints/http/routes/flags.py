@@ -28,12 +28,14 @@ class FlagBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The new state of a flag."""
 
     enabled: bool
+    """True to switch the flag on."""
 
 
 class FlagList(msgspec.Struct, frozen=True):
     """Every flag with its stored or pinned state."""
 
     items: list[FlagState]
+    """Every flag."""
 
 
 def flags_router(

@@ -51,7 +51,9 @@ class InviteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     max_uses: Annotated[int, msgspec.Meta(ge=1, le=MAX_USES)]
     expires_at: Time | None = None
+    """The end of the invite; without it, the invite does not end."""
     code: ChosenCode | None = None
+    """The code, in any spelling; without it, the service draws one."""
 
 
 class InviteView(msgspec.Struct, frozen=True):
@@ -59,9 +61,11 @@ class InviteView(msgspec.Struct, frozen=True):
 
     invite_id: str
     code: str
+    """The code in its normal form."""
     max_uses: int
     current_uses: int
     expires_at: datetime | None
+    """The end of the invite; null if it does not end."""
     revoked_at: datetime | None
     created_at: datetime
 
@@ -70,14 +74,17 @@ class CodeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An invite code, in any spelling."""
 
     code: TypedCode
+    """The code as a user typed it."""
 
 
 class OpenInvite(msgspec.Struct, frozen=True, rename="camel"):
     """The public facts of an invite that can be used."""
 
     code: str
+    """The code in its normal form."""
     remaining: int
     expires_at: datetime | None
+    """The end of the invite; null if it does not end."""
 
 
 class Validity(msgspec.Struct, frozen=True, rename="camel"):
@@ -91,6 +98,7 @@ class Use(msgspec.Struct, frozen=True):
     """A seat that was taken: the user and the time."""
 
     user_id: UserId
+    """The user who took the seat."""
     used_at: datetime
 
 
@@ -135,7 +143,7 @@ def invites_router(
         return wire_invite(await make(Keyed(command, await request.idempotency_key(now, success_status=201))))
 
     @post("/validate", status_code=200, opt={PUBLIC: True, LIMIT: "resolver"})
-    async def validate(data: JSONBody[CodeBody]) -> Validity:
+    async def validate_invite(data: JSONBody[CodeBody]) -> Validity:
         """Return whether a code can be used now; the request takes no seat."""
         code = normal_form(data.code)
         found = await reads(lambda stores: stores.invites.by_code([code] if code is not None else []))
@@ -152,7 +160,7 @@ def invites_router(
         return await redeem(Keyed(redemption, await request.idempotency_key(now)))
 
     @post("/{invite_id:str}/revoke", status_code=200, opt={**_OF_OTHERS, FAILURES: (InviteNotFound,)})
-    async def revoke(
+    async def revoke_invite(
         request: ApiRequest,
         invite_id: FromPath[str],
         data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
@@ -163,7 +171,9 @@ def invites_router(
         return wire_invite(await make(Keyed(command, await request.idempotency_key(now))))
 
     guarded = Router(
-        "/", route_handlers=[make_invite, validate, revoke, *_views(reads, cursors)], guards=[caller_guard.guard]
+        "/",
+        route_handlers=[make_invite, validate_invite, revoke_invite, *_views(reads, cursors)],
+        guards=[caller_guard.guard],
     )
     redeeming = raw_post(
         "/redeem",
@@ -186,12 +196,12 @@ def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:
         return invite
 
     @get("/{invite_id:str}", opt={**_OF_OTHERS, FAILURES: (InviteNotFound,)})
-    async def invite(request: ApiRequest, invite_id: FromPath[str]) -> InviteView:
+    async def get_invite(request: ApiRequest, invite_id: FromPath[str]) -> InviteView:
         """Return an invite of the caller; with `invites:manage`, of any user."""
         return wire_invite(await visible(invite_id, request.user))
 
     @get("/{invite_id:str}/uses", opt={**_OF_OTHERS, FAILURES: (InviteNotFound,)})
-    async def uses(
+    async def list_invite_uses(
         request: ApiRequest, invite_id: FromPath[str], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
     ) -> Uses:
         """Return the seats that were taken, oldest first. With `invites:manage` the invite may be of any user."""
@@ -205,7 +215,7 @@ def _views(reads: Reads, cursors: Cursors) -> Sequence[HTTPRouteHandler]:
             return Uses(page, None)
         return Uses(page, cursors.seal(listing, _Seat(page[-1].used_at, page[-1].user_id)))
 
-    return [invite, uses]
+    return [get_invite, list_invite_uses]
 
 
 def wire_invite(invite: Invite) -> InviteView:

@@ -1,7 +1,6 @@
 """Loyalty: points and tiers of players, awards by staff, and batches of points from other services."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
@@ -34,8 +33,10 @@ class AwardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     player_id: UserIdText
     points: Amount
+    """The points to give, at most 10,000."""
     reason: Reason
     reward_id: EventName | None = None
+    """A key of the award: it counts once for ever. Without it, the same award counts once a day."""
 
 
 class AccrualEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +44,7 @@ class AccrualEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     player_id: UserIdText
     points: Amount
+    """The points to give."""
     event_type: ForeignEventType
     event_key: EventName
     reason: Reason | None = None
@@ -54,29 +56,25 @@ class AccrualEvents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: Annotated[list[AccrualEvent], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
 
 
-class AccrualOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The outcome of one event: accrued with its receipt, or refused with its code."""
+class AccruedEvent(Accrual, frozen=True, omit_defaults=True, tag_field="outcome", tag="accrued"):
+    """An event that was credited, with its receipt."""
 
-    outcome: Literal["accrued", "refused"]
-    player_id: str | None = None
-    balance_before: int | None = None
-    balance_after: int | None = None
-    tier_before: str | None = None
-    tier_after: str | None = None
-    tier_progress: int | None = None
-    lifetime_points: int | None = None
-    updated_at: datetime | None = None
-    row_locked: bool | None = None
     repeated: bool = False
     """True if this event was credited before: this is the first receipt."""
-    code: str | None = None
-    detail: str | None = None
+
+
+class RefusedEvent(msgspec.Struct, frozen=True, tag_field="outcome", tag="refused"):
+    """An event that was refused, with the code of the refusal."""
+
+    code: str
+    """The code that the problem of a single award has."""
+    detail: str
 
 
 class AccrualOutcomes(msgspec.Struct, frozen=True):
     """The outcomes of the events, in their order."""
 
-    results: list[AccrualOutcome]
+    results: list[AccruedEvent | RefusedEvent]
 
 
 class LoyaltyView(msgspec.Struct, frozen=True):
@@ -84,6 +82,7 @@ class LoyaltyView(msgspec.Struct, frozen=True):
 
     player_id: str
     balance: int
+    """The present balance of points."""
     tier: str
     tier_progress: int
     lifetime_points: int
@@ -104,7 +103,7 @@ def loyalty_router(
         "/{player_id:str}",
         opt={PERMISSION_FOR_OTHERS: "loyalty:read", FAILURES: (PermissionMissing, UserNotFound)},
     )
-    async def loyalty(request: ApiRequest, player_id: FromPath[str]) -> LoyaltyView:
+    async def get_loyalty(request: ApiRequest, player_id: FromPath[str]) -> LoyaltyView:
         """Return points and tier of the caller; with `loyalty:read`, of any player."""
         require_player(request, player_id)
         player = (await reads(lambda stores: stores.players.find([UserId(player_id)]))).get(UserId(player_id))
@@ -169,7 +168,7 @@ def loyalty_router(
             *(PointsDisabled, AccountFrozen, BalanceLimitExceeded),
         ),
     )
-    guarded = Router("/", route_handlers=[loyalty, accrue_points], guards=[caller_guard.guard])
+    guarded = Router("/", route_handlers=[get_loyalty, accrue_points], guards=[caller_guard.guard])
     return Router("/api/loyalty", route_handlers=[guarded, awarding], tags=["Loyalty"])
 
 
@@ -184,7 +183,7 @@ def wire_credited(credited: Credited) -> AccrualOutcomes:
     return AccrualOutcomes([_outcome(result) for result in credited.results])
 
 
-def _outcome(result: Accrued | Failure) -> AccrualOutcome:
+def _outcome(result: Accrued | Failure) -> AccruedEvent | RefusedEvent:
     if isinstance(result, Failure):
-        return AccrualOutcome("refused", code=result.code, detail=result.detail)
-    return AccrualOutcome("accrued", **msgspec.structs.asdict(result.accrual), repeated=result.is_repeated)
+        return RefusedEvent(result.code, result.detail)
+    return AccruedEvent(**msgspec.structs.asdict(result.accrual), repeated=result.is_repeated)

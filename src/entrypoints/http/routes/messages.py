@@ -38,6 +38,7 @@ class MessageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     channel_id: ChannelIdText
     body: str
+    """The text, of 1 to 4,000 characters."""
     client_message_id: ClientMessageId | None = None
 
 
@@ -47,10 +48,12 @@ class MessageView(msgspec.Struct, frozen=True):
     message_id: MessageId
     channel_id: ChannelId
     seq: int
+    """The number of the event, without gaps in the channel."""
     sender_id: UserId
     body: str | None
     created_at: datetime
     deleted_at: datetime | None
+    """The time of the deletion; null if it was not deleted."""
 
 
 class MessagePage(Page[MessageView], frozen=True):
@@ -80,7 +83,7 @@ def messages_router(
     """Return the routes of messages."""
 
     @get("/list", opt={FAILURES: (ChannelNotFound, NotAMember)})
-    async def messages(
+    async def list_messages(
         request: ApiRequest,
         channel_id: InChannel,
         since: Since = None,
@@ -152,7 +155,7 @@ def messages_router(
         failures=(ChannelNotFound, NotAMember, MessageLength),
         success_status=201,
     )
-    guarded = Router("/", route_handlers=[messages, delete_message], guards=[caller_guard.guard])
+    guarded = Router("/", route_handlers=[list_messages, delete_message], guards=[caller_guard.guard])
     return Router("/api/messages", route_handlers=[guarded, sending], tags=["Channels"])
 
 

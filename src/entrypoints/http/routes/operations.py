@@ -22,7 +22,8 @@ from tallystick.application.shared_answers import SharedAnswer
 from tallystick.domain.refusals import Unauthenticated
 from tallystick.entrypoints.http.authentication import PUBLIC
 from tallystick.entrypoints.http.caller_guard import PERMISSION, CallerGuard
-from tallystick.entrypoints.http.documentation import PATH
+from tallystick.entrypoints.http.document.documented_routes import DOCUMENTED_REPLY
+from tallystick.entrypoints.http.document.pages import PATH
 from tallystick.entrypoints.http.metrics_access import PATH as METRICS_PATH
 from tallystick.entrypoints.http.metrics_access import MetricsAccess
 from tallystick.entrypoints.http.problems import FAILURES
@@ -39,6 +40,7 @@ class About(msgspec.Struct, frozen=True):
 
     service: str
     version: str
+    """The version of the service."""
     documentation: str
 
 
@@ -46,12 +48,14 @@ class Health(msgspec.Struct, frozen=True):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
+    """Always `ok`."""
 
 
 class Readiness(msgspec.Struct, frozen=True):
     """Whether this instance takes requests, and the reasons if it does not."""
 
     status: Literal["ready", "not ready"]
+    """Whether requests are taken."""
     reasons: list[str]
     notes: list[str]
     """Sentences for the operator of an instance, ready or not."""
@@ -62,10 +66,11 @@ class PromiseReport(msgspec.Struct, frozen=True):
 
     kept: bool
     items: list[Invariant]
+    """Every promise."""
     checked_at: datetime
     """The time at which the count began."""
     age_seconds: float
-    """The age of the count."""
+    """The age of the count, in seconds."""
 
 
 class ReadinessProbe:
@@ -131,17 +136,17 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
     """Return the routes that machines ask."""
 
     @get("/", opt={PUBLIC: True})
-    async def about() -> About:
+    async def describe_service() -> About:
         """Return name and version; clicks land on this page until TALLYSTICK_APP_URL names the app."""
         return About("tallystick", __version__, PATH)
 
     @get("/healthz", opt={PUBLIC: True})
-    async def healthz() -> Health:
+    async def check_health() -> Health:
         """Answer 200 while the process answers."""
         return Health()
 
     @get("/readyz", opt={PUBLIC: True}, responses={503: ResponseSpec(Readiness, description="Not ready, and why")})
-    async def readyz(
+    async def check_readiness(
         purpose: Annotated[Purpose | None, QueryParameter(name="for")] = None,
     ) -> Response[Readiness]:
         """Return whether this instance takes requests.
@@ -155,16 +160,25 @@ def operations_router(probe: ReadinessProbe, metrics: PrometheusMetrics, access:
 
     @get(
         METRICS_PATH,
-        opt={PUBLIC: True, FAILURES: (MetricsRefused, Unauthenticated, RouteNotFound)},
+        opt={
+            PUBLIC: True,
+            FAILURES: (MetricsRefused, Unauthenticated, RouteNotFound),
+            DOCUMENTED_REPLY: {"text/plain": str},
+        },
         media_type="text/plain",
     )
-    async def scrape(request: ApiRequest) -> Response[bytes]:
-        """Return the metrics in the text format of Prometheus, to a caller with the token or on the same machine."""
+    async def get_metrics(request: ApiRequest) -> Response[bytes]:
+        """Return the metrics in the text format of Prometheus.
+
+        The caller has the token of metrics, or is on the same machine.
+        """
         access.check(context_of(request.scope))
         body, content_type = metrics.exposition()
         return Response(body, media_type=content_type)
 
-    return Router("", route_handlers=[about, healthz, readyz, scrape], tags=["Operations"])
+    return Router(
+        "", route_handlers=[describe_service, check_health, check_readiness, get_metrics], tags=["Operations"]
+    )
 
 
 def administration_router(report: ReportInvariants, caller_guard: CallerGuard, clock: Clock) -> Router:
@@ -173,7 +187,7 @@ def administration_router(report: ReportInvariants, caller_guard: CallerGuard, c
     shared_count = SharedAnswer(report, clock, fresh_seconds=0.0, stale_seconds=0.0)
 
     @get("/invariants", opt={PERMISSION: "admin:read"})
-    async def invariants() -> PromiseReport:
+    async def count_violations() -> PromiseReport:
         """Count violations of the promises; slow on large tables.
 
         One count runs at a time, on a connection of its own. Requests during a count get the last result; see
@@ -183,4 +197,4 @@ def administration_router(report: ReportInvariants, caller_guard: CallerGuard, c
         kept = all(invariant.is_kept for invariant in counted.value)
         return PromiseReport(kept, counted.value, counted.computed_at, round(counted.age_seconds, 3))
 
-    return Router("/api/admin", route_handlers=[invariants], guards=[caller_guard.guard], tags=["Administration"])
+    return Router("/api/admin", route_handlers=[count_violations], guards=[caller_guard.guard], tags=["Administration"])

@@ -32,6 +32,7 @@ class OverlayBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An overlay, and for how many seconds it is shown."""
 
     payload: OverlayPayload
+    """The value that the app shows."""
     ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)] = DEFAULT_TTL_SECONDS
 
 
@@ -40,7 +41,9 @@ class OverlayView(msgspec.Struct, frozen=True):
 
     session_id: OverlaySessionId
     version: int
+    """The number of this overlay in its session, from 1."""
     expires_at: datetime
+    """The end of the overlay: it is not shown then or later."""
     payload: object
     server_time: datetime
 
@@ -50,6 +53,7 @@ class RemovedOverlayView(msgspec.Struct, frozen=True):
 
     session_id: OverlaySessionId
     version: int
+    """The number of the overlay that ended."""
 
 
 def overlays_router(
@@ -82,7 +86,7 @@ def overlays_router(
         return wire_overlay(await put_one(command))
 
     @get("/{session_id:str}", opt={FAILURES: (OverlayNotFound,)})
-    async def overlay(session_id: FromPath[str]) -> OverlayView:
+    async def get_overlay(session_id: FromPath[str]) -> OverlayView:
         """Return the overlay of a session, until it ends; never at `expires_at` or later."""
         wanted = OverlaySessionId(session_id)
         shown = (await reads(lambda stores: stores.overlays.shown([wanted]))).get(wanted)
@@ -108,7 +112,7 @@ def overlays_router(
 
     return Router(
         "/api/overlays",
-        route_handlers=[put_overlay, overlay, remove_overlay],
+        route_handlers=[put_overlay, get_overlay, remove_overlay],
         guards=[caller_guard.guard],
         tags=["Overlays"],
     )

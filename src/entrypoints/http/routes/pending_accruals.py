@@ -49,7 +49,7 @@ def pending_accruals_router(
     """Return the routes of pending accruals."""
 
     @get("/", opt={PERMISSION: "loyalty:read"})
-    async def pending_accruals(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> PendingPage:
+    async def list_pending_accruals(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> PendingPage:
         """Return pending accruals of slips and referrals, oldest first."""
         wanted = clamp(limit)
         position = cursors.open("pending accruals", cursor, _Position) if cursor else None
@@ -71,7 +71,7 @@ def pending_accruals_router(
 
     return Router(
         "/api/pending-accruals",
-        route_handlers=[pending_accruals, recover_pending_accrual],
+        route_handlers=[list_pending_accruals, recover_pending_accrual],
         guards=[caller_guard.guard],
         tags=["Loyalty"],
     )

@@ -46,13 +46,16 @@ class SlipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     game: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     average_bet: Amount
     opened_at: Time | None = None
+    """The beginning of the session at the table; now, where it is absent or null."""
 
 
 class CompletionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The end of a slip; a field that is absent or null keeps its value, and the default end is now."""
 
     average_bet: Amount | None = None
+    """The average bet of the whole session, in minor units of money."""
     closed_at: Time | None = None
+    """The end of the session at the table."""
 
 
 class SlipView(msgspec.Struct, frozen=True):
@@ -66,9 +69,11 @@ class SlipView(msgspec.Struct, frozen=True):
     house_edge_bp: int
     points_per_100: int
     state: SlipState
+    """Whether the slip is open, closed, or closed with points that wait."""
     opened_at: datetime
     closed_at: datetime | None
     points: int | None
+    """The points that the slip earned; null while it is open."""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -113,7 +118,7 @@ def rating_slips_router(
         return wire_slip(await open_one(Keyed(command, await request.idempotency_key(now, success_status=201))))
 
     @get("/")
-    async def rating_slips(in_state: State = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Slips:
+    async def list_rating_slips(in_state: State = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Slips:
         """Return slips, newest first: all of them, or those in one state."""
         wanted, listing = clamp(limit), f"rating slips {in_state or ''}"
         before = SlipId(cursors.open(listing, cursor, str)) if cursor else None
@@ -122,7 +127,7 @@ def rating_slips_router(
         return Slips(page, cursors.seal(listing, page[-1].slip_id) if len(found) > wanted else None)
 
     @get("/{slip_id:str}", opt={FAILURES: (SlipNotFound,)})
-    async def rating_slip(slip_id: FromPath[str]) -> SlipView:
+    async def get_rating_slip(slip_id: FromPath[str]) -> SlipView:
         """Return a slip."""
         slip = (await reads(lambda stores: stores.slips.find([SlipId(slip_id)]))).get(SlipId(slip_id))
         if slip is None:
@@ -175,7 +180,13 @@ def rating_slips_router(
 
     return Router(
         "/api/rating-slips",
-        route_handlers=[open_rating_slip, rating_slips, rating_slip, complete_rating_slip, recover_rating_slip],
+        route_handlers=[
+            open_rating_slip,
+            list_rating_slips,
+            get_rating_slip,
+            complete_rating_slip,
+            recover_rating_slip,
+        ],
         guards=[caller_guard.guard],
         opt={PERMISSION: "slips:write"},
         tags=["Rating slips"],

@@ -67,6 +67,7 @@ class GlobeNode(msgspec.Struct, frozen=True):
     """A user as a place on the globe; the place reveals nothing about the user."""
 
     id: str
+    """An id that does not identify the user."""
     lat: float
     lng: float
     referrals: int
@@ -104,12 +105,12 @@ def referrals_router(
         return ReferralLink(url, state.code or "", state.otp_verified, pending=state.code is None)
 
     @get("/my-referral-link", opt={REFUSES_DELETED: True, FAILURES: (CodesExhausted, OutcomeUnknown)})
-    async def my_referral_link(request: ApiRequest) -> ReferralLink:
+    async def get_my_referral_link(request: ApiRequest) -> ReferralLink:
         """Return the caller's share link; a user without a code gets one first."""
         return link(await read_link(request.user.user_id))
 
     @get("/referral", opt={REFUSES_DELETED: True})
-    async def referral(request: ApiRequest) -> ReferralLink:
+    async def peek_referral_link(request: ApiRequest) -> ReferralLink:
         """Return the caller's share link; this request never writes."""
         return link(await peek_link(request.user.user_id))
 
@@ -120,7 +121,7 @@ def referrals_router(
         return wire_reminted(await remint(command), addresses)
 
     @get("/leaderboard")
-    async def leaderboard(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Leaderboard:
+    async def list_leaders(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> Leaderboard:
         """Return users by referrals, most first."""
         last = cursors.open("leaderboard", cursor, _Position) if cursor else None
         after = (last.referrals, last.user_id) if last is not None else None
@@ -148,7 +149,7 @@ def referrals_router(
     )
 
     @get("/globe")
-    async def globe() -> Response[Globe]:
+    async def get_globe() -> Response[Globe]:
         """Return users as places on the globe. Id and place do not identify a user, and a remint does not move them.
 
         The globe is computed once a minute: new and deleted users may appear or disappear a minute late.
@@ -158,7 +159,7 @@ def referrals_router(
 
     return Router(
         "/api",
-        route_handlers=[my_referral_link, referral, remint_code, leaderboard, globe],
+        route_handlers=[get_my_referral_link, peek_referral_link, remint_code, list_leaders, get_globe],
         guards=[caller_guard.guard],
         tags=["Referrals"],
     )

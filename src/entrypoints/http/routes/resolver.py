@@ -1,10 +1,10 @@
 """The public look-up of a code, and clicks on share links. Both take equally long for every code."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 from urllib.parse import parse_qs
 
+import msgspec
 from litestar import Response, Router, asgi, get
 from litestar.datastructures import Cookie
 from litestar.enums import MediaType, ScopeType
@@ -18,6 +18,7 @@ from tallystick.application.referral_links import Resolution
 from tallystick.domain.codes import MAX_CODE_LENGTH, normal_form
 from tallystick.entrypoints.http.authentication import PUBLIC, cookie
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
+from tallystick.entrypoints.http.document.documented_routes import DOCUMENTED_REPLY, REPLY_HEADERS
 from tallystick.entrypoints.http.links import (
     CLICK_COOKIE,
     CLICK_COOKIE_SECONDS,
@@ -26,49 +27,32 @@ from tallystick.entrypoints.http.links import (
     click_cookie,
     clicked_codes,
 )
+from tallystick.entrypoints.http.parameters import RequestShape
 from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import MethodNotAllowed
 from tallystick.entrypoints.http.request_context import JSON, context_of, send_reply
 from tallystick.entrypoints.http.requests import ApiRequest
 
-_OPERATION: Mapping[str, Any] = {
-    "tags": ["Resolver"],
-    "summary": "Resolve",
-    "description": (
-        "Return whether a code belongs to a user. Every answer has the same status, header names and number of bytes, "
-        "and costs the same, for known, unknown and malformed codes. `code` is the normal form; it is empty for a text "
-        "that cannot be a code."
-    ),
-    "operationId": "resolve_code",
-    "security": [],
-    "parameters": [
-        {
-            "name": "code",
-            "in": "query",
-            "required": False,
-            "description": "The code, in any spelling.",
-            "schema": {"type": "string"},
-        }
-    ],
-    "responses": {
-        "200": {
-            "description": "Whether the code belongs to a user.",
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {
-                            "code": {"type": "string", "pattern": "^([0-9A-Z]{4,32})?$"},
-                            "valid": {"type": "boolean"},
-                        },
-                        "required": ["code", "valid"],
-                    }
-                }
-            },
-        }
-    },
-}
-"""The resolver's place in the OpenAPI document: it bypasses the framework's handlers, which double its cost."""
+_RESOLVE_ABOUT = """Return whether a code belongs to a user.
+
+Every answer has the same status, header names and number of bytes, and costs the same, for known, unknown and malformed
+codes. `code` is the normal form; it is empty for a text that cannot be a code.
+"""
+
+
+class ResolvedCode(msgspec.Struct, frozen=True):
+    """Whether the code belongs to a user."""
+
+    code: Annotated[str, msgspec.Meta(pattern="^([0-9A-Z]{4,32})?$")]
+    """The normal form of the code; empty for a text that cannot be a code."""
+    valid: bool
+    """True if a user has the code, or had it before."""
+
+
+_OPERATION = RawOperation(
+    "GET", "resolve_code", _RESOLVE_ABOUT, "Resolver", RequestShape(query=frozenset({"code"})), answer=ResolvedCode
+)
+"""The resolver bypasses the framework's handlers, which double its cost."""
 
 _PLAIN_QUERY = re.compile(rb"code=([0-9A-Za-z-]*)\Z")
 
@@ -81,7 +65,7 @@ def resolver_router(
     @asgi(
         "/api/referral/resolve",
         copy_scope=False,
-        opt={PUBLIC: True, LIMIT: "resolver", OPERATION: RawOperation("GET", _OPERATION, ())},
+        opt={PUBLIC: True, LIMIT: "resolver", OPERATION: _OPERATION},
     )
     async def resolve_code(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  the names are ASGI's
         if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
@@ -100,7 +84,7 @@ def resolver_router(
         "/r/{code:path}",
         status_code=302,
         media_type=MediaType.TEXT,
-        opt={PUBLIC: True, LIMIT: "resolver"},
+        opt={PUBLIC: True, LIMIT: "resolver", DOCUMENTED_REPLY: {}, REPLY_HEADERS: ("Location", "Set-Cookie")},
     )
     async def follow_link(request: ApiRequest, code: FromPath[str]) -> Response[bytes]:
         """Redirect a click to the app with `?ref=`, also for a code that belongs to nobody. Store the first five codes.

@@ -1,7 +1,7 @@
 """Rewards: users offer, list, change and buy them."""
 
 from datetime import datetime
-from typing import Annotated, Literal, NewType
+from typing import Annotated, NewType
 
 import msgspec
 from litestar import Router, get, patch, post
@@ -44,6 +44,7 @@ class RewardBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A reward to offer; the caller will own it."""
 
     name: RewardName
+    """The name of the reward."""
     cost: Amount
     description: RewardDescription | None = None
 
@@ -52,6 +53,7 @@ class RewardChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Changes of a reward; an absent field keeps its value, and null clears the description."""
 
     name: RewardName | UnsetType = UNSET
+    """The name of the reward."""
     description: RewardDescription | UnsetType | None = UNSET
     cost: Amount | UnsetType = UNSET
     active: bool | UnsetType = UNSET
@@ -78,24 +80,32 @@ class OrdersBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     orders: Annotated[list[OrderBody], msgspec.Meta(min_length=1, max_length=MAX_ORDERS)]
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The outcome of one order: purchased with the new balance, or refused with code and facts."""
+class PurchasedOrder(msgspec.Struct, frozen=True, tag_field="outcome", tag="purchased"):
+    """An order that was carried out, with the balances before and after."""
 
-    outcome: Literal["purchased", "refused"]
-    reward_id: RewardId | None = None
-    cost: int | None = None
-    balance_before: int | None = None
-    balance_after: int | None = None
-    collected_at: datetime | None = None
-    code: str | None = None
-    detail: str | None = None
-    balance: int | None = None
+    reward_id: RewardId
+    cost: int
+    balance_before: int
+    balance_after: int
+    collected_at: datetime
+
+
+class RefusedOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="outcome", tag="refused"):
+    """An order that was refused, with the code of the refusal."""
+
+    code: str
+    """The code that the problem of a single purchase has."""
+    detail: str
+    balance: int | UnsetType = UNSET
+    """With INSUFFICIENT_FUNDS: the balance of the buyer."""
+    cost: int | UnsetType = UNSET
+    """With INSUFFICIENT_FUNDS: the price, in credits."""
 
 
 class Outcomes(msgspec.Struct, frozen=True):
     """The outcomes of the orders, in their order."""
 
-    results: list[Outcome]
+    results: list[PurchasedOrder | RefusedOrder]
 
 
 class _Collected(msgspec.Struct, frozen=True, array_like=True):
@@ -132,7 +142,7 @@ def rewards_router(
         return await offer(Keyed(OfferReward(reward), await request.idempotency_key(now, success_status=201)))
 
     @get("/")
-    async def rewards(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> RewardPage:
+    async def list_rewards(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> RewardPage:
         """Return the rewards of all users that can be bought, newest first.
 
         A page may be shorter than its limit, or even empty, if a user was deleted a moment ago. Only the last page
@@ -146,7 +156,9 @@ def rewards_router(
         return RewardPage(on_offer, cursors.seal("rewards", page[-1].reward_id) if len(found) > wanted else None)
 
     @get("/collected")
-    async def collected(request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = "") -> CollectedPage:
+    async def list_collected_rewards(
+        request: ApiRequest, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = ""
+    ) -> CollectedPage:
         """Return the rewards that the caller collected, newest first."""
         user_id, wanted = request.user.user_id, clamp(limit)
         last = cursors.open("collected", cursor, _Collected) if cursor else None
@@ -206,7 +218,7 @@ def rewards_router(
 
     guarded = Router(
         "/",
-        route_handlers=[offer_reward, rewards, collected, change_reward, purchase_rewards],
+        route_handlers=[offer_reward, list_rewards, list_collected_rewards, change_reward, purchase_rewards],
         guards=[caller_guard.guard],
     )
     purchasing = raw_post(
@@ -228,16 +240,9 @@ def wire_batch_result(batch: BatchResult) -> Outcomes:
     return Outcomes([_outcome(result) for result in batch.results])
 
 
-def _outcome(result: Purchase | Failure) -> Outcome:
+def _outcome(result: Purchase | Failure) -> PurchasedOrder | RefusedOrder:
     if isinstance(result, InsufficientFunds):
-        return Outcome("refused", code=result.code, detail=result.detail, balance=result.balance, cost=result.cost)
+        return RefusedOrder(result.code, result.detail, balance=result.balance, cost=result.cost)
     if isinstance(result, Failure):
-        return Outcome("refused", code=result.code, detail=result.detail)
-    return Outcome(
-        "purchased",
-        reward_id=result.reward_id,
-        cost=result.cost,
-        balance_before=result.balance_before,
-        balance_after=result.balance_after,
-        collected_at=result.collected_at,
-    )
+        return RefusedOrder(result.code, result.detail)
+    return PurchasedOrder(**msgspec.structs.asdict(result))

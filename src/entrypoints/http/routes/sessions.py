@@ -18,6 +18,7 @@ from tallystick.domain.sessions import LIFETIME, SessionKey, SessionRequired, Wr
 from tallystick.domain.users import MAX_EMAIL_LENGTH, email_key
 from tallystick.entrypoints.http.authentication import PUBLIC, SESSION_COOKIE
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
+from tallystick.entrypoints.http.document.documented_routes import REPLY_HEADERS
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.request_context import context_of
@@ -80,10 +81,15 @@ def sessions_router(
     @post(
         "/sign-in",
         status_code=200,
-        opt={LIMIT: "sign_up", PUBLIC: True, FAILURES: (SignInRefused, IdentityExternal)},
+        opt={
+            LIMIT: "sign_up",
+            PUBLIC: True,
+            FAILURES: (SignInRefused, IdentityExternal),
+            REPLY_HEADERS: ("Set-Cookie",),
+        },
     )
     async def sign_in_user(request: ApiRequest, data: JSONBody[SignInBody]) -> Response[SignedIn]:
-        """Start a session, and return it as a cookie for browsers and as a bearer token for other clients.
+        """Start a session: a cookie for browsers, and a bearer token for other clients.
 
         Attempts are counted by address and by account, whether or not the account exists.
         """
@@ -94,8 +100,12 @@ def sessions_router(
         cookie = session_cookie(cookies.issue(session), seconds=int(LIFETIME.total_seconds()))
         return Response(SignedIn(bearers.issue(session)), status_code=200, cookies=[cookie])
 
-    @post("/sign-out", status_code=200, opt={FAILURES: (SessionRequired, IdentityExternal)})
-    async def sign_out(request: ApiRequest, data: JSONBody[SignOutBody | None] = None) -> Response[Done]:
+    @post(
+        "/sign-out",
+        status_code=200,
+        opt={FAILURES: (SessionRequired, IdentityExternal), REPLY_HEADERS: ("Set-Cookie",)},
+    )
+    async def sign_out_user(request: ApiRequest, data: JSONBody[SignOutBody | None] = None) -> Response[Done]:
         """End this session, or with `everywhere` all sessions of the caller; every instance refuses the next request.
 
         Cookie and bearer token of one sign-in are one session.
@@ -124,7 +134,7 @@ def sessions_router(
 
     return Router(
         "/api/auth",
-        route_handlers=[sign_in_user, sign_out, change_own_password],
+        route_handlers=[sign_in_user, sign_out_user, change_own_password],
         guards=[caller_guard.guard],
         tags=["Sign-up"],
     )

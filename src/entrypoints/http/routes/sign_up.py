@@ -40,6 +40,7 @@ class SignUpBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     """
 
     user_id: Annotated[str, msgspec.Meta(max_length=MAX_USER_ID_LENGTH)]
+    """The `sub` of the token."""
     username: Username
     display_name: Name
     invite_code: TypedCode

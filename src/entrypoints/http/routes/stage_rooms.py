@@ -40,6 +40,7 @@ class SlotBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A player in a slot of a role; the slots of a role are numbered from 1."""
 
     role: RoleNameText
+    """The name of a role in the rules."""
     slot: _SlotNumber
     player_id: UserIdText
 
@@ -48,6 +49,7 @@ class RoleSlots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many slots a role has."""
 
     slots: _SlotNumber
+    """The number of slots of the role."""
 
 
 class StageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +63,9 @@ class RosterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     room_id: RoomIdText
     roster_version: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SEEN_VERSION)]
+    """The version that the organiser saw; 0 for a new room."""
     slots: Annotated[list[SlotBody], msgspec.Meta(max_length=MAX_SLOTS)]
+    """Every slot that has a player."""
     rules: StageRules
 
 
@@ -72,6 +76,7 @@ class RosterView(msgspec.Struct, frozen=True):
     roster_version: int
     contract_version: str
     slots: list[RosterSlot]
+    """Every slot that has a player."""
 
 
 def stage_rooms_router(

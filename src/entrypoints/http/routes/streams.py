@@ -23,6 +23,7 @@ from tallystick.domain.streams import MAX_TOPICS
 from tallystick.domain.topics import TopicId
 from tallystick.entrypoints.http.authentication import STREAM, STREAM_COOKIE
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
+from tallystick.entrypoints.http.document.documented_routes import DOCUMENTED_REPLY, REPLY_HEADERS
 from tallystick.entrypoints.http.event_streams import end_with_client, send_end, send_stream
 from tallystick.entrypoints.http.links import Addresses
 from tallystick.entrypoints.http.parameters import KEYLESS, SHAPE, RequestShape
@@ -30,41 +31,8 @@ from tallystick.entrypoints.http.raw_routes import OPERATION, RawOperation
 from tallystick.entrypoints.http.refusals import MethodNotAllowed
 from tallystick.entrypoints.http.request_context import context_of
 from tallystick.entrypoints.http.requests import ApiRequest, Nothing
+from tallystick.entrypoints.http.routes.frames import STREAM_EVENTS
 
-_EVENT: Mapping[str, Any] = {
-    "type": "object",
-    "description": "One server-sent event; its data is a JSON object.",
-    "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
-}
-_SSE: Mapping[str, Any] = {
-    "200": {
-        "description": "Server-sent events, until one of both sides ends the stream.",
-        "content": {"text/event-stream": {"schema": _EVENT}},
-    }
-}
-_RESUME: Sequence[Mapping[str, Any]] = (
-    {
-        "name": "after",
-        "in": "query",
-        "required": False,
-        "description": "The id of the last event that the client has; `Last-Event-ID` goes before it.",
-        "schema": {"type": "string"},
-    },
-    {
-        "name": "Last-Event-ID",
-        "in": "header",
-        "required": False,
-        "description": "The id of the last event that the client has.",
-        "schema": {"type": "string"},
-    },
-)
-_TOPIC: Mapping[str, Any] = {
-    "name": "topic",
-    "in": "query",
-    "required": True,
-    "description": "A channel of the caller, or `overlays`. Ids of events have one position for each, in this order.",
-    "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_TOPICS},
-}
 _EVENTS = (
     "The events `message`, `message_deleted`, `member_added` and `member_removed` of a channel, and `overlay_shown`, "
     "`overlay_updated`, `overlay_expired` and `overlay_removed` of overlays, follow their numbers. `ready` says "
@@ -72,13 +40,13 @@ _EVENTS = (
     "topic has to be loaded again, and `bye` names the reason before the server ends the stream. Where requests are "
     "limited or the server is busy, the answer is a stream with `bye`, which a browser opens again."
 )
-_SECURITY: Sequence[Mapping[str, Any]] = ({"bearer": []}, {"session": []}, {"stream": []})
 
 
 class StreamSession(msgspec.Struct, frozen=True):
     """The end of the cookie of streams, which was set."""
 
     expires_at: datetime
+    """The end of the cookie."""
 
 
 def streams_router(
@@ -91,11 +59,13 @@ def streams_router(
 ) -> Router:
     """Return the routes of streams."""
     of_a_channel = _options(
-        _operation("stream_channel", "Stream the events of a channel of the caller.", _RESUME),
+        "stream_channel",
+        "Stream the events of a channel of the caller.",
         RequestShape(path=frozenset({"channel_id"}), query=frozenset({"after"}), texts=frozenset({"after"})),
     )
     of_topics = _options(
-        _operation("stream_topics", "Stream the events of several channels over one connection.", [_TOPIC, *_RESUME]),
+        "stream_topics",
+        "Stream the events of several channels over one connection.",
         RequestShape(
             query=frozenset({"after", "topic"}),
             required=frozenset({"topic"}),
@@ -105,7 +75,8 @@ def streams_router(
     )
 
     of_overlays = _options(
-        _operation("stream_overlays", "Stream the events of all overlays.", _RESUME),
+        "stream_overlays",
+        "Stream the events of all overlays.",
         RequestShape(query=frozenset({"after"}), texts=frozenset({"after"})),
         (),
     )
@@ -124,14 +95,19 @@ def streams_router(
     async def stream_overlays(scope: Scope, receive: Receive, send: Send) -> None:
         await _serve(await _checked(caller_guard, scope, of_overlays), [OVERLAYS], receive, send)
 
-    @post("/api/streams/session", status_code=200, guards=[caller_guard.guard], opt={KEYLESS: True})
+    @post(
+        "/api/streams/session",
+        status_code=200,
+        guards=[caller_guard.guard],
+        opt={KEYLESS: True, REPLY_HEADERS: ("Set-Cookie",)},
+    )
     async def start_stream_session(
         request: ApiRequest,
         data: JSONBody[Nothing | None] = None,  # noqa: ARG001  checked
     ) -> Response[StreamSession]:
-        """Set a cookie that reads streams and does nothing else, for an hour at most, in browsers without headers.
+        """Set a cookie that reads streams and does nothing else, for an hour at most.
 
-        It ends with the token or the session of the caller.
+        Browsers send no headers with a stream. The cookie ends with the token or the session of the caller.
         """
         token, seconds = tokens.issue(request.user)
         cookie = Cookie(
@@ -177,23 +153,18 @@ async def _checked(caller_guard: CallerGuard, scope: Scope, options: Mapping[str
 
 
 def _options(
-    operation: Mapping[str, Any],
+    name: str,
+    about: str,
     shape: RequestShape,
     failures: Sequence[type[Failure]] = (ChannelNotFound, NotAMember),
 ) -> dict[str, Any]:
-    documented = RawOperation("GET", operation, failures)
-    return {OPERATION: documented, STREAM: True, LIMIT: "stream", SHAPE: shape}
-
-
-def _operation(name: str, about: str, parameters: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return {
-        "tags": ["Streams"],
-        "summary": name.replace("_", " ").title().replace(" ", ""),
-        "description": f"{about} {_EVENTS}",
-        "operationId": name,
-        "security": _SECURITY,
-        "parameters": parameters,
-        "responses": _SSE,
+        OPERATION: RawOperation("GET", name, f"{about}\n\n{_EVENTS}", "Streams", shape, failures),
+        STREAM: True,
+        LIMIT: "stream",
+        SHAPE: shape,
+        DOCUMENTED_REPLY: {"text/event-stream": STREAM_EVENTS},
+        REPLY_HEADERS: ("X-Accel-Buffering",),
     }
 
 

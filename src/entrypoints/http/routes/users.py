@@ -51,6 +51,7 @@ class Me(msgspec.Struct, frozen=True):
 
     user_id: str
     username: str | None
+    """The unique name of the user; null if there is none."""
     display_name: str | None
     referral_code: str
     referral_url: str
@@ -67,9 +68,12 @@ class FoundProfile(msgspec.Struct, frozen=True):
 
     user_id: str
     email: str | None
+    """The e-mail address; null if there is none."""
     username: str | None
+    """The unique name of the user; null if there is none."""
     display_name: str | None
     phone: str | None
+    """The phone number; null if there is none."""
     referral_code: str
     referral_url: str
     otp_verified: bool
@@ -95,7 +99,7 @@ def users_router(
         status_code=200,
         opt={LIMIT: "sign_up", REFUSES_DELETED: True, FAILURES: (EmailTaken, UsernameTaken)},
     )
-    async def upsert(request: ApiRequest, data: JSONBody[UpsertUser]) -> UpsertResult:
+    async def upsert_user(request: ApiRequest, data: JSONBody[UpsertUser]) -> UpsertResult:
         """Store the caller's profile and inviter; the first inviter is kept for ever."""
         now = clock.now()
         named = [data.referred_by] if data.referred_by and not data.referred_by.isspace() else None
@@ -115,7 +119,7 @@ def users_router(
         return await attribute(Keyed(upsert, await request.idempotency_key(now)))
 
     @get("/me", opt={REFUSES_DELETED: True, FAILURES: (UserNotFound,)})
-    async def me(request: ApiRequest) -> Me:
+    async def get_me(request: ApiRequest) -> Me:
         """Return the caller."""
         summary = await read_summary(request.user.user_id)
         if summary is None:
@@ -125,7 +129,7 @@ def users_router(
         return _me(summary, addresses, tiers)
 
     @get("/profiles/by-email", opt={PERMISSION: "profiles:read", FAILURES: (UserNotFound,)})
-    async def by_email(
+    async def find_profile_by_email(
         email: Annotated[str, QueryParameter(description="The case of letters does not matter.")],
     ) -> FoundProfile:
         """Return the living user with an e-mail address, with their current code."""
@@ -134,7 +138,9 @@ def users_router(
             raise UserNotFound
         return _found(summary, addresses)
 
-    return Router("/api", route_handlers=[upsert, me, by_email], guards=[caller_guard.guard], tags=["Users"])
+    return Router(
+        "/api", route_handlers=[upsert_user, get_me, find_profile_by_email], guards=[caller_guard.guard], tags=["Users"]
+    )
 
 
 def _me(summary: UserSummary, addresses: Addresses, tiers: Tiers) -> Me:

@@ -20,6 +20,8 @@ from tallystick.domain.flags import Flag, Flags
 from tallystick.domain.refusals import OutcomeUnknown
 from tallystick.entrypoints.http.authentication import PUBLIC, bearer_token
 from tallystick.entrypoints.http.caller_guard import LIMIT, CallerGuard
+from tallystick.entrypoints.http.document.documented_routes import DOCUMENTED_BODY
+from tallystick.entrypoints.http.document.provider_events import PROVIDER_EVENTS
 from tallystick.entrypoints.http.problems import FAILURES
 from tallystick.entrypoints.http.refusals import InvalidRequest, SignatureRefused, WebhooksDisabled
 from tallystick.entrypoints.http.request_context import context_of
@@ -31,6 +33,7 @@ class WebhookReceipt(msgspec.Struct, frozen=True):
     """The outcome of a delivery."""
 
     status: Literal["processed", "duplicate", "ignored"]
+    """The outcome of the delivery."""
 
 
 class WebhookKeys(msgspec.Struct, frozen=True):
@@ -70,9 +73,14 @@ def webhooks_router(
     @post(
         "/auth",
         status_code=200,
-        opt={PUBLIC: True, LIMIT: "webhook", FAILURES: (SignatureRefused, WebhooksDisabled, OutcomeUnknown)},
+        opt={
+            PUBLIC: True,
+            LIMIT: "webhook",
+            FAILURES: (SignatureRefused, WebhooksDisabled, OutcomeUnknown),
+            DOCUMENTED_BODY: PROVIDER_EVENTS,
+        },
     )
-    async def receive(request: ApiRequest) -> WebhookReceipt:
+    async def receive_webhook(request: ApiRequest) -> WebhookReceipt:
         """Apply a delivery, signed by Standard Webhooks: a user was created, updated or deleted."""
         if not flags.enabled(Flag.WEBHOOK_ENABLED) or (keys.secrets is None and not keys.bearers):
             raise WebhooksDisabled
@@ -94,7 +102,7 @@ def webhooks_router(
             missing.asked(event.user_id)
         return WebhookReceipt(await receive_event(DeliveredEvent(event, draw_candidates())))
 
-    return Router("/api/webhooks", route_handlers=[receive], guards=[caller_guard.guard], tags=["Webhooks"])
+    return Router("/api/webhooks", route_handlers=[receive_webhook], guards=[caller_guard.guard], tags=["Webhooks"])
 
 
 def _check_bearer(headers: dict[bytes, bytes], bearers: Sequence[str]) -> None:

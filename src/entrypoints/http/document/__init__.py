@@ -1,0 +1,1 @@
+"""The OpenAPI document: rendered from the routes, their types and their docstrings."""
