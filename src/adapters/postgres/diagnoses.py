@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from tallystick.adapters.postgres.contract.manifest import read_manifest, shipped_manifest
-from tallystick.adapters.postgres.contract.restoring import restoring_statements
+from tallystick.adapters.postgres.contract.mending import mending_statements
 from tallystick.adapters.postgres.database import SERVICE_ROLE
 from tallystick.adapters.postgres.maintenance import owner_session
+from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.adapters.postgres.operator_actions import Change, Operator, record_actions
 from tallystick.adapters.postgres.statements import Statements
 
@@ -65,9 +66,9 @@ class Diagnoses:
             return await connection.fetch(_SQL.idle_slots)
 
     async def restoring(self) -> list[str]:
-        """Return the statements that bring back what the schema lacks, as far as statements can."""
+        """Return the statements that bring the schema to its manifest, as far as statements can."""
         async with owner_session(self._dsn, name="runbook") as connection:
-            return await _restoring(connection)
+            return await _mending(connection)
 
     async def terminate(self, pids: "Sequence[int]", by: Operator) -> list[Change]:
         """End sessions; PostgreSQL rolls their transactions back."""
@@ -79,13 +80,13 @@ class Diagnoses:
         return changes
 
     async def restore(self, by: Operator) -> list[Change]:
-        """Bring back what the schema lacks, in one transaction."""
+        """Bring the schema to its manifest, in one transaction."""
         async with owner_session(self._dsn, name="runbook") as connection, connection.transaction():
             await connection.execute(_LOCK_TIMEOUT)
-            statements = await _restoring(connection)
+            statements = await _mending(connection)
             for statement in statements:
                 await connection.execute(statement)
-            changes = [Change("the schema", "missing", statement) for statement in statements]
+            changes = [Change("the schema", "not as the manifest", statement) for statement in statements]
             await connection.execute(_BE_SERVICE)
             await record_actions(connection, "runbook contract-missing", changes, by)
         return changes
@@ -101,8 +102,12 @@ class Diagnoses:
             return await connection.fetch(statement, *arguments)
 
 
-async def _restoring(connection: Connection) -> list[str]:
-    return restoring_statements(shipped_manifest(), await read_manifest(connection))  # type: ignore[arg-type]  # outside the pool
+async def _mending(connection: Connection) -> list[str]:
+    found = await read_manifest(connection)  # type: ignore[arg-type]  # outside the pool
+    shared = {(row["table_name"], f"policy {row['name']}") for row in await connection.fetch(_SQL.shared_policies)}
+    newest = await connection.fetchval(_SQL.newest_migration) or ""
+    is_newer = newest > max(migration.version for migration in shipped())
+    return mending_statements(shipped_manifest(), found, shared=shared, is_newer=is_newer)
 
 
 async def _audit(connection: Connection, action: str, changes: "Sequence[Change]", by: Operator) -> None:

@@ -78,7 +78,7 @@ async def recover_points(session: Session) -> list[Change]:
 
 
 async def restore_contract(session: Session) -> list[Change]:
-    """Bring back rights, policies, constraints and indexes that the schema lacks."""
+    """Bring the schema to its manifest: what is missing, what was changed, and rights that are too much."""
     return await session.diagnoses.restore(session.operator())
 
 

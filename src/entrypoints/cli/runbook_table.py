@@ -130,10 +130,10 @@ RUNBOOKS = (
     ),
     Runbook(
         "contract-missing",
-        "the schema lacks rights, policies, constraints or indexes",
+        "the schema lacks rights, policies, constraints or indexes, has others, or gives the service more rights",
         "contract-missing",
         diagnoses.contract_missing,
-        "bring them back; lost tables, columns and rows come back from a backup alone",
+        "bring the schema to its manifest; lost tables, columns and rows come back from a backup alone",
         fixes.restore_contract,
     ),
     Runbook(

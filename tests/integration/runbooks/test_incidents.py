@@ -76,7 +76,8 @@ INCIDENTS: Mapping[str, Incident] = {
     "contract-missing": Incident(
         "DROP POLICY rewards_service ON rewards; ALTER TABLE invites NO FORCE ROW LEVEL SECURITY; "
         "DROP INDEX channels_by_owner; REVOKE UPDATE (referrals) ON users FROM tallystick_app; "
-        "ALTER TABLE referral_edges DROP CONSTRAINT referral_edges_invitee_fkey",
+        "ALTER TABLE referral_edges DROP CONSTRAINT referral_edges_invitee_fkey; "
+        "GRANT UPDATE, DELETE ON ledger_entries TO tallystick_app; ALTER POLICY users_service ON users USING (false)",
         "the schema lacks: ",
     ),
     "disk-full": Incident(

@@ -29,13 +29,13 @@ def manifest_faults(expected: Manifest, found: Found, *, is_newer: bool = False)
     Items that only the database has are faults where they refuse a write of this version, or give the service a right.
     If migrations of a newer version ran, rights that a version may need and wider lists of values are no faults.
     """
-    changed = [one for one in _changed(expected, found) if not (is_newer and _is_widened(expected, found, *one))]
+    changed = [one for one in changed_items(expected, found) if not (is_newer and _is_widened(expected, found, *one))]
     unprotected = [owner for owner, item in changed if item == "row level security"]
     return [
         *_missing_faults(list(_missing(expected, found))),
         *_definition_faults(expected, found, [one for one in changed if one[1] != "row level security"]),
         *([Fault("schema", f"row level security is not forced on: {_listed(unprotected)}")] if unprotected else ()),
-        *_excess_faults([one for one in _excess(expected, found) if not (is_newer and _is_ordinary(found, *one))]),
+        *_excess_faults([one for one in excess_items(expected, found) if not (is_newer and _is_ordinary(found, *one))]),
         *_obstacle_faults(found, list(obstacles(expected, found))),
     ]
 
@@ -52,7 +52,7 @@ def _missing(expected: Manifest, found: Found) -> Iterator[Item]:
             yield from ((owner, item) for item in needed if not {item, item.partition(" (")[0]} & of_owner.keys())
 
 
-def _excess(expected: Manifest, found: Found) -> Iterator[Item]:
+def excess_items(expected: Manifest, found: Found) -> Iterator[Item]:
     """Return the grants and policies of the service that only the database has, on what the manifest lists."""
     for owner, items in expected.items():
         for item in found.get(owner, {}):
@@ -62,7 +62,8 @@ def _excess(expected: Manifest, found: Found) -> Iterator[Item]:
                 yield owner, item
 
 
-def _changed(expected: Manifest, found: Found) -> Iterator[Item]:
+def changed_items(expected: Manifest, found: Found) -> Iterator[Item]:
+    """Return the items whose definition is another one than that of the manifest."""
     for owner, items in expected.items():
         of_owner = found.get(owner, {})
         for item, definition in items.items():

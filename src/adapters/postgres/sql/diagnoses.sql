@@ -63,3 +63,12 @@ SELECT slot_name::text AS slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), resta
 FROM pg_catalog.pg_replication_slots
 WHERE NOT active AND restart_lsn IS NOT NULL
 ORDER BY slot_name;
+
+-- shared_policies() -> (table_name, name)
+-- Policies that apply to other roles than the service, too.
+SELECT tablename::text AS table_name, policyname::text AS name
+FROM pg_catalog.pg_policies
+WHERE schemaname = 'tallystick' AND roles <> ARRAY['tallystick_app'::name];
+
+-- newest_migration() -> str
+SELECT max(version) AS version FROM tallystick.schema_migrations;
