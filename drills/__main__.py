@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 
-from drills import crashes, databases, kills, limiters, restarts
+from drills import crashes, databases, kills, limiters, pauses, restarts, versions
 from drills.report import Drill, Shown, row
 
 DRILLS: tuple[Drill, ...] = (
@@ -20,6 +20,8 @@ DRILLS: tuple[Drill, ...] = (
     *limiters.DRILLS,
     *restarts.DRILLS,
     *kills.DRILLS,
+    *pauses.DRILLS,
+    *versions.DRILLS,
 )
 TOGETHER = 2
 """How many drills run at once: most of them wait."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import httpx2
 
-from drills.balanced import balanced
+from drills.balanced import balanced, replace, start
 from drills.checker import differences
 from drills.clients import Clients
 from drills.journal import Journal
@@ -29,22 +29,14 @@ _IN_FLIGHT = re.compile(r"^tallystick_requests_in_flight (\S+)$", re.MULTILINE)
 
 
 async def _rolling_restart() -> Shown:
-    async with (
-        balanced() as (stage, balancer),
-        busy(stage, lambda: [balancer.address], balancer.trust) as traffic,
-    ):
-        for place, name in enumerate(balancer.instances):
-            server = stage.servers[place]
-            server.send(signal.SIGTERM)
-            await asyncio.to_thread(balancer.wait_until, name, "DOWN")
-            assert server.is_running, f"{name} ended before the balancer had taken it out"
-            assert await asyncio.to_thread(server.wait) == 0, server.output
-            assert '"event": "ending"' in server.output, server.output
-            await stage.start(place=place)
-            await asyncio.to_thread(balancer.wait_until, name, "UP")
-        healthy = await traffic.seconds_until_healthy()
-        traffic.expect_answers()
-        return traffic.shown(healthy, "HAProxy takes each server out while it still serves; the log has `ending`")
+    async with balanced() as (stage, balancer):
+        await start(stage, balancer, "first", "second")
+        async with busy(stage, lambda: [balancer.address], balancer.trust) as traffic:
+            for place in range(2):
+                await replace(stage, balancer, place)
+            healthy = await traffic.seconds_until_healthy()
+            traffic.expect_answers()
+            return traffic.shown(healthy, "HAProxy takes each server out while it still serves; the log has `ending`")
 
 
 async def _ended_while_busy() -> Shown:

@@ -1,0 +1,82 @@
+"""A drill in which servers of two versions serve at once."""
+
+import asyncio
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+
+from drills.balanced import balanced, replace, start
+from drills.report import Drill, Shown
+from drills.stage import Stage, busy
+from tallystick.adapters.postgres.migrating.migration_files import parse, shipped
+from tallystick.adapters.postgres.migrating.migrator import Migrator
+
+ROOT = Path(__file__).parents[1]
+NEWER_FILE = "9999_words.sql"
+NEWER = """-- Words of users.
+
+-- kind: before
+-- locks: users ACCESS EXCLUSIVE
+-- migrate:up
+SET LOCAL lock_timeout = '3s';
+SET LOCAL statement_timeout = '15min';
+ALTER TABLE tallystick.users ADD COLUMN word text NOT NULL DEFAULT 'a word';
+
+-- migrate:down
+ALTER TABLE tallystick.users DROP COLUMN word;
+"""
+NOTE = "the database is newer than this version: 9999"
+TOGETHER_SUCCESSES = 300
+
+
+async def _two_versions() -> Shown:
+    async with balanced() as (stage, balancer):
+        await start(stage, balancer, "first", "second")
+        next_version = await asyncio.to_thread(_next_version, stage.folder / "next")
+        async with busy(stage, lambda: [balancer.address], balancer.trust) as traffic:
+            migrations = [*shipped(), parse(NEWER_FILE, NEWER)]
+            await Migrator(stage.owner_dsn, now=lambda: datetime.now(UTC), migrations=migrations).apply()
+            await traffic.clients.until_successes(TOGETHER_SUCCESSES)
+            seen = [await _readiness(stage, 0), await _readiness(stage, 1)]
+            await replace(stage, balancer, 0, next_version)
+            await traffic.clients.until_successes(TOGETHER_SUCCESSES)
+            seen += [await _readiness(stage, 0), await _readiness(stage, 1)]
+            await replace(stage, balancer, 0)
+            seen.append(await _readiness(stage, 0))
+            healthy = await traffic.seconds_until_healthy()
+            expected = [(200, [NOTE]), (200, [NOTE]), (200, []), (200, [NOTE]), (200, [NOTE])]
+            if seen != expected:
+                traffic.differences.append(f"/readyz answered {seen}, and not {expected}")
+            traffic.expect_answers()
+            return traffic.shown(healthy, f"/readyz of the older version stays green, with the note: {NOTE}")
+
+
+def _next_version(folder: Path) -> Path:
+    """Copy this version, with one more migration, to where Python finds it first; return the folder of packages."""
+    shutil.copytree(ROOT / "src", folder / "tallystick", ignore=shutil.ignore_patterns("__pycache__"))
+    postgres = folder / "tallystick/adapters/postgres"
+    (postgres / "migrations" / NEWER_FILE).write_text(NEWER, encoding="utf-8")
+    path = postgres / "contract/manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["users"]["column word"] = "text NOT NULL DEFAULT 'a word'::text"
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+async def _readiness(stage: Stage, place: int) -> tuple[int, list[str]]:
+    """Return the status of a server's readiness, and its notes."""
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"{stage.servers[place].address}/readyz")
+    return answer.status_code, answer.json().get("notes", [])
+
+
+DRILLS = (
+    Drill(
+        "two-versions",
+        "The schema becomes newer, and servers of two versions serve at once, there and back",
+        _two_versions,
+    ),
+)
