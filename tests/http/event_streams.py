@@ -54,6 +54,14 @@ class OpenStream:
         """Return the events up to the one of a number. AssertionError where it does not come."""
         return await self._until(lambda event: event.data.get("seq") == seq, f"event {seq}")
 
+    async def text_until(self, name: str) -> str:
+        """Return what the server sends from the beginning up to an event of a name, as it is on the wire."""
+        text = ""
+        async with self._patience(name):
+            while f"event: {name}\n" not in text:
+                text += (await self._messages.get())["body"].decode()
+        return text
+
     async def _until(self, is_last: Callable[[Sent], bool], wanted: str) -> list[Sent]:
         async with self._patience(wanted):
             received = [await self._next()]

@@ -1,16 +1,21 @@
-"""The OpenAPI document `openapi.json`, as `tallystick openapi` prints it.
+"""The OpenAPI document `openapi.json`, as `tallystick openapi` prints it, and the examples in it.
 
-`.venv/bin/python -m tests.pages.openapi` writes it anew.
+`.venv/bin/python -m tests.pages.openapi` writes both anew.
 """
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
+import tallystick.entrypoints.http.document.examples
 from tallystick.entrypoints.cli.openapi import document
+from tests.http.examples import recorded
+from tests.http.story import encoded
 from tests.pages.files import DOCS, write
 
 DOCUMENT = DOCS.parent / "openapi.json"
+EXAMPLES = Path(tallystick.entrypoints.http.document.examples.__file__).with_name("examples.json").resolve()
 
 
 def read() -> dict[str, Any]:
@@ -19,5 +24,11 @@ def read() -> dict[str, Any]:
     return committed
 
 
+async def _write() -> None:
+    write(EXAMPLES, encoded(await recorded(json.loads(await document()))).decode())
+    tallystick.entrypoints.http.document.examples.examples.cache_clear()
+    write(DOCUMENT, (await document()).decode())
+
+
 if __name__ == "__main__":
-    write(DOCUMENT, asyncio.run(document()).decode())
+    asyncio.run(_write())

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 
 class Example(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -18,17 +19,11 @@ class Example(msgspec.Struct, frozen=True, omit_defaults=True):
     path: Mapping[str, str] = {}
     """The parameters of the path."""
     query: Mapping[str, Any] = {}
-    headers: Mapping[str, str] = {}
-    """The headers of the request, but for those of the caller's identity."""
-    body: Any = msgspec.UNSET
-    reply: Any = msgspec.UNSET
+    """The parameters of the query."""
+    body: Any = UNSET
+    """The JSON of the request; unset if it has no body."""
+    reply: Any = UNSET
     """The JSON of the reply, or its text; unset for a reply without a body."""
-    reply_headers: Mapping[str, str] = {}
-
-    def parameter(self, place: str, name: str) -> Any:
-        """Return the value of a parameter; UNSET where the request leaves it out."""
-        values: Mapping[str, Mapping[str, Any]] = {"path": self.path, "query": self.query, "header": self.headers}
-        return values[place].get(name, msgspec.UNSET)
 
 
 @cache

@@ -157,8 +157,8 @@ def _request_headers(route: DocumentedRoute) -> Iterator[str]:
 
 
 def _shown(example: Example | None, place: str, name: str) -> Schema:
-    value = example.parameter(place, name) if example is not None else msgspec.UNSET
-    return {} if value is msgspec.UNSET else {"example": value}
+    sent: Mapping[str, Any] = {} if example is None else example.path if place == "path" else example.query
+    return {"example": sent[name]} if name in sent else {}
 
 
 def _named_example(name: str, value: Any) -> Schema:

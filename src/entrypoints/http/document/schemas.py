@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-import msgspec
 from msgspec import NODEFAULT, inspect
 
 from tallystick.entrypoints.http.document.descriptions import member_description, type_description
@@ -95,7 +94,7 @@ class Schemas:
         schema = self.of_info(field.type)
         said = " ".join(filter(None, (member_description(owner, field.name), schema.get("description", ""))))
         default = field.default
-        stated = {} if default in {NODEFAULT, None, msgspec.UNSET} else {"default": default}
+        stated = {} if default in {NODEFAULT, None} else {"default": default}
         return {**schema, "description": said, **stated}
 
 
@@ -105,7 +104,8 @@ def sentence(text: str) -> str:
 
 
 def _may_be_unset(field: inspect.Field) -> bool:
-    return field.default is msgspec.UNSET
+    """Return whether a field is left out unless it is set: msgspec describes the default UNSET as none at all."""
+    return not field.required and field.default is NODEFAULT and field.default_factory is NODEFAULT
 
 
 def _tag(kind: inspect.StructType) -> Schema:
