@@ -11,12 +11,14 @@ import sys
 import time
 from collections import Counter
 
-from drills import crashes, databases, kills, limiters, pauses, restarts, versions
+from drills import crashes, databases, disks, kills, limiters, pauses, poolers, restarts, versions
 from drills.report import Drill, Shown, row
 
 DRILLS: tuple[Drill, ...] = (
     *crashes.DRILLS,
     *databases.DRILLS,
+    *disks.DRILLS,
+    *poolers.DRILLS,
     *limiters.DRILLS,
     *restarts.DRILLS,
     *kills.DRILLS,

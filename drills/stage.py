@@ -153,12 +153,17 @@ async def staged(
     servers: int = 1,
     folder: Path | None = None,
     options: Mapping[str, str] = MappingProxyType({}),
+    prepare: Callable[[Path], None] = lambda _: None,
     **environment: str,
 ) -> AsyncIterator[Stage]:
-    """Make a database, with options of PostgreSQL, and start that many servers."""
+    """Make a database, with options of PostgreSQL, and start that many servers.
+
+    `prepare` gets the folder of the database before it is started.
+    """
     with _place(folder) as place:
         cluster = Cluster(place, options=dict(options))
         await asyncio.to_thread(_copy, await _migrated(), place)
+        prepare(place / "postgres")
         await asyncio.to_thread(cluster.start)
         stage = Stage(place, cluster, environment)
         try:

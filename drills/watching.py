@@ -14,7 +14,7 @@ from drills.stage import Stage, Traffic
 from tests.http.services import Caller
 
 EVERY_SECONDS = 0.5
-HEALED_WITHIN_SECONDS = 60.0
+SEEN_WITHIN_SECONDS, HEALED_WITHIN_SECONDS = 60.0, 60.0
 LONGEST_PROMISED_SECONDS = 20.0
 """The longest that a request may wait: the deadline of a command, and one last attempt that meets every time-out."""
 _CAUSE = re.compile(r'^tallystick_unavailable_replies_total\{cause="(\w+)"\} (\S+)$', re.MULTILINE)
@@ -69,6 +69,14 @@ class Watch:
                     return time.monotonic() - began
                 await asyncio.sleep(EVERY_SECONDS)
 
+    async def until_cause(self, cause: str) -> None:
+        """Wait until an answer with 503 had this cause."""
+        async with asyncio.timeout(SEEN_WITHIN_SECONDS):
+            while True:
+                if cause in await self.causes():
+                    return
+                await asyncio.sleep(EVERY_SECONDS)
+
     async def causes(self) -> dict[str, int]:
         """Return how many answers with 503 each cause had, over all servers."""
         found: dict[str, int] = {}
@@ -78,20 +86,26 @@ class Watch:
         return {cause: count for cause, count in found.items() if count}
 
     async def shown(
-        self, healthy_seconds: float, *notes: str, reason: str | None = None, causes: Sequence[str] = ()
+        self,
+        healthy_seconds: float,
+        *notes: str,
+        reason: str | None = None,
+        causes: Sequence[str] = (),
+        is_brief: bool = False,
     ) -> Shown:
         """Return what the drill showed; an operator has to have seen the reason, and only these causes.
 
         Without a reason, readiness has to have stayed green. With causes, at least one of them has to have been
-        counted. No request may be lost or wait for too long.
+        counted. Neither holds for an incident so brief that retries may hide it. No request may be lost or wait for
+        too long.
         """
         traffic, counted = self._traffic, await self.causes()
         differences = self.differences
         if reason is not None and not any(reason in seen for seen in self.reasons):
             differences.append(f"/readyz never said that {reason}, but {list(self.reasons) or 'nothing'}")
-        if reason is None and self.reasons:
+        if reason is None and self.reasons and not is_brief:
             differences.append(f"/readyz turned red: {', '.join(self.reasons)}")
-        if causes and not counted.keys() & set(causes):
+        if causes and not counted.keys() & set(causes) and not is_brief:
             differences.append(f"no answer with 503 had a cause of {', '.join(causes)}")
         if others := counted.keys() - set(causes):
             differences.append(f"answers with 503 had other causes: {', '.join(sorted(others))}")

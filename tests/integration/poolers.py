@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -20,14 +21,36 @@ _START_SECONDS = 15.0
 
 
 class Pooler:
-    """A running PgBouncer."""
+    """A PgBouncer, which can be stopped and started again at the same address."""
 
-    def __init__(self, port: int, password: str) -> None:
-        self._port, self._password = port, password
+    def __init__(self, port: int, password: str, run: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+        self._port, self._password, self._run = port, password, run
+        self._process = run()
 
     def dsn(self, user: str, database: str) -> str:
         """Return how a login connects to a database through it."""
         return f"postgresql://{user}:{self._password}@127.0.0.1:{self._port}/{database}"
+
+    def wait_until_open(self) -> None:
+        """Wait until it takes connections."""
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, "PgBouncer has ended"
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", self._port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("PgBouncer does not listen")
+
+    def start(self) -> None:
+        """Start it again after it was stopped."""
+        self._process = self._run()
+        self.wait_until_open()
+
+    def stop(self, how: signal.Signals) -> None:
+        """Send a signal, and wait for the end: at SIGINT it lets running transactions end."""
+        self._process.send_signal(how)
+        self._process.wait(_START_SECONDS)
 
 
 def configured(changes: Mapping[str, str]) -> str:
@@ -59,13 +82,13 @@ def pooling(superuser_dsn: str, password: str, **changes: str) -> Iterator[Poole
     if identity.uid is not None:
         for path in (folder, users, configuration):
             os.chown(path, identity.uid, -1)
-    process = identity.run([program, "-q", str(configuration)], folder, subprocess.DEVNULL)
+    command = [program, "-q", str(configuration)]
+    pooler = Pooler(port, password, lambda: identity.run(command, folder, subprocess.DEVNULL))
     try:
-        _until_open(port, process)
-        yield Pooler(port, password)
+        pooler.wait_until_open()
+        yield pooler
     finally:
-        process.terminate()
-        process.wait(_START_SECONDS)
+        pooler.stop(signal.SIGKILL)
         shutil.rmtree(folder)
 
 
@@ -75,14 +98,3 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-def _until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "PgBouncer has ended"
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("PgBouncer does not listen")
