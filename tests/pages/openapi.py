@@ -25,7 +25,9 @@ def read() -> dict[str, Any]:
 
 
 async def _write() -> None:
-    write(EXAMPLES, encoded(await recorded(json.loads(await document()))).decode())
+    EXAMPLES.write_text("{}", encoding="utf-8")  # requests of an older version need not fit the present routes
+    examples = await recorded(json.loads(await document()))
+    write(EXAMPLES, encoded(examples).decode())
     tallystick.entrypoints.http.document.examples.examples.cache_clear()
     write(DOCUMENT, (await document()).decode())
 

@@ -98,6 +98,8 @@ class Operations:
             headers.add("Idempotency-Hit")
         reply: Schema = {"headers": header_references(headers)}
         shown = _named_example("reply", example and example.reply)
+        if STREAM in route.options and example is not None:  # one example for each event
+            shown = {"examples": {each["event"]: {"value": each} for each in example.reply}}
         if route.reply is not None:
             schema = self._schemas.of(route.reply)
             described = self._schemas.components[schema["$ref"].rpartition("/")[2]]["description"]

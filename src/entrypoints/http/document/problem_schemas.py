@@ -35,8 +35,6 @@ class ProblemReplies:
             self._by_code.setdefault(failure.code, []).append(failure)
         schemas.of(Problem)
         schemas.components["Problem"]["properties"]["code"]["enum"] = sorted(self._by_code)
-        for code, failures in sorted(self._by_code.items()):
-            schemas.components[_name(code)] = self._schema(code, failures)
         self.components: dict[str, Schema] = {}
 
     def of(self, failures: Iterable[type[Failure]]) -> dict[str, Schema]:
@@ -51,13 +49,24 @@ class ProblemReplies:
         reply = {
             "description": ", ".join(codes),
             "headers": header_references(_headers(status, failures)),
-            "content": {PROBLEM_JSON: {"schema": _one_of(codes)}},
+            "content": {PROBLEM_JSON: {"schema": self._one_of(codes)}},
         }
         if len(codes) > _MOST_NAMES:
             return reply
         name = "Or".join(_name(code).removesuffix("Problem") for code in codes)
         self.components[name] = reply
         return {"$ref": f"#/components/responses/{name}"}
+
+    def _one_of(self, codes: Collection[str]) -> Schema:
+        """Return the schema of a problem with one of some codes, which tells them apart."""
+        for code in codes:
+            if _name(code) not in self._schemas.components:
+                self._schemas.components[_name(code)] = self._schema(code, self._by_code[code])
+        references = {code: reference(_name(code)) for code in codes}
+        if len(references) == 1:
+            return next(iter(references.values()))
+        mapping = {code: each["$ref"] for code, each in references.items()}
+        return {"oneOf": list(references.values()), "discriminator": {"propertyName": "code", "mapping": mapping}}
 
     def _schema(self, code: str, failures: Collection[type[Failure]]) -> Schema:
         facts = [facts_of(failure) for failure in failures]
@@ -77,15 +86,6 @@ class ProblemReplies:
 def _meaning(failures: Collection[type[Failure]]) -> str:
     """Return what a code means: the docstring of the failure that brings it."""
     return next(paragraphs(failure.__doc__) for failure in failures if "code" in failure.__dict__)
-
-
-def _one_of(codes: Collection[str]) -> Schema:
-    """Return the schema of a problem with one of some codes, which tells them apart."""
-    references = {code: reference(_name(code)) for code in codes}
-    if len(references) == 1:
-        return next(iter(references.values()))
-    mapping = {code: each["$ref"] for code, each in references.items()}
-    return {"oneOf": list(references.values()), "discriminator": {"propertyName": "code", "mapping": mapping}}
 
 
 def _headers(status: int, failures: Collection[type[Failure]]) -> set[str]:

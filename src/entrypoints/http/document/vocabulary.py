@@ -17,7 +17,6 @@ VOCABULARY: Mapping[str, str] = {
     "balance_before": "The balance before the change.",
     "body": "The text of the message, of 1 to 4,000 characters; null once it was deleted.",
     "bound": "The resource that the user has too much of.",
-    "cap": "The number of referrals that earn points for one inviter in one day.",
     "channel_id": "The id of the channel.",
     "client_message_id": "An id that the client chose: sent again, it is the same message.",
     "closed_at": "The end of the session at the table; null while it is open.",
