@@ -11,11 +11,12 @@ import sys
 import time
 from collections import Counter
 
-from drills import crashes, databases, disks, kills, limiters, pauses, poolers, restarts, versions
+from drills import crashes, databases, disks, kills, limiters, pauses, poolers, restarts, starts, versions
 from drills.report import Drill, Shown, row
 
 DRILLS: tuple[Drill, ...] = (
     *crashes.DRILLS,
+    *starts.DRILLS,
     *databases.DRILLS,
     *disks.DRILLS,
     *poolers.DRILLS,

@@ -25,6 +25,9 @@ _ADVICE: Mapping[str, str] = {
     "42P05": STATEMENTS_ADVICE,
     "26000": STATEMENTS_ADVICE,
 }
+_PASSING = frozenset({"53300", "57P01", "57P02", "57P03"})
+"""SQLSTATEs of a server that starts, ends, or has no connection to give at the moment, beside the class 08."""
+_PARAMETER_REFUSED = "startup parameter"
 _LONGEST = 300
 _CONNECT_SECONDS = 10.0
 
@@ -33,10 +36,17 @@ class Unreachable(Exception):
     """The database refuses connections or does not answer; the message holds the reason and advice, and no secrets."""
 
 
+class NotThere(Unreachable):
+    """Nobody answers, or the server takes no connections yet: the same attempt may succeed later."""
+
+
 async def connect(
     dsn: str, *, name: str, settings: Mapping[str, str] | None = None
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """Connect outside the pool, for one command or one migration; Unreachable says why that is not possible."""
+    """Connect outside the pool, for one command or one migration; Unreachable says why that is not possible.
+
+    NotThere where time alone may change it.
+    """
     try:
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             dsn,
@@ -45,8 +55,22 @@ async def connect(
             server_settings={"application_name": name, **(settings or {})},
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
-        raise Unreachable(f"the database cannot be reached: {explained(error, dsn)}") from None
+        kind = NotThere if _may_pass(error) else Unreachable
+        raise kind(f"the database cannot be reached: {explained(error, dsn)}") from None
     return connection
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether a failure to connect may end by itself; a wrong password or a wrong setting does not."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        # PgBouncer answers with one state for a server that is not there, and for a parameter that it refuses.
+        return state in _PASSING or (state.startswith("08") and _PARAMETER_REFUSED not in str(error))
+    return isinstance(error, OSError) and not _is_of_tls(error)
+
+
+def _is_of_tls(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError) or "SSL" in str(error)
 
 
 def explained(error: BaseException, dsn: str) -> str:
@@ -58,7 +82,7 @@ def explained(error: BaseException, dsn: str) -> str:
         advice = _ADVICE.get(state, "")
     elif isinstance(error, TimeoutError):
         message, advice = "no answer in time", "check the host, the port and the firewall"
-    elif isinstance(error, ssl.SSLError) or "SSL" in str(error):
+    elif _is_of_tls(error):
         message = f"TLS failed: {_first_line(str(error))}"
         advice = "check sslmode in the URL, and the certificate of the server"
     elif isinstance(error, OSError):

@@ -1,10 +1,12 @@
 """`tallystick serve` on an ordinary database: secrets of one's own, migrations, several instances."""
 
+from urllib.parse import parse_qs, quote, urlsplit
+
 import pytest
 
 from tests.http.services import JWT_SECRET, WEBHOOK_SECRET
 from tests.integration.cli.conftest import Spoil, on
-from tests.processes.installations import Installation, until_ready
+from tests.processes.installations import Installation, until_ready, until_true
 
 
 @pytest.mark.parametrize(
@@ -61,11 +63,36 @@ def test_two_that_start_at_once_on_a_new_database_both_serve_it(unmigrated: Inst
     assert len({unmigrated.code_of("ada", server) for server in both}) == 1
 
 
-def test_an_unreachable_database_is_a_sentence(installation: Installation) -> None:
-    refused = installation.run("serve", "--port", "0", **on("postgresql://ada:hunter2@127.0.0.1:1/tally"))
+def test_it_waits_for_a_database_that_is_not_there_yet(installation: Installation, dsn: str) -> None:
+    socket_folder = parse_qs(urlsplit(dsn).query)["host"][0]
+    later = installation.folder / "later"
+    server = installation.start(**on(dsn.replace(quote(socket_folder), quote(str(later)))))
+    until_true(lambda: "waiting: the database cannot be reached: " in server.output)
+    assert server.is_running
+
+    later.symlink_to(socket_folder)
+
+    until_ready(server.wait_until_listening())
+    assert server.output.count("waiting: ") == 1
+    assert server.end() == 0
+
+
+def test_a_signal_ends_a_server_that_waits(installation: Installation) -> None:
+    server = installation.start(**on("postgresql://ada:hunter2@127.0.0.1:1/tally"))
+    until_true(lambda: "waiting: the database cannot be reached: " in server.output)
+
+    assert server.end() == 0
+    assert "Traceback" not in server.output
+    assert "hunter2" not in server.output
+
+
+def test_a_database_that_refuses_the_login_is_a_sentence(installation: Installation, dsn: str) -> None:
+    login = urlsplit(dsn).netloc
+    refused = installation.run("serve", "--port", "0", **on(dsn.replace(login, "tallystick:hunter2@")))
 
     assert refused.returncode == 1
     assert refused.stderr.startswith("tallystick: ")
+    assert "28P01" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "hunter2" not in refused.stderr
 

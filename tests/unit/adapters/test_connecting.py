@@ -5,7 +5,7 @@ import ssl
 import asyncpg
 import pytest
 
-from tallystick.adapters.postgres.connecting import explained
+from tallystick.adapters.postgres.connecting import NotThere, Unreachable, connect, explained
 
 DSN = "postgresql://ada:hunter%2F2@db.example.org:5432/app?password=other-secret"
 
@@ -61,3 +61,36 @@ def test_an_error_of_the_network_or_the_driver_is_a_sentence(error: Exception, s
 def test_no_secret_is_repeated_however_it_is_written(secret: str) -> None:
     for error in (server_error("28P01", f"no entry for {secret}"), asyncpg.InterfaceError(f"cannot read {secret}")):
         assert secret not in explained(error, DSN)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"), NotThere),
+        (FileNotFoundError(2, "No such file or directory"), NotThere),
+        (OSError(-2, "Name or service not known"), NotThere),
+        (TimeoutError(), NotThere),
+        (server_error("57P03", "the database system is starting up"), NotThere),
+        (server_error("53300", "sorry, too many clients already"), NotThere),
+        (server_error("08P01", "server login has been failing, try again later (server_login_retry)"), NotThere),
+        (server_error("08P01", "unsupported startup parameter: jit"), Unreachable),
+        (server_error("28P01", 'password authentication failed for user "ada"'), Unreachable),
+        (server_error("3D000", 'database "app" does not exist'), Unreachable),
+        (server_error("42501", 'permission denied for database "app"'), Unreachable),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), Unreachable),
+        (ConnectionError('PostgreSQL server at "h:5432" rejected SSL upgrade'), Unreachable),
+        (asyncpg.InterfaceError("invalid DSN"), Unreachable),
+    ],
+)
+async def test_only_what_may_pass_by_itself_is_not_there(
+    error: Exception, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncpg, "connect", fail)
+
+    with pytest.raises(Unreachable) as refused:
+        await connect(DSN, name="test")
+
+    assert refused.type is kind
