@@ -10,7 +10,7 @@ from typing import NamedTuple
 import asyncpg
 
 from drills.journal import Deed, Journal, Kind
-from drills.scripts import INVITER, PRICE, START_CREDITS
+from drills.scripts import INVITER, PRICE
 
 REFERRAL_POINTS = 100
 
@@ -35,8 +35,10 @@ RULES: dict[str, str] = {
         OR current_uses <> (SELECT count(*) FROM invite_uses AS u WHERE u.invite_id = i.invite_id)
         """,
     "a customer paid another sum than the price of their rewards": f"""
-        SELECT user_id FROM ledger_accounts AS a WHERE user_id LIKE 'customer-%' AND unit = 'credits' AND balance <>
-        {START_CREDITS} - {PRICE} * (SELECT count(*) FROM collected_rewards AS c WHERE c.user_id = a.user_id)""",
+        SELECT user_id FROM ledger_accounts AS a
+        WHERE user_id LIKE 'customer-%' AND unit = 'credits' AND balance <> (
+            SELECT sum(amount) FROM ledger_entries AS e WHERE e.user_id = a.user_id AND event_type = 'grant'
+        ) - {PRICE} * (SELECT count(*) FROM collected_rewards AS c WHERE c.user_id = a.user_id)""",
     "the inviter has other points than for their invitees": f"""
         SELECT '{INVITER}'
         WHERE {REFERRAL_POINTS} * (SELECT count(*) FROM referral_edges WHERE inviter_id = '{INVITER}')
@@ -128,6 +130,9 @@ def _purchases(journal: Journal, bought: Counter[tuple[str, ...]]) -> Iterator[s
             yield f"the purchase {order} was acknowledged to two requests with different keys"
         if "acknowledged" in known and not bought[order]:
             yield f"the purchase {order} was acknowledged, and is lost"
+        poor = [deed for deed in deeds if deed in journal.refusals and journal.refusals[deed].status == 402]
+        if poor and bought[order]:  # a customer's credits never grow: who had too few then has too few now
+            yield f"{poor[0]} was refused for want of credits, and the customer has the reward"
         if set(known) == {"refused"} and bought[order]:
             yield f"the purchase {order} was refused, and was done"
     for unasked in bought.keys() - asked.keys():

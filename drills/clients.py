@@ -37,13 +37,15 @@ class Request:
         key: str | None = None,
         method: str = "POST",
         delivery: str | None = None,
+        is_safe: bool = True,
         read: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> None:
         """Name the sender by `sub` and `permissions`, or a signed webhook by its id, `delivery`.
 
-        `read` returns the part of a success that has to be the same for each request of a deed.
+        A request that is not safe to repeat is not sent again while its outcome is unknown. `read` returns the part of
+        a success that has to be the same for each request of a deed.
         """
-        self.method, self.path, self.read = method, path, read
+        self.method, self.path, self.is_safe, self.read = method, path, is_safe, read
         self.raw = b"" if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json"} if self.raw else {}
         if delivery is None:
@@ -79,18 +81,23 @@ class Clients:
         self._requests.setdefault(deed, request)
         return await self._send(deed, request)
 
-    async def settle(self, within_seconds: float = 60.0) -> None:
-        """Ask again for every deed that is not settled, until each has an answer that stands."""
-        async with asyncio.timeout(within_seconds):
-            while left := self.journal.unsettled():
-                some = left[:WORKERS]
-                await asyncio.gather(*(self._send(deed, self._requests[deed]) for deed in some))
+    async def settle(self, within_seconds: float = 30.0) -> None:
+        """Ask again for every deed that is not settled, until each has an answer that stands.
+
+        The deeds that get none in this time are noted as a surprise.
+        """
+        deadline = time.monotonic() + within_seconds
+        while left := [deed for deed in self.journal.unsettled() if self._may_repeat(deed)]:
+            if time.monotonic() > deadline:
+                self.journal.surprise(f"{len(left)} requests get no answer that stands, {left[0]} among them")
+                return
+            await asyncio.gather(*(self._send(deed, self._requests[deed]) for deed in left[:WORKERS]))
 
     async def until_successes(self, number: int, within_seconds: float = 60.0) -> None:
-        """Wait until so many more requests succeeded."""
+        """Wait until so many more requests succeeded, or until a client saw an answer that none should see."""
         goal = self._successes + number
         async with asyncio.timeout(within_seconds), self._progress:
-            await self._progress.wait_for(lambda: self._successes >= goal)
+            await self._progress.wait_for(lambda: self._successes >= goal or bool(self.journal.surprises))
 
     def stop(self) -> None:
         """Let every client end after its script."""
@@ -102,6 +109,9 @@ class Clients:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    def _may_repeat(self, deed: Deed) -> bool:
+        return self._requests[deed].is_safe or self.journal.knowledge(deed) == "refused"
 
     async def _send(self, deed: Deed, request: Request) -> Reply | None:
         addresses = self._addresses()
@@ -120,12 +130,12 @@ class Clients:
         except httpx2.HTTPError:
             pass
         self.journal.answered(deed, reply, began)
-        if reply is None or reply.status >= 500:
+        is_served = reply is not None and reply.status < 500
+        async with self._progress:
+            self._successes += is_served
+            self._progress.notify_all()
+        if not is_served:
             await asyncio.sleep(PAUSE_SECONDS)
-        else:
-            async with self._progress:
-                self._successes += 1
-                self._progress.notify_all()
         return reply
 
 

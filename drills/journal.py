@@ -25,6 +25,9 @@ class Deed(NamedTuple):
     """The part that tells it from the user's other deeds of this kind."""
     amount: int = 0
 
+    def __str__(self) -> str:
+        return f"the {self.kind} {self.key!r} of {self.user}"
+
 
 class Reply(NamedTuple):
     """A whole answer."""
@@ -54,13 +57,21 @@ class Journal:
         """The answers since the last `begin`, by status and code."""
         self.slowest_seconds = 0.0
         """The longest time from a request to its answer or its loss, since the last `begin`."""
+        self._is_calm = True
+        """True until the first `begin`: before that, no request may be answered with 503."""
         self._open: Counter[Deed] = Counter()
         """The requests whose effect nobody knows."""
-        self._refused: set[Deed] = set()
+        self.refusals: dict[Deed, Reply] = {}
+        """The refusals that stand."""
+
+    @property
+    def unavailable(self) -> int:
+        """The number of answers with 503 since the last `begin`."""
+        return sum(count for name, count in self.seen.items() if name.startswith("503"))
 
     def begin(self) -> None:
-        """Count the answers anew. The knowledge stays."""
-        self.seen, self.slowest_seconds = Counter(), 0.0
+        """Count the answers anew, as the incident begins. The knowledge stays."""
+        self.seen, self.slowest_seconds, self._is_calm = Counter(), 0.0, False
 
     def sent(self, deed: Deed) -> None:
         """Note that a request leaves: from now on it may take effect."""
@@ -70,6 +81,8 @@ class Journal:
         """Note an answer, or None for a request that was lost; `began` is of the monotonic clock."""
         self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
         self.seen["no answer" if reply is None else reply.name] += 1
+        if self._is_calm and (reply is None or (reply.status == 503)):
+            self.surprise(f"before anything happened, {deed} was answered {'nothing' if reply is None else reply.name}")
         if reply is None or reply.code in UNDECIDED:
             return
         if reply.status < 300:
@@ -81,7 +94,7 @@ class Journal:
         elif reply.status in {402, 409, 410}:
             # Requests have keys: a refusal is the answer to every request with that key.
             self._open[deed] = 0
-            self._refused.add(deed)
+            self.refusals[deed] = reply
             if deed in self.replies:
                 self.surprise(f"{deed} was acknowledged, and later answered {reply.name}")
         else:
@@ -104,4 +117,4 @@ class Journal:
 
     def unsettled(self) -> list[Deed]:
         """Return the deeds that a client has to send again: nobody knows their outcome, or nothing was done."""
-        return [deed for deed in self._open if deed not in self.replies and deed not in self._refused]
+        return [deed for deed in self._open if deed not in self.replies and deed not in self.refusals]

@@ -5,20 +5,23 @@ Amounts are distinct powers of two for each user, so that a balance says which o
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, get_args
 
 from drills.clients import WORKERS, Clients, Request
 from drills.journal import Deed, Kind, Reply
 
 AWARDS = 12
 """How many awards a purse or a player gets: 2^0, 2^1 and so on."""
-START_CREDITS, PRICE, ON_OFFER = 10, 3, 5
-"""A customer can pay three of the five rewards that they ask for."""
+PRICE, ON_OFFER = 3, 5
+FEW_CREDITS, MANY_CREDITS = 10, 100
+"""Every other customer can pay only three of the five rewards that they ask for."""
 SEATS, GUESTS = 2, 4
 STAFF = "staff"
 MERCHANT, INVITER, TALKER = "merchant", "inviter", "talker"
 
-Script = Callable[[Clients, int], Awaitable[None]]
+ScriptName = Literal["purse", "shop", "points", "seats", "mint", "arrival", "talk"]
+SCRIPTS: tuple[ScriptName, ...] = get_args(ScriptName)
 
 
 class Stock:
@@ -31,12 +34,10 @@ class Stock:
 class Scripts:
     """The scripts, run in turns; each run has a number of its own and users of its own."""
 
-    def __init__(self, clients: Clients, stock: Stock) -> None:
+    def __init__(self, clients: Clients, stock: Stock, names: Sequence[ScriptName]) -> None:
         self._clients, self._stock = clients, stock
         self._numbers = itertools.count()
-        self._all: tuple[Callable[[int], Awaitable[None]], ...] = (
-            self.purse, self.shop, self.points, self.seats, self.mint, self.arrival, self.talk,
-        )  # fmt: skip
+        self._scripts: list[Callable[[int], Awaitable[None]]] = [getattr(self, name) for name in names]
 
     async def run(self) -> None:
         """Run scripts with all clients until they are stopped."""
@@ -50,14 +51,21 @@ class Scripts:
             await asyncio.gather(*(self._grant(deed) for deed in (*deeds, deeds[0])))
 
     async def shop(self, number: int) -> None:
-        """Let a customer with ten credits ask for five rewards of three credits at once, and for one of them twice."""
+        """Let a customer ask for five rewards at once, and for one of them again.
+
+        The sixth request is for the first reward, with a key of its own. The last one is the first request again. Every
+        other customer sends no keys.
+        """
         user = f"customer-{number}"
-        granted = await self._grant(Deed("grant", user, f"{user}.start", START_CREDITS))
+        granted = await self._grant(Deed("grant", user, f"{user}.start", (FEW_CREDITS, MANY_CREDITS)[number % 2]))
         if not granted:
             return
         offered = self._stock.rewards[:ON_OFFER]
         orders = [(reward, "first") for reward in offered] + [(offered[0], "second")]
-        await asyncio.gather(*(self._buy(user, reward, key) for reward, key in orders))
+        is_keyed = number % 4 < 2
+        await asyncio.gather(*(self._buy(user, reward, key, is_keyed=is_keyed) for reward, key in orders))
+        if is_keyed:
+            await self._buy(user, *orders[0], is_keyed=True)
 
     async def points(self, number: int) -> None:
         """Accrue points for two players by batches that share events, and send one batch twice."""
@@ -78,7 +86,10 @@ class Scripts:
         request = Request("/api/invites", body, sub=STAFF, permissions=["invites:create"], key=code)
         if (made := await self._clients.do(deed, request)) is None or made.status != 201:
             return
-        await asyncio.gather(*(self._redeem(f"guest-{number}-{guest % GUESTS}", code) for guest in range(GUESTS + 1)))
+        guests = [f"guest-{number}-{guest}" for guest in range(GUESTS)]
+        is_keyed = number % 4 < 2
+        again = guests[:1] if is_keyed else []
+        await asyncio.gather(*(self._redeem(guest, code, is_keyed=is_keyed) for guest in guests + again))
 
     async def mint(self, number: int) -> None:
         """Ask for the code of a new user twice at once."""
@@ -105,7 +116,7 @@ class Scripts:
     async def _run_one_after_the_other(self) -> None:
         while not self._clients.has_stopped:
             number = next(self._numbers)
-            await self._all[number % len(self._all)](number)
+            await self._scripts[number % len(self._scripts)](number)
 
     async def _grant(self, deed: Deed) -> bool:
         reply = await self._clients.do(deed, grant_request(deed))
@@ -117,12 +128,14 @@ class Scripts:
         request = Request("/api/loyalty/accruals", body, sub=STAFF, permissions=["loyalty:batch"], read=_of_one_event)
         await self._clients.do(deed, request)
 
-    async def _buy(self, user: str, reward: str, key: str) -> None:
-        request = Request(f"/api/rewards/{reward}/purchase", {}, sub=user, key=f"{reward}.{key}")
+    async def _buy(self, user: str, reward: str, key: str, *, is_keyed: bool) -> None:
+        sent = f"{reward}.{key}" if is_keyed else None
+        request = Request(f"/api/rewards/{reward}/purchase", {}, sub=user, key=sent, is_safe=is_keyed)
         await self._clients.do(Deed("purchase", user, f"{reward}.{key}"), request)
 
-    async def _redeem(self, user: str, code: str) -> None:
-        request = Request("/api/invites/redeem", {"code": code}, sub=user, key=code)
+    async def _redeem(self, user: str, code: str, *, is_keyed: bool) -> None:
+        sent = code if is_keyed else None
+        request = Request("/api/invites/redeem", {"code": code}, sub=user, key=sent, is_safe=is_keyed)
         await self._clients.do(Deed("seat", user, code), request)
 
     async def _arrive(self, user: str, code: str | None) -> bool:

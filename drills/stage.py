@@ -22,7 +22,7 @@ from drills.clients import Clients
 from drills.forks import Fork
 from drills.journal import Journal
 from drills.report import Shown
-from drills.scripts import INVITER, MERCHANT, ON_OFFER, PRICE, TALKER, Scripts, Stock
+from drills.scripts import INVITER, MERCHANT, ON_OFFER, PRICE, SCRIPTS, TALKER, ScriptName, Scripts, Stock
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import DATABASE, OWNER, SERVICE, provision
 from tallystick.adapters.postgres.database import Database
@@ -34,6 +34,8 @@ from tests.processes.service import Process
 from tests.worlds.postgres import PostgresBackend
 from tests.worlds.world import World
 
+WARM = 200
+"""How many requests succeed before a drill begins: every script has run by then."""
 SETTINGS = {
     "TALLYSTICK_JWT_SECRET": JWT_SECRET,
     "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
@@ -175,25 +177,31 @@ async def staged(
 
 @asynccontextmanager
 async def busy(
-    stage: Stage, addresses: Callable[[], Sequence[str]] | None = None, trust: ssl.SSLContext | None = None
+    stage: Stage,
+    addresses: Callable[[], Sequence[str]] | None = None,
+    trust: ssl.SSLContext | None = None,
+    scripts: Sequence[ScriptName] = SCRIPTS,
 ) -> AsyncIterator[Traffic]:
     """Let the clients run for as long as it takes; at the end they stop, ask again, and the checker looks twice.
 
     It looks before the clients ask again for what they do not know, and after it, when nothing is unknown.
     """
     clients = Clients(addresses or stage.addresses, Journal(), trust)
-    running = asyncio.create_task(Scripts(clients, await stage.stock()).run())
+    running = asyncio.create_task(Scripts(clients, await stage.stock(), scripts).run())
     try:
-        await clients.until_successes(100)
+        await clients.until_successes(WARM)
         clients.journal.begin()
         traffic = Traffic(clients)
         yield traffic
         clients.stop()
-        await running
-        traffic.differences += await differences(stage.superuser_dsn, clients.journal)
-        await clients.settle()
-        traffic.differences += await differences(stage.superuser_dsn, clients.journal)
-        traffic.differences += [*clients.journal.surprises, *await stage.broken_promises()]
+        if clients.journal.surprises:  # the drill has failed: nobody has to wait for the rest
+            running.cancel()
+        await asyncio.gather(running, return_exceptions=bool(clients.journal.surprises))
+        traffic.differences += [*clients.journal.surprises, *await differences(stage.superuser_dsn, clients.journal)]
+        if not traffic.differences:
+            await clients.settle()
+            settled = await differences(stage.superuser_dsn, clients.journal)
+            traffic.differences += [*clients.journal.surprises, *settled, *await stage.broken_promises()]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
