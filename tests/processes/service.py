@@ -29,12 +29,13 @@ class Process:
         folder: Path,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        program: Sequence[str] = (str(PROGRAM),),
     ) -> None:
         self._lines: list[str] = []
         self._listening = threading.Event()
         self.address = ""
         self._process = subprocess.Popen(
-            [*prefix, str(PROGRAM), *arguments],
+            [*prefix, *program, *arguments],
             cwd=folder,
             env=clean_environment(environment),
             stdout=subprocess.PIPE,
@@ -93,11 +94,14 @@ class Process:
 
 
 def run(
-    *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+    *arguments: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = (str(PROGRAM),),
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of `tallystick` to its end."""
     return subprocess.run(
-        [str(PROGRAM), *arguments],
+        [*program, *arguments],
         cwd=folder,
         env=clean_environment(environment),
         capture_output=True,

@@ -50,7 +50,7 @@ async def test_with_the_schema_of_this_version_every_call_works(new_database: Ne
 
 @pytest.mark.parametrize("flags", FLAGS, ids=["as is", "moving in"])
 @pytest.mark.parametrize("kept", range(1, len(shipped())))
-async def test_new_code_on_an_older_schema_is_unready_and_never_fails(
+async def test_new_code_on_an_older_schema_is_ready_where_nothing_but_the_end_is_missing_and_never_fails(
     new_database: NewDatabase, kept: int, flags: str
 ) -> None:
     dsn = await new_database()
@@ -59,7 +59,7 @@ async def test_new_code_on_an_older_schema_is_unready_and_never_fails(
 
     ready, answers = await statuses(dsn, flags=flags)
 
-    assert ready == 503
+    assert ready == (503 if any(migration.kind == "before" for migration in shipped()[kept:]) else 200)
     assert {path: status for path, status in answers.items() if status >= 500 and status != 503} == {}
 
 

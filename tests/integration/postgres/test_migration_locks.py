@@ -21,6 +21,14 @@ BOTH_LOCKS = "one ACCESS EXCLUSIVE, two ACCESS EXCLUSIVE"
 ADDS_COLUMNS = "ALTER TABLE tallystick.one ADD COLUMN {0} text; ALTER TABLE tallystick.two ADD COLUMN {0} text;"
 LAST_WITHOUT_A_KIND = "0029"
 """The kind of migrations up to this one was not tested when they were written."""
+LAST_OF_0_1_0 = "0015"
+REPLY_BOUND = "idempotency_keys_body_bounded"
+BORNE_BY_0_1_0 = {
+    # Another index serves its reads. Two of its servers can store a name for two users: the first one gets the key.
+    "the schema lacks: index users_username_key on users",
+    # Its largest reply, of 1,000 events, is half as long.
+    f"the schema has rules that this version does not know: constraint {REPLY_BOUND} on idempotency_keys",
+}
 
 
 def locks(
@@ -29,6 +37,11 @@ def locks(
     attempts: int = 24,
 ) -> PoliteLocks:
     return PoliteLocks(attempts=attempts, report=report, pause=pause)
+
+
+async def manifest(owner_dsn: str) -> Found:
+    async with pool_on(service_of(owner_dsn)) as database, database.connection() as connection:
+        return await read_manifest(connection)
 
 
 async def test_each_migration_declares_the_locks_that_it_takes(empty_dsn: str) -> None:
@@ -45,22 +58,28 @@ async def test_each_migration_declares_the_locks_that_it_takes(empty_dsn: str) -
 async def test_a_migration_that_runs_before_leaves_the_contract_of_the_version_before_it_fulfilled(
     empty_dsn: str,
 ) -> None:
-    async def manifest() -> Found:
-        async with pool_on(service_of(empty_dsn)) as database, database.connection() as connection:
-            return await read_manifest(connection)
-
     every = shipped()
     known = [migration for migration in every if migration.version <= LAST_WITHOUT_A_KIND]
     await migrator(empty_dsn, known).apply()
     faults = {}
     for migration in every[len(known) :]:
-        before = await manifest()
+        before = await manifest(empty_dsn)
         known.append(migration)
         await migrator(empty_dsn, known).apply(with_waiting=True)
         if migration.kind == "before":
-            faults[migration.full_name] = manifest_faults(before, await manifest(), is_newer=True)
+            faults[migration.full_name] = manifest_faults(before, await manifest(empty_dsn), is_newer=True)
 
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+async def test_0_1_0_can_serve_the_schema_until_the_migrations_that_wait_run(empty_dsn: str) -> None:
+    await migrator(empty_dsn, [migration for migration in shipped() if migration.version <= LAST_OF_0_1_0]).apply()
+    released = await manifest(empty_dsn)
+    await migrator(empty_dsn).apply()
+
+    faults = manifest_faults(released, await manifest(empty_dsn), is_newer=True)
+
+    assert {fault.reason for fault in faults} == BORNE_BY_0_1_0
 
 
 async def test_a_migration_gives_way_to_a_request_that_holds_and_wants_its_tables(empty_dsn: str) -> None:

@@ -88,7 +88,10 @@ async def test_a_roster_is_stored_on_a_newer_schema_that_fulfils_the_contract(ad
 
 async def test_no_roster_is_stored_where_the_newest_migration_was_taken_back(dsn: str, database: Database) -> None:
     stages = Stages(World(PostgresBackend(database)))
-    await migrator(dsn).roll_back(NEWEST)
+    for migration in reversed(shipped()):
+        await migrator(dsn).roll_back(migration.version)
+        if migration.kind == "before":
+            break
 
     outcomes = await stages.sync_together(stages.command("one"), stages.command("two"))
 

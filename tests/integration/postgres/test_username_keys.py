@@ -3,12 +3,14 @@
 import unicodedata
 from collections.abc import Sequence
 
+from tallystick.adapters.postgres.contract.comparison import manifest_faults
+from tallystick.adapters.postgres.contract.manifest import read_manifest, shipped_manifest
 from tallystick.adapters.postgres.migrating.migration_files import shipped
 from tallystick.domain.usernames import username_form, username_key
 from tests.http.services import running, settings
-from tests.integration.conftest import NewDatabase
+from tests.integration.conftest import NewDatabase, service_of
 from tests.integration.postgres.schemas import migrator
-from tests.integration.postgres.sessions import Session, session
+from tests.integration.postgres.sessions import Session, pool_on, session
 
 BEFORE = [migration for migration in shipped() if migration.version < "0019"]
 INSERT = (
@@ -20,6 +22,7 @@ COLLIDING = {"zoe": "Ada", "ada": "ada ", "bob": "ａｄａ", "cid": "ada", "dan
 
 
 async def back_to_before(dsn: str) -> None:
+    await migrator(dsn).apply(with_waiting=True)
     for migration in reversed(shipped()[len(BEFORE) :]):
         await migrator(dsn).roll_back(migration.version)
 
@@ -77,6 +80,56 @@ async def test_of_those_who_share_a_name_the_first_has_it_and_the_others_go_on(n
         assert receipt.json() == {"status": "processed"}
         names = {user: (await anyone.named(user).get("/api/me")).json()["username"] for user in COLLIDING}
         assert names == {**COLLIDING, "zoe": None}
+
+
+async def test_names_of_servers_without_keys_get_their_keys_once_none_of_them_is_left(
+    new_database: NewDatabase,
+) -> None:
+    dsn = await new_database()
+    await back_to_before(dsn)
+    async with session(dsn) as owner:
+        await name(owner, [("ada", "Ada"), ("bob", "Bob"), ("cid", "Cid"), ("dan", "Dan"), ("eve", "Eve")])
+    assert [migration.kind for migration in await migrator(dsn).apply()] == ["before"] * len(
+        shipped()[len(BEFORE) : -1]
+    )
+    async with session(dsn) as owner:
+        await name(owner, [("new", "Fay"), ("late", "EVE")])
+        await owner.execute("SET ROLE tallystick_app")
+        for user, username in (("ada", "Zoe"), ("bob", "Ada"), ("cid", None)):
+            await owner.execute("UPDATE tallystick.users SET username = $2 WHERE user_id = $1", user, username)
+
+    await migrator(dsn).apply(with_waiting=True)
+
+    async with session(dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        rows = await owner.fetch("SELECT user_id, username_key FROM tallystick.users")
+    assert {row["user_id"]: row["username_key"] for row in rows} == {
+        "ada": "zoe",
+        "bob": "ada",
+        "cid": None,
+        "dan": "dan",
+        "eve": "eve",
+        "new": "fay",
+        "late": None,  # another user has the name
+    }
+
+
+async def test_a_database_that_ran_the_former_migration_gets_the_same_schema(new_database: NewDatabase) -> None:
+    dsn = await new_database()
+    await migrator(dsn).roll_back(shipped()[-1].version)
+    (former,) = next(migration for migration in shipped() if migration.version == "0019").former_checksums
+    async with session(dsn) as owner:
+        await owner.execute("UPDATE tallystick.schema_migrations SET checksum = $1 WHERE version = '0019'", former)
+        await owner.execute("DROP INDEX tallystick.users_by_username")
+        await owner.execute(
+            "ALTER TABLE tallystick.users "
+            "ADD CONSTRAINT users_key_has_username CHECK (username_key IS NULL OR username IS NOT NULL)"
+        )
+
+    for with_waiting in (False, True):
+        await migrator(dsn).apply(with_waiting=with_waiting)
+        async with pool_on(service_of(dsn)) as database, database.connection() as connection:
+            assert manifest_faults(shipped_manifest(), await read_manifest(connection)) == []
 
 
 async def test_the_way_back_keeps_the_names(new_database: NewDatabase) -> None:

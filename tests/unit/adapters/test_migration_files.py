@@ -32,6 +32,12 @@ class TestParse:
 
         assert parse("0001_words.sql", TEXT).checksum == parse("0001_words.sql", other).checksum
 
+    def test_a_file_names_its_former_checksums(self) -> None:
+        other = TEXT.replace("-- migrate:up", f"-- formerly: {'a' * 64}\n-- formerly: {'b' * 64}\n-- migrate:up")
+
+        assert parse("0001_words.sql", other).former_checksums == {"a" * 64, "b" * 64}
+        assert parse("0001_words.sql", other).checksum == parse("0001_words.sql", TEXT).checksum
+
     @pytest.mark.parametrize("kind", ["before", "after"])
     def test_it_runs_before_or_after_the_servers_are_replaced(self, kind: str) -> None:
         assert parse("0001_words.sql", TEXT.replace("kind: before", f"kind: {kind}")).kind == kind

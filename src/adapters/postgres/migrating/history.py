@@ -39,7 +39,7 @@ class History(msgspec.Struct, frozen=True):
 
 def compare_history(applied: Mapping[str, str], migrations: Sequence[Migration]) -> History:
     """Compare the checksums of applied migrations, by version, with the migrations of this version."""
-    expected = {migration.version: migration.checksum for migration in migrations}
+    expected = {migration.version: {migration.checksum, *migration.former_checksums} for migration in migrations}
     newest = max(expected, default="")
     unknown = sorted(set(applied) - set(expected))
     lacking = [migration for migration in migrations if migration.version not in applied]
@@ -49,6 +49,6 @@ def compare_history(applied: Mapping[str, str], migrations: Sequence[Migration])
         missing=[migration.version for migration in lacking if migration.version not in waiting],
         waiting=waiting,
         unknown=[version for version in unknown if version < newest],
-        changed=sorted(v for v in expected if applied.get(v, expected[v]) != expected[v]),
+        changed=sorted(v for v in expected if v in applied and applied[v] not in expected[v]),
         newer=[version for version in unknown if version > newest],
     )

@@ -14,6 +14,7 @@ _UP = re.compile(r"^-- migrate:up( transaction:false)?\s*$", re.MULTILINE)
 _DOWN = re.compile(r"^-- migrate:down( transaction:false)?\s*$", re.MULTILINE)
 _KIND = re.compile(r"^-- kind: (before|after)\n", re.MULTILINE)
 _LOCKS = re.compile(r"^-- locks: (.+)\n", re.MULTILINE)
+_FORMERLY = re.compile(r"^-- formerly: ([0-9a-f]{64})\n", re.MULTILINE)
 
 Kind = Literal["before", "after"]
 """Before: servers of the previous version go on. After: it runs once no server of the previous version is left."""
@@ -40,6 +41,8 @@ class Migration(msgspec.Struct, frozen=True):
     locks: tuple[TableLock, ...] = ()
     in_transaction: bool = True
     down_in_transaction: bool = True
+    former_checksums: frozenset[str] = frozenset()
+    """Checksums of earlier forms of the file, which ran on databases of unreleased versions."""
 
     @property
     def full_name(self) -> str:
@@ -66,13 +69,18 @@ def parse(file_name: str, text: str) -> Migration:
         name=name[2],
         up=text[up.end() : down.start()].strip(),
         down=text[down.end() :].strip(),
-        # Without the two lines, which were added to files that had been released.
-        checksum=hashlib.sha256(f"{_LOCKS.sub('', _KIND.sub('', header))}{text[up.start() :]}".encode()).hexdigest(),
+        checksum=hashlib.sha256(f"{_without_facts(header)}{text[up.start() :]}".encode()).hexdigest(),
         kind="before" if kind[1] == "before" else "after",
         locks=tuple(_table_lock(file_name, text) for text in locks[1].split(", ") if text != "none"),
         in_transaction=up[1] is None,
         down_in_transaction=down[1] is None,
+        former_checksums=frozenset(_FORMERLY.findall(header)),
     )
+
+
+def _without_facts(header: str) -> str:
+    """Return a header without the lines that were added to files which had run already."""
+    return _FORMERLY.sub("", _LOCKS.sub("", _KIND.sub("", header)))
 
 
 def _table_lock(file_name: str, text: str) -> TableLock:

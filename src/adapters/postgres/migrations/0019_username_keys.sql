@@ -1,8 +1,9 @@
 -- Names that look the same are one name: usernames are compared by a key, as e-mail addresses are.
 
--- squawk-ignore-file ban-concurrent-index-creation-in-transaction, constraint-missing-not-valid
+-- squawk-ignore-file ban-concurrent-index-creation-in-transaction, ban-drop-function
 -- kind: before
 -- locks: legacy_users ACCESS EXCLUSIVE, users ACCESS EXCLUSIVE
+-- formerly: f71ebe9905db1cbfb3eb281e48e37792ba35282577060e7eac64695947dd3325
 -- migrate:up transaction:false
 SET lock_timeout = '3s';
 SET statement_timeout = '15min';
@@ -11,15 +12,13 @@ ALTER TABLE tallystick.users ADD COLUMN IF NOT EXISTS username_key text COLLATE 
 ALTER TABLE tallystick.legacy_users ADD COLUMN IF NOT EXISTS username_key text COLLATE "C";
 GRANT UPDATE (username_key) ON tallystick.users TO tallystick_app;
 GRANT UPDATE (username_key) ON tallystick.legacy_users TO tallystick_app;
--- A name that is gone reserves nothing.
-ALTER TABLE tallystick.users DROP CONSTRAINT IF EXISTS users_key_has_username;
-ALTER TABLE tallystick.users
-ADD CONSTRAINT users_key_has_username CHECK (username_key IS NULL OR username IS NOT NULL) NOT VALID;
-ALTER TABLE tallystick.users VALIDATE CONSTRAINT users_key_has_username;
+-- That no key stays without its name is checked by names_of_older_servers, since servers of the version before know
+-- nothing of keys.
 
 -- The key as the service computes it: decomposed, case folded, composed again, spaces trimmed and single. The letters
 -- are Unicode's simple case foldings of what cannot be decomposed; only the sharp s becomes two letters.
-CREATE OR REPLACE FUNCTION pg_temp.username_key(username text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+-- names_of_older_servers drops it.
+CREATE OR REPLACE FUNCTION tallystick.username_key(username text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 SELECT CASE
     WHEN username COLLATE "C" !~ '[^ -~]'
         THEN btrim(regexp_replace(lower(username COLLATE "C"), ' +', ' ', 'g'))
@@ -49,7 +48,7 @@ FROM (
         user_id, username, username_key,
         row_number() OVER (PARTITION BY username_key ORDER BY created_at, user_id) AS place
     FROM (
-        SELECT user_id, username, created_at, pg_temp.username_key(username) AS username_key
+        SELECT user_id, username, created_at, tallystick.username_key(username) AS username_key
         FROM tallystick.users
         WHERE username IS NOT NULL
         OFFSET 0
@@ -63,7 +62,7 @@ FROM (
         run, position, user_id, username, username_key,
         row_number() OVER (PARTITION BY run, username_key ORDER BY created_at, user_id) AS place
     FROM (
-        SELECT run, position, user_id, username, created_at, pg_temp.username_key(username) AS username_key
+        SELECT run, position, user_id, username, created_at, tallystick.username_key(username) AS username_key
         FROM tallystick.legacy_users
         WHERE username IS NOT NULL
         OFFSET 0
@@ -99,6 +98,10 @@ SET statement_timeout = '15min';
 
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS users_username_once ON tallystick.users
 (username_key) WHERE username_key IS NOT NULL;
+-- Servers of the version before look for names as they are written. They store names without keys from now on, so that
+-- two users may have the same.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS users_by_username ON tallystick.users
+(username) WHERE username IS NOT NULL;
 DROP INDEX CONCURRENTLY IF EXISTS tallystick.users_username_key;
 
 -- migrate:down transaction:false
@@ -115,6 +118,8 @@ WHERE
 RESET ROLE;
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS users_username_key ON tallystick.users
 (username) WHERE username IS NOT NULL;
+DROP INDEX CONCURRENTLY IF EXISTS tallystick.users_by_username;
 DROP INDEX CONCURRENTLY IF EXISTS tallystick.users_username_once;
+DROP FUNCTION IF EXISTS tallystick.username_key(text);
 ALTER TABLE tallystick.users DROP COLUMN IF EXISTS username_key;
 ALTER TABLE tallystick.legacy_users DROP COLUMN IF EXISTS username_key;
