@@ -15,7 +15,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drills import commits, crashes, databases, disks, kills, limiters, pauses, poolers, restarts, starts, versions
+from drills import (
+    clocks,
+    commits,
+    crashes,
+    databases,
+    disks,
+    kills,
+    limiters,
+    pauses,
+    poolers,
+    restarts,
+    starts,
+    versions,
+)
 from drills.planted import PLANTED, Planted
 from drills.report import Drill, Shown, page, row
 
@@ -31,6 +44,7 @@ DRILLS: tuple[Drill, ...] = (
     *kills.DRILLS,
     *pauses.DRILLS,
     *versions.DRILLS,
+    *clocks.DRILLS,
 )
 TOGETHER = 3
 """How many drills run at once: most of them wait for most of their time."""

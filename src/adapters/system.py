@@ -1,13 +1,16 @@
-"""The machine's own clock and randomness."""
+"""The machine's own clock and randomness, and the clock that instances agree on."""
 
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tallystick.application.ports import Clock, Randomness
 
 _CHANCE = secrets.SystemRandom()
 _DRAW_BYTES = 4096
+LARGEST_CLOCK_DIFFERENCE = timedelta(seconds=30)
+"""How far this machine's clock may be from the database's."""
+_LARGEST_SECONDS = LARGEST_CLOCK_DIFFERENCE.total_seconds()
 
 
 class SystemClock(Clock):
@@ -18,6 +21,34 @@ class SystemClock(Clock):
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class AgreedClock(Clock):
+    """The clock of the service: this machine's, as long as it agrees with the database's.
+
+    A machine's clock that is further off than LARGEST_CLOCK_DIFFERENCE is not used. The time is then that of the
+    database at the last comparison, and the seconds since then.
+    """
+
+    def __init__(self, machine: Clock) -> None:
+        self.machine = machine
+        self._offset: float | None = None
+        """The database's time less the monotonic clock, in seconds; None before the first comparison."""
+
+    def compare(self, ahead: timedelta) -> None:
+        """Note how far this machine's clock is ahead of the database's now."""
+        self._offset = (self.machine.now() - ahead).timestamp() - self.machine.monotonic()
+
+    def now(self) -> datetime:
+        now = self.machine.now()
+        if self._offset is None:
+            return now
+        expected = self._offset + self.machine.monotonic()
+        is_right = abs(now.timestamp() - expected) <= _LARGEST_SECONDS
+        return now if is_right else datetime.fromtimestamp(expected, UTC)
+
+    def monotonic(self) -> float:
+        return self.machine.monotonic()
 
 
 class SystemRandomness(Randomness):

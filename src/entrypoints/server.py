@@ -76,6 +76,8 @@ class Server:
             trimming, news = await container.get(Trimming), await container.get(TopicNews)
             overlays, looks = await container.get(SweepOverlays), await container.get(LookAtInvariants)
             await follow.refresh()
+            probe = await container.get(ReadinessProbe)
+            await probe.reasons()  # it compares the clocks: nothing may be decided by a wrong one
             metrics = await container.get(PrometheusMetrics)
             metrics.watch("flags_age_seconds", follow.age_seconds)
             watch_process(metrics)
@@ -94,7 +96,7 @@ class Server:
             published = await container.get(JwksCache | None)
             if published is not None:
                 background.append(asyncio.create_task(published.run(), name="keep published keys fresh"))
-            probe, hub, loop = await container.get(ReadinessProbe), await container.get(Hub), asyncio.get_running_loop()
+            hub, loop = await container.get(Hub), asyncio.get_running_loop()
 
             _Drain(loop, self._drain_delay_seconds, probe.drain, hub.drain).handle_signals()
             _end_with_parent()

@@ -27,7 +27,7 @@ class SkewedClock(SystemClock):
 
 def skewed(ahead: timedelta) -> Provider:
     """Let this machine's clock be wrong by a fixed time."""
-    return _replacing(Clock, SkewedClock(ahead))
+    return _replacing(SystemClock, SkewedClock(ahead))
 
 
 def stopped(clock: ManualClock) -> Provider:

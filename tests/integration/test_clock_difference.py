@@ -1,7 +1,7 @@
-"""How far this machine's clock may be from the database's: measured, shown, and refused past 30 seconds."""
+"""How far this machine's clock may be from the database's: measured and shown; past 30 seconds not ready, not used."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -38,6 +38,34 @@ async def test_readiness_is_red_past_30_seconds_and_the_difference_is_measured(
         assert reply.json()["reasons"] == ([] if reason is None else [reason])
         assert reply.status_code == (200 if reason is None else 503)
         assert await measured(anyone) == pytest.approx(seconds, abs=0.5)
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+async def test_a_server_whose_clock_is_wrong_decides_and_stores_by_the_time_of_the_database(
+    minutes: int, owner_dsn: str
+) -> None:
+    before = datetime.now(UTC)
+    wrong = skewed(timedelta(minutes=minutes))
+    name = f"clock_{minutes}"
+    async with running(settings(database_url=service_of(owner_dsn)), "postgres", wrong) as (anyone, _):
+        assert (await anyone.get("/readyz")).status_code == 503
+        staff, guest = (
+            anyone.named("staff", "invites:create", "credits:grant"),
+            anyone.named("ada", lifetime_seconds=300),
+        )
+        ends_at = (before + timedelta(minutes=5)).isoformat()
+        code = (await staff.post("/api/invites", {"max_uses": 5, "expires_at": ends_at})).json()["code"]
+        redeemed = await guest.post("/api/invites/redeem", {"code": code})
+        grant = {"user_id": "ada", "amount": 1, "reason": name, "event_key": name}
+        granted = await staff.post("/api/credits/grants", grant)
+        delivered = await anyone.deliver({"type": "user.created", "data": {"id": "bea"}}, message_id=name)
+        expired = await anyone.named("ada", lifetime_seconds=-300).get("/api/credits")
+
+    after = datetime.now(UTC)
+    answers = (redeemed, granted, delivered, expired)
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 401]
+    for stored in (redeemed.json()["redeemed_at"], granted.json()["created_at"]):
+        assert before - timedelta(seconds=1) < datetime.fromisoformat(stored) < after + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [*READY, *NOT_READY])

@@ -10,8 +10,9 @@ from tallystick.adapters.postgres.database import Database, PoolSettings
 from tallystick.adapters.postgres.listen_notify import ListenNotify, TopicNotifications
 from tallystick.adapters.postgres.stores.flags import CHANNEL
 from tallystick.adapters.postgres.transactions import PostgresTransactions
+from tallystick.adapters.system import AgreedClock
 from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
-from tallystick.application.ports import ChangeSignal, Clock, Metrics, Randomness, TopicSignal
+from tallystick.application.ports import ChangeSignal, Metrics, Randomness, TopicSignal
 from tallystick.application.reads import SlowReads
 from tallystick.application.tracing import Tracer
 from tallystick.application.transactions import Transactions
@@ -63,10 +64,15 @@ class PostgresStore(Provider):
 
     @provide
     def probe(
-        self, database: Database, clock: Clock, settings: Settings, metrics: Metrics, published: JwksCache | None
+        self, database: Database, clock: AgreedClock, settings: Settings, metrics: Metrics, published: JwksCache | None
     ) -> ReadinessProbe:
-        accepts = settings.single_login == "accept"
-        contract = DatabaseContract(database, clock, accepts_single_login=accepts, metrics=metrics)
+        contract = DatabaseContract(
+            database,
+            clock.machine,
+            accepts_single_login=settings.single_login == "accept",
+            metrics=metrics,
+            compared=clock.compare,
+        )
         checks = [contract.faults] if published is None else [contract.faults, published.faults]
         return ReadinessProbe(checks, clock, metrics)
 

@@ -8,7 +8,7 @@ from dishka import Provider, Scope, alias, decorate, from_context, provide
 from tallystick import __version__
 from tallystick.adapters.open_files import open_files
 from tallystick.adapters.rate_limits.limiter import SlidingWindows
-from tallystick.adapters.system import SystemClock, SystemRandomness
+from tallystick.adapters.system import AgreedClock, SystemClock, SystemRandomness
 from tallystick.adapters.telemetry.metrics import KnownLabels, PrometheusMetrics
 from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.clicks import Clicks
@@ -61,7 +61,8 @@ class Process(Provider):
     settings = from_context(provides=Settings)
     addresses = from_context(provides=Addresses)
     known_labels = from_context(provides=KnownLabels)
-    clock = provide(SystemClock, provides=Clock)
+    machine_clock = provide(SystemClock)
+    clock = alias(source=AgreedClock, provides=Clock)
     randomness = provide(SystemRandomness, provides=Randomness)
     prometheus = provide(PrometheusMetrics)
     metrics = alias(source=PrometheusMetrics, provides=Metrics)
@@ -79,6 +80,10 @@ class Process(Provider):
 
     news = provide(TopicNews)
     sweep_overlays = provide(SweepOverlays)
+
+    @provide
+    def agreed_clock(self, machine: SystemClock) -> AgreedClock:
+        return AgreedClock(machine)
 
     @provide
     async def tracer(

@@ -9,7 +9,11 @@ import pytest
 from dishka import Provider, Scope
 
 from tallystick.adapters.identity.jwks import JwksUnavailable
+from tallystick.adapters.memory.ports import RecordedMetrics
+from tallystick.adapters.system import SystemClock
+from tallystick.application.readiness import Fault
 from tallystick.entrypoints import server as module
+from tallystick.entrypoints.http.routes.operations import ReadinessProbe
 from tallystick.entrypoints.server import Server
 from tallystick.entrypoints.wiring import build
 from tallystick.entrypoints.worker.upkeep import Upkeep
@@ -51,6 +55,40 @@ async def test_it_ends_without_what_does_not_end(monkeypatch: pytest.MonkeyPatch
     finally:
         stubborn.may_end.set()
         await life
+
+
+async def test_it_is_checked_before_it_does_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look compares the clocks: until then a wrong one would be used."""
+    monkeypatch.setattr(module._Drain, "handle_signals", lambda _drain: None)
+    may_go_on, done = asyncio.Event(), []
+
+    async def look() -> list[Fault]:
+        await may_go_on.wait()
+        done.append("look")
+        return []
+
+    class Watching(Upkeep):
+        def __init__(self) -> None:
+            pass
+
+        async def run(self) -> None:
+            done.append("upkeep")
+
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: ReadinessProbe([look], SystemClock(), RecordedMetrics()), provides=ReadinessProbe)
+    provider.provide(Watching, provides=Upkeep)
+    server = Server(partial(build, settings(), "memory", provider))
+    messages: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    await messages.put({"type": "lifespan.startup"})
+    life = asyncio.create_task(server({"type": "lifespan"}, messages.get, said.put))  # type: ignore[arg-type]  # as servers do
+    may_go_on.set()
+
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    await messages.put({"type": "lifespan.shutdown"})
+    await life
+
+    assert done == ["look", "upkeep"]
 
 
 async def test_it_starts_without_the_provider_and_asks_for_its_keys_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The contract as a whole: the connection, the server, the role, the login, the clock, the schema and the session."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -11,6 +11,7 @@ from tallystick.adapters.postgres.contract.schema import SchemaCheck
 from tallystick.adapters.postgres.database import Connection, Database
 from tallystick.adapters.postgres.migrating.migration_files import Migration, shipped
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.system import LARGEST_CLOCK_DIFFERENCE
 from tallystick.application.ports import Clock, Metrics
 from tallystick.application.readiness import Fault
 from tallystick.application.transactions import TransactionAborted
@@ -18,7 +19,6 @@ from tallystick.application.transactions import TransactionAborted
 _SQL = Statements.load("contract")
 
 OLDEST_VERSION = 150000
-LARGEST_CLOCK_DIFFERENCE_SECONDS = 30.0
 
 
 class DatabaseContract:
@@ -32,12 +32,15 @@ class DatabaseContract:
         accepts_single_login: bool = False,
         migrations: Sequence[Migration] | None = None,
         metrics: Metrics | None = None,
+        compared: Callable[[timedelta], None] | None = None,
     ) -> None:
+        """Each look calls `compared` with the time by which the clock is ahead of the database's."""
         self._database = database
         self._clock = clock
         self._accepts_single_login = accepts_single_login
         self._schema = SchemaCheck(list(migrations) if migrations is not None else shipped())
         self._metrics = metrics
+        self._compared = compared
 
     async def faults(self) -> list[Fault]:
         """Return the faults; none means that the service may serve."""
@@ -86,14 +89,16 @@ class DatabaseContract:
         before = self._clock.now()
         database_time: datetime = await connection.fetchval(_SQL.clock)
         after = self._clock.now()
-        ahead = (before + (after - before) / 2 - database_time).total_seconds()
+        ahead = before + (after - before) / 2 - database_time
+        if self._compared is not None:
+            self._compared(ahead)
         if self._metrics is not None:
-            self._metrics.gauge("clock_difference_seconds", ahead)
-        if abs(ahead) <= LARGEST_CLOCK_DIFFERENCE_SECONDS:
+            self._metrics.gauge("clock_difference_seconds", ahead.total_seconds())
+        if abs(ahead) <= LARGEST_CLOCK_DIFFERENCE:
             return []
-        where = "ahead of" if ahead > 0 else "behind"
-        allowed = f"{LARGEST_CLOCK_DIFFERENCE_SECONDS:.0f} s are allowed: synchronise both"
-        return [f"this machine's clock is {abs(ahead):.0f} s {where} the database's, {allowed}"]
+        where = "ahead of" if ahead > timedelta() else "behind"
+        allowed = f"{LARGEST_CLOCK_DIFFERENCE.total_seconds():.0f} s are allowed: synchronise both"
+        return [f"this machine's clock is {abs(ahead).total_seconds():.0f} s {where} the database's, {allowed}"]
 
     async def _session(self, connection: Connection) -> list[Fault]:
         wanted = self._database.session_settings
