@@ -21,15 +21,23 @@ _ADVICE: Mapping[str, str] = {
     ),
     "53300": "lower TALLYSTICK_POOL_SIZE, end other sessions, or raise max_connections of the server",
     "57P03": "wait until the server has started",
-    "08P01": POOLER_ADVICE,
     "42P05": STATEMENTS_ADVICE,
     "26000": STATEMENTS_ADVICE,
 }
+_POOLER_STATE = "08P01"
+"""What PgBouncer answers for everything that it has to say itself."""
+_POOLER_WAITS = ("query_wait_timeout", "server_login_retry", "shut down", "shutting down", "no more connections")
+"""Words of PgBouncer about a database that is not there, and about an end or a limit of its own."""
+_POOLER_ADVICE: Mapping[str, str] = {
+    "startup parameter": POOLER_ADVICE,
+    "authentication failed": "check the user and the password",
+    **dict.fromkeys(_POOLER_WAITS, "wait until PgBouncer reaches the database; its log has the reason"),
+}
 _PASSING = frozenset({"53300", "57P01", "57P02", "57P03"})
 """SQLSTATEs of a server that starts, ends, or has no connection to give at the moment, beside the class 08."""
-_PARAMETER_REFUSED = "startup parameter"
 _LONGEST = 300
 _CONNECT_SECONDS = 10.0
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
 
 
 class Unreachable(Exception):
@@ -54,18 +62,34 @@ async def connect(
             statement_cache_size=0,
             server_settings={"application_name": name, **(settings or {})},
         )
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
-        kind = NotThere if _may_pass(error) else Unreachable
-        raise kind(f"the database cannot be reached: {explained(error, dsn)}") from None
+    except _FAILURES as error:
+        raise _unreachable(error, dsn) from None
     return connection
+
+
+async def reach(dsn: str, *, name: str) -> None:
+    """Connect and ask something, because a pooler accepts connections without a database; failures as of `connect`."""
+    connection = await connect(dsn, name=name)
+    try:
+        await connection.execute("SELECT 1", timeout=_CONNECT_SECONDS)
+    except _FAILURES as error:
+        raise _unreachable(error, dsn) from None
+    finally:
+        connection.terminate()
+
+
+def _unreachable(error: Exception, dsn: str) -> Unreachable:
+    kind = NotThere if _may_pass(error) else Unreachable
+    return kind(f"the database cannot be reached: {explained(error, dsn)}")
 
 
 def _may_pass(error: Exception) -> bool:
     """Return whether a failure to connect may end by itself; a wrong password or a wrong setting does not."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        # PgBouncer answers with one state for a server that is not there, and for a parameter that it refuses.
-        return state in _PASSING or (state.startswith("08") and _PARAMETER_REFUSED not in str(error))
+        if state == _POOLER_STATE:
+            return any(words in str(error) for words in _POOLER_WAITS)
+        return state in _PASSING or state.startswith("08")
     return isinstance(error, OSError) and not _is_of_tls(error)
 
 
@@ -80,6 +104,8 @@ def explained(error: BaseException, dsn: str) -> str:
         # Only the message: the other lines of a server's error may hold values of rows.
         message = f"{_first_line(error.args[0] if error.args else '')} (SQLSTATE {state})"
         advice = _ADVICE.get(state, "")
+        if state == _POOLER_STATE:
+            advice = next((then for words, then in _POOLER_ADVICE.items() if words in message), "")
     elif isinstance(error, TimeoutError):
         message, advice = "no answer in time", "check the host, the port and the firewall"
     elif _is_of_tls(error):

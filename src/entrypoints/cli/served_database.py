@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from tallystick.adapters.postgres.connecting import NotThere, connect
+from tallystick.adapters.postgres.connecting import NotThere, reach
 from tallystick.entrypoints.cli.check import refuse_unsafe
 from tallystick.entrypoints.cli.embedded import own_database
 from tallystick.entrypoints.cli.migrate import bring_up_to_date
@@ -30,7 +30,7 @@ async def _wait_for_database(settings: Settings) -> None:
         printed = ""
         while True:
             try:
-                connection = await connect(dsn, name="tallystick serve")
+                await reach(dsn, name="tallystick serve")
             except NotThere as error:
                 if str(error) != printed:
                     printed = str(error)
@@ -38,5 +38,4 @@ async def _wait_for_database(settings: Settings) -> None:
                     ERR.print(printed, markup=False)
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
-                await connection.close(timeout=_PAUSE_SECONDS)
                 break

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.adapters.embedded.provision import SERVICE
+from tallystick.adapters.postgres.connecting import NotThere, Unreachable, reach
 from tests.commands import EVERY
 from tests.integration.cli.conftest import installed, on
 from tests.integration.poolers import Pooler, pooling
@@ -167,3 +168,21 @@ def test_a_pooler_that_refuses_a_parameter_is_quoted_and_the_setting_is_named(
         assert ran.returncode == 1, said
         assert "unsupported startup parameter" in said
         assert "ignore_startup_parameters = role, search_path, jit" in said
+
+
+async def test_a_pooler_that_does_not_reach_its_database_may_reach_it_later(server: tuple[str, str]) -> None:
+    nowhere = "postgresql://postgres@/tally?host=/nowhere"
+    with (
+        pooling(nowhere, server[1], query_wait_timeout="1") as pooler,
+        pytest.raises(NotThere, match="PgBouncer"),
+    ):
+        await reach(pooler.dsn(SERVICE, "tally"), name="test")
+
+
+async def test_a_password_that_the_pooler_refuses_stays_refused(pooler: Pooler, dsn: str) -> None:
+    login = pooler.dsn(SERVICE, database_name(dsn)).replace(f"{SERVICE}:", f"{SERVICE}:not-")
+
+    with pytest.raises(Unreachable, match="check the user and the password") as refused:
+        await reach(login, name="test")
+
+    assert refused.type is Unreachable
