@@ -22,7 +22,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             replies = {status: found(document, reply) for status, reply in operation["responses"].items()}
-            parameters = [found(document, parameter) for parameter in operation["parameters"]]
+            parameters = [found(document, parameter) for parameter in operation.get("parameters", ())]
             yield method.upper(), path, {**operation, "responses": replies, "parameters": parameters}
 
 
