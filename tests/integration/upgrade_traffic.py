@@ -15,8 +15,8 @@ from tests.http.services import bearer, signature_headers
 from tests.integration.balancers import Balancer
 from tests.integration.postgres.sessions import session
 
-CLIENTS = 3
-PAUSE_SECONDS, LONG_PAUSE_SECONDS = 0.02, 0.3
+CLIENTS = 2
+PAUSE_SECONDS, LONG_PAUSE_SECONDS = 0.02, 0.5
 """Between the requests of a client; the long one while a server starts, so that the machine has time for it."""
 _STAFF = ("credits:grant", "invites:create", "loyalty:award", "loyalty:batch", "rewards:offer", "slips:write")
 _STORED = """
@@ -85,7 +85,7 @@ class Client:
         """Offer the rewards and the invite."""
         cheap = await self._post("/api/rewards", {"name": "A hat", "cost": 6}, user="shop", expected=201)
         dear = await self._post("/api/rewards", {"name": "A car", "cost": 7}, user="shop", expected=201)
-        invite = await self._post("/api/invites", {"max_uses": 30}, user="host", expected=201)
+        invite = await self._post("/api/invites", {"max_uses": 10}, user="host", expected=201)
         return Prizes(cheap["reward_id"], dear["reward_id"], invite["code"], invite["invite_id"])
 
     async def _signs_up(self, user: str) -> None:

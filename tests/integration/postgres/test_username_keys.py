@@ -89,9 +89,7 @@ async def test_names_of_servers_without_keys_get_their_keys_once_none_of_them_is
     await back_to_before(dsn)
     async with session(dsn) as owner:
         await name(owner, [("ada", "Ada"), ("bob", "Bob"), ("cid", "Cid"), ("dan", "Dan"), ("eve", "Eve")])
-    assert [migration.kind for migration in await migrator(dsn).apply()] == ["before"] * len(
-        shipped()[len(BEFORE) : -1]
-    )
+    assert "names_of_older_servers" not in {migration.name for migration in await migrator(dsn).apply()}
     async with session(dsn) as owner:
         await name(owner, [("new", "Fay"), ("late", "EVE")])
         await owner.execute("SET ROLE tallystick_app")
@@ -116,7 +114,10 @@ async def test_names_of_servers_without_keys_get_their_keys_once_none_of_them_is
 
 async def test_a_database_that_ran_the_former_migration_gets_the_same_schema(new_database: NewDatabase) -> None:
     dsn = await new_database()
-    await migrator(dsn).roll_back(shipped()[-1].version)
+    for migration in reversed(shipped()):
+        await migrator(dsn).roll_back(migration.version)
+        if migration.name == "names_of_older_servers":
+            break
     (former,) = next(migration for migration in shipped() if migration.version == "0019").former_checksums
     async with session(dsn) as owner:
         await owner.execute("UPDATE tallystick.schema_migrations SET checksum = $1 WHERE version = '0019'", former)
