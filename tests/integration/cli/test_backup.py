@@ -11,11 +11,14 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
+from tallystick.adapters.postgres.backups import dumping
+from tallystick.adapters.postgres.backups.programs import BackupError
 from tallystick.entrypoints.cli import backup as command
+from tallystick.entrypoints.cli.embedded import program_folders
 from tallystick.entrypoints.cli.main import main
 from tests.integration.cli.conftest import on
 from tests.integration.conftest import service_of
-from tests.integration.postgres.sessions import Session, database_name, session, superuser_of
+from tests.integration.postgres.sessions import Session, database_name, login_of, session, superuser_of
 from tests.processes.service import Process
 
 
@@ -100,9 +103,53 @@ def test_the_login_of_the_service_alone_can_back_up(dsn: str, tmp_path: Path) ->
     assert back_up(tmp_path / "a.dump", alone).exit_code == 0
 
 
+@pytest.mark.usefixtures("dsn")  # with the logins
+def test_a_database_without_the_schema_is_refused(empty_dsn: str, tmp_path: Path) -> None:
+    refused = back_up(tmp_path / "a.dump", on(empty_dsn))
+
+    assert refused.exit_code == 1
+    assert "the database has no schema tallystick" in refused.stderr
+    assert left(tmp_path) == []
+
+
 @pytest.fixture
-async def with_a_filter(superuser: Session) -> None:
-    await superuser.execute("CREATE POLICY none_of_ada ON tallystick.users AS RESTRICTIVE USING (user_id <> 'ada')")
+async def stranger(superuser: Session, dsn: str) -> AsyncIterator[str]:
+    """Return the DSN of a login that is a member of nothing."""
+    name = f"stranger_of_{database_name(dsn)}"
+    await superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    yield login_of(dsn, name, "secret")
+    await superuser.execute(f"DROP ROLE {name}")
+
+
+def test_a_login_that_cannot_become_the_service_is_refused(dsn: str, stranger: str, tmp_path: Path) -> None:
+    refused = back_up(tmp_path / "a.dump", {**on(dsn), "DATABASE_DIRECT_URL": stranger})
+
+    assert refused.exit_code == 1
+    assert "may not see rows of the service" in refused.stderr
+
+
+async def test_a_backup_waits_for_a_table_for_a_bounded_time(
+    dsn: str, superuser: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pg_dump waits: a table that is locked before that stops the checks in front of it in the same way."""
+    monkeypatch.setattr(dumping, "_LOCK_TIMEOUT", "200ms")
+    dump = await dumping.prepare_dump(dsn, program_folders())
+    with (tmp_path / "a.dump").open("wb") as file:
+        async with superuser.transaction(), asyncio.timeout(20):
+            await superuser.execute("LOCK TABLE tallystick.users IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(BackupError, match="due to statement timeout"):
+                await asyncio.to_thread(dump.write, file, lambda _: None)
+
+
+@pytest.fixture(
+    params=[
+        "CREATE POLICY none_of_ada ON tallystick.users AS RESTRICTIVE USING (user_id <> 'ada')",
+        "ALTER POLICY users_service ON tallystick.users USING (user_id <> 'ada')",
+    ],
+    ids=["one more policy", "the policy of the service"],
+)
+async def with_a_filter(superuser: Session, request: pytest.FixtureRequest) -> None:
+    await superuser.execute(request.param)
 
 
 @pytest.mark.usefixtures("with_a_filter")

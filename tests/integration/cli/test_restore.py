@@ -3,15 +3,18 @@
 import asyncio
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from tallystick.adapters.embedded.cluster import Cluster
+from tallystick.adapters.embedded.cluster import Cluster, binaries
 from tallystick.adapters.embedded.provision import OWNER, SERVICE
+from tallystick.adapters.postgres.backups import archive, restoring
 from tallystick.adapters.postgres.backups.archive import named_roles
 from tallystick.domain.channels import ChannelId
 from tallystick.entrypoints.cli import restore as command
@@ -244,6 +247,37 @@ def test_a_pg_restore_of_another_version_is_refused(
     assert "needs pg_restore of that version (none was found)" in refused.stderr
 
 
+def test_a_backup_of_a_newer_server_is_refused(file: Path, empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs of one version alone are installed here: the version in the file is replaced."""
+    read = archive.read_archive
+    monkeypatch.setattr(
+        restoring, "read_archive", lambda *given: msgspec.structs.replace(read(*given), server_major=99)
+    )
+
+    refused = restored(file, empty_dsn)
+
+    assert refused.exit_code == 1
+    assert "the backup is of PostgreSQL 99, and this server is of " in refused.stderr
+
+
+def test_a_login_that_may_not_create_a_schema_is_refused(file: Path, empty_dsn: str) -> None:
+    refused = restored(file, service_of(empty_dsn))
+
+    assert refused.exit_code == 1
+    assert f"the login {SERVICE} may not create a schema: GRANT CREATE ON DATABASE to it" in refused.stderr
+
+
+def test_an_archive_of_something_else_is_refused(dsn: str, empty_dsn: str, tmp_path: Path) -> None:
+    file = tmp_path / "other.dump"
+    command_line = [str(binaries() / "pg_dump"), "--format=custom", f"--file={file}", "--schema=tallystick"]
+    subprocess.run([*command_line, "--exclude-table=*.schema_migrations", "--schema-only", dsn], check=True)
+
+    refused = restored(file, empty_dsn)
+
+    assert refused.exit_code == 1
+    assert "is an archive of pg_dump, and not one that 'tallystick backup' wrote" in refused.stderr
+
+
 async def statements(dsn: str, *sql: str) -> None:
     async with session(dsn) as connection:
         for statement in sql:
@@ -259,7 +293,11 @@ def test_roles_that_are_missing_are_created_or_named(file: Path, bare: Cluster) 
     assert refused.exit_code == 1
     assert f"the server lacks roles that the backup names: {OWNER}. Create them" in refused.stderr
     assert f'CREATE ROLE "{OWNER}" LOGIN NOINHERIT;' in refused.stderr
-    asyncio.run(statements(superuser, f"CREATE ROLE {OWNER} LOGIN NOINHERIT"))
+    asyncio.run(statements(superuser, f"CREATE ROLE {OWNER} LOGIN NOINHERIT PASSWORD 'secret'"))
+    asyncio.run(statements(superuser, f"GRANT CREATE ON DATABASE postgres TO {OWNER}"))
+    without_power = restored(file, bare.dsn(OWNER, "postgres", "secret"))
+    assert without_power.exit_code == 1
+    assert "the server lacks roles that the backup names: anon, authenticated, tallystick_app" in without_power.stderr
     done = restored(file, superuser, "--verify", "--json")
     assert (done.exit_code, verdicts(done)) == (0, SOUND), done.output
     assert json.loads(done.stdout)["created_roles"] == ["anon", "authenticated", "tallystick_app"]
