@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import ssl
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -84,10 +85,12 @@ class Clients:
     async def settle(self, within_seconds: float = 30.0) -> None:
         """Ask again for every deed that is not settled, until each has an answer that stands.
 
-        The deeds that get none in this time are noted as a surprise.
+        If none of them gets one in this time, the rest is noted as a surprise.
         """
-        deadline = time.monotonic() + within_seconds
+        deadline, fewest = 0.0, sys.maxsize
         while left := [deed for deed in self.journal.unsettled() if self._may_repeat(deed)]:
+            if len(left) < fewest:
+                deadline, fewest = time.monotonic() + within_seconds, len(left)
             if time.monotonic() > deadline:
                 self.journal.surprise(f"{len(left)} requests get no answer that stands, {left[0]} among them")
                 return
