@@ -65,7 +65,7 @@ NPM = $(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js --cache $(CURDIR)
 TOOLS := tools/node/node_modules
 
 .venv/tools: .venv/installed tools/node/package-lock.json
-	@echo 'npm: Redocly and Spectral, half a minute'
+	@echo 'npm: Redocly, Spectral and the generators of clients; half a minute'
 	$(NPM) ci --ignore-scripts --prefix tools/node
 	@touch $@
 
