@@ -135,6 +135,7 @@ async def _rooms(story: Story) -> None:
     await story.show("remove_overlay", ADA, path=session)
     slots = [{"role": "dealer", "slot": 1, "player_id": ADA}, {"role": "player", "slot": 1, "player_id": BOB}]
     rules = {"roles": {"dealer": {"slots": 1}, "player": {"slots": 4}}}
+    await story.show("verify_roster", ADA, body={"slots": slots, "rules": rules})
     await story.show(
         "sync_roster", ADA, body={"room_id": "table-7", "roster_version": 0, "slots": slots, "rules": rules}
     )

@@ -27,6 +27,7 @@ from tests.unit.behaviours.test_http_credits import TestCreditRoutes, TestGrantR
 from tests.unit.behaviours.test_http_deletion import TestDeletionRoute
 from tests.unit.behaviours.test_http_exports import TestExportRoutes
 from tests.unit.behaviours.test_http_flags import TestFlagRoutes
+from tests.unit.behaviours.test_http_functions import TestFunctionCalls
 from tests.unit.behaviours.test_http_invites import TestInviteRoutes, TestRedeemRoute, TestValidateRoute
 from tests.unit.behaviours.test_http_loyalty import TestAccrualRoute, TestAwardRoute, TestLoyaltyRoute
 from tests.unit.behaviours.test_http_membership import TestMembersOnly

@@ -99,6 +99,7 @@ COSTS: Mapping[tuple[str, str], Cost] = MappingProxyType(
         ("POST", "/api/rank/stage-room-match"): Cost(
             "the rooms of the caller, up to the bound, 100 slots and every migration", "1 roster, 100 slots", "32 KiB"
         ),
+        ("POST", "/api/rank/stage-room-match/verify"): Cost("nothing", "nothing", "8 KiB"),
         ("PUT", "/api/overlays/{session_id}"): Cost(
             "the shown overlays and the sessions of the caller, up to the bounds, and 2 rows",
             "1 overlay of 16 KiB, 2 events",

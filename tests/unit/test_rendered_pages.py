@@ -8,6 +8,7 @@ import pytest
 from tests.pages import files
 
 PROGRAMS = {
+    "functions": "old-frontends",
     "limits": "limits",
     "metrics": "metrics",
     "permissions": "authentication",

@@ -13,8 +13,12 @@ from tallystick.application.ports import Randomness
 from tallystick.application.tracing import Tracer
 from tallystick.entrypoints.http.authentication import Authentication
 from tallystick.entrypoints.http.bodies import MAX_BODY_BYTES
+from tallystick.entrypoints.http.caller_guard import CallerGuard
 from tallystick.entrypoints.http.cors import Cors
+from tallystick.entrypoints.http.document.documented_routes import routes_of
 from tallystick.entrypoints.http.document.pages import document_routers
+from tallystick.entrypoints.http.functions.calls import FunctionCalls
+from tallystick.entrypoints.http.functions.manifest import methods_of
 from tallystick.entrypoints.http.internals import RouteTable, give_parameters
 from tallystick.entrypoints.http.parameters import give_shapes
 from tallystick.entrypoints.http.raw_routes import raw_method
@@ -55,6 +59,7 @@ def build_app(
     framework: Litestar,
     *,
     authentication: Authentication,
+    caller_guard: CallerGuard,
     metrics: PrometheusMetrics,
     randomness: Randomness,
     pseudonyms: Pseudonyms,
@@ -64,12 +69,14 @@ def build_app(
 ) -> ASGIApp:
     """Return the ASGI application."""
     shortcut = Shortcut(framework, authentication, metrics, randomness)
+    routes = {route.name: route for route in routes_of(framework)}
+    table = RouteTable(framework, raw_method)
     boundary = RequestBoundary(
-        shortcut,
+        FunctionCalls(shortcut, routes, authentication, caller_guard),
         log=RequestLog(metrics, pseudonyms, log_rules),
         randomness=randomness,
         cors=cors,
-        methods=RouteTable(framework, raw_method).methods,
+        methods=lambda path: methods_of(path) or table.methods(path),
         is_stream=shortcut.is_stream,
         tracer=tracer,
     )

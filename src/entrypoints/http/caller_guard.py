@@ -81,7 +81,13 @@ class CallerGuard:
             raise InvalidRequest(context.faults)
 
     async def count(self, group: LimitGroup, context: RequestContext) -> None:
-        """Count a request by its user, or by its address if the caller is unknown; RateLimited past the limit."""
+        """Count a request by its user, or by its address if the caller is unknown; RateLimited past the limit.
+
+        A request that was counted already is not counted again.
+        """
+        if context.is_counted:
+            return
+        context.is_counted = True
         principal = context.principal
         identity = f"user {principal.user_id}" if principal is not None else self._proxies.client(context)
         await self._count(group, identity, context)

@@ -14,7 +14,7 @@ _CLIENT_HEADERS = (
 """Headers that event streams and the clients of Supabase send."""
 _EXPOSED_HEADERS = (
     *("x-correlation-id", "idempotency-hit", "retry-after", "ratelimit", "ratelimit-policy", "www-authenticate"),
-    *("allow", "accept-encoding"),
+    *("allow", "accept-encoding", "content-range", "preference-applied"),
 )
 _MAX_AGE_SECONDS = 600
 _VARY = (b"vary", b"Origin")

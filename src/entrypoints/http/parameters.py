@@ -131,6 +131,11 @@ def parameter_faults(scope: HTTPScope, headers: Mapping[bytes, bytes], shape: Re
     return faults
 
 
+def path_fault(name: str, value: object) -> Fault | None:
+    """Return the fault of a value for a parameter of a path; None if it is right."""
+    return None if is_right(value, _KINDS[name]) else _fault("path", name)
+
+
 def _query_faults(query: bytes, shape: RequestShape) -> Iterator[Fault]:
     try:
         given = parse_qsl(

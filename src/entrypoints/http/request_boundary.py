@@ -17,6 +17,7 @@ from tallystick.entrypoints.http.caching import NO_STORE, cached_for_five_minute
 from tallystick.entrypoints.http.cors import Cors
 from tallystick.entrypoints.http.event_streams import BUSY_STATUSES, send_end
 from tallystick.entrypoints.http.framing import framing_fault, whole_body
+from tallystick.entrypoints.http.functions.replies import with_function_errors
 from tallystick.entrypoints.http.problems import send_problem, status_of
 from tallystick.entrypoints.http.refusals import (
     HeadersTooLarge,
@@ -73,6 +74,7 @@ class RequestBoundary:
         context = self._context(scope, headers)
         status = 0
         send = cached_for_five_minutes(send, headers) if _is_documentation(scope) else send
+        send = with_function_errors(send, scope["path"])
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status

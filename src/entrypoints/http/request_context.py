@@ -40,6 +40,8 @@ class RequestContext:
     """The span of the request, where it is recorded in a trace."""
     is_head: bool = False
     """True for HEAD, which is answered as GET without its body."""
+    is_counted: bool = False
+    """True once the request was counted: the route that carries out a function counts it no second time."""
     faults: list[Fault] = field(default_factory=list)
     """The faults of the parameters, until the body is checked too."""
 

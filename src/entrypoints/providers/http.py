@@ -126,6 +126,7 @@ class Http(Provider):
         self,
         framework: Litestar,
         authentication: Authentication,
+        caller_guard: CallerGuard,
         metrics: PrometheusMetrics,
         randomness: Randomness,
         pseudonyms: Pseudonyms,
@@ -137,6 +138,7 @@ class Http(Provider):
             build_app(
                 framework,
                 authentication=authentication,
+                caller_guard=caller_guard,
                 metrics=metrics,
                 randomness=randomness,
                 pseudonyms=pseudonyms,

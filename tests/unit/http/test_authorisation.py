@@ -99,6 +99,7 @@ MATRIX: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/api/rewards/purchases"): BY_STAFF,
     # Ada makes the room: she and staff change it.
     ("POST", "/api/rank/stage-room-match"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
+    ("POST", "/api/rank/stage-room-match/verify"): OWN,
     # Ada puts it: she and staff replace and remove it.
     ("PUT", "/api/overlays/{session_id}"): {"nobody": 401, "ada": 200, "bob": 403, "staff": 200, "deleted": 410},
     ("GET", "/api/overlays/{session_id}"): OWN,
@@ -160,6 +161,7 @@ BODIES: dict[str, Any] = {
         "slots": [],
         "rules": {"roles": {"player": {"slots": 1}}},
     },
+    "/api/rank/stage-room-match/verify": {"slots": [], "rules": {"roles": {"player": {"slots": 1}}}},
     "/api/loyalty/manual-rewards": {"player_id": "ada", "points": 1, "reason": "r"},
     "/api/loyalty/accruals": {
         "events": [{"player_id": "bob", "points": 1, "event_type": "promotion", "event_key": "e"}]
