@@ -34,6 +34,8 @@ def process(tmp_path: Path) -> Iterator[Process]:
         "TALLYSTICK_WEBHOOK_SECRETS": WEBHOOK_SECRET,
         "TALLYSTICK_RATE_LIMITS": "off",
         "TALLYSTICK_LOG_LEVEL": "error",
+        # The fuzzer finds the flags in their list and switches them: a 503 that is documented would follow.
+        "TALLYSTICK_FLAGS": "points_enabled=on; webhook_enabled=on",
     }
     server = Process("serve", "--port", "0", folder=tmp_path, environment=environment)
     yield server
