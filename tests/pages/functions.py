@@ -22,7 +22,8 @@ OPENING = """\
 
 A frontend that calls database functions by `supabase.rpc(...)` keeps its code. The service answers these calls at
 `/rest/v1/rpc/{function}` in the form of PostgREST. Each function stands for one operation of the API and does nothing
-else: the rate limits, permissions and refusals are those of the operation.
+else: the rate limits, permissions and refusals are those of the operation. The tests call every function by the real
+supabase-js on Node, and cause every refusal that a call can cause (`tests/clients/supabase.mjs`).
 
 The service verifies the tokens of your project: set `TALLYSTICK_JWT_SECRET` or `TALLYSTICK_JWKS_URL`, as in
 [authentication](authentication.md). Set `TALLYSTICK_ALLOWED_ORIGINS` to the origin of your app if the browser calls the

@@ -230,6 +230,20 @@ class TestFunctionCalls:
         assert (status, code) == (404, "PGRST202")
         assert message.startswith("Could not find the function public.")
 
+    async def test_a_filter_is_refused_and_not_ignored(self, anyone: Caller) -> None:
+        ada = anyone.named("ada")
+        arguments, path = {"p_channel_id": await a_channel(ada)}, "/rest/v1/rpc/fetch_social_messages"
+
+        answers = [
+            await ada.post(f"{path}?seq=eq.1", arguments),
+            await ada.post(f"{path}?select=body", arguments),
+            await ada.get(f"{path}?p_channel_id={arguments['p_channel_id']}&limit=1"),
+        ]
+        every_column = await ada.post(f"{path}?select=*", arguments)
+
+        assert [raised(answer)[:2] for answer in answers] == [(404, "PGRST202")] * 3
+        assert every_column.status_code == 200
+
     async def test_faults_name_the_argument(self, anyone: Caller) -> None:
         ada = anyone.named("ada")
 

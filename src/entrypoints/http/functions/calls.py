@@ -87,12 +87,13 @@ class FunctionCalls:
             context.principal = await self._authentication.principal(context, scope["method"])
         if route.limit_group is not None:
             await self._caller_guard.count(route.limit_group, context)
-        if scope["method"] == "GET":
-            given = arguments_of_query(scope["query_string"])
-        else:
+        asked = arguments_of_query(scope["query_string"])
+        given = asked
+        if scope["method"] == "POST":
             given = arguments_of_body(await read_body(receive, context.headers))
         members = members_of(function, given)
-        if members is None:
+        if members is None or (given is not asked and asked):  # the query of a POST holds filters, which are not served
+            given = {**asked, **given}
             await _send_error(send, context, 404, _not_found(function.name, given))
             return
         status, headers, body = await self._carried_out(route, request_of(function, route, members), scope)
