@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from drills.journal import Deed, Journal, Kind
+from drills.journal import Journal, Kind, Operation
 from drills.scripts import INVITER, PRICE
 
 REFERRAL_POINTS = 100
@@ -23,7 +23,7 @@ APPLIED: dict[Kind, str] = {
     "delivery": "SELECT 'arrived-' || substr(delivery_id, 5), delivery_id FROM webhook_deliveries",
     "message": "SELECT sender_id, body FROM messages",
 }
-"""For each kind of deed the statement that lists what took effect: a row of user and key for each time."""
+"""For each kind of operation the statement that lists what took effect: a row of user and key for each time."""
 
 RULES: dict[str, str] = {
     "an account is negative": "SELECT user_id FROM ledger_accounts WHERE balance < 0",
@@ -106,14 +106,14 @@ async def differences(dsn: str, journal: Journal) -> list[str]:
 
 
 def _compared(journal: Journal, kind: Kind, times: Counter[tuple[str, str]]) -> Iterator[str]:
-    for deed in _of(journal, kind):
-        count, known = times.pop((deed.user, deed.key), 0), journal.knowledge(deed)
+    for operation in _of(journal, kind):
+        count, known = times.pop((operation.user, operation.key), 0), journal.knowledge(operation)
         if known == "acknowledged" and count == 0:
-            yield f"{deed} was acknowledged, and is lost"
+            yield f"{operation} was acknowledged, and is lost"
         if known == "refused" and count > 0:
-            yield f"{deed} was refused, and was done"
+            yield f"{operation} was refused, and was done"
         if count > 1:
-            yield f"{deed} was done {count} times"
+            yield f"{operation} was done {count} times"
     for (user, key), count in times.items():
         if count:
             yield f"{kind} {key} of {user} was done, and nobody asked for it"
@@ -121,16 +121,20 @@ def _compared(journal: Journal, kind: Kind, times: Counter[tuple[str, str]]) -> 
 
 def _purchases(journal: Journal, bought: Counter[tuple[str, ...]]) -> Iterator[str]:
     """A reward is bought once, by whichever of its requests was acknowledged."""
-    asked: dict[tuple[str, str], list[Deed]] = defaultdict(list)
-    for deed in _of(journal, "purchase"):
-        asked[deed.user, deed.key.rpartition(".")[0]].append(deed)
-    for order, deeds in asked.items():
-        known = [journal.knowledge(deed) for deed in deeds]
+    asked: dict[tuple[str, str], list[Operation]] = defaultdict(list)
+    for operation in _of(journal, "purchase"):
+        asked[operation.user, operation.key.rpartition(".")[0]].append(operation)
+    for order, operations in asked.items():
+        known = [journal.knowledge(operation) for operation in operations]
         if known.count("acknowledged") > 1:
             yield f"the purchase {order} was acknowledged to two requests with different keys"
         if "acknowledged" in known and not bought[order]:
             yield f"the purchase {order} was acknowledged, and is lost"
-        poor = [deed for deed in deeds if deed in journal.refusals and journal.refusals[deed].status == 402]
+        poor = [
+            operation
+            for operation in operations
+            if operation in journal.refusals and journal.refusals[operation].status == 402
+        ]
         if poor and bought[order]:  # a customer's credits never grow: who had too few then has too few now
             yield f"{poor[0]} was refused for want of credits, and the customer has the reward"
         if set(known) == {"refused"} and bought[order]:
@@ -140,38 +144,38 @@ def _purchases(journal: Journal, bought: Counter[tuple[str, ...]]) -> Iterator[s
 
 
 def _arrivals(journal: Journal, arrived: set[str], edges: set[str]) -> Iterator[str]:
-    for deed in _of(journal, "arrival"):
-        if journal.knowledge(deed) != "acknowledged":
+    for operation in _of(journal, "arrival"):
+        if journal.knowledge(operation) != "acknowledged":
             continue
-        if deed.user not in arrived:
-            yield f"{deed} was acknowledged, and the user is lost"
-        recorded = journal.replies[deed].body["attribution"] == "recorded"
-        if deed.key and recorded and deed.user not in edges:
-            yield f"{deed} was recorded, and the inviter is lost"
+        if operation.user not in arrived:
+            yield f"{operation} was acknowledged, and the user is lost"
+        recorded = journal.replies[operation].body["attribution"] == "recorded"
+        if operation.key and recorded and operation.user not in edges:
+            yield f"{operation} was recorded, and the inviter is lost"
 
 
 def _codes(journal: Journal, codes: dict[str, str]) -> Iterator[str]:
-    for deed in _of(journal, "mint"):
-        reply = journal.replies.get(deed)
-        if reply is not None and reply.body["referral_code"] != codes.get(deed.user):
-            yield f"{deed} was answered {reply.body['referral_code']}, and the code is {codes.get(deed.user)}"
+    for operation in _of(journal, "mint"):
+        reply = journal.replies.get(operation)
+        if reply is not None and reply.body["referral_code"] != codes.get(operation.user):
+            yield f"{operation} was answered {reply.body['referral_code']}, and the code is {codes.get(operation.user)}"
 
 
 def _purses(journal: Journal, balances: dict[tuple[str, str], int]) -> Iterator[Balance]:
     """Return the balances that only awards make: those of purses and of players."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for kind, unit, prefix in (("grant", "credits", "purse-"), ("accrual", "points", "player-")):
-        for deed in journal.deeds():
-            if deed.kind == kind and deed.user.startswith(prefix):
-                known = journal.knowledge(deed)
-                sums[deed.user, unit][0] += deed.amount if known == "acknowledged" else 0
-                sums[deed.user, unit][1] += deed.amount if known != "refused" else 0
+        for operation in journal.operations():
+            if operation.kind == kind and operation.user.startswith(prefix):
+                known = journal.knowledge(operation)
+                sums[operation.user, unit][0] += operation.amount if known == "acknowledged" else 0
+                sums[operation.user, unit][1] += operation.amount if known != "refused" else 0
     for (user, unit), (acknowledged, possible) in sums.items():
         yield Balance(user, balances.get((user, unit), 0), acknowledged, possible)
 
 
-def _of(journal: Journal, kind: Kind) -> list[Deed]:
-    return [deed for deed in journal.deeds() if deed.kind == kind]
+def _of(journal: Journal, kind: Kind) -> list[Operation]:
+    return [operation for operation in journal.operations() if operation.kind == kind]
 
 
 def _bits(number: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from drills.journal import Deed, Journal, Reply
+from drills.journal import Journal, Operation, Reply
 from tests.http.services import signature_headers
 from tests.http.tokens import good_token
 
@@ -20,13 +20,13 @@ MOST_CONNECTIONS = 64
 LONGEST_ANSWER_SECONDS = 40.0
 """A client gives up after this time: longer than the service waits for any of its parts."""
 NOBODY_LISTENS = Reply(503, {"code": "NOBODY_LISTENS"})
-"""What a client notes that found no server: no request left, so that nothing was done."""
+"""The note of a client that found no server: no request left, so that nothing was done."""
 PAUSE_SECONDS = 0.05
 """The pause of a client whose request was refused or lost: as a client waits before it asks again."""
 
 
 class Request:
-    """What a client sends for a deed, each time the same."""
+    """The request for an operation, each time the same."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Request:
         """Name the sender by `sub` and `permissions`, or a signed webhook by its id, `delivery`.
 
         A request that is not safe to repeat is not sent again while its outcome is unknown. `read` returns the part of
-        a success that has to be the same for each request of a deed.
+        a success that has to be the same for each request of an operation.
         """
         self.method, self.path, self.is_safe, self.read = method, path, is_safe, read
         self.raw = b"" if body is None else json.dumps(body).encode()
@@ -68,7 +68,7 @@ class Clients:
         self.journal = journal
         self._addresses = addresses
         self._turn = itertools.count()
-        self._requests: dict[Deed, Request] = {}
+        self._requests: dict[Operation, Request] = {}
         self._stopped = False
         self._progress = asyncio.Condition()
         self._successes = 0
@@ -77,24 +77,24 @@ class Clients:
             trust_env=False, timeout=LONGEST_ANSWER_SECONDS, limits=limits, verify=trust or True
         )
 
-    async def do(self, deed: Deed, request: Request) -> Reply | None:
-        """Send the request of a deed once, and return its answer; None where it was lost."""
-        self._requests.setdefault(deed, request)
-        return await self._send(deed, request)
+    async def do(self, operation: Operation, request: Request) -> Reply | None:
+        """Send the request of an operation once, and return its answer; None where it was lost."""
+        self._requests.setdefault(operation, request)
+        return await self._send(operation, request)
 
-    async def settle(self, within_seconds: float = 30.0) -> None:
-        """Ask again for every deed that is not settled, until each has an answer that stands.
+    async def resend_unresolved(self, within_seconds: float = 30.0) -> None:
+        """Ask again for every operation without an answer that stands, until each has an answer that stands.
 
         If none of them gets one in this time, the rest is noted as a surprise.
         """
         deadline, fewest = 0.0, sys.maxsize
-        while left := [deed for deed in self.journal.unsettled() if self._may_repeat(deed)]:
+        while left := [operation for operation in self.journal.unresolved() if self._may_repeat(operation)]:
             if len(left) < fewest:
                 deadline, fewest = time.monotonic() + within_seconds, len(left)
             if time.monotonic() > deadline:
                 self.journal.surprise(f"{len(left)} requests get no answer that stands, {left[0]} among them")
                 return
-            await asyncio.gather(*(self._send(deed, self._requests[deed]) for deed in left[:WORKERS]))
+            await asyncio.gather(*(self._send(operation, self._requests[operation]) for operation in left[:WORKERS]))
 
     async def until_successes(self, number: int, within_seconds: float = 60.0) -> None:
         """Wait until so many more requests succeeded, or until a client saw an answer that none should see."""
@@ -113,14 +113,14 @@ class Clients:
     async def close(self) -> None:
         await self._http.aclose()
 
-    def _may_repeat(self, deed: Deed) -> bool:
-        return self._requests[deed].is_safe or self.journal.knowledge(deed) == "refused"
+    def _may_repeat(self, operation: Operation) -> bool:
+        return self._requests[operation].is_safe or self.journal.knowledge(operation) == "refused"
 
-    async def _send(self, deed: Deed, request: Request) -> Reply | None:
+    async def _send(self, operation: Operation, request: Request) -> Reply | None:
         addresses = self._addresses()
         address = addresses[next(self._turn) % len(addresses)]
         began = time.monotonic()
-        self.journal.sent(deed)
+        self.journal.sent(operation)
         reply: Reply | None = None
         try:
             answer = await self._http.request(
@@ -132,7 +132,7 @@ class Clients:
             reply = NOBODY_LISTENS
         except httpx2.HTTPError:
             pass
-        self.journal.answered(deed, reply, began)
+        self.journal.answered(operation, reply, began)
         is_served = reply is not None and reply.status < 500
         async with self._progress:
             self._successes += is_served

@@ -11,10 +11,10 @@ import httpx2
 
 from drills.balanced import balanced
 from drills.clients import Clients, Request
-from drills.journal import Deed
-from drills.report import Drill, Shown
+from drills.journal import Operation
+from drills.report import Drill, DrillResult
 from drills.scripts import STAFF
-from drills.stage import Stage, Traffic, busy
+from drills.testbed import Testbed, Traffic, under_load
 from tests.http.services import Caller
 from tests.integration.balancers import Balancer
 
@@ -30,13 +30,13 @@ AND column_name IN ('created_at', 'collected_at', 'used_at', 'received_at', 'upd
 _DIFFERENCE = re.compile(r"^tallystick_clock_difference_seconds (\S+)$", re.MULTILINE)
 
 
-async def _clock_wrong() -> Shown:
-    async with balanced() as (stage, balancer):
-        shift = stage.folder / "shift"
+async def _clock_wrong() -> DrillResult:
+    async with balanced() as (testbed, balancer):
+        shift = testbed.folder / "shift"
         _shift(shift, 0)
         await asyncio.gather(
-            stage.start(port=balancer.instances["first"]),
-            stage.start(
+            testbed.start(port=balancer.instances["first"]),
+            testbed.start(
                 port=balancer.instances["second"],
                 LD_PRELOAD=_libfaketime(),
                 FAKETIME_TIMESTAMP_FILE=str(shift),
@@ -48,32 +48,34 @@ async def _clock_wrong() -> Shown:
         for name in balancer.instances:
             await asyncio.to_thread(balancer.wait_until, name, "UP")
         # The clients reach the wrong server also while the balancer has taken it out.
-        async with busy(stage, lambda: [balancer.address, stage.servers[1].address], balancer.trust) as traffic:
-            began = await _database_time(stage)
-            notes = [await _while_wrong(stage, balancer, traffic, shift, minutes) for minutes in WRONG_MINUTES]
+        async with under_load(
+            testbed, lambda: [balancer.address, testbed.servers[1].address], balancer.trust
+        ) as traffic:
+            began = await _database_time(testbed)
+            notes = [await _while_wrong(testbed, balancer, traffic, shift, minutes) for minutes in WRONG_MINUTES]
             _shift(shift, 0)
             repaired = time.monotonic()
             await asyncio.to_thread(balancer.wait_until, "second", "UP")
             healthy = time.monotonic() - repaired
             await traffic.seconds_until_healthy()
             traffic.expect_answers()
-            traffic.differences += await _wrong_stamps(stage, began)
+            traffic.differences += await _wrong_stamps(testbed, began)
             return traffic.shown(healthy, *notes)
 
 
-async def _while_wrong(stage: Stage, balancer: Balancer, traffic: Traffic, shift: Path, minutes: int) -> str:
+async def _while_wrong(testbed: Testbed, balancer: Balancer, traffic: Traffic, shift: Path, minutes: int) -> str:
     """Let the clock of the second server be wrong, and ask it for what depends on the time; return what it says."""
-    address = stage.servers[1].address
+    address = testbed.servers[1].address
     clients = Clients(lambda: [address], traffic.journal)
     lasting, ending = f"LASTING{abs(minutes)}{minutes < 0:d}", f"ENDING{abs(minutes)}{minutes < 0:d}"
-    now = await _database_time(stage)
+    now = await _database_time(testbed)
     ends_at = now + timedelta(seconds=3)
     await _invite(clients, lasting, now + timedelta(minutes=5))
     await _invite(clients, ending, ends_at)
     _shift(shift, minutes)
     await asyncio.to_thread(balancer.wait_until, "second", "DOWN")
     await traffic.clients.until_successes(SUCCESSES)
-    await asyncio.sleep(max(0.0, (ends_at - await _database_time(stage)).total_seconds()))
+    await asyncio.sleep(max(0.0, (ends_at - await _database_time(testbed)).total_seconds()))
     guest = f"guest-{minutes}"
     statuses = [await _redeem(clients, guest, code) for code in (lasting, ending)]
     await clients.close()
@@ -91,7 +93,7 @@ async def _while_wrong(stage: Stage, balancer: Balancer, traffic: Traffic, shift
     found = _DIFFERENCE.search(metrics.text)
     if found is None or abs(float(found[1]) - 60 * minutes) > TOLERANCE.total_seconds():
         traffic.differences.append(f"the metric of the difference is {found and found[1]}")
-    if reason not in stage.servers[1].output:
+    if reason not in testbed.servers[1].output:
         traffic.differences.append("the reason is not logged")
     return f"/readyz: {reason}"
 
@@ -99,13 +101,13 @@ async def _while_wrong(stage: Stage, balancer: Balancer, traffic: Traffic, shift
 async def _invite(clients: Clients, code: str, expires_at: datetime) -> None:
     body = {"code": code, "max_uses": 5, "expires_at": expires_at.isoformat()}
     request = Request("/api/invites", body, sub=STAFF, permissions=["invites:create"], key=code)
-    await clients.do(Deed("invite", STAFF, code), request)
+    await clients.do(Operation("invite", STAFF, code), request)
 
 
 async def _redeem(clients: Clients, guest: str, code: str) -> int | None:
     """Take a seat of an invite, and return the status of the answer."""
     request = Request("/api/invites/redeem", {"code": code}, sub=guest, key=code)
-    reply = await clients.do(Deed("seat", guest, code), request)
+    reply = await clients.do(Operation("seat", guest, code), request)
     return None if reply is None else reply.status
 
 
@@ -120,8 +122,8 @@ def _shift(file: Path, minutes: int) -> None:
     file.write_text(f"{minutes * 60:+d}\n", encoding="ascii")
 
 
-async def _database_time(stage: Stage) -> datetime:
-    connection = await asyncpg.connect(stage.superuser_dsn)
+async def _database_time(testbed: Testbed) -> datetime:
+    connection = await asyncpg.connect(testbed.superuser_dsn)
     try:
         now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     finally:
@@ -129,9 +131,9 @@ async def _database_time(stage: Stage) -> datetime:
     return now
 
 
-async def _wrong_stamps(stage: Stage, began: datetime) -> list[str]:
+async def _wrong_stamps(testbed: Testbed, began: datetime) -> list[str]:
     """Return the columns that hold a time in the future, or changes that were stored with a time before they began."""
-    connection = await asyncpg.connect(stage.superuser_dsn)
+    connection = await asyncpg.connect(testbed.superuser_dsn)
     try:
         found = []
         for table, column in await connection.fetch(STAMPED):

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from drills.mutants import Mutant, planted
-from drills.report import Drill, Shown
+from drills.report import Drill, DrillResult
 from drills.scripts import SCRIPTS
-from drills.stage import Traffic, busy, staged
+from drills.testbed import Traffic, new_testbed, under_load
 from tests.integration.postgres.wires import Fault, Wire, wired
 
 SINGLE_CUTS = 100
@@ -16,14 +16,14 @@ UNAVAILABLE, MOST_CUTS = 12, 200
 POLL_SECONDS = 0.005
 
 
-async def commits_are_cut(mutant: Mutant | None = None) -> Shown:
+async def commits_are_cut(mutant: Mutant | None = None) -> DrillResult:
     """Cut commits after PostgreSQL has stored them, alone and together, and then commits before they reach it."""
     scripts = SCRIPTS if mutant is None else mutant.scripts
     with planted(mutant) as package:
-        async with staged(servers=0) as stage, wired(stage.database_url) as wire:
-            stage.database_url = wire.dsn
-            await stage.start(PYTHONPATH=package)
-            async with busy(stage, scripts=scripts) as traffic:
+        async with new_testbed(servers=0) as testbed, wired(testbed.database_url) as wire:
+            testbed.database_url = wire.dsn
+            await testbed.start(PYTHONPATH=package)
+            async with under_load(testbed, scripts=scripts, is_strict=mutant is not None) as traffic:
                 for _ in range(SINGLE_CUTS):
                     wire.cut_once("cut after the commit")
                     await _until(traffic, lambda: wire.fault == "none")

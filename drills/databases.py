@@ -8,8 +8,8 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from drills.report import Drill, Shown
-from drills.stage import Stage, busy, staged
+from drills.report import Drill, DrillResult
+from drills.testbed import Testbed, new_testbed, under_load
 from drills.watching import watched
 from tallystick.adapters.embedded.postmaster import find_postmaster
 from tallystick.adapters.embedded.provision import SERVICE
@@ -20,18 +20,26 @@ TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE
 NOT_REACHED = "the database cannot be reached"
 
 
-async def _database_gone() -> Shown:
-    async with staged(servers=2) as stage, busy(stage) as traffic, watched(stage, traffic) as watch:
-        await asyncio.to_thread(stage.cluster.crash)
+async def _database_gone() -> DrillResult:
+    async with (
+        new_testbed(servers=2) as testbed,
+        under_load(testbed) as traffic,
+        watched(testbed, traffic) as watch,
+    ):
+        await asyncio.to_thread(testbed.cluster.crash)
         await asyncio.sleep(GONE_SECONDS)
-        await asyncio.to_thread(stage.cluster.revive)
+        await asyncio.to_thread(testbed.cluster.revive)
         healthy = await traffic.seconds_until_healthy()
         return await watch.shown(healthy, reason=NOT_REACHED, causes=["unreachable", "lost", "waited", "commit_lost"])
 
 
-async def _database_hung() -> Shown:
-    async with staged(servers=2) as stage, busy(stage) as traffic, watched(stage, traffic) as watch:
-        with _stopped(stage.folder):
+async def _database_hung() -> DrillResult:
+    async with (
+        new_testbed(servers=2) as testbed,
+        under_load(testbed) as traffic,
+        watched(testbed, traffic) as watch,
+    ):
+        with _stopped(testbed.folder):
             await asyncio.sleep(HUNG_SECONDS)
         healthy = await traffic.seconds_until_healthy()
         return await watch.shown(
@@ -41,11 +49,15 @@ async def _database_hung() -> Shown:
         )
 
 
-async def _database_read_only() -> Shown:
-    async with staged(servers=2) as stage, busy(stage) as traffic, watched(stage, traffic) as watch:
-        await _as_superuser(stage, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+async def _database_read_only() -> DrillResult:
+    async with (
+        new_testbed(servers=2) as testbed,
+        under_load(testbed) as traffic,
+        watched(testbed, traffic) as watch,
+    ):
+        await _as_superuser(testbed, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         await asyncio.sleep(READ_ONLY_SECONDS)
-        await _as_superuser(stage, "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
+        await _as_superuser(testbed, "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
         healthy = await traffic.seconds_until_healthy()
         if watch.for_reads != {200} or watch.reads != {"200"}:
             watch.differences.append(f"reads did not go on: {watch.for_reads}, {watch.reads}")
@@ -57,17 +69,21 @@ async def _database_read_only() -> Shown:
         )
 
 
-async def _out_of_slots() -> Shown:
+async def _out_of_slots() -> DrillResult:
     options = {"max_connections": str(CONNECTIONS)}
-    async with staged(servers=2, options=options) as stage, busy(stage) as traffic, watched(stage, traffic) as watch:
-        async with _every_slot(stage):
+    async with (
+        new_testbed(servers=2, options=options) as testbed,
+        under_load(testbed) as traffic,
+        watched(testbed, traffic) as watch,
+    ):
+        async with _every_slot(testbed):
             await asyncio.sleep(FULL_SECONDS)
         healthy = await traffic.seconds_until_healthy()
         return await watch.shown(healthy, reason=NOT_REACHED, causes=["connections", "lost", "waited", "commit_lost"])
 
 
-async def _as_superuser(stage: Stage, *statements: str) -> None:
-    connection = await asyncpg.connect(stage.superuser_dsn)
+async def _as_superuser(testbed: Testbed, *statements: str) -> None:
+    connection = await asyncpg.connect(testbed.superuser_dsn)
     try:
         for statement in statements:
             await connection.execute(statement)
@@ -94,15 +110,15 @@ def _stopped(folder: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _every_slot(stage: Stage) -> AsyncIterator[None]:
+async def _every_slot(testbed: Testbed) -> AsyncIterator[None]:
     """Take every connection of PostgreSQL during the block, also those that the service had."""
     taken: list[asyncpg.Connection[asyncpg.Record]] = []
-    superuser = await asyncpg.connect(stage.superuser_dsn)
+    superuser = await asyncpg.connect(testbed.superuser_dsn)
     try:
         while await superuser.fetchval(TERMINATE, SERVICE):
             with suppress(asyncpg.TooManyConnectionsError):
                 while True:
-                    taken.append(await asyncpg.connect(stage.owner_dsn))
+                    taken.append(await asyncpg.connect(testbed.owner_dsn))
         yield
     finally:
         await asyncio.gather(*(connection.close() for connection in taken))

@@ -14,8 +14,8 @@ from pathlib import Path
 import asyncpg
 
 from drills.databases import NOT_REACHED
-from drills.report import Drill, Shown
-from drills.stage import Stage, busy, staged
+from drills.report import Drill, DrillResult
+from drills.testbed import Testbed, new_testbed, under_load
 from drills.watching import watched
 
 DATA_MEGABYTES, WAL_MEGABYTES = 512, 128
@@ -23,7 +23,7 @@ FULL_SECONDS = 8.0
 NO_MOUNT = "a file system in memory cannot be mounted here, so that no disk can be filled; run the drills as root: "
 
 
-async def _data_disk_full() -> Shown:
+async def _data_disk_full() -> DrillResult:
     with ExitStack() as disks:
         try:
             data = disks.enter_context(_disk(DATA_MEGABYTES))
@@ -31,32 +31,32 @@ async def _data_disk_full() -> Shown:
             return _not_mounted(error)
         wal = disks.enter_context(_folder())
         async with (
-            staged(servers=2, folder=data, prepare=lambda postgres: _move_wal(postgres, wal)) as stage,
-            busy(stage) as traffic,
-            watched(stage, traffic) as watch,
+            new_testbed(servers=2, folder=data, prepare=lambda postgres: _move_wal(postgres, wal)) as testbed,
+            under_load(testbed) as traffic,
+            watched(testbed, traffic) as watch,
         ):
             with _filled(data):
                 await watch.until_cause("disk_full")
                 await asyncio.sleep(FULL_SECONDS)
             healthy = await traffic.seconds_until_healthy()
-            return await watch.shown(healthy, "/readyz stayed green: reads were answered", causes=["disk_full"])
+            return await watch.shown(healthy, *watch.reads_went_on(), causes=["disk_full"])
 
 
-async def _wal_disk_full() -> Shown:
+async def _wal_disk_full() -> DrillResult:
     with ExitStack() as disks:
         try:
             wal = disks.enter_context(_disk(WAL_MEGABYTES))
         except subprocess.CalledProcessError as error:
             return _not_mounted(error)
         async with (
-            staged(servers=2, prepare=lambda postgres: _move_wal(postgres, wal)) as stage,
-            busy(stage) as traffic,
-            watched(stage, traffic) as watch,
+            new_testbed(servers=2, prepare=lambda postgres: _move_wal(postgres, wal)) as testbed,
+            under_load(testbed) as traffic,
+            watched(testbed, traffic) as watch,
         ):
             with _filled(wal):
-                await _until_it_panics(stage)
+                await _until_it_panics(testbed)
                 await asyncio.sleep(FULL_SECONDS)
-            ended = await asyncio.to_thread(_revive, stage)
+            ended = await asyncio.to_thread(_revive, testbed)
             healthy = await traffic.seconds_until_healthy()
             note = "PostgreSQL ended, and was started again" if ended else "PostgreSQL started again by itself"
             return await watch.shown(
@@ -64,25 +64,25 @@ async def _wal_disk_full() -> Shown:
             )
 
 
-async def _until_it_panics(stage: Stage) -> None:
+async def _until_it_panics(testbed: Testbed) -> None:
     """Use up the segments of the log that are there, as hours of traffic would, until PostgreSQL needs one more."""
     with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
-        connection = await asyncpg.connect(stage.superuser_dsn)
+        connection = await asyncpg.connect(testbed.superuser_dsn)
         while True:
             await connection.execute("SELECT pg_logical_emit_message(false, 'drill', 'a record'), pg_switch_wal()")
 
 
-def _revive(stage: Stage) -> bool:
+def _revive(testbed: Testbed) -> bool:
     """Start PostgreSQL where it has ended, as its unit of systemd does, and return whether it had."""
     ended, until = False, time.monotonic() + FULL_SECONDS
-    while not stage.cluster.is_ready() and time.monotonic() < until:
-        ended |= stage.cluster.revive()
+    while not testbed.cluster.is_ready() and time.monotonic() < until:
+        ended |= testbed.cluster.revive()
         time.sleep(0.1)
     return ended
 
 
-def _not_mounted(error: subprocess.CalledProcessError) -> Shown:
-    return Shown(Counter(), 0.0, 0.0, [f"{NO_MOUNT}{error.stderr.strip()}"])
+def _not_mounted(error: subprocess.CalledProcessError) -> DrillResult:
+    return DrillResult(Counter(), 0.0, 0.0, [f"{NO_MOUNT}{error.stderr.strip()}"])
 
 
 @contextmanager

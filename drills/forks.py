@@ -52,7 +52,7 @@ class Fork:
 
     @property
     def output(self) -> str:
-        """What was written by all servers of this port."""
+        """The output of all servers of this port."""
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
     def wait_until_ready(self) -> None:

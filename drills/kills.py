@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 
 from drills.forks import Fork
-from drills.report import Drill, Shown
-from drills.stage import Stage, Traffic, busy, staged
+from drills.report import Drill, DrillResult
+from drills.testbed import Testbed, Traffic, new_testbed, under_load
 from tests.integration.poolers import free_port
 
 KILLS = 100
@@ -19,18 +19,20 @@ MOST_ANSWERS, MOST_SECONDS = 40, 0.05
 SEED = 20261201
 
 
-async def _servers_killed() -> Shown:
+async def _servers_killed() -> DrillResult:
     drawn = random.Random(SEED)
-    async with staged(servers=0) as stage:
+    async with new_testbed(servers=0) as testbed:
         for _ in range(SERVERS):
-            await _start(stage, len(stage.servers), free_port())
-        async with busy(stage) as traffic:
+            await _start(testbed, len(testbed.servers), free_port())
+        async with under_load(testbed) as traffic:
             began = time.monotonic()
             left = iter(range(KILLS))
-            await asyncio.gather(*(_kill(stage, place, traffic, left, drawn) for place in range(SERVERS)))
+            await asyncio.gather(*(_kill(testbed, place, traffic, left, drawn) for place in range(SERVERS)))
             seconds = time.monotonic() - began
             healthy = await traffic.seconds_until_healthy()
-            unknown = sum(traffic.journal.knowledge(deed) == "unknown" for deed in traffic.journal.deeds())
+            unknown = sum(
+                traffic.journal.knowledge(operation) == "unknown" for operation in traffic.journal.operations()
+            )
             return traffic.shown(
                 healthy,
                 f"{KILLS / seconds:.1f} kills a second",
@@ -38,19 +40,19 @@ async def _servers_killed() -> Shown:
             )
 
 
-async def _kill(stage: Stage, place: int, traffic: Traffic, left: Iterator[int], drawn: random.Random) -> None:
+async def _kill(testbed: Testbed, place: int, traffic: Traffic, left: Iterator[int], drawn: random.Random) -> None:
     """Kill the server of a place and start the next one, until there were enough kills."""
     for _ in left:
         await traffic.clients.until_successes(drawn.randint(1, MOST_ANSWERS))
         await asyncio.sleep(drawn.uniform(0, MOST_SECONDS))
-        killed = stage.servers[place]
+        killed = testbed.servers[place]
         assert await asyncio.to_thread(killed.end, signal.SIGKILL) == -signal.SIGKILL, killed.output
-        await _start(stage, place, int(killed.address.rpartition(":")[2]))
+        await _start(testbed, place, int(killed.address.rpartition(":")[2]))
 
 
-async def _start(stage: Stage, place: int, port: int) -> None:
-    server = await asyncio.to_thread(Fork, port, folder=stage.folder, environment=stage.settings())
-    stage.servers[place : place + 1] = [server]
+async def _start(testbed: Testbed, place: int, port: int) -> None:
+    server = await asyncio.to_thread(Fork, port, folder=testbed.folder, environment=testbed.settings())
+    testbed.servers[place : place + 1] = [server]
     await asyncio.to_thread(server.wait_until_ready)
 
 

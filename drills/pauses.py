@@ -12,8 +12,8 @@ import asyncpg
 import httpx2
 
 from drills.balanced import balanced, start
-from drills.report import Drill, Shown
-from drills.stage import busy
+from drills.report import Drill, DrillResult
+from drills.testbed import under_load
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -31,12 +31,12 @@ OPEN = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction
 _LAG = re.compile(r"^tallystick_event_loop_lag_seconds_sum (\S+)$", re.MULTILINE)
 
 
-async def _server_paused() -> Shown:
-    async with balanced() as (stage, balancer):
-        await start(stage, balancer, "first", "second")
-        async with busy(stage, lambda: [balancer.address], balancer.trust) as traffic:
-            paused = stage.servers[0]
-            connection = await asyncpg.connect(stage.superuser_dsn)
+async def _server_paused() -> DrillResult:
+    async with balanced() as (testbed, balancer):
+        await start(testbed, balancer, "first", "second")
+        async with under_load(testbed, lambda: [balancer.address], balancer.trust) as traffic:
+            paused = testbed.servers[0]
+            connection = await asyncpg.connect(testbed.superuser_dsn)
             try:
                 began, since = await _stop_in_a_transaction(paused.pid, connection)
                 while await connection.fetchval(OPEN, since):  # noqa: ASYNC110  only PostgreSQL knows

@@ -9,8 +9,8 @@ import asyncpg
 
 from drills.commits import commits_are_cut
 from drills.mutants import MUTANTS
-from drills.report import Shown
-from drills.stage import Stage, busy, staged
+from drills.report import DrillResult
+from drills.testbed import Testbed, new_testbed, under_load
 
 ACKNOWLEDGED = 300
 LAZY = (
@@ -25,21 +25,23 @@ class Planted(NamedTuple):
     """A fault that must be found."""
 
     name: str
-    run: Callable[[], Awaitable[Shown]]
+    run: Callable[[], Awaitable[DrillResult]]
+    sign: str
+    """A part of the difference that the checker has to find."""
 
 
-async def commits_are_not_durable() -> Shown:
+async def commits_are_not_durable() -> DrillResult:
     """Let PostgreSQL acknowledge commits before they are on the disk, and crash it."""
-    async with staged() as stage, busy(stage) as traffic:
-        await _be_lazy(stage)
+    async with new_testbed() as testbed, under_load(testbed) as traffic:
+        await _be_lazy(testbed)
         await traffic.clients.until_successes(ACKNOWLEDGED)
-        await asyncio.to_thread(stage.cluster.crash)
-        await asyncio.to_thread(stage.cluster.revive)
+        await asyncio.to_thread(testbed.cluster.crash)
+        await asyncio.to_thread(testbed.cluster.revive)
         return traffic.shown(await traffic.seconds_until_healthy())
 
 
-async def _be_lazy(stage: Stage) -> None:
-    connection = await asyncpg.connect(stage.superuser_dsn)
+async def _be_lazy(testbed: Testbed) -> None:
+    connection = await asyncpg.connect(testbed.superuser_dsn)
     try:
         for statement in LAZY:
             await connection.execute(statement)
@@ -48,6 +50,10 @@ async def _be_lazy(stage: Stage) -> None:
 
 
 PLANTED = (
-    Planted("commits are acknowledged before they are durable (synchronous_commit = off)", commits_are_not_durable),
-    *(Planted(mutant.name, partial(commits_are_cut, mutant)) for mutant in MUTANTS),
+    Planted(
+        "commits are acknowledged before they are durable (synchronous_commit = off)",
+        commits_are_not_durable,
+        "was acknowledged, and is lost",
+    ),
+    *(Planted(mutant.name, partial(commits_are_cut, mutant), mutant.sign) for mutant in MUTANTS),
 )

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from drills.databases import NOT_REACHED
-from drills.report import Drill, Shown
-from drills.stage import Stage, busy, staged
+from drills.report import Drill, DrillResult
+from drills.testbed import Testbed, new_testbed, under_load
 from drills.watching import watched
 from tallystick.adapters.embedded.provision import DATABASE, SERVICE
 from tests.integration.poolers import Pooler, pooling
@@ -18,18 +18,18 @@ CAUSES = ("unreachable", "lost", "waited", "commit_lost")
 
 
 @asynccontextmanager
-async def _pooled() -> AsyncIterator[tuple[Stage, Pooler]]:
+async def _pooled() -> AsyncIterator[tuple[Testbed, Pooler]]:
     """Start two servers behind a pooler, which have a direct connection for notifications only."""
-    async with staged(servers=0) as stage:
-        with pooling(stage.superuser_dsn, stage.cluster.password) as pooler:
-            stage.database_url = pooler.dsn(SERVICE, DATABASE)
+    async with new_testbed(servers=0) as testbed:
+        with pooling(testbed.superuser_dsn, testbed.cluster.password) as pooler:
+            testbed.database_url = pooler.dsn(SERVICE, DATABASE)
             for _ in range(2):
-                await stage.start(DATABASE_DIRECT_URL=stage.owner_dsn, TALLYSTICK_CACHE_STATEMENTS="off")
-            yield stage, pooler
+                await testbed.start(DATABASE_DIRECT_URL=testbed.owner_dsn, TALLYSTICK_CACHE_STATEMENTS="off")
+            yield testbed, pooler
 
 
-async def _pooler_restarted() -> Shown:
-    async with _pooled() as (stage, pooler), busy(stage) as traffic, watched(stage, traffic) as watch:
+async def _pooler_restarted() -> DrillResult:
+    async with _pooled() as (testbed, pooler), under_load(testbed) as traffic, watched(testbed, traffic) as watch:
         for _ in range(RESTARTS):
             await traffic.clients.until_successes(100)
             await asyncio.to_thread(pooler.stop, signal.SIGINT)
@@ -38,8 +38,8 @@ async def _pooler_restarted() -> Shown:
         return await watch.shown(healthy, is_brief=True, causes=CAUSES)
 
 
-async def _pooler_gone() -> Shown:
-    async with _pooled() as (stage, pooler), busy(stage) as traffic, watched(stage, traffic) as watch:
+async def _pooler_gone() -> DrillResult:
+    async with _pooled() as (testbed, pooler), under_load(testbed) as traffic, watched(testbed, traffic) as watch:
         await asyncio.to_thread(pooler.stop, signal.SIGKILL)
         await asyncio.sleep(GONE_SECONDS)
         await asyncio.to_thread(pooler.start)

@@ -1,4 +1,4 @@
-"""What a drill showed, as a row of the page docs/reliability.md, and the page."""
+"""The results of drills, as rows of the page docs/reliability.md, and the page."""
 
 import textwrap
 from collections import Counter
@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 
-class Shown(NamedTuple):
-    """What a drill showed."""
+class DrillResult(NamedTuple):
+    """The result of a drill."""
 
     seen: Counter[str]
     """The answers of the clients from the beginning of the incident to its end, by status and code."""
@@ -16,9 +16,9 @@ class Shown(NamedTuple):
     healthy_seconds: float
     """From the end of the incident until requests succeed again."""
     differences: Sequence[str]
-    """What was lost, done twice, or answered wrongly; empty where the drill holds."""
+    """The effects that were lost or done twice, and wrong answers; empty where the drill holds."""
     notes: Sequence[str] = ()
-    """What an operator saw: reasons of readiness, causes in metrics."""
+    """The view of an operator: reasons of readiness, causes in metrics."""
 
 
 class Drill(NamedTuple):
@@ -27,10 +27,10 @@ class Drill(NamedTuple):
     name: str
     incident: str
     """One sentence for the page."""
-    run: Callable[[], Awaitable[Shown]]
+    run: Callable[[], Awaitable[DrillResult]]
 
 
-def row(drill: Drill, shown: Shown) -> str:
+def row(drill: Drill, shown: DrillResult) -> str:
     """Return the row of a drill in the page's table."""
     seen = ", ".join(f"{count:,} x {name}" for name, count in sorted(shown.seen.items()))
     lost = "nothing" if not shown.differences else f"**{len(shown.differences)} differences**"
@@ -44,7 +44,7 @@ TOP = """# Reliability
 `make faults` causes the incidents below under load, on a real PostgreSQL and with real servers, PgBouncer, Valkey and
 HAProxy. It connects to loopback only, and takes less than twelve minutes. `python -m drills --list` names the drills,
 `python -m drills NAME` runs one, and `--page docs/reliability.md` writes this page. The drills of full disks mount a
-tmpfs, which needs root. The drills need `pgbouncer`, `haproxy` and `redis-server`, as Debian packages them.
+tmpfs, which needs root. The drills need `pgbouncer`, `haproxy` and `faketime`, as Debian packages them.
 
 ## The clients and the checker
 

@@ -13,9 +13,9 @@ from drills.balanced import balanced, replace, start
 from drills.checker import differences
 from drills.clients import Clients
 from drills.journal import Journal
-from drills.report import Drill, Shown
+from drills.report import Drill, DrillResult
 from drills.scripts import award, grant_request
-from drills.stage import busy, staged
+from drills.testbed import new_testbed, under_load
 from tallystick.domain.channels import ChannelId
 from tests.http.services import Caller
 from tests.http.socket_streams import Reading, SocketStream, open_stream
@@ -28,27 +28,27 @@ LONGEST_END_SECONDS = 5.0
 _IN_FLIGHT = re.compile(r"^tallystick_requests_in_flight (\S+)$", re.MULTILINE)
 
 
-async def _rolling_restart() -> Shown:
-    async with balanced() as (stage, balancer):
-        await start(stage, balancer, "first", "second")
-        async with busy(stage, lambda: [balancer.address], balancer.trust) as traffic:
+async def _rolling_restart() -> DrillResult:
+    async with balanced() as (testbed, balancer):
+        await start(testbed, balancer, "first", "second")
+        async with under_load(testbed, lambda: [balancer.address], balancer.trust) as traffic:
             for place in range(2):
-                await replace(stage, balancer, place)
+                await replace(testbed, balancer, place)
             healthy = await traffic.seconds_until_healthy()
             traffic.expect_answers()
             return traffic.shown(healthy, "HAProxy takes each server out while it still serves; the log has `ending`")
 
 
-async def _ended_while_busy() -> Shown:
+async def _ended_while_busy() -> DrillResult:
     journal = Journal()
-    async with staged(servers=0) as stage, wired(stage.database_url) as wire:
-        stage.database_url = wire.dsn
-        server = await stage.start()
-        clients = Clients(stage.addresses, journal)
+    async with new_testbed(servers=0) as testbed, wired(testbed.database_url) as wire:
+        testbed.database_url = wire.dsn
+        server = await testbed.start()
+        clients = Clients(testbed.addresses, journal)
         streams = await _open_streams(server.address)
         wire.hold_all()
-        deeds = [award("grant", f"purse-{number}", 0) for number in range(REQUESTS)]
-        asked = [asyncio.create_task(clients.do(deed, grant_request(deed))) for deed in deeds]
+        operations = [award("grant", f"purse-{number}", 0) for number in range(REQUESTS)]
+        asked = [asyncio.create_task(clients.do(operation, grant_request(operation))) for operation in operations]
         await asyncio.to_thread(until_true, lambda: _in_flight(server.address) == REQUESTS + 1)
 
         server.send(signal.SIGTERM)
@@ -61,9 +61,13 @@ async def _ended_while_busy() -> Shown:
         end_seconds = time.monotonic() - answered_at
 
         ended_at = time.monotonic()
-        await stage.start(place=0)
+        await testbed.start(place=0)
         healthy = time.monotonic() - ended_at
-        found = [*await differences(stage.superuser_dsn, journal), *await stage.broken_promises(), *journal.surprises]
+        found = [
+            *await differences(testbed.superuser_dsn, journal),
+            *await testbed.broken_promises(),
+            *journal.surprises,
+        ]
         if journal.seen != {"200": REQUESTS}:
             found.append(f"not all requests were answered: {dict(journal.seen)}")
         if (others := set(ends)) != {"draining"}:
@@ -72,7 +76,7 @@ async def _ended_while_busy() -> Shown:
             found.append(f"the process ended {end_seconds:.1f} s after the last answer")
         await clients.close()
         notes = f"{len(ends)} streams end with `bye`; the process ends {end_seconds:.1f} s after the last answer"
-        return Shown(journal.seen, journal.slowest_seconds, healthy, found, [notes])
+        return DrillResult(journal.seen, journal.slowest_seconds, healthy, found, [notes])
 
 
 async def _open_streams(address: str) -> list[SocketStream]:

@@ -1,4 +1,4 @@
-"""What the clients of a drill do: scripts in which several requests meet, so that each rule is raced for.
+"""The scripts of the clients: several requests meet in each, so that each rule is raced for.
 
 Amounts are distinct powers of two for each user, so that a balance says which of the user's awards it holds.
 """
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, get_args
 
 from drills.clients import WORKERS, Clients, Request
-from drills.journal import Deed, Kind, Reply
+from drills.journal import Kind, Operation, Reply
 
 AWARDS = 12
 """How many awards a purse or a player gets: 2^0, 2^1 and so on."""
@@ -25,7 +25,7 @@ SCRIPTS: tuple[ScriptName, ...] = get_args(ScriptName)
 
 
 class Stock:
-    """What stands before the drill begins: rewards, the code of an inviter, and a channel."""
+    """The rows that are stored before the drill begins: rewards, the code of an inviter, and a channel."""
 
     def __init__(self, rewards: list[str], code: str, channel: str) -> None:
         self.rewards, self.code, self.channel = rewards, code, channel
@@ -47,8 +47,8 @@ class Scripts:
         """Grant a purse its awards, three at once, and send one of the three twice."""
         user = f"purse-{number}"
         for first in range(0, AWARDS, 3):
-            deeds = [award("grant", user, exponent) for exponent in range(first, first + 3)]
-            await asyncio.gather(*(self._grant(deed) for deed in (*deeds, deeds[0])))
+            operations = [award("grant", user, exponent) for exponent in range(first, first + 3)]
+            await asyncio.gather(*(self._grant(operation) for operation in (*operations, operations[0])))
 
     async def shop(self, number: int) -> None:
         """Let a customer ask for five rewards at once, and for one of them again.
@@ -57,7 +57,7 @@ class Scripts:
         other customer sends no keys.
         """
         user = f"customer-{number}"
-        granted = await self._grant(Deed("grant", user, f"{user}.start", (FEW_CREDITS, MANY_CREDITS)[number % 2]))
+        granted = await self._grant(Operation("grant", user, f"{user}.start", (FEW_CREDITS, MANY_CREDITS)[number % 2]))
         if not granted:
             return
         offered = self._stock.rewards[:ON_OFFER]
@@ -75,16 +75,16 @@ class Scripts:
                 return
         for first in range(0, AWARDS, 4):
             for player in players:
-                deeds = [award("accrual", player, exponent) for exponent in range(first, first + 4)]
-                await asyncio.gather(*(self._accrue(deed) for deed in (*deeds, deeds[0])))
+                operations = [award("accrual", player, exponent) for exponent in range(first, first + 4)]
+                await asyncio.gather(*(self._accrue(operation) for operation in (*operations, operations[0])))
 
     async def seats(self, number: int) -> None:
         """Let four guests ask at once for the two seats of an invite."""
         code = f"SEATS{number:06}"
-        deed = Deed("invite", STAFF, code)
+        operation = Operation("invite", STAFF, code)
         body = {"code": code, "max_uses": SEATS}
         request = Request("/api/invites", body, sub=STAFF, permissions=["invites:create"], key=code)
-        if (made := await self._clients.do(deed, request)) is None or made.status != 201:
+        if (made := await self._clients.do(operation, request)) is None or made.status != 201:
             return
         guests = [f"guest-{number}-{guest}" for guest in range(GUESTS)]
         is_keyed = number % 4 < 2
@@ -95,17 +95,17 @@ class Scripts:
         """Ask for the code of a new user twice at once."""
         user = f"sharer-{number}"
         request = Request("/api/my-referral-link", sub=user, method="GET")
-        await asyncio.gather(*(self._clients.do(Deed("mint", user, ""), request) for _ in range(2)))
+        await asyncio.gather(*(self._clients.do(Operation("mint", user, ""), request) for _ in range(2)))
 
     async def arrival(self, number: int) -> None:
         """Bring a user by the inviter's code, beside two deliveries of one webhook about them."""
         user = f"arrived-{number}"
         delivery = f"msg-{number}"
         event = {"type": "user.created", "data": {"id": user}}
-        told = Request(
+        delivered = Request(
             "/api/webhooks/auth", event, sub=user, delivery=delivery, read=lambda reply: Reply(reply.status, {})
         )
-        deliveries = [self._clients.do(Deed("delivery", user, delivery), told) for _ in range(2)]
+        deliveries = [self._clients.do(Operation("delivery", user, delivery), delivered) for _ in range(2)]
         await asyncio.gather(self._arrive(user, self._stock.code), *deliveries)
 
     async def talk(self, number: int) -> None:
@@ -118,45 +118,50 @@ class Scripts:
             number = next(self._numbers)
             await self._scripts[number % len(self._scripts)](number)
 
-    async def _grant(self, deed: Deed) -> bool:
-        reply = await self._clients.do(deed, grant_request(deed))
+    async def _grant(self, operation: Operation) -> bool:
+        reply = await self._clients.do(operation, grant_request(operation))
         return reply is not None and reply.status < 300
 
-    async def _accrue(self, deed: Deed) -> None:
-        event = {"player_id": deed.user, "points": deed.amount, "event_type": "drill", "event_key": deed.key}
+    async def _accrue(self, operation: Operation) -> None:
+        event = {
+            "player_id": operation.user,
+            "points": operation.amount,
+            "event_type": "drill",
+            "event_key": operation.key,
+        }
         body = {"events": [event]}
         request = Request("/api/loyalty/accruals", body, sub=STAFF, permissions=["loyalty:batch"], read=_of_one_event)
-        await self._clients.do(deed, request)
+        await self._clients.do(operation, request)
 
     async def _buy(self, user: str, reward: str, key: str, *, is_keyed: bool) -> None:
         sent = f"{reward}.{key}" if is_keyed else None
         request = Request(f"/api/rewards/{reward}/purchase", {}, sub=user, key=sent, is_safe=is_keyed)
-        await self._clients.do(Deed("purchase", user, f"{reward}.{key}"), request)
+        await self._clients.do(Operation("purchase", user, f"{reward}.{key}"), request)
 
     async def _redeem(self, user: str, code: str, *, is_keyed: bool) -> None:
         sent = code if is_keyed else None
         request = Request("/api/invites/redeem", {"code": code}, sub=user, key=sent, is_safe=is_keyed)
-        await self._clients.do(Deed("seat", user, code), request)
+        await self._clients.do(Operation("seat", user, code), request)
 
     async def _arrive(self, user: str, code: str | None) -> bool:
         body = {} if code is None else {"referred_by": code}
         request = Request("/api/users/upsert", body, sub=user, key=user)
-        reply = await self._clients.do(Deed("arrival", user, code or ""), request)
+        reply = await self._clients.do(Operation("arrival", user, code or ""), request)
         return reply is not None and reply.status < 300
 
     async def _say(self, name: str) -> None:
         body = {"channel_id": self._stock.channel, "body": name, "client_message_id": name}
-        await self._clients.do(Deed("message", TALKER, name), Request("/api/messages/send", body, sub=TALKER))
+        await self._clients.do(Operation("message", TALKER, name), Request("/api/messages/send", body, sub=TALKER))
 
 
-def award(kind: Kind, user: str, exponent: int) -> Deed:
+def award(kind: Kind, user: str, exponent: int) -> Operation:
     """Return the award of a power of two."""
-    return Deed(kind, user, f"{user}.{exponent}", 1 << exponent)
+    return Operation(kind, user, f"{user}.{exponent}", 1 << exponent)
 
 
-def grant_request(deed: Deed) -> Request:
+def grant_request(operation: Operation) -> Request:
     """Return the request for a grant."""
-    body = {"user_id": deed.user, "amount": deed.amount, "reason": "drill", "event_key": deed.key}
+    body = {"user_id": operation.user, "amount": operation.amount, "reason": "drill", "event_key": operation.key}
     return Request("/api/credits/grants", body, sub=STAFF, permissions=["credits:grant"])
 
 

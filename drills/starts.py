@@ -4,8 +4,8 @@ import asyncio
 import time
 from functools import partial
 
-from drills.report import Drill, Shown
-from drills.stage import busy, staged
+from drills.report import Drill, DrillResult
+from drills.testbed import new_testbed, under_load
 from tests.processes.installations import until_ready, until_true
 from tests.processes.service import Process
 
@@ -13,21 +13,21 @@ WAITING = "waiting: the database cannot be reached: "
 BEFORE_SECONDS = 5.0
 
 
-async def _started_before_the_database() -> Shown:
-    async with staged(servers=0) as stage:
-        await asyncio.to_thread(stage.cluster.crash)
-        servers = [stage.launch() for _ in range(2)]
+async def _started_before_the_database() -> DrillResult:
+    async with new_testbed(servers=0) as testbed:
+        await asyncio.to_thread(testbed.cluster.crash)
+        servers = [testbed.launch() for _ in range(2)]
         for server in servers:
             await asyncio.to_thread(until_true, partial(_waits, server), "the server does not print that it waits")
         await asyncio.sleep(BEFORE_SECONDS)
         differences = [f"a server ended: {server.output}" for server in servers if not server.is_running]
-        await asyncio.to_thread(stage.cluster.revive)
+        await asyncio.to_thread(testbed.cluster.revive)
         began = time.monotonic()
         for server in servers:
             await asyncio.to_thread(server.wait_until_listening)
             await asyncio.to_thread(until_ready, server.address)
         healthy = time.monotonic() - began
-        async with busy(stage) as traffic:
+        async with under_load(testbed) as traffic:
             traffic.differences += differences
             await traffic.clients.until_successes(100)
             traffic.expect_answers()

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 
 from drills.balanced import balanced, replace, start
-from drills.report import Drill, Shown
-from drills.stage import Stage, busy
+from drills.report import Drill, DrillResult
+from drills.testbed import Testbed, under_load
 from tallystick.adapters.postgres.migrating.migration_files import parse, shipped
 from tallystick.adapters.postgres.migrating.migrator import Migrator
 
@@ -32,20 +32,20 @@ NOTE = "the database is newer than this version: 9999"
 TOGETHER_SUCCESSES = 300
 
 
-async def _two_versions() -> Shown:
-    async with balanced() as (stage, balancer):
-        await start(stage, balancer, "first", "second")
-        next_version = await asyncio.to_thread(_next_version, stage.folder / "next")
-        async with busy(stage, lambda: [balancer.address], balancer.trust) as traffic:
+async def _two_versions() -> DrillResult:
+    async with balanced() as (testbed, balancer):
+        await start(testbed, balancer, "first", "second")
+        next_version = await asyncio.to_thread(_next_version, testbed.folder / "next")
+        async with under_load(testbed, lambda: [balancer.address], balancer.trust) as traffic:
             migrations = [*shipped(), parse(NEWER_FILE, NEWER)]
-            await Migrator(stage.owner_dsn, now=lambda: datetime.now(UTC), migrations=migrations).apply()
+            await Migrator(testbed.owner_dsn, now=lambda: datetime.now(UTC), migrations=migrations).apply()
             await traffic.clients.until_successes(TOGETHER_SUCCESSES)
-            seen = [await _readiness(stage, 0), await _readiness(stage, 1)]
-            await replace(stage, balancer, 0, next_version)
+            seen = [await _readiness(testbed, 0), await _readiness(testbed, 1)]
+            await replace(testbed, balancer, 0, next_version)
             await traffic.clients.until_successes(TOGETHER_SUCCESSES)
-            seen += [await _readiness(stage, 0), await _readiness(stage, 1)]
-            await replace(stage, balancer, 0)
-            seen.append(await _readiness(stage, 0))
+            seen += [await _readiness(testbed, 0), await _readiness(testbed, 1)]
+            await replace(testbed, balancer, 0)
+            seen.append(await _readiness(testbed, 0))
             healthy = await traffic.seconds_until_healthy()
             expected = [(200, [NOTE]), (200, [NOTE]), (200, []), (200, [NOTE]), (200, [NOTE])]
             if seen != expected:
@@ -66,10 +66,10 @@ def _next_version(folder: Path) -> Path:
     return folder
 
 
-async def _readiness(stage: Stage, place: int) -> tuple[int, list[str]]:
+async def _readiness(testbed: Testbed, place: int) -> tuple[int, list[str]]:
     """Return the status of a server's readiness, and its notes."""
     async with httpx2.AsyncClient(trust_env=False) as http:
-        answer = await http.get(f"{stage.servers[place].address}/readyz")
+        answer = await http.get(f"{testbed.servers[place].address}/readyz")
     return answer.status_code, answer.json().get("notes", [])
 
 

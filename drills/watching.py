@@ -1,4 +1,4 @@
-"""What an operator sees while a drill runs: the reasons of readiness, and the causes of answers with 503."""
+"""The view of an operator while a drill runs: the reasons of readiness, and the causes of answers with 503."""
 
 import asyncio
 import re
@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
-from drills.report import Shown
+from drills.report import DrillResult
 from drills.scripts import INVITER
-from drills.stage import Stage, Traffic
+from drills.testbed import Testbed, Traffic
 from tests.http.services import Caller
 
 EVERY_SECONDS = 0.5
@@ -23,14 +23,16 @@ _CAUSE = re.compile(r'^tallystick_unavailable_replies_total\{cause="(\w+)"\} (\S
 class Watch:
     """Asks the servers for their readiness again and again, and reads a share link as a user does."""
 
-    def __init__(self, stage: Stage, traffic: Traffic) -> None:
-        self._stage, self._traffic = stage, traffic
+    def __init__(self, testbed: Testbed, traffic: Traffic) -> None:
+        self._stage, self._traffic = testbed, traffic
         self.differences = traffic.differences
         self._http = httpx2.AsyncClient(trust_env=False, timeout=30.0)
         self.reasons: dict[str, float] = {}
         """Each reason of `/readyz`, and how many seconds after the beginning it was first seen."""
         self.for_reads: set[int] = set()
         """The statuses of `/readyz?for=reads` while `/readyz` was red."""
+        self.reads_at_all: set[str] = set()
+        """The statuses and codes of a read, whatever `/readyz` said."""
         self.reads: set[str] = set()
         """The statuses and codes of a read while `/readyz` was red."""
 
@@ -45,16 +47,25 @@ class Watch:
     async def _look(self, address: str, began: float) -> None:
         try:
             ready = await self._http.get(f"{address}/readyz")
-            if ready.status_code == 200:
-                return
-            for reason in ready.json()["reasons"]:
-                self.reasons.setdefault(reason, time.monotonic() - began)
             for_reads = await self._http.get(f"{address}/readyz", params={"for": "reads"})
             read = await Caller(self._http).named(INVITER).get(f"{address}/api/my-referral-link")
         except httpx2.TransportError:
             return
+        answered = "200" if read.is_success else f"{read.status_code} {read.json()['code']}"
+        self.reads_at_all.add(answered)
+        if ready.status_code == 200:
+            return
+        for reason in ready.json()["reasons"]:
+            self.reasons.setdefault(reason, time.monotonic() - began)
         self.for_reads.add(for_reads.status_code)
-        self.reads.add("200" if read.is_success else f"{read.status_code} {read.json()['code']}")
+        self.reads.add(answered)
+
+    def reads_went_on(self) -> list[str]:
+        """Note that every read was answered; a read that was not is a difference."""
+        if self.reads_at_all != {"200"}:
+            self.differences.append(f"reads were answered {', '.join(sorted(self.reads_at_all)) or 'never'}")
+            return []
+        return ["reads were answered"]
 
     async def metrics(self) -> list[str]:
         """Return the metrics of each server."""
@@ -92,7 +103,7 @@ class Watch:
         reason: str | None = None,
         causes: Sequence[str] = (),
         is_brief: bool = False,
-    ) -> Shown:
+    ) -> DrillResult:
         """Return what the drill showed; an operator has to have seen the reason, and only these causes.
 
         Without a reason, readiness has to have stayed green. With causes, at least one of them has to have been
@@ -122,13 +133,15 @@ class Watch:
 
 
 @asynccontextmanager
-async def watched(stage: Stage, traffic: Traffic) -> AsyncIterator[Watch]:
-    """Watch the servers of a stage during the block."""
-    watch = Watch(stage, traffic)
+async def watched(testbed: Testbed, traffic: Traffic) -> AsyncIterator[Watch]:
+    """Watch the servers of a testbed during the block."""
+    watch = Watch(testbed, traffic)
     running = asyncio.create_task(watch.run())
     try:
         yield watch
     finally:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        (end,) = await asyncio.gather(running, return_exceptions=True)
+        if not isinstance(end, asyncio.CancelledError):
+            traffic.differences.append(f"nobody watched any more: {end!r}")
         await watch.close()

@@ -73,6 +73,8 @@ def files() -> Iterator[Path]:
         "src/**/*",
         "tests/**/*",
         "bench/**/*",
+        "drills/**/*",
+        "tools/**/*",
         "docs/**/*.md",
         "docker/**/*",
         "*.md",

@@ -5,21 +5,21 @@ import time
 import pytest
 
 from drills.checker import Balance
-from drills.journal import Deed, Journal, Knowledge, Reply
+from drills.journal import Journal, Knowledge, Operation, Reply
 
-DEED = Deed("grant", "purse-1", "purse-1.0", 1)
+OPERATION = Operation("grant", "purse-1", "purse-1.0", 1)
 DONE, REFUSED = Reply(200, {"amount": 1}), Reply(402, {"code": "INSUFFICIENT_FUNDS"})
 NOT_DONE, UNKNOWN = Reply(503, {"code": "OVERLOADED"}), Reply(503, {"code": "OUTCOME_UNKNOWN"})
 BROKEN = Reply(500, {"code": "INTERNAL_ERROR"})
 
 
 def journal_of(*replies: Reply | None) -> Journal:
-    """Return the journal of a deed that was sent as often as it was answered, after an incident has begun."""
+    """Return the journal of an operation that was sent as often as it was answered, after an incident has begun."""
     journal = Journal()
     journal.begin()
     for reply in replies:
-        journal.sent(DEED)
-        journal.answered(DEED, reply, time.monotonic())
+        journal.sent(OPERATION)
+        journal.answered(OPERATION, reply, time.monotonic())
     return journal
 
 
@@ -41,7 +41,7 @@ def journal_of(*replies: Reply | None) -> Journal:
 def test_what_a_client_knows(replies: list[Reply | None], knowledge: Knowledge) -> None:
     journal = journal_of(*replies)
 
-    assert journal.knowledge(DEED) == knowledge
+    assert journal.knowledge(OPERATION) == knowledge
     assert journal.surprises == []
 
 
@@ -50,10 +50,10 @@ def test_an_answer_that_no_client_should_see(replies: list[Reply | None]) -> Non
     assert len(journal_of(*replies).surprises) == 1
 
 
-def test_before_the_incident_no_request_may_be_refused_for_want_of_a_database() -> None:
-    journal = Journal()
-    journal.sent(DEED)
-    journal.answered(DEED, NOT_DONE, time.monotonic())
+def test_a_strict_journal_lets_no_request_be_answered_with_503_before_the_incident() -> None:
+    journal = Journal(is_strict=True)
+    journal.sent(OPERATION)
+    journal.answered(OPERATION, NOT_DONE, time.monotonic())
 
     assert len(journal.surprises) == 1
 

@@ -1,4 +1,4 @@
-"""The stage of a drill: a real PostgreSQL, servers in front of it, and clients; all of it ends with the drill."""
+"""The testbed of a drill: a real PostgreSQL, servers in front of it, and clients; all of it ends with the drill."""
 
 import asyncio
 import atexit
@@ -22,7 +22,7 @@ from drills.checker import differences
 from drills.clients import Clients
 from drills.forks import Fork
 from drills.journal import Journal
-from drills.report import Shown
+from drills.report import DrillResult
 from drills.scripts import INVITER, MERCHANT, ON_OFFER, PRICE, SCRIPTS, TALKER, ScriptName, Scripts, Stock
 from tallystick.adapters.embedded.cluster import Cluster
 from tallystick.adapters.embedded.provision import DATABASE, OWNER, SERVICE, provision
@@ -46,7 +46,7 @@ SETTINGS = {
 }
 
 
-class Stage:
+class Testbed:
     """A database of the drill's own and the servers that use it."""
 
     def __init__(self, folder: Path, cluster: Cluster, environment: Mapping[str, str]) -> None:
@@ -124,13 +124,13 @@ class Stage:
 
 
 class Traffic:
-    """The clients of a stage, and the times that are told of a drill."""
+    """The clients of a testbed, and the times that a drill shows."""
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
         self.journal = clients.journal
         self.differences: list[str] = []
-        """What the checker found, as soon as the clients have ended."""
+        """The findings of the checker, as soon as the clients have ended."""
 
     async def seconds_until_healthy(self, successes: int = 50) -> float:
         """Return how long it took from now until so many requests succeeded."""
@@ -145,21 +145,21 @@ class Traffic:
         if unexpected:
             self.differences.append(f"clients saw {unexpected}")
 
-    def shown(self, healthy_seconds: float, *notes: str) -> Shown:
+    def shown(self, healthy_seconds: float, *notes: str) -> DrillResult:
         """Return what the clients saw since the journal began; the checker adds its differences at the end."""
         seen, slowest = self.journal.seen.copy(), self.journal.slowest_seconds
-        return Shown(seen, slowest, healthy_seconds, self.differences, notes)
+        return DrillResult(seen, slowest, healthy_seconds, self.differences, notes)
 
 
 @asynccontextmanager
-async def staged(
+async def new_testbed(
     *,
     servers: int = 1,
     folder: Path | None = None,
     options: Mapping[str, str] = MappingProxyType({}),
     prepare: Callable[[Path], None] = lambda _: None,
     **environment: str,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[Testbed]:
     """Make a database, with options of PostgreSQL, and start that many servers.
 
     `prepare` gets the folder of the database before it is started.
@@ -169,27 +169,29 @@ async def staged(
         await asyncio.to_thread(_copy, await _migrated(), place)
         prepare(place / "postgres")
         await asyncio.to_thread(cluster.start)
-        stage = Stage(place, cluster, environment)
+        testbed = Testbed(place, cluster, environment)
         try:
-            await asyncio.gather(*(stage.start() for _ in range(servers)))
-            yield stage
+            await asyncio.gather(*(testbed.start() for _ in range(servers)))
+            yield testbed
         finally:
-            await stage.close()
+            await testbed.close()
 
 
 @asynccontextmanager
-async def busy(
-    stage: Stage,
+async def under_load(
+    testbed: Testbed,
     addresses: Callable[[], Sequence[str]] | None = None,
     trust: ssl.SSLContext | None = None,
     scripts: Sequence[ScriptName] = SCRIPTS,
+    *,
+    is_strict: bool = False,
 ) -> AsyncIterator[Traffic]:
     """Let the clients run for as long as it takes; at the end they stop, ask again, and the checker looks twice.
 
     It looks before the clients ask again for what they do not know, and after it, when nothing is unknown.
     """
-    clients = Clients(addresses or stage.addresses, Journal(), trust)
-    running = asyncio.create_task(Scripts(clients, await stage.stock(), scripts).run())
+    clients = Clients(addresses or testbed.addresses, Journal(is_strict=is_strict), trust)
+    running = asyncio.create_task(Scripts(clients, await testbed.stock(), scripts).run())
     try:
         await clients.until_successes(WARM)
         clients.journal.begin()
@@ -199,11 +201,11 @@ async def busy(
         if clients.journal.surprises:  # the drill has failed: nobody has to wait for the rest
             running.cancel()
         await asyncio.gather(running, return_exceptions=bool(clients.journal.surprises))
-        traffic.differences += [*clients.journal.surprises, *await differences(stage.superuser_dsn, clients.journal)]
+        traffic.differences += [*clients.journal.surprises, *await differences(testbed.superuser_dsn, clients.journal)]
         if not traffic.differences:
-            await clients.settle()
-            settled = await differences(stage.superuser_dsn, clients.journal)
-            traffic.differences += [*clients.journal.surprises, *settled, *await stage.broken_promises()]
+            await clients.resend_unresolved()
+            resolved = await differences(testbed.superuser_dsn, clients.journal)
+            traffic.differences += [*clients.journal.surprises, *resolved, *await testbed.broken_promises()]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
