@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from tallystick.adapters.postgres.contract.manifest import read_manifest, shipped_manifest
-from tallystick.adapters.postgres.contract.mending import mending_statements
+from tallystick.adapters.postgres.contract.mending import mending
+from tallystick.adapters.postgres.contract.restoring import Mend
+from tallystick.adapters.postgres.contract.schema import read_history
 from tallystick.adapters.postgres.database import SERVICE_ROLE
 from tallystick.adapters.postgres.maintenance import owner_session
 from tallystick.adapters.postgres.migrating.migration_files import shipped
@@ -13,8 +15,10 @@ from tallystick.adapters.postgres.operator_actions import Change, Operator, reco
 from tallystick.adapters.postgres.statements import Statements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
+
+    from tallystick.adapters.postgres.contract.comparison import Item
 
     Connection = asyncpg.Connection[asyncpg.Record]
 else:  # asyncpg's classes take no parameters at run time
@@ -23,6 +27,8 @@ else:  # asyncpg's classes take no parameters at run time
 _SQL = Statements.load("diagnoses")
 _BE_SERVICE = f"SET LOCAL ROLE {SERVICE_ROLE}"
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+_STEPS = (("grant ",), ("policy ", "row level security"), ("constraint ", "index ", "column "))
+"""The kinds of items that are mended in one transaction."""
 
 
 class Diagnoses:
@@ -65,10 +71,11 @@ class Diagnoses:
         async with owner_session(self._dsn, name="runbook") as connection:
             return await connection.fetch(_SQL.idle_slots)
 
-    async def restoring(self) -> list[str]:
-        """Return the statements that bring the schema to its manifest, as far as statements can."""
+    async def to_mend(self, items: "Collection[Item]") -> "list[Item]":
+        """Return those of these items that the schema lacks, or has with another definition."""
         async with owner_session(self._dsn, name="runbook") as connection:
-            return await _mending(connection)
+            found = {mend[:2] for mend in await _mending(connection)}
+        return [item for item in items if item in found]
 
     async def terminate(self, pids: "Sequence[int]", by: Operator) -> list[Change]:
         """End sessions; PostgreSQL rolls their transactions back."""
@@ -79,16 +86,21 @@ class Diagnoses:
             await _audit(connection, "runbook lock-conflicts", changes, by)
         return changes
 
-    async def restore(self, by: Operator) -> list[Change]:
-        """Bring the schema to its manifest, in one transaction."""
-        async with owner_session(self._dsn, name="runbook") as connection, connection.transaction():
-            await connection.execute(_LOCK_TIMEOUT)
-            statements = await _mending(connection)
-            for statement in statements:
-                await connection.execute(statement)
-            changes = [Change("the schema", "not as the manifest", statement) for statement in statements]
-            await connection.execute(_BE_SERVICE)
-            await record_actions(connection, "runbook contract-missing", changes, by)
+    async def restore(self, action: str, by: Operator, *, only: "Collection[Item] | None" = None) -> list[Change]:
+        """Bring the schema, or these items alone, to its manifest, and return what changed.
+
+        Rights, policies, and what rows can violate are a transaction each, in this order, so that no row keeps a right.
+        """
+        changes: list[Change] = []
+        async with owner_session(self._dsn, name="runbook") as connection:
+            for kinds in _STEPS:
+                async with connection.transaction():
+                    await connection.execute(_LOCK_TIMEOUT)
+                    mends = [mend for mend in await _mending(connection) if mend.item.startswith(kinds)]
+                    done = await _mend(connection, [mend for mend in mends if only is None or mend[:2] in only])
+                    await connection.execute(_BE_SERVICE)
+                    await record_actions(connection, action, done, by)
+                changes += done
         return changes
 
     async def record(self, action: str, changes: "Sequence[Change]", by: Operator) -> None:
@@ -102,12 +114,21 @@ class Diagnoses:
             return await connection.fetch(statement, *arguments)
 
 
-async def _mending(connection: Connection) -> list[str]:
+async def _mending(connection: Connection) -> list[Mend]:
     found = await read_manifest(connection)  # type: ignore[arg-type]  # outside the pool
     shared = {(row["table_name"], f"policy {row['name']}") for row in await connection.fetch(_SQL.shared_policies)}
-    newest = await connection.fetchval(_SQL.newest_migration) or ""
-    is_newer = newest > max(migration.version for migration in shipped())
-    return mending_statements(shipped_manifest(), found, shared=shared, is_newer=is_newer)
+    history = await read_history(connection, shipped())  # type: ignore[arg-type]  # outside the pool
+    return mending(
+        shipped_manifest(), found, shared=shared, is_newer=bool(history.newer), is_waiting=bool(history.waiting)
+    )
+
+
+async def _mend(connection: Connection, mends: "Sequence[Mend]") -> list[Change]:
+    """Run the statements, and return those after which the schema no longer needs them: a right can come by PUBLIC."""
+    for mend in mends:
+        await connection.fetch(mend.statement)  # unlike execute, it refuses a text of several statements
+    left = set(await _mending(connection)) if mends else set[Mend]()
+    return [Change("the schema", "not as the manifest", mend.statement) for mend in mends if mend not in left]
 
 
 async def _audit(connection: Connection, action: str, changes: "Sequence[Change]", by: Operator) -> None:

@@ -20,6 +20,13 @@ CODE_PATIENCE = timedelta(seconds=10)
 ERASURE_PATIENCE = timedelta(minutes=5)
 GUESSES = 10
 """How many unknown codes of one user in an hour are a finding; the last 20 attempts of each user are stored."""
+ONE_CODE = ("referral_codes", "index referral_codes_one_canonical")
+"""A table, and what the manifest lists of it."""
+ONE_USE = ("invite_uses", "constraint invite_uses_pkey")
+NEVER_NEGATIVE = (
+    ("ledger_accounts", "constraint ledger_accounts_never_negative"),
+    ("ledger_entries", "constraint ledger_entries_never_negative"),
+)
 _ROTATING = ("jwt_secrets", "session_secrets", "webhook_bearers", "metrics_tokens")
 
 
@@ -71,7 +78,7 @@ async def double_mint(session: Session) -> list[str]:
     """Find users with several canonical codes, and the missing index that forbids them."""
     return [
         *await _broken(session, "one_code_each"),
-        *await _lacking(session, "referral_codes_one_canonical"),
+        *await _lacking(session, ONE_CODE),
     ]
 
 
@@ -114,7 +121,7 @@ async def negative_balance(session: Session) -> list[str]:
     rows = await session.diagnoses.negative_accounts(LARGEST_LIST)
     return [
         *(f"{row['user_id']} has {row['balance']} {row['unit']}" for row in rows),
-        *await _lacking(session, "ledger_accounts_never_negative", "ledger_entries_never_negative"),
+        *await _lacking(session, *NEVER_NEGATIVE),
     ]
 
 
@@ -174,9 +181,8 @@ async def _broken(session: Session, *names: str) -> list[str]:
     return found
 
 
-async def _lacking(session: Session, *names: str) -> list[str]:
-    statements = await session.diagnoses.restoring()
-    return [f"{name} is missing" for name in names if any(f" {name} " in statement for statement in statements)]
+async def _lacking(session: Session, *items: tuple[str, str]) -> list[str]:
+    return [f"{item.partition(' ')[2]} is missing" for _, item in await session.diagnoses.to_mend(items)]
 
 
 def _listed(names: Iterable[str] | Sequence[str]) -> str:

@@ -6,7 +6,13 @@ from tallystick.domain.ledger import EventKey
 from tallystick.domain.pending_accruals import NOT_STUCK
 from tallystick.domain.refusals import Failure
 from tallystick.domain.users import UserId
-from tallystick.entrypoints.cli.runbook_diagnoses import CODE_PATIENCE, ERASURE_PATIENCE
+from tallystick.entrypoints.cli.runbook_diagnoses import (
+    CODE_PATIENCE,
+    ERASURE_PATIENCE,
+    NEVER_NEGATIVE,
+    ONE_CODE,
+    ONE_USE,
+)
 from tallystick.entrypoints.cli.session import Session
 
 _PAGE_ROWS = 1000
@@ -46,12 +52,16 @@ async def finish_erasures(session: Session) -> list[Change]:
 
 async def repair_codes(session: Session) -> list[Change]:
     """Leave each user one canonical code, and bring the index back that forbids a second one."""
-    return [*await session.repairs.repair("one_code_each", session.operator()), *await restore_contract(session)]
+    operator = session.operator()
+    changes = await session.repairs.repair("one_code_each", operator)
+    return [*changes, *await session.diagnoses.restore("runbook double-mint", operator, only=[ONE_CODE])]
 
 
 async def repair_invites(session: Session) -> list[Change]:
     """Recount the uses of invites, and bring the key back that forbids repeated uses."""
-    return [*await session.repairs.repair("seats_are_uses", session.operator()), *await restore_contract(session)]
+    operator = session.operator()
+    changes = await session.repairs.repair("seats_are_uses", operator)
+    return [*changes, *await session.diagnoses.restore("runbook duplicate-uses", operator, only=[ONE_USE])]
 
 
 async def repair_balances(session: Session) -> list[Change]:
@@ -60,7 +70,7 @@ async def repair_balances(session: Session) -> list[Change]:
     return [
         *await session.repairs.repair("balances_are_entries", operator),
         *await session.repairs.repair("lifetime_is_earned", operator),
-        *await restore_contract(session),
+        *await session.diagnoses.restore("runbook negative-balance", operator, only=NEVER_NEGATIVE),
     ]
 
 
@@ -79,7 +89,7 @@ async def recover_points(session: Session) -> list[Change]:
 
 async def restore_contract(session: Session) -> list[Change]:
     """Bring the schema to its manifest: what is missing, what was changed, and rights that are too much."""
-    return await session.diagnoses.restore(session.operator())
+    return await session.diagnoses.restore("runbook contract-missing", session.operator())
 
 
 async def _recorded(session: Session, name: str, changes: list[Change]) -> list[Change]:

@@ -155,6 +155,20 @@ async def test_an_incident_is_found_fixed_and_over(
     assert (await follow("runbook", "contract-missing")).exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["double-mint", "duplicate-uses", "negative-balance"])
+async def test_a_repair_of_rows_changes_no_right(name: str, superuser: Session, follow: Follow) -> None:
+    await superuser.execute(f"{INCIDENTS[name].cause}; GRANT DELETE ON ledger_entries TO tallystick_app")
+
+    applied = await follow("runbook", name, "--apply", "--yes")
+
+    try:
+        assert applied.exit_code == 0, applied.output
+        assert "REVOKE" not in applied.stdout
+        assert await superuser.fetchval("SELECT has_table_privilege('tallystick_app', 'ledger_entries', 'DELETE')")
+    finally:
+        await superuser.execute("REVOKE DELETE ON ledger_entries FROM tallystick_app")
+
+
 @pytest.mark.parametrize("name", ["webhook-lag", "lock-conflicts"])
 async def test_a_session_that_holds_others_up_is_found_and_ended(
     name: str, world: World, superuser: Session, follow: Follow, owner_dsn: str

@@ -10,6 +10,7 @@ from tallystick.adapters.postgres.backups.archive import Archive, read_archive
 from tallystick.adapters.postgres.backups.programs import BackupError, Program, find_program
 from tallystick.adapters.postgres.connecting import connect
 from tallystick.adapters.postgres.database import SERVICE_ROLE
+from tallystick.adapters.postgres.identifiers import quoted
 from tallystick.adapters.postgres.statements import Statements
 
 _SQL = Statements.load("restores")
@@ -33,10 +34,10 @@ class Restore(msgspec.Struct, frozen=True):
         connection = await connect(self.dsn, name="tallystick restore")
         try:
             for role in self.new_roles:
-                await connection.execute(f"CREATE ROLE {_quoted(role)} NOLOGIN")
+                await connection.execute(f"CREATE ROLE {quoted(role)} NOLOGIN")
             members = await connection.fetchrow(_SQL.memberships, self.archive.owner, SERVICE_ROLE)
             if members is not None and not members["owner_is_service"]:
-                await connection.execute(f"GRANT {SERVICE_ROLE} TO {_quoted(self.archive.owner)}")
+                await connection.execute(f"GRANT {SERVICE_ROLE} TO {quoted(self.archive.owner)}")
         finally:
             await connection.close(timeout=5)
 
@@ -58,7 +59,7 @@ class Restore(msgspec.Struct, frozen=True):
         connection = await connect(self.dsn, name="tallystick restore")
         try:
             for row in await connection.fetch(_SQL.tables):
-                await connection.execute(f"ANALYZE tallystick.{_quoted(row['name'])}")
+                await connection.execute(f"ANALYZE tallystick.{quoted(row['name'])}")
         finally:
             await connection.close(timeout=5)
 
@@ -110,12 +111,8 @@ def _refuse_missing(missing: Sequence[str], archive: Archive, *, may_create_role
     if not lacking:
         return
     # The owner is a login that must not see rows as itself; docs/operations.md has the statements for both logins.
-    how = [f"CREATE ROLE {_quoted(r)} {'LOGIN NOINHERIT' if r == archive.owner else 'NOLOGIN'};" for r in lacking]
+    how = [f"CREATE ROLE {quoted(r)} {'LOGIN NOINHERIT' if r == archive.owner else 'NOLOGIN'};" for r in lacking]
     raise BackupError(
         f"the server lacks roles that the backup names: {', '.join(lacking)}. Create them as a superuser, and run the "
         f"command again: {' '.join(how)}"
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

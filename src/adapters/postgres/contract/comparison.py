@@ -58,7 +58,7 @@ def excess_items(expected: Manifest, found: Found) -> Iterator[Item]:
         for item in found.get(owner, {}):
             column = item.partition("(")[2].removesuffix(")")
             is_known = not column or f"column {column}" in items
-            if item not in items and item.startswith(("grant ", "policy ")) and is_known:
+            if item not in items and (item.startswith("policy ") or (item.startswith("grant ") and is_known)):
                 yield owner, item
 
 

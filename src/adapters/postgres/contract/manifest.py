@@ -47,6 +47,11 @@ def alternatives(definition: Definition | None) -> tuple[str | None, ...]:
     return definition if isinstance(definition, tuple) else (definition,)
 
 
+def wanted(definition: Definition, *, is_waiting: bool) -> str | None:
+    """Return the definition of the schema before or after the migrations that wait; None for no item."""
+    return alternatives(definition)[0 if is_waiting else -1]
+
+
 def merged(before: Found, after: Found) -> Manifest:
     """Return the manifest of a version that serves the schema before and after the migrations that wait."""
     manifest: dict[str, dict[str, Definition]] = {}

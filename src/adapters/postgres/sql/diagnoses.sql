@@ -69,6 +69,3 @@ ORDER BY slot_name;
 SELECT tablename::text AS table_name, policyname::text AS name
 FROM pg_catalog.pg_policies
 WHERE schemaname = 'tallystick' AND roles <> ARRAY['tallystick_app'::name];
-
--- newest_migration() -> str
-SELECT max(version) AS version FROM tallystick.schema_migrations;
