@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from tallystick.application.invariant_passes import Pass
 from tallystick.application.invariant_reports import measure
@@ -22,7 +23,7 @@ class LookAtPromises:
     """Count the promises part by part, beside the traffic, and set the gauges.
 
     Each part is counted by one statement in a read-only snapshot of its own, by one processor, and followed by a pause
-    as long. Rows that belong together have the same key, so that they are judged in the same snapshot.
+    as long, unless it is the last one. Rows that belong together have the same key, so that one snapshot judges them.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class LookAtPromises:
         return looked
 
     async def _go_on(self, current: Pass) -> tuple[Pass, CountedPart]:
-        """Count parts until all rows are counted, or the time is up."""
+        """Count parts until all rows are counted, or a pause would pass the end of the time."""
+        read_began_at = current.began_at
         if current.is_at_start:
             current = current.begun(self._clock.now())
         ends_at = self._clock.monotonic() + SECONDS_EACH
@@ -57,22 +59,23 @@ class LookAtPromises:
             part = await self._count(current, seconds=ends_at - began)
             if part.violations is None and not is_first:
                 return current, part  # the next look has more time for it
-            current, is_first = await self._stored(current.with_part(part)), False
-            if part.up_to is None:
+            further = current.with_part(part)
+            if not await self._is_stored(further, instead_of=read_began_at):
+                return Pass(current.promise, current.began_at), part  # a repair reset it
+            current, is_first = further, False
+            took = self._clock.monotonic() - began
+            if part.up_to is None or self._clock.monotonic() + took >= ends_at:
                 return current, part
-            await pause(self._clock.monotonic() - began)
-            if self._clock.monotonic() >= ends_at:
-                return current, part
+            await pause(took)
 
     async def _count(self, current: Pass, *, seconds: float) -> CountedPart:
         return await self._reads(
             lambda stores: stores.invariants.part(current.promise, after=current.after, rows=PART_ROWS, seconds=seconds)
         )
 
-    async def _stored(self, current: Pass) -> Pass:
-        async def store() -> Pass:
+    async def _is_stored(self, current: Pass, *, instead_of: datetime) -> bool:
+        async def store() -> bool:
             async with self._transactions.begin() as stores:
-                await stores.passes.put(current)
-            return current
+                return await stores.passes.put(current, instead_of=instead_of)
 
         return await run_with_retries(store, self._randomness)

@@ -1,7 +1,7 @@
 """Passes: how far the looks at each promise have come through its rows."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -40,6 +40,10 @@ class Pass(msgspec.Struct, frozen=True):
             return Pass(self.promise, self.began_at, "", 0, 0, self.began_at, violations, skipped)
         return msgspec.structs.replace(self, after=part.up_to, violations=violations, skipped=skipped)
 
+    def reset(self, at: datetime) -> "Pass":
+        """Return a pass at its start that knows nothing; it never begins when this one began."""
+        return Pass(self.promise, max(at, self.began_at + timedelta(microseconds=1)))
+
     @property
     def found(self) -> int | None:
         """Return the rows that are known to break the promise; None where none is known, and parts were skipped.
@@ -61,5 +65,8 @@ class InvariantPasses(Protocol):
     async def all(self) -> Mapping[str, Pass]:
         """Return the passes that were ever begun."""
 
-    async def put(self, current: Pass) -> None:
-        """Store how far a pass has come."""
+    async def put(self, current: Pass, *, instead_of: datetime) -> bool:
+        """Store how far a pass has come; False where it was reset since the pass that began at that time was read."""
+
+    async def reset(self, promise: str, *, at: datetime) -> None:
+        """Forget what the passes of a promise found: the next look begins anew."""

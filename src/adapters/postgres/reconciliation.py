@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
 
 import asyncpg
 import msgspec
@@ -10,6 +11,10 @@ from tallystick.adapters.postgres.database import SERVICE_ROLE
 from tallystick.adapters.postgres.maintenance import owner_session, temporary_grant
 from tallystick.adapters.postgres.operator_actions import Change, Operator, record_actions
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.stores.invariant_passes import PostgresInvariantPasses
+
+if TYPE_CHECKING:
+    from tallystick.adapters.postgres.database import Connection
 
 _SQL = Statements.load("reconciliation")
 
@@ -63,7 +68,7 @@ class InviteSession:
             return [WrongInvite(*row) for row in await self._connection.fetch(_SQL.wrong_invites)]
 
     async def repair(self, invite: WrongInvite, by: Operator) -> Change:
-        """Delete all repeated uses but the earliest, recount, and store an audit row."""
+        """Delete all repeated uses but the earliest, recount, store an audit row, and let the looks begin anew."""
         async with temporary_grant(self._connection, grant=_GRANT, revoke=_REVOKE):
             await self._connection.execute(_SQL.lock, invite.code)
             await self._connection.execute(_SQL.drop_duplicates, invite.invite_id)
@@ -73,6 +78,8 @@ class InviteSession:
             done = f"counter {row['current_uses']}, seats {row['max_uses']}, uses {row['current_uses']}"
             change = Change(invite.invite_id, found, done)
             await record_actions(self._connection, "repair seats_are_uses", [change], by)
+            passes = PostgresInvariantPasses(cast("Connection", self._connection))
+            await passes.reset("seats_are_uses", at=by.at)
         return change
 
     async def has_key(self) -> bool:

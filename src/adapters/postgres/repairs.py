@@ -10,6 +10,7 @@ from tallystick.adapters.postgres.maintenance import owner_session
 from tallystick.adapters.postgres.operator_actions import Change, Operator, record_actions
 from tallystick.adapters.postgres.reconciliation import InviteSession
 from tallystick.adapters.postgres.statements import Statements
+from tallystick.adapters.postgres.stores.invariant_passes import PostgresInvariantPasses
 from tallystick.adapters.postgres.stores.invariants import PostgresInvariants
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class PostgresRepairs:
     async def repair(self, promise: str, by: Operator) -> list[Change]:
         """Repair every row that breaks a promise and can be repaired, and return the changes; each page is committed.
 
-        The rows of a page are locked before they are judged again, so that concurrent transactions are counted.
+        The rows of a page are locked before they are judged again, so that concurrent transactions are counted. The
+        looks at the promise begin anew after each page.
         """
         changes: list[Change] = []
         async with owner_session(self._dsn, name="repair") as connection:
@@ -101,4 +103,15 @@ class PostgresRepairs:
             await connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}; SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             changes = [Change(*row) for row in await _FIXES[promise](connection, list(dict.fromkeys(keys)), by)]
             await record_actions(connection, f"repair {promise}", changes, by)
+            await _passes(connection).reset(promise, at=by.at)
         return changes
+
+    async def forget(self, promise: str, by: Operator) -> None:
+        """Let the next look at a promise begin anew, because no row breaks it any more."""
+        async with owner_session(self._dsn, name="repair") as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL ROLE {SERVICE_ROLE}; SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            await _passes(connection).reset(promise, at=by.at)
+
+
+def _passes(connection: Connection) -> PostgresInvariantPasses:
+    return PostgresInvariantPasses(cast("PoolConnection", connection))

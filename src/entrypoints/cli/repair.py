@@ -41,6 +41,8 @@ async def repair(session: Session, name: str, *, is_sure: bool, as_json: bool) -
         if not confirm(f"Repair {broken} rows in {session.database_name}?"):
             refuse("nothing was repaired")
     changes = await session.repairs.repair(name, session.operator()) if broken else []
+    if not broken:
+        await session.repairs.forget(name, session.operator())
     left = await violations() if broken else 0
     if as_json:
         say_json(Repaired(name, session.database_name, broken, len(changes), left))

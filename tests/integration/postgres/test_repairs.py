@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from tallystick.adapters.addresses import without_password
 from tallystick.adapters.postgres.operator_actions import Operator
 from tallystick.adapters.postgres.repairs import PostgresRepairs
+from tallystick.application.invariant_passes import Pass
 from tallystick.application.repairs import REPAIRS, UNREPAIRED
 from tallystick.domain.users import UserId
 from tallystick.entrypoints.cli.main import main
@@ -21,6 +22,8 @@ from tests.integration.postgres.test_invariants import ACCOUNT, BREAKING, CODE, 
 from tests.integration.races.waiting import until_waiting_or_done
 from tests.worlds.world import World
 
+OTHER = "verified_users_exist"
+"""A promise that no command repairs."""
 OPERATOR = Operator("ops (command line)", datetime.now(UTC), os.urandom)
 
 
@@ -127,6 +130,7 @@ async def test_a_repair_restores_its_promise_breaks_no_other_and_is_audited(
 ) -> None:
     case = CASES[name]
     await spoiler.execute(case.breaking)
+    await known_as_broken(world, name)
     assert [each.name for each in await world.broken_promises()] == [name]
 
     repaired = await command(owner_dsn, "--repair", name, "--yes")
@@ -135,6 +139,7 @@ async def test_a_repair_restores_its_promise_breaks_no_other_and_is_audited(
     assert f"changed in {without_password(owner_dsn)}: " in repaired.stdout
     assert "still broken: 0" in repaired.stdout
     assert await world.broken_promises() == []
+    assert await found_by_looks(world) == {name: 0, OTHER: 3}
     audit = await spoiler.fetch("SELECT subject, found, done, action, operator FROM operator_actions ORDER BY subject")
     assert [tuple(row)[:3] for row in audit] == case.audit
     assert {row["action"] for row in audit} == {f"repair {name}"}
@@ -142,6 +147,27 @@ async def test_a_repair_restores_its_promise_breaks_no_other_and_is_audited(
     assert [tuple(row) for row in await spoiler.fetch(case.query)] == case.rows
     again = await command(owner_dsn, "--repair", name)
     assert (again.exit_code, again.stdout.startswith(f"nothing breaks {name} in ")) == (0, True)
+
+
+async def known_as_broken(world: World, name: str) -> None:
+    """Let looks have found violations of a promise and of another one, in this pass and in the one before it."""
+    now = world.clock.now()
+    async with world.transactions.begin() as stores:
+        for promise in (name, OTHER):
+            await stores.passes.put(Pass(promise, now, "k", 2, 0, now, 3, 0), instead_of=now)
+
+
+async def found_by_looks(world: World) -> dict[str, int | None]:
+    async with world.transactions.reading() as stores:
+        return {name: current.found for name, current in (await stores.passes.all()).items()}
+
+
+async def test_a_promise_that_was_repaired_by_hand_is_looked_at_anew(world: World, owner_dsn: str) -> None:
+    await known_as_broken(world, "events_count_once")
+
+    await command(owner_dsn, "--repair", "events_count_once")
+
+    assert await found_by_looks(world) == {"events_count_once": 0, OTHER: 3}
 
 
 async def test_a_promise_without_a_repair_says_why(world: World, spoiler: Session, owner_dsn: str) -> None:

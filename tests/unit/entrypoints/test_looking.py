@@ -1,11 +1,14 @@
 """Looking: at an interval once, by one instance of all, within a bounded time."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from tallystick.application.invariant_looks import SECONDS_EACH, LookAtPromises
-from tallystick.application.invariants import PROMISES
+from tallystick.adapters.memory.stores.invariants import MemoryInvariants
+from tallystick.application import invariant_looks
+from tallystick.application.invariant_looks import LookAtPromises
+from tallystick.application.invariants import PROMISES, CountedPart
 from tallystick.application.reads import SlowReads
 from tallystick.application.work_lease import LEASE
 from tallystick.entrypoints.worker.looking import NAME, LookAtInvariants
@@ -55,8 +58,31 @@ async def test_a_look_measures_what_it_found_and_when(world: World) -> None:
     assert world.metrics.gauges["scheduled_job_success_timestamp_seconds", NAME] == now
 
 
-def test_a_look_ends_before_its_lease() -> None:
-    assert SECONDS_EACH * len(PROMISES) < LEASE.total_seconds()
+@pytest.mark.parametrize("seconds", [0.5, 4.9, 9.9, 10.0, 600.0])
+async def test_a_look_ends_before_its_lease(world: World, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Each part of each promise takes that long, and none is the last one."""
+
+    async def part(_store: object, _name: str, *, after: str, rows: int, seconds: float) -> CountedPart:
+        assert rows
+        world.clock.move(timedelta(seconds=min(each, seconds)))
+        return CountedPart(f"{after}a", None if each > seconds else 0, has_rows=True, is_hidden=False)
+
+    async def pause(seconds: float) -> None:
+        world.clock.move(timedelta(seconds=seconds))
+
+    each = seconds
+    monkeypatch.setattr(MemoryInvariants, "part", part)
+    monkeypatch.setattr(invariant_looks, "pause", pause)
+    instance = looking(world)
+    await instance.look_if_due()
+    world.pass_time(hours=1, seconds=1)
+    began = world.clock.now()
+
+    counted = await instance.look_if_due()
+
+    assert counted is not None
+    assert len(counted) == len(PROMISES)
+    assert world.clock.now() - began < LEASE
 
 
 async def test_an_interval_of_zero_switches_it_off(world: World) -> None:

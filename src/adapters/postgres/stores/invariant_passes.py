@@ -1,6 +1,7 @@
 """Passes over the promises on PostgreSQL."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from tallystick.adapters.postgres.database import Connection
 from tallystick.adapters.postgres.statements import Statements
@@ -18,6 +19,9 @@ class PostgresInvariantPasses(InvariantPasses):
     async def all(self) -> Mapping[str, Pass]:
         return {row["promise"]: Pass(*row.values()) for row in await self._connection.fetch(_SQL.all)}
 
-    async def put(self, current: Pass) -> None:
+    async def put(self, current: Pass, *, instead_of: datetime) -> bool:
         values = (getattr(current, name) for name in Pass.__struct_fields__)
-        await self._connection.execute(_SQL.put, *values)
+        return await self._connection.fetchval(_SQL.put, *values, instead_of) is not None
+
+    async def reset(self, promise: str, *, at: datetime) -> None:
+        await self._connection.execute(_SQL.reset, promise, at)
