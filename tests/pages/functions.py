@@ -73,6 +73,58 @@ if (error?.message.includes('INSUFFICIENT_FUNDS')) toast('You need more credits.
 | `PGRST117` | the function does not take this method |
 | `XX000` | the service failed; the header `X-Correlation-Id` finds the reason in its log |
 
+## Send only these calls here
+
+Everything else stays with Supabase: authentication, storage, tables and other functions. Choose one of three ways. In
+each of them `SUPABASE_URL` and `SUPABASE_KEY` are those of your project, and `TALLYSTICK_URL` is the address of the
+service.
+
+**A proxy by path.** The frontend gets the address of the proxy instead of `SUPABASE_URL`; nothing else changes. This
+is a configuration of HAProxy; any proxy that chooses by path will do.
+
+```haproxy
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+
+frontend app
+    bind :8080
+    acl is_function path_reg ^/rest/v1/rpc/({pattern})$
+    use_backend tallystick if is_function
+    default_backend supabase
+
+backend tallystick
+    server service 127.0.0.1:8000
+
+backend supabase
+    http-request set-header host project.supabase.co
+    server project project.supabase.co:443 ssl verify required ca-file @system-ca sni str(project.supabase.co)
+```
+
+**A `fetch` of the client.** One file changes, and the browser calls both addresses.
+
+```js
+const functions = new Set([
+{names_in_js}
+])
+const routed = (input, init) => {{
+  const {{ pathname, search }} = new URL(input)
+  const isFunction = functions.has(pathname.replace('/rest/v1/rpc/', ''))
+  return fetch(isFunction ? TALLYSTICK_URL + pathname + search : input, init)
+}}
+const supabase = createClient(SUPABASE_URL, SUPABASE_KEY, {{ global: {{ fetch: routed }} }})
+```
+
+**A second client.** The calls name it: `tallystick.rpc(...)`. It has the session of the first client.
+
+```js
+const tallystick = createClient(TALLYSTICK_URL, SUPABASE_KEY, {{
+  accessToken: async () => (await supabase.auth.getSession()).data.session?.access_token ?? null,
+}})
+```
+
 ## Who calls
 
 A signed-in user is the one of the bearer token. A bearer token that equals the header `apikey` is the key of the
@@ -93,7 +145,11 @@ def render() -> str:
         f"| `{name}` | | refused with `FUNCTION_REPLACED` | call `{new}` instead |" for name, new in REPLACED.items()
     ]
     names = ", ".join(f"`{name}`" for name in sorted(NAMES_OF_USERS))
-    return OPENING + "\n".join(lines) + "\n" + ARGUMENTS.format(names=names)
+    called = [*FUNCTIONS, *REPLACED]
+    in_js = "\n".join(f"  '{name}'," for name in called)
+    return (
+        OPENING + "\n".join(lines) + "\n" + ARGUMENTS.format(names=names, pattern="|".join(called), names_in_js=in_js)
+    )
 
 
 def _line(function: Function, operation: str) -> str:
