@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tallystick.adapters.postgres.contract.comparison import manifest_faults
 from tallystick.adapters.postgres.contract.manifest import read_manifest, shipped_manifest
-from tallystick.adapters.postgres.migrating.migration_files import shipped
+from tallystick.adapters.postgres.migrating.migration_files import shipped, split
 from tallystick.domain.usernames import username_form, username_key
 from tests.http.services import running, settings
 from tests.integration.conftest import NewDatabase, service_of
@@ -27,11 +27,31 @@ async def back_to_before(dsn: str) -> None:
         await migrator(dsn).roll_back(migration.version)
 
 
+async def back_to(last: str, dsn: str) -> None:
+    """Undo the migrations from the newest to this one."""
+    for migration in reversed(shipped()):
+        await migrator(dsn).roll_back(migration.version)
+        if migration.name == last:
+            break
+
+
 async def name(owner: Session, users: Sequence[tuple[str, str]]) -> None:
     """Store users with names as they were stored before, the first one first."""
     async with owner.transaction():
         await owner.execute("SET LOCAL ROLE tallystick_app")
         await owner.execute(INSERT, [user for user, _ in users], [name for _, name in users], [*range(len(users))])
+
+
+def test_both_migrations_compute_the_same_keys() -> None:
+    created = [
+        statement
+        for migration in shipped()
+        for statement in split(migration.up)
+        if "CREATE OR REPLACE FUNCTION tallystick.username_key" in statement
+    ]
+
+    functions = {statement[statement.index("CREATE OR REPLACE") :] for statement in created}
+    assert (len(created), len(functions)) == (2, 1)
 
 
 async def test_every_name_gets_the_key_that_the_service_computes(new_database: NewDatabase) -> None:
@@ -112,12 +132,23 @@ async def test_names_of_servers_without_keys_get_their_keys_once_none_of_them_is
     }
 
 
+async def test_names_get_their_keys_after_the_way_back_to_servers_without_keys(new_database: NewDatabase) -> None:
+    dsn = await new_database()
+    await back_to("names_of_older_servers", dsn)
+    async with session(dsn) as owner:
+        await name(owner, [("ada", "Ada")])
+
+    await migrator(dsn).apply(with_waiting=True)
+
+    async with session(dsn) as owner:
+        await owner.execute("SET ROLE tallystick_app")
+        assert await owner.fetchval("SELECT username_key FROM tallystick.users") == "ada"
+        assert await owner.fetchval("SELECT to_regprocedure('tallystick.username_key(text)')") is None
+
+
 async def test_a_database_that_ran_the_former_migration_gets_the_same_schema(new_database: NewDatabase) -> None:
     dsn = await new_database()
-    for migration in reversed(shipped()):
-        await migrator(dsn).roll_back(migration.version)
-        if migration.name == "names_of_older_servers":
-            break
+    await back_to("names_of_older_servers", dsn)
     (former,) = next(migration for migration in shipped() if migration.version == "0019").former_checksums
     async with session(dsn) as owner:
         await owner.execute("UPDATE tallystick.schema_migrations SET checksum = $1 WHERE version = '0019'", former)
