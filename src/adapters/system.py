@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from tallystick.application.ports import Clock, Randomness
@@ -23,6 +24,11 @@ class SystemClock(Clock):
         return time.monotonic()
 
 
+def seconds_since_boot() -> float:
+    """Return seconds that go on while the machine is suspended, where the platform counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class AgreedClock(Clock):
     """The clock of the service: this machine's, as long as it agrees with the database's.
 
@@ -30,20 +36,21 @@ class AgreedClock(Clock):
     database at the last comparison, and the seconds since then.
     """
 
-    def __init__(self, machine: Clock) -> None:
-        self.machine = machine
+    def __init__(self, machine: Clock, elapsed: Callable[[], float]) -> None:
+        """`elapsed` returns seconds that no change of the machine's clock changes."""
+        self.machine, self._elapsed = machine, elapsed
         self._offset: float | None = None
-        """The database's time less the monotonic clock, in seconds; None before the first comparison."""
+        """The database's time less the elapsed seconds; None before the first comparison."""
 
     def compare(self, ahead: timedelta) -> None:
         """Note how far this machine's clock is ahead of the database's now."""
-        self._offset = (self.machine.now() - ahead).timestamp() - self.machine.monotonic()
+        self._offset = (self.machine.now() - ahead).timestamp() - self._elapsed()
 
     def now(self) -> datetime:
         now = self.machine.now()
         if self._offset is None:
             return now
-        expected = self._offset + self.machine.monotonic()
+        expected = self._offset + self._elapsed()
         is_right = abs(now.timestamp() - expected) <= _LARGEST_SECONDS
         return now if is_right else datetime.fromtimestamp(expected, UTC)
 

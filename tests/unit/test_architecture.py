@@ -101,6 +101,7 @@ def test_the_environment_is_read_by_the_settings_alone() -> None:
     reasons = {
         "src/entrypoints/settings/environment.py": "makes the settings",
         "src/entrypoints/cli/serve.py": "gives the workers the folder of their counters, which prometheus_client reads",
+        "src/adapters/postgres/connecting.py": "names the variable whose file asyncpg could not read",
         "src/adapters/postgres/backups/programs.py": "hands the environment on to the programs of PostgreSQL",
         "src/adapters/telemetry/metrics.py": "tells whether prometheus_client has the counters of several workers",
     }

@@ -1,7 +1,9 @@
 """Connections outside the pool, and explanations of failed connections: the server's message with advice."""
 
+import os
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -37,6 +39,7 @@ _PASSING = frozenset({"53300", "57P01", "57P02", "57P03"})
 """SQLSTATEs of a server that starts, ends, or has no connection to give at the moment, beside the class 08."""
 _LONGEST = 300
 _CONNECT_SECONDS = 10.0
+_NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
 
 
@@ -79,8 +82,22 @@ async def reach(dsn: str, *, name: str) -> None:
 
 
 def _unreachable(error: Exception, dsn: str) -> Unreachable:
+    wrong = _unreadable(dsn) if isinstance(error, _NO_FILE) else None
+    if wrong is not None:
+        return Unreachable(f"the database cannot be reached: {wrong} names a file that cannot be read")
     kind = NotThere if _may_pass(error) else Unreachable
     return kind(f"the database cannot be reached: {explained(error, dsn)}")
+
+
+def _unreadable(dsn: str) -> str | None:
+    """Return the parameter of the URL, or the variable of the environment, whose file cannot be read."""
+    query = parse_qs(urlsplit(dsn).query)
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        variable = f"PG{name.upper()}"
+        source, path = (name, query[name][-1]) if name in query else (variable, os.environ.get(variable, ""))
+        if path and not (Path(path).is_file() and os.access(path, os.R_OK)):
+            return source
+    return None
 
 
 def _may_pass(error: Exception) -> bool:

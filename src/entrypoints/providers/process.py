@@ -8,7 +8,7 @@ from dishka import Provider, Scope, alias, decorate, from_context, provide
 from tallystick import __version__
 from tallystick.adapters.open_files import open_files
 from tallystick.adapters.rate_limits.limiter import SlidingWindows
-from tallystick.adapters.system import AgreedClock, SystemClock, SystemRandomness
+from tallystick.adapters.system import AgreedClock, SystemClock, SystemRandomness, seconds_since_boot
 from tallystick.adapters.telemetry.metrics import KnownLabels, PrometheusMetrics
 from tallystick.adapters.telemetry.store_calls import MeasuredTransactions
 from tallystick.application.clicks import Clicks
@@ -83,7 +83,7 @@ class Process(Provider):
 
     @provide
     def agreed_clock(self, machine: SystemClock) -> AgreedClock:
-        return AgreedClock(machine)
+        return AgreedClock(machine, seconds_since_boot)
 
     @provide
     async def tracer(

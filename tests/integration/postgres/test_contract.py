@@ -1,5 +1,6 @@
 """The contract with the database: a good one has no breaches, and every way to be bad is named."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -318,3 +319,27 @@ class TestServer:
             assert await breaches(migrated_dsn, PoolSettings(lock_seconds=0.05)) == [
                 "the database does not answer (55P03)"
             ]
+
+
+class StoppedClock(SystemClock):
+    """The clock of a process that is stopped for 100 seconds after it has asked for the time."""
+
+    def __init__(self) -> None:
+        self._asked: list[float] = []
+
+    def now(self) -> datetime:
+        self._asked.append(0.0)
+        return super().now() + timedelta(seconds=100 * (len(self._asked) > 1))
+
+    def monotonic(self) -> float:
+        return super().monotonic() + 100 * (len(self._asked) > 1)
+
+
+async def test_clocks_are_not_compared_by_a_reply_that_came_late(migrated_dsn: str) -> None:
+    compared: list[timedelta] = []
+    async with pool_on(service_of(migrated_dsn), PoolSettings()) as database:
+        contract = DatabaseContract(database, StoppedClock(), compared=compared.append)
+
+        assert await contract.faults() == []
+
+    assert compared == []

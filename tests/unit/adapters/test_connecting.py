@@ -99,3 +99,23 @@ async def test_only_what_may_pass_by_itself_is_not_there(
         await connect(DSN, name="test")
 
     assert refused.type is kind
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert"])
+async def test_a_file_that_cannot_be_read_is_named_by_its_parameter(name: str) -> None:
+    with pytest.raises(Unreachable, match=f" {name} names a file") as refused:
+        await connect(f"postgresql://ada@127.0.0.1:1/app?sslmode=require&{name}=/nonexistent", name="test")
+
+    assert refused.type is Unreachable
+
+
+@pytest.mark.parametrize("variable", ["PGSSLROOTCERT", "PGSSLCERT"])
+async def test_a_file_of_the_environment_is_named_by_its_variable(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "/nonexistent")
+
+    with pytest.raises(Unreachable, match=f" {variable} names a file") as refused:
+        await connect("postgresql://ada@127.0.0.1:1/app?sslmode=require", name="test")
+
+    assert refused.type is Unreachable

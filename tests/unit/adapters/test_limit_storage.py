@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tallystick.adapters.memory.ports import ManualClock, RecordedMetrics
-from tallystick.adapters.rate_limits.breaker import FAILURES, PAUSE_SECONDS
+from tallystick.adapters.rate_limits.breaker import FAILURES, PAUSE_SECONDS, Breaker
 from tallystick.adapters.rate_limits.limiter import SlidingWindows
 from tallystick.adapters.telemetry.logs import configure
 from tallystick.application.ports import LimiterUnavailable
@@ -68,6 +68,30 @@ async def test_before_that_every_request_asks() -> None:
 
         await failing.hits(1)
         assert failing.paused
+
+
+def test_only_failures_in_a_row_begin_a_pause() -> None:
+    breaker = Breaker(ManualClock())
+    for _ in range(2):
+        for _ in range(FAILURES - 1):
+            breaker.failed(OSError())
+        assert not breaker.is_open
+        breaker.succeeded()
+
+    assert breaker.may_ask()
+
+
+def test_a_request_that_asks_and_never_reports_leaves_the_next_one_to_another() -> None:
+    clock = ManualClock()
+    breaker = Breaker(clock)
+    for _ in range(FAILURES):
+        breaker.failed(OSError())
+    clock.move(timedelta(seconds=PAUSE_SECONDS))
+    assert [breaker.may_ask() for _ in range(2)] == [True, False]
+
+    clock.move(timedelta(seconds=PAUSE_SECONDS))
+
+    assert [breaker.may_ask() for _ in range(2)] == [True, False]
 
 
 async def test_after_each_pause_one_request_asks_again() -> None:

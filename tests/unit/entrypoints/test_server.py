@@ -60,9 +60,10 @@ async def test_it_ends_without_what_does_not_end(monkeypatch: pytest.MonkeyPatch
 async def test_it_is_checked_before_it_does_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look compares the clocks: until then a wrong one would be used."""
     monkeypatch.setattr(module._Drain, "handle_signals", lambda _drain: None)
-    may_go_on, done = asyncio.Event(), []
+    entered, may_go_on, done = asyncio.Event(), asyncio.Event(), []
 
     async def look() -> list[Fault]:
+        entered.set()
         await may_go_on.wait()
         done.append("look")
         return []
@@ -82,6 +83,10 @@ async def test_it_is_checked_before_it_does_anything(monkeypatch: pytest.MonkeyP
     said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     await messages.put({"type": "lifespan.startup"})
     life = asyncio.create_task(server({"type": "lifespan"}, messages.get, said.put))  # type: ignore[arg-type]  # as servers do
+    await entered.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert done == []
     may_go_on.set()
 
     assert (await said.get())["type"] == "lifespan.startup.complete"

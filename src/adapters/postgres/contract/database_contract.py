@@ -19,6 +19,8 @@ from tallystick.application.transactions import TransactionAborted
 _SQL = Statements.load("contract")
 
 OLDEST_VERSION = 150000
+LONGEST_ROUND_TRIP_SECONDS = 1.0
+"""A comparison of clocks that took longer is not used: half of its time would be its error."""
 
 
 class DatabaseContract:
@@ -41,6 +43,8 @@ class DatabaseContract:
         self._schema = SchemaCheck(list(migrations) if migrations is not None else shipped())
         self._metrics = metrics
         self._compared = compared
+        self._clock_faults: list[str] = []
+        """Those of the last comparison that was used."""
 
     async def faults(self) -> list[Fault]:
         """Return the faults; none means that the service may serve."""
@@ -86,19 +90,24 @@ class DatabaseContract:
         return [] if self._accepts_single_login else await login_faults(connection)
 
     async def _clocks(self, connection: Connection) -> list[str]:
-        before = self._clock.now()
+        before, began = self._clock.now(), self._clock.monotonic()
         database_time: datetime = await connection.fetchval(_SQL.clock)
         after = self._clock.now()
+        if self._clock.monotonic() - began > LONGEST_ROUND_TRIP_SECONDS:
+            return self._clock_faults
         ahead = before + (after - before) / 2 - database_time
         if self._compared is not None:
             self._compared(ahead)
         if self._metrics is not None:
             self._metrics.gauge("clock_difference_seconds", ahead.total_seconds())
         if abs(ahead) <= LARGEST_CLOCK_DIFFERENCE:
+            self._clock_faults = []
             return []
         where = "ahead of" if ahead > timedelta() else "behind"
         allowed = f"{LARGEST_CLOCK_DIFFERENCE.total_seconds():.0f} s are allowed: synchronise both"
-        return [f"this machine's clock is {abs(ahead).total_seconds():.0f} s {where} the database's, {allowed}"]
+        by = f"{abs(ahead).total_seconds():.0f} s {where} the database's"
+        self._clock_faults = [f"this machine's clock is {by}, {allowed}"]
+        return self._clock_faults
 
     async def _session(self, connection: Connection) -> list[Fault]:
         wanted = self._database.session_settings

@@ -60,7 +60,8 @@ REQUESTS = (
         name="limit_storage_paused",
         kind="gauge",
         unit="",
-        help="1 while requests do not wait for the shared counters, because these failed three times in a row.",
+        help="1 while requests do not wait for the shared counters, because these failed three times in a row. It "
+        "stays 1 until the next request that asks them succeeds.",
         panel="overview",
         merge="livemax",
     ),
