@@ -59,6 +59,9 @@ awards it holds. The checker looks when the clients have ended, and again after 
 whose outcome they did not know. At last the invariants of the service are counted.
 
 ## Incidents
+
+`NOBODY_LISTENS` and `no answer` are notes of the clients: no server took the connection, or the connection ended before
+the answer was whole.
 """
 COLUMNS = (
     "| incident | what clients saw | longest wait | healthy after | lost | what an operator saw |\n"
