@@ -321,24 +321,33 @@ class TestServer:
             ]
 
 
-class StoppedClock(SystemClock):
-    """The clock of a process that is stopped for 100 seconds after it has asked for the time."""
+class JumpingClock(SystemClock):
+    """A clock that jumps after it was first asked, and seconds of the process that may jump with it."""
 
-    def __init__(self) -> None:
-        self._asked: list[float] = []
+    def __init__(self, clock_seconds: float, process_seconds: float) -> None:
+        self._clock_seconds, self._process_seconds = timedelta(seconds=clock_seconds), process_seconds
+        self._times = 0
 
     def now(self) -> datetime:
-        self._asked.append(0.0)
-        return super().now() + timedelta(seconds=100 * (len(self._asked) > 1))
+        self._times += 1
+        return super().now() + self._clock_seconds * (self._times > 1)
 
     def monotonic(self) -> float:
-        return super().monotonic() + 100 * (len(self._asked) > 1)
+        return super().monotonic() + self._process_seconds * (self._times > 1)
 
 
-async def test_clocks_are_not_compared_by_a_reply_that_came_late(migrated_dsn: str) -> None:
+@pytest.mark.parametrize(
+    ("clock_seconds", "process_seconds"),
+    [(100, 100), (100, 0), (-100, 0)],
+    ids=["the process was stopped", "the machine was suspended", "the clock was set back"],
+)
+async def test_clocks_are_not_compared_where_time_jumps_between_question_and_answer(
+    clock_seconds: float, process_seconds: float, migrated_dsn: str
+) -> None:
     compared: list[timedelta] = []
     async with pool_on(service_of(migrated_dsn), PoolSettings()) as database:
-        contract = DatabaseContract(database, StoppedClock(), compared=compared.append)
+        clock = JumpingClock(clock_seconds, process_seconds)
+        contract = DatabaseContract(database, clock, compared=compared.append)
 
         assert await contract.faults() == []
 

@@ -93,7 +93,9 @@ class DatabaseContract:
         before, began = self._clock.now(), self._clock.monotonic()
         database_time: datetime = await connection.fetchval(_SQL.clock)
         after = self._clock.now()
-        if self._clock.monotonic() - began > LONGEST_ROUND_TRIP_SECONDS:
+        longest = timedelta(seconds=LONGEST_ROUND_TRIP_SECONDS)
+        # The machine may have been suspended, or its clock been moved, between the question and the answer.
+        if self._clock.monotonic() - began > LONGEST_ROUND_TRIP_SECONDS or not timedelta() <= after - before <= longest:
             return self._clock_faults
         ahead = before + (after - before) / 2 - database_time
         if self._compared is not None:
