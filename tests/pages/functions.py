@@ -91,7 +91,9 @@ defaults
 
 frontend app
     bind :8080
-    acl is_function path_reg ^/rest/v1/rpc/({pattern})$
+    option http-buffer-request
+    http-request set-header X-Forwarded-For %[src]
+    acl is_function path,url_dec -m reg ^/rest/v1/rpc/({pattern})$
     use_backend tallystick if is_function
     default_backend supabase
 
@@ -99,9 +101,13 @@ backend tallystick
     server service 127.0.0.1:8000
 
 backend supabase
+    http-request del-header cookie
     http-request set-header host project.supabase.co
     server project project.supabase.co:443 ssl verify required ca-file @system-ca sni str(project.supabase.co)
 ```
+
+The proxy names the client, so add its address to `TALLYSTICK_TRUSTED_PROXIES`. Otherwise all anonymous callers share
+one rate limit.
 
 **A `fetch` of the client.** One file changes, and the browser calls both addresses.
 
@@ -123,6 +129,15 @@ const supabase = createClient(SUPABASE_URL, SUPABASE_KEY, {{ global: {{ fetch: r
 const tallystick = createClient(TALLYSTICK_URL, SUPABASE_KEY, {{
   accessToken: async () => (await supabase.auth.getSession()).data.session?.access_token ?? null,
 }})
+```
+
+## Close the old functions
+
+The key of the project is public. Until the old functions are closed, anybody can still call them at Supabase, past the
+rules of the service. Once the frontend calls this service, run for each of them:
+
+```sql
+REVOKE EXECUTE ON FUNCTION public.purchase_reward FROM PUBLIC, anon, authenticated;
 ```
 
 ## Who calls

@@ -196,6 +196,40 @@ class TestFunctionCalls:
         assert refused.headers["www-authenticate"] == "Bearer"
         assert isinstance(user.json(), str)
 
+    async def test_the_anonymous_key_is_nobody_also_beside_the_cookie_of_a_session(self, anyone: Caller) -> None:
+        await signed_up(anyone, "eve")
+        cookie = by_cookie(await sign_in(anyone, "eve@example.org"))
+        headers = {"apikey": ANONYMOUS, "authorization": f"Bearer {ANONYMOUS}", "origin": BASE_URL, **cookie}
+
+        refused = await rpc(anyone, "assign_referral_code", headers)
+
+        assert raised(refused) == (401, "42501", "UNAUTHENTICATED")
+
+    @pytest.mark.parametrize("code", [None, True, False, 1.5, ["A"], {"a": "b"}])
+    async def test_a_value_that_is_no_text_is_refused(self, anyone: Caller, code: object) -> None:
+        refused = await rpc(anyone, "resolve_referral_code", p_code=code)
+
+        assert (refused.status_code, refused.json()["code"]) == (400, "22023")
+
+    @pytest.mark.parametrize(
+        ("header", "value", "code"),
+        [
+            ("accept", "application/vnd.pgrst.plan+text", "PGRST107"),
+            ("accept", "text/csv", "PGRST107"),
+            ("prefer", "tx=rollback", "PGRST107"),
+            ("content-profile", "private", "PGRST106"),
+        ],
+    )
+    async def test_a_form_that_is_not_served_does_nothing(
+        self, anyone: Caller, header: str, value: str, code: str
+    ) -> None:
+        ada, reward_id = await funded(anyone, "ada", 100), await offered(anyone, 40)
+
+        refused = await rpc(ada, "purchase_reward", {header: value}, p_reward_id=reward_id)
+
+        assert (refused.status_code, refused.json()["code"]) == (406, code)
+        assert await balance(ada) == 100
+
     async def test_a_bad_token_has_a_code_of_its_own(self, anyone: Caller) -> None:
         bad = await rpc(anyone, "assign_referral_code", {"authorization": "Bearer bad", "apikey": ANONYMOUS})
 

@@ -42,6 +42,8 @@ from tallystick.entrypoints.http.request_context import JSON, RequestContext, co
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _FIRST_REFUSAL = 400
+_MOST_NAMES = 32
+_OTHER_FORMS = (b"application/vnd.pgrst.plan", b"text/csv")
 _COUNT = re.compile(rb"count=(exact|planned|estimated)")
 
 
@@ -96,6 +98,10 @@ class FunctionCalls:
             given = {**asked, **given}
             await _send_error(send, context, 404, _not_found(function.name, given))
             return
+        unserved = _unserved(context.headers)
+        if unserved is not None:
+            await _send_error(send, context, 406, unserved)
+            return
         status, headers, body = await self._carried_out(route, request_of(function, route, members), scope)
         if status >= _FIRST_REFUSAL:
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -129,10 +135,14 @@ class FunctionCalls:
 
 
 def _drop_anonymous_key(context: RequestContext) -> None:
-    """Drop a bearer token that is the key of the project: Supabase's clients send it for users who are signed out."""
+    """Drop a bearer token that is the key of the project: Supabase's clients send it for users who are signed out.
+
+    The caller is nobody then, also where the browser adds the cookie of a session.
+    """
     key = context.headers.get(b"apikey")
     if key is not None and bearer_token(context.headers) == key.decode("latin-1"):
         del context.headers[b"authorization"]
+        context.headers.pop(b"cookie", None)
 
 
 async def _send_result(
@@ -161,7 +171,7 @@ async def _send_error(send: Send, context: RequestContext, status: int, error: F
 
 def _not_found(name: str, given: Collection[str]) -> FunctionError:
     shown = name if _NAME.match(name) else "?"
-    arguments = ", ".join(sorted(each for each in given if _NAME.match(each)))
+    arguments = ", ".join(sorted(each for each in given if _NAME.match(each))[:_MOST_NAMES])
     known = FUNCTIONS.get(name)
     names = ", ".join(each.name for each in known.arguments) if known is not None else ""
     return FunctionError(
@@ -171,6 +181,27 @@ def _not_found(name: str, given: Collection[str]) -> FunctionError:
         hint=f"Perhaps you meant to call the function public.{shown}({names})" if known is not None else None,
         message=f"Could not find the function public.{shown}({arguments}) in the schema cache",
     )
+
+
+def _unserved(headers: Mapping[bytes, bytes]) -> FunctionError | None:
+    """Return the refusal of a call that asks for another form of answer or another schema: it would be carried out."""
+    accepted, preferred = headers.get(b"accept", b""), headers.get(b"prefer", b"")
+    if any(form in accepted for form in _OTHER_FORMS) or b"tx=rollback" in preferred:
+        return FunctionError(
+            code="PGRST107",
+            details="plans, CSV and tx=rollback are not served here; nothing was done",
+            hint=None,
+            message="None of these media types are available",
+        )
+    schema = headers.get(b"content-profile", headers.get(b"accept-profile", b"public"))
+    if schema != b"public":
+        return FunctionError(
+            code="PGRST106",
+            details="nothing was done",
+            hint=None,
+            message="The schema must be one of the following: public",
+        )
+    return None
 
 
 def _replaced(name: str, instead: str) -> FunctionError:

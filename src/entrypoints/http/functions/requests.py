@@ -10,6 +10,7 @@ from tallystick.entrypoints.http.document.documented_routes import DocumentedRou
 from tallystick.entrypoints.http.functions.manifest import NAMES_OF_USERS, Argument, Function
 from tallystick.entrypoints.http.parameters import path_fault
 from tallystick.entrypoints.http.refusals import InvalidRequest
+from tallystick.entrypoints.http.request_context import MAX_TARGET_BYTES
 from tallystick.entrypoints.http.strict_json import parse
 
 _MOST_ARGUMENTS = 32
@@ -76,12 +77,16 @@ def request_of(function: Function, route: DocumentedRoute, members: Mapping[str,
         fault = path_fault(name, members[name])
         if fault is not None:
             raise InvalidRequest([fault])
-    query = {name: _text(value) for name, value in members.items() if name in shape.query}
+    query = urlencode(
+        {name: _text(argument_of(function, name), value) for name, value in members.items() if name in shape.query}
+    ).encode()
+    if len(query) > MAX_TARGET_BYTES:
+        raise InvalidRequest.at("", f"the arguments are longer than {MAX_TARGET_BYTES:,} bytes in a query")
     body = {name: value for name, value in members.items() if name not in shape.path | shape.query}
     has_body = route.method != "GET"
     return OperationRequest(
         route.path.format(**{name: members[name] for name in shape.path}),
-        urlencode(query).encode(),
+        query,
         msgspec.json.encode({**function.constants, **body}) if has_body else b"",
     )
 
@@ -91,6 +96,11 @@ def argument_of(function: Function, member: str) -> Argument | None:
     return next((each for each in function.arguments if each.member == member), None)
 
 
-def _text(value: object) -> str:
-    """Return a value as a query holds it: what is neither a text nor a number is refused there."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _text(argument: Argument | None, value: object) -> str:
+    """Return a value as a query holds it; InvalidRequest for a value that is neither a text nor a whole number."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    name = "" if argument is None else f"/{argument.name}"
+    raise InvalidRequest.at(name, "a text or a whole number is needed")
