@@ -111,7 +111,7 @@ async def test_commands_of_the_service_work_through_the_pooler_alone(
     """An operator who has no way past the pooler sets DATABASE_URL alone."""
     environment = {name: value for name, value in on(dsn).items() if name != "DATABASE_DIRECT_URL"}
     through = {"DATABASE_URL": pooler.dsn(SERVICE, database_name(dsn)), "TALLYSTICK_CACHE_STATEMENTS": "off"}
-    assert set(OF_THE_SERVICE) == set(EVERY) - PAST_THE_POOLER - {"serve", "token", "probe"}
+    assert set(OF_THE_SERVICE) == set(EVERY) - PAST_THE_POOLER - {"serve", "token", "probe", "openapi"}
 
     await superuser.execute("INSERT INTO tallystick.users (user_id, created_at) VALUES ('ada', now())")
 

@@ -15,6 +15,7 @@ from tallystick.application.clicks import Clicks
 from tallystick.application.deletion import Deletion
 from tallystick.application.fingerprints import Fingerprints
 from tallystick.application.flags import FollowedFlags, SwitchFlags
+from tallystick.application.invariant_looks import LookAtPromises
 from tallystick.application.legacy_metadata import MirrorMetadata
 from tallystick.application.loyalty import Earnings
 from tallystick.application.members import PlaceMember
@@ -22,6 +23,7 @@ from tallystick.application.messages import DeleteMessage, NewMessage
 from tallystick.application.overlay_batch import RemoveOverlay
 from tallystick.application.pending_accruals import Recovery
 from tallystick.application.rating_slips import RecoverSlip
+from tallystick.application.reads import SlowReads
 from tallystick.application.retention import TrimLogs
 from tallystick.application.rewards import OfferReward, OrderBatch
 from tallystick.application.sessions import NewSession, SignOut
@@ -290,6 +292,17 @@ async def _trimming(world: World, _key: str | None) -> Attempt:
     return run
 
 
+async def _look(world: World, _key: str | None) -> Attempt:
+    async def keep_lease() -> bool:
+        return True
+
+    async def look() -> None:
+        reads = SlowReads(world.transactions, world.randomness)
+        await LookAtPromises(reads, world.transactions, world.clock, world.randomness, world.metrics)(keep_lease)
+
+    return look
+
+
 async def _click(world: World, _key: str | None) -> Attempt:
     await _staged(world)
 
@@ -373,6 +386,7 @@ SCENES: Mapping[str, Scene] = {
     "FinishErasures": _deletion,
     "Fingerprints": _fingerprint,
     "GrantCredits": one(lambda w: w.grant_credits, lambda w: w.grant_command("ada", 5, event="a gift")),
+    "LookAtPromises": _look,
     "MakeChannels": one(lambda w: Rooms(w).make_channels, lambda w: Rooms(w).new_channel("ada")),
     "MakeInvites": one(lambda w: w.make_invites, lambda w: w.new_invite(owner="ada")),
     "MintCodes": bare(lambda w: w.mint_codes, lambda w: w.mint_command("ada")),
