@@ -123,7 +123,8 @@ def main() -> int:
         run.everything([by_name[name] for name in names if name in by_name], PLANTED if "planted" in names else ())
     )
     seconds = time.monotonic() - began
-    print(f"\n{len(names)} drills in {seconds:.0f} s: {'all hold' if not run.failures else 'FAILED'}")
+    faults = f" and {len(PLANTED)} planted faults" if "planted" in names else ""
+    print(f"\n{len(run.rows)} drills{faults} in {seconds:.0f} s: {'all hold' if not run.failures else 'FAILED'}")
     for failure in run.failures:
         print(f"- {failure}")
     if given.page and not run.failures:
