@@ -51,13 +51,20 @@ async def _valkey() -> AsyncIterator[Valkey]:
         await asyncio.to_thread(valkey.stop)
 
 
-async def _valkey_stopped() -> DrillResult:
+@asynccontextmanager
+async def _limited() -> AsyncIterator[tuple[Valkey, Watch]]:
+    """Run two servers under load that count their limits in a Valkey, and watch them."""
     async with (
         _valkey() as valkey,
         new_testbed(servers=2, TALLYSTICK_RATE_LIMITS=LIMITS, TALLYSTICK_RATE_LIMIT_STORAGE=valkey.url) as testbed,
         under_load(testbed) as traffic,
         watched(testbed, traffic) as watch,
     ):
+        yield valkey, watch
+
+
+async def _valkey_stopped() -> DrillResult:
+    async with _limited() as (valkey, watch):
         await asyncio.to_thread(valkey.stop)
         await asyncio.sleep(STOPPED_SECONDS)
         notes = await _paused(watch)
@@ -67,12 +74,7 @@ async def _valkey_stopped() -> DrillResult:
 
 
 async def _valkey_hung() -> DrillResult:
-    async with (
-        _valkey() as valkey,
-        new_testbed(servers=2, TALLYSTICK_RATE_LIMITS=LIMITS, TALLYSTICK_RATE_LIMIT_STORAGE=valkey.url) as testbed,
-        under_load(testbed) as traffic,
-        watched(testbed, traffic) as watch,
-    ):
+    async with _limited() as (valkey, watch):
         process = valkey.process
         process.suspend()
         try:

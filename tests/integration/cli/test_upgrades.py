@@ -15,23 +15,12 @@ from tests.integration.cli.conftest import on
 from tests.integration.postgres.sessions import session
 from tests.integration.upgrade_traffic import Traffic, stored
 from tests.processes.installations import answer, until_ready
-from tests.processes.releases import THIS, Version, archive_of, keep, released, unpacked
+from tests.processes.next_version import next_version
+from tests.processes.releases import THIS, Version, archive_of, released, unpacked
 from tests.processes.service import Process, run
 
 CHECK_INTERVAL, DRAIN_DELAY = "200ms", {"TALLYSTICK_DRAIN_DELAY_SECONDS": "3"}
 OF_EVERY_VERSION = {"TALLYSTICK_RATE_LIMITS": "off", "TALLYSTICK_TRUSTED_PROXIES": "127.0.0.1"}
-WORDS = """-- Words of users.
-
--- kind: before
--- locks: users ACCESS EXCLUSIVE
--- migrate:up
-SET LOCAL lock_timeout = '3s';
-SET LOCAL statement_timeout = '15min';
-ALTER TABLE tallystick.users ADD COLUMN word text NOT NULL DEFAULT 'a word';
-
--- migrate:down
-ALTER TABLE tallystick.users DROP COLUMN word;
-"""
 
 
 class Fleet:
@@ -136,18 +125,6 @@ async def test_from_0_1_0_beside_its_servers_and_back(unmigrated_dsn: str, tmp_p
         rows = await owner.fetch("SELECT username, username_key FROM tallystick.users")
     keys = {row["username"]: row["username_key"] for row in rows}
     assert keys == {name: name and username_key(name) for name in keys}
-
-
-def next_version(folder: Path) -> Version:
-    """Return this version with a further migration, kept as a release and unpacked."""
-    keep(folder / "next.tar.xz")
-    version = unpacked(folder / "next.tar.xz", folder / "next")
-    postgres = version.folder / "tallystick/adapters/postgres"
-    (postgres / "migrations/9999_words.sql").write_text(WORDS, encoding="utf-8")
-    manifest = json.loads((postgres / "contract/manifest.json").read_text(encoding="utf-8"))
-    manifest["users"]["column word"] = "text NOT NULL DEFAULT 'a word'::text"
-    (postgres / "contract/manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    return version
 
 
 @pytest.mark.parametrize("version", [*(version for version in released() if version != "0.1.0"), "this"])
